@@ -1,0 +1,1 @@
+"""What every stage shares: params, tables, images, accounts, progress, tracking, determinism."""

@@ -1,0 +1,109 @@
+"""Everything that makes two runs, or two x86-64 machines, compute the same bytes.
+
+``pin_process`` sets the environment before numpy or torch is imported, ``seed_everything`` seeds
+the generators and fixes torch's thread count. Which pins are on comes from params ``runtime``.
+"""
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# Each of these was seen to change result bits between machines with and without AVX-512.
+_INSTRUCTION_SET = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_CBWR": "AVX2",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    "OPENBLAS_CORETYPE": "Haswell",
+}
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+# No telemetry, no update checks, no downloads that nobody asked for.
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "YOLO_OFFLINE": "true",
+    "YOLO_AUTOINSTALL": "false",
+    "LIGHTLY_DID_VERSION_CHECK": "True",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+
+
+def runtime_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
+    """Section ``runtime`` of the params file; empty when there is none yet (its checks come later)."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return {}
+    runtime = content.get("runtime") if isinstance(content, dict) else None
+    return runtime if isinstance(runtime, dict) else {}
+
+
+def pin_process() -> None:
+    """Pin instruction set, thread counts and hash seed of this process and its children.
+
+    A stage that was started as ``python -m stages...`` without the hash seed starts itself anew
+    with it, because Python reads it only at start-up.
+    """
+    runtime = runtime_params()
+    pins = dict(_QUIET)
+    if runtime.get("pin_instruction_set") and platform.machine() in ("x86_64", "AMD64"):
+        pins |= _INSTRUCTION_SET
+    if threads := runtime.get("threads"):
+        pins |= {name: str(threads) for name in _THREAD_VARIABLES}
+    os.environ.update(pins)
+    # Ultralytics writes its settings here instead of into the home folder.
+    os.environ.setdefault("YOLO_CONFIG_DIR", str(Path(".work/ultralytics").absolute()))
+    started_as_stage = sys.orig_argv[1:2] == ["-m"] and sys.orig_argv[2:3][0].startswith("stages.")
+    if started_as_stage and os.environ.get("PYTHONHASHSEED") != "0":
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, sys.orig_argv)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and torch, fix torch's threads, and ask for deterministic algorithms."""
+    import random
+
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    fix_threads()
+    if runtime_params().get("deterministic"):
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+
+
+def fix_threads() -> None:
+    """Set torch's, OpenCV's and Arrow's thread counts to params ``runtime.threads``.
+
+    Ultralytics resets torch's when it selects the CPU, so this is called again after it.
+    """
+    threads = runtime_params().get("threads")
+    if not threads:
+        return
+    import torch
+
+    torch.set_num_threads(threads)
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(threads)
+    if "pyarrow" in sys.modules:
+        sys.modules["pyarrow"].set_cpu_count(threads)
+
+
+def device() -> str:
+    """Where models run: ``SEAMLINE_DEVICE`` if set, else the CPU when runs must repeat, else a GPU if any."""
+    if chosen := os.environ.get("SEAMLINE_DEVICE"):
+        return chosen
+    if runtime_params().get("deterministic"):
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

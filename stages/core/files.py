@@ -1,0 +1,91 @@
+"""Small files written the same way every time, hashes, and listings in a fixed order."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from stages.core.errors import StageError
+
+
+def rounded(value: Any) -> Any:
+    """The value with every float inside rounded to 6 digits, so that last-bit noise never shows in a diff."""
+    if isinstance(value, dict):
+        return {str(key): rounded(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(inner) for inner in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON with sorted keys, floats rounded to 6 digits and a closing newline."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(rounded(content), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file.
+
+    Raises:
+        StageError: when the file is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StageError(f"{path}: no such file. It is made by an earlier stage: run `dvc repro`.") from None
+    except ValueError as error:
+        raise StageError(f"{path}: not valid JSON: {error}. Replace the file with an undamaged copy.") from None
+
+
+def write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
+    """A plot CSV: floats rounded to 6 digits."""
+    import csv
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rounded(rows))
+
+
+def fresh_folder(path: Path) -> Path:
+    """An empty folder at ``path``: what lay there is removed."""
+    if path.exists():
+        shutil.rmtree(path)
+    path.mkdir(parents=True)
+    return path
+
+
+def listing(folder: Path, pattern: str, what: str) -> list[Path]:
+    """Files below ``folder`` that match ``pattern``, sorted.
+
+    Raises:
+        StageError: when the folder is missing.
+    """
+    if not folder.is_dir():
+        raise StageError(f"{folder}: no such folder; expected {what}. Unpack or link the download there.")
+    return sorted(folder.glob(pattern))
+
+
+def digest(*parts: str | bytes) -> str:
+    """sha256 over the parts, as 64 hex digits."""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(part if isinstance(part, bytes) else part.encode())
+        sha.update(b"\0")
+    return sha.hexdigest()
+
+
+def file_digest(*paths: Path) -> str:
+    """sha256 over the contents of files and of the files below folders, in sorted order."""
+    sha = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                sha.update(file.relative_to(path.parent).as_posix().encode())
+                sha.update(hashlib.sha256(file.read_bytes()).digest())
+    return sha.hexdigest()

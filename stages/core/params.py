@@ -1,0 +1,84 @@
+"""Typed access to params.yaml: each stage gets its own section as a frozen object.
+
+A missing, unknown or mistyped key is one message that names the key and the file.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stages.core.errors import StageError, shown
+
+PARAMS_FILE = Path("params.yaml")
+
+
+class Section(BaseModel):
+    """Base of every params section: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def load_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
+    """The whole params file as nested dicts.
+
+    Raises:
+        StageError: when the file is missing, is not YAML, or is not a mapping.
+    """
+    if not path.is_file():
+        raise StageError(f"{path}: no such file. Run from the project's root, or `make use PROFILE=demo`.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise StageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise StageError(f"{path}: expected a mapping of sections, found {type(content).__name__}.")
+    return content
+
+
+def lookup(content: dict[str, Any], dotted: str, path: Path = PARAMS_FILE) -> Any:
+    """The value at a dotted key such as ``detector.shoes``.
+
+    Raises:
+        StageError: when a part of the key is missing, naming what is there instead.
+    """
+    value: Any = content
+    walked: list[str] = []
+    for part in dotted.split("."):
+        if not isinstance(value, dict) or part not in value:
+            there = shown(value) if isinstance(value, dict) else repr(value)
+            where = ".".join(walked) or "the top level"
+            raise StageError(f"{path}: `{dotted}` is missing; {where} has: {there}. Add it (profiles/ has examples).")
+        value = value[part]
+        walked.append(part)
+    return value
+
+
+def section(model: type[S], dotted: str, content: dict[str, Any] | None = None, path: Path = PARAMS_FILE) -> S:
+    """Section ``dotted`` of the params file as an object of type ``model``.
+
+    Raises:
+        StageError: naming every key that is missing, unknown or of the wrong type or range.
+    """
+    value = lookup(content if content is not None else load_params(path), dotted, path)
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        lines = [_explain(problem, dotted, model) for problem in error.errors()]
+        raise StageError(f"{path}: " + "; ".join(lines)) from None
+
+
+def _explain(problem: Any, dotted: str, model: type[Section]) -> str:
+    key = ".".join([dotted, *map(str, problem["loc"])])
+    if problem["type"] == "missing":
+        return f"`{key}` is missing"
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(problem["loc"][-1]), model.model_fields, n=1)
+        hint = f", did you mean `{near[0]}`?" if near else f", expected one of: {shown(model.model_fields)}"
+        return f"`{key}` is not a known key{hint}"
+    return f"`{key}` is {problem['input']!r}: {problem['msg']}"

@@ -1,0 +1,61 @@
+"""What every stage's ``main`` runs in: arguments, typed params, one clear message on bad input, tracking."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from stages.core.errors import StageError
+from stages.core.params import Section, load_params, section
+from stages.core.progress import say
+
+
+@dataclass
+class Report:
+    """What a stage wants tracked, beside its files: metrics, curves (name -> values by step), pictures."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    pictures: list[Path] = field(default_factory=list)
+
+
+Main = Callable[[argparse.Namespace, SimpleNamespace], Report | None]
+
+
+def run_stage(
+    main: Main, arguments: Sequence[str], params: dict[str, tuple[str, type[Section]]], module: str | None = None
+) -> None:
+    """Run ``main(args, params)`` as a DVC stage and exit.
+
+    Args:
+        main: the stage; gets a namespace of arguments and a namespace of params objects.
+        arguments: names of the positional arguments. Names in ``{"source", "detector", "encoder",
+            "benchmark"}`` are strings, all others become paths.
+        params: name -> (dotted key in params.yaml, model); the key may use arguments: ``detector.{detector}``.
+        module: text for ``--help``; the main's own module docstring by default.
+    """
+    parser = argparse.ArgumentParser(
+        description=module or sys.modules[main.__module__].__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name in arguments:
+        parser.add_argument(name, type=str if name in {"source", "detector", "encoder", "benchmark"} else Path)
+    args = parser.parse_args()
+    started = time.time()
+    try:
+        content = load_params()
+        sections = {
+            name: section(model, key.format(**vars(args)), content) for name, (key, model) in params.items()
+        }
+        report = main(args, SimpleNamespace(**sections)) or Report()
+    except StageError as error:
+        say(f"\nERROR {error}")
+        sys.exit(1)
+    from stages.core.tracking import track_stage
+
+    plain = {name: value.model_dump(mode="json") for name, value in sections.items()}
+    track_stage(report, plain, [str(value) for value in vars(args).values()], started)

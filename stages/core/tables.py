@@ -1,0 +1,172 @@
+"""Arrow schemas of every table that passes between stages, and the only way they are written.
+
+Parquet files hold no time, no path and no index: the same rows give the same bytes.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.core.errors import StageError
+from stages.core.splits import shard_of
+
+HEADS = ("gender", "type", "usage", "color", "fabric", "pattern")
+
+IMAGES = pa.schema(
+    [
+        ("image_id", pa.string()),  # unique in its source; file name without folder where that is unique
+        ("source", pa.string()),
+        ("split", pa.string()),  # upstream's: train, val, test
+        ("group_id", pa.string()),  # who or what must not cross splits
+        ("cluster", pa.string()),  # smallest image_id among its near duplicates
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("sha256", pa.string()),  # of the upstream file
+        ("bytes", pa.binary()),  # JPEG, RGB, upright
+    ]
+)
+OBJECTS = pa.schema(
+    [
+        ("object_id", pa.string()),
+        ("image_id", pa.string()),
+        ("class_name", pa.string()),  # upstream's
+        ("x1", pa.float64()),  # pixels, origin top left, x2 and y2 exclusive
+        ("y1", pa.float64()),
+        ("x2", pa.float64()),
+        ("y2", pa.float64()),
+        ("pair_id", pa.string()),  # DeepFashion2; null elsewhere
+        ("style", pa.int32()),
+    ]
+)
+BOXES = pa.schema(
+    [
+        ("object_id", pa.string()),
+        ("image_id", pa.string()),
+        ("split", pa.string()),
+        ("superclass", pa.string()),
+        ("class_id", pa.int32()),  # joint superclass id of tables/superclasses.csv
+        ("cx", pa.float64()),  # centre and size as shares of the image's width and height
+        ("cy", pa.float64()),
+        ("w", pa.float64()),
+        ("h", pa.float64()),
+    ]
+)
+_LABEL_FIELDS = [
+    ("item_id", pa.string()),
+    ("image_id", pa.string()),
+    ("source", pa.string()),
+    ("split", pa.string()),
+    ("group_id", pa.string()),
+    ("cluster", pa.string()),
+    ("instance", pa.string()),  # the physical item, the same in every photo of it; null = not known
+    ("colorway", pa.string()),
+    ("view", pa.string()),
+    ("superclass", pa.string()),
+    ("agrees", pa.list_(pa.string())),  # superclasses a detection may have to count as this item
+    *[(head, pa.string()) for head in HEADS],  # null = unknown
+]
+LABELS = pa.schema(_LABEL_FIELDS)
+OUTCOMES = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("outcome", pa.string()),  # matched, whole_image, or a reject reason
+        ("candidates", pa.int32()),  # detections above the threshold
+        ("agreeing", pa.int32()),  # of these, detections whose class agrees
+        ("detector", pa.string()),
+        ("detected_class", pa.string()),
+        ("confidence", pa.float64()),
+        ("x1", pa.float64()),
+        ("y1", pa.float64()),
+        ("x2", pa.float64()),
+        ("y2", pa.float64()),
+    ]
+)
+CROPS = pa.schema(
+    [
+        ("crop_id", pa.string()),
+        *_LABEL_FIELDS,
+        ("detector", pa.string()),
+        ("detected_class", pa.string()),
+        ("confidence", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("bytes", pa.binary()),
+    ]
+)
+BENCHMARK = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("item", pa.string()),  # rows of query and gallery with the same item are correct matches
+        ("category", pa.string()),
+        ("detected_class", pa.string()),
+        ("bytes", pa.binary()),  # null: the item was never detected, which counts as a miss
+    ]
+)
+REJECTS = pa.schema([(name, pa.string()) for name in ("source", "table", "key", "reason", "detail")])
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """One Parquet file, byte-identical for identical rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, compression="zstd", row_group_size=1024)
+
+
+def write_rows(path: Path, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:
+    """Rows as dicts into one Parquet file with exactly ``schema``."""
+    write_table(path, pa.Table.from_pylist(rows, schema=schema))
+
+
+def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] | None = None) -> pa.Table:
+    """A Parquet file of the pipeline.
+
+    Raises:
+        StageError: when it is missing, or its columns are not those of ``schema``.
+    """
+    if not path.is_file():
+        raise StageError(f"{path}: no such file. It is made by an earlier stage: run `dvc repro`.")
+    table = pq.read_table(path, columns=columns)
+    if schema is not None and columns is None and not table.schema.equals(schema):
+        missing = set(schema.names) ^ set(table.schema.names)
+        raise StageError(f"{path}: not the expected columns (differing: {sorted(missing)}). Run `dvc repro`.")
+    return table
+
+
+def write_shards(folder: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]], key: str, shards: int) -> None:
+    """Rows into ``shards`` files by a hash of ``key``; within a file they are sorted by ``key``."""
+    buckets: list[list[dict[str, Any]]] = [[] for _ in range(shards)]
+    for row in rows:
+        buckets[shard_of(row[key], shards)].append(row)
+    for number, bucket in enumerate(buckets):
+        bucket.sort(key=lambda row: row[key])
+        write_rows(folder / shard_name(number), schema, bucket)
+
+
+def shard_name(number: int) -> str:
+    """File name of a shard."""
+    return f"shard-{number:04d}.parquet"
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """The shard files of a folder in order.
+
+    Raises:
+        StageError: when there is none.
+    """
+    paths = sorted(folder.glob("shard-*.parquet"))
+    if not paths:
+        raise StageError(f"{folder}: no shard-*.parquet. It is made by an earlier stage: run `dvc repro`.")
+    return paths
+
+
+def read_shards(folder: Path, columns: list[str] | None = None) -> pa.Table:
+    """All shards of a folder as one table."""
+    return pa.concat_tables([pq.read_table(path, columns=columns) for path in shard_paths(folder)])
+
+
+def iter_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """The shards of a folder one at a time, so that memory stays bounded by the largest."""
+    for path in shard_paths(folder):
+        yield pq.read_table(path, columns=columns)

@@ -1,0 +1,242 @@
+"""MLflow mirrors what the files say: one parent run for each repro, one child run for each executed stage.
+
+A finished stage puts an event into ``.work/tracking/`` and starts a background process that passes the
+events on; importing MLflow takes seconds that no stage should wait for. ``make repro`` starts the parent
+run (``python -m stages.core.tracking start``), passes its id in ``SEAMLINE_PARENT_RUN`` and waits for the
+events at the end. A plain ``dvc repro`` finds or creates the parent whose tag ``repro_key`` is the hash of
+git commit, dvc.yaml and params.yaml. The store is ``sqlite:///mlflow.db`` at the project's root unless
+``MLFLOW_TRACKING_URI`` says otherwise; ``SEAMLINE_TRACKING=off`` switches tracking off. A failure to track
+warns and never fails a stage: files are the truth.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from stages.core.files import file_digest
+from stages.core.progress import say
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from stages.core.stage import Report
+
+PARENT_VARIABLE = "SEAMLINE_PARENT_RUN"
+DEFAULT_URI = "sqlite:///mlflow.db"
+EXPERIMENT = "seamline"
+QUEUE = Path(".work/tracking")
+LINGER_SECONDS = 20.0  # the worker outlives short stages, so that MLflow is not imported for each
+
+
+def enabled() -> bool:
+    """Tracking is on for stages that DVC runs, unless ``SEAMLINE_TRACKING=off``."""
+    return bool(os.environ.get("DVC_STAGE")) and os.environ.get("SEAMLINE_TRACKING") != "off"
+
+
+def track_stage(report: "Report", params: dict[str, Any], arguments: list[str], started: float) -> None:
+    """Queue the stage that just ran as a child of this repro's parent run."""
+    if not enabled():
+        return
+    try:
+        event = {
+            "stage": os.environ["DVC_STAGE"],
+            "parent": os.environ.get(PARENT_VARIABLE, ""),
+            "started": started,
+            "ended": time.time(),
+            "params": flatten(params),
+            "metrics": report.metrics,
+            "curves": report.curves,
+            "pictures": [str(path) for path in report.pictures],
+            "tags": {**git_tags(), **{f"input.{path}": md5 for path, md5 in _inputs(arguments).items()}},
+        }
+        _enqueue(event)
+        warning = QUEUE / "error"
+        if warning.is_file():
+            say(f"WARNING not tracked in MLflow: {warning.read_text(encoding='utf-8').strip()}")
+            warning.unlink()
+        subprocess.Popen(
+            ["nice", sys.executable, "-m", "stages.core.tracking", "work"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not fail a stage
+        say(f"WARNING not tracked in MLflow: {type(error).__name__}: {error}")
+
+
+def flatten(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested params with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in params.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def repro_key() -> str:
+    """What makes two executions the same repro: git commit, dvc.yaml and params.yaml."""
+    return file_digest(Path("dvc.yaml"), Path("params.yaml"))[:16] + "-" + git_tags()["git_commit"][:12]
+
+
+def git_tags() -> dict[str, str]:
+    """Commit of the checkout, and whether it has uncommitted changes."""
+
+    def git(*command: str) -> str:
+        return subprocess.run(["git", *command], capture_output=True, text=True, check=False).stdout.strip()
+
+    return {"git_commit": git("rev-parse", "HEAD") or "none", "git_dirty": str(bool(git("status", "--porcelain")))}
+
+
+def _inputs(arguments: list[str]) -> dict[str, str]:
+    """Hashes of the outs in dvc.lock that are among, or lie below, the stage's arguments."""
+    lock = Path("dvc.lock")
+    if not lock.is_file():
+        return {}
+    own = os.environ["DVC_STAGE"]
+    hashes = {}
+    for name, entry in (yaml.safe_load(lock.read_text(encoding="utf-8")).get("stages") or {}).items():
+        for out in entry.get("outs", []) if name != own else []:
+            if any(out["path"] == path or out["path"].startswith(f"{path}/") for path in arguments):
+                hashes[out["path"]] = out.get("md5", "")
+    return hashes
+
+
+def _enqueue(event: dict[str, Any]) -> None:
+    QUEUE.mkdir(parents=True, exist_ok=True)
+    name = f"{time.time_ns()}.json"
+    part = QUEUE / f"{name}.part"
+    part.write_text(json.dumps(event), encoding="utf-8")
+    part.rename(QUEUE / name)
+
+
+def work(linger: float = LINGER_SECONDS) -> None:
+    """Pass queued events on to MLflow until none has come for ``linger`` seconds.
+
+    One process works and at most one more waits for its turn, so an event queued at any moment is seen.
+    """
+    QUEUE.mkdir(parents=True, exist_ok=True)
+    with (QUEUE / "waiter.lock").open("w") as waiter, (QUEUE / "worker.lock").open("w") as worker:
+        if linger:
+            try:
+                fcntl.flock(waiter, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+        else:
+            (QUEUE / "hurry").touch()  # ends the linger of a worker that is still there
+        fcntl.flock(worker, fcntl.LOCK_EX)
+        fcntl.flock(waiter, fcntl.LOCK_UN)
+        (QUEUE / "hurry").unlink(missing_ok=True)
+        _drain(linger)
+
+
+def _drain(linger: float) -> None:
+    client = None
+    deadline = time.monotonic() + linger
+    while True:
+        for path in sorted(QUEUE.glob("*.json")):
+            client = client or _client()
+            event = json.loads(path.read_text(encoding="utf-8"))
+            path.unlink()
+            _log_stage(client, event)
+            deadline = time.monotonic() + linger
+        if time.monotonic() >= deadline or (QUEUE / "hurry").exists():
+            return
+        time.sleep(0.3)
+
+
+def _log_stage(client: "MlflowClient", event: dict[str, Any]) -> None:
+    from mlflow.entities import Metric, Param
+
+    parent = event["parent"] or _find_or_create_parent(client)
+    tags = {"mlflow.parentRunId": parent, "stage": event["stage"], **event["tags"]}
+    started, ended = (int(event[key] * 1000) for key in ("started", "ended"))
+    run = client.create_run(_experiment(client), start_time=started, tags=tags, run_name=event["stage"])
+    run_id = run.info.run_id
+    metrics = [Metric(key, float(value), ended, 0) for key, value in event["metrics"].items()]
+    for key, values in event["curves"].items():
+        metrics += [Metric(key, float(value), ended, step) for step, value in enumerate(values, start=1)]
+    params = [Param(key, str(value)[:6000]) for key, value in event["params"].items()]
+    for start in range(0, max(len(metrics), len(params)), 100):  # the store takes 100 params at a time
+        client.log_batch(run_id, metrics=metrics[start : start + 100], params=params[start : start + 100])
+    for picture in event["pictures"]:
+        if Path(picture).is_file():
+            client.log_artifact(run_id, picture, "pictures")
+    client.set_terminated(run_id, end_time=ended)
+
+
+def _client() -> "MlflowClient":
+    import logging
+
+    from mlflow import MlflowClient
+
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI))
+
+
+def _experiment(client: "MlflowClient") -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found:
+        return found.experiment_id
+    return client.create_experiment(EXPERIMENT, artifact_location=Path("mlartifacts").absolute().as_uri())
+
+
+def _find_or_create_parent(client: "MlflowClient") -> str:
+    found = client.search_runs(
+        [_experiment(client)], f"tags.repro_key = '{repro_key()}'", order_by=["start_time DESC"], max_results=1
+    )
+    return found[0].info.run_id if found else _create_parent(client)
+
+
+def _create_parent(client: "MlflowClient") -> str:
+    profile = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8")).get("profile")
+    tags = {"repro_key": repro_key(), "profile": str(profile), **git_tags()}
+    return client.create_run(_experiment(client), tags=tags, run_name=f"repro {profile}").info.run_id
+
+
+def _close_parent(client: "MlflowClient", run_id: str, status: str) -> None:
+    from mlflow.entities import Metric
+
+    from stages.report.metrics import final_metrics
+
+    now = int(time.time() * 1000)
+    metrics = [Metric(key, value, now, 0) for key, value in final_metrics().items()]
+    for start in range(0, len(metrics), 500):
+        client.log_batch(run_id, metrics=metrics[start : start + 500])
+    client.set_terminated(run_id, "FINISHED" if status == "0" else "FAILED")
+
+
+def main() -> None:
+    """Commands: ``start`` prints a new parent's id, ``work`` passes events on, ``end ID STATUS`` closes."""
+    command, *rest = sys.argv[1:]
+    if os.environ.get("SEAMLINE_TRACKING") == "off":
+        return
+    try:
+        if command == "start":
+            print(_create_parent(_client()))
+        elif command == "work":
+            work()
+        elif command == "end":
+            work(linger=0)
+            if rest[0]:
+                _close_parent(_client(), rest[0], rest[1])
+    except Exception as error:  # noqa: BLE001
+        message = f"{type(error).__name__}: {error}"
+        if command == "work":
+            (QUEUE / "error").write_text(message, encoding="utf-8")
+        else:
+            say(f"WARNING not tracked in MLflow: {message}")
+
+
+if __name__ == "__main__":
+    main()

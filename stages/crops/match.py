@@ -1,0 +1,173 @@
+"""Match the labels of one source with detections and cut the crops, with an audit trail.
+
+Reads:  labels/<source>, the ingested shards, the trained detectors.
+Writes: shard-*.parquet (schema CROPS), outcomes.parquet (what happened to every item), rejects.parquet,
+        account.json.
+Params: crops, detectors, detector.<name>.superclasses.
+"""
+
+import argparse
+from types import SimpleNamespace
+from typing import Any
+
+from PIL import Image
+
+from stages.core.accounts import Account
+from stages.core.determinism import seed_everything
+from stages.core.errors import StageError
+from stages.core.files import fresh_folder
+from stages.core.images import encode_jpeg, pixels
+from stages.core.params import load_params, lookup
+from stages.core.progress import say, track
+from stages.core.stage import Report, run_stage
+from stages.core.tables import CROPS, LABELS, OUTCOMES, iter_shards, read_table, shard_paths, write_rows, write_shards
+from stages.crops.choice import Detection, Match, choose, padded
+from stages.crops.params import CropParams
+from stages.detection.model import Detector, load_detectors
+
+NO_DETECTOR = "none"  # detected class of a crop that is the whole image
+
+
+def needed_detectors(detectors: dict[str, Detector], agrees: list[str], params: CropParams) -> list[str]:
+    """Detectors that can find one of ``agrees``: the group routes (METHODS A). All, when labels may not matter."""
+    if params.agreement == "ignored":
+        return list(detectors)
+    return [name for name, detector in detectors.items() if set(detector.names) & set(agrees)]
+
+
+def detect(
+    rows: list[dict[str, Any]], wanted: dict[str, set[str]], detectors: dict[str, Detector], params: CropParams
+) -> dict[str, list[Detection]]:
+    """image_id -> detections of the detectors wanted for it.
+
+    Args:
+        rows: images with ``image_id`` and ``bytes``.
+        wanted: image_id -> names of detectors to run on it.
+    """
+    found: dict[str, list[Detection]] = {row["image_id"]: [] for row in rows}
+    for name, detector in detectors.items():
+        mine = [row for row in rows if name in wanted.get(row["image_id"], ())]
+        for start in range(0, len(mine), params.batch):
+            batch = mine[start : start + params.batch]
+            results = detector.predict([pixels(row["bytes"]) for row in batch], params.confidence, params.nms_iou)
+            for row, detections in zip(batch, results, strict=True):
+                found[row["image_id"]] += [{"detector": name, **detection} for detection in detections]
+    return found
+
+
+def cut(image: Image.Image, match: Match, params: CropParams) -> Image.Image | None:
+    """The crop of a match, its long side at most ``max_side``; None when it is smaller than ``min_side``."""
+    crop = image
+    if match.detection is not None:
+        crop = image.crop(padded(match.detection, params.padding, *image.size))
+    if min(crop.size) < params.min_side:
+        return None
+    if max(crop.size) > params.max_side:
+        scale = params.max_side / max(crop.size)
+        size = (max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))
+        crop = crop.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return crop
+
+
+def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
+    """Detect over shards, choose, cut, write."""
+    options: CropParams = params.crops
+    seed_everything(0)
+    account = Account(args.source)
+    ledger = account.ledger("crops")
+    labels = read_table(args.labels / "labels.parquet", LABELS).to_pylist()
+    ledger.rows_in = len(labels)
+    detectors = load_detectors(args.detectors, list(lookup(load_params(), "detectors")))
+    items: dict[str, list[dict[str, Any]]] = {}
+    for label in labels:
+        items.setdefault(label["image_id"], []).append(label)
+    wanted = {
+        image: {name for label in group for name in needed_detectors(detectors, label["agrees"], options)}
+        for image, group in items.items()
+    }
+    crops: list[dict[str, Any]] = []
+    outcomes: list[dict[str, Any]] = []
+    shards = iter_shards(args.ingested, ["image_id", "bytes"])
+    for shard in track(shards, total=len(shard_paths(args.ingested)), desc=f"match {args.source} (shards)"):
+        rows = [row for row in shard.to_pylist() if row["image_id"] in items]
+        found = detect(rows, wanted, detectors, options)
+        for row in rows:
+            image = Image.fromarray(pixels(row["bytes"]))
+            for label in items[row["image_id"]]:
+                # The image may have been searched for another item of its own, with other detectors.
+                mine = needed_detectors(detectors, label["agrees"], options)
+                detections = [detection for detection in found[row["image_id"]] if detection["detector"] in mine]
+                match = choose(detections, label["agrees"], options)
+                crop = _crop_row(label, image, match, options)
+                if match.outcome in ("matched", "whole_image") and crop is None:
+                    match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)
+                if crop is None:
+                    ledger.reject(label["item_id"], match.outcome, _seen(detections, label["agrees"]))
+                else:
+                    crops.append(crop)
+                outcomes.append(_outcome_row(label, match))
+    ledger.kept = len(crops)
+    if not crops:
+        raise StageError(
+            f"source {args.source}: none of {len(labels)} items found its box ({'; '.join(account.lines())}). "
+            "Lower crops.confidence, or look at metrics/<profile>/detector: the detectors may have learned nothing."
+        )
+    out = fresh_folder(args.out)
+    write_shards(out, CROPS, crops, "crop_id", options.shards)
+    write_rows(out / "outcomes.parquet", OUTCOMES, sorted(outcomes, key=lambda row: row["item_id"]))
+    account.note("outcomes by superclass", _table(outcomes, {label["item_id"]: label for label in labels}))
+    account.write(out)
+    for line in account.lines():
+        say(line)
+    return Report(metrics={"crops": len(crops), "matched_share": len(crops) / len(labels)})
+
+
+def _crop_row(label: dict[str, Any], image: Image.Image, match: Match, params: CropParams) -> dict[str, Any] | None:
+    if match.outcome not in ("matched", "whole_image"):
+        return None
+    crop = cut(image, match, params)
+    if crop is None:
+        return None
+    found = match.detection or {"detector": NO_DETECTOR, "superclass": NO_DETECTOR, "confidence": None}
+    return {
+        "crop_id": f"{label['source']}:{label['item_id']}",
+        **label,
+        "detector": found["detector"],
+        "detected_class": found["superclass"],
+        "confidence": found["confidence"],
+        "width": crop.width,
+        "height": crop.height,
+        "bytes": encode_jpeg(crop, params.jpeg_quality),
+    }
+
+
+def _outcome_row(label: dict[str, Any], match: Match) -> dict[str, Any]:
+    found = match.detection or {}
+    return {
+        "item_id": label["item_id"],
+        "outcome": match.outcome,
+        "candidates": match.candidates,
+        "agreeing": match.agreeing,
+        "detector": found.get("detector"),
+        "detected_class": found.get("superclass"),
+        **{key: found.get(key) for key in ("confidence", "x1", "y1", "x2", "y2")},
+    }
+
+
+def _seen(detections: list[Detection], agrees: list[str]) -> str:
+    seen = ", ".join(f"{row['superclass']} {row['confidence']:.2f}" for row in detections) or "nothing"
+    return f"expected {'|'.join(agrees)}, detected {seen}"
+
+
+def _table(outcomes: list[dict[str, Any]], labels: dict[str, dict[str, Any]]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for row in outcomes:
+        key = f"{labels[row['item_id']]['superclass']} {row['outcome']}"
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+if __name__ == "__main__":
+    run_stage(
+        main, ["source", "labels", "ingested", "detectors", "out"], {"crops": ("crops", CropParams)}
+    )

@@ -1,0 +1,38 @@
+"""Sections ``crops`` and ``dataset`` of params.yaml."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from stages.core.params import Section
+
+
+class CropParams(Section):
+    """How a label finds its box, and how the crop is cut."""
+
+    agreement: Literal["required", "ignored"]
+    confidence: float = Field(gt=0, lt=1)
+    nms_iou: float = Field(gt=0, lt=1)
+    several: Literal["highest_confidence", "largest", "drop"]
+    no_detection: Literal["reject", "whole_image"]
+    padding: float = Field(ge=0)
+    max_side: int = Field(gt=0)
+    min_side: int = Field(gt=0)
+    jpeg_quality: int = Field(ge=1, le=100)
+    batch: int = Field(gt=0)
+    shards: int = Field(gt=0)
+
+
+class DatasetParams(Section):
+    """How the merged data set is split."""
+
+    shares: tuple[float, float, float]
+    upstream_splits: list[str]
+    shards: int = Field(gt=0)
+
+    @field_validator("shares")
+    @classmethod
+    def _sum_to_one(cls, shares: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
+            raise ValueError("train, val and test shares must be positive and sum to 1")
+        return shares

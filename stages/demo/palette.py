@@ -1,0 +1,114 @@
+"""The colours of the demo: one RGB value per upstream baseColour name, skin and hair tones, shade variation.
+
+All arithmetic is on integers, so that a colour is the same on every machine.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+RGB = tuple[int, int, int]
+
+BASE_COLOURS: dict[str, RGB] = {
+    "Black": (34, 34, 38),
+    "White": (244, 244, 244),
+    "Blue": (42, 92, 190),
+    "Navy Blue": (28, 38, 88),
+    "Teal": (14, 120, 130),
+    "Turquoise Blue": (48, 190, 205),
+    "Beige": (208, 182, 142),
+    "Brown": (112, 68, 38),
+    "Mushroom Brown": (150, 124, 104),
+    "Tan": (188, 130, 78),
+    "Taupe": (134, 116, 100),
+    "Coffee Brown": (76, 50, 36),
+    "Green": (40, 136, 62),
+    "Fluorescent Green": (124, 250, 52),
+    "Lime Green": (148, 208, 44),
+    "Olive": (98, 106, 48),
+    "Sea Green": (52, 156, 118),
+    "Charcoal": (66, 68, 74),
+    "Grey": (136, 138, 142),
+    "Grey Melange": (168, 170, 174),
+    "Steel": (112, 122, 134),
+    "Metallic": (152, 158, 164),
+    "Silver": (192, 196, 202),
+    "Cream": (248, 236, 202),
+    "Nude": (234, 202, 180),
+    "Off White": (240, 234, 222),
+    "Skin": (238, 208, 182),
+    "Multi": (206, 84, 96),
+    "Orange": (240, 124, 28),
+    "Rust": (180, 76, 32),
+    "Magenta": (206, 28, 128),
+    "Peach": (252, 178, 144),
+    "Pink": (240, 128, 172),
+    "Rose": (230, 92, 126),
+    "Lavender": (184, 160, 224),
+    "Mauve": (168, 122, 172),
+    "Purple": (112, 46, 142),
+    "Burgundy": (104, 16, 40),
+    "Maroon": (126, 20, 32),
+    "Red": (208, 28, 36),
+    "Gold": (206, 164, 56),
+    "Khaki": (182, 166, 104),
+    "Mustard": (214, 166, 30),
+    "Yellow": (250, 218, 50),
+    "Bronze": (150, 106, 54),
+    "Copper": (178, 104, 62),
+}
+
+# Rough shares of upstream's rows (DATASETS.md), flattened so that rare names still occur in a small demo.
+NAME_WEIGHTS: dict[str, int] = {
+    "Black": 14, "White": 11, "Blue": 11, "Navy Blue": 6, "Teal": 2, "Turquoise Blue": 2,
+    "Brown": 7, "Beige": 4, "Tan": 2, "Mushroom Brown": 1, "Taupe": 1, "Grey": 8, "Charcoal": 2, "Grey Melange": 2,
+    "Steel": 1, "Red": 9, "Maroon": 3, "Burgundy": 1, "Green": 8, "Olive": 3, "Sea Green": 1, "Lime Green": 1,
+    "Pink": 8, "Peach": 2, "Magenta": 2, "Rose": 1, "Purple": 7, "Lavender": 2, "Mauve": 1, "Yellow": 6, "Mustard": 2,
+    "Gold": 1, "Khaki": 2, "Orange": 6, "Rust": 2, "Off White": 3, "Cream": 4, "Nude": 1, "Skin": 2, "Multi": 5,
+}  # fmt: skip
+
+BRIGHT: tuple[RGB, ...] = (
+    (208, 28, 36), (240, 124, 28), (250, 218, 50), (40, 136, 62), (42, 92, 190),
+    (112, 46, 142), (240, 128, 172), (48, 190, 205),
+)  # fmt: skip
+NEUTRALS: tuple[RGB, ...] = ((244, 244, 244), (34, 34, 38), (248, 236, 202), (28, 38, 88), (136, 138, 142))
+
+SKINS: tuple[RGB, ...] = ((250, 218, 194), (236, 190, 156), (208, 154, 116), (160, 108, 76), (104, 68, 48))
+HAIRS: tuple[RGB, ...] = ((32, 26, 24), (70, 44, 28), (126, 82, 44), (206, 168, 96), (146, 62, 32), (150, 150, 152))
+GOLD: RGB = (218, 176, 72)
+
+
+def clamp(value: int) -> int:
+    """The value brought into 0..255."""
+    return 0 if value < 0 else 255 if value > 255 else value
+
+
+def scaled(colour: RGB, percent: int) -> RGB:
+    """A darker (percent < 100) or lighter shade; lighter moves towards white, so that black gains too."""
+    if percent <= 100:
+        return tuple(c * percent // 100 for c in colour)  # type: ignore[return-value]
+    return tuple(clamp(c + (255 - c) * (percent - 100) // 100) for c in colour)  # type: ignore[return-value]
+
+
+def luminance(colour: RGB) -> int:
+    """Perceived brightness, 0..255 (ITU-R BT.601 weights in thousandths)."""
+    return (299 * colour[0] + 587 * colour[1] + 114 * colour[2]) // 1000
+
+
+def shade_of(rng: Random, name: str) -> RGB:
+    """One item's shade of a named colour: the name's RGB with a little variation in brightness and hue."""
+    percent = rng.randint(93, 107)
+    base = scaled(BASE_COLOURS[name], percent)
+    return tuple(clamp(c + rng.randint(-6, 6)) for c in base)  # type: ignore[return-value]
+
+
+def contrasting(rng: Random, colour: RGB) -> RGB:
+    """A second colour that can be told from the first: neutral more often than bright, as in real prints."""
+    pool = [c for c in NEUTRALS * 2 + BRIGHT if abs(luminance(c) - luminance(colour)) > 60]
+    return rng.choice(pool or list(NEUTRALS))
+
+
+def pick_name(rng: Random) -> str:
+    """A baseColour name, drawn with the demo's weights."""
+    names = list(NAME_WEIGHTS)
+    return rng.choices(names, weights=list(NAME_WEIGHTS.values()))[0]

@@ -1,0 +1,49 @@
+"""What every demo source shares: seeds derived from (seed, source, index), image files with fixed encoder settings."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from random import Random
+
+from PIL import Image
+
+JPEG_QUALITY = 90  # above the range that training augments with (40-70), so that augmentation still changes something
+
+
+def rng_for(seed: int, source: str, *index: int | str) -> Random:
+    """A generator of its own for each drawn thing: adding images never changes the ones before."""
+    key = ":".join(str(part) for part in (seed, source, *index))
+    return Random(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big"))
+
+
+def jpeg_bytes(image: Image.Image) -> bytes:
+    """The image as JPEG; full colour resolution, no optional encoder passes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return buffer.getvalue()
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """The image as PNG, stored rather than compressed: deflate's output may depend on the processor."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=0)
+    return buffer.getvalue()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """A file, with its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """A text file with \\n line ends, with its folder."""
+    write_bytes(path, content.encode())
+
+
+def picked(rng: Random, total: int, count: int, taken: set[int] | None = None) -> list[int]:
+    """Indices that get a defect: `count` of range(total), sorted, none of them taken already."""
+    free = [index for index in range(total) if index not in (taken or set())]
+    return sorted(rng.sample(free, min(count, len(free))))

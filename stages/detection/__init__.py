@@ -1,0 +1,1 @@
+"""Box tables, detector training, evaluation and prediction."""

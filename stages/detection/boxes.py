@@ -1,0 +1,129 @@
+"""Box table of one detector: upstream classes merged into superclasses, boxes normalised as YOLO wants them.
+
+Reads:  ingested/<detector>/objects.parquet and shards, tables/superclasses.csv and the class table that
+        params name.
+Writes: boxes.parquet (schema BOXES), rejects.parquet, account.json.
+Params: detector.<detector>.{classes_table, class_column, superclasses}; the whole section is read.
+"""
+
+import argparse
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+
+from stages.core.accounts import Account
+from stages.core.errors import StageError, shown
+from stages.core.files import fresh_folder
+from stages.core.progress import say
+from stages.core.stage import Report, run_stage
+from stages.core.tables import BOXES, OBJECTS, read_shards, read_table, write_rows
+from stages.detection.params import DetectorParams
+
+
+def read_classes(path: Path, column: str) -> dict[str, str]:
+    """Upstream class name -> superclass; an empty superclass means: not a garment.
+
+    Raises:
+        StageError: when the table or one of its columns is missing.
+    """
+    if not path.is_file():
+        raise StageError(f"{path}: no such class table. Correct `classes_table` in params.yaml.")
+    table = pd.read_csv(path, keep_default_na=False)
+    for name in (column, "superclass"):
+        if name not in table:
+            raise StageError(f"{path}: no column {name!r}; it has {shown(table.columns)}. Correct `class_column`.")
+    return dict(zip(table[column].astype(str), table["superclass"], strict=True))
+
+
+def superclass_ids(path: Path) -> dict[str, int]:
+    """Superclass -> joint id."""
+    table = pd.read_csv(path)
+    return dict(zip(table["superclass"], table["id"].astype(int), strict=True))
+
+
+def normalise(objects: pd.DataFrame) -> pd.DataFrame:
+    """Pixel corners to centre and size as shares of width and height.
+
+    Args:
+        objects: columns x1, y1, x2, y2, width, height.
+
+    Returns:
+        columns cx, cy, w, h, each in [0, 1].
+    """
+    return pd.DataFrame(
+        {
+            "cx": (objects["x1"] + objects["x2"]) / 2 / objects["width"],
+            "cy": (objects["y1"] + objects["y2"]) / 2 / objects["height"],
+            "w": (objects["x2"] - objects["x1"]) / objects["width"],
+            "h": (objects["y2"] - objects["y1"]) / objects["height"],
+        }
+    )
+
+
+def box_table(
+    objects: pd.DataFrame, images: pd.DataFrame, classes: dict[str, str], ids: dict[str, int], account: Account
+) -> pd.DataFrame:
+    """Objects joined with their images, classes merged, boxes normalised; sorted by object_id.
+
+    Raises:
+        StageError: when a class name is not in ``classes``, or a superclass not in ``ids``.
+    """
+    unknown = set(objects["class_name"]) - set(classes)
+    if unknown:
+        raise StageError(
+            f"{account.source}: the data has classes that the class table does not know: {shown(unknown)}. "
+            f"Known: {shown(classes)}. Add a line for each to the table that `classes_table` names."
+        )
+    joined = objects.merge(images, on="image_id", how="inner", validate="many_to_one")
+    joined["superclass"] = joined["class_name"].map(classes)
+    ledger = account.ledger("boxes")
+    ledger.rows_in = len(objects)
+    for row in joined[joined["superclass"] == ""].itertuples():
+        ledger.reject(row.object_id, "not_a_garment", row.class_name)
+    joined = joined[joined["superclass"] != ""].reset_index(drop=True)
+    strange = set(joined["superclass"]) - set(ids)
+    if strange:
+        raise StageError(f"class table: superclass {shown(strange)} is not in superclasses.csv ({shown(ids)}).")
+    ledger.kept = len(joined)
+    joined["class_id"] = joined["superclass"].map(ids)
+    table = pd.concat([joined[["object_id", "image_id", "split", "superclass", "class_id"]], normalise(joined)], axis=1)
+    return table.sort_values("object_id", ignore_index=True)
+
+
+def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
+    """Read, merge, normalise, write."""
+    options: DetectorParams = params.detector
+    account = Account(args.detector)
+    objects = read_table(args.ingested / "objects.parquet", OBJECTS).to_pandas()
+    images = read_shards(args.ingested, ["image_id", "split", "width", "height"]).to_pandas()
+    if objects.empty:
+        raise StageError(
+            f"detector {args.detector}: {args.ingested} has {len(images)} images but no boxes. Expected annotated "
+            f"objects; take {args.detector} out of `detectors` or give its source boxes."
+        )
+    classes = read_classes(args.tables / options.classes_table, options.class_column)
+    table = box_table(objects, images, classes, superclass_ids(args.tables / "superclasses.csv"), account)
+    extra = set(table["superclass"]) - set(options.superclasses)
+    if extra:
+        raise StageError(
+            f"detector {args.detector}: boxes of superclass {shown(extra)} but `detector.{args.detector}.superclasses` "
+            f"lists {shown(options.superclasses)}. Add them there, or empty their superclass in the class table."
+        )
+    for split in ("train", "val", "test"):
+        if not (table["split"] == split).any():
+            raise StageError(f"detector {args.detector}: no boxes in split {split}; found {len(table)} boxes in all.")
+    out = fresh_folder(args.out)
+    write_rows(out / "boxes.parquet", BOXES, table.to_dict("records"))
+    per_class = table.groupby(["split", "superclass"]).size()
+    account.note("boxes per split and class", {f"{split} {name}": int(n) for (split, name), n in per_class.items()})
+    account.write(out)
+    for line in account.lines():
+        say(line)
+    return Report(metrics={"boxes": len(table)})
+
+
+if __name__ == "__main__":
+    run_stage(
+        main, ["detector", "ingested", "tables", "out"], {"detector": ("detector.{detector}", DetectorParams)}
+    )

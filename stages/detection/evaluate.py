@@ -1,0 +1,142 @@
+"""Score one detector on its held-out test split.
+
+Reads:  the trained detector, boxes/<detector> and the ingested shards.
+Writes: <out>.json (mAP50, mAP50-95, precision, recall, F1, per class, beside a baseline that looks at no
+        image) and plot files in <out>/: losses.csv, curves.csv (PR, P, R, F1 against confidence),
+        confusion.csv, samples.png (sample detections).
+Params: detector.<detector>.
+"""
+
+import argparse
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.core.determinism import device, fix_threads, seed_everything
+from stages.core.files import fresh_folder, write_csv, write_json
+from stages.core.images import pixels
+from stages.core.progress import say
+from stages.core.stage import Report, run_stage
+from stages.core.tables import BOXES, iter_shards, read_table
+from stages.detection.model import Detector
+from stages.detection.params import DetectorParams
+from stages.detection.pictures import draw_samples
+from stages.detection.scoring import confusion_pairs, constant_box_baseline, corners
+from stages.detection.yolo_directory import cached_yolo_directory
+
+CONFUSION_CONFIDENCE = 0.25  # Ultralytics' own choice for its matrix
+NMS_IOU = 0.7
+SAMPLES = 12
+CURVE_POINTS = 101
+
+
+def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
+    """Validate with Ultralytics, add baseline, confusion and pictures."""
+    options: DetectorParams = params.detector
+    seed_everything(options.seed)
+    detector = Detector(args.model)
+    data = cached_yolo_directory(
+        args.ingested, args.boxes, options.superclasses, options.unboxed_is_background, Path(".work/yolo")
+    )
+    boxes = read_table(args.boxes / "boxes.parquet", BOXES).to_pandas()
+    test = boxes[boxes["split"] == "test"]
+    metrics = detector.yolo.val(
+        data=str(data), split="test", imgsz=options.image_size, batch=options.batch, device=device(), workers=0,
+        plots=False, verbose=False, project=str(Path(".work/val").absolute()), name=args.detector, exist_ok=True,
+    )  # fmt: skip
+    fix_threads()
+    plots = fresh_folder(args.out)
+    scores = _scores(metrics, detector.names)
+    scores["baseline_map50_constant_box"] = constant_box_baseline(boxes[boxes["split"] == "train"], test)
+    scores |= {"boxes": len(test), "images": int(test["image_id"].nunique())}
+    write_json(Path(f"{args.out}.json"), scores)
+    _write_curves(metrics, plots / "curves.csv")
+    history = pd.read_csv(args.model / "history.csv")
+    _write_losses(history, plots / "losses.csv")
+    # A fresh Detector: validation fuses layers of the one it ran.
+    _confusion_and_samples(Detector(args.model), args.ingested, test, plots)
+    say(
+        f"{args.detector}: test mAP50 {scores['map50']:.3f} (constant box {scores['baseline_map50_constant_box']:.3f}),"
+        f" mAP50-95 {scores['map50_95']:.3f}, {len(test)} boxes"
+    )
+    numbers = {key: value for key, value in scores.items() if not isinstance(value, dict)}
+    return Report(metrics=numbers, pictures=[plots / "samples.png"])
+
+
+def _scores(metrics: Any, names: list[str]) -> dict[str, Any]:
+    box = metrics.box
+    scores: dict[str, Any] = {
+        "map50": box.map50,
+        "map50_95": box.map,
+        "precision": box.mp,
+        "recall": box.mr,
+        "f1": 2 * box.mp * box.mr / max(box.mp + box.mr, 1e-12),
+    }
+    scores["per_class"] = {
+        names[index]: {
+            "precision": box.p[row],
+            "recall": box.r[row],
+            "map50": box.ap50[row],
+            "map50_95": box.ap[row],
+        }
+        for row, index in enumerate(box.ap_class_index)
+    }
+    return scores
+
+
+def _write_curves(metrics: Any, path: Path) -> None:
+    """Mean over classes of precision against recall, and precision, recall and F1 against confidence."""
+    kinds = ("precision_recall", "f1", "precision", "recall")
+    rows = []
+    for kind, (x, curves, _, _) in zip(kinds, metrics.box.curves_results, strict=True):
+        mean = np.atleast_2d(np.asarray(curves)).mean(axis=0)
+        for at in np.linspace(0, 1, CURVE_POINTS):
+            rows.append([kind, round(float(at), 2), float(np.interp(at, x, mean))])
+    write_csv(path, ["curve", "x", "y"], rows)
+
+
+def _write_losses(history: pd.DataFrame, path: Path) -> None:
+    columns = [name for name in history.columns if name.endswith("_loss")]
+    rows = [
+        [int(row["epoch"]), *name.removesuffix("_loss").split("_", 1), row[name]]
+        for row in history.to_dict("records")
+        for name in columns
+    ]
+    write_csv(path, ["epoch", "split", "loss", "value"], rows)
+
+
+def _confusion_and_samples(detector: Detector, ingested: Path, test: pd.DataFrame, plots: Path) -> None:
+    of_image = dict(list(test.groupby("image_id", sort=False)))
+    pairs: list[list[str]] = []
+    samples = []
+    chosen = set(np.array(sorted(of_image))[np.linspace(0, len(of_image) - 1, SAMPLES).astype(int)])
+    for shard in iter_shards(ingested, ["image_id", "width", "height", "bytes"]):
+        rows = [row for row in shard.to_pylist() if row["image_id"] in of_image]
+        for start in range(0, len(rows), 32):
+            batch = rows[start : start + 32]
+            images = [pixels(row["bytes"]) for row in batch]
+            for row, image, found in zip(
+                batch, images, detector.predict(images, CONFUSION_CONFIDENCE, NMS_IOU), strict=True
+            ):
+                truth = of_image[row["image_id"]]
+                scale = np.array([row["width"], row["height"]] * 2)
+                places = np.array([[box[side] for side in ("x1", "y1", "x2", "y2")] for box in found]).reshape(-1, 4)
+                names = [box["superclass"] for box in found]
+                pairs += map(
+                    list, confusion_pairs(corners(truth) * scale, list(truth["superclass"]), places, names)
+                )
+                if row["image_id"] in chosen:
+                    samples.append((row["image_id"], image, corners(truth) * scale, found))
+    write_csv(plots / "confusion.csv", ["actual", "predicted"], sorted(pairs))
+    draw_samples(sorted(samples, key=lambda sample: sample[0]), plots / "samples.png")
+
+
+if __name__ == "__main__":
+    run_stage(
+        main,
+        ["detector", "model", "ingested", "boxes", "out"],
+        {"detector": ("detector.{detector}", DetectorParams)},
+    )

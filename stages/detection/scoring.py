@@ -1,0 +1,70 @@
+"""Pure scoring of detections: confusion at one IoU, and a baseline that looks at no image."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+
+
+def corners(boxes: pd.DataFrame) -> np.ndarray:
+    """Corners [n, 4] (x1, y1, x2, y2) of centre-and-size boxes, in the same units."""
+    half = boxes[["w", "h"]].to_numpy() / 2
+    centre = boxes[["cx", "cy"]].to_numpy()
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union [n, m] of corner boxes [n, 4] and [m, 4]."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=2)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (first, second)]
+    union = areas[0][:, None] + areas[1][None, :] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def confusion_pairs(
+    truth: np.ndarray, truth_names: list[str], found: np.ndarray, found_names: list[str], threshold: float = 0.5
+) -> list[tuple[str, str]]:
+    """(actual, predicted) of one image; "background" stands for a missed box and for a false alarm.
+
+    Pairs are formed greedily from the highest IoU down, whatever their classes.
+    """
+    overlaps = iou(truth, found) if len(truth) and len(found) else np.zeros((len(truth), len(found)))
+    pairs, left_truth, left_found = [], set(range(len(truth))), set(range(len(found)))
+    for flat in np.argsort(-overlaps, axis=None, kind="stable"):
+        row, column = np.unravel_index(flat, overlaps.shape)
+        if overlaps[row, column] < threshold:
+            break
+        if row in left_truth and column in left_found:
+            pairs.append((truth_names[row], found_names[column]))
+            left_truth.discard(row)
+            left_found.discard(column)
+    pairs += [(truth_names[row], "background") for row in sorted(left_truth)]
+    return pairs + [("background", found_names[column]) for column in sorted(left_found)]
+
+
+def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
+    """mAP50 of predicting on every test image, for each class, the median box of the training split.
+
+    The confidence is the class's share of training boxes. What a detector has to beat to show that it looks.
+    """
+    from ultralytics.utils.metrics import ap_per_class
+
+    classes = sorted(train["superclass"].unique())
+    median = train.groupby("superclass")[["cx", "cy", "w", "h"]].median().loc[classes]
+    share = (train["superclass"].value_counts() / len(train)).loc[classes].to_numpy()
+    hits, scores, predicted, actual = [], [], [], []
+    for _, rows in test.groupby("image_id", sort=True):
+        overlaps = iou(corners(rows), corners(median))
+        names = rows["superclass"].to_numpy()
+        for column, name in enumerate(classes):
+            best = overlaps[names == name, column].max(initial=0.0)
+            hits.append(best >= IOU_THRESHOLDS)
+            scores.append(share[column])
+            predicted.append(column)
+        actual += [classes.index(name) for name in names if name in classes]
+    result: Any = ap_per_class(np.array(hits), np.array(scores), np.array(predicted), np.array(actual))
+    return float(result[5][:, 0].mean())

@@ -1,0 +1,64 @@
+"""A standard YOLO directory (images/, labels/, data.yaml) from shards and a box table.
+
+Ultralytics wants files; DVC wants few. The directory lives in the ignored work folder, keyed by the hash
+of what is in it, and is reused when that has not changed.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from stages.core.files import digest, file_digest, fresh_folder
+from stages.core.progress import track
+from stages.core.tables import BOXES, iter_shards, read_table, shard_paths
+
+SPLITS = ("train", "val", "test")
+
+
+def yolo_lines(boxes: pd.DataFrame, names: list[str]) -> list[str]:
+    """Label lines ``class cx cy w h`` with 6 digits; the class is the position of the superclass in ``names``."""
+    return [
+        f"{names.index(row.superclass)} {row.cx:.6f} {row.cy:.6f} {row.w:.6f} {row.h:.6f}"
+        for row in boxes.itertuples()
+    ]
+
+
+def write_yolo_directory(ingested: Path, boxes: Path, names: list[str], background: bool, out: Path) -> Path:
+    """Write images, labels and data.yaml below ``out``.
+
+    Args:
+        background: whether images without a box show no garment and go in with an empty label file. False
+            where a source is annotated in part: there they may show anything and are left out.
+
+    Returns:
+        the path of data.yaml.
+    """
+    table = read_table(boxes / "boxes.parquet", BOXES).to_pandas()
+    of_image = dict(list(table.groupby("image_id", sort=False)))
+    paths = shard_paths(ingested)
+    for split in SPLITS:
+        for kind in ("images", "labels"):
+            (out / kind / split).mkdir(parents=True, exist_ok=True)
+    shards = track(iter_shards(ingested, ["image_id", "split", "bytes"]), total=len(paths), desc="lay out YOLO folder")
+    for shard in shards:
+        for row in shard.to_pylist():
+            name = row["image_id"]
+            if name not in of_image and not background:
+                continue
+            (out / "images" / row["split"] / f"{name}.jpg").write_bytes(row["bytes"])
+            lines = yolo_lines(of_image[name], names) if name in of_image else []
+            (out / "labels" / row["split"] / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+    content = {"path": str(out.absolute()), **{split: f"images/{split}" for split in SPLITS}}
+    content["names"] = dict(enumerate(names))
+    (out / "data.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return out / "data.yaml"
+
+
+def cached_yolo_directory(ingested: Path, boxes: Path, names: list[str], background: bool, work: Path) -> Path:
+    """The YOLO directory for these inputs below ``work``, written if it is not there yet; path of data.yaml."""
+    content = file_digest(*shard_paths(ingested), boxes / "boxes.parquet")
+    out = work / f"{boxes.name}-{digest(content, str(background), *names)[:16]}"
+    if not (out / "data.yaml").is_file():  # written last
+        write_yolo_directory(ingested, boxes, names, background, fresh_folder(out))
+    return out / "data.yaml"

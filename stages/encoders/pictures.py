@@ -1,0 +1,46 @@
+"""Crops as tensors: decoded once when they fit into memory, else on the fly."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from stages.core.images import open_rgb, square
+from stages.core.tables import read_shards
+
+CACHE_BYTES = 2 << 30  # decoded crops of the demo take 30 MB; the paper's 256 px crops would take 60 GB
+
+
+def decode_batch(data: Sequence[bytes], size: int) -> torch.Tensor:
+    """uint8 tensor [n, 3, size, size] of JPEG bytes; the crop keeps its proportions on white."""
+    arrays = [np.asarray(square(open_rgb(one), size)) for one in data]
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+
+
+class Pictures:
+    """The images of a table's ``bytes`` column, by row number."""
+
+    def __init__(self, data: Sequence[bytes], size: int) -> None:
+        """Decode everything now when the result stays below ``CACHE_BYTES``."""
+        self.data = data
+        self.size = size
+        fits = len(data) * 3 * size * size <= CACHE_BYTES
+        self.decoded = decode_batch(data, size) if fits and len(data) else None
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def batch(self, rows: Sequence[int] | torch.Tensor) -> torch.Tensor:
+        """uint8 tensor [n, 3, size, size] of the given rows."""
+        if self.decoded is not None:
+            return self.decoded[torch.as_tensor(rows)]
+        return decode_batch([self.data[int(row)] for row in rows], self.size)
+
+
+def read_crops(dataset: Path, split: str) -> pd.DataFrame:
+    """Crops of one split of the data set, sorted by crop_id, JPEG bytes in column ``bytes``."""
+    table = read_shards(dataset)
+    frame = table.filter(np.asarray(table["split"]) == split).to_pandas()
+    return frame.sort_values("crop_id", ignore_index=True)

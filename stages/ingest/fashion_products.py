@@ -1,0 +1,68 @@
+"""Fashion Product Images: styles.csv and images/<id>.jpg.
+
+The CSV is unquoted and a few product names hold commas, so a line is split by hand: what is too much
+belongs to the last column. Values stay strings; "NA" is a value, not a gap.
+"""
+
+from stages.core.errors import StageError
+from stages.ingest.reading import ImageFile, Reading, Request, image_files, require_folder
+
+COLUMNS = (
+    "id",
+    "gender",
+    "masterCategory",
+    "subCategory",
+    "articleType",
+    "baseColour",
+    "season",
+    "year",
+    "usage",
+    "productDisplayName",
+)
+OPTIONAL = COLUMNS[-1:]  # some copies lack it
+
+
+def read(request: Request) -> Reading:
+    """Items and their images.
+
+    Raises:
+        StageError: when styles.csv or images/ is missing or the header is another.
+    """
+    images = image_files(require_folder(request.root / "images", request.source, "images/<id>.jpg and styles.csv"))
+    path = request.root / "styles.csv"
+    if not path.is_file():
+        raise StageError(f"source {request.source}: no file {path}. Expected styles.csv beside images/.")
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    header = tuple(lines[0].split(",")) if lines else ()
+    if header not in (COLUMNS, COLUMNS[:-1]):
+        raise StageError(f"{path}, line 1: found {','.join(header)!r}, expected {','.join(COLUMNS)!r}.")
+    reading = Reading()
+    seen: set[str] = set()
+    ledger = request.account.ledger("items")
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        ledger.rows_in += 1
+        key = f"styles.csv:{number}"
+        fields = line.split(",")
+        if len(fields) < len(header) or not fields[0].strip().isdigit():
+            ledger.reject(key, "malformed_row", line[:120])
+            continue
+        if len(fields) > len(header):
+            ledger.repaired["comma_in_last_column"] += 1
+            fields = [*fields[: len(header) - 1], ",".join(fields[len(header) - 1 :])]
+        row = dict(zip(header, fields, strict=True))
+        item = row["id"].strip()
+        if item in seen:
+            ledger.reject(key, "duplicate_row", item)
+        elif item not in images:
+            ledger.reject(key, "missing_image", f"images/{item}.jpg")
+        else:
+            seen.add(item)
+            reading.items.append({"item_id": item, "image_id": item, **row})
+            reading.images.append(ImageFile(item, images[item]))
+    request.account.ledger("images").rows_in += len(images)
+    for stem, file in images.items():
+        if stem not in seen:
+            request.account.ledger("images").reject(f"images/{file.name}", "no_annotation")
+    return reading

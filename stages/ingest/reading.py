@@ -1,0 +1,140 @@
+"""What a reader returns, and the params that every source has."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from stages.core.accounts import Account
+from stages.core.errors import StageError, shown
+from stages.core.params import Section
+from stages.core.splits import unit_hash
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+
+
+class VocOptions(Section):
+    """Pascal VOC trees."""
+
+    annotations: str
+    images: str
+    first_pixel: Literal[0, 1]
+
+
+class CatalogueOptions(Section):
+    """A folder of images and a CSV; boxes and splits are optional files in the annotations folder."""
+
+    table: str
+    images: str
+    suffix: str
+    image_column: str
+    group_column: str
+    item_columns: list[str]
+    boxes: str | None
+    boxes_class_column: str
+    splits: str | None
+
+
+class IngestParams(Section):
+    """Section ``ingest.<source>``."""
+
+    reader: Literal["deepfashion2", "voc", "shoes", "fashion_products", "deepfashion_mm", "catalogue"]
+    shards: int = Field(gt=0)
+    min_side: int = Field(gt=0)
+    duplicates: Literal["drop", "keep"]
+    near_hamming: int = Field(ge=0, le=256)
+    near_color: float = Field(ge=0)
+    val_share: float = Field(ge=0, lt=1)
+    voc: VocOptions | None
+    catalogue: CatalogueOptions | None
+
+
+@dataclass
+class ImageFile:
+    """An image to verify. ``split`` empty: decided by a hash of the group; ``group`` empty: the image itself."""
+
+    image_id: str
+    path: Path
+    split: str = ""
+    group: str = ""
+
+
+@dataclass
+class Reading:
+    """Everything one reader found. Rows it could not use are in the account already."""
+
+    images: list[ImageFile] = field(default_factory=list)
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    items: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a reader gets."""
+
+    source: str
+    root: Path
+    annotations: Path
+    tables: Path
+    params: IngestParams
+    account: Account
+
+
+def upstream_split(name: str, group: str, val_share: float) -> str:
+    """Our split for an upstream one: its validation is our test, a share of its train groups our val."""
+    if name == "train":
+        return "val" if unit_hash(group) < val_share else "train"
+    return "test"
+
+
+def require_folder(path: Path, source: str, expected: str) -> Path:
+    """The folder itself.
+
+    Raises:
+        StageError: when it is missing, naming what is beside it and what was expected.
+    """
+    if path.is_dir():
+        return path
+    parent = path.parent
+    there = shown(entry.name for entry in parent.iterdir()) if parent.is_dir() else f"no folder {parent} either"
+    raise StageError(
+        f"source {source}: no folder {path}. Expected {expected}. Found beside it: {there}. "
+        f"Unpack or link the download there, or take {source} out of `sources` in params.yaml."
+    )
+
+
+def image_files(folder: Path) -> dict[str, Path]:
+    """Image files below a folder by stem, sorted; where two share a stem the first in order wins."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            found.setdefault(path.stem, path)
+    return found
+
+
+def box_row(object_id: str, image_id: str, class_name: str, box: list[float]) -> dict[str, Any]:
+    """A row of the objects table as read, before repair."""
+    x1, y1, x2, y2 = box
+    return {
+        "object_id": object_id,
+        "image_id": image_id,
+        "class_name": class_name,
+        "x1": x1,
+        "y1": y1,
+        "x2": x2,
+        "y2": y2,
+        "pair_id": None,
+        "style": None,
+    }
+
+
+def numbers(values: Any, count: int = 4) -> list[float] | None:
+    """``count`` finite floats, or None when that is not what ``values`` holds."""
+    if not isinstance(values, (list, tuple)) or len(values) != count:
+        return None
+    try:
+        floats = [float(value) for value in values]
+    except (TypeError, ValueError):
+        return None
+    return floats if all(abs(value) < 1e9 for value in floats) else None

@@ -1,0 +1,69 @@
+"""A catalogue of photos with one label each: its own label table says which superclass each label is."""
+
+import pandas as pd
+
+from stages.core.accounts import Account
+from stages.core.errors import StageError, shown
+from stages.labels.merge_tables import LabelTables, read_merge_table
+from stages.labels.merging import EMPTY, merge
+from stages.labels.settings import CatalogueParams, LabelParams
+
+COLUMNS = ("label",)
+
+
+def read_label_table(tables: LabelTables, catalogue: CatalogueParams) -> dict[str, str]:
+    """Label -> superclass, "" for labels whose rows are rejected.
+
+    Raises:
+        StageError: when a superclass there is not one of superclasses.csv.
+    """
+    path = tables.folder / catalogue.table
+    table = read_merge_table(path, [catalogue.label_column, "superclass"])
+    known = tables.vocabulary()["superclass"]
+    unlisted = set(table["superclass"]) - known - {""}
+    if unlisted:
+        raise StageError(f"{path}: superclass {shown(unlisted)} is not known; expected one of: {shown(known)}.")
+    return dict(zip(table[catalogue.label_column], table["superclass"], strict=True))
+
+
+def types_of(superclass_of: dict[str, str]) -> set[str]:
+    """The labels that may be a type: those with a superclass."""
+    return {name for name, superclass in superclass_of.items() if superclass}
+
+
+def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account: Account) -> pd.DataFrame:
+    """The labels of the photos that stay; the others are put on record in ``account``.
+
+    Args:
+        items: one photo a row: item_id, image_id, label, and split, group_id and cluster of its image.
+
+    Raises:
+        StageError: for a label that the catalogue's table does not have.
+    """
+    catalogue = params.catalogue_of(account.source)
+    superclass_of = read_label_table(tables, catalogue)
+    names = items["label"].fillna("")
+    unlisted = set(names) - set(superclass_of)
+    if unlisted:
+        raise StageError(
+            f"{account.source}: label {shown(name or EMPTY for name in unlisted)} is not in "
+            f"{tables.folder / catalogue.table}, which has: {shown(superclass_of, 30)}. Add a line with its "
+            "superclass, or with an empty one to reject its photos."
+        )
+    superclasses = merge(names, superclass_of)
+    rejected = superclasses.isna()
+    for item_id, name in items.loc[rejected, ["item_id", "label"]].itertuples(index=False):
+        account.ledger("items").reject(item_id, "not_a_garment", f"label {name}")
+    items, superclasses = items[~rejected], superclasses[~rejected]
+    return pd.DataFrame(
+        {
+            "item_id": items["item_id"],
+            "image_id": items["image_id"],
+            "split": items["split"],
+            "group_id": items["group_id"],
+            "cluster": items["cluster"],
+            "superclass": superclasses,
+            "agrees": [[superclass] for superclass in superclasses],
+            "type": items["label"],
+        }
+    )

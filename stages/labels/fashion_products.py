@@ -1,0 +1,114 @@
+"""Fashion Products: upstream's columns merged into heads by the tables, one product shot per item."""
+
+from collections import Counter
+
+import pandas as pd
+
+from stages.core.accounts import Account
+from stages.core.errors import StageError, shown
+from stages.labels.merge_tables import LabelTables
+from stages.labels.merging import (
+    merge_colors,
+    merge_gender,
+    merge_groups,
+    merge_types,
+    merge_usage,
+    unknown_names,
+)
+from stages.labels.settings import LabelParams
+
+VIEW = "product"
+COLUMNS = ("gender", "subCategory", "articleType", "baseColour", "usage")
+
+
+def group_superclasses(superclasses: pd.DataFrame, reference: dict[str, str]) -> dict[str, tuple[str, list[str]]]:
+    """Group -> (its superclass, every superclass a detection may have to agree with it).
+
+    Args:
+        superclasses: columns superclass and fashion_products_group, in the order of the ids.
+        reference: the superclass of groups that hold several (Topwear: outwear, top, vest).
+
+    Raises:
+        StageError: when a group holds several and ``reference`` names none of them.
+    """
+    result = {}
+    for group, rows in superclasses.groupby("fashion_products_group", sort=False):
+        agreeing = list(rows["superclass"])
+        superclass = reference.get(group, agreeing[0] if len(agreeing) == 1 else None)
+        if superclass not in agreeing:
+            raise StageError(
+                f"params.yaml: `labels.group_superclass.{group}` is {superclass!r}; "
+                f"expected one of {shown(agreeing)} (tables/superclasses.csv). Set it to the commonest."
+            )
+        result[group] = (superclass, agreeing)
+    return result
+
+
+def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account: Account) -> pd.DataFrame:
+    """The labels of the rows that stay; the others are put on record in ``account``.
+
+    Args:
+        items: one product a row: item_id, image_id, upstream's columns, and split and cluster of its image.
+    """
+    groups = merge_groups(items["subCategory"], tables.subcategories)
+    gender = merge_gender(items["gender"], tables.gender)
+    stays = _reject(items, groups, gender, tables, params, account)
+    items, groups, gender = items[stays], groups[stays], gender[stays]
+
+    superclasses = group_superclasses(tables.superclasses, params.group_superclass)
+    labels = pd.DataFrame(
+        {
+            "item_id": items["item_id"],
+            "image_id": items["image_id"],
+            "split": items["split"],
+            "group_id": items["cluster"],  # near-duplicate shots of one product stay in one split
+            "cluster": items["cluster"],
+            "view": VIEW,
+            "superclass": [superclasses[group][0] for group in groups],
+            "agrees": [superclasses[group][1] for group in groups],
+            "gender": gender,
+            "type": merge_types(items["articleType"], tables.types),
+            "usage": merge_usage(items["usage"], tables.usage),
+            "color": merge_colors(items["baseColour"], tables.colors),
+        }
+    )
+    upstream = {"gender": "gender", "type": "articleType", "usage": "usage", "color": "baseColour"}
+    for head, column in upstream.items():
+        account.note(f"unknown_{head}", unknown_names(items[column], labels[head]))
+    account.note("type_outside_its_group", type_conflicts(labels["type"], groups, tables.types))
+    return labels
+
+
+def _reject(
+    items: pd.DataFrame,
+    groups: pd.Series,
+    gender: pd.Series,
+    tables: LabelTables,
+    params: LabelParams,
+    account: Account,
+) -> pd.Series:
+    """Put rows that the policy leaves out on record, each with its first reason; True for the rows that stay."""
+    ledger = account.ledger("items")
+    stays = pd.Series(True, index=items.index)
+    checks = [
+        (groups.isna(), "not_a_garment", "subCategory"),
+        (items["articleType"].isin(set(tables.types_rejected["articleType"])), "not_a_garment", "articleType"),
+    ]
+    if params.gender_policy == "drop_row":
+        checks.append((gender.isna(), "gender_left_out", "gender"))
+    for left_out, reason, column in checks:
+        for item_id, value in items.loc[left_out & stays, ["item_id", column]].itertuples(index=False):
+            ledger.reject(item_id, reason, f"{column} {value}")
+        stays &= ~left_out
+    return stays
+
+
+def type_conflicts(types: pd.Series, groups: pd.Series, table: pd.DataFrame) -> Counter:
+    """How often a type stands in a group other than its own, named ``type in group``.
+
+    The row stays as it is, since the published cleaning lets subCategory choose the detector; the count is there
+    for a person to look into.
+    """
+    own = dict(zip(table["type"], table["group"], strict=True))
+    pairs = zip(types, groups, strict=True)
+    return Counter(f"{name} in {group}" for name, group in pairs if name in own and own[name] != group)

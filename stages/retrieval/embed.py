@@ -1,0 +1,116 @@
+"""Embed the queries and the gallery of every benchmark with one encoder.
+
+Reads:  BENCHMARKS_DIR/<name>/queries.parquet and gallery.parquet for each name in the list ``benchmarks``; the
+        encoder in MODEL_DIR.
+Writes: OUT/<name>-queries.parquet and OUT/<name>-gallery.parquet: row_id, vector as the model gives it; the table's
+        metadata names the metric. A query without an image (never detected) gets no row.
+Params: benchmarks (the list), embed.
+"""
+
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import PositiveInt
+
+from stages.core.determinism import seed_everything
+from stages.core.errors import StageError, shown
+from stages.core.files import fresh_folder
+from stages.core.params import Section
+from stages.core.progress import say, track
+from stages.core.stage import Report, run_stage
+from stages.core.tables import read_table
+from stages.retrieval.search import METRICS
+from stages.retrieval.vectors import PARTS, benchmark_names, vectors_path, write_vectors
+
+
+class EmbedParams(Section):
+    """How images go through an encoder."""
+
+    batch: PositiveInt
+
+
+class Encoder(Protocol):
+    """What ``stages.encoders.load.load_encoder`` returns."""
+
+    metric: str
+
+    def embed(self, rows: list[bytes], detected_classes: list[str]) -> np.ndarray:
+        """float32 [n, d] of n encoded images; a detected class is empty where no detector was involved."""
+
+
+def batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
+    """Rows of a benchmark table that have an image, up to ``size`` at a time, in the order of the table."""
+    columns = ["row_id", "detected_class", "bytes"]
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=size, columns=columns):
+        batch = batch.filter(batch["bytes"].is_valid())
+        if batch.num_rows:
+            yield batch
+
+
+def embed_batch(encoder: Encoder, batch: pa.RecordBatch) -> np.ndarray:
+    """float32 [n, d] of one batch.
+
+    Raises:
+        StageError: when the encoder returns another shape, NaN or infinity.
+    """
+    ids = batch["row_id"].to_pylist()
+    classes = [name or "" for name in batch["detected_class"].to_pylist()]
+    vectors = np.asarray(encoder.embed(batch["bytes"].to_pylist(), classes))
+    if vectors.ndim != 2 or len(vectors) != len(ids):
+        raise StageError(f"the encoder returned an array {list(vectors.shape)} for {len(ids)} images, expected [n, d].")
+    if (bad := ~np.isfinite(vectors).all(axis=1)).any():
+        raise StageError(
+            f"the encoder returned NaN or infinity for: {shown(np.array(ids)[bad])}. Its training diverged: lower its "
+            "learning rate and train it again."
+        )
+    return vectors.astype(np.float32, copy=False)
+
+
+def embed_part(encoder: Encoder, path: Path, size: int, desc: str) -> tuple[list[str], np.ndarray | None]:
+    """Row ids [n] and vectors [n, d] of one table; None when no row has an image."""
+    ids: list[str] = []
+    parts: list[np.ndarray] = []
+    rows = read_table(path, columns=["row_id"]).num_rows
+    for batch in track(batches(path, size), -(-rows // size), desc):
+        ids += batch["row_id"].to_pylist()
+        parts.append(embed_batch(encoder, batch))
+    return ids, np.concatenate(parts) if parts else None
+
+
+def embed_benchmark(encoder: Encoder, name: str, folder: Path, out: Path, size: int) -> dict[str, int]:
+    """Write the vectors of one benchmark; returns how many of each part."""
+    embedded = {part: embed_part(encoder, folder / name / f"{part}.parquet", size, f"{name} {part}") for part in PARTS}
+    gallery = embedded["gallery"][1]
+    if gallery is None:
+        raise StageError(f"{folder / name / 'gallery.parquet'}: no row has an image. Run `dvc repro`.")
+    for part, (ids, vectors) in embedded.items():
+        rows = vectors if vectors is not None else np.empty((0, gallery.shape[1]), np.float32)
+        write_vectors(vectors_path(out, name, part), ids, rows, encoder.metric)
+    return {f"{name}.{part}": len(ids) for part, (ids, _) in embedded.items()} | {"dimensions": gallery.shape[1]}
+
+
+def main(args: Namespace, params: SimpleNamespace) -> Report:
+    """Load the encoder once, embed every benchmark."""
+    from stages.encoders.load import load_encoder
+
+    names = benchmark_names()
+    seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms
+    encoder = load_encoder(args.model)
+    if encoder.metric not in METRICS:
+        raise StageError(f"{args.model}: its metric is {encoder.metric!r}, expected one of: {shown(METRICS)}")
+    out = fresh_folder(args.out)
+    counts: dict[str, int] = {}
+    for name in names:
+        counts |= embed_benchmark(encoder, name, args.benchmarks, out, params.embed.batch)
+    say(f"{args.encoder}: " + ", ".join(f"{key} {count}" for key, count in counts.items()))
+    return Report(metrics=counts)
+
+
+if __name__ == "__main__":
+    run_stage(main, ["encoder", "benchmarks", "model", "out"], {"embed": ("embed", EmbedParams)})

@@ -1,0 +1,148 @@
+"""The stage from an ingested folder to labels.parquet."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from stages.core.errors import StageError
+from stages.core.tables import LABELS, REJECTS, read_table
+from stages.labels.run import main
+
+TABLES = Path(__file__).parents[3] / "tables"
+
+
+@pytest.fixture
+def run(tmp_path, params, relabel):
+    """Run the stage; gives the out folder."""
+
+    def go(source: str, folder: Path, *corrections: str, out: str = "out") -> Path:
+        args = Namespace(
+            source=source, ingested=folder, tables=TABLES, relabel=relabel(*corrections), out=tmp_path / out
+        )
+        main(args, SimpleNamespace(labels=params))
+        return args.out
+
+    return go
+
+
+def snapshot(name: str, label: str) -> dict[str, str]:
+    return {"item_id": name, "image_id": name, "group": "sender", "label": label}
+
+
+def product(number: str, **changes: str) -> dict[str, str]:
+    row = dict.fromkeys(("masterCategory", "season", "year", "productDisplayName"), "")
+    row |= {"item_id": number, "image_id": number, "id": number, "gender": "Women", "subCategory": "Dress"}
+    return row | {"articleType": "Dresses", "baseColour": "Rust", "usage": "Formal"} | changes
+
+
+def test_labels_have_the_schema_and_are_sorted_by_item(run, ingested):
+    folder = ingested("fashion_products", [product("9"), product("10"), product("8", subCategory="Bags")])
+    table = read_table(run("fashion_products", folder) / "labels.parquet", LABELS)
+    assert table.schema.metadata is None
+    assert table.to_pylist() == [
+        {
+            "item_id": number,
+            "image_id": number,
+            "source": "fashion_products",
+            "split": "train",
+            "group_id": f"cluster of {number}",
+            "cluster": f"cluster of {number}",
+            "instance": None,
+            "colorway": None,
+            "view": "product",
+            "superclass": "dress",
+            "agrees": ["dress"],
+            "gender": "Women",
+            "type": "Dresses",
+            "usage": "Formal",
+            "color": "Orange",
+            "fabric": None,
+            "pattern": None,
+        }
+        for number in ("10", "9")
+    ]
+
+
+def test_every_row_is_accounted_for(run, ingested):
+    folder = ingested("photos", [snapshot("a", "Hat"), snapshot("b", "Skip"), snapshot("c", "Shirt")])
+    out = run("photos", folder, "photos,c,color,White,seen", "photos,b,color,White,rejected anyway")
+    content = json.loads((out / "account.json").read_text(encoding="utf-8"))
+    assert content["items"] == {
+        "rows_in": 3,
+        "rows_kept": 2,
+        "rejected": {"not_a_garment": 1},
+        "repaired": {"relabelled_color": 1},
+    }
+    assert content["notes"]["corrections_of_rejected_items"] == {"skipped": 1}
+    assert content["notes"]["known"] == {"gender": 0, "type": 2, "usage": 0, "color": 1, "fabric": 0, "pattern": 0}
+    assert read_table(out / "rejects.parquet", REJECTS).to_pylist() == [
+        {"source": "photos", "table": "items", "key": "b", "reason": "not_a_garment", "detail": "label Skip"}
+    ]
+    labels = read_table(out / "labels.parquet", LABELS).to_pylist()
+    assert [(row["group_id"], row["color"]) for row in labels] == [("group of a", None), ("group of c", "White")]
+
+
+def test_corrections_of_other_sources_are_left_alone(run, ingested):
+    out = run("photos", ingested("photos", [snapshot("a", "Hat")]), "fashion_products,77,color,White,")
+    assert read_table(out / "labels.parquet").column("color").to_pylist() == [None]
+
+
+def test_catalogue_type_is_corrected_within_its_own_vocabulary(run, ingested):
+    folder = ingested("photos", [snapshot("a", "Hat")])
+    out = run("photos", folder, "photos,a,type,Longsleeve,")
+    assert read_table(out / "labels.parquet").column("type").to_pylist() == ["Longsleeve"]
+    with pytest.raises(StageError, match="type 'Skip' is not known"):
+        run("photos", folder, "photos,a,type,Skip,")
+
+
+def test_deepfashion_folder_passes_through(run, ingested):
+    name = "WOMEN-Skirts-id_00000009-03_2_back"
+    codes = dict.fromkeys((f"{head}_{layer}" for head in ("fabric", "pattern") for layer in ("upper", "outer")), "7")
+    row = {"item_id": name, "image_id": name, "file": f"{name}.jpg", "shape": None, **codes}
+    folder = ingested("deepfashion_mm", [row | {"fabric_lower": "2", "pattern_lower": "6"}])
+    label = read_table(run("deepfashion_mm", folder) / "labels.parquet", LABELS).to_pylist()[0]
+    assert (label["fabric"], label["pattern"], label["type"]) == ("leather", "color block", "Skirts")
+    assert (label["usage"], label["color"], label["agrees"]) == (None, None, ["bottom"])
+
+
+def test_same_items_in_another_order_give_the_same_bytes(run, ingested):
+    items = [snapshot("a", "Hat"), snapshot("b", "Skip"), snapshot("c", "Other")]
+    first = run("photos", ingested("photos", items), out="first")
+    second = run("photos", ingested("photos", items[::-1]), out="second")
+    for name in ("labels.parquet", "account.json", "rejects.parquet"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_empty_data_set_is_one_message(run, ingested):
+    folder = ingested("photos", [])
+    with pytest.raises(StageError, match=r"items\.parquet: the data set is empty; expected.*Check") as error:
+        run("photos", folder)
+    assert str(folder) in str(error.value)
+
+
+def test_data_set_of_which_nothing_stays_is_one_message(run, ingested):
+    with pytest.raises(StageError, match=r"every one of its 1 items was rejected \(\{'not_a_garment': 1\}\)"):
+        run("photos", ingested("photos", [snapshot("a", "Skip")]))
+
+
+def test_source_without_policy_is_one_message(run, ingested):
+    with pytest.raises(StageError, match="has no policy for source 'wardrobe'; it has: deepfashion_mm"):
+        run("wardrobe", ingested("wardrobe", [snapshot("a", "Hat")]))
+
+
+def test_policy_of_another_source_is_one_message(run, ingested):
+    with pytest.raises(StageError, match="column articleType, baseColour, .* is missing; found: group, image_id"):
+        run("fashion_products", ingested("fashion_products", [snapshot("a", "Hat")]))
+
+
+def test_repeated_item_and_item_without_image_are_named(run, ingested):
+    with pytest.raises(StageError, match="item_id a stands there more than once"):
+        run("photos", ingested("photos", [snapshot("a", "Hat"), snapshot("a", "Hat")]))
+    folder = ingested("photos", [snapshot("a", "Hat")])
+    other = ingested("other", [snapshot("b", "Hat")])
+    (folder / "items.parquet").write_bytes((other / "items.parquet").read_bytes())
+    with pytest.raises(StageError, match="item b has no image in the shards"):
+        run("photos", folder)

@@ -1,0 +1,167 @@
+"""Formulas on rankings worked out by hand, and against scikit-learn and brute force."""
+
+from itertools import permutations
+from math import comb
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score
+from torchmetrics.functional import retrieval
+
+from stages.retrieval import metrics
+from stages.retrieval.search import Ranking, Rows, rank_relevant
+
+
+def ranking(found, relevant, gallery=10, detected=None):
+    n = len(found)
+    return Ranking(
+        [np.array(ranks, np.int64) for ranks in found],
+        np.array(relevant),
+        np.full(n, gallery),
+        np.ones(n, bool) if detected is None else np.array(detected),
+    )
+
+
+def test_every_metric_of_a_query_with_matches_at_ranks_1_3_and_6():
+    scores = metrics.query_scores(np.array([1, 3, 6]), 3, [1, 2, 5, 20])
+    assert scores["map"] == pytest.approx((1 / 1 + 2 / 3 + 3 / 6) / 3)
+    assert scores["map_at_r"] == pytest.approx((1 / 1 + 2 / 3) / 3)
+    assert scores["r_precision"] == pytest.approx(2 / 3)
+    assert scores["mrr"] == 1
+    assert [scores[f"hit_at_{k}"] for k in (1, 2, 5, 20)] == [1, 1, 1, 1]
+    assert [scores[f"precision_at_{k}"] for k in (1, 2, 5, 20)] == [1, 1 / 2, 2 / 5, 3 / 20]
+    assert [scores[f"recall_at_{k}"] for k in (1, 2, 5, 20)] == pytest.approx([1 / 3, 1 / 3, 2 / 3, 1])
+
+
+def test_every_metric_of_a_query_whose_only_match_is_fourth():
+    scores = metrics.query_scores(np.array([4]), 1, [3, 4])
+    assert scores == {
+        "map": 0.25, "map_at_r": 0, "r_precision": 0, "mrr": 0.25,
+        "hit_at_3": 0, "precision_at_3": 0, "recall_at_3": 0,
+        "hit_at_4": 1, "precision_at_4": 0.25, "recall_at_4": 1,
+    }  # fmt: skip
+
+
+def test_missed_query_scores_zero_in_every_metric():
+    assert set(metrics.query_scores(np.empty(0, np.int64), 2, [1, 5]).values()) == {0.0}
+
+
+def test_lone_queries_are_left_out_and_misses_count_as_zero():
+    result = metrics.summary(
+        ranking([[1], [], [], [2]], [1, 1, 0, 1], detected=[True, False, True, True]),
+        ["top", "top", "dress", "vest"],
+        [1, 2],
+        samples=10,
+        seed=0,
+    )
+    assert (result["n_scored"], result["n_missed"], result["n_without_match"]) == (3, 1, 1)
+    assert result["hit_at_1"] == pytest.approx(1 / 3)
+    assert result["hit_at_2"] == pytest.approx(2 / 3)
+    assert result["map"] == pytest.approx((1 + 0 + 1 / 2) / 3)
+    assert set(result["per_category"]) == {"top", "vest"}
+    assert result["per_category"]["top"]["n_scored"] == 2
+    assert result["per_category"]["top"]["hit_at_1"] == 0.5
+    assert result["per_category"]["vest"]["mrr"] == 0.5
+
+
+def test_no_query_with_a_match_gives_counts_and_no_averages():
+    result = metrics.summary(ranking([[]], [0]), ["top"], [1], samples=10, seed=0)
+    assert result == {"n_scored": 0, "n_missed": 0, "n_without_match": 1, "per_category": {}}
+    assert metrics.chance(ranking([[]], [0]), [1]) == {}
+
+
+def test_map_agrees_with_scikit_learn_where_there_are_no_ties():
+    generator = np.random.default_rng(4)
+    for _ in range(20):
+        vectors = generator.normal(size=(41, 5)).astype(np.float32)
+        items = generator.integers(0, 4, 41)
+        ids = [f"{i:02d}" for i in range(41)]
+        queries = Rows(["q"], [0], ["top"], vectors[:1], np.array([True]))
+        gallery = Rows(ids[1:], items[1:].tolist(), ["top"] * 40, vectors[1:], np.ones(40, bool))
+        unit = vectors.astype(float) / np.linalg.norm(vectors.astype(float), axis=1, keepdims=True)
+        expected = average_precision_score(items[1:] == 0, unit[1:] @ unit[0])
+        scores = metrics.score(rank_relevant(queries, gallery, "cosine", 8), [1])
+        assert scores["map"][0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_other_metrics_agree_with_torchmetrics_where_there_are_no_ties():
+    generator = np.random.default_rng(8)
+    for _ in range(20):
+        scores = torch.from_numpy(generator.permutation(30) + 1.0)  # torchmetrics ignores scores of 0
+        relevant = torch.from_numpy(generator.random(30) < 0.2)
+        relevant[3] = True
+        order = scores.argsort(descending=True)
+        ranks = torch.nonzero(relevant[order])[:, 0].numpy() + 1
+        ours = metrics.query_scores(ranks, len(ranks), [1, 5, 40])
+        theirs = {
+            "map": retrieval.retrieval_average_precision(scores, relevant),
+            "mrr": retrieval.retrieval_reciprocal_rank(scores, relevant),
+            "r_precision": retrieval.retrieval_r_precision(scores, relevant),
+        }
+        for k in (1, 5, 40):
+            theirs[f"hit_at_{k}"] = retrieval.retrieval_hit_rate(scores, relevant, top_k=k)
+            theirs[f"precision_at_{k}"] = retrieval.retrieval_precision(scores, relevant, top_k=k)
+            theirs[f"recall_at_{k}"] = retrieval.retrieval_recall(scores, relevant, top_k=k)
+        assert {name: ours[name] for name in theirs} == pytest.approx(
+            {k: float(v) for k, v in theirs.items()}, abs=1e-6
+        )
+
+
+@pytest.mark.parametrize(("gallery", "relevant", "k"), [(10, 3, 1), (10, 3, 5), (7, 7, 1), (5, 1, 9), (40, 2, 20)])
+def test_chance_of_a_hit_is_hypergeometric(gallery, relevant, k):
+    expected = 1 - comb(gallery - relevant, min(k, gallery)) / comb(gallery, min(k, gallery))
+    assert metrics.chance_hit([gallery], [relevant], k)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("gallery", "relevant"), [(1, 1), (5, 1), (5, 2), (6, 3), (4, 4)])
+def test_chance_average_precision_is_the_mean_over_all_orders(gallery, relevant):
+    values = []
+    for order in permutations(range(gallery)):
+        ranks = np.sort(np.array(order[:relevant]) + 1)
+        values.append(metrics.query_scores(ranks, relevant, [])["map"])
+    assert metrics.chance_average_precision([gallery], [relevant])[0] == pytest.approx(np.mean(values))
+
+
+def test_constant_embedding_scores_no_better_than_chance():
+    generator = np.random.default_rng(5)
+    n = 60
+    items = generator.integers(0, 6, n).tolist()
+    same = np.full((n, 16), 0.1, np.float32)
+    everything = Rows([f"r{i}" for i in range(n)], items, ["top"] * n, same, np.ones(n, bool))
+    found = rank_relevant(everything, everything, "cosine", 16)
+    result = metrics.summary(found, everything.categories, [1, 5, 20], samples=10, seed=0)
+    level = metrics.chance(found, [1, 5, 20])
+    assert result["hit_at_1"] == 0
+    assert all(result[name] <= level[name] for name in ("hit_at_1", "hit_at_5", "hit_at_20", "map"))
+
+
+def test_random_embedding_scores_about_chance():
+    generator = np.random.default_rng(6)
+    n = 400
+    items = generator.integers(0, 20, n).tolist()
+    vectors = generator.normal(size=(n, 32)).astype(np.float32)
+    everything = Rows(list(range(n)), items, ["top"] * n, vectors, np.ones(n, bool))
+    found = rank_relevant(everything, everything, "cosine", 64)
+    scores = metrics.score(found, [1, 10])
+    level = metrics.chance(found, [1, 10])
+    for name in ("hit_at_1", "hit_at_10", "map"):
+        error = scores[name].std() / np.sqrt(n)
+        assert abs(scores[name].mean() - level[name]) < 4 * error
+
+
+def test_chance_counts_a_missed_query_as_a_miss():
+    level = metrics.chance(ranking([[1], []], [1, 1], gallery=4, detected=[True, False]), [1])
+    assert level["hit_at_1"] == pytest.approx((1 / 4 + 0) / 2)
+
+
+def test_interval_covers_the_mean_and_repeats_with_its_seed():
+    values = np.repeat([0.0, 1.0], [40, 60])
+    low, high = metrics.interval(values, 2000, seed=7)
+    # The normal approximation of a share of 0.6 in 100: 0.6 -+ 1.96 * sqrt(0.6 * 0.4 / 100)
+    assert (low, high) == pytest.approx((0.504, 0.696), abs=0.02)
+    assert metrics.interval(values, 2000, seed=7) == (low, high)
+
+
+def test_interval_of_equal_values_has_no_width():
+    assert metrics.interval(np.ones(5), 50, seed=0) == (1.0, 1.0)
