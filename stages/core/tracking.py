@@ -204,21 +204,28 @@ def _create_parent(client: "MlflowClient") -> str:
     return client.create_run(_experiment(client), tags=tags, run_name=f"repro {profile}").info.run_id
 
 
-def _close_parent(client: "MlflowClient", run_id: str, status: str) -> None:
-    from mlflow.entities import Metric
+def close_parent(run_id: str, failed: bool, metrics: dict[str, float]) -> None:
+    """Wait for the queued events, then end the parent run with the repro's final metrics; warns on failure."""
+    if os.environ.get("SEAMLINE_TRACKING") == "off":
+        return
+    try:
+        work(linger=0)
+        if run_id:
+            from mlflow.entities import Metric
 
-    from stages.report.metrics import final_metrics
-
-    now = int(time.time() * 1000)
-    metrics = [Metric(key, value, now, 0) for key, value in final_metrics().items()]
-    for start in range(0, len(metrics), 500):
-        client.log_batch(run_id, metrics=metrics[start : start + 500])
-    client.set_terminated(run_id, "FINISHED" if status == "0" else "FAILED")
+            client = _client()
+            now = int(time.time() * 1000)
+            logged = [Metric(key, value, now, 0) for key, value in metrics.items()]
+            for start in range(0, len(logged), 500):
+                client.log_batch(run_id, metrics=logged[start : start + 500])
+            client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
+    except Exception as error:  # noqa: BLE001
+        say(f"WARNING not tracked in MLflow: {type(error).__name__}: {error}")
 
 
 def main() -> None:
-    """Commands: ``start`` prints a new parent's id, ``work`` passes events on, ``end ID STATUS`` closes."""
-    command, *rest = sys.argv[1:]
+    """Commands: ``start`` prints the id of a new parent run, ``work`` passes events on."""
+    command = sys.argv[1]
     if os.environ.get("SEAMLINE_TRACKING") == "off":
         return
     try:
@@ -226,10 +233,6 @@ def main() -> None:
             print(_create_parent(_client()))
         elif command == "work":
             work()
-        elif command == "end":
-            work(linger=0)
-            if rest[0]:
-                _close_parent(_client(), rest[0], rest[1])
     except Exception as error:  # noqa: BLE001
         message = f"{type(error).__name__}: {error}"
         if command == "work":

@@ -1,7 +1,7 @@
 """The human body in drawing units: 1000 units from the crown to the ground, x = 0 in the middle, y downwards.
 
-Angles are whole degrees with a table of sines in ten-thousandths: the C library's sine may differ in its last bit between
-machines, and the demo's bytes must not.
+Angles are whole degrees with a table of sines in ten-thousandths: the C library's sine may differ in its last bit
+between machines, and the demo's bytes must not.
 """
 
 from __future__ import annotations

@@ -20,9 +20,11 @@ from stages.core.files import fresh_folder
 from stages.core.params import Section
 from stages.core.progress import track
 from stages.core.stage import run_stage
-from stages.demo.figures import Photo, flat_photo, plain_background, random_person, scene_background, worn_photo
+from stages.demo.backgrounds import plain_background, scene_background
+from stages.demo.figures import Photo, flat_photo, worn_photo
 from stages.demo.garments import Garment, make_garment
 from stages.demo.outfits import LOWERS, SHOES
+from stages.demo.people import random_person
 from stages.demo.writing import jpeg_bytes, rng_for, write_bytes, write_text
 
 SOURCE = "deepfashion2"

@@ -19,11 +19,13 @@ from stages.core.files import fresh_folder
 from stages.core.params import Section
 from stages.core.progress import track
 from stages.core.stage import run_stage
-from stages.demo.figures import flat_photo, plain_background, random_person, worn_photo
+from stages.demo.backgrounds import plain_background
+from stages.demo.figures import flat_photo, worn_photo
 from stages.demo.garments import Garment, make_garment
 from stages.demo.others import draw_other
 from stages.demo.outfits import companions
 from stages.demo.palette import pick_name
+from stages.demo.people import random_person
 from stages.demo.writing import jpeg_bytes, picked, rng_for, write_bytes, write_text
 
 SOURCE = "fashion_products"

@@ -1,34 +1,24 @@
-"""Photos: a person wearing garments, or garments laid flat. Both give the image and the box of each garment as drawn."""
+"""Photos: a person wearing garments, or one garment laid flat; with the box of each garment as drawn."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
 
-import numpy as np
 from PIL import Image
 
-from stages.demo.accessories import cap_shape, flip_flop_from_above, rounded_outline, shoe_shape
-from stages.demo.body import FLAT_POSE, Body, Pose, across, arm, body_for, leg, random_pose, tube
+from stages.demo.backgrounds import plain_background, scene_background
+from stages.demo.body import FLAT_POSE, Pose, body_for, random_pose
 from stages.demo.canvas import SUPER, Box, Canvas, Frame
+from stages.demo.caps import cap_shape
 from stages.demo.details import lower_trims, torso_trims
+from stages.demo.footwear import flip_flop_from_above, shoe_shape
 from stages.demo.garments import Garment
-from stages.demo.palette import HAIRS, RGB, SKINS, scaled
+from stages.demo.palette import scaled
+from stages.demo.people import Person, draw_arms, draw_feet, draw_hair_behind, draw_head, draw_trunk_skin
 from stages.demo.silhouettes import Shape, clothing
 
 KNEES_UP = 500  # photos that begin below this height show legs and feet only
-FOOT_SCALE = 0.34  # body units per shoe unit: a foot of 300 shoe units is 102 body units long
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who wears the clothes: the same in every photo of a person."""
-
-    gender: str
-    skin: RGB
-    hair: RGB
-    long_hair: bool
-    build: int
 
 
 @dataclass(frozen=True)
@@ -52,54 +42,6 @@ class Photo:
         x0, y0, x1, y1 = self.boxes[index]
         large = (x1 - x0) * (y1 - y0) * 150 >= self.image.width * self.image.height
         return large and min(x1 - x0, y1 - y0) * 20 >= self.image.width
-
-
-def random_person(rng: Random, gender: str) -> Person:
-    """A person of a gender ("Men" or "Women")."""
-    long_hair = rng.random() < (0.08 if gender == "Men" else 0.75)
-    return Person(gender, rng.choice(SKINS), rng.choice(HAIRS), long_hair, rng.randint(92, 110))
-
-
-def plain_background(rng: Random, size: tuple[int, int], white: bool = False) -> Image.Image:
-    """A studio wall: almost one colour, brighter in the middle."""
-    tone = (
-        (250, 250, 250)
-        if white
-        else rng.choice(((240, 240, 240), (228, 230, 234), (236, 230, 222), (220, 226, 228), (246, 244, 240)))
-    )
-    fall = 4 if white else rng.randint(8, 22)
-    rows = np.abs(np.arange(size[1]) * 200 // size[1] - 90)
-    levels = np.array(tone, np.int64)[None, :] - (rows * fall // 100)[:, None]
-    return Image.fromarray(np.broadcast_to(levels[:, None, :], (size[1], size[0], 3)).astype(np.uint8))
-
-
-def scene_background(rng: Random, size: tuple[int, int]) -> Image.Image:
-    """A room or a street: wall and floor, with a few plain things in it."""
-    wall = rng.choice(
-        (
-            (196, 206, 214),
-            (214, 200, 184),
-            (176, 190, 170),
-            (150, 160, 172),
-            (224, 216, 206),
-            (188, 170, 160),
-            (204, 212, 196),
-        )
-    )
-    floor = rng.choice(((150, 126, 102), (128, 130, 134), (186, 172, 150), (110, 118, 96), (168, 160, 158)))
-    pixels = np.empty((size[1], size[0], 3), np.int64)
-    horizon = size[1] * rng.randint(64, 88) // 100
-    pixels[:horizon] = np.array(wall) - (np.arange(horizon) * 18 // max(1, horizon))[:, None, None]
-    pixels[horizon:] = floor
-    for _ in range(rng.randint(1, 4)):
-        x, width = rng.randint(-20, size[0]), rng.randint(12, size[0] // 2)
-        y = rng.randint(0, horizon // 2)
-        bottom = horizon + rng.randint(-horizon // 4, 6)
-        tint = np.array([rng.randint(-34, 30) for _ in range(3)])
-        pixels[y:bottom, max(0, x) : max(0, x + width)] += tint
-    if rng.random() < 0.3:
-        pixels[: horizon - 4 : 16] -= 20  # bricks or boards
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
 def worn_photo(
@@ -139,13 +81,13 @@ def worn_photo(
     }
 
     if view != "back" and person.long_hair:
-        _hair_behind(canvas, frame, person, view)
+        draw_hair_behind(canvas, frame, person, view)
     if view == "side":  # the far arm, behind the trunk
-        _arms(canvas, frame, person, body, Pose(pose.arms[::-1], pose.legs), (-1,))
-    _trunk_skin(canvas, frame, person, body, pose)
+        draw_arms(canvas, frame, person, body, Pose(pose.arms[::-1], pose.legs), (-1,))
+    draw_trunk_skin(canvas, frame, person, body, pose)
     feet = layers["feet"] if layers["feet"] else [(0, None)]
     for owner, shoe in feet:
-        _feet(canvas, frame, person, body, pose, shoe, owner, view)
+        draw_feet(canvas, frame, person, body, pose, shoe, owner, view)
     dressed = [*layers["lower"], *layers["upper"], *layers["outer"]]
     shapes = {owner: clothing(garment, body, pose) for owner, garment in dressed}
     for owner, garment in dressed:
@@ -154,13 +96,13 @@ def worn_photo(
         details = torso_trims if garment.cut.family == "torso" else lower_trims
         canvas.trims(garment, details(garment, body, pose), frame, owner)
     sleeved = [(owner, garment) for owner, garment in dressed if garment.sleeve in ("short", "long")]
-    _arms(canvas, frame, person, body, pose, (1,) if view == "side" else (-1, 1), bool(sleeved))
+    draw_arms(canvas, frame, person, body, pose, (1,) if view == "side" else (-1, 1), bool(sleeved))
     covered = any(garment.cut.layer == "outer" and garment.sleeve == "long" for _, garment in sleeved)
     for owner, garment in sleeved:
         if garment.cut.layer == "outer" or not covered:
             canvas.pieces(garment, shapes[owner].sleeves, shapes[owner], frame, owner)
             canvas.trims(garment, torso_trims(garment, body, pose), frame, owner)
-    _head(canvas, frame, person, view)
+    draw_head(canvas, frame, person, view)
     for owner, cap in layers["head"]:
         shape = cap_shape(cap, view)
         canvas.whole(cap, shape, frame.within(0, 12, 1.06), owner)
@@ -248,117 +190,3 @@ def _photo(rng: Random, canvas: Canvas, noise: int) -> Photo:
         if owner > 0
     }
     return Photo(canvas.finish(rng, noise), boxes, outlines)
-
-
-def _trunk_skin(canvas: Canvas, frame: Frame, person: Person, body: Body, pose: Pose) -> None:
-    skin = person.skin
-    for side in (-1, 1):
-        outline = tube(leg(body, pose, side), 2, (body.leg, body.leg * 0.68, body.leg * 0.42))
-        canvas.polygon(frame.pixels(outline), scaled(skin, 96), edge=scaled(skin, 84))
-    neck = 15 if body.view == "side" else 26
-    right = [
-        (float(neck), 110.0),
-        (neck + 4.0, 160.0),
-        (body.shoulder - 6, 186.0),
-        (body.chest - 4, 278.0),
-        (body.waist - 4, 388.0),
-        (body.hip - 4, 500.0),
-        (10.0, 560.0),
-    ]
-    canvas.polygon(frame.pixels([*right, *[(-x, y) for x, y in reversed(right)]]), skin, edge=scaled(skin, 86))
-
-
-def _arms(
-    canvas: Canvas, frame: Frame, person: Person, body: Body, pose: Pose, sides: tuple[int, ...], sleeved: bool = False
-) -> None:
-    """Arms and hands; under a sleeve only what can come out of it, so that no skin shows at the seam."""
-    for side in sides:
-        limb = arm(body, pose, side)
-        outline = tube(limb, 2, (body.arm, body.arm * 0.8, body.arm * 0.6))
-        if sleeved:
-            outline[0], outline[-1] = across(limb, 0, 0.4, body.arm * 0.9), across(limb, 0, 0.4, -body.arm * 0.9)
-        else:
-            canvas.ellipse(frame, limb.joints[0], body.arm * 0.98, body.arm * 0.98, person.skin)
-        canvas.polygon(frame.pixels(outline), person.skin, edge=scaled(person.skin, 84))
-        hand = limb.joints[2]
-        canvas.ellipse(frame, (hand[0], hand[1] + 12), 16, 22, person.skin)
-
-
-def _feet(
-    canvas: Canvas, frame: Frame, person: Person, body: Body, pose: Pose, shoe: Garment | None, owner: int, view: str
-) -> None:
-    for side in (-1, 1):
-        ankle = leg(body, pose, side).joints[2]
-        turned = side < 0 and view != "side"
-        place = frame.within(ankle[0] + (48 if turned else -48) * FOOT_SCALE, ankle[1] - 6, FOOT_SCALE, turned)
-        if shoe is None:
-            foot = rounded_outline(
-                [(16.0, 96.0), (10.0, 0.0), (84.0, 0.0), (180.0, 58.0), (284.0, 90.0), (280.0, 108.0), (20.0, 108.0)]
-            )
-            canvas.polygon(place.pixels(foot), scaled(person.skin, 96), edge=scaled(person.skin, 80))
-        else:
-            canvas.whole(shoe, shoe_shape(shoe, worn=True), place, owner, person.skin)
-
-
-def _hair_behind(canvas: Canvas, frame: Frame, person: Person, view: str) -> None:
-    wide = 50 if view == "front" else 40
-    back = -14 if view == "side" else 0
-    outline = [
-        (-wide + back, 50),
-        (-wide - 6 + back, 200),
-        (-20 + back, 225),
-        (20 + back, 225),
-        (wide + 6 + back * 3, 200),
-        (wide + back, 50),
-    ]
-    canvas.polygon(
-        frame.pixels(rounded_outline([(float(x), float(y)) for x, y in outline], 1)), scaled(person.hair, 90)
-    )
-
-
-def _head(canvas: Canvas, frame: Frame, person: Person, view: str) -> None:
-    skin, hair = person.skin, person.hair
-    if view == "back":
-        canvas.ellipse(frame, (0, 66), 45, 58, hair)
-        if person.long_hair:
-            canvas.polygon(
-                frame.pixels([(-45.0, 60.0), (45.0, 60.0), (52.0, 210.0), (0.0, 228.0), (-52.0, 210.0)]), hair
-            )
-        return
-    canvas.ellipse(frame, (0, 62), 47, 58, hair)
-    if view == "side":
-        canvas.polygon(
-            frame.pixels(
-                [
-                    (10.0, 24.0),
-                    (42.0, 40.0),
-                    (44.0, 62.0),
-                    (54.0, 76.0),
-                    (44.0, 84.0),
-                    (42.0, 106.0),
-                    (30.0, 122.0),
-                    (-2.0, 112.0),
-                    (-8.0, 60.0),
-                ]
-            ),
-            skin,
-        )
-        canvas.ellipse(frame, (30, 62), 4, 4, (40, 34, 34))
-        canvas.ellipse(frame, (-10, 74), 8, 12, scaled(skin, 90))
-        return
-    canvas.ellipse(frame, (0, 74), 40, 50, skin)
-    fringe = [
-        (-42.0, 70.0),
-        (-40.0, 24.0),
-        (0.0, 6.0),
-        (40.0, 24.0),
-        (42.0, 70.0),
-        (30.0, 38.0),
-        (-6.0, 32.0),
-        (-30.0, 44.0),
-    ]
-    canvas.polygon(frame.pixels(fringe), hair)
-    for side in (-1, 1):
-        canvas.ellipse(frame, (side * 16, 70), 5, 4, (40, 34, 34))
-    canvas.polygon(frame.pixels([(-12.0, 100.0), (12.0, 100.0), (0.0, 107.0)]), (176, 78, 78))
-    canvas.polygon(frame.pixels([(-2.0, 74.0), (4.0, 90.0), (-4.0, 90.0)]), scaled(skin, 88))

@@ -17,10 +17,12 @@ from stages.core.files import fresh_folder
 from stages.core.params import Section
 from stages.core.progress import track
 from stages.core.stage import run_stage
+from stages.demo.backgrounds import scene_background
 from stages.demo.canvas import Box
-from stages.demo.figures import Photo, flat_photo, random_person, scene_background, worn_photo
+from stages.demo.figures import Photo, flat_photo, worn_photo
 from stages.demo.garments import make_garment
 from stages.demo.outfits import companions
+from stages.demo.people import random_person
 from stages.demo.writing import jpeg_bytes, picked, png_bytes, rng_for, write_bytes, write_text
 
 SOURCE = "headwear"

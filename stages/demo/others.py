@@ -6,9 +6,9 @@ from random import Random
 
 from PIL import Image
 
+from stages.demo.backgrounds import plain_background
 from stages.demo.body import Point
 from stages.demo.canvas import SUPER, Canvas, Frame
-from stages.demo.figures import plain_background
 from stages.demo.palette import scaled, shade_of
 
 

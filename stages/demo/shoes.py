@@ -17,9 +17,11 @@ from stages.core.files import fresh_folder
 from stages.core.params import Section
 from stages.core.progress import track
 from stages.core.stage import run_stage
-from stages.demo.figures import Photo, flat_photo, random_person, scene_background, worn_photo
+from stages.demo.backgrounds import scene_background
+from stages.demo.figures import Photo, flat_photo, worn_photo
 from stages.demo.garments import make_garment
 from stages.demo.outfits import companions
+from stages.demo.people import random_person
 from stages.demo.writing import jpeg_bytes, picked, rng_for, write_bytes, write_text
 
 SOURCE = "shoes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from stages.demo.body import HIP_Y, SHIN, THIGH, Body, Limb, Point, Pose, across, arm, leg, tube
 from stages.demo.garments import Garment
@@ -51,7 +52,7 @@ def body_half_width(body: Body, y: float) -> float:
     heights = ((190.0, body.shoulder), (278.0, body.chest), (388.0, body.waist), (500.0, body.hip))
     if y <= heights[0][0]:
         return heights[0][1]
-    for (y0, w0), (y1, w1) in zip(heights, heights[1:], strict=False):
+    for (y0, w0), (y1, w1) in pairwise(heights):
         if y <= y1:
             return w0 + (w1 - w0) * (y - y0) / (y1 - y0)
     return body.hip
@@ -78,7 +79,7 @@ class Trunk:
     def half_width(self, y: float) -> float:
         """Half width of the garment at a height below the armpit."""
         heights = self.heights
-        for (y0, w0), (y1, w1) in zip(heights, heights[1:], strict=False):
+        for (y0, w0), (y1, w1) in pairwise(heights):
             if y <= y1:
                 return w0 + (w1 - w0) * (max(y, y0) - y0) / (y1 - y0)
         return heights[-1][1]

@@ -9,7 +9,6 @@ Params: simclr.
 """
 
 import argparse
-import math
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +29,7 @@ from stages.encoders.backbones import Backbone, Weights
 from stages.encoders.features import embed_pictures, save_encoder
 from stages.encoders.knn import knn_accuracy, majority_share
 from stages.encoders.pictures import Pictures, read_crops
+from stages.encoders.schedule import cosine_rate
 
 
 class SimclrParams(Section):
@@ -51,11 +51,6 @@ class SimclrParams(Section):
     knn_k: int = Field(gt=0)
     knn_head: str
     seed: int
-
-
-def cosine_rate(step: int, steps: int, peak: float) -> float:
-    """Learning rate at ``step`` of ``steps``: half a cosine from ``peak`` to 0 (Loshchilov & Hutter 2017)."""
-    return peak * 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
 
 
 class KnnProbe:

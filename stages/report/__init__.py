@@ -1,0 +1,1 @@
+"""Collected accounts and the table of metrics."""

@@ -11,7 +11,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -28,20 +28,14 @@ from stages.core.tables import read_table
 from stages.retrieval.search import METRICS
 from stages.retrieval.vectors import PARTS, benchmark_names, vectors_path, write_vectors
 
+if TYPE_CHECKING:
+    from stages.encoders.features import Encoder
+
 
 class EmbedParams(Section):
     """How images go through an encoder."""
 
     batch: PositiveInt
-
-
-class Encoder(Protocol):
-    """What ``stages.encoders.load.load_encoder`` returns."""
-
-    metric: str
-
-    def embed(self, rows: list[bytes], detected_classes: list[str]) -> np.ndarray:
-        """float32 [n, d] of n encoded images; a detected class is empty where no detector was involved."""
 
 
 def batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
@@ -53,7 +47,7 @@ def batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
-def embed_batch(encoder: Encoder, batch: pa.RecordBatch) -> np.ndarray:
+def embed_batch(encoder: "Encoder", batch: pa.RecordBatch) -> np.ndarray:
     """float32 [n, d] of one batch.
 
     Raises:
@@ -72,7 +66,7 @@ def embed_batch(encoder: Encoder, batch: pa.RecordBatch) -> np.ndarray:
     return vectors.astype(np.float32, copy=False)
 
 
-def embed_part(encoder: Encoder, path: Path, size: int, desc: str) -> tuple[list[str], np.ndarray | None]:
+def embed_part(encoder: "Encoder", path: Path, size: int, desc: str) -> tuple[list[str], np.ndarray | None]:
     """Row ids [n] and vectors [n, d] of one table; None when no row has an image."""
     ids: list[str] = []
     parts: list[np.ndarray] = []
@@ -83,7 +77,7 @@ def embed_part(encoder: Encoder, path: Path, size: int, desc: str) -> tuple[list
     return ids, np.concatenate(parts) if parts else None
 
 
-def embed_benchmark(encoder: Encoder, name: str, folder: Path, out: Path, size: int) -> dict[str, int]:
+def embed_benchmark(encoder: "Encoder", name: str, folder: Path, out: Path, size: int) -> dict[str, int]:
     """Write the vectors of one benchmark; returns how many of each part."""
     embedded = {part: embed_part(encoder, folder / name / f"{part}.parquet", size, f"{name} {part}") for part in PARTS}
     gallery = embedded["gallery"][1]
@@ -97,7 +91,7 @@ def embed_benchmark(encoder: Encoder, name: str, folder: Path, out: Path, size: 
 
 def main(args: Namespace, params: SimpleNamespace) -> Report:
     """Load the encoder once, embed every benchmark."""
-    from stages.encoders.load import load_encoder
+    from stages.retrieval.encoder import load_encoder
 
     names = benchmark_names()
     seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms

@@ -5,9 +5,12 @@ from random import Random
 import numpy as np
 import pytest
 
-from stages.demo.figures import Person, Photo, flat_photo, plain_background, random_person, worn_photo
-from stages.demo.garments import CUTS, Garment, make_garment
+from stages.demo.backgrounds import plain_background
+from stages.demo.cuts import CUTS
+from stages.demo.figures import Photo, flat_photo, worn_photo
+from stages.demo.garments import Garment, make_garment
 from stages.demo.palette import SKINS
+from stages.demo.people import Person, random_person
 
 SIZE = (150, 220)
 

@@ -25,23 +25,46 @@ SMALL: dict[str, tuple[Any, Any]] = {
     "shoes": (
         shoes,
         shoes.ShoesDemo(
-            seed=3, images=24, width=96, height=96, flat_percent=50, validation_percent=25, reversed_boxes=3, negative_boxes=2
+            seed=3,
+            images=24,
+            width=96,
+            height=96,
+            flat_percent=50,
+            validation_percent=25,
+            reversed_boxes=3,
+            negative_boxes=2,
         ),
     ),
     "fashion_products": (
         fashion_products,
         fashion_products.FashionProductsDemo(
-            seed=4, types={"Tshirts": 6, "Jeans": 4, "Dresses": 4, "Heels": 3, "Caps": 3}, others=4, width=72, height=96,
-            worn_percent=40, usages={"Casual": 1, "Sports": 1}, other_genders=2, odd_labels=3, comma_names=1, missing_images=2,
+            seed=4,
+            types={"Tshirts": 6, "Jeans": 4, "Dresses": 4, "Heels": 3, "Caps": 3},
+            others=4,
+            width=72,
+            height=96,
+            worn_percent=40,
+            usages={"Casual": 1, "Sports": 1},
+            other_genders=2,
+            odd_labels=3,
+            comma_names=1,
+            missing_images=2,
         ),
     ),
     "deepfashion_mm": (
         deepfashion_mm,
         deepfashion_mm.DeepFashionMMDemo(
-            seed=5, people=6, second_outfit_percent=60, dress_percent=34, outer_percent=50, width=75, height=110, unlabelled=2
+            seed=5,
+            people=6,
+            second_outfit_percent=60,
+            dress_percent=34,
+            outer_percent=50,
+            width=75,
+            height=110,
+            unlabelled=2,
         ),
     ),
-}  # fmt: skip
+}
 
 
 def draw(source: str, out: Path) -> Path:

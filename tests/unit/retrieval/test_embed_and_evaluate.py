@@ -57,10 +57,10 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text("benchmarks: [colors]\n")
     write_rows(tmp_path / "benchmarks/colors/queries.parquet", BENCHMARK, QUERIES)
     write_rows(tmp_path / "benchmarks/colors/gallery.parquet", BENCHMARK, GALLERY)
-    module = ModuleType("stages.encoders.load")
+    module = ModuleType("stages.retrieval.encoder")
     module.encoder = MeanColor()
     module.load_encoder = lambda folder: module.encoder
-    monkeypatch.setitem(sys.modules, "stages.encoders.load", module)
+    monkeypatch.setitem(sys.modules, "stages.retrieval.encoder", module)
     return tmp_path, module.encoder
 
 

@@ -1,24 +1,15 @@
-"""Outlines of shoes and caps. A shoe is drawn from the side in units of its own: heel at x = 0, toe at 300, ground at y = 120."""
+"""Outlines of shoes.
+
+A shoe is drawn from the side in units of its own: heel at x = 0, toe at x = 300, ground at y = 120.
+"""
 
 from __future__ import annotations
 
-from random import Random
-
 from stages.demo.body import Point
-from stages.demo.details import band, digit, dots, line, motif, poly
 from stages.demo.garments import Garment
+from stages.demo.marks import dots, line, poly
+from stages.demo.outlines import rounded_outline
 from stages.demo.silhouettes import Shape, Trim
-
-
-def rounded_outline(points: list[Point], rounds: int = 2) -> list[Point]:
-    """Corners cut twice (Chaikin), so that a few points give a curve; exact in binary fractions."""
-    for _ in range(rounds):
-        cut: list[Point] = []
-        for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1], strict=True):
-            cut += [(x0 * 0.75 + x1 * 0.25, y0 * 0.75 + y1 * 0.25), (x0 * 0.25 + x1 * 0.75, y0 * 0.25 + y1 * 0.75)]
-        points = cut
-    return points
-
 
 _LOW = [
     (6, 98),
@@ -212,62 +203,3 @@ def flip_flop_from_above(garment: Garment) -> Shape:
     elif garment.usage == "Sports":
         shape.trims += [line("contrast", 9, (20, -30), (90, -30)), line("contrast", 9, (20, 30), (90, 30))]
     return shape
-
-
-def cap_shape(garment: Garment, view: str) -> Shape:
-    """A cap in body units around a head whose crown is at y = 8: from the front, the side (brim to +x) or the back."""
-    tall = 0 if garment.gender == "Women" else -10
-    rng = Random(garment.seed + 4)
-    shape = Shape(anchor=(0.0, 0.0))
-    if view in ("side", "flat"):
-        crown = [(-52.0, 56.0), (-54.0, 16.0), (-30.0, -14.0 + tall), (18.0, -16.0 + tall), (48.0, 14.0), (54.0, 56.0)]
-        brim = [(34.0, 44.0), (70.0, 44.0), (112.0, 58.0), (118.0, 68.0), (60.0, 62.0), (34.0, 60.0)]
-        shape.parts += [brim, rounded_outline(crown, 1)]
-        shape.trims += [
-            line("seam", 3, (4, -26), (10, 20), (14, 60)),
-            dots("dark", 5, (-2, -18 + tall)),
-            line("dark", 5, (-56, 54), (54, 54)),
-        ]
-        centre = -18.0
-    else:
-        crown = [(-50.0, 50.0), (-52.0, 14.0), (-28.0, -16.0 + tall), (28.0, -16.0 + tall), (52.0, 14.0), (50.0, 50.0)]
-        shape.parts.append(rounded_outline(crown, 1))
-        shape.trims += [
-            line("seam", 3, (0, -26), (0, 46)),
-            line("seam", 3, (-24, -14), (-30, 46)),
-            line("seam", 3, (24, -14), (30, 46)),
-        ]
-        if view == "front":
-            brim = [
-                (-54.0, 44.0),
-                (-30.0, 38.0),
-                (30.0, 38.0),
-                (54.0, 44.0),
-                (58.0, 60.0),
-                (30.0, 70.0),
-                (-30.0, 70.0),
-                (-58.0, 60.0),
-            ]
-            shape.parts.append(rounded_outline(brim, 1))
-            shape.trims.append(line("seam", 3, (-46, 58), (0, 66), (46, 58)))
-        centre = 0.0
-    if garment.gender == "Women":  # a ribbon above the brim
-        shape.trims += [band("second", 32, 46)]
-    if garment.pattern == "graphic":
-        shape.trims += [_shrunk(trim, centre) for trim in motif(garment)]
-    if garment.usage == "Sports":
-        shape.trims += [
-            line("contrast", 8, (-50, 34), (-36, -30)),
-            *digit("contrast", rng.randint(1, 9), centre - 8, -6, 8),
-        ]
-    elif garment.usage == "Ethnic":
-        shape.trims += [band("gold", 34, 48), dots("contrast", 4, *[(float(x), 41.0) for x in range(-48, 52, 14)])]
-    elif garment.usage == "Formal":
-        shape.trims += [band("black", 36, 48), line("light", 4, (-34, -6), (-38, 30))]
-    return shape
-
-
-def _shrunk(trim: Trim, centre: float) -> Trim:
-    """A chest print brought to the size of a cap's front."""
-    points = tuple((centre + x * 0.42, 14 + (y - 318) * 0.42) for x, y in trim.points)
-    return Trim(trim.shape, points, trim.ink, trim.width * 0.42)

@@ -1,0 +1,46 @@
+"""Losses that learn from the labels that are there: a row without a head's label does not touch that head."""
+
+import torch
+import torch.nn.functional as F
+
+UNKNOWN = -1
+
+
+def class_weights(targets: torch.Tensor, classes: int) -> torch.Tensor:
+    """Weight [classes] inverse to the square root of each class's frequency, mean 1 over labelled rows.
+
+    The root is a compromise: full inverse frequency lets a class of three rows dominate a head.
+    """
+    counts = torch.bincount(targets[targets != UNKNOWN], minlength=classes).clamp(min=1).float()
+    weights = counts.rsqrt()
+    return weights * counts.sum() / (weights * counts).sum()
+
+
+def masked_loss(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor | None,
+    focal_share: float,
+    gamma: float,
+) -> torch.Tensor | None:
+    """Weighted cross entropy and focal loss (Lin et al. 2017), mixed, over labelled rows.
+
+    Args:
+        logits: [n, classes].
+        targets: [n] class indices, ``UNKNOWN`` where there is no label.
+        weights: [classes] or None.
+        focal_share: 0 = cross entropy alone, 1 = focal loss alone.
+        gamma: exponent of (1 - p) in the focal loss.
+
+    Returns:
+        the weighted mean over labelled rows, or None when no row has a label.
+    """
+    known = targets != UNKNOWN
+    if not known.any():
+        return None
+    logits, targets = logits[known], targets[known]
+    cross = F.cross_entropy(logits, targets, reduction="none")
+    focal = (1 - torch.exp(-cross)) ** gamma * cross
+    loss = (1 - focal_share) * cross + focal_share * focal
+    weight = torch.ones_like(loss) if weights is None else weights.to(loss.device)[targets]
+    return (loss * weight).sum() / weight.sum()

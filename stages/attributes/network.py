@@ -1,0 +1,90 @@
+"""The multi-head network: backbone, projection, detected class, fully connected blocks, one linear layer a head."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from stages.attributes.params import ClassifierParams, DetectorClass
+from stages.encoders.backbones import Backbone
+
+
+def class_input_width(kind: DetectorClass, superclasses: Sequence[str]) -> int:
+    """How many numbers the detected class adds to the features."""
+    return {"none": 0, "scalar": 1, "onehot": len(superclasses) + 1}[kind]
+
+
+def encode_detected(kind: DetectorClass, names: Sequence[str], superclasses: Sequence[str]) -> torch.Tensor:
+    """The detected class as network input [n, width].
+
+    ``scalar`` is the published +1 value: the joint class id divided by the number of classes, so that it
+    has the features' scale. A class that is not among ``superclasses`` ("none": the whole image) is the last.
+    """
+    index = torch.tensor(
+        [superclasses.index(name) if name in superclasses else len(superclasses) for name in names], dtype=torch.long
+    )
+    if kind == "onehot":
+        return nn.functional.one_hot(index, len(superclasses) + 1).float()
+    if kind == "scalar":
+        return index.float().unsqueeze(1) / len(superclasses)
+    return torch.zeros(len(names), 0)
+
+
+class Block(nn.Module):
+    """Linear, BatchNorm, LeakyReLU, Dropout."""
+
+    def __init__(self, width_in: int, width_out: int, params: ClassifierParams) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width_in, width_out)
+        self.norm = nn.BatchNorm1d(width_out)
+        self.rest = nn.Sequential(nn.LeakyReLU(params.negative_slope), nn.Dropout(params.dropout))
+
+    def normed(self, features: torch.Tensor) -> torch.Tensor:
+        """After BatchNorm, before the non-linearity."""
+        return self.norm(self.linear(features))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """The whole block."""
+        return self.rest(self.normed(features))
+
+
+class MultiHead(nn.Module):
+    """METHODS A: features -> projection (+ detected class) -> blocks -> heads.
+
+    Attributes:
+        classes: head -> its class names, in the order of the logits.
+        superclasses: names behind the detected class's ids.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        classes: dict[str, list[str]],
+        superclasses: list[str],
+        params: ClassifierParams,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classes = classes
+        self.superclasses = superclasses
+        self.kind = params.detector_class
+        self.projection = nn.Linear(backbone.width, params.projection)
+        widths = [params.projection + class_input_width(self.kind, superclasses), *params.hidden]
+        self.blocks = nn.ModuleList(Block(a, b, params) for a, b in zip(widths, widths[1:], strict=False))
+        self.heads = nn.ModuleDict({head: nn.Linear(widths[-1], len(names)) for head, names in classes.items()})
+
+    def embedding(self, images: torch.Tensor, detected: torch.Tensor) -> torch.Tensor:
+        """[n, last width]: the last block's output after BatchNorm, which the matcher compares."""
+        features = torch.cat([self.projection(self.backbone(images)), detected.to(images.device)], dim=1)
+        for block in self.blocks[:-1]:
+            features = block(features)
+        return self.blocks[-1].normed(features)
+
+    def logits(self, embedding: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Head -> [n, classes]."""
+        hidden = self.blocks[-1].rest(embedding)
+        return {head: layer(hidden) for head, layer in self.heads.items()}
+
+    def forward(self, images: torch.Tensor, detected: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Logits of every head for uint8 images [n, 3, side, side] and encoded classes [n, width]."""
+        return self.logits(self.embedding(images, detected))

@@ -1,0 +1,102 @@
+"""The end of ``make repro``: the metrics as a table, where plots and MLflow are, and the parent run closed.
+
+Usage: python -m stages.report.summary [--run ID] [--status N] [--markdown]
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from stages.core.errors import StageError
+from stages.core.files import read_json
+from stages.core.params import load_params, lookup
+from stages.core.tracking import DEFAULT_URI, close_parent
+
+
+def flat_numbers(content: Any, prefix: str = "") -> dict[str, float]:
+    """Every number in nested dicts, under its path joined by dots."""
+    if isinstance(content, bool):
+        return {}
+    if isinstance(content, (int, float)):
+        return {prefix.rstrip("."): float(content)}
+    if isinstance(content, dict):
+        return {
+            name: value for key in content for name, value in flat_numbers(content[key], f"{prefix}{key}.").items()
+        }
+    return {}
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Content of every metric file below a profile's folder, by its path without suffix."""
+    paths = sorted(folder.rglob("*.json"))
+    return {path.relative_to(folder).with_suffix("").as_posix(): read_json(path) for path in paths}
+
+
+def table_rows(files: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """(what, metric, value, baseline): the numbers a person reads first."""
+    rows = []
+    for name, content in files.items():
+        if name.startswith("detector/"):
+            base = f"{content['baseline_map50_constant_box']:.3f} constant box"
+            rows.append((name, "mAP50", f"{content['map50']:.3f}", base))
+            rows.append((name, "mAP50-95", f"{content['map50_95']:.3f}", ""))
+        elif name == "classifier":
+            for head, scores in content["heads"].items():
+                if scores["rows"]:
+                    base = (
+                        f"{scores['baseline_majority']:.3f} majority, "
+                        f"{scores['baseline_majority_given_detected']:.3f} given the detected class"
+                    )
+                    rows.append((f"classifier/{head}", "accuracy", f"{scores['accuracy']:.3f}", base))
+        elif name.startswith("retrieval/"):
+            for benchmark, scores in content.items():
+                whole, chance = scores["whole_gallery"], scores["chance"]["whole_gallery"]
+                for key, shown in (("hit_at_1", "hit@1"), ("hit_at_5", "hit@5"), ("map", "mAP")):
+                    if key in whole:
+                        base = f"{chance[key]:.3f} chance" if key in chance else ""
+                        rows.append((f"{name}/{benchmark}", shown, f"{whole[key]:.3f}", base))
+    return rows
+
+
+def as_text(rows: list[tuple[str, str, str, str]], markdown: bool) -> str:
+    """The rows under a header, aligned, or as a Markdown table."""
+    table = [("what", "metric", "value", "beside it"), *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(4)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    if not markdown:
+        return "\n".join(lines)
+    lines = ["| " + " | ".join(row) + " |" for row in table]
+    return "\n".join([lines[0], "| --- | --- | --- | --- |", *lines[1:]])
+
+
+def main() -> None:
+    """Print, close, and pass the status of the repro on."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", default="", help="id of the MLflow parent run to close")
+    parser.add_argument("--status", type=int, default=0, help="exit status of dvc repro")
+    parser.add_argument("--markdown", action="store_true", help="the table as Markdown, nothing else")
+    args = parser.parse_args()
+    try:
+        profile = str(lookup(load_params(), "profile"))
+        files = read_metrics(Path("metrics") / profile)
+    except StageError as error:
+        sys.exit(f"ERROR {error}")
+    if args.markdown:
+        print(as_text(table_rows(files), markdown=True))
+        return
+    numbers = {f"{name.replace('/', '.')}.{key}": value for name, content in files.items() if name != "accounts"
+               for key, value in flat_numbers(content).items()}  # fmt: skip
+    close_parent(args.run, args.status != 0, numbers)
+    if args.status == 0:
+        print(f"\n{as_text(table_rows(files), markdown=False)}\n")
+        print(f"metrics  metrics/{profile}/ (dvc metrics diff compares with the last commit)")
+        print("plots    dvc plots show, then open dvc_plots/index.html")
+        uri = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
+        print(f"MLflow   {uri} (mlflow ui --backend-store-uri {uri})")
+    sys.exit(args.status)
+
+
+if __name__ == "__main__":
+    main()
