@@ -45,8 +45,6 @@ class ClassifierEncoder:
         result: list[dict[str, tuple[str, float]]] = [{} for _ in rows]
         for head, values in logits.items():
             best = values.softmax(dim=1).max(dim=1)
-            for row, (probability, index) in enumerate(
-                zip(best.values.tolist(), best.indices.tolist(), strict=True)
-            ):
+            for row, (probability, index) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
                 result[row][head] = (self.network.classes[head][index], probability)
         return result

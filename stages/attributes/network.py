@@ -71,7 +71,10 @@ class MultiHead(nn.Module):
         self.projection = nn.Linear(backbone.width, params.projection)
         widths = [params.projection + class_input_width(self.kind, superclasses), *params.hidden]
         self.blocks = nn.ModuleList(Block(a, b, params) for a, b in zip(widths, widths[1:], strict=False))
-        self.heads = nn.ModuleDict({head: nn.Linear(widths[-1], len(names)) for head, names in classes.items()})
+        # Prefixed: a head named "type" would hide a method of nn.Module.
+        self.heads = nn.ModuleDict(
+            {f"head_{head}": nn.Linear(widths[-1], len(names)) for head, names in classes.items()}
+        )
 
     def embedding(self, images: torch.Tensor, detected: torch.Tensor) -> torch.Tensor:
         """[n, last width]: the last block's output after BatchNorm, which the matcher compares."""
@@ -83,7 +86,7 @@ class MultiHead(nn.Module):
     def logits(self, embedding: torch.Tensor) -> dict[str, torch.Tensor]:
         """Head -> [n, classes]."""
         hidden = self.blocks[-1].rest(embedding)
-        return {head: layer(hidden) for head, layer in self.heads.items()}
+        return {head: self.heads[f"head_{head}"](hidden) for head in self.classes}
 
     def forward(self, images: torch.Tensor, detected: torch.Tensor) -> dict[str, torch.Tensor]:
         """Logits of every head for uint8 images [n, 3, side, side] and encoded classes [n, width]."""

@@ -40,7 +40,8 @@ def interleaved_batches(sources: np.ndarray, batch: int, generator: torch.Genera
     """Batches of row numbers, each from one source, the sources spread evenly over the epoch.
 
     Every row comes once; within a source the order is random. A source's last batch may be short, but never
-    a single row, which BatchNorm could not take: that row joins the batch before it.
+    a single row, which BatchNorm could not take: that row joins the batch before it, or, when it is all its
+    source has, the first batch of the epoch.
     """
     placed: list[tuple[float, int, torch.Tensor]] = []
     for number, source in enumerate(sorted(set(sources))):
@@ -50,7 +51,12 @@ def interleaved_batches(sources: np.ndarray, batch: int, generator: torch.Genera
         if len(parts) > 1 and len(parts[-1]) == 1:
             parts[-2:] = [torch.cat(parts[-2:])]
         placed += [((place + 0.5) / len(parts), number, part) for place, part in enumerate(parts)]
-    return [part for _, _, part in sorted(placed, key=lambda entry: entry[:2])]
+    ordered = [part for _, _, part in sorted(placed, key=lambda entry: entry[:2])]
+    batches = [part for part in ordered if len(part) > 1]
+    lone = [part for part in ordered if len(part) == 1]
+    if lone and batches:
+        batches[0] = torch.cat([batches[0], *lone])
+    return batches
 
 
 class PhotoAugment:

@@ -111,7 +111,9 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     backbone = Backbone(card["backbone"], "none")
     load_weights(backbone, args.simclr)
     network = MultiHead(backbone, classes, superclasses, options).to(device())
-    train, val = (prepare(read_crops(args.dataset, split), classes, superclasses, options) for split in ("train", "val"))
+    train, val = (
+        prepare(read_crops(args.dataset, split), classes, superclasses, options) for split in ("train", "val")
+    )
     trainer = Trainer(network, train, options)
     history: list[list[Any]] = []
     best, best_score = None, -1.0

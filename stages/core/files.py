@@ -17,7 +17,8 @@ def rounded(value: Any) -> Any:
         return [rounded(inner) for inner in value]
     if hasattr(value, "item"):
         value = value.item()
-    return round(value, 6) if isinstance(value, float) else value
+    # Adding 0.0 takes the sign off a negative zero.
+    return round(value, 6) + 0.0 if isinstance(value, float) else value
 
 
 def write_json(path: Path, content: Any) -> None:

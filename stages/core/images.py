@@ -4,13 +4,31 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 # A crop or a repaired image is written once and read many times: above 92 the size doubles for
 # differences no network sees; 4:4:4 keeps the colour of thin stripes.
 JPEG_QUALITY = 92
 
 _EXIF_ORIENTATION = 0x0112
+# EXIF orientation -> what puts the picture upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1 (upright) when the tags cannot be read."""
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:
+        return 1
 
 
 def decode(data: bytes) -> tuple[Image.Image, list[str]]:
@@ -24,16 +42,24 @@ def decode(data: bytes) -> tuple[Image.Image, list[str]]:
     repairs = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PIL warns of palette transparency, which is handled here
-        image = Image.open(io.BytesIO(data))
-        image.load()
+        try:
+            image = Image.open(io.BytesIO(data))
+            image.load()
+        except Image.DecompressionBombError as error:
+            raise ValueError(str(error)) from None
         if image.format != "JPEG":
             repairs.append("format")
-        if image.getexif().get(_EXIF_ORIENTATION, 1) not in (0, 1):
-            image = ImageOps.exif_transpose(image)
+        turn = _TURNS.get(_orientation(image))
+        if turn is not None:
+            image = image.transpose(turn)
             repairs.append("exif_rotation")
         if image.mode != "RGB":
             repairs.append("mode")
-            if "A" in image.mode or "transparency" in image.info:
+            if image.mode.startswith("I"):
+                # 16-bit grey: PIL's own conversion clips instead of scaling.
+                deep = np.asarray(image).astype(np.int64)
+                image = Image.fromarray((deep.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+            elif "A" in image.mode or "transparency" in image.info:
                 rgba = image.convert("RGBA")
                 image = Image.new("RGB", rgba.size, "white")
                 image.paste(rgba, mask=rgba.getchannel("A"))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 from stages.core.errors import StageError
 from stages.core.params import Section, load_params, section
@@ -48,9 +47,7 @@ def run_stage(
     started = time.time()
     try:
         content = load_params()
-        sections = {
-            name: section(model, key.format(**vars(args)), content) for name, (key, model) in params.items()
-        }
+        sections = {name: section(model, key.format(**vars(args)), content) for name, (key, model) in params.items()}
         report = main(args, SimpleNamespace(**sections)) or Report()
     except StageError as error:
         say(f"\nERROR {error}")

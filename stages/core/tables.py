@@ -129,8 +129,8 @@ def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] |
         raise StageError(f"{path}: no such file. It is made by an earlier stage: run `dvc repro`.")
     table = pq.read_table(path, columns=columns)
     if schema is not None and columns is None and not table.schema.equals(schema):
-        missing = set(schema.names) ^ set(table.schema.names)
-        raise StageError(f"{path}: not the expected columns (differing: {sorted(missing)}). Run `dvc repro`.")
+        found = {str(one) for one in table.schema} ^ {str(one) for one in schema}
+        raise StageError(f"{path}: not the expected columns (differing: {sorted(found)}). Run `dvc repro`.")
     return table
 
 

@@ -68,7 +68,7 @@ def track_stage(report: "Report", params: dict[str, Any], arguments: list[str], 
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong here must not fail a stage
+    except Exception as error:
         say(f"WARNING not tracked in MLflow: {type(error).__name__}: {error}")
 
 
@@ -219,7 +219,7 @@ def close_parent(run_id: str, failed: bool, metrics: dict[str, float]) -> None:
             for start in range(0, len(logged), 500):
                 client.log_batch(run_id, metrics=logged[start : start + 500])
             client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         say(f"WARNING not tracked in MLflow: {type(error).__name__}: {error}")
 
 
@@ -233,7 +233,7 @@ def main() -> None:
             print(_create_parent(_client()))
         elif command == "work":
             work()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         message = f"{type(error).__name__}: {error}"
         if command == "work":
             (QUEUE / "error").write_text(message, encoding="utf-8")

@@ -23,6 +23,11 @@ def area(detection: Detection) -> float:
     return (detection["x2"] - detection["x1"]) * (detection["y2"] - detection["y1"])
 
 
+def place(detection: Detection) -> tuple[float, float, str]:
+    """What breaks the last ties: corner, then class."""
+    return detection["x1"], detection["y1"], detection["superclass"]
+
+
 def choose(detections: list[Detection], agrees: list[str], params: CropParams) -> Match:
     """The detection that belongs to an item whose label allows the superclasses ``agrees``.
 
@@ -39,11 +44,11 @@ def choose(detections: list[Detection], agrees: list[str], params: CropParams) -
         return Match("mismatch" if detections else "no_detection", *counts)
     if len(fitting) > 1 and params.several == "drop":
         return Match("several", *counts)
-    # Ties by position, so that the choice never depends on the order of detections.
+    # Ties by place, so that the choice never depends on the order of detections.
     if params.several == "largest":
-        best = min(fitting, key=lambda row: (-area(row), -row["confidence"], row["x1"], row["y1"]))
+        best = min(fitting, key=lambda row: (-area(row), -row["confidence"], *place(row)))
     else:
-        best = min(fitting, key=lambda row: (-row["confidence"], -area(row), row["x1"], row["y1"]))
+        best = min(fitting, key=lambda row: (-row["confidence"], -area(row), *place(row)))
     return Match("matched", *counts, best)
 
 

@@ -60,13 +60,11 @@ def cut(image: Image.Image, match: Match, params: CropParams) -> Image.Image | N
     crop = image
     if match.detection is not None:
         crop = image.crop(padded(match.detection, params.padding, *image.size))
-    if min(crop.size) < params.min_side:
-        return None
     if max(crop.size) > params.max_side:
         scale = params.max_side / max(crop.size)
         size = (max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))
         crop = crop.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return crop
+    return crop if min(crop.size) >= params.min_side else None
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -168,6 +166,4 @@ def _table(outcomes: list[dict[str, Any]], labels: dict[str, dict[str, Any]]) ->
 
 
 if __name__ == "__main__":
-    run_stage(
-        main, ["source", "labels", "ingested", "detectors", "out"], {"crops": ("crops", CropParams)}
-    )
+    run_stage(main, ["source", "labels", "ingested", "detectors", "out"], {"crops": ("crops", CropParams)})

@@ -29,9 +29,7 @@ def connected(rows: list[dict[str, Any]]) -> list[str]:
     return [root(f"{row['source']}/group_id/{row['group_id']}") for row in rows]
 
 
-def assign(
-    rows: list[dict[str, Any]], shares: tuple[float, float, float], upstream: list[str]
-) -> list[str]:
+def assign(rows: list[dict[str, Any]], shares: tuple[float, float, float], upstream: list[str]) -> list[str]:
     """Split of each row: by a hash of its unit, or upstream's for the sources named in ``upstream``.
 
     Where upstream's own split cuts through a unit, the unit goes whole to the most held-out of its splits.

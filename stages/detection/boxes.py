@@ -124,6 +124,4 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 
 if __name__ == "__main__":
-    run_stage(
-        main, ["detector", "ingested", "tables", "out"], {"detector": ("detector.{detector}", DetectorParams)}
-    )
+    run_stage(main, ["detector", "ingested", "tables", "out"], {"detector": ("detector.{detector}", DetectorParams)})

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.core.determinism import device, fix_threads, seed_everything
+from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, write_csv, write_json
 from stages.core.images import pixels
 from stages.core.progress import say
@@ -47,7 +47,6 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         data=str(data), split="test", imgsz=options.image_size, batch=options.batch, device=device(), workers=0,
         plots=False, verbose=False, project=str(Path(".work/val").absolute()), name=args.detector, exist_ok=True,
     )  # fmt: skip
-    fix_threads()
     plots = fresh_folder(args.out)
     scores = _scores(metrics, detector.names)
     scores["baseline_map50_constant_box"] = constant_box_baseline(boxes[boxes["split"] == "train"], test)
@@ -125,9 +124,7 @@ def _confusion_and_samples(detector: Detector, ingested: Path, test: pd.DataFram
                 scale = np.array([row["width"], row["height"]] * 2)
                 places = np.array([[box[side] for side in ("x1", "y1", "x2", "y2")] for box in found]).reshape(-1, 4)
                 names = [box["superclass"] for box in found]
-                pairs += map(
-                    list, confusion_pairs(corners(truth) * scale, list(truth["superclass"]), places, names)
-                )
+                pairs += map(list, confusion_pairs(corners(truth) * scale, list(truth["superclass"]), places, names))
                 if row["image_id"] in chosen:
                     samples.append((row["image_id"], image, corners(truth) * scale, found))
     write_csv(plots / "confusion.csv", ["actual", "predicted"], sorted(pairs))

@@ -8,6 +8,7 @@ import numpy as np
 from stages.core.determinism import device, fix_threads
 from stages.core.errors import StageError
 from stages.core.files import read_json, write_json
+from stages.detection.backbone import architecture_path, register_backbone
 
 
 def quiet_ultralytics() -> None:
@@ -25,17 +26,20 @@ def quiet_ultralytics() -> None:
 def new_yolo(architecture: str) -> Any:
     """An untrained Ultralytics YOLO of the given architecture file."""
     quiet_ultralytics()
+    register_backbone()
     from ultralytics import YOLO
 
-    return YOLO(architecture, task="detect", verbose=False)
+    return YOLO(architecture_path(architecture), task="detect", verbose=False)
 
 
 def save_detector(network: Any, card: dict[str, Any], out: Path) -> None:
     """Write weights.safetensors (float32) and detector.json into ``out``."""
     from safetensors.torch import save_file
 
-    state = {name: tensor.detach().float().contiguous().cpu() if tensor.is_floating_point() else tensor.cpu()
-             for name, tensor in network.state_dict().items()}
+    state = {
+        name: tensor.detach().float().contiguous().cpu() if tensor.is_floating_point() else tensor.cpu()
+        for name, tensor in network.state_dict().items()
+    }
     save_file(state, out / "weights.safetensors")
     write_json(out / "detector.json", card)
 
@@ -55,6 +59,7 @@ class Detector:
         Raises:
             StageError: when the folder has no detector or its weights do not fit.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         card = read_json(folder / "detector.json")
@@ -65,10 +70,13 @@ class Detector:
         network = _network(self.yolo, len(self.names))
         try:
             network.load_state_dict(load_file(folder / "weights.safetensors"))
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, SafetensorError) as error:
             raise StageError(f"{folder}: weights do not fit {card['model']}: {error}. Run `dvc repro`.") from None
         network.names = dict(enumerate(self.names))
         self.yolo.model = network
+        # Ultralytics sets its own thread count when it selects the CPU; ours must hold for the first batch too.
+        for event in ("on_predict_start", "on_val_start"):
+            self.yolo.add_callback(event, lambda _: fix_threads())
 
     def predict(self, images: list[np.ndarray], confidence: float, iou: float) -> list[list[dict[str, Any]]]:
         """Detections of each image, most confident first.
@@ -92,19 +100,18 @@ class Detector:
             verbose=False,
             save=False,
         )
-        fix_threads()
         return [self._rows(result) for result in results]
 
     def _rows(self, result: Any) -> list[dict[str, Any]]:
         rows = []
         for corners, score, index in zip(
-            result.boxes.xyxy.cpu().tolist(), result.boxes.conf.cpu().tolist(), result.boxes.cls.int().tolist(),
+            result.boxes.xyxy.cpu().tolist(),
+            result.boxes.conf.cpu().tolist(),
+            result.boxes.cls.int().tolist(),
             strict=True,
         ):
             x1, y1, x2, y2 = corners
-            rows.append(
-                {"superclass": self.names[index], "confidence": score, "x1": x1, "y1": y1, "x2": x2, "y2": y2}
-            )
+            rows.append({"superclass": self.names[index], "confidence": score, "x1": x1, "y1": y1, "x2": x2, "y2": y2})
         return sorted(rows, key=lambda row: (-row["confidence"], row["x1"], row["y1"]))
 
 

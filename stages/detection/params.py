@@ -27,6 +27,7 @@ class DetectorParams(Section):
     cosine: bool
     warmup_epochs: float = Field(ge=0)
     close_mosaic: int = Field(ge=0)
+    freeze: int = Field(ge=0)
     augment: dict[str, float]
     seed: int
 
@@ -37,6 +38,8 @@ class DetectorParams(Section):
             "epochs": self.epochs,
             "patience": self.patience or self.epochs,
             "batch": self.batch,
+            # Ultralytics gathers gradients until it has seen 64 images; small data needs every step it can get.
+            "nbs": self.batch,
             "optimizer": self.optimizer,
             "lr0": self.learning_rate,
             "momentum": self.momentum,
@@ -44,6 +47,7 @@ class DetectorParams(Section):
             "cos_lr": self.cosine,
             "warmup_epochs": self.warmup_epochs,
             "close_mosaic": self.close_mosaic,
+            "freeze": self.freeze or None,
             "seed": self.seed,
             **self.augment,
         }

@@ -69,7 +69,7 @@ def _starting_point(options: DetectorParams) -> str:
 
     try:
         return str(attempt_download_asset(WORK / "weights" / weights))
-    except Exception as error:  # noqa: BLE001 - Ultralytics raises what its HTTP library raises
+    except Exception as error:
         raise StageError(
             f"weights {weights} could not be downloaded ({type(error).__name__}: {error}). Put the file at "
             f"{WORK / 'weights' / weights}, or set `weights: none` to train from scratch."
@@ -89,7 +89,8 @@ def _add_callbacks(yolo: Any, name: str, epochs: int) -> None:
     def report(trainer: Any) -> None:
         scores = trainer.metrics or {}
         epoch = trainer.epoch + 1
-        if (epoch % max(1, epochs // 10) == 0 or epoch == epochs) and epoch not in reported:
+        due = epoch == epochs or (epoch < epochs and epoch % max(1, epochs // 10) == 0)
+        if due and epoch not in reported:
             reported.add(epoch)
             losses = sum(float(value) for value in trainer.label_loss_items(trainer.tloss).values())
             left = (trainer.epochs - epoch) * trainer.epoch_time
@@ -133,6 +134,4 @@ def _history(path: Path) -> dict[str, list[Any]]:
 
 
 if __name__ == "__main__":
-    run_stage(
-        main, ["detector", "ingested", "boxes", "out"], {"detector": ("detector.{detector}", DetectorParams)}
-    )
+    run_stage(main, ["detector", "ingested", "boxes", "out"], {"detector": ("detector.{detector}", DetectorParams)})

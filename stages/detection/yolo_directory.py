@@ -19,8 +19,7 @@ SPLITS = ("train", "val", "test")
 def yolo_lines(boxes: pd.DataFrame, names: list[str]) -> list[str]:
     """Label lines ``class cx cy w h`` with 6 digits; the class is the position of the superclass in ``names``."""
     return [
-        f"{names.index(row.superclass)} {row.cx:.6f} {row.cy:.6f} {row.w:.6f} {row.h:.6f}"
-        for row in boxes.itertuples()
+        f"{names.index(row.superclass)} {row.cx:.6f} {row.cy:.6f} {row.w:.6f} {row.h:.6f}" for row in boxes.itertuples()
     ]
 
 

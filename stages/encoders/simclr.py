@@ -70,13 +70,12 @@ class KnnProbe:
     def accuracy(self, backbone: Backbone) -> float:
         """Accuracy in [0, 1]."""
         train = embed_pictures(backbone, self.pictures, self.batch)[self.rows]
-        return knn_accuracy(train, self.labels, embed_pictures(backbone, self.val_pictures, self.batch),
-                            self.val_labels, self.k)
+        return knn_accuracy(
+            train, self.labels, embed_pictures(backbone, self.val_pictures, self.batch), self.val_labels, self.k
+        )
 
 
-def train_epoch(
-    parts: SimpleNamespace, pictures: Pictures, params: SimclrParams, epoch: int, steps: int
-) -> float:
+def train_epoch(parts: SimpleNamespace, pictures: Pictures, params: SimclrParams, epoch: int, steps: int) -> float:
     """One pass over the pictures in random order; mean loss. The last rows that fill no batch are left out."""
     parts.backbone.train()
     order = torch.randperm(len(pictures))
@@ -108,7 +107,9 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     pictures = Pictures(list(train["bytes"]), options.image_size)
     probe = KnnProbe(train, val, pictures, options)
     history: list[list[Any]] = [[0, None, probe.accuracy(parts.backbone)]]
-    say(f"simclr: {len(train)} crops, k-NN {options.knn_head} before {history[0][2]:.3f}, majority {probe.majority:.3f}")
+    say(
+        f"simclr: {len(train)} crops, k-NN {options.knn_head} before {history[0][2]:.3f}, majority {probe.majority:.3f}"
+    )
     start = time.monotonic()
     for epoch in range(options.epochs):
         loss = train_epoch(parts, pictures, options, epoch, steps)
@@ -120,8 +121,17 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         shown = "" if score is None else f", k-NN {options.knn_head} {score:.3f}"
         say(f"simclr: epoch {epoch + 1}/{options.epochs}, loss {loss:.3f}{shown}, {left:.0f} s left")
     out = fresh_folder(args.out)
-    save_encoder(parts.backbone, {"kind": "simclr", "backbone": options.backbone, "image_size": options.image_size,
-                                  "metric": "cosine", "knn_majority": probe.majority}, out)
+    save_encoder(
+        parts.backbone,
+        {
+            "kind": "simclr",
+            "backbone": options.backbone,
+            "image_size": options.image_size,
+            "metric": "cosine",
+            "knn_majority": probe.majority,
+        },
+        out,
+    )
     write_csv(out / "history.csv", ["epoch", "loss", f"knn_{options.knn_head}"], history)
     write_json(out / "params.json", options.model_dump())
     scores = [row[2] for row in history if row[2] is not None]

@@ -6,6 +6,7 @@ file does not name are split by hash. Reads `clothing-dataset` as published.
 """
 
 import csv
+import io
 from pathlib import Path
 
 from stages.core.errors import StageError, shown
@@ -32,7 +33,9 @@ def read(request: Request) -> Reading:
     if options is None:
         raise StageError(f"params.yaml: `ingest.{request.source}.catalogue` is empty but reader catalogue needs it.")
     expected = f"{options.images}/*{options.suffix} and {options.table}"
-    images = image_files(require_folder(request.root / options.images, request.source, expected))
+    images = image_files(
+        require_folder(request.root / options.images, request.source, expected), request.account.ledger("images")
+    )
     columns = [options.image_column, options.group_column, *options.item_columns]
     rows = read_csv(request.root / options.table, columns)
     splits = _splits(request.annotations / options.splits, options) if options.splits else {}
@@ -54,7 +57,7 @@ def read(request: Request) -> Reading:
                 {"item_id": image_id, "image_id": image_id, "group": group}
                 | {column: row[column] for column in options.item_columns}
             )
-            reading.images.append(ImageFile(image_id, images[image_id], splits.get(group) or hash_split(group), group))
+            reading.images.append(ImageFile(image_id, images[image_id], _split(group, splits), group))
     request.account.ledger("images").rows_in += len(images)
     for stem, file in images.items():
         if stem not in seen:
@@ -72,15 +75,19 @@ def read_csv(path: Path, columns: list[str]) -> list[tuple[int, dict[str, str]]]
     """
     if not path.is_file():
         raise StageError(f"{path}: no such file. Expected a CSV with columns {', '.join(columns)}.")
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        missing = [column for column in columns if column not in (reader.fieldnames or [])]
-        if missing:
-            raise StageError(
-                f"{path}, line 1: no column {shown(missing)}; it has {shown(reader.fieldnames or [])}. "
-                "Correct the column names in params.yaml."
-            )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        header = reader.fieldnames or []
         rows = [(reader.line_num, {name: value or "" for name, value in row.items()}) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise StageError(f"{path}: not a CSV in UTF-8 ({error}). Save it as CSV UTF-8.") from None
+    missing = [column for column in columns if column not in header]
+    if missing:
+        raise StageError(
+            f"{path}, line 1: no column {shown(missing)}; it has {shown(header)}. "
+            "Correct the column names in params.yaml."
+        )
     if not rows:
         raise StageError(f"{path}: a header but no rows. Expected one row for each image.")
     return rows
@@ -93,6 +100,11 @@ def _splits(path: Path, options: CatalogueOptions) -> dict[str, str]:
             raise StageError(f"{path}, line {number}: split {row['split']!r}; expected one of {shown(SPLITS)}.")
         splits[row[options.group_column]] = row["split"]
     return splits
+
+
+def _split(group: str, splits: dict[str, str]) -> str:
+    """The group's split; empty (decided later, for the image on its own) where there is no group."""
+    return splits.get(group) or (hash_split(group) if group else "")
 
 
 def _read_boxes(path: Path, options: CatalogueOptions, request: Request, reading: Reading) -> None:

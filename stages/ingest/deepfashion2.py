@@ -35,7 +35,9 @@ def read(request: Request) -> Reading:
     reading = Reading()
     for split in ("train", "validation"):
         annos = require_folder(root / split / "annos", request.source, EXPECTED)
-        images = image_files(require_folder(root / split / "image", request.source, EXPECTED))
+        images = image_files(
+            require_folder(root / split / "image", request.source, EXPECTED), request.account.ledger("images")
+        )
         for path in sorted(annos.glob("*.json")):
             _read_annotation(path, split, images.pop(path.stem, None), names, request, reading)
         for path in images.values():
@@ -70,14 +72,13 @@ def _read_annotation(
             objects.reject(f"{key}:{name}", "malformed_box", item)
             continue
         category = item.get("category_id")
-        if category not in names:
+        if not isinstance(category, int) or category not in names:
             raise StageError(
                 f"{path}: {name} has category_id {category!r}; tables/deepfashion2_classes.csv knows "
                 f"{shown(names)}. Add the class there, or remove the annotation."
             )
+        style = item.get("style")
         row = box_row(f"{image_id}:{name}", image_id, names[category], box)
-        reading.objects.append(row | {"pair_id": pair or None, "style": item.get("style")})
+        reading.objects.append(row | {"pair_id": pair or None, "style": style if isinstance(style, int) else None})
     group = f"pair-{pair}" if pair else image_id
-    reading.images.append(
-        ImageFile(image_id, image, upstream_split(split, group, request.params.val_share), group)
-    )
+    reading.images.append(ImageFile(image_id, image, upstream_split(split, group, request.params.val_share), group))

@@ -20,15 +20,19 @@ def read(request: Request) -> Reading:
     Raises:
         StageError: when the image folder or a label file is missing.
     """
-    images = image_files(require_folder(request.root / "images", request.source, EXPECTED))
+    images = image_files(
+        require_folder(request.root / "images", request.source, EXPECTED), request.account.ledger("images")
+    )
     ledger = request.account.ledger("items")
     fabrics = _codes(_find(request.root, "fabric_ann.txt"), len(LAYERS), ledger)
     patterns = _codes(_find(request.root, "pattern_ann.txt"), len(LAYERS), ledger)
     shapes = _codes(_find(request.root, "shape_anno_all.txt"), 12, ledger)
     request.account.note(
         "label lines without an image",
-        {name: len(set(codes) - set(images)) for name, codes in
-         (("fabric", fabrics), ("pattern", patterns), ("shape", shapes))},
+        {
+            name: len(set(codes) - set(images))
+            for name, codes in (("fabric", fabrics), ("pattern", patterns), ("shape", shapes))
+        },
     )
     reading = Reading()
     ledger.rows_in += len(images)

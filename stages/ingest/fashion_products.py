@@ -28,11 +28,15 @@ def read(request: Request) -> Reading:
     Raises:
         StageError: when styles.csv or images/ is missing or the header is another.
     """
-    images = image_files(require_folder(request.root / "images", request.source, "images/<id>.jpg and styles.csv"))
+    images = image_files(
+        require_folder(request.root / "images", request.source, "images/<id>.jpg and styles.csv"),
+        request.account.ledger("images"),
+    )
     path = request.root / "styles.csv"
     if not path.is_file():
         raise StageError(f"source {request.source}: no file {path}. Expected styles.csv beside images/.")
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    # Not splitlines: it also cuts at separators that product names hold.
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").replace("\r\n", "\n").split("\n")
     header = tuple(lines[0].split(",")) if lines else ()
     if header not in (COLUMNS, COLUMNS[:-1]):
         raise StageError(f"{path}, line 1: found {','.join(header)!r}, expected {','.join(COLUMNS)!r}.")

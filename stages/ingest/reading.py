@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from stages.core.accounts import Account
+from stages.core.accounts import Account, Ledger
 from stages.core.errors import StageError, shown
 from stages.core.params import Section
 from stages.core.splits import unit_hash
@@ -104,12 +104,17 @@ def require_folder(path: Path, source: str, expected: str) -> Path:
     )
 
 
-def image_files(folder: Path) -> dict[str, Path]:
-    """Image files below a folder by stem, sorted; where two share a stem the first in order wins."""
+def image_files(folder: Path, ledger: Ledger) -> dict[str, Path]:
+    """Image files below a folder by stem, sorted; where two share a stem the first wins, the others are rejected."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            found.setdefault(path.stem, path)
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        if path.stem in found:
+            ledger.rows_in += 1
+            ledger.reject(path.relative_to(folder).as_posix(), "ambiguous_name", found[path.stem].name)
+        else:
+            found[path.stem] = path
     return found
 
 

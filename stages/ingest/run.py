@@ -38,9 +38,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     account = Account(args.source)
     require_folder(args.raw, args.source, "the unpacked download of this data set")
     out = fresh_folder(args.out)
-    reading = READERS[options.reader](
-        Request(args.source, args.raw, args.annotations, args.tables, options, account)
-    )
+    reading = READERS[options.reader](Request(args.source, args.raw, args.annotations, args.tables, options, account))
     if not reading.images:
         raise StageError(
             f"source {args.source}: no usable image in {args.raw} ({'; '.join(account.lines()) or 'nothing found'}). "
@@ -56,6 +54,12 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         images.reject(image_id, "duplicate_image", f"same bytes as {first}")
     clusters = near_duplicates(checked, options.near_hamming, options.near_color)
     passed = [image for image in checked if image.image_id not in repeated]
+    if not passed:
+        raise StageError(
+            f"source {args.source}: none of {len(reading.images)} images in {args.raw} passed: "
+            f"{'; '.join(account.lines())}; first: {account.ledger('images').rejects[0].detail}. "
+            "Expected image files; were they downloaded whole (not git-LFS pointers)?"
+        )
     finish_shards(out, options.shards, clusters, set(repeated))
     images.kept = len(passed)
     sizes = {image.image_id: (image.width, image.height) for image in passed}
@@ -85,6 +89,4 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 
 if __name__ == "__main__":
-    run_stage(
-        main, ["source", "raw", "annotations", "tables", "out"], {"ingest": ("ingest.{source}", IngestParams)}
-    )
+    run_stage(main, ["source", "raw", "annotations", "tables", "out"], {"ingest": ("ingest.{source}", IngestParams)})

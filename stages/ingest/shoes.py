@@ -30,6 +30,9 @@ def read(request: Request) -> Reading:
     if not files:
         raise StageError(f"{request.root}: no annotations_<class>.json. Expected {EXPECTED}.")
     reading = Reading()
+    folders = {place.name for folder in FOLDERS for place in (request.root / folder).glob("*/")}
+    for shoe in sorted(folders - set(files)):
+        _read_class(shoe, Path(f"annotations_{shoe}.json"), {}, request, reading)
     for shoe, path in sorted(files.items()):
         content = read_json(path)
         if not isinstance(content, dict):
@@ -42,7 +45,7 @@ def _read_class(shoe: str, path: Path, boxes: dict[str, object], request: Reques
     ledger, objects = request.account.ledger("images"), request.account.ledger("objects")
     for folder, upstream in FOLDERS.items():
         place = require_folder(request.root / folder, request.source, EXPECTED) / shoe
-        for stem, file in image_files(place).items():
+        for stem, file in image_files(place, ledger).items():
             ledger.rows_in += 1
             rows = boxes.pop(stem, None)
             if not isinstance(rows, list):

@@ -166,7 +166,9 @@ def finish_shards(out: Path, shards: int, clusters: dict[str, str], dropped: set
     for number in range(shards):
         table = read_table(out / shard_name(number), IMAGES)
         if dropped:
-            table = table.filter(pa.array([image not in dropped for image in table["image_id"].to_pylist()], pa.bool_()))
+            table = table.filter(
+                pa.array([image not in dropped for image in table["image_id"].to_pylist()], pa.bool_())
+            )
         column = pa.array([clusters[image] for image in table["image_id"].to_pylist()], pa.string())
         table = table.set_column(table.schema.get_field_index("cluster"), "cluster", column)
         write_table(out / shard_name(number), table)

@@ -25,7 +25,9 @@ def read(request: Request) -> Reading:
         raise StageError(f"params.yaml: `ingest.{request.source}.voc` is empty but reader voc needs it.")
     expected = f"{options.annotations}/*.xml and {options.images}/*"
     annotations = require_folder(request.root / options.annotations, request.source, expected)
-    images = image_files(require_folder(request.root / options.images, request.source, expected))
+    images = image_files(
+        require_folder(request.root / options.images, request.source, expected), request.account.ledger("images")
+    )
     reading = Reading()
     ledger = request.account.ledger("images")
     for path in sorted(annotations.glob("*.xml")):
@@ -53,7 +55,7 @@ def read(request: Request) -> Reading:
 def _parse(path: Path, request: Request) -> list[Element] | None:
     try:
         return parse(path).getroot().findall("object")
-    except (ParseError, DefusedXmlException, ValueError) as error:
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         request.account.ledger("images").reject(path.name, "malformed_row", f"{type(error).__name__}: {error}")
         return None
 

@@ -77,7 +77,7 @@ def label_items(
     policy = params.policy_of(account.source)
     labels = POLICIES[policy].label(items, tables, params, account)
     labels = labels.assign(source=account.source).reindex(columns=LABELS.names)
-    labels = labels.astype({name: object for name in LABELS.names})
+    labels = labels.astype(dict.fromkeys(LABELS.names, object))
 
     vocabulary = tables.vocabulary()
     if policy == "catalogue":  # a catalogue brings its own types

@@ -38,9 +38,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Collect, check, write."""
     content = load_params()
     accounts: dict[str, Any] = {
-        stage: {
-            item: read_json(args.data / stage / item / "account.json") for item in sorted(lookup(content, listed))
-        }
+        stage: {item: read_json(args.data / stage / item / "account.json") for item in sorted(lookup(content, listed))}
         for stage, listed in LISTS.items()
     }
     accounts["dataset"] = read_json(args.data / "dataset" / "account.json")

@@ -22,9 +22,7 @@ def flat_numbers(content: Any, prefix: str = "") -> dict[str, float]:
     if isinstance(content, (int, float)):
         return {prefix.rstrip("."): float(content)}
     if isinstance(content, dict):
-        return {
-            name: value for key in content for name, value in flat_numbers(content[key], f"{prefix}{key}.").items()
-        }
+        return {name: value for key in content for name, value in flat_numbers(content[key], f"{prefix}{key}.").items()}
     return {}
 
 

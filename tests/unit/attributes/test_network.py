@@ -1,0 +1,175 @@
+"""Shapes of the network, the vector that the matcher compares, and label names there and back."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from stages.attributes.encoder import ClassifierEncoder
+from stages.attributes.network import MultiHead, encode_detected
+from stages.attributes.rows import prepare
+from stages.attributes.train import Trainer, accuracies, choose_classes, predict
+from stages.core.errors import StageError
+from stages.encoders.backbones import Backbone
+from stages.encoders.features import save_encoder
+
+CLASSES = {"type": ["dress", "shirt", "skirt"], "color": ["blue", "red"]}
+
+
+@pytest.fixture
+def network(cpu, params, superclasses):
+    def make(**changes):
+        options = params(**changes)
+        return MultiHead(Backbone("test_efficientnet", "none"), CLASSES, superclasses, options), options
+
+    return make
+
+
+def head_of(model, head):
+    """The linear layer of a head, whatever prefix its module's name has."""
+    (layer,) = [layer for name, layer in model.heads.items() if name.endswith(head)]
+    return layer
+
+
+def frame(crops):
+    return pd.DataFrame({
+        "bytes": crops, "source": ["a"] * 3 + ["b"] * 3, "detected_class": ["top", "dress", "none"] * 2,
+        "type": ["shirt", "dress", "skirt", "skirt", None, "shirt"], "color": ["red", None, "blue", "blue", "red", "red"],
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "extra"), [("none", 0), ("scalar", 1), ("onehot", 8)])
+def test_layers_have_the_published_widths(network, kind, extra):
+    model, _ = network(detector_class=kind)
+    assert (model.projection.in_features, model.projection.out_features) == (256, 1024)
+    assert [(block.linear.in_features, block.linear.out_features) for block in model.blocks] == [
+        (1024 + extra, 512),
+        (512, 512),
+    ]
+    assert {head: (head_of(model, head).in_features, head_of(model, head).out_features) for head in CLASSES} == {
+        "type": (512, 3), "color": (512, 2),
+    }  # fmt: skip
+
+
+def test_output_has_one_row_for_each_image(network, superclasses):
+    model, _ = network()
+    logits = model.eval()(torch.zeros(4, 3, 32, 32), encode_detected("scalar", ["top"] * 4, superclasses))
+    assert {head: tuple(values.shape) for head, values in logits.items()} == {"type": (4, 3), "color": (4, 2)}
+
+
+def test_embedding_is_the_output_of_the_last_batch_norm(network, superclasses):
+    model, _ = network()
+    model.train()
+    seen = {}
+    model.blocks[-1].norm.register_forward_hook(lambda module, inputs, output: seen.update(out=output))
+    images = torch.randint(0, 255, (8, 3, 32, 32), dtype=torch.uint8)
+    vectors = model.embedding(images, encode_detected("scalar", ["top"] * 8, superclasses))
+    assert vectors.shape == (8, 512)
+    assert torch.equal(vectors, seen["out"])
+    # Straight from BatchNorm: mean 0 over the batch, and values below 0, which LeakyReLU would have shrunk.
+    assert vectors.mean(dim=0).abs().max() < 1e-4
+    assert vectors.min() < -0.5
+
+
+def test_logits_come_from_the_embedding(network, superclasses):
+    model, _ = network()
+    model.eval()
+    images, detected = torch.zeros(2, 3, 32, 32), encode_detected("scalar", ["top", "none"], superclasses)
+    direct, by_way = model(images, detected), model.logits(model.embedding(images, detected))
+    assert all(torch.equal(direct[head], by_way[head]) for head in CLASSES)
+
+
+def test_detected_class_is_encoded_by_its_joint_id(superclasses):
+    names = ["outwear", "footwear", "none", ""]
+    assert encode_detected("scalar", names, superclasses).flatten().tolist() == pytest.approx([0, 6 / 7, 1, 1])
+    assert encode_detected("onehot", names, superclasses).argmax(dim=1).tolist() == [0, 6, 7, 7]
+    assert encode_detected("none", names, superclasses).shape == (4, 0)
+
+
+def test_detected_class_changes_the_result(network, superclasses):
+    model, _ = network()
+    model.eval()
+    images = torch.zeros(1, 3, 32, 32)
+    first, second = (
+        model.embedding(images, encode_detected("scalar", [name], superclasses)) for name in ("outwear", "footwear")
+    )
+    assert not torch.allclose(first, second)
+
+
+def card(model, options, superclasses):
+    return {"backbone": "test_efficientnet", "image_size": 32, "metric": "cosine", "classes": CLASSES,
+            "superclasses": superclasses, "params": options.model_dump(mode="json")}  # fmt: skip
+
+
+@pytest.fixture
+def saved(network, superclasses, tmp_path):
+    model, options = network()
+    save_encoder(model, card(model, options, superclasses), tmp_path)
+    return model.eval(), options, ClassifierEncoder(tmp_path)
+
+
+def test_saved_classifier_gives_the_same_vectors(saved, crops, superclasses):
+    model, options, encoder = saved
+    rows = prepare(frame(crops), CLASSES, superclasses, options)
+    with torch.inference_mode():
+        expected = model.embedding(rows.pictures.batch(range(6)), rows.detected).numpy()
+    vectors = encoder.embed(crops, list(frame(crops)["detected_class"]))
+    assert (vectors.shape, vectors.dtype, encoder.metric) == ((6, 512), np.float32, "cosine")
+    assert np.array_equal(vectors, expected)
+
+
+def test_label_names_come_back_as_they_went_in(saved, crops, superclasses, monkeypatch):
+    """Names -> indices -> perfect logits -> names, through the saved card: where published results went wrong."""
+    _, options, encoder = saved
+    data = frame(crops)
+    rows = prepare(data, CLASSES, superclasses, options)
+    perfect = {
+        head: torch.nn.functional.one_hot(targets.clamp(min=0), len(CLASSES[head])).float() * 20
+        for head, targets in rows.targets.items()
+    }
+    monkeypatch.setattr(encoder.network, "forward", lambda images, detected: perfect)
+    result = encoder.attributes(crops, list(data["detected_class"]))
+    for head in CLASSES:
+        for found, name in zip(result, data[head], strict=True):
+            if isinstance(name, str):
+                assert found[head][0] == name
+                assert found[head][1] == pytest.approx(1, abs=1e-6)
+
+
+def test_predictions_are_probabilities_and_accuracy_ignores_unknown_rows(network, crops, superclasses):
+    model, options = network()
+    rows = prepare(frame(crops), CLASSES, superclasses, options)
+    probabilities = predict(model, rows, 4)
+    assert probabilities["type"].shape == (6, 3)
+    assert probabilities["type"].sum(axis=1) == pytest.approx(np.ones(6), abs=1e-5)
+    always_blue = {"color": np.array([[0.9, 0.1]] * 6)}
+    assert accuracies(always_blue, rows) == {"color": pytest.approx(2 / 5)}  # five rows know their colour, two are blue
+
+
+def test_epoch_trains_and_a_frozen_backbone_stays_as_it_was(network, crops, superclasses):
+    for frozen in (True, False):
+        torch.manual_seed(0)
+        model, options = network(freeze_backbone=frozen)
+        rows = prepare(frame(crops), CLASSES, superclasses, options)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        assert np.isfinite(Trainer(model, rows, options).epoch(0))
+        changed = {name for name, value in model.state_dict().items() if not torch.equal(before[name], value)}
+        assert any(name.startswith("heads.") for name in changed)
+        assert any(name.startswith("backbone.") for name in changed) is not frozen
+
+
+def test_head_without_labels_in_the_batch_is_not_touched(network, crops, superclasses):
+    model, options = network(freeze_backbone=True)
+    data = frame(crops).assign(color=None)
+    before = head_of(model, "color").weight.clone()
+    Trainer(model, prepare(data, CLASSES, superclasses, options), options).epoch(0)
+    assert torch.equal(head_of(model, "color").weight, before)
+
+
+def test_wanted_heads_are_chosen_and_others_refused():
+    vocabulary = {"type": ["a", "b"], "color": ["red"], "gender": ["m", "w"]}
+    assert choose_classes(vocabulary, ["type"]) == {"type": ["a", "b"]}
+    with pytest.raises(StageError, match="'sleeve' is no head; the data set has color, gender, type"):
+        choose_classes(vocabulary, ["sleeve"])
+    with pytest.raises(StageError, match=r"'color' has 1 classes in the training split \(red\); a head needs two"):
+        choose_classes(vocabulary, ["type", "color"])

@@ -1,0 +1,92 @@
+"""Rows and batches: every row once, one source a batch."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from stages.attributes.losses import UNKNOWN
+from stages.attributes.rows import PhotoAugment, interleaved_batches, prepare
+
+
+def batches(counts, size, seed=0):
+    sources = np.array([name for name, count in counts.items() for _ in range(count)], dtype=object)
+    sources = sources[np.random.default_rng(1).permutation(len(sources))]
+    return sources, interleaved_batches(sources, size, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("counts", [{"a": 20, "b": 7}, {"a": 3}, {"a": 16, "b": 16, "c": 5}])
+def test_every_row_comes_once_and_each_batch_has_one_source(counts):
+    sources, parts = batches(counts, 4)
+    assert sorted(torch.cat(parts).tolist()) == list(range(len(sources)))
+    assert all(len(set(sources[part.numpy()])) == 1 for part in parts)
+
+
+@pytest.mark.parametrize("count", [5, 9, 13])
+def test_single_last_row_joins_the_batch_before_it(count):
+    _, parts = batches({"a": count}, 4)
+    assert sorted(len(part) for part in parts) == [4] * (count // 4 - 1) + [5]
+
+
+def test_source_of_one_row_makes_no_batch_of_one():
+    """BatchNorm cannot train on a single row; the docstring promises that there is none."""
+    _, parts = batches({"a": 8, "b": 1}, 4)
+    assert min(len(part) for part in parts) > 1
+
+
+def test_sources_are_spread_over_the_epoch():
+    sources, parts = batches({"a": 80, "b": 16}, 4)
+    places = [place for place, part in enumerate(parts) if sources[part[0]] == "b"]
+    # Four batches of b among 24: one in each quarter.
+    assert [place // 6 for place in places] == [0, 1, 2, 3]
+
+
+def test_order_is_random_but_repeats_with_the_seed():
+    _, first = batches({"a": 40}, 4, seed=1)
+    _, again = batches({"a": 40}, 4, seed=1)
+    _, other = batches({"a": 40}, 4, seed=2)
+    assert torch.equal(torch.cat(first), torch.cat(again))
+    assert not torch.equal(torch.cat(first), torch.cat(other))
+    assert torch.cat(first).tolist() != sorted(torch.cat(first).tolist())
+
+
+def test_next_epoch_has_another_order():
+    generator = torch.Generator().manual_seed(0)
+    sources = np.array(["a"] * 40)
+    first, second = (torch.cat(interleaved_batches(sources, 4, generator)) for _ in range(2))
+    assert not torch.equal(first, second)
+
+
+def test_names_become_positions_and_unknown_stays_unknown(crops, params, superclasses):
+    frame = pd.DataFrame({
+        "bytes": crops[:4], "source": ["a", "a", "b", "b"], "detected_class": ["top", "none", None, "outwear"],
+        "type": ["shirt", None, "dress", "kimono"], "color": ["red", "blue", None, np.nan],
+    })  # fmt: skip
+    rows = prepare(frame, {"type": ["dress", "shirt"], "color": ["blue", "red"]}, superclasses, params())
+    assert rows.targets["type"].tolist() == [1, UNKNOWN, 0, UNKNOWN]  # the kimono has no training row
+    assert rows.targets["color"].tolist() == [1, 0, UNKNOWN, UNKNOWN]
+    assert rows.detected.flatten().tolist() == pytest.approx([3 / 7, 1, 1, 0])
+    assert len(rows.pictures) == 4
+    assert list(rows.sources) == ["a", "a", "b", "b"]
+
+
+OFF = {"blur": 0, "brightness": 0, "contrast": 0, "jpeg": 0, "flip": 0}
+
+
+def test_augmentation_that_is_off_changes_nothing(params):
+    images = torch.randint(0, 255, (3, 3, 32, 32), dtype=torch.uint8)
+    augment = params().augment.model_copy(update=OFF)
+    assert torch.equal(PhotoAugment(augment)(images), images)
+
+
+@pytest.mark.parametrize("one", ["blur", "brightness", "contrast", "jpeg", "flip"])
+def test_each_augmentation_keeps_shape_and_type(params, one):
+    torch.manual_seed(0)
+    images = torch.randint(0, 255, (4, 3, 32, 32), dtype=torch.uint8)
+    result = PhotoAugment(params().augment.model_copy(update=OFF | {one: 1.0}))(images)
+    assert (result.shape, result.dtype) == (images.shape, torch.uint8)
+    assert not torch.equal(result, images)
+    if one == "flip":
+        assert torch.equal(result, images.flip(3))
+    if one == "brightness":
+        assert 0.75 < result.float().mean() / images.float().mean() < 1.25

@@ -1,0 +1,160 @@
+"""Decoding: upright RGB out of whatever shops and cameras write."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.core.images import decode, encode_jpeg, open_rgb, pixels, square
+
+RED, BLUE = (250, 10, 10), (10, 10, 250)
+
+
+def saved(image, kind, **options):
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def two_colors(size=(60, 40), mode="RGB"):
+    """Left half red, right half blue."""
+    image = Image.new("RGB", size, RED)
+    image.paste(BLUE, (size[0] // 2, 0, *size))
+    return image.convert(mode)
+
+
+def near(color, other, tolerance=12):
+    return max(abs(a - b) for a, b in zip(color, other, strict=True)) <= tolerance
+
+
+def test_plain_jpeg_needs_no_repair():
+    image, repairs = decode(saved(two_colors(), "JPEG", quality=95))
+    assert (image.mode, image.size, repairs) == ("RGB", (60, 40), [])
+    assert near(image.getpixel((5, 20)), RED)
+    assert near(image.getpixel((55, 20)), BLUE)
+
+
+def test_exif_rotation_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate 90 degrees clockwise to show
+    image, repairs = decode(saved(two_colors(), "JPEG", quality=95, exif=exif))
+    assert (image.size, repairs) == ((40, 60), ["exif_rotation"])
+    assert near(image.getpixel((20, 5)), RED)  # the left half is on top now
+    assert near(image.getpixel((20, 55)), BLUE)
+    assert decode(encode_jpeg(image))[1] == []
+
+
+def test_transparent_pixels_become_white():
+    image = Image.new("RGBA", (40, 40), (*RED, 255))
+    image.paste((0, 0, 0, 0), (0, 0, 20, 40))
+    decoded, repairs = decode(saved(image, "PNG"))
+    assert repairs == ["format", "mode"]
+    assert decoded.getpixel((5, 20)) == (255, 255, 255)
+    assert decoded.getpixel((35, 20)) == RED
+
+
+def test_half_transparent_pixels_are_blended_with_white():
+    decoded, _ = decode(saved(Image.new("RGBA", (40, 40), (0, 0, 0, 128)), "PNG"))
+    assert near(decoded.getpixel((5, 5)), (127, 127, 127), 1)
+
+
+def test_transparent_grey_becomes_white():
+    decoded, _ = decode(saved(Image.new("LA", (40, 40), (0, 0)), "PNG"))
+    assert decoded.getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_palette_keeps_its_colors_and_its_transparency_is_white():
+    image = two_colors(mode="P")
+    decoded, repairs = decode(saved(image, "PNG"))
+    assert repairs == ["format", "mode"]
+    assert near(decoded.getpixel((5, 20)), RED, 60)  # the web palette has steps of 51
+    decoded, _ = decode(saved(image, "PNG", transparency=image.getpixel((5, 20))))
+    assert decoded.getpixel((5, 20)) == (255, 255, 255)
+    assert near(decoded.getpixel((55, 20)), BLUE, 60)
+
+
+def test_cmyk_jpeg_becomes_rgb():
+    decoded, repairs = decode(saved(two_colors(mode="CMYK"), "JPEG", quality=95))
+    assert (decoded.mode, repairs) == ("RGB", ["mode"])
+    assert near(decoded.getpixel((5, 20)), RED, 20)
+    assert near(decoded.getpixel((55, 20)), BLUE, 20)
+
+
+def test_grey_becomes_rgb():
+    decoded, repairs = decode(saved(Image.new("L", (40, 40), 90), "JPEG"))
+    assert repairs == ["mode"]
+    assert near(decoded.getpixel((20, 20)), (90, 90, 90), 2)
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped():
+    """40,000 of 65,535 is a mid grey; clipping to 255 would make every such image white."""
+    data = saved(Image.fromarray(np.full((40, 40), 40_000, np.uint16)), "PNG")
+    assert near(decode(data)[0].getpixel((5, 5)), (156, 156, 156), 2)
+
+
+def test_png_in_a_jpg_file_is_found_by_its_bytes():
+    _, repairs = decode(saved(two_colors(), "PNG"))
+    assert repairs == ["format"]
+
+
+@pytest.mark.parametrize("keep", [20, 200, 600])
+def test_truncated_jpeg_raises(keep):
+    data = saved(Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8)), "JPEG")
+    assert len(data) > keep
+    with pytest.raises((OSError, ValueError, SyntaxError)):
+        decode(data[:keep])
+
+
+@pytest.mark.parametrize("data", [b"", b"version https://git-lfs.github.com/spec/v1\n", b"\xff\xd8\xff\xe0"])
+def test_file_that_is_no_image_raises(data):
+    with pytest.raises((OSError, ValueError, SyntaxError)):
+        decode(data)
+
+
+def test_image_that_claims_too_many_pixels_raises_what_callers_catch(monkeypatch):
+    """PIL's DecompressionBombError is none of the three; a hostile file must be a reject, not a traceback."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises((OSError, ValueError, SyntaxError)):
+        decode(saved(two_colors(), "PNG"))
+
+
+def test_broken_exif_beside_a_rotation_does_not_stop_the_stage():
+    """PIL writes the EXIF anew when it rotates, and raises TypeError or struct.error on tags of the wrong type."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E], exif[0x011A] = 6, "hello", 72.0
+    data = bytearray(saved(two_colors(), "JPEG", exif=exif))
+    data[data.index(b"Exif") + 43] = 2  # XResolution: text instead of a rational
+    try:
+        image, _ = decode(bytes(data))
+    except (OSError, ValueError, SyntaxError):
+        return
+    assert image.size == (40, 60)
+
+
+def test_encoding_is_repeatable_and_holds_no_metadata():
+    image = two_colors()
+    image.info["exif"] = b"Exif\0\0x"
+    assert encode_jpeg(image) == encode_jpeg(image.copy())
+    assert b"Exif" not in encode_jpeg(image)
+    assert open_rgb(encode_jpeg(image)).size == (60, 40)
+    assert pixels(encode_jpeg(image)).shape == (40, 60, 3)
+
+
+def test_square_keeps_proportions_on_white():
+    small = square(Image.new("RGB", (60, 30), RED), 20)
+    array = np.asarray(small)
+    assert array.shape == (20, 20, 3)
+    # 60 x 30 becomes 20 x 10, in rows 5 to 14.
+    assert (array[5:15] == RED).all()
+    assert (array[:5] == 255).all()
+    assert (array[15:] == 255).all()
+
+
+def test_square_of_a_thin_image_keeps_at_least_one_pixel():
+    array = np.asarray(square(Image.new("RGB", (200, 1), RED), 20))
+    assert (array == RED).all(axis=2).sum() == 20
+
+
+def test_square_of_a_square_fills_it():
+    assert (np.asarray(square(Image.new("RGB", (64, 64), RED), 32)) == RED).all()

@@ -1,0 +1,92 @@
+"""What a stage prints, and how bad input ends it."""
+
+import json
+import sys
+
+import pytest
+
+from stages.core import progress
+from stages.core.errors import StageError
+from stages.core.params import Section
+from stages.core.progress import say, track
+from stages.core.stage import Report, run_stage
+
+
+class Size(Section):
+    size: int
+
+
+def test_items_pass_in_order_and_short_work_prints_nothing(capsys):
+    assert list(track(iter("abc"), total=3, desc="x")) == ["a", "b", "c"]
+    assert capsys.readouterr().err == ""
+
+
+def test_long_work_prints_plain_lines_with_rate_and_time_left(monkeypatch, capsys):
+    clock = iter([0.0, 10.0, 12.0, 20.0, 40.0])  # start, then after each item
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    list(track(range(4), total=4, desc="check"))
+    # After 10 s: 1 of 4 at 0.1/s, 30 s left. After 20 s: 3 of 4 at 0.15/s, 7 s left. The last item prints none.
+    assert capsys.readouterr().err == "check: 1/4, 0.1/s, 30 s left\ncheck: 3/4, 0.1/s, 7 s left\n"
+
+
+def test_say_writes_one_line_to_the_log(capsys):
+    say("hello")
+    assert capsys.readouterr().err == "hello\n"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("detector:\n  shoes: {size: 3}\n")
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    return tmp_path
+
+
+def started(monkeypatch, main, *arguments, key="detector.{detector}"):
+    monkeypatch.setattr(sys, "argv", ["stage", *arguments])
+    run_stage(main, ["detector", "out"], {"detector": (key, Size)}, module="A stage.")
+
+
+def test_stage_gets_its_arguments_and_its_section(project, monkeypatch):
+    seen = []
+    started(
+        monkeypatch, lambda args, params: seen.append((args.detector, args.out, params.detector.size)), "shoes", "o"
+    )
+    assert [(name, path.name, size) for name, path, size in seen] == [("shoes", "o", 3)]
+
+
+def test_stage_error_is_one_message_without_a_traceback(project, monkeypatch, capsys):
+    def main(args, params):
+        raise StageError("found nothing")
+
+    with pytest.raises(SystemExit) as ended:
+        started(monkeypatch, main, "shoes", "o")
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "\nERROR found nothing\n"
+
+
+def test_section_that_is_not_in_params_ends_the_stage(project, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        started(monkeypatch, lambda args, params: None, "hats", "o")
+    assert "`detector.hats` is missing; detector has: shoes" in capsys.readouterr().err
+
+
+def test_missing_params_file_ends_the_stage(project, monkeypatch, capsys):
+    (project / "params.yaml").unlink()
+    with pytest.raises(SystemExit):
+        started(monkeypatch, lambda args, params: None, "shoes", "o")
+    assert "params.yaml: no such file" in capsys.readouterr().err
+
+
+def test_stage_that_dvc_runs_is_queued_for_tracking(project, monkeypatch):
+    from stages.core import tracking
+
+    monkeypatch.setenv("DVC_STAGE", "train@shoes")
+    monkeypatch.delenv("SEAMLINE_TRACKING", raising=False)
+    monkeypatch.setattr(tracking, "git_tags", lambda: {"git_commit": "c" * 40})
+    monkeypatch.setattr(tracking.subprocess, "Popen", lambda *args, **kwargs: None)
+    started(monkeypatch, lambda args, params: Report(metrics={"a": 1.5}, curves={"loss": [2.0, 1.0]}), "shoes", "o")
+    (event,) = [json.loads(path.read_text()) for path in (project / ".work/tracking").glob("*.json")]
+    assert event["stage"] == "train@shoes"
+    assert event["params"] == {"detector.size": 3}
+    assert (event["metrics"], event["curves"]) == ({"a": 1.5}, {"loss": [2.0, 1.0]})

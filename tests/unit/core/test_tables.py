@@ -1,0 +1,94 @@
+"""Parquet tables: same rows, same bytes; shards by id; wrong columns are one message."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stages.core.errors import StageError
+from stages.core.splits import shard_of
+from stages.core.tables import (
+    BENCHMARK,
+    REJECTS,
+    iter_shards,
+    read_shards,
+    read_table,
+    shard_name,
+    write_rows,
+    write_shards,
+)
+
+
+def rows(count=20):
+    return [
+        {"row_id": f"r{n:02}", "item": "i", "category": "top", "detected_class": None, "bytes": bytes([n])}
+        for n in range(count)
+    ]
+
+
+def test_same_rows_give_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        write_rows(tmp_path / name, BENCHMARK, rows())
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_shards_hold_each_row_once_by_its_id_sorted(tmp_path):
+    write_shards(tmp_path, BENCHMARK, reversed(rows()), "row_id", 3)
+    seen = []
+    for number in range(3):
+        ids = pq.read_table(tmp_path / shard_name(number))["row_id"].to_pylist()
+        assert ids == sorted(ids)
+        assert {shard_of(row_id, 3) for row_id in ids} <= {number}
+        seen += ids
+    assert sorted(seen) == [row["row_id"] for row in rows()]
+
+
+def test_shard_bytes_do_not_depend_on_row_order(tmp_path):
+    write_shards(tmp_path / "a", BENCHMARK, rows(), "row_id", 2)
+    write_shards(tmp_path / "b", BENCHMARK, reversed(rows()), "row_id", 2)
+    for number in range(2):
+        assert (tmp_path / "a" / shard_name(number)).read_bytes() == (tmp_path / "b" / shard_name(number)).read_bytes()
+
+
+def test_new_row_leaves_the_other_shards_alone(tmp_path):
+    write_shards(tmp_path / "a", BENCHMARK, rows(20), "row_id", 4)
+    write_shards(tmp_path / "b", BENCHMARK, rows(21), "row_id", 4)
+    changed = [
+        n
+        for n in range(4)
+        if (tmp_path / "a" / shard_name(n)).read_bytes() != (tmp_path / "b" / shard_name(n)).read_bytes()
+    ]
+    assert changed == [shard_of("r20", 4)]
+
+
+def test_all_shards_are_read_at_once_or_one_by_one(tmp_path):
+    write_shards(tmp_path, BENCHMARK, rows(), "row_id", 2)
+    assert read_shards(tmp_path).num_rows == 20
+    assert sum(table.num_rows for table in iter_shards(tmp_path, ["row_id"])) == 20
+    assert read_shards(tmp_path, ["row_id", "bytes"]).column_names == ["row_id", "bytes"]
+
+
+def test_folder_without_shards_is_one_message(tmp_path):
+    with pytest.raises(StageError, match="no shard-"):
+        read_shards(tmp_path)
+
+
+def test_missing_table_is_one_message(tmp_path):
+    with pytest.raises(StageError, match="no such file.*dvc repro"):
+        read_table(tmp_path / "boxes.parquet")
+
+
+def test_table_with_other_columns_is_refused(tmp_path):
+    write_rows(tmp_path / "t.parquet", REJECTS, [])
+    with pytest.raises(StageError, match="not the expected columns.*row_id"):
+        read_table(tmp_path / "t.parquet", BENCHMARK)
+
+
+def test_table_with_another_type_is_refused(tmp_path):
+    pq.write_table(pa.table({name: pa.array([], pa.int64()) for name in REJECTS.names}), tmp_path / "t.parquet")
+    with pytest.raises(StageError, match="not the expected columns"):
+        read_table(tmp_path / "t.parquet", REJECTS)
+
+
+def test_value_of_the_wrong_type_is_not_written(tmp_path):
+    with pytest.raises((pa.ArrowInvalid, pa.ArrowTypeError)):
+        write_rows(tmp_path / "t.parquet", BENCHMARK, [rows()[0] | {"item": 3}])

@@ -1,0 +1,151 @@
+"""Tracking mirrors what files say and never fails a stage."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.core import tracking
+from stages.core.stage import Report
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+GIT = {"git_commit": "c" * 40, "git_dirty": "False"}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_STAGE", "crops@shop")
+    monkeypatch.delenv("SEAMLINE_TRACKING", raising=False)
+    monkeypatch.delenv("SEAMLINE_PARENT_RUN", raising=False)
+    (tmp_path / "params.yaml").write_text("profile: demo\n")
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    return tmp_path
+
+
+def test_nested_params_get_dotted_keys():
+    nested = {"a": {"b": {"c": 1}, "d": [1, 2]}, "e": None}
+    assert tracking.flatten(nested) == {"a.b.c": 1, "a.d": [1, 2], "e": None}
+
+
+def test_inputs_are_outs_of_other_stages_at_or_below_an_argument(project):
+    (project / "dvc.lock").write_text(
+        "stages:\n"
+        "  ingest@shop:\n    outs:\n    - {path: data/ingested/shop, md5: aaa}\n"
+        "  ingest@shop2:\n    outs:\n    - {path: data/ingested/shop2, md5: bbb}\n"
+        "  train@x:\n    outs:\n    - {path: models/detectors/x, md5: ccc}\n"
+        "  crops@shop:\n    outs:\n    - {path: data/crops/shop, md5: ddd}\n"
+        "  no_outs: {cmd: x}\n"
+    )
+    arguments = ["shop", "data/ingested/shop", "models/detectors", "data/crops/shop"]
+    assert tracking._inputs(arguments) == {"data/ingested/shop": "aaa", "models/detectors/x": "ccc"}
+
+
+def test_without_a_lock_file_there_are_no_inputs(project):
+    assert tracking._inputs(["data"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("stage", "switch", "on"), [("x", None, True), ("x", "off", False), (None, None, False), ("", None, False)]
+)
+def test_tracking_is_on_only_for_stages_that_dvc_runs(monkeypatch, stage, switch, on):
+    for name, value in (("DVC_STAGE", stage), ("SEAMLINE_TRACKING", switch)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert tracking.enabled() is on
+
+
+def test_same_commit_and_files_are_the_same_repro(project, monkeypatch):
+    monkeypatch.setattr(tracking, "git_tags", lambda: GIT)
+    first = tracking.repro_key()
+    assert first == tracking.repro_key()
+    (project / "params.yaml").write_text("profile: paper\n")
+    assert first != tracking.repro_key()
+
+
+def test_event_that_cannot_be_written_only_warns(project, capsys):
+    (project / ".work").write_text("a file where the queue's folder should be")
+    tracking.track_stage(Report(metrics={"a": 1.0}), {}, [], 0.0)
+    assert "WARNING not tracked in MLflow" in capsys.readouterr().err
+
+
+def test_error_of_the_worker_is_told_by_the_next_stage_once(project, monkeypatch, capsys):
+    monkeypatch.setattr(tracking, "git_tags", lambda: GIT)
+    monkeypatch.setattr(tracking.subprocess, "Popen", lambda *args, **kwargs: None)
+    tracking.QUEUE.mkdir(parents=True)
+    (tracking.QUEUE / "error").write_text("OSError: disk full\n")
+    tracking.track_stage(Report(), {}, [], 0.0)
+    tracking.track_stage(Report(), {}, [], 0.0)
+    assert capsys.readouterr().err == "WARNING not tracked in MLflow: OSError: disk full\n"
+
+
+def test_unusable_store_leaves_an_error_and_the_worker_ends_well(project):
+    """The real worker, in a process of its own, with a store in a folder that cannot be."""
+    (project / "file").write_text("")
+    tracking._enqueue(
+        {
+            "stage": "x",
+            "parent": "",
+            "started": 0,
+            "ended": 1,
+            "params": {},
+            "metrics": {},
+            "curves": {},
+            "pictures": [],
+            "tags": {},
+        }
+    )
+    environment = os.environ | {"MLFLOW_TRACKING_URI": "sqlite:///file/below/mlflow.db", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-B", "-m", "stages.core.tracking", "work"],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tracking.QUEUE / "error").read_text().strip()
+
+
+def test_queued_stage_becomes_a_child_run_with_params_metrics_and_curves(project, monkeypatch):
+    class Store:
+        """Stands for MLflow's client; keeps what it is told."""
+
+        def __init__(self):
+            self.runs, self.batches = [], []
+
+        def get_experiment_by_name(self, name):
+            return None
+
+        def create_experiment(self, name, artifact_location):
+            return "7"
+
+        def create_run(self, experiment, start_time=None, tags=None, run_name=None):
+            from types import SimpleNamespace
+
+            self.runs.append((run_name, tags))
+            return SimpleNamespace(info=SimpleNamespace(run_id="child"))
+
+        def log_batch(self, run_id, metrics, params):
+            self.batches.append((metrics, params))
+
+        def set_terminated(self, run_id, end_time):
+            self.ended = run_id
+
+    store = Store()
+    monkeypatch.setattr(tracking, "_client", lambda: store)
+    event = {"stage": "x", "parent": "p", "started": 1, "ended": 2, "params": {f"k{n}": n for n in range(150)},
+             "metrics": {"a": 1}, "curves": {"loss": [3, 2]}, "pictures": ["none.png"], "tags": {"t": "u"}}  # fmt: skip
+    tracking._enqueue(json.loads(json.dumps(event)))
+    tracking.work(linger=0)
+    assert store.runs == [("x", {"mlflow.parentRunId": "p", "stage": "x", "t": "u"})]
+    assert [len(params) for _, params in store.batches] == [100, 50]
+    assert [(one.key, one.value, one.step) for one in store.batches[0][0]] == [
+        ("a", 1, 0),
+        ("loss", 3, 1),
+        ("loss", 2, 2),
+    ]
+    assert store.ended == "child"

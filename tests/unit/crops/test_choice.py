@@ -1,0 +1,170 @@
+"""Every branch of the choice between detections, and how a crop is cut."""
+
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.crops.choice import Match, area, choose, padded
+from stages.crops.match import cut, needed_detectors
+from stages.crops.params import CropParams, DatasetParams
+
+BASE = {
+    "agreement": "required", "confidence": 0.3, "nms_iou": 0.6, "several": "highest_confidence", "no_detection": "reject",
+    "padding": 0.0, "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 4, "shards": 1,
+}  # fmt: skip
+TOPWEAR = ["top", "outwear", "vest"]
+
+
+def params(**changes):
+    return CropParams.model_validate(BASE | changes)
+
+
+def box(superclass, confidence=0.5, corners=(0, 0, 10, 10), detector="deepfashion2"):
+    return {
+        "detector": detector,
+        "superclass": superclass,
+        "confidence": confidence,
+        **dict(zip(("x1", "y1", "x2", "y2"), corners, strict=True)),
+    }
+
+
+SMALL_SURE = box("top", 0.9, (0, 0, 10, 10))
+LARGE_UNSURE = box("outwear", 0.6, (0, 0, 30, 30))
+SKIRT = box("bottom", 0.95, (0, 0, 50, 50))
+
+
+def test_no_detection_is_its_own_reason():
+    assert choose([], TOPWEAR, params()) == Match("no_detection", 0, 0)
+
+
+def test_detections_of_other_classes_are_a_mismatch():
+    assert choose([SKIRT, box("dress")], TOPWEAR, params()) == Match("mismatch", 2, 0)
+
+
+def test_single_agreeing_detection_is_matched_whatever_else_is_there():
+    assert choose([SKIRT, SMALL_SURE], TOPWEAR, params()) == Match("matched", 2, 1, SMALL_SURE)
+
+
+def test_topwear_agrees_with_each_of_its_classes():
+    for name in TOPWEAR:
+        assert choose([box(name)], TOPWEAR, params()).outcome == "matched"
+
+
+@pytest.mark.parametrize(
+    ("several", "expected"),
+    [("highest_confidence", SMALL_SURE), ("largest", LARGE_UNSURE), ("drop", None)],
+)
+def test_several_agreeing_detections_follow_the_policy(several, expected):
+    match = choose([SMALL_SURE, SKIRT, LARGE_UNSURE], TOPWEAR, params(several=several))
+    assert match.detection == expected
+    assert match.outcome == ("matched" if expected else "several")
+    assert (match.candidates, match.agreeing) == (3, 2)
+
+
+def test_drop_keeps_a_single_agreeing_detection():
+    assert choose([SMALL_SURE, SKIRT], TOPWEAR, params(several="drop")).detection == SMALL_SURE
+
+
+@pytest.mark.parametrize("detections", [[], [SKIRT]])
+def test_whole_image_where_params_say_so(detections):
+    assert choose(detections, TOPWEAR, params(no_detection="whole_image")) == Match("whole_image", len(detections), 0)
+
+
+def test_agreement_ignored_takes_the_best_of_all():
+    ignored = params(agreement="ignored")
+    assert choose([SMALL_SURE, SKIRT], TOPWEAR, ignored) == Match("matched", 2, 2, SKIRT)
+    assert choose([], TOPWEAR, ignored).outcome == "no_detection"
+
+
+def test_choice_without_labels_does_not_depend_on_the_label():
+    ignored = params(agreement="ignored")
+    for agrees in (TOPWEAR, ["footwear"], []):
+        assert choose([SMALL_SURE, SKIRT, LARGE_UNSURE], agrees, ignored).detection == SKIRT
+
+
+@pytest.mark.parametrize("several", ["highest_confidence", "largest"])
+def test_ties_do_not_depend_on_the_order_of_detections(several):
+    tied = [box("top", 0.5, (x, y, x + 10, y + 10)) for x, y in ((5, 1), (1, 5), (1, 2))]
+    chosen = {
+        choose(list(order), TOPWEAR, params(several=several)).detection["y1"] for order in itertools.permutations(tied)
+    }
+    assert chosen == {2}  # leftmost, then topmost
+
+
+def test_ties_that_only_the_class_breaks_do_not_depend_on_order_either():
+    """Two detectors may find the same box with the same confidence."""
+    tied = [box("top", detector="a"), box("vest", detector="b")]
+    chosen = {choose(list(order), TOPWEAR, params()).detection["superclass"] for order in itertools.permutations(tied)}
+    assert len(chosen) == 1
+
+
+def test_equal_confidence_is_decided_by_area_and_equal_area_by_confidence():
+    large, sure = box("top", 0.5, (0, 0, 20, 20)), box("top", 0.8, (5, 5, 15, 15))
+    assert choose([box("top", 0.5), large], TOPWEAR, params()).detection == large
+    assert choose([box("top", 0.5), sure], TOPWEAR, params(several="largest")).detection == sure
+    assert area(large) == 400
+
+
+@pytest.mark.parametrize(
+    ("corners", "padding", "expected"),
+    [
+        ((10, 20, 30, 60), 0.0, (10, 20, 30, 60)),
+        ((10, 20, 30, 60), 0.1, (8, 16, 32, 64)),  # a tenth of 20 and of 40
+        ((0, 0, 100, 80), 0.5, (0, 0, 100, 80)),  # stays inside the image of 100 x 80
+        ((1, 1, 99, 79), 0.1, (0, 0, 100, 80)),
+        ((10.4, 20.6, 30.2, 60.0), 0.0, (10, 20, 31, 60)),  # whole pixels that hold the box
+    ],
+)
+def test_padding_grows_the_box_inside_the_image(corners, padding, expected):
+    assert padded(box("top", 0.5, corners), padding, 100, 80) == expected
+
+
+def matched(*corners):
+    return Match("matched", 1, 1, box("top", 0.5, corners))
+
+
+def gradient(width=100, height=80):
+    """Red counts columns, green counts rows."""
+    array = np.zeros((height, width, 3), np.uint8)
+    array[..., 0], array[..., 1] = np.arange(width), np.arange(height)[:, None]
+    return Image.fromarray(array)
+
+
+def test_cut_takes_the_pixels_of_the_box():
+    crop = cut(gradient(), matched(10, 20, 40, 60), params())
+    assert crop.size == (30, 40)
+    assert crop.getpixel((0, 0)) == (10, 20, 0)
+    assert crop.getpixel((29, 39)) == (39, 59, 0)
+
+
+def test_cut_that_is_too_small_is_none():
+    assert cut(gradient(), matched(10, 10, 25, 60), params(min_side=16)) is None
+    assert cut(gradient(), matched(10, 10, 26, 60), params(min_side=16)).size == (16, 50)
+
+
+def test_cut_that_is_too_large_keeps_its_proportions():
+    assert cut(gradient(), matched(0, 0, 100, 50), params(max_side=40)).size == (40, 20)
+
+
+def test_whole_image_is_the_crop_where_nothing_was_found():
+    assert cut(gradient(), Match("whole_image", 0, 0), params()).size == (100, 80)
+
+
+class Found:
+    def __init__(self, *names):
+        self.names = list(names)
+
+
+def test_label_picks_the_detectors_that_can_find_it():
+    detectors = {"deepfashion2": Found("top", "dress"), "shoes": Found("footwear"), "headwear": Found("headwear")}
+    assert needed_detectors(detectors, ["footwear"], params()) == ["shoes"]
+    assert needed_detectors(detectors, ["top", "vest"], params()) == ["deepfashion2"]
+    assert needed_detectors(detectors, ["footwear"], params(agreement="ignored")) == list(detectors)
+
+
+@pytest.mark.parametrize("shares", [(0.7, 0.2, 0.2), (1.0, 0.0, 0.0), (1.2, -0.1, -0.1)])
+def test_shares_that_do_not_sum_to_one_are_refused(shares):
+    with pytest.raises(ValueError, match="sum to 1"):
+        DatasetParams(shares=shares, upstream_splits=[], shards=1)

@@ -1,0 +1,144 @@
+"""The matching stage with detectors whose findings are known."""
+
+import json
+from argparse import Namespace
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from stages.core.errors import StageError
+from stages.core.images import encode_jpeg, open_rgb
+from stages.core.tables import CROPS, HEADS, IMAGES, LABELS, OUTCOMES, read_shards, read_table, write_rows, write_shards
+from stages.crops import match
+from stages.crops.params import CropParams
+
+# What the detectors find by the width of the image, which here names it.
+FOUND = {
+    "clothes": {
+        50: [("top", 0.9, (5, 5, 45, 45))],
+        51: [("bottom", 0.8, (0, 0, 40, 40))],
+        53: [("top", 0.7, (0, 0, 8, 8))],
+    },
+    "shoes": {51: [("footwear", 0.6, (20, 20, 50, 50))]},
+}
+NAMES = {"clothes": ["top", "bottom"], "shoes": ["footwear"]}
+
+
+class Known:
+    """A detector that knows the images by their width, and counts what it is asked."""
+
+    def __init__(self, name):
+        self.name, self.names, self.asked = name, NAMES[name], []
+
+    def predict(self, images, confidence, iou):
+        self.asked += [image.shape[1] for image in images]
+        return [
+            [{"superclass": kind, "confidence": score, **dict(zip(("x1", "y1", "x2", "y2"), map(float, corners), strict=True))}
+             for kind, score, corners in FOUND[self.name].get(image.shape[1], [])]
+            for image in images
+        ]  # fmt: skip
+
+
+def label(item, image, agrees):
+    return {
+        "item_id": item, "image_id": image, "source": "shop", "split": "train", "group_id": image, "cluster": image,
+        "instance": None, "colorway": None, "view": None, "superclass": agrees[0], "agrees": agrees, **dict.fromkeys(HEADS),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("detectors: [clothes, shoes]\n")
+    images = [
+        {"image_id": f"w{width}", "source": "shop", "split": "train", "group_id": "g", "cluster": "c", "width": width, "height": 50,
+         "sha256": "", "bytes": encode_jpeg(Image.new("RGB", (width, 50), "red"))}
+        for width in (50, 51, 52, 53)
+    ]  # fmt: skip
+    write_shards(tmp_path / "ingested", IMAGES, images, "image_id", 2)
+    labels = [
+        label("matched", "w50", ["top"]),
+        label("mismatched", "w51", ["top"]),
+        label("shoe", "w51", ["footwear"]),
+        label("unseen", "w52", ["top"]),
+        label("tiny", "w53", ["top"]),
+    ]
+    write_rows(tmp_path / "labels/labels.parquet", LABELS, labels)
+    detectors = {name: Known(name) for name in NAMES}
+    monkeypatch.setattr(match, "load_detectors", lambda folder, names: {name: detectors[name] for name in names})
+    return SimpleNamespace(root=tmp_path, detectors=detectors)
+
+
+def stage(shop, **changes):
+    options = {
+        "agreement": "required", "confidence": 0.3, "nms_iou": 0.6, "several": "largest", "no_detection": "reject", "padding": 0.0,
+        "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 3, "shards": 2,
+    } | changes  # fmt: skip
+    args = Namespace(
+        source="shop",
+        labels=shop.root / "labels",
+        ingested=shop.root / "ingested",
+        detectors=shop.root,
+        out=shop.root / "crops",
+    )
+    match.main(args, SimpleNamespace(crops=CropParams.model_validate(options)))
+    return args.out
+
+
+def outcomes(out):
+    return {row["item_id"]: row["outcome"] for row in read_table(out / "outcomes.parquet", OUTCOMES).to_pylist()}
+
+
+def test_every_item_has_an_outcome_and_every_reject_its_reason(shop):
+    out = stage(shop)
+    assert outcomes(out) == {
+        "matched": "matched",
+        "mismatched": "mismatch",
+        "shoe": "matched",
+        "unseen": "no_detection",
+        "tiny": "unusable_crop",
+    }
+    account = json.loads((out / "account.json").read_text())
+    assert account["crops"] == {
+        "rows_in": 5, "rows_kept": 2, "rejected": {"mismatch": 1, "no_detection": 1, "unusable_crop": 1}, "repaired": {},
+    }  # fmt: skip
+
+
+def test_crops_carry_their_labels_and_the_detection(shop):
+    table = read_shards(stage(shop))
+    assert table.schema.equals(CROPS)
+    rows = {row["item_id"]: row for row in table.to_pylist()}
+    assert (rows["matched"]["crop_id"], rows["matched"]["detected_class"], rows["matched"]["confidence"]) == (
+        "shop:matched",
+        "top",
+        0.9,
+    )
+    assert (rows["matched"]["width"], rows["matched"]["height"]) == (40, 40) == open_rgb(rows["matched"]["bytes"]).size
+    assert rows["shoe"]["detector"] == "shoes"
+
+
+def test_item_is_matched_with_its_own_detectors_only(shop):
+    """w51 was searched for a shoe as well; that the shoe was seen does not make the top's reject another one."""
+    out = stage(shop)
+    (row,) = [row for row in read_table(out / "rejects.parquet").to_pylist() if row["key"] == "mismatched"]
+    assert row["detail"] == "expected top, detected bottom 0.80"
+
+
+def test_detectors_run_only_on_images_that_need_them(shop):
+    stage(shop)
+    assert sorted(shop.detectors["shoes"].asked) == [51]
+    assert sorted(shop.detectors["clothes"].asked) == [50, 51, 52, 53]
+
+
+def test_whole_images_stand_in_where_params_say_so(shop):
+    out = stage(shop, no_detection="whole_image")
+    assert outcomes(out)["unseen"] == "whole_image"
+    row = {row["item_id"]: row for row in read_shards(out).to_pylist()}["unseen"]
+    assert (row["detected_class"], row["confidence"], row["width"], row["height"]) == ("none", None, 52, 50)
+
+
+def test_source_of_which_nothing_matches_is_one_message(shop):
+    write_rows(shop.root / "labels/labels.parquet", LABELS, [label("unseen", "w52", ["top"])])
+    with pytest.raises(StageError, match=r"none of 1 items found its box .*1 no_detection.*Lower crops.confidence"):
+        stage(shop)

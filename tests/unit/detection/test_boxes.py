@@ -1,0 +1,184 @@
+"""From pixel boxes of many classes to normalised boxes of few."""
+
+from argparse import Namespace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import yaml
+
+from stages.core.accounts import Account
+from stages.core.errors import StageError
+from stages.core.tables import BOXES, IMAGES, OBJECTS, read_table, write_rows, write_shards
+from stages.detection import boxes
+from stages.detection.params import DetectorParams
+from stages.detection.yolo_directory import cached_yolo_directory, write_yolo_directory, yolo_lines
+
+TABLES = Path(__file__).resolve().parents[3] / "tables"
+FIVE = ["outwear", "bottom", "dress", "top", "vest"]
+
+
+def params(**changes):
+    values = yaml.safe_load((TABLES.parent / "params.yaml").read_text())["detector"]["deepfashion2"]
+    return DetectorParams.model_validate(values | {"superclasses": FIVE} | changes)
+
+
+def things(*rows):
+    names = ("object_id", "image_id", "class_name", "x1", "y1", "x2", "y2")
+    return [dict(zip(names, row, strict=True)) | {"pair_id": None, "style": None} for row in rows]
+
+
+# The golden sample of DATASETS.md, 468 x 624.
+GOLDEN = things(
+    ("g:1", "golden", "short sleeve top", 0, 29, 466, 622), ("g:2", "golden", "trousers", 249, 423, 466, 623)
+)  # fmt: skip
+SIZES = pd.DataFrame([{"image_id": "golden", "split": "train", "width": 468, "height": 624}])
+
+
+def test_golden_sample_is_normalised_as_published():
+    lines = yolo_lines(
+        boxes.normalise(pd.DataFrame(GOLDEN).merge(SIZES)).assign(superclass=["short sleeve top", "trousers"]),
+        list(boxes.read_classes(TABLES / "deepfashion2_classes.csv", "category_name")),  # the 13 classes in their order
+    )
+    assert lines == ["0 0.497863 0.521635 0.995726 0.950321", "7 0.763889 0.838141 0.463675 0.320513"]
+
+
+def test_thirteen_classes_merge_into_five():
+    merged = boxes.read_classes(TABLES / "deepfashion2_classes.csv", "category_name")
+    groups = {name: sorted(key for key, value in merged.items() if value == name) for name in FIVE}
+    assert groups == {
+        "outwear": ["long sleeve outwear", "short sleeve outwear"],
+        "dress": ["long sleeve dress", "short sleeve dress", "sling", "sling dress", "vest dress"],
+        "bottom": ["shorts", "skirt", "trousers"],
+        "top": ["long sleeve top", "short sleeve top"],
+        "vest": ["vest"],
+    }
+
+
+def merged(objects, classes=None, ids=None):
+    account = Account("deepfashion2")
+    classes = classes or {"short sleeve top": "top", "trousers": "bottom", "bag": ""}
+    return boxes.box_table(pd.DataFrame(objects), SIZES, classes, ids or {"top": 3, "bottom": 1}, account), account
+
+
+def test_table_has_joint_class_ids_and_is_sorted():
+    table, account = merged(list(reversed(GOLDEN)))
+    assert list(table["object_id"]) == ["g:1", "g:2"]
+    assert list(table["class_id"]) == [3, 1]
+    assert account.ledger("boxes").summary() == {"rows_in": 2, "rows_kept": 2, "rejected": {}, "repaired": {}}
+
+
+def test_class_that_is_no_garment_is_rejected():
+    table, account = merged([*GOLDEN, *things(("g:3", "golden", "bag", 1, 1, 9, 9))])
+    assert len(table) == 2
+    assert [(row.key, row.reason, row.detail) for row in account.ledger("boxes").rejects] == [
+        ("g:3", "not_a_garment", "bag")
+    ]
+
+
+def test_unknown_class_is_one_message_with_class_and_known_ones():
+    with pytest.raises(
+        StageError,
+        match=r"deepfashion2: .*does not know: poncho. Known: bag, short sleeve top, trousers. .*classes_table",
+    ):
+        merged(things(("g:1", "golden", "poncho", 1, 1, 9, 9)))
+
+
+def test_superclass_that_is_not_in_the_list_is_one_message():
+    with pytest.raises(StageError, match=r"superclass scarf is not in superclasses.csv \(bottom, top\)"):
+        merged(things(("g:1", "golden", "bag", 1, 1, 9, 9)), classes={"bag": "scarf"})
+
+
+def test_missing_class_table_or_column_is_one_message():
+    with pytest.raises(StageError, match="no such class table.*classes_table"):
+        boxes.read_classes(TABLES / "none.csv", "x")
+    with pytest.raises(StageError, match="no column 'class'; it has category_id, category_name, superclass"):
+        boxes.read_classes(TABLES / "deepfashion2_classes.csv", "class")
+
+
+@pytest.fixture
+def ingested(tmp_path):
+    """Three images with a box, one in each split, and one train image without."""
+    jpeg = b"\xff\xd8\xff not decoded here"
+    images = [
+        {"image_id": name, "source": "s", "split": split, "group_id": name, "cluster": name, "width": 100, "height": 200, "sha256": "", "bytes": jpeg}
+        for name, split in (("a", "train"), ("b", "val"), ("c", "test"), ("empty", "train"))
+    ]  # fmt: skip
+    write_shards(tmp_path / "ingested", IMAGES, images, "image_id", 2)
+    rows = [(f"{name}:1", name, "vest", 10, 20, 30, 60) for name in "abc"] + [("a:2", "a", "skirt", 0, 0, 100, 200)]
+    write_rows(tmp_path / "ingested/objects.parquet", OBJECTS, things(*rows))
+    return tmp_path / "ingested"
+
+
+def stage(ingested, **changes):
+    args = Namespace(detector="deepfashion2", ingested=ingested, tables=TABLES, out=ingested.parent / "boxes")
+    boxes.main(args, SimpleNamespace(detector=params(**changes)))
+    return args.out
+
+
+def test_stage_writes_the_box_table(ingested):
+    rows = read_table(stage(ingested) / "boxes.parquet", BOXES).to_pylist()
+    assert rows[0] == {
+        "object_id": "a:1", "image_id": "a", "split": "train", "superclass": "vest", "class_id": 4,
+        "cx": 0.2, "cy": 0.2, "w": 0.2, "h": 0.2,
+    }  # fmt: skip
+    assert [row["object_id"] for row in rows] == ["a:1", "a:2", "b:1", "c:1"]
+
+
+def test_superclass_that_the_detector_does_not_list_is_one_message(ingested):
+    with pytest.raises(
+        StageError, match=r"boxes of superclass vest but `detector.deepfashion2.superclasses` lists bottom, top"
+    ):
+        stage(ingested, superclasses=["top", "bottom"])
+
+
+def test_split_without_boxes_is_one_message(ingested):
+    write_rows(ingested / "objects.parquet", OBJECTS, things(("a:1", "a", "vest", 1, 1, 9, 9)))
+    with pytest.raises(StageError, match="no boxes in split val; found 1 boxes"):
+        stage(ingested)
+
+
+def test_source_without_boxes_is_one_message(ingested):
+    write_rows(ingested / "objects.parquet", OBJECTS, [])
+    with pytest.raises(StageError, match="has 4 images but no boxes.*take deepfashion2 out of `detectors`"):
+        stage(ingested)
+
+
+@pytest.mark.parametrize("background", [True, False])
+def test_yolo_directory_is_a_standard_one(ingested, background):
+    data = write_yolo_directory(ingested, stage(ingested), FIVE, background, ingested.parent / "yolo")
+    root = data.parent
+    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.*"))
+    expected = [f"{kind}/{split}/{name}" for kind, end in (("images", "jpg"), ("labels", "txt")) for split, name in
+                (("test", f"c.{end}"), ("train", f"a.{end}"), ("val", f"b.{end}"))]  # fmt: skip
+    if background:
+        expected += ["images/train/empty.jpg", "labels/train/empty.txt"]
+        assert (root / "labels/train/empty.txt").read_text() == ""
+    assert files == sorted(["data.yaml", *expected])
+    # Class numbers are positions in the detector's own list, not joint ids.
+    assert (root / "labels/train/a.txt").read_text() == (
+        "4 0.200000 0.200000 0.200000 0.200000\n1 0.500000 0.500000 1.000000 1.000000\n"
+    )
+    content = yaml.safe_load(data.read_text())
+    assert content["names"] == dict(enumerate(FIVE))
+    assert (content["train"], content["val"], content["test"]) == ("images/train", "images/val", "images/test")
+
+
+def test_yolo_directory_is_reused_until_its_inputs_change(ingested):
+    table, work = stage(ingested), ingested.parent / "work"
+    first = cached_yolo_directory(ingested, table, FIVE, True, work)
+    marked = first.parent / "mark"
+    marked.touch()
+    assert cached_yolo_directory(ingested, table, FIVE, True, work) == first
+    assert marked.exists()
+    assert cached_yolo_directory(ingested, table, FIVE, False, work) != first
+    assert cached_yolo_directory(ingested, table, FIVE[::-1], True, work) != first
+    write_rows(table / "boxes.parquet", BOXES, read_table(table / "boxes.parquet").to_pylist()[:3])
+    assert cached_yolo_directory(ingested, table, FIVE, True, work) != first
+
+
+def test_params_reach_ultralytics_under_its_names():
+    arguments = params(epochs=7, patience=0, image_size=96).ultralytics()
+    assert (arguments["epochs"], arguments["patience"], arguments["imgsz"], arguments["lr0"]) == (7, 7, 96, 0.002)
+    assert arguments["hsv_h"] == 0.015

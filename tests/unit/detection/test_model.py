@@ -1,0 +1,216 @@
+"""A detector as files, and what it predicts."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from stages.core import determinism
+from stages.core.errors import StageError
+from stages.detection import model
+from stages.detection.model import Detector, _network, load_detectors, new_yolo, save_detector
+
+NAMES = ["top", "bottom", "dress"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Threads cost small networks more than they give, and a build machine's cores are shared."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(determinism, "runtime_params", lambda: {"threads": 1, "deterministic": True})
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An untrained nano network for three classes that detects something: its BatchNorms have seen noise, so that
+    scores differ from place to place, and its class biases are not those of rare objects.
+    """
+    import torch
+
+    torch.manual_seed(0)
+    yolo = new_yolo("yolo11n.yaml")
+    network = _network(yolo, len(NAMES))
+    with torch.no_grad():
+        for branch in network.model[-1].cv3:
+            branch[-1].bias.fill_(-2.0)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None  # the plain mean of what is seen
+        network.train()(torch.rand(4, 3, 96, 96))
+        network.eval()
+    out = tmp_path_factory.mktemp("models") / "clothes"
+    out.mkdir()
+    save_detector(network, {"model": "yolo11n.yaml", "superclasses": NAMES, "image_size": 96}, out)
+    return out, network, yolo
+
+
+@pytest.fixture(scope="module")
+def detector(folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "new_yolo", lambda architecture: folder[2])  # building it takes seconds
+        return Detector(folder[0])
+
+
+def test_saved_weights_are_loaded_again(folder, detector):
+    import torch
+
+    saved, loaded = folder[1].state_dict(), detector.yolo.model.state_dict()
+    assert set(saved) == set(loaded)
+    assert all(torch.equal(saved[name], loaded[name]) for name in saved)
+    assert (detector.name, detector.names, detector.image_size) == ("clothes", NAMES, 96)
+
+
+def test_files_hold_no_date_and_no_path(folder):
+    weights = (folder[0] / "weights.safetensors").read_bytes()
+    header = weights[8 : 8 + int.from_bytes(weights[:8], "little")]
+    assert "__metadata__" not in json.loads(header)
+    for text in (header, (folder[0] / "detector.json").read_bytes()):
+        assert not re.search(rb"/(work|tmp|home|root)/|20\d\d-\d\d", text)
+    assert json.loads((folder[0] / "detector.json").read_text()) == {
+        "model": "yolo11n.yaml", "superclasses": NAMES, "image_size": 96,
+    }  # fmt: skip
+
+
+def test_same_network_gives_the_same_bytes(folder, tmp_path):
+    save_detector(folder[1], {"a": 1}, tmp_path)
+    assert (tmp_path / "weights.safetensors").read_bytes() == (folder[0] / "weights.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def images():
+    draw = np.random.default_rng(0)
+    return [draw.integers(0, 255, size, dtype=np.uint8) for size in ((300, 120, 3), (64, 200, 3))]
+
+
+@pytest.fixture(scope="module")
+def threads_seen():
+    """torch's thread count at each prediction's inference."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def found(detector, images, threads_seen):
+    """The first prediction, under params with two threads."""
+    import torch
+    from ultralytics.engine.predictor import BasePredictor
+
+    inference = BasePredictor.inference
+
+    def spy(self, *args, **kwargs):
+        threads_seen.append(torch.get_num_threads())
+        return inference(self, *args, **kwargs)
+
+    before = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(determinism, "runtime_params", lambda: {"threads": 2, "deterministic": True})
+        patch.setattr("ultralytics.utils.torch_utils.NUM_THREADS", 3)  # what another machine would choose
+        patch.setattr(BasePredictor, "inference", spy)
+        torch.set_num_threads(2)
+        rows = detector.predict(images, 0.05, 0.6)
+    torch.set_num_threads(before)
+    return rows
+
+
+def test_boxes_are_in_pixels_of_the_image_they_belong_to(found, images):
+    assert len(found) == 2
+    for rows, image in zip(found, images, strict=True):
+        height, width = image.shape[:2]
+        assert rows
+        for row in rows:
+            assert 0 <= row["x1"] < row["x2"] <= width
+            assert 0 <= row["y1"] < row["y2"] <= height
+            assert row["superclass"] in NAMES
+            assert 0.05 <= row["confidence"] <= 1
+    # The tall image is larger than the network's 96 pixels: its boxes were scaled back.
+    assert max(row["y2"] for row in found[0]) > 96
+
+
+def test_detections_are_sorted_by_confidence(found):
+    for rows in found:
+        scores = [row["confidence"] for row in rows]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_every_prediction_runs_with_the_threads_of_params(found, threads_seen):
+    """Ultralytics sets cores - 1 threads when it first selects the CPU. Another number of threads gives other last
+    bits, so the first batch, too, must run with params ``runtime.threads``, or results depend on the machine.
+    """
+    assert set(threads_seen) == {2}
+
+
+def test_prediction_repeats_alone_and_in_a_batch(detector, found, images):
+    again = detector.predict(images, 0.05, 0.6)
+    assert detector.predict(images, 0.05, 0.6) == again
+    (alone,) = detector.predict(images[:1], 0.05, 0.6)
+    for rows in (found[0], alone):
+        assert [row["superclass"] for row in rows] == [row["superclass"] for row in again[0]]
+        assert [row["x1"] for row in rows] == pytest.approx([row["x1"] for row in again[0]], abs=0.1)
+
+
+def test_higher_confidence_leaves_a_part(detector, found, images):
+    limit = found[0][len(found[0]) // 2]["confidence"]
+    (rows, _) = detector.predict(images, limit, 0.6)
+    assert 0 < len(rows) <= len(found[0])
+    assert all(row["confidence"] >= limit for row in rows)
+
+
+def test_channels_are_rgb(detector):
+    """Callers hand over RGB; Ultralytics wants BGR and turns it itself."""
+    handed = []
+
+    class Spy:
+        def predict(self, images, **options):
+            handed.append(images[0])
+            return []
+
+    yolo, detector.yolo = detector.yolo, Spy()
+    try:
+        detector.predict([np.full((4, 5, 3), (255, 10, 0), np.uint8)], 0.5, 0.6)
+    finally:
+        detector.yolo = yolo
+    assert handed[0][0, 0].tolist() == [0, 10, 255]
+    assert handed[0].flags["C_CONTIGUOUS"]
+
+
+def test_missing_detector_is_one_message(tmp_path):
+    with pytest.raises(StageError, match="detector.json: no such file.*dvc repro"):
+        load_detectors(tmp_path, ["shoes"])
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """A detector whose network is one linear layer: what it says of its files costs no YOLO."""
+    import torch
+
+    monkeypatch.setattr(model, "new_yolo", lambda architecture: SimpleNamespace())
+    monkeypatch.setattr(model, "_network", lambda yolo, classes: torch.nn.Linear(2, classes))
+    save_detector(torch.nn.Linear(2, 3), {"model": "yolo11n.yaml", "superclasses": NAMES, "image_size": 96}, tmp_path)
+    return tmp_path
+
+
+def test_weights_of_another_shape_are_one_message(small):
+    (small / "detector.json").write_text('{"model": "yolo11n.yaml", "superclasses": ["a", "b"], "image_size": 96}')
+    with pytest.raises(StageError, match="weights do not fit yolo11n.yaml"):
+        Detector(small)
+
+
+def test_missing_weights_are_one_message(small):
+    (small / "weights.safetensors").unlink()
+    with pytest.raises(StageError, match="weights do not fit"):
+        Detector(small)
+
+
+def test_damaged_weights_are_one_message(small):
+    """A half-copied file: safetensors raises an error of its own, which is no OSError."""
+    data = (small / "weights.safetensors").read_bytes()
+    (small / "weights.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(StageError, match="weights do not fit"):
+        Detector(small)

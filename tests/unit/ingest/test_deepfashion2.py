@@ -1,0 +1,136 @@
+"""DeepFashion2's tree, its Kaggle mirror and its defects."""
+
+import json
+
+import pytest
+
+from stages.core.errors import StageError
+
+MIRROR = "DeepFashion2/deepfashion2_original_images/"
+
+
+def item(category, box, style=0):
+    return {
+        "category_id": category, "category_name": "spelled another way", "style": style, "bounding_box": box,
+        "landmarks": [0, 0, 0], "segmentation": [[1, 2]], "scale": 2, "occlusion": 1, "zoom_in": 1, "viewpoint": 2,
+    }  # fmt: skip
+
+
+# train/000001.json as released (DATASETS.md): 468 x 624, a short sleeve top and trousers.
+GOLDEN = {
+    "source": "user", "item2": item(8, [249, 423, 466, 623]), "pair_id": 1, "item1": item(1, [0, 29, 466, 622], style=1),
+}  # fmt: skip
+
+
+@pytest.fixture
+def small(tree):
+    """One annotated image in each split, both called 000001."""
+
+    def draw(base="", train=GOLDEN, validation=None):
+        for split, content in (
+            ("train", train),
+            ("validation", validation or {"pair_id": 2, "item1": item(9, [5, 5, 40, 40])}),
+        ):
+            tree.image(
+                f"{base}{split}/image/000001.jpg", seed=len(split), size=(468, 624) if split == "train" else (64, 48)
+            )
+            tree.text(f"{base}{split}/annos/000001.json", json.dumps(content))
+        return tree
+
+    return draw
+
+
+def test_golden_sample_has_two_boxes_of_the_released_classes(small):
+    reading, _, _ = small().read("deepfashion2")
+    boxes = {row["object_id"]: row for row in reading.objects if row["image_id"] == "train-000001"}
+    top, trousers = boxes["train-000001:item1"], boxes["train-000001:item2"]
+    assert [top[key] for key in ("class_name", "x1", "y1", "x2", "y2", "style")] == [
+        "short sleeve top",
+        0,
+        29,
+        466,
+        622,
+        1,
+    ]
+    assert [trousers[key] for key in ("class_name", "x1", "y1", "x2", "y2")] == ["trousers", 249, 423, 466, 623]
+    assert top["pair_id"] == "1"
+
+
+def test_names_that_repeat_across_splits_are_two_images(small):
+    reading, ledgers, _ = small().read("deepfashion2")
+    assert [image.image_id for image in reading.images] == ["train-000001", "validation-000001"]
+    assert ledgers["images"]["rows_in"] == 2
+    assert reading.images[1].split == "test"  # upstream's validation is our test split
+
+
+def test_photos_of_a_pair_are_one_group_and_share_their_split(tree):
+    for number in range(1, 41):
+        tree.image(f"train/image/{number:06}.jpg", seed=number)
+        tree.text(
+            f"train/annos/{number:06}.json", json.dumps({"pair_id": number // 2, "item1": item(1, [1, 1, 30, 30])})
+        )
+    (tree.root / "validation/image").mkdir(parents=True)
+    (tree.root / "validation/annos").mkdir()
+    reading, _, _ = tree.read("deepfashion2", val_share=0.5)
+    splits = {}
+    for image in reading.images:
+        splits.setdefault(image.group, set()).add(image.split)
+    assert all(len(found) == 1 for found in splits.values())
+    assert {split for found in splits.values() for split in found} == {"train", "val"}
+
+
+def test_kaggle_mirror_is_read_like_the_official_tree(small, tmp_path):
+    reading, ledgers, _ = small(MIRROR).read("deepfashion2")
+    assert len(reading.objects) == 3
+    assert ledgers["objects"]["rows_in"] == 3
+
+
+@pytest.mark.parametrize("category", [14, 0, "1", None, [1]])
+def test_unknown_category_is_one_message_that_names_the_file(small, category):
+    tree = small(train={"item1": item(category, [1, 1, 30, 30])})
+    with pytest.raises(StageError, match=r"000001.json.*category_id.*deepfashion2_classes.csv"):
+        tree.read("deepfashion2")
+
+
+def test_annotation_without_its_image_is_rejected_with_its_boxes(small, rejects):
+    tree = small()
+    tree.remove("train/image/000001.jpg")
+    reading, ledgers, account = tree.read("deepfashion2")
+    assert rejects(account) == [
+        ("images", "train/annos/000001.json", "missing_image"),
+        ("objects", "train/annos/000001.json:item1", "image_rejected"),
+        ("objects", "train/annos/000001.json:item2", "image_rejected"),
+    ]
+    assert (ledgers["images"]["rows_in"], ledgers["objects"]["rows_in"]) == (2, 3)
+    assert len(reading.objects) == 1
+
+
+@pytest.mark.parametrize("text", ["{oops", "[1, 2]", "", "\xff"])
+def test_malformed_json_is_rejected(small, rejects, text):
+    tree = small()
+    tree.text("train/annos/000001.json", text.encode("latin-1"))
+    _, ledgers, account = tree.read("deepfashion2")
+    assert rejects(account) == [("images", "train/annos/000001.json", "malformed_row")]
+    assert ledgers["images"]["rows_in"] == 2
+
+
+@pytest.mark.parametrize("box", [None, [1, 2, 3], "1 2 3 4", [1, 2, "x", 4], [1, 2, float("nan"), 4]])
+def test_box_without_four_numbers_is_rejected(small, rejects, box):
+    _, _, account = small(train={"item1": item(1, box)}).read("deepfashion2")
+    assert rejects(account) == [("objects", "train/annos/000001.json:item1", "malformed_box")]
+
+
+def test_image_without_annotation_is_counted(small, rejects):
+    tree = small()
+    tree.image("validation/image/000002.jpg", seed=9)
+    _, ledgers, account = tree.read("deepfashion2")
+    assert rejects(account) == [("images", "validation/image/000002.jpg", "no_annotation")]
+    assert ledgers["images"]["rows_in"] == 3
+
+
+def test_missing_split_folder_names_found_and_expected(small):
+    tree = small()
+    for path in sorted((tree.root / "validation").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    with pytest.raises(StageError, match=r"no folder .*validation/annos. Expected train/.*take src out of `sources`"):
+        tree.read("deepfashion2")

@@ -1,0 +1,147 @@
+"""Pascal VOC trees and what labelling tools get wrong in them."""
+
+import pytest
+
+from stages.core.errors import StageError
+
+
+def xml(*objects, name="cap1.jpg", size=(64, 48)):
+    return (
+        f"<annotation><folder>x</folder><filename>{name}</filename><path>C:\\Users\\me\\{name}</path>"
+        f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>"
+        + "".join(objects)
+        + "</annotation>"
+    )
+
+
+def thing(x1, y1, x2, y2, name="cap"):
+    return (
+        f"<object><name>{name}</name><pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult>"
+        f"<bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox></object>"
+    )
+
+
+def corners(reading):
+    return [[row[key] for key in ("x1", "y1", "x2", "y2")] for row in reading.objects]
+
+
+def one(tree, text, image="images/cap1.jpg", **options):
+    tree.image(image, **options)
+    tree.text("annotations/cap1.xml", text)
+    return tree
+
+
+def zero_based(tree):
+    return {"voc": {"annotations": "annotations", "images": "images", "first_pixel": 0}}
+
+
+def test_one_based_corners_become_zero_based_with_an_open_end(tree):
+    # VOC's 1..10 covers the first ten pixels: [0, 10).
+    reading, _, _ = one(tree, xml(thing(1, 1, 10, 20))).read("voc")
+    assert corners(reading) == [[0, 0, 10, 20]]
+    assert reading.objects[0]["class_name"] == "cap"
+
+
+def test_zero_based_corners_stay(tree):
+    reading, _, _ = one(tree, xml(thing(1, 1, 10, 20))).read("voc", **zero_based(tree))
+    assert corners(reading) == [[1, 1, 10, 20]]
+
+
+def test_reversed_box_is_swapped_before_the_shift_and_counted(tree):
+    reading, ledgers, _ = one(tree, xml(thing(10, 20, 1, 1))).read("voc")
+    assert corners(reading) == [[0, 0, 10, 20]]
+    assert ledgers["objects"]["repaired"] == {"reversed": 1}
+
+
+def test_float_coordinates_are_read(tree):
+    reading, _, _ = one(tree, xml(thing("1.5", "2.25", " 10.0 ", "1e1"))).read("voc")
+    assert corners(reading) == [[0.5, 1.25, 10, 10]]
+
+
+def test_image_is_found_by_the_stem_of_the_xml(tree):
+    reading, _, _ = one(tree, xml(thing(1, 1, 9, 9), name="other.png")).read("voc")
+    assert [image.path.name for image in reading.images] == ["cap1.jpg"]
+
+
+def test_size_zero_is_read_from_the_image(tree):
+    tree.image("images/cap1.jpg")
+    tree.text("annotations/cap1.xml", xml(thing(1, 1, 10, 20), size=(0, 0)))
+    import pyarrow.parquet as pq
+
+    out = tree.stage("voc", shards=1)
+    assert pq.read_table(out / "shard-0000.parquet", columns=["width", "height"]).to_pylist() == [
+        {"width": 64, "height": 48}
+    ]
+    assert pq.read_table(out / "objects.parquet")["x2"].to_pylist() == [10]
+
+
+def test_png_data_named_jpg_is_stored_as_jpeg(tree):
+    import pyarrow.parquet as pq
+
+    one(tree, xml(thing(1, 1, 10, 20)), kind="PNG")
+    out = tree.stage("voc", shards=1)
+    assert pq.read_table(out / "shard-0000.parquet")["bytes"].to_pylist()[0][:3] == b"\xff\xd8\xff"
+    assert '"format": 1' in (out / "account.json").read_text()
+
+
+BOMB = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
+FILE = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
+
+
+@pytest.mark.parametrize("head", [BOMB, FILE])
+def test_entity_declarations_are_rejected(tree, rejects, head):
+    _, ledgers, account = one(tree, head + xml(thing(1, 1, 9, 9, name="&b;"))).read("voc")
+    assert rejects(account) == [("images", "cap1.xml", "malformed_row")]
+    assert "Entit" in account.ledgers["images"].rejects[0].detail
+    assert ledgers["images"]["rows_in"] == 1
+
+
+@pytest.mark.parametrize("text", ["", "<annotation>", "no xml", '<?xml version="1.0" encoding="gb2312"?><a/>'])
+def test_malformed_xml_is_rejected(tree, rejects, text):
+    _, _, account = one(tree, text).read("voc")
+    assert rejects(account) == [("images", "cap1.xml", "malformed_row")]
+
+
+def test_xml_with_an_encoding_nobody_knows_is_rejected(tree, rejects):
+    """The parser raises LookupError for it, which is no ParseError."""
+    _, _, account = one(tree, '<?xml version="1.0" encoding="bogus"?><annotation/>').read("voc")
+    assert rejects(account) == [("images", "cap1.xml", "malformed_row")]
+
+
+@pytest.mark.parametrize("bad", [thing("", 1, 9, 9), thing("x", 1, 9, 9), thing(1, 1, 9, 9, name=" "), "<object/>"])
+def test_object_without_a_name_or_four_numbers_is_rejected(tree, rejects, bad):
+    reading, ledgers, account = one(tree, xml(bad, thing(1, 1, 9, 9))).read("voc")
+    assert rejects(account) == [("objects", "cap1:1", "malformed_box")]
+    assert (len(reading.objects), ledgers["objects"]["rows_in"]) == (1, 2)
+
+
+def test_annotation_without_image_and_image_without_annotation_are_counted(tree, rejects):
+    one(tree, xml(thing(1, 1, 9, 9)))
+    tree.text("annotations/gone.xml", xml(thing(1, 1, 9, 9), thing(2, 2, 8, 8)))
+    tree.image("images/lone.jpg", seed=4)
+    _, ledgers, account = tree.read("voc")
+    assert rejects(account) == [
+        ("images", "gone.xml", "missing_image"),
+        ("images", "lone.jpg", "no_annotation"),
+        ("objects", "gone.xml:1", "image_rejected"),
+        ("objects", "gone.xml:2", "image_rejected"),
+    ]
+    assert (ledgers["images"]["rows_in"], ledgers["objects"]["rows_in"]) == (3, 3)
+
+
+def test_two_images_that_share_a_stem_are_both_accounted_for(tree):
+    """cap1.jpg and cap1.png beside one cap1.xml: two files were found, so two rows come in."""
+    one(tree, xml(thing(1, 1, 9, 9)))
+    tree.image("images/cap1.png", seed=7, kind="PNG")
+    _, ledgers, _ = tree.read("voc")
+    assert ledgers["images"]["rows_in"] == 2
+
+
+def test_image_without_objects_is_kept(tree):
+    reading, _, _ = one(tree, xml()).read("voc")
+    assert (len(reading.images), reading.objects) == (1, [])
+
+
+def test_empty_options_name_the_key(tree):
+    with pytest.raises(StageError, match="`ingest.src.voc` is empty"):
+        tree.read("voc", voc=None)
