@@ -59,8 +59,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         write_csv(plots / f"confusion_{head}.csv", ["actual", "predicted"], pairs)
         scores = heads[head]
         say(
-            f"classifier: {head} {scores['accuracy']:.3f} on {scores['rows']} test rows (majority "
-            f"{scores['baseline_majority']:.3f}, given the detected class {scores['baseline_majority_given_detected']:.3f})"
+            f"classifier: {head} {scores['accuracy']:.3f} on {scores['rows']} test rows, majority "
+            f"{scores['baseline_majority']:.3f}, by detected class {scores['baseline_majority_given_detected']:.3f}"
         )
     scored = [scores for scores in heads.values() if scores["rows"]]
     mean = {key: float(np.mean([scores[key] for scores in scored])) for key in ("accuracy", "baseline_majority")}

@@ -1,6 +1,7 @@
 """The multi-head network: backbone, projection, detected class, fully connected blocks, one linear layer a head."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -70,7 +71,7 @@ class MultiHead(nn.Module):
         self.kind = params.detector_class
         self.projection = nn.Linear(backbone.width, params.projection)
         widths = [params.projection + class_input_width(self.kind, superclasses), *params.hidden]
-        self.blocks = nn.ModuleList(Block(a, b, params) for a, b in zip(widths, widths[1:], strict=False))
+        self.blocks = nn.ModuleList(Block(a, b, params) for a, b in pairwise(widths))
         # Prefixed: a head named "type" would hide a method of nn.Module.
         self.heads = nn.ModuleDict(
             {f"head_{head}": nn.Linear(widths[-1], len(names)) for head, names in classes.items()}

@@ -1,12 +1,12 @@
 """MLflow mirrors what the files say: one parent run for each repro, one child run for each executed stage.
 
 A finished stage puts an event into ``.work/tracking/`` and starts a background process that passes the
-events on; importing MLflow takes seconds that no stage should wait for. ``make repro`` starts the parent
-run (``python -m stages.core.tracking start``), passes its id in ``SEAMLINE_PARENT_RUN`` and waits for the
-events at the end. A plain ``dvc repro`` finds or creates the parent whose tag ``repro_key`` is the hash of
-git commit, dvc.yaml and params.yaml. The store is ``sqlite:///mlflow.db`` at the project's root unless
-``MLFLOW_TRACKING_URI`` says otherwise; ``SEAMLINE_TRACKING=off`` switches tracking off. A failure to track
-warns and never fails a stage: files are the truth.
+events on; importing MLflow takes seconds that no stage should wait for. The parent is found or created by its
+tag ``repro_key``: ``make repro`` passes a new one in ``SEAMLINE_REPRO`` and waits for the events at the end, a
+plain ``dvc repro`` falls back on the hash of git commit, dvc.yaml and params.yaml. The store is
+``sqlite:///mlflow.db`` at the project's root unless ``MLFLOW_TRACKING_URI`` says otherwise;
+``SEAMLINE_TRACKING=off`` switches tracking off. A failure to track warns and never fails a stage: files are the
+truth.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from stages.core.stage import Report
 
-PARENT_VARIABLE = "SEAMLINE_PARENT_RUN"
+REPRO_VARIABLE = "SEAMLINE_REPRO"
 DEFAULT_URI = "sqlite:///mlflow.db"
 EXPERIMENT = "seamline"
 QUEUE = Path(".work/tracking")
@@ -47,7 +47,7 @@ def track_stage(report: "Report", params: dict[str, Any], arguments: list[str], 
     try:
         event = {
             "stage": os.environ["DVC_STAGE"],
-            "parent": os.environ.get(PARENT_VARIABLE, ""),
+            "repro": repro_key(),
             "started": started,
             "ended": time.time(),
             "params": flatten(params),
@@ -84,7 +84,9 @@ def flatten(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def repro_key() -> str:
-    """What makes two executions the same repro: git commit, dvc.yaml and params.yaml."""
+    """What stages of one repro share: what ``make repro`` chose, else git commit, dvc.yaml and params.yaml."""
+    if key := os.environ.get(REPRO_VARIABLE):
+        return key
     return file_digest(Path("dvc.yaml"), Path("params.yaml"))[:16] + "-" + git_tags()["git_commit"][:12]
 
 
@@ -117,6 +119,8 @@ def _enqueue(event: dict[str, Any]) -> None:
     part = QUEUE / f"{name}.part"
     part.write_text(json.dumps(event), encoding="utf-8")
     part.rename(QUEUE / name)
+    if REPRO_VARIABLE in os.environ:
+        (QUEUE / f"repro-{event['repro']}").touch()  # tells close_parent that there is something to close
 
 
 def work(linger: float = LINGER_SECONDS) -> None:
@@ -157,7 +161,7 @@ def _drain(linger: float) -> None:
 def _log_stage(client: "MlflowClient", event: dict[str, Any]) -> None:
     from mlflow.entities import Metric, Param
 
-    parent = event["parent"] or _find_or_create_parent(client)
+    parent = _find_or_create_parent(client, event)
     tags = {"mlflow.parentRunId": parent, "stage": event["stage"], **event["tags"]}
     started, ended = (int(event[key] * 1000) for key in ("started", "ended"))
     run = client.create_run(_experiment(client), start_time=started, tags=tags, run_name=event["stage"])
@@ -191,31 +195,40 @@ def _experiment(client: "MlflowClient") -> str:
     return client.create_experiment(EXPERIMENT, artifact_location=Path("mlartifacts").absolute().as_uri())
 
 
-def _find_or_create_parent(client: "MlflowClient") -> str:
+def _find_parent(client: "MlflowClient", key: str) -> str | None:
     found = client.search_runs(
-        [_experiment(client)], f"tags.repro_key = '{repro_key()}'", order_by=["start_time DESC"], max_results=1
+        [_experiment(client)], f"tags.repro_key = '{key}'", order_by=["start_time DESC"], max_results=1
     )
-    return found[0].info.run_id if found else _create_parent(client)
+    return found[0].info.run_id if found else None
 
 
-def _create_parent(client: "MlflowClient") -> str:
-    profile = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8")).get("profile")
-    tags = {"repro_key": repro_key(), "profile": str(profile), **git_tags()}
-    return client.create_run(_experiment(client), tags=tags, run_name=f"repro {profile}").info.run_id
+def _find_or_create_parent(client: "MlflowClient", event: dict[str, Any]) -> str:
+    if known := _find_parent(client, event["repro"]):
+        return known
+    profile = str(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8")).get("profile"))
+    tags = {"repro_key": event["repro"], "profile": profile, **git_tags()}
+    started = int(event["started"] * 1000)
+    return client.create_run(_experiment(client), started, tags, run_name=f"repro {profile}").info.run_id
 
 
-def close_parent(run_id: str, failed: bool, metrics: dict[str, float]) -> None:
-    """Wait for the queued events, then end the parent run with the repro's final metrics; warns on failure."""
-    if os.environ.get("SEAMLINE_TRACKING") == "off":
+def close_parent(key: str, failed: bool, metrics: dict[str, float]) -> None:
+    """Wait for the queued events, then end the parent run with the repro's final metrics; warns on failure.
+
+    A repro in which no stage ran has no parent run, and none is made.
+    """
+    marker = QUEUE / f"repro-{key}"
+    if os.environ.get("SEAMLINE_TRACKING") == "off" or not marker.exists():
         return
     try:
         work(linger=0)
+        marker.unlink()
+        client = _client()
+        run_id = _find_parent(client, key)
         if run_id:
             from mlflow.entities import Metric
 
-            client = _client()
             now = int(time.time() * 1000)
-            logged = [Metric(key, value, now, 0) for key, value in metrics.items()]
+            logged = [Metric(name, value, now, 0) for name, value in metrics.items()]
             for start in range(0, len(logged), 500):
                 client.log_batch(run_id, metrics=logged[start : start + 500])
             client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
@@ -224,21 +237,12 @@ def close_parent(run_id: str, failed: bool, metrics: dict[str, float]) -> None:
 
 
 def main() -> None:
-    """Commands: ``start`` prints the id of a new parent run, ``work`` passes events on."""
-    command = sys.argv[1]
-    if os.environ.get("SEAMLINE_TRACKING") == "off":
-        return
+    """``work`` passes queued events on."""
     try:
-        if command == "start":
-            print(_create_parent(_client()))
-        elif command == "work":
+        if sys.argv[1:] == ["work"]:
             work()
     except Exception as error:
-        message = f"{type(error).__name__}: {error}"
-        if command == "work":
-            (QUEUE / "error").write_text(message, encoding="utf-8")
-        else:
-            say(f"WARNING not tracked in MLflow: {message}")
+        (QUEUE / "error").write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
 
 
 if __name__ == "__main__":

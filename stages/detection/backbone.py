@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from stages.encoders.backbones import LITE_MEAN, LITE_STD, packaged_state
+from stages.core.pretrained import LITE_MEAN, LITE_STD, packaged_state
 
 HERE = Path(__file__).parent
 

@@ -3,7 +3,7 @@
 Reads:  the trained detector, boxes/<detector> and the ingested shards.
 Writes: <out>.json (mAP50, mAP50-95, precision, recall, F1, per class, beside a baseline that looks at no
         image) and plot files in <out>/: losses.csv, curves.csv (PR, P, R, F1 against confidence),
-        confusion.csv, samples.png (sample detections).
+        confusion.csv, samples.jpg (sample detections).
 Params: detector.<detector>.
 """
 
@@ -62,7 +62,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         f" mAP50-95 {scores['map50_95']:.3f}, {len(test)} boxes"
     )
     numbers = {key: value for key, value in scores.items() if not isinstance(value, dict)}
-    return Report(metrics=numbers, pictures=[plots / "samples.png"])
+    return Report(metrics=numbers, pictures=[plots / "samples.jpg"])
 
 
 def _scores(metrics: Any, names: list[str]) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _confusion_and_samples(detector: Detector, ingested: Path, test: pd.DataFram
                 if row["image_id"] in chosen:
                     samples.append((row["image_id"], image, corners(truth) * scale, found))
     write_csv(plots / "confusion.csv", ["actual", "predicted"], sorted(pairs))
-    draw_samples(sorted(samples, key=lambda sample: sample[0]), plots / "samples.png")
+    draw_samples(sorted(samples, key=lambda sample: sample[0]), plots / "samples.jpg")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ class DetectorParams(Section):
     epochs: int = Field(gt=0)
     patience: int = Field(ge=0)
     batch: int = Field(gt=0)
+    nominal_batch: int = Field(gt=0)
     optimizer: Literal["SGD", "Adam", "AdamW"]
     learning_rate: float = Field(gt=0)
     momentum: float = Field(ge=0, lt=1)
@@ -38,8 +39,7 @@ class DetectorParams(Section):
             "epochs": self.epochs,
             "patience": self.patience or self.epochs,
             "batch": self.batch,
-            # Ultralytics gathers gradients until it has seen 64 images; small data needs every step it can get.
-            "nbs": self.batch,
+            "nbs": self.nominal_batch,
             "optimizer": self.optimizer,
             "lr0": self.learning_rate,
             "momentum": self.momentum,

@@ -30,7 +30,8 @@ def draw_samples(samples: list[tuple[str, np.ndarray, np.ndarray, list[dict[str,
         cell = _draw(image, truth, found)
         sheet.paste(cell, ((index % COLUMNS) * CELL, (index // COLUMNS) * CELL))
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, optimize=True)
+    # JPEG, not PNG: deflate may pack differently on another CPU, and these files are compared by their bytes.
+    sheet.save(path, quality=85)
 
 
 def _draw(image: np.ndarray, truth: np.ndarray, found: list[dict[str, Any]]) -> Image.Image:

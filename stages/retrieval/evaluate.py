@@ -2,7 +2,7 @@
 
 Reads:  EMBEDDINGS_DIR/<name>-queries.parquet and -gallery.parquet, BENCHMARKS_DIR/<name>/ for each name in the list
         ``benchmarks``.
-Writes: METRICS_PREFIX.json; METRICS_PREFIX/hit_at_k.csv (hit@k beside chance) and METRICS_PREFIX/<name>.png (what
+Writes: METRICS_PREFIX.json; METRICS_PREFIX/hit_at_k.csv (hit@k beside chance) and METRICS_PREFIX/<name>.jpg (what
         queries, evenly chosen by id, found).
 Params: benchmarks (the list), evaluate.
 """
@@ -147,8 +147,8 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
         curves += curve_rows(name, result, params.evaluate.ks)
         report.metrics |= headline(name, result)
         if rows := picture_rows(queries, gallery, metric, folder):
-            retrieval_sheet(rows).save(plots / f"{name}.png")
-            report.pictures.append(plots / f"{name}.png")
+            retrieval_sheet(rows).save(plots / f"{name}.jpg")
+            report.pictures.append(plots / f"{name}.jpg")
         figures = ", ".join(f"{key.split('.', 1)[1]} {value:.3f}" for key, value in headline(name, result).items())
         missed = f"{result['n_missed']} of {result['n_queries']} queries missed"
         say(f"{args.encoder} on {name}: {figures}; {missed}, {result['n_without_match']} without a match")

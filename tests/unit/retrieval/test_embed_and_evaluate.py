@@ -96,7 +96,7 @@ def test_benchmark_of_missed_queries_only_has_an_empty_vector_file(project):
     run_evaluate(folder)
     result = json.loads((folder / "metrics/mean.v1.json").read_text())["colors"]
     assert result["whole_gallery"]["hit_at_1"] == 0 and result["n_missed"] == 1
-    assert not (folder / "metrics/mean.v1/colors.png").exists()
+    assert not (folder / "metrics/mean.v1/colors.jpg").exists()
 
 
 def test_encoder_that_diverged_is_refused_with_the_row(project):
@@ -124,7 +124,7 @@ def test_figures_worked_out_by_hand(project):
     assert result["chance"]["whole_gallery"]["hit_at_1"] == pytest.approx(2 / 9, abs=1e-6)
     assert result["chance"]["same_superclass"]["hit_at_1"] == pytest.approx((1 / 2 + 1) / 3, abs=1e-6)
     assert report.metrics["colors.whole_gallery.hit_at_1"] == pytest.approx(1 / 3)
-    assert report.pictures == [prefix / "colors.png"]
+    assert report.pictures == [prefix / "colors.jpg"]
 
 
 def test_curve_file_has_a_line_for_each_gallery_and_k(project):

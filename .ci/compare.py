@@ -1,0 +1,102 @@
+"""Compare a reproduction with what is committed: dvc.lock and metrics/, by the rule of docs/architecture.md.
+
+Usage: python .ci/compare.py REPRODUCED_FOLDER      compare it with the checkout this file is in
+       python .ci/compare.py --record               write down the CPU that made dvc.lock
+
+Equal bytes pass. Where they differ, the CPU decides: on the CPU that made the lock nothing may differ. On another
+one, outs of stages that train (and of stages after them) may differ, if every metric is within TOLERANCE of the
+committed one; that is said loudly.
+"""
+
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORD = ROOT / ".ci" / "lock-cpu.json"
+TOLERANCE = 0.1  # of scores in [0, 1]: what another rounding can move in a demo of a hundred test rows
+EXACT = ("demo", "ingest", "boxes", "labels")  # nothing is trained before these
+
+
+def cpu() -> dict[str, str]:
+    """What tells one CPU model from another."""
+    wanted = ("vendor_id", "cpu family", "model", "model name", "stepping")
+    found = {"machine": platform.machine()}
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.is_file() else []:
+        key, _, value = line.partition(":")
+        if key.strip() in wanted:
+            found.setdefault(key.strip(), value.strip())
+    return found
+
+
+def numbers(content: Any, prefix: str = "") -> dict[str, float]:
+    """Every number in nested dicts."""
+    if isinstance(content, dict):
+        return {name: value for key in content for name, value in numbers(content[key], f"{prefix}/{key}").items()}
+    return {prefix: float(content)} if isinstance(content, (int, float)) else {}
+
+
+def differing_stages(committed: Path, reproduced: Path) -> list[str]:
+    """Stages whose entries in dvc.lock differ, whatever the order of keys."""
+    locks = [yaml.safe_load((folder / "dvc.lock").read_text())["stages"] for folder in (committed, reproduced)]
+    return sorted(name for name in locks[0] | locks[1] if locks[0].get(name) != locks[1].get(name))
+
+
+def differing_files(committed: Path, reproduced: Path) -> list[str]:
+    """Files of metrics/demo that differ or exist on one side only."""
+    folders = [folder / "metrics" / "demo" for folder in (committed, reproduced)]
+    names = {path.relative_to(folder) for folder in folders for path in folder.rglob("*") if path.is_file()}
+    return sorted(
+        str(name)
+        for name in names
+        if not all((folder / name).is_file() for folder in folders)
+        or (folders[0] / name).read_bytes() != (folders[1] / name).read_bytes()
+    )
+
+
+def beyond_tolerance(committed: Path, reproduced: Path, files: list[str]) -> list[str]:
+    """Numbers of metric files that moved by more than TOLERANCE (counts: by more than that share)."""
+    lines = []
+    for name in (name for name in files if name.endswith(".json")):
+        pair = [folder / "metrics" / "demo" / name for folder in (committed, reproduced)]
+        if not all(path.is_file() for path in pair):
+            lines.append(f"{name}: only on one side")
+            continue
+        old, new = (numbers(json.loads(path.read_text())) for path in pair)
+        for key in sorted(old | new):
+            if key not in old or key not in new or abs(old[key] - new[key]) > TOLERANCE * max(1.0, abs(old[key])):
+                lines.append(f"{name}{key}: committed {old.get(key)}, reproduced {new.get(key)}")
+    return lines
+
+
+def main() -> int:
+    """0 when the reproduction passes."""
+    if sys.argv[1:] == ["--record"]:
+        RECORD.write_text(json.dumps(cpu(), indent=2, sort_keys=True) + "\n")
+        return 0
+    reproduced = Path(sys.argv[1])
+    stages, files = differing_stages(ROOT, reproduced), differing_files(ROOT, reproduced)
+    if not stages and not files:
+        print("reproduction: dvc.lock and metrics/demo are equal to the committed ones")
+        return 0
+    print(f"reproduction DIFFERS\n  stages in dvc.lock: {stages}\n  files in metrics/demo: {files}")
+    if json.loads(RECORD.read_text()) == cpu():
+        print("This is the CPU model that made dvc.lock, so the bytes must be equal. If code, params or packages")
+        print("changed, run `make lock` and commit dvc.lock, metrics/ and .ci/lock-cpu.json with the change.")
+        return 1
+    exact = [name for name in stages if name.split("@")[0] in EXACT]
+    far = beyond_tolerance(ROOT, reproduced, files)
+    for line in [f"stage {name} trains nothing and must be equal everywhere" for name in exact] + far:
+        print(f"  FAILED {line}")
+    if not exact and not far:
+        print(f"WARNING: another CPU model made dvc.lock; every metric is within {TOLERANCE} of the committed one.")
+    return 1 if exact or far else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

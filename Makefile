@@ -1,0 +1,64 @@
+# Seamline: `make repro` and `make test` are all you need; `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+PROFILE ?= demo
+override VENV := $(abspath $(VENV))
+export PATH := $(VENV)/bin:$(PATH)
+
+# One stamp for each content of requirements.txt, inside the environment it speaks of.
+STAMP := $(VENV)/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
+
+.DEFAULT_GOAL := help
+.PHONY: help install repro test test-slow lint format use match dag lock requirements clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-13s %s\n", $$1, $$2}'
+
+install: $(STAMP)  ## create .venv (or take VENV=folder) and install requirements.txt
+$(STAMP):
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(VENV) has $$($(VENV)/bin/python --version); Seamline needs Python 3.11 or newer: make ... PYTHON=python3.11"; exit 1; }
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	@touch $@
+
+repro: install  ## run the pipeline (dvc repro), print the metrics table and where plots and MLflow are
+	@export SEAMLINE_REPRO=make-$$(date +%s%N); \
+	dvc repro $(ARGS); status=$$?; \
+	python -m stages.report.summary --repro $$SEAMLINE_REPRO --status $$status
+
+test: install  ## the quick tests
+	python -m pytest -m 'not slow'
+
+test-slow: install  ## the tests that run stages of the DAG
+	python -m pytest -m slow
+
+lint: install  ## ruff, rules and format
+	ruff check .
+	ruff format --check .
+
+format: install  ## let ruff put the format right
+	ruff check --fix .
+	ruff format .
+
+use: install  ## switch profiles: make use PROFILE=demo|photos|paper
+	@python -m stages.core.profiles $(PROFILE)
+
+match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder
+	@python -m stages.app.match "$(PHOTO)" --wardrobe "$(WARDROBE)"
+
+dag: install  ## draw the graph of stages as Markdown
+	@dvc dag --collapse-foreach-matrix --md
+
+lock: install  ## reproduce, then record this machine's CPU with dvc.lock for the comparison in .ci/run
+	@$(MAKE) --no-print-directory repro
+	@python .ci/compare.py --record
+
+requirements: install  ## compile requirements.in into requirements.txt with the newest releases
+	python -m pip install --quiet pip-tools
+	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --output-file requirements.txt requirements.in
+
+clean:  ## remove the work folder and pytest's and ruff's caches; data, models and .venv stay
+	rm -rf .work .pytest_cache .ruff_cache

@@ -1,0 +1,118 @@
+"""dvc.yaml against the code: a stage depends on exactly the modules it imports, and on the params it reads."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+from imports import closure, direct_imports
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+PROFILES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "profiles").glob("*.yaml")}
+# Their content never changes what a stage writes (.dvcignore says the same).
+UNTRACKED = {f"stages/core/{name}.py" for name in ("progress", "stage", "tracking")}
+
+
+def modules(name: str) -> list[str]:
+    """Modules that the stage's command runs: one, or one for each item of the demo matrix."""
+    command = STAGES[name]["cmd"].split()[2]
+    items = PROFILES["demo"]["demo_sources"]
+    return [command.replace("${item.source}", item) for item in items] if "${" in command else [command]
+
+
+def imported(name: str) -> set[str]:
+    files = set()
+    for module in modules(name):
+        files |= closure(ROOT / (module.replace(".", "/") + ".py"), ROOT)
+    return {path.relative_to(ROOT).as_posix() for path in files} - UNTRACKED
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_depends_on_every_module_it_imports(name):
+    deps = [dep for dep in STAGES[name]["deps"] if dep.startswith("stages/")]
+    covered = {path for path in imported(name) if any(path == dep or path.startswith(f"{dep}/") for dep in deps)}
+    assert imported(name) - covered == set()
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_depends_on_no_module_that_it_does_not_import(name):
+    files = imported(name)
+    for dep in STAGES[name]["deps"]:
+        if dep.startswith("stages/"):
+            assert any(path == dep or path.startswith(f"{dep}/") for path in files), dep
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_says_what_it_makes(name):
+    assert len(STAGES[name]["desc"]) > 30
+
+
+def test_what_only_shows_a_stage_is_left_out_of_its_hash():
+    ignored = (ROOT / ".dvcignore").read_text(encoding="utf-8").split()
+    assert {f"/{path}" for path in UNTRACKED} <= set(ignored)
+
+
+def test_imports_point_to_earlier_areas_only():
+    flow = [
+        "core",
+        "demo",
+        "ingest",
+        "labels",
+        "encoders",
+        "detection",
+        "crops",
+        "attributes",
+        "retrieval",
+        "report",
+        "app",
+    ]
+    for path in (ROOT / "stages").rglob("*.py"):
+        area = path.relative_to(ROOT / "stages").parts[0]
+        if area not in flow:
+            continue
+        for other in direct_imports(path, ROOT):
+            target = other.relative_to(ROOT / "stages").parts[0]
+            allowed = target not in flow or flow.index(target) <= flow.index(area)
+            assert allowed, f"{path} imports {other}"
+
+
+def keys(tree: dict, prefix: str = "") -> set[str]:
+    found = set()
+    for key, value in tree.items():
+        found.add(f"{prefix}{key}")
+        if isinstance(value, dict):
+            found |= keys(value, f"{prefix}{key}.")
+    return found
+
+
+# What a user of another catalogue fills in freely: not every profile names the same items there.
+FREE = ("demo.fashion_products.types",)
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_all_profiles_have_the_same_keys(name):
+    def fixed(profile):
+        return {key for key in keys(PROFILES[profile]) if not key.startswith(FREE)}
+
+    assert fixed(name) == fixed("demo")
+
+
+def test_committed_params_are_the_demo_profile():
+    assert (ROOT / "params.yaml").read_bytes() == (ROOT / "profiles" / "demo.yaml").read_bytes()
+
+
+def test_every_listed_item_has_its_section():
+    for profile in PROFILES.values():
+        for listed, section in (("sources", "ingest"), ("detectors", "detector"), ("benchmarks", "benchmark")):
+            assert set(profile[listed]) <= set(profile[section])
+        assert set(profile["demo_sources"]) <= set(profile["demo"])
+        assert set(profile["detectors"]) <= set(profile["sources"])
+        assert set(profile["label_sources"]) <= set(profile["sources"])
+
+
+def test_no_path_of_this_machine_is_tracked_in_requirements():
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        assert not line.startswith("--"), line
