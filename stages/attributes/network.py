@@ -50,7 +50,7 @@ class Block(nn.Module):
 
 
 class MultiHead(nn.Module):
-    """METHODS A: features -> projection (+ detected class) -> blocks -> heads.
+    """docs/methods.md: features -> projection (+ detected class) -> blocks -> heads.
 
     Attributes:
         classes: head -> its class names, in the order of the logits.

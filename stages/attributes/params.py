@@ -38,6 +38,7 @@ class ClassifierParams(Section):
     class_weights: bool
     epochs: int = Field(gt=0)
     batch: int = Field(gt=1)
+    interleave: Literal["batches", "rows"]
     learning_rate: float = Field(gt=0)
     backbone_learning_rate: float = Field(ge=0)
     weight_decay: float = Field(ge=0)

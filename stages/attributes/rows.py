@@ -1,6 +1,7 @@
 """Rows as the network sees them: pictures, detected classes and class indices; and their order in an epoch."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -36,27 +37,38 @@ def prepare(
     return Rows(pictures, detected, targets, frame["source"].to_numpy())
 
 
-def interleaved_batches(sources: np.ndarray, batch: int, generator: torch.Generator) -> list[torch.Tensor]:
-    """Batches of row numbers, each from one source, the sources spread evenly over the epoch.
+def spread(parts: list[list[torch.Tensor]]) -> list[torch.Tensor]:
+    """The entries of several lists as one, each list spread evenly over the whole, its order kept."""
+    placed = [
+        ((place + 0.5) / len(part), number, entry)
+        for number, part in enumerate(parts)
+        for place, entry in enumerate(part)
+    ]
+    return [entry for _, _, entry in sorted(placed, key=lambda one: one[:2])]
 
-    Every row comes once; within a source the order is random. A source's last batch may be short, but never
-    a single row, which BatchNorm could not take: that row joins the batch before it, or, when it is all its
-    source has, the first batch of the epoch.
+
+def interleaved_batches(
+    sources: np.ndarray, batch: int, within: Literal["batches", "rows"], generator: torch.Generator
+) -> list[torch.Tensor]:
+    """Batches of row numbers in which the sources take turns; every row comes once, in random order.
+
+    ``batches`` (published): each batch is from one source, and the sources' batches are spread evenly over the
+    epoch. BatchNorm then sees another mixture in training than in evaluation. ``rows``: the sources' rows are
+    spread evenly, so that every batch holds all sources in proportion.
+
+    BatchNorm cannot take a single row: a last batch of one joins the batch before it.
     """
-    placed: list[tuple[float, int, torch.Tensor]] = []
-    for number, source in enumerate(sorted(set(sources))):
-        rows = torch.from_numpy(np.flatnonzero(sources == source))
-        rows = rows[torch.randperm(len(rows), generator=generator)]
-        parts = list(rows.split(batch))
-        if len(parts) > 1 and len(parts[-1]) == 1:
-            parts[-2:] = [torch.cat(parts[-2:])]
-        placed += [((place + 0.5) / len(parts), number, part) for place, part in enumerate(parts)]
-    ordered = [part for _, _, part in sorted(placed, key=lambda entry: entry[:2])]
-    batches = [part for part in ordered if len(part) > 1]
-    lone = [part for part in ordered if len(part) == 1]
-    if lone and batches:
-        batches[0] = torch.cat([batches[0], *lone])
-    return batches
+    rows = [torch.from_numpy(np.flatnonzero(sources == source)) for source in sorted(set(sources))]
+    rows = [part[torch.randperm(len(part), generator=generator)] for part in rows]
+    if within == "rows":
+        batches = list(torch.stack(spread([list(part) for part in rows])).split(batch))
+    else:
+        batches = spread([list(part.split(batch)) for part in rows])
+    kept = [part for part in batches if len(part) > 1]
+    for lone in (part for part in batches if len(part) == 1):
+        if kept:
+            kept[-1] = torch.cat([kept[-1], lone])
+    return kept
 
 
 class PhotoAugment:

@@ -75,7 +75,7 @@ class Trainer:
         if self.params.freeze_backbone:
             self.network.backbone.eval()  # a frozen backbone keeps its BatchNorm statistics as well
         where = next(self.network.parameters()).device
-        batches = interleaved_batches(self.rows.sources, self.params.batch, self.order)
+        batches = interleaved_batches(self.rows.sources, self.params.batch, self.params.interleave, self.order)
         losses = []
         for step, index in enumerate(batches):
             for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):

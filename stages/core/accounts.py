@@ -13,7 +13,6 @@ REASONS = {
     "missing_image": "the annotation names an image file that is not there",
     "corrupt_image": "the image does not decode",
     "too_small": "the image is smaller than ingest's min_side",
-    "unsafe_path": "the file name points outside its data set",
     "ambiguous_name": "another image of the same folder has this name with another suffix",
     "no_annotation": "an image file that no annotation names",
     "duplicate_image": "the same bytes as another image of this source, kept once",

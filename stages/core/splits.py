@@ -3,7 +3,7 @@
 from stages.core.files import digest
 
 SPLITS = ("train", "val", "test")
-SHARES = (0.70, 0.15, 0.15)  # DESIGN: 70/15/15 wherever upstream has no split of its own
+SHARES = (0.70, 0.15, 0.15)  # 70/15/15 wherever upstream has no split of its own
 
 
 def unit_hash(key: str) -> float:
@@ -20,5 +20,5 @@ def hash_split(group: str, shares: tuple[float, float, float] = SHARES) -> str:
 
 
 def shard_of(key: str, shards: int) -> int:
-    """Shard number of an id: depends on the id alone (DESIGN, section 3)."""
+    """Shard number of an id: depends on the id alone (docs/architecture.md)."""
     return int(digest(key)[:13], 16) % shards

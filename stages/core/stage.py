@@ -45,14 +45,18 @@ def run_stage(
         parser.add_argument(name, type=str if name in {"source", "detector", "encoder", "benchmark"} else Path)
     args = parser.parse_args()
     started = time.time()
+    sections: dict[str, Section] = {}
+    report, failed = Report(), False
     try:
         content = load_params()
-        sections = {name: section(model, key.format(**vars(args)), content) for name, (key, model) in params.items()}
-        report = main(args, SimpleNamespace(**sections)) or Report()
+        for name, (key, model) in params.items():
+            sections[name] = section(model, key.format(**vars(args)), content)
+        report = main(args, SimpleNamespace(**sections)) or report
     except StageError as error:
         say(f"\nERROR {error}")
-        sys.exit(1)
+        failed = True
     from stages.core.tracking import track_stage
 
     plain = {name: value.model_dump(mode="json") for name, value in sections.items()}
-    track_stage(report, plain, [str(value) for value in vars(args).values()], started)
+    track_stage(report, plain, [str(value) for value in vars(args).values()], started, failed)
+    sys.exit(int(failed))

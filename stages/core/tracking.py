@@ -40,7 +40,9 @@ def enabled() -> bool:
     return bool(os.environ.get("DVC_STAGE")) and os.environ.get("SEAMLINE_TRACKING") != "off"
 
 
-def track_stage(report: "Report", params: dict[str, Any], arguments: list[str], started: float) -> None:
+def track_stage(
+    report: "Report", params: dict[str, Any], arguments: list[str], started: float, failed: bool = False
+) -> None:
     """Queue the stage that just ran as a child of this repro's parent run."""
     if not enabled():
         return
@@ -50,6 +52,7 @@ def track_stage(report: "Report", params: dict[str, Any], arguments: list[str], 
             "repro": repro_key(),
             "started": started,
             "ended": time.time(),
+            "failed": failed,
             "params": flatten(params),
             "metrics": report.metrics,
             "curves": report.curves,
@@ -149,9 +152,8 @@ def _drain(linger: float) -> None:
     while True:
         for path in sorted(QUEUE.glob("*.json")):
             client = client or _client()
-            event = json.loads(path.read_text(encoding="utf-8"))
+            _log_stage(client, json.loads(path.read_text(encoding="utf-8")))
             path.unlink()
-            _log_stage(client, event)
             deadline = time.monotonic() + linger
         if time.monotonic() >= deadline or (QUEUE / "hurry").exists():
             return
@@ -175,7 +177,9 @@ def _log_stage(client: "MlflowClient", event: dict[str, Any]) -> None:
     for picture in event["pictures"]:
         if Path(picture).is_file():
             client.log_artifact(run_id, picture, "pictures")
-    client.set_terminated(run_id, end_time=ended)
+    status = "FAILED" if event["failed"] else "FINISHED"
+    client.set_terminated(run_id, status, end_time=ended)
+    client.set_terminated(parent, status, end_time=ended)  # of a plain dvc repro, the last stage may be the end
 
 
 def _client() -> "MlflowClient":
@@ -192,7 +196,9 @@ def _experiment(client: "MlflowClient") -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found:
         return found.experiment_id
-    return client.create_experiment(EXPERIMENT, artifact_location=Path("mlartifacts").absolute().as_uri())
+    # A tracking server keeps pictures where it likes; the local file store keeps them beside its database.
+    local = None if "MLFLOW_TRACKING_URI" in os.environ else Path("mlartifacts").absolute().as_uri()
+    return client.create_experiment(EXPERIMENT, artifact_location=local)
 
 
 def _find_parent(client: "MlflowClient", key: str) -> str | None:

@@ -3,7 +3,7 @@
 Reads:  labels/<source>, the ingested shards, the trained detectors.
 Writes: shard-*.parquet (schema CROPS), outcomes.parquet (what happened to every item), rejects.parquet,
         account.json.
-Params: crops, detectors, detector.<name>.superclasses.
+Params: crops, detectors, runtime.
 """
 
 import argparse
@@ -29,7 +29,7 @@ NO_DETECTOR = "none"  # detected class of a crop that is the whole image
 
 
 def needed_detectors(detectors: dict[str, Detector], agrees: list[str], params: CropParams) -> list[str]:
-    """Detectors that can find one of ``agrees``: the group routes (METHODS A). All, when labels may not matter."""
+    """Detectors that can find one of ``agrees``: the group routes (docs/methods.md). All, when labels may not matter."""
     if params.agreement == "ignored":
         return list(detectors)
     return [name for name, detector in detectors.items() if set(detector.names) & set(agrees)]

@@ -113,7 +113,7 @@ def texture_line(garments: list[Garment], ids: dict[str, int], attribute: str) -
 
 
 def shape_line(garments: list[Garment]) -> str:
-    """s0..s11 (DATASETS.md) for the garments that a photo shows."""
+    """s0..s11 (docs/datasets.md) for the garments that a photo shows."""
     values = [int(value) for value in SHAPE_NA.split()]
     for garment in garments:
         if garment.cut.layer == "upper":

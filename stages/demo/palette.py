@@ -58,7 +58,7 @@ BASE_COLOURS: dict[str, RGB] = {
     "Copper": (178, 104, 62),
 }
 
-# Rough shares of upstream's rows (DATASETS.md), flattened so that rare names still occur in a small demo.
+# Rough shares of upstream's rows (docs/datasets.md), flattened so that rare names still occur in a small demo.
 NAME_WEIGHTS: dict[str, int] = {
     "Black": 14, "White": 11, "Blue": 11, "Navy Blue": 6, "Teal": 2, "Turquoise Blue": 2,
     "Brown": 7, "Beige": 4, "Tan": 2, "Mushroom Brown": 1, "Taupe": 1, "Grey": 8, "Charcoal": 2, "Grey Melange": 2,

@@ -47,7 +47,7 @@ def confusion_pairs(
 
 
 def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
-    """mAP50 of predicting on every test image, for each class, the median box of the training split.
+    """mAP50 of predicting on every annotated test image, for each class, the median box of the training split.
 
     The confidence is the class's share of training boxes. What a detector has to beat to show that it looks.
     """

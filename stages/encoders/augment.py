@@ -1,6 +1,6 @@
 """Geometric augmentation of whole batches: one affine resampling and one mask for each image.
 
-Colour is left alone on purpose: a garment's colour is what the pipeline has to recognise (METHODS A).
+Colour is left alone on purpose: a garment's colour is what the pipeline has to recognise (docs/methods.md).
 """
 
 import math

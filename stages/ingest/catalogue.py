@@ -36,6 +36,12 @@ def read(request: Request) -> Reading:
     images = image_files(
         require_folder(request.root / options.images, request.source, expected), request.account.ledger("images")
     )
+    taken = {"item_id", "image_id", "group"} & set(options.item_columns)
+    if taken:
+        raise StageError(
+            f"params.yaml: `ingest.{request.source}.catalogue.item_columns` has {shown(taken)}, names that ingest gives "
+            "itself. Rename the column in the CSV, or leave it out."
+        )
     columns = [options.image_column, options.group_column, *options.item_columns]
     rows = read_csv(request.root / options.table, columns)
     splits = _splits(request.annotations / options.splits, options) if options.splits else {}

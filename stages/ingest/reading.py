@@ -108,7 +108,7 @@ def image_files(folder: Path, ledger: Ledger) -> dict[str, Path]:
     """Image files below a folder by stem, sorted; where two share a stem the first wins, the others are rejected."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir():
             continue
         if path.stem in found:
             ledger.rows_in += 1

@@ -89,8 +89,8 @@ def _check_shard(numbered: tuple[int, list[ImageFile]], source: str, min_side: i
     result = ShardResult([], [], Counter())
     rows = []
     for file in files:
-        data = file.path.read_bytes()
         try:
+            data = file.path.read_bytes()
             image, repairs = decode(data)
         except (OSError, ValueError, SyntaxError) as error:
             result.rejected.append((file.image_id, "corrupt_image", f"{file.path.name}: {error}"))

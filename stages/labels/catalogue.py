@@ -8,7 +8,7 @@ from stages.labels.merge_tables import LabelTables, read_merge_table
 from stages.labels.merging import EMPTY, merge
 from stages.labels.settings import CatalogueParams, LabelParams
 
-COLUMNS = ("label",)
+COLUMNS = ()  # which column holds the label is a param
 
 
 def read_label_table(tables: LabelTables, catalogue: CatalogueParams) -> dict[str, str]:
@@ -42,7 +42,13 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
     """
     catalogue = params.catalogue_of(account.source)
     superclass_of = read_label_table(tables, catalogue)
-    names = items["label"].fillna("")
+    column = catalogue.label_column
+    if column not in items:
+        raise StageError(
+            f"{account.source}: the catalogue has no column {column!r} (labels.catalogues.{account.source}.label_column); "
+            f"it has {shown(items.columns)}. Name it in ingest.{account.source}.catalogue.item_columns too."
+        )
+    names = items[column].fillna("")
     unlisted = set(names) - set(superclass_of)
     if unlisted:
         raise StageError(
@@ -52,7 +58,7 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
         )
     superclasses = merge(names, superclass_of)
     rejected = superclasses.isna()
-    for item_id, name in items.loc[rejected, ["item_id", "label"]].itertuples(index=False):
+    for item_id, name in items.loc[rejected, ["item_id", column]].itertuples(index=False):
         account.ledger("items").reject(item_id, "not_a_garment", f"label {name}")
     items, superclasses = items[~rejected], superclasses[~rejected]
     return pd.DataFrame(
@@ -64,6 +70,6 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
             "cluster": items["cluster"],
             "superclass": superclasses,
             "agrees": [[superclass] for superclass in superclasses],
-            "type": items["label"],
+            "type": items[column],
         }
     )

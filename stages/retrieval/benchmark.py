@@ -65,7 +65,7 @@ def select(name: str, params: BenchmarkParams, crops: pa.Table, items: pa.Table)
             crops, items, params.source, params.query_views, params.gallery_views, params.same_colorway
         )
     else:
-        selection = select_category(crops, params.source, params.item_column)
+        selection = select_category(crops, items, params.source, params.item_column)
     for part, table in (("query", selection.queries), ("gallery row", selection.gallery)):
         if not table.num_rows:
             raise StageError(f"benchmark.{name}: no {part}. Found {selection.found} Change benchmark.{name} to fit.")

@@ -61,9 +61,7 @@ def select_wardrobe(
     here = _where(crops, source=[source], split=["test"])
     queries, no_query_item = _keyed(_where(here, view=query_views), "crop_id", _item_key(same_colorway))
     gallery, no_gallery_item = _keyed(_where(here, view=gallery_views), "crop_id", _item_key(same_colorway))
-    uncut = _where(items, source=[source], split=["test"], view=query_views)
-    uncut = uncut.filter(pc.invert(pc.is_in(uncut["outcome"], value_set=pa.array(CUT))))
-    uncut = uncut.append_column("detected_class", pa.nulls(uncut.num_rows, pa.string()))
+    uncut = _uncut(items, source=[source], split=["test"], view=query_views)
     missed, no_missed_item = _keyed(uncut, "item_id", _item_key(same_colorway), keep="outcome")
     missed = missed.filter(pc.is_in(missed["item"], value_set=pc.unique(gallery["item"])))
     return Selection(
@@ -76,20 +74,32 @@ def select_wardrobe(
     )
 
 
-def select_category(crops: pa.Table, source: str | None, item_column: str) -> Selection:
-    """Test crops search training crops (of ``source``, or of all); correct = same value of ``item_column``."""
+def select_category(crops: pa.Table, items: pa.Table, source: str | None, item_column: str) -> Selection:
+    """Test crops search training crops (of ``source``, or of all); correct = same value of ``item_column``.
+
+    A test item that has no crop becomes a query too: a miss.
+    """
     here = crops if source is None else _where(crops, source=[source])
+    uncut = _uncut(items if source is None else _where(items, source=[source]), split=["test"])
+    missed, no_missed_item = _keyed(uncut, "item_id", _column_key(item_column), keep="outcome")
     queries, no_query_item = _keyed(_where(here, split=["test"]), "crop_id", _column_key(item_column))
     gallery, no_gallery_item = _keyed(_where(here, split=["train"]), "crop_id", _column_key(item_column))
     return Selection(
-        queries=queries,
+        queries=pa.concat_tables([queries, missed.drop_columns("outcome")]),
         gallery=gallery,
-        missed={},
-        left_out={"queries": no_query_item, "gallery": no_gallery_item},
+        missed=_counts(missed["outcome"]),
+        left_out={"queries": no_query_item + no_missed_item, "gallery": no_gallery_item},
         found=f"{here.num_rows} crops of {source or 'all sources'} by split: {_shown_counts(here['split'])}; by "
         f"{item_column}: {_shown_counts(here[item_column])}; "
         f"sources of all {crops.num_rows} crops: {_shown_counts(crops['source'])}.",
     )
+
+
+def _uncut(items: pa.Table, **allowed: list[str]) -> pa.Table:
+    """Items without a crop, with the empty column ``detected_class`` that crops have."""
+    rows = _where(items, **allowed)
+    rows = rows.filter(pc.invert(pc.is_in(rows["outcome"], value_set=pa.array(CUT))))
+    return rows.append_column("detected_class", pa.nulls(rows.num_rows, pa.string()))
 
 
 def _item_key(same_colorway: bool) -> Any:

@@ -22,7 +22,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_STAGE", "crops@shop")
     monkeypatch.delenv("SEAMLINE_TRACKING", raising=False)
-    monkeypatch.delenv("SEAMLINE_PARENT_RUN", raising=False)
+    monkeypatch.delenv("SEAMLINE_REPRO", raising=False)
     (tmp_path / "params.yaml").write_text("profile: demo\n")
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     return tmp_path

@@ -29,7 +29,7 @@ def things(*rows):
     return [dict(zip(names, row, strict=True)) | {"pair_id": None, "style": None} for row in rows]
 
 
-# The golden sample of DATASETS.md, 468 x 624.
+# The golden sample of docs/datasets.md, 468 x 624.
 GOLDEN = things(
     ("g:1", "golden", "short sleeve top", 0, 29, 466, 622), ("g:2", "golden", "trousers", 249, 423, 466, 623)
 )  # fmt: skip

@@ -16,7 +16,7 @@ def item(category, box, style=0):
     }  # fmt: skip
 
 
-# train/000001.json as released (DATASETS.md): 468 x 624, a short sleeve top and trousers.
+# train/000001.json as released (docs/datasets.md): 468 x 624, a short sleeve top and trousers.
 GOLDEN = {
     "source": "user", "item2": item(8, [249, 423, 466, 623]), "pair_id": 1, "item1": item(1, [0, 29, 466, 622], style=1),
 }  # fmt: skip

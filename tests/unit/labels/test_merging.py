@@ -1,4 +1,4 @@
-"""Merging by the tables: hand-worked values of METHODS A."""
+"""Merging by the tables: hand-worked values of docs/methods.md."""
 
 from pathlib import Path
 
