@@ -47,6 +47,14 @@ def spread(parts: list[list[torch.Tensor]]) -> list[torch.Tensor]:
     return [entry for _, _, entry in sorted(placed, key=lambda one: one[:2])]
 
 
+def cut(rows: torch.Tensor, batch: int) -> list[torch.Tensor]:
+    """Batches in order; a last batch of one row joins the one before it."""
+    parts = list(rows.split(batch))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
 def interleaved_batches(
     sources: np.ndarray, batch: int, within: Literal["batches", "rows"], generator: torch.Generator
 ) -> list[torch.Tensor]:
@@ -56,19 +64,18 @@ def interleaved_batches(
     epoch. BatchNorm then sees another mixture in training than in evaluation. ``rows``: the sources' rows are
     spread evenly, so that every batch holds all sources in proportion.
 
-    BatchNorm cannot take a single row: a last batch of one joins the batch before it.
+    BatchNorm cannot take a single row: where one is left over it joins the batch before it.
     """
     rows = [torch.from_numpy(np.flatnonzero(sources == source)) for source in sorted(set(sources))]
     rows = [part[torch.randperm(len(part), generator=generator)] for part in rows]
     if within == "rows":
-        batches = list(torch.stack(spread([list(part) for part in rows])).split(batch))
-    else:
-        batches = spread([list(part.split(batch)) for part in rows])
-    kept = [part for part in batches if len(part) > 1]
-    for lone in (part for part in batches if len(part) == 1):
-        if kept:
-            kept[-1] = torch.cat([kept[-1], lone])
-    return kept
+        return cut(torch.stack(spread([list(part) for part in rows])), batch)
+    batches = spread([cut(part, batch) for part in rows])
+    lone = [part for part in batches if len(part) == 1]  # all that its source has
+    batches = [part for part in batches if len(part) > 1]
+    if lone and batches:
+        batches[-1] = torch.cat([batches[-1], *lone])
+    return batches
 
 
 class PhotoAugment:

@@ -45,8 +45,9 @@ def decode(data: bytes) -> tuple[Image.Image, list[str]]:
         try:
             image = Image.open(io.BytesIO(data))
             image.load()
-        except Image.DecompressionBombError as error:
-            raise ValueError(str(error)) from None
+        except (Image.DecompressionBombError, ImportError) as error:
+            # ImportError: Ultralytics, once imported, tries HEIF on what PIL does not know, without its package.
+            raise ValueError(f"not an image ({error})") from None
         if image.format != "JPEG":
             repairs.append("format")
         turn = _TURNS.get(_orientation(image))

@@ -59,4 +59,5 @@ def run_stage(
 
     plain = {name: value.model_dump(mode="json") for name, value in sections.items()}
     track_stage(report, plain, [str(value) for value in vars(args).values()], started, failed)
-    sys.exit(int(failed))
+    if failed:
+        sys.exit(1)

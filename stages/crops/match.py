@@ -29,7 +29,7 @@ NO_DETECTOR = "none"  # detected class of a crop that is the whole image
 
 
 def needed_detectors(detectors: dict[str, Detector], agrees: list[str], params: CropParams) -> list[str]:
-    """Detectors that can find one of ``agrees``: the group routes (docs/methods.md). All, when labels may not matter."""
+    """Detectors that can find one of ``agrees``: the group routes (docs/methods.md). All, when labels play no part."""
     if params.agreement == "ignored":
         return list(detectors)
     return [name for name, detector in detectors.items() if set(detector.names) & set(agrees)]

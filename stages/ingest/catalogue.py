@@ -39,8 +39,8 @@ def read(request: Request) -> Reading:
     taken = {"item_id", "image_id", "group"} & set(options.item_columns)
     if taken:
         raise StageError(
-            f"params.yaml: `ingest.{request.source}.catalogue.item_columns` has {shown(taken)}, names that ingest gives "
-            "itself. Rename the column in the CSV, or leave it out."
+            f"params.yaml: `ingest.{request.source}.catalogue.item_columns` has {shown(taken)}, names that ingest "
+            "gives itself. Rename the column in the CSV, or leave it out."
         )
     columns = [options.image_column, options.group_column, *options.item_columns]
     rows = read_csv(request.root / options.table, columns)

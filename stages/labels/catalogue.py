@@ -8,7 +8,10 @@ from stages.labels.merge_tables import LabelTables, read_merge_table
 from stages.labels.merging import EMPTY, merge
 from stages.labels.settings import CatalogueParams, LabelParams
 
-COLUMNS = ()  # which column holds the label is a param
+
+def columns(params: LabelParams, source: str) -> tuple[str, ...]:
+    """The one column of the catalogue that the policy reads: which it is, params say."""
+    return (params.catalogue_of(source).label_column,)
 
 
 def read_label_table(tables: LabelTables, catalogue: CatalogueParams) -> dict[str, str]:
@@ -43,11 +46,6 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
     catalogue = params.catalogue_of(account.source)
     superclass_of = read_label_table(tables, catalogue)
     column = catalogue.label_column
-    if column not in items:
-        raise StageError(
-            f"{account.source}: the catalogue has no column {column!r} (labels.catalogues.{account.source}.label_column); "
-            f"it has {shown(items.columns)}. Name it in ingest.{account.source}.catalogue.item_columns too."
-        )
     names = items[column].fillna("")
     unlisted = set(names) - set(superclass_of)
     if unlisted:

@@ -1,4 +1,4 @@
-"""Which of an image's upper, lower and outer labels belongs to which garment (docs/methods.md, fabric and pattern policy).
+"""Which of an image's upper, lower and outer labels belongs to which garment (docs/methods.md, layers).
 
 DeepFashion labels an image, not an item: a fabric (and a pattern) each for what is worn above, below and over it.
 """

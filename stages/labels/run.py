@@ -100,7 +100,9 @@ def to_table(labels: pd.DataFrame) -> pa.Table:
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Read, label, write, report."""
     policy = params.labels.policy_of(args.source)
-    items = read_items(args.ingested, POLICIES[policy].COLUMNS)
+    own = POLICIES[policy]
+    columns = own.columns(params.labels, args.source) if own is catalogue else own.COLUMNS
+    items = read_items(args.ingested, columns)
     account = Account(args.source)
     labels = label_items(items, read_label_tables(args.tables), params.labels, args.relabel, account)
     for line in account.lines():

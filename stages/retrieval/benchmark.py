@@ -113,7 +113,7 @@ def description(params: BenchmarkParams, selection: Selection) -> dict[str, obje
 def main(args: Namespace, params: SimpleNamespace) -> Report:
     """Read the data set, select, write."""
     crops = read_shards(args.dataset, LIGHT)
-    items = read_table(args.dataset / "items.parquet", columns=ITEMS)
+    items = read_table(args.dataset / "items.parquet", columns=[*ITEMS, *HEADS])
     selection = select(args.benchmark, params.benchmark, crops, items)
     out = fresh_folder(args.out)
     write_table(out / "queries.parquet", with_images(selection.queries, args.dataset))

@@ -12,7 +12,7 @@ from stages.attributes.rows import PhotoAugment, interleaved_batches, prepare
 def batches(counts, size, seed=0):
     sources = np.array([name for name, count in counts.items() for _ in range(count)], dtype=object)
     sources = sources[np.random.default_rng(1).permutation(len(sources))]
-    return sources, interleaved_batches(sources, size, torch.Generator().manual_seed(seed))
+    return sources, interleaved_batches(sources, size, "batches", torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("counts", [{"a": 20, "b": 7}, {"a": 3}, {"a": 16, "b": 16, "c": 5}])
@@ -41,6 +41,13 @@ def test_sources_are_spread_over_the_epoch():
     assert [place // 6 for place in places] == [0, 1, 2, 3]
 
 
+def test_mixed_batches_hold_every_source_in_proportion():
+    sources = np.array(["a"] * 30 + ["b"] * 10)
+    parts = interleaved_batches(sources, 8, "rows", torch.Generator().manual_seed(0))
+    assert sorted(torch.cat(parts).tolist()) == list(range(40))
+    assert [int((sources[part.numpy()] == "b").sum()) for part in parts] == [2, 2, 2, 2, 2]
+
+
 def test_order_is_random_but_repeats_with_the_seed():
     _, first = batches({"a": 40}, 4, seed=1)
     _, again = batches({"a": 40}, 4, seed=1)
@@ -53,7 +60,7 @@ def test_order_is_random_but_repeats_with_the_seed():
 def test_next_epoch_has_another_order():
     generator = torch.Generator().manual_seed(0)
     sources = np.array(["a"] * 40)
-    first, second = (torch.cat(interleaved_batches(sources, 4, generator)) for _ in range(2))
+    first, second = (torch.cat(interleaved_batches(sources, 4, "batches", generator)) for _ in range(2))
     assert not torch.equal(first, second)
 
 

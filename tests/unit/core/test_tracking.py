@@ -91,7 +91,8 @@ def test_unusable_store_leaves_an_error_and_the_worker_ends_well(project):
     tracking._enqueue(
         {
             "stage": "x",
-            "parent": "",
+            "repro": "r",
+            "failed": False,
             "started": 0,
             "ended": 1,
             "params": {},
@@ -115,7 +116,7 @@ def test_queued_stage_becomes_a_child_run_with_params_metrics_and_curves(project
         """Stands for MLflow's client; keeps what it is told."""
 
         def __init__(self):
-            self.runs, self.batches = [], []
+            self.runs, self.batches, self.ended = [], [], []
 
         def get_experiment_by_name(self, name):
             return None
@@ -132,12 +133,18 @@ def test_queued_stage_becomes_a_child_run_with_params_metrics_and_curves(project
         def log_batch(self, run_id, metrics, params):
             self.batches.append((metrics, params))
 
-        def set_terminated(self, run_id, end_time):
-            self.ended = run_id
+        def search_runs(self, experiments, query, order_by, max_results):
+            from types import SimpleNamespace
+
+            assert "repro_key = 'r'" in query
+            return [SimpleNamespace(info=SimpleNamespace(run_id="p"))]
+
+        def set_terminated(self, run_id, status, end_time):
+            self.ended.append((run_id, status))
 
     store = Store()
     monkeypatch.setattr(tracking, "_client", lambda: store)
-    event = {"stage": "x", "parent": "p", "started": 1, "ended": 2, "params": {f"k{n}": n for n in range(150)},
+    event = {"stage": "x", "repro": "r", "failed": False, "started": 1, "ended": 2, "params": {f"k{n}": n for n in range(150)},
              "metrics": {"a": 1}, "curves": {"loss": [3, 2]}, "pictures": ["none.png"], "tags": {"t": "u"}}  # fmt: skip
     tracking._enqueue(json.loads(json.dumps(event)))
     tracking.work(linger=0)
@@ -148,4 +155,4 @@ def test_queued_stage_becomes_a_child_run_with_params_metrics_and_curves(project
         ("loss", 3, 1),
         ("loss", 2, 2),
     ]
-    assert store.ended == "child"
+    assert store.ended == [("child", "FINISHED"), ("p", "FINISHED")]

@@ -140,7 +140,9 @@ def test_category_searches_training_crops_by_label(tmp_path):
         item("f", source="y", type="hat", outcome="no_detection"),
     ]
     tables, content, _ = build(tmp_path / "all", items, CATEGORY)
-    assert [(row["row_id"], row["item"]) for row in tables["queries"]] == [("c-a", "shirt")]
+    # The hat of the test split that was never detected is a query too: a miss.
+    assert [(row["row_id"], row["item"]) for row in tables["queries"]] == [("c-a", "shirt"), ("f", "hat")]
+    assert [row["bytes"] is None for row in tables["queries"]] == [False, True]
     assert [(row["row_id"], row["item"]) for row in tables["gallery"]] == [("c-b", "shirt"), ("c-c", "hat")]
     assert tables["gallery"][1]["category"] == "headwear"
     assert content["left_out_without_item"] == {"gallery": 1, "queries": 0}
