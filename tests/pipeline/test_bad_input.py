@@ -1,0 +1,56 @@
+"""Bad input through the commands that users run: one message with what was found, expected, and to do."""
+
+import pytest
+import yaml
+from conftest import run
+
+INGEST = ("python", "-m", "stages.ingest.run", "shoes", "raw/shoes", "annotations", "tables", "out")
+
+
+def edit(checkout, change):
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    change(params)
+    (checkout / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def message(done):
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_missing_folder_is_named_with_what_to_do(checkout):
+    text = message(run(*INGEST, cwd=checkout))
+    for part in ("raw/shoes", "Expected", "take shoes out of `sources`"):
+        assert part in text
+
+
+def test_empty_data_set_is_named_with_what_was_expected(checkout):
+    (checkout / "raw" / "shoes").mkdir(parents=True)
+    text = message(run(*INGEST, cwd=checkout))
+    assert "no annotations_<class>.json" in text
+    assert "training/<class>/*.jpg" in text
+
+
+def test_params_typo_is_named_with_the_key_that_was_meant(checkout):
+    edit(checkout, lambda params: params["ingest"]["shoes"].update(shard=params["ingest"]["shoes"].pop("shards")))
+    text = message(run(*INGEST, cwd=checkout))
+    assert "`ingest.shoes.shard` is not a known key, did you mean `shards`?" in text
+    assert "`ingest.shoes.shards` is missing" in text
+
+
+def test_params_value_of_the_wrong_type_is_named(checkout):
+    edit(checkout, lambda params: params["ingest"]["shoes"].update(min_side="big"))
+    assert "`ingest.shoes.min_side` is 'big'" in message(run(*INGEST, cwd=checkout))
+
+
+def test_unknown_profile_is_answered_with_the_profiles_there_are(checkout):
+    text = message(run("python", "-m", "stages.core.profiles", "fotos", cwd=checkout))
+    assert "demo, paper, photos" in text
+
+
+@pytest.mark.parametrize("change", ["# mine\n"])
+def test_changed_params_are_not_overwritten(checkout, change):
+    with (checkout / "params.yaml").open("a") as stream:
+        stream.write(change)
+    assert "Commit them" in message(run("python", "-m", "stages.core.profiles", "photos", cwd=checkout))

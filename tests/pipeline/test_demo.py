@@ -1,0 +1,123 @@
+"""What holds once the demo profile is reproduced."""
+
+import json
+import sqlite3
+
+import pytest
+import yaml
+from conftest import run, succeed
+
+pytestmark = pytest.mark.slow
+
+
+def metrics(demo, name):
+    return json.loads((demo / "metrics" / "demo" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_nothing_runs_when_nothing_changed(demo):
+    output = succeed("dvc", "repro", cwd=demo)
+    assert "Running stage" not in output
+    assert "up to date" in output
+
+
+def test_every_detector_beats_the_baseline_that_looks_at_no_image(demo):
+    for name in ("deepfashion2", "headwear", "shoes"):
+        scores = metrics(demo, f"detector/{name}")
+        assert scores["map50"] > scores["baseline_map50_constant_box"] + 0.2, name
+
+
+def test_heads_whose_evidence_is_plain_beat_what_the_detected_class_gives_away(demo):
+    heads = metrics(demo, "classifier")["heads"]
+    assert set(heads) == {"gender", "type", "usage", "color", "fabric", "pattern"}
+    for name in ("type", "color", "pattern"):
+        assert heads[name]["accuracy"] > heads[name]["baseline_majority_given_detected"] + 0.05, name
+    assert heads["fabric"]["coverage"] < 1  # only one source has it
+
+
+def test_matching_beats_chance_with_its_interval(demo):
+    for encoder in ("simclr", "classifier"):
+        scores = metrics(demo, f"retrieval/{encoder}")["wardrobe"]
+        for gallery in ("whole_gallery", "same_superclass"):
+            assert scores[gallery]["hit_at_1_low95"] > scores["chance"][gallery]["hit_at_1"]
+
+
+def test_rows_in_are_rows_kept_plus_rows_rejected_in_every_ledger(demo):
+    def ledgers(tree):
+        if "rows_in" in tree:
+            yield tree
+        else:
+            for key, inner in tree.items():
+                if isinstance(inner, dict) and key != "notes":
+                    yield from ledgers(inner)
+
+    found = list(ledgers(metrics(demo, "accounts")))
+    assert len(found) >= 15
+    for ledger in found:
+        assert ledger["rows_in"] == ledger["rows_kept"] + sum(ledger["rejected"].values())
+
+
+def test_outs_hold_no_path_of_the_machine(demo):
+    for path in (demo / "models" / "demo").rglob("*"):
+        if path.is_file():
+            assert str(demo).encode() not in path.read_bytes(), path
+
+
+def test_mlflow_has_a_parent_run_with_a_child_for_every_stage(demo):
+    if not (demo / "mlflow.db").is_file():
+        pytest.skip("this checkout was reproduced without tracking")
+    with sqlite3.connect(demo / "mlflow.db") as store:
+        rows = store.execute("select key, value, run_uuid from tags").fetchall()
+    parents = {uuid for key, _, uuid in rows if key == "repro_key"}
+    stages = {value for key, value, _ in rows if key == "stage"}
+    assert {value for key, value, _ in rows if key == "mlflow.parentRunId"} <= parents
+    assert stages == set(yaml.safe_load((demo / "dvc.lock").read_text(encoding="utf-8"))["stages"])
+
+
+def test_a_second_clone_gets_everything_from_the_remote_and_trains_nothing(demo, tmp_path):
+    second = tmp_path / "second"
+    succeed("git", "clone", "--quiet", str(demo), str(second), cwd=tmp_path)
+    for name in ("dvc.lock", "metrics"):  # as if the first had committed what it reproduced
+        succeed("cp", "-r", str(demo / name), str(second), cwd=tmp_path)
+    for folder in (demo, second):
+        succeed("dvc", "remote", "add", "--local", "--force", "-d", "team", str(tmp_path / "remote"), cwd=folder)
+    try:
+        succeed("dvc", "push", "--run-cache", cwd=demo)
+        succeed("dvc", "pull", "--run-cache", cwd=second)
+        output = succeed("dvc", "repro", cwd=second)
+    finally:
+        run("dvc", "remote", "remove", "--local", "team", cwd=demo)
+    assert "Running stage" not in output
+
+
+def test_a_worn_photo_finds_its_flat_photo_by_the_command_of_the_readme(demo, tmp_path):
+    photos = demo / "data" / "demo" / "raw" / "deepfashion_mm" / "images"
+    flat = sorted(photos.glob("*_flat.jpg"))[:12]
+    wardrobe = tmp_path / "wardrobe"
+    wardrobe.mkdir()
+    for path in flat:
+        (wardrobe / path.name).write_bytes(path.read_bytes())
+    (wardrobe / "notes.jpg").write_text("not an image")
+    item = flat[0].name.rsplit("-", 1)[0]
+    worn = sorted(path for path in photos.glob(f"{item}-*") if "flat" not in path.name)[0]
+    output = succeed(
+        "python", "-m", "stages.app.match", str(worn), "--wardrobe", str(wardrobe), "--any-class", cwd=demo
+    )
+    assert "left out" in output
+    assert "notes.jpg" in output
+    assert "color" in output
+    assert "1. " in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no.jpg", "--wardrobe", "."], "no.jpg: no such file"),
+        (["README.md", "--wardrobe", "."], "not a readable image"),
+        (["README.md", "--wardrobe", "nowhere"], "README.md"),
+    ],
+)
+def test_bad_input_to_match_is_one_message(demo, arguments, message):
+    done = run("python", "-m", "stages.app.match", *arguments, cwd=demo)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
