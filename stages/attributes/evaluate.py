@@ -1,8 +1,8 @@
 """Score every head of the classifier on the test split, beside its baselines.
 
 Reads:  the data set, the trained classifier.
-Writes: <out>.json (scores by head, coverage, means) and plot files in <out>/: history.csv,
-        confusion_<head>.csv.
+Writes: <out>.json (scores by head, coverage, means) and plot files in <out>/: loss.csv and
+        accuracy.csv by epoch, confusion_<head>.csv.
 Params: classifier.heads, by way of the model's own card.
 """
 
@@ -66,8 +66,9 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     mean = {key: float(np.mean([scores[key] for scores in scored])) for key in ("accuracy", "baseline_majority")}
     write_json(Path(f"{args.out}.json"), {"heads": heads, "mean": mean, "test_rows": len(test)})
     history = pd.read_csv(args.model / "history.csv")
-    long = [[int(row["epoch"]), name, row[name]] for row in history.to_dict("records") for name in history.columns[1:]]
-    write_csv(plots / "history.csv", ["epoch", "curve", "value"], [row for row in long if not pd.isna(row[2])])
+    accuracy = [name for name in history.columns if name.startswith("val_")]
+    write_csv(plots / "loss.csv", ["epoch", "train_loss"], history[["epoch", "train_loss"]].to_numpy(object).tolist())
+    write_csv(plots / "accuracy.csv", ["epoch", *accuracy], history[["epoch", *accuracy]].to_numpy(object).tolist())
     return Report(metrics={f"{head}_accuracy": scores["accuracy"] for head, scores in heads.items() if scores["rows"]})
 
 

@@ -2,8 +2,8 @@
 
 Reads:  the trained detector, boxes/<detector> and the ingested shards.
 Writes: <out>.json (mAP50, mAP50-95, precision, recall, F1, per class, beside a baseline that looks at no
-        image) and plot files in <out>/: losses.csv, curves.csv (PR, P, R, F1 against confidence),
-        confusion.csv, samples.jpg (sample detections).
+        image) and plot files in <out>/: losses.csv, precision_recall.csv,
+        confidence.csv (precision, recall, F1), confusion.csv, samples.jpg (sample detections).
 Params: detector.<detector>.
 """
 
@@ -52,7 +52,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     scores["baseline_map50_constant_box"] = constant_box_baseline(boxes[boxes["split"] == "train"], test)
     scores |= {"boxes": len(test), "images": int(test["image_id"].nunique())}
     write_json(Path(f"{args.out}.json"), scores)
-    _write_curves(metrics, plots / "curves.csv")
+    _write_curves(metrics, plots)
     history = pd.read_csv(args.model / "history.csv")
     _write_losses(history, plots / "losses.csv")
     # A fresh Detector: validation fuses layers of the one it ran.
@@ -86,25 +86,24 @@ def _scores(metrics: Any, names: list[str]) -> dict[str, Any]:
     return scores
 
 
-def _write_curves(metrics: Any, path: Path) -> None:
-    """Mean over classes of precision against recall, and precision, recall and F1 against confidence."""
-    kinds = ("precision_recall", "f1", "precision", "recall")
-    rows = []
-    for kind, (x, curves, _, _) in zip(kinds, metrics.box.curves_results, strict=True):
-        mean = np.atleast_2d(np.asarray(curves)).mean(axis=0)
-        for at in np.linspace(0, 1, CURVE_POINTS):
-            rows.append([kind, round(float(at), 2), float(np.interp(at, x, mean))])
-    write_csv(path, ["curve", "x", "y"], rows)
+def _write_curves(metrics: Any, plots: Path) -> None:
+    """Mean over classes of precision against recall, and of precision, recall and F1 against confidence."""
+    grid = np.linspace(0, 1, CURVE_POINTS)
+    pr, f1, precision, recall = (
+        np.interp(grid, x, np.atleast_2d(np.asarray(curves)).mean(axis=0))
+        for x, curves, _, _ in metrics.box.curves_results
+    )
+    places = [round(float(place), 2) for place in grid]
+    write_csv(
+        plots / "precision_recall.csv", ["recall", "precision"], [list(row) for row in zip(places, pr, strict=True)]
+    )
+    rows = [list(row) for row in zip(places, precision, recall, f1, strict=True)]
+    write_csv(plots / "confidence.csv", ["confidence", "precision", "recall", "f1"], rows)
 
 
 def _write_losses(history: pd.DataFrame, path: Path) -> None:
     columns = [name for name in history.columns if name.endswith("_loss")]
-    rows = [
-        [int(row["epoch"]), *name.removesuffix("_loss").split("_", 1), row[name]]
-        for row in history.to_dict("records")
-        for name in columns
-    ]
-    write_csv(path, ["epoch", "split", "loss", "value"], rows)
+    write_csv(path, ["epoch", *columns], history[["epoch", *columns]].to_numpy(object).tolist())
 
 
 def _confusion_and_samples(detector: Detector, ingested: Path, test: pd.DataFrame, plots: Path) -> None:

@@ -2,7 +2,7 @@
 
 Reads:  EMBEDDINGS_DIR/<name>-queries.parquet and -gallery.parquet, BENCHMARKS_DIR/<name>/ for each name in the list
         ``benchmarks``.
-Writes: METRICS_PREFIX.json; METRICS_PREFIX/hit_at_k.csv (hit@k beside chance) and METRICS_PREFIX/<name>.jpg (what
+Writes: METRICS_PREFIX.json; METRICS_PREFIX/<name>.csv (hit@k beside chance) and METRICS_PREFIX/<name>.jpg (what
         queries, evenly chosen by id, found).
 Params: benchmarks (the list), evaluate.
 """
@@ -92,14 +92,18 @@ def evaluate(queries: Rows, gallery: Rows, metric: str, params: EvaluateParams) 
     return result
 
 
-def curve_rows(benchmark: str, result: dict[str, Any], ks: list[int]) -> list[list[Any]]:
-    """Rows benchmark, gallery, k, hit, chance; none for a view in which no query has a match."""
-    return [
-        [benchmark, view, k, result[view][f"hit_at_{k}"], result["chance"][view][f"hit_at_{k}"]]
-        for view in VIEWS
-        for k in sorted(set(ks))
-        if result[view]["n_scored"]
-    ]
+CURVE = ("k", "hit", "chance", "hit_same_superclass", "chance_same_superclass")
+
+
+def curve_rows(result: dict[str, Any], ks: list[int]) -> list[list[Any]]:
+    """Rows of ``CURVE`` for one benchmark; empty cells for a view in which no query has a match."""
+
+    def cells(view: str, k: int) -> list[Any]:
+        if not result[view]["n_scored"]:
+            return [None, None]
+        return [result[view][f"hit_at_{k}"], result["chance"][view][f"hit_at_{k}"]]
+
+    return [[k, *cells("whole_gallery", k), *cells("same_superclass", k)] for k in sorted(set(ks))]
 
 
 def images(path: Path, ids: set[str]) -> dict[str, bytes]:
@@ -139,12 +143,11 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     report = Report()
     plots = fresh_folder(args.prefix)
     results: dict[str, Any] = {}
-    curves: list[list[Any]] = []
     for name in benchmark_names():
         folder = args.benchmarks / name
         queries, gallery, metric = read_benchmark(folder, args.embeddings, name)
         result = results[name] = evaluate(queries, gallery, metric, params.evaluate)
-        curves += curve_rows(name, result, params.evaluate.ks)
+        write_csv(plots / f"{name}.csv", list(CURVE), curve_rows(result, params.evaluate.ks))
         report.metrics |= headline(name, result)
         if rows := picture_rows(queries, gallery, metric, folder):
             retrieval_sheet(rows).save(plots / f"{name}.jpg")
@@ -152,7 +155,6 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
         figures = ", ".join(f"{key.split('.', 1)[1]} {value:.3f}" for key, value in headline(name, result).items())
         missed = f"{result['n_missed']} of {result['n_queries']} queries missed"
         say(f"{args.encoder} on {name}: {figures}; {missed}, {result['n_without_match']} without a match")
-    write_csv(plots / "hit_at_k.csv", ["benchmark", "gallery", "k", "hit", "chance"], curves)
     write_json(Path(f"{args.prefix}.json"), results)
     return report
 

@@ -17,7 +17,9 @@ def small_tree(sample, folder):
     """A part of the sample in upstream's layout: photos with boxes, of each superclass and split."""
     source = sample / "clothing-dataset"
     split_of = {row["sender_id"]: row["split"] for row in csv.DictReader((sample / "splits.csv").open())}
-    superclass = {row["image"]: row["superclass"] for row in csv.DictReader((sample / "clothing-dataset-boxes.csv").open())}
+    superclass = {
+        row["image"]: row["superclass"] for row in csv.DictReader((sample / "clothing-dataset-boxes.csv").open())
+    }
     rows = [row for row in csv.DictReader((source / "images.csv").open()) if row["image"] in superclass]
     counts: dict = {}
     (folder / "images").mkdir(parents=True)
