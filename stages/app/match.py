@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("photo", type=Path)
     parser.add_argument("--wardrobe", type=Path, required=True, help="folder with photos of your clothes")
     parser.add_argument("--top", type=int, default=5, help="matches to print for each garment")
+    parser.add_argument("--confidence", type=float, help="smallest detection confidence (default: crops.confidence)")
     parser.add_argument("--any-class", action="store_true", help="let garments of other classes compete too")
     args = parser.parse_args()
     try:
@@ -70,6 +71,8 @@ def print_matches(args: argparse.Namespace) -> None:
         raise StageError(f"{models}: no trained classifier there. Run `make repro` first (or `dvc pull`).")
     seed_everything(0)
     params = section(CropParams, "crops", content)
+    if args.confidence is not None:
+        params = params.model_copy(update={"confidence": args.confidence})
     detectors = list(load_detectors(models / "detectors", list(lookup(content, "detectors"))).values())
     encoder = ClassifierEncoder(models / "encoders" / "classifier")
     queries = find_garments(args.photo, detectors, params)

@@ -89,10 +89,13 @@ def _scores(metrics: Any, names: list[str]) -> dict[str, Any]:
 def _write_curves(metrics: Any, plots: Path) -> None:
     """Mean over classes of precision against recall, and of precision, recall and F1 against confidence."""
     grid = np.linspace(0, 1, CURVE_POINTS)
-    pr, f1, precision, recall = (
-        np.interp(grid, x, np.atleast_2d(np.asarray(curves)).mean(axis=0))
-        for x, curves, _, _ in metrics.box.curves_results
-    )
+    if len(metrics.box.ap_class_index):
+        pr, f1, precision, recall = (
+            np.interp(grid, x, np.atleast_2d(np.asarray(curves)).mean(axis=0))
+            for x, curves, _, _ in metrics.box.curves_results
+        )
+    else:  # not one detection was right, and Ultralytics has no curves
+        pr = f1 = precision = recall = np.zeros_like(grid)
     places = [round(float(place), 2) for place in grid]
     write_csv(
         plots / "precision_recall.csv", ["recall", "precision"], [list(row) for row in zip(places, pr, strict=True)]
