@@ -63,6 +63,11 @@ def use(name: str) -> None:
             "profiles/<name>.yaml, or discard them with `git checkout params.yaml`; then run this again."
         )
     shutil.copyfile(source, params)
+    # Folders that stages depend on whether or not a list puts anything into them.
+    for folder in (f"data/{name}/annotations", f"data/{name}/boxes", f"models/{name}/detectors"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        if not any(Path(folder).iterdir()):
+            (Path(folder) / ".gitkeep").touch()
     lock_file = Path("dvc.lock")
     removed: list[str] = []
     if lock_file.is_file():

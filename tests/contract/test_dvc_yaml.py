@@ -1,12 +1,9 @@
 """dvc.yaml against the code: a stage depends on exactly the modules it imports, and on the params it reads."""
 
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parent))
 from imports import closure, direct_imports
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from conftest import run
+from commands import run
 
 INGEST = ("python", "-m", "stages.ingest.run", "shoes", "raw/shoes", "annotations", "tables", "out")
 

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 import yaml
-from conftest import run, succeed
+from commands import run, succeed
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import yaml
-from conftest import succeed
+from commands import succeed
 
 pytestmark = pytest.mark.slow
 PER_CLASS = 7  # photos of each superclass and split: enough for every stage to have something to do
