@@ -62,7 +62,7 @@ def test_outs_hold_no_path_of_the_machine(demo):
             assert str(demo).encode() not in path.read_bytes(), path
 
 
-def test_mlflow_has_a_parent_run_with_a_child_for_every_stage(demo):
+def test_mlflow_has_a_parent_run_with_a_child_for_every_executed_stage(demo):
     if not (demo / "mlflow.db").is_file():
         pytest.skip("this checkout was reproduced without tracking")
     with sqlite3.connect(demo / "mlflow.db") as store:
@@ -70,7 +70,11 @@ def test_mlflow_has_a_parent_run_with_a_child_for_every_stage(demo):
     parents = {uuid for key, _, uuid in rows if key == "repro_key"}
     stages = {value for key, value, _ in rows if key == "stage"}
     assert {value for key, value, _ in rows if key == "mlflow.parentRunId"} <= parents
-    assert stages == set(yaml.safe_load((demo / "dvc.lock").read_text(encoding="utf-8"))["stages"])
+    lock = yaml.safe_load((demo / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    # In a fresh clone the evaluate stages need not run: their inputs came out as locked, and git has their outs.
+    must = {name for name, entry in lock.items() if not entry["outs"][0]["path"].startswith("metrics/")}
+    assert len(must) > 20
+    assert must <= stages <= set(lock)
 
 
 def test_a_second_clone_gets_everything_from_the_remote_and_trains_nothing(demo, tmp_path):
