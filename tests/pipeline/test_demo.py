@@ -1,6 +1,7 @@
 """What holds once the demo profile is reproduced."""
 
 import json
+import os
 import sqlite3
 
 import pytest
@@ -63,7 +64,8 @@ def test_outs_hold_no_path_of_the_machine(demo):
 
 
 def test_mlflow_has_a_parent_run_with_a_child_for_every_executed_stage(demo):
-    if not (demo / "mlflow.db").is_file():
+    # Where .ci/run made the reproduction, tracking was on: no database there is a failure, not a reason to skip.
+    if "SEAMLINE_DEMO" not in os.environ and not (demo / "mlflow.db").is_file():
         pytest.skip("this checkout was reproduced without tracking")
     with sqlite3.connect(demo / "mlflow.db") as store:
         rows = store.execute("select key, value, run_uuid from tags").fetchall()
