@@ -10,10 +10,10 @@ export PATH := $(VENV)/bin:$(PATH)
 STAMP := $(VENV)/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test test-slow lint format use match dag lock requirements clean
+.PHONY: help install repro test test-slow lint format use match ingest-report audit export-yolo bench dag lock requirements clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
 
 install: $(STAMP)  ## create .venv (or take VENV=folder) and install requirements.txt
 $(STAMP):
@@ -47,6 +47,19 @@ use: install  ## switch profiles: make use PROFILE=demo|photos|paper
 
 match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder
 	@python -m stages.app.match "$(PHOTO)" --wardrobe "$(WARDROBE)"
+
+ingest-report: install  ## what ingest found, repaired and rejected: make ingest-report SOURCE=shoes
+	@dvc repro --quiet "ingest@$(SOURCE)"
+	@python -m stages.ingest.report "$(SOURCE)"
+
+audit: install  ## compare the demo's labels and crops with its ground truth
+	@python -m stages.report.audit
+
+export-yolo: install  ## write a detector's data as a YOLO directory: make export-yolo DETECTOR=shoes OUT=folder
+	@python -m stages.detection.export_yolo "$(DETECTOR)" "$(OUT)"
+
+bench: install  ## measure speed and memory of reading, checking and near-duplicate search
+	@python -m bench.ingest
 
 dag: install  ## draw the graph of stages as Markdown
 	@dvc dag --collapse-foreach-matrix --md

@@ -24,7 +24,9 @@ class ClassifierEncoder:
         params = ClassifierParams.model_validate(card["params"])
         self.metric: str = card["metric"]
         self.image_size: int = card["image_size"]
-        self.network = MultiHead(Backbone(card["backbone"], "none"), card["classes"], card["superclasses"], params)
+        self.network = MultiHead(
+            Backbone(card["backbone"], "none", params.pooling), card["classes"], card["superclasses"], params
+        )
         load_weights(self.network, folder)
         self.network.to(device()).eval()
 

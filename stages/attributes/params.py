@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from stages.core.params import Section
+from stages.encoders.backbones import Pooling
 
 DetectorClass = Literal["none", "scalar", "onehot"]
 
@@ -28,6 +29,7 @@ class ClassifierParams(Section):
     heads: list[str] = Field(min_length=1)
     image_size: int = Field(gt=0)
     detector_class: DetectorClass
+    pooling: Pooling
     projection: int = Field(gt=0)
     hidden: list[int] = Field(min_length=1)
     dropout: float = Field(ge=0, lt=1)

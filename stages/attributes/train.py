@@ -108,7 +108,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads)
     superclasses = list(pd.read_csv(args.tables / "superclasses.csv").sort_values("id")["superclass"])
     card = read_json(args.simclr / "encoder.json")
-    backbone = Backbone(card["backbone"], "none")
+    backbone = Backbone(card["backbone"], "none", options.pooling)
     load_weights(backbone, args.simclr)
     network = MultiHead(backbone, classes, superclasses, options).to(device())
     train, val = (

@@ -13,9 +13,11 @@ REASONS = {
     "missing_image": "the annotation names an image file that is not there",
     "corrupt_image": "the image does not decode",
     "too_small": "the image is smaller than ingest's min_side",
+    "too_large": "the image has more pixels than ingest's max_pixels",
     "ambiguous_name": "another image of the same folder has this name with another suffix",
     "no_annotation": "an image file that no annotation names",
     "duplicate_image": "the same bytes as another image of this source, kept once",
+    "near_duplicate": "nearly the same picture as one in a split that is held out more: it would leak",
     "duplicate_row": "the same item appears a second time",
     "image_rejected": "the row's image was rejected",
     "malformed_row": "the line or record cannot be read as its format says",
@@ -27,6 +29,7 @@ REASONS = {
     "ambiguous_layer": "fabric or pattern of upper and outer layer differ and the photo does not tell which is which",
     "no_detection": "no detector found anything above the confidence threshold",
     "mismatch": "no detection agrees with the label",
+    "taken": "every agreeing detection is the box of another item of the same photo",
     "several": "several detections agree and crops.several is drop",
     "unusable_crop": "the crop is smaller than crops.min_side",
 }
@@ -42,19 +45,37 @@ class Reject:
 
 
 @dataclass
+class Repair:
+    """One thing put right in a row: ``what`` names the kind, ``detail`` what was found there."""
+
+    key: str
+    what: str
+    detail: str = ""
+
+
+@dataclass
 class Ledger:
     """What happened to the rows of one table."""
 
     rows_in: int = 0
     kept: int = 0
     rejects: list[Reject] = field(default_factory=list)
-    repaired: Counter = field(default_factory=Counter)
+    repairs: list[Repair] = field(default_factory=list)
+
+    @property
+    def repaired(self) -> Counter:
+        """How many repairs of each kind there are."""
+        return Counter(repair.what for repair in self.repairs)
 
     def reject(self, key: str, reason: str, detail: object = "") -> None:
         """Put a row on record as rejected; the reason must be in ``REASONS``."""
         if reason not in REASONS:
             raise KeyError(f"reject reason {reason!r} is not in the closed vocabulary of stages/core/accounts.py")
         self.rejects.append(Reject(str(key), reason, str(detail)))
+
+    def repair(self, key: str, what: str, detail: object = "") -> None:
+        """Put on record that a row was put right."""
+        self.repairs.append(Repair(str(key), what, str(detail)))
 
     def summary(self) -> dict[str, Any]:
         """Counts as written to account.json."""
@@ -84,11 +105,13 @@ class Account:
         self.notes[name] = dict(sorted(counts.items()))
 
     def write(self, folder: Path) -> dict[str, Any]:
-        """Write account.json and rejects.parquet into ``folder``.
+        """Write account.json, rejects.parquet and repairs.parquet into ``folder``; rows in the order of recording.
 
         Raises:
             AssertionError: when the conservation law does not hold; that is a bug in the stage.
         """
+        import pyarrow as pa
+
         from stages.core.tables import REJECTS, write_rows
 
         content: dict[str, Any] = {name: ledger.summary() for name, ledger in sorted(self.ledgers.items())}
@@ -98,19 +121,15 @@ class Account:
         if self.notes:
             content["notes"] = self.notes
         write_json(folder / "account.json", content)
-        write_rows(folder / "rejects.parquet", REJECTS, list(self._reject_rows()))
+        write_rows(folder / "rejects.parquet", REJECTS, list(self._rows("rejects")))
+        repairs = pa.schema([(name, pa.string()) for name in ("source", "table", "key", "what", "detail")])
+        write_rows(folder / "repairs.parquet", repairs, list(self._rows("repairs")))
         return content
 
-    def _reject_rows(self) -> Iterable[dict[str, str]]:
+    def _rows(self, kind: str) -> Iterable[dict[str, str]]:
         for table, ledger in sorted(self.ledgers.items()):
-            for row in ledger.rejects:
-                yield {
-                    "source": self.source,
-                    "table": table,
-                    "key": row.key,
-                    "reason": row.reason,
-                    "detail": row.detail,
-                }
+            for row in getattr(ledger, kind):
+                yield {"source": self.source, "table": table, **vars(row)}
 
     def lines(self) -> list[str]:
         """The account as lines for the log."""

@@ -4,12 +4,14 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401 (open() knows only formats that are loaded)
 
 # A crop or a repaired image is written once and read many times: above 92 the size doubles for
 # differences no network sees; 4:4:4 keeps the colour of thin stripes.
 JPEG_QUALITY = 92
 
+# What PIL may take a file for, whatever its name: among the others are formats that start programs (EPS).
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 _EXIF_ORIENTATION = 0x0112
 # EXIF orientation -> what puts the picture upright.
 _TURNS = {
@@ -31,23 +33,41 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def decode(data: bytes) -> tuple[Image.Image, list[str]]:
+class TooManyPixels(ValueError):
+    """The header claims more pixels than allowed; nothing was decoded."""
+
+
+def decode(data: bytes, max_pixels: int | None = None) -> tuple[Image.Image, list[str]]:
     """An upright RGB image, with the names of the repairs that were needed.
 
     Transparent pixels become white, as a shop would show them.
 
+    Args:
+        max_pixels: width x height above which a file is refused by its header; PIL's own limit (179 million)
+            always holds.
+
     Raises:
+        TooManyPixels: when the image is larger than that.
         OSError, ValueError, SyntaxError: when the bytes are not a whole image.
     """
     repairs = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PIL warns of palette transparency, which is handled here
         try:
-            image = Image.open(io.BytesIO(data))
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            if max_pixels is not None and image.width * image.height > max_pixels:
+                raise TooManyPixels(f"{image.width}x{image.height}, more than {max_pixels} pixels")
             image.load()
-        except (Image.DecompressionBombError, ImportError) as error:
-            # ImportError: Ultralytics, once imported, tries HEIF on what PIL does not know, without its package.
-            raise ValueError(f"not an image ({error})") from None
+        except Image.DecompressionBombError as error:
+            raise TooManyPixels(str(error)) from None
+        except (OSError, ValueError, SyntaxError):
+            raise
+        except ImportError:
+            # Ultralytics, once imported, tries HEIF on what PIL does not know, without its package.
+            raise UnidentifiedImageError("cannot identify image file") from None
+        except Exception as error:
+            # Damaged files make PIL's plugins raise whatever their parsing stumbles on (struct.error, IndexError, ...).
+            raise ValueError(f"not an image ({type(error).__name__}: {error})") from None
         if image.format != "JPEG":
             repairs.append("format")
         turn = _TURNS.get(_orientation(image))

@@ -25,6 +25,7 @@ IMAGES = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("sha256", pa.string()),  # of the upstream file
+        ("fingerprint", pa.binary()),  # what near duplicates are found by (stages/core/fingerprint.py)
         ("bytes", pa.binary()),  # JPEG, RGB, upright
     ]
 )
@@ -57,10 +58,12 @@ BOXES = pa.schema(
 _LABEL_FIELDS = [
     ("item_id", pa.string()),
     ("image_id", pa.string()),
+    ("photo", pa.string()),  # the shot: upstream may store it under several image ids, one for each item
     ("source", pa.string()),
     ("split", pa.string()),
     ("group_id", pa.string()),
     ("cluster", pa.string()),
+    ("fingerprint", pa.binary()),
     ("instance", pa.string()),  # the physical item, the same in every photo of it; null = not known
     ("colorway", pa.string()),
     ("view", pa.string()),

@@ -21,7 +21,7 @@ from stages.core.params import load_params, lookup
 from stages.core.progress import say, track
 from stages.core.stage import Report, run_stage
 from stages.core.tables import CROPS, LABELS, OUTCOMES, iter_shards, read_table, shard_paths, write_rows, write_shards
-from stages.crops.choice import Detection, Match, choose, padded
+from stages.crops.choice import Detection, Item, Match, choose, choose_among, padded
 from stages.crops.params import CropParams
 from stages.detection.model import Detector, load_detectors
 
@@ -55,6 +55,24 @@ def detect(
     return found
 
 
+def match_item(
+    label: dict[str, Any], detections: list[Detection], mates: list[Item], size: tuple[int, int], params: CropParams
+) -> Match:
+    """The match of one item, looked at alone or beside the other items of its photo, as ``params.assignment`` says.
+
+    Args:
+        label: a row of LABELS.
+        detections: of the item's image, by the detectors that can find the item.
+        mates: all items of the photo, this one too. Each of their images is the same picture, so the shares come out
+            the same for every one of them.
+        size: width and height of the image.
+        params: section ``crops``.
+    """
+    if params.assignment == "each_alone" or params.agreement == "ignored":
+        return choose(detections, label["agrees"], size, params)
+    return choose_among(detections, mates, size, params)[label["item_id"]]
+
+
 def cut(image: Image.Image, match: Match, params: CropParams) -> Image.Image | None:
     """The crop of a match, its long side at most ``max_side``; None when it is smaller than ``min_side``."""
     crop = image
@@ -77,8 +95,10 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     ledger.rows_in = len(labels)
     detectors = load_detectors(args.detectors, list(lookup(load_params(), "detectors")))
     items: dict[str, list[dict[str, Any]]] = {}
+    mates: dict[str, list[Item]] = {}
     for label in labels:
         items.setdefault(label["image_id"], []).append(label)
+        mates.setdefault(label["photo"], []).append(Item(label["item_id"], label["agrees"], label["superclass"]))
     wanted = {
         image: {name for label in group for name in needed_detectors(detectors, label["agrees"], options)}
         for image, group in items.items()
@@ -95,7 +115,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
                 # The image may have been searched for another item of its own, with other detectors.
                 mine = needed_detectors(detectors, label["agrees"], options)
                 detections = [detection for detection in found[row["image_id"]] if detection["detector"] in mine]
-                match = choose(detections, label["agrees"], options)
+                match = match_item(label, detections, mates[label["photo"]], image.size, options)
                 crop = _crop_row(label, image, match, options)
                 if match.outcome in ("matched", "whole_image") and crop is None:
                     match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)

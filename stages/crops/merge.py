@@ -1,4 +1,4 @@
-"""Merge the crops of all sources and split them by group, without leakage.
+"""Merge the crops of all sources and split them by group, without leakage between people, senders or pictures.
 
 Reads:  crops/<source> and labels/<source> of every source in params ``label_sources``.
 Writes: shard-*.parquet (schema CROPS, split = the data set's), items.parquet (every labelled item with its
@@ -20,12 +20,13 @@ from stages.core.errors import StageError
 from stages.core.files import fresh_folder, write_json
 from stages.core.params import load_params, lookup
 from stages.core.progress import say
+from stages.core.splits import SPLITS
 from stages.core.stage import Report, run_stage
 from stages.core.tables import CROPS, HEADS, LABELS, OUTCOMES, read_shards, read_table, write_rows, write_shards
 from stages.crops.params import DatasetParams
-from stages.crops.split import assign, check_no_leakage
+from stages.crops.split import assign, check_no_leakage, pictures
 
-ITEMS = LABELS.append(pa.field("outcome", pa.string()))
+ITEMS = LABELS.append(pa.field("outcome", pa.string())).append(pa.field("picture", pa.string()))
 
 
 def vocabulary(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
@@ -35,12 +36,24 @@ def vocabulary(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def statistics(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows by split and source, and for each head how many rows of each split have a label."""
+    """Rows by split and source, and for each head how many rows of each split and of each source have a label."""
     result: dict[str, Any] = {"rows": _counts(f"{row['split']} {row['source']}" for row in rows)}
+    result["coverage"] = {head: _counts(row["source"] for row in rows if row[head] is not None) for head in HEADS}
     result["superclass"] = _counts(f"{row['split']} {row['superclass']}" for row in rows)
     result["labelled"] = {head: _counts(row["split"] for row in rows if row[head] is not None) for head in HEADS}
-    result["values"] = {head: _counts(row[head] for row in rows if row[head] is not None) for head in HEADS}
+    result["values"] = {
+        head: {split: _counts(row[head] for row in rows if row["split"] == split and row[head]) for split in SPLITS}
+        for head in HEADS
+    }
     return result
+
+
+def shared_pictures(items: list[dict[str, Any]]) -> dict[str, int]:
+    """How many pictures two or more sources have, by the sources' names."""
+    sources: dict[str, set[str]] = {}
+    for item in items:
+        sources.setdefault(item["picture"], set()).add(item["source"])
+    return _counts(" and ".join(sorted(names)) for names in sources.values() if len(names) > 1)
 
 
 def _counts(keys: Any) -> dict[str, int]:
@@ -64,9 +77,13 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     account = Account("dataset")
     items = [item for source in sources for item in read_items(args.labels / source, args.crops / source)]
     # Split all items, not only the matched ones: an item that was not detected is a miss in its split.
-    for item, split in zip(items, assign(items, options.shares, options.upstream_splits), strict=True):
+    for item, picture in zip(items, pictures(items, options.near_hamming, options.near_color), strict=True):
+        item["picture"] = picture
+    namespaces = options.group_namespaces
+    for item, split in zip(items, assign(items, options.shares, options.upstream_splits, namespaces), strict=True):
         item["split"] = split
-    check_no_leakage(items)
+    account.note("leakage units that lie in one split each", check_no_leakage(items, namespaces))
+    account.note("pictures in two sources", shared_pictures(items))
     splits = {(item["source"], item["item_id"]): item["split"] for item in items}
     crops = [row for source in sources for row in read_shards(args.crops / source).to_pylist()]
     ledger = account.ledger("crops")
@@ -81,7 +98,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
             if row[head] is not None and row[head] not in known[head]:
                 unseen[f"{head} {row[head]}"] += 1
                 row[head] = None
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         if not any(row["split"] == split for row in rows):
             raise StageError(
                 f"dataset: no crop in split {split} ({len(rows)} crops in all). Add data or change dataset.shares."

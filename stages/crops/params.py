@@ -11,9 +11,10 @@ class CropParams(Section):
     """How a label finds its box, and how the crop is cut."""
 
     agreement: Literal["required", "ignored"]
+    assignment: Literal["each_alone", "one_box_one_item"]
     confidence: float = Field(gt=0, lt=1)
     nms_iou: float = Field(gt=0, lt=1)
-    several: Literal["highest_confidence", "largest", "drop"]
+    several: Literal["highest_confidence", "largest", "most_central", "drop"]
     no_detection: Literal["reject", "whole_image"]
     padding: float = Field(ge=0)
     max_side: int = Field(gt=0)
@@ -28,6 +29,9 @@ class DatasetParams(Section):
 
     shares: tuple[float, float, float]
     upstream_splits: list[str]
+    group_namespaces: dict[str, str]
+    near_hamming: int = Field(ge=0, le=256)
+    near_color: float = Field(ge=0)
     shards: int = Field(gt=0)
 
     @field_validator("shares")

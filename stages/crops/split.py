@@ -1,14 +1,50 @@
-"""Splits that no group and no near-duplicate cluster crosses: pure functions over label rows."""
+"""Splits that no group and no near-duplicate picture crosses, within and between sources: pure functions over rows."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from stages.core.errors import StageError
+from stages.core.fingerprint import near_duplicates
 from stages.core.splits import SPLITS, hash_split
 
+KINDS = ("group_id", "cluster", "picture")
 
-def connected(rows: list[dict[str, Any]]) -> list[str]:
-    """The leakage unit of each row: rows that share source and group, or source and cluster, share the unit.
+
+def pictures(rows: list[dict[str, Any]], hamming: int, color: float) -> list[str]:
+    """The near-duplicate cluster of each row's picture over all sources: pictures that look alike share a name.
+
+    Ingest finds near duplicates within a source; the same photo may also be in two.
+
+    Args:
+        rows: label rows with source, image_id and fingerprint.
+        hamming, color: as in ``stages.core.fingerprint.near_duplicates``.
+    """
+    keys = sorted({(row["source"], row["image_id"]) for row in rows})
+    of_image = {(row["source"], row["image_id"]): row["fingerprint"] for row in rows}
+    firsts = near_duplicates([of_image[key] for key in keys], hamming, color)
+    names = {key: "/".join(keys[first]) for key, first in zip(keys, firsts, strict=True)}
+    return [names[row["source"], row["image_id"]] for row in rows]
+
+
+def leakage_keys(row: dict[str, Any], namespaces: Mapping[str, str]) -> dict[str, str]:
+    """What ties a row to others: its group, its source's near-duplicate cluster, its picture over all sources.
+
+    Args:
+        row: a label row with group_id, cluster and picture (see ``pictures``).
+        namespaces: source -> namespace of its group ids. Sources with one namespace share people: the same id is the
+            same person. By default a source's ids are its own.
+    """
+    namespace = namespaces.get(row["source"], row["source"])
+    return {
+        "group_id": f"{namespace}/group_id/{row['group_id']}",
+        "cluster": f"{row['source']}/cluster/{row['cluster']}",
+        "picture": f"picture/{row['picture']}",
+    }
+
+
+def connected(rows: list[dict[str, Any]], namespaces: Mapping[str, str]) -> list[str]:
+    """The leakage unit of each row: rows that share one of ``leakage_keys`` share the unit.
 
     Sharing is transitive: a photo that appears under two people ties the two together. A unit is named by
     the smallest key in it.
@@ -22,19 +58,27 @@ def connected(rows: list[dict[str, Any]]) -> list[str]:
             key = parent[key]
         return key
 
+    groups = []
     for row in rows:
-        group, cluster = (f"{row['source']}/{kind}/{row[kind]}" for kind in ("group_id", "cluster"))
-        low, high = sorted((root(group), root(cluster)))
-        parent[high] = low
-    return [root(f"{row['source']}/group_id/{row['group_id']}") for row in rows]
+        group, *others = leakage_keys(row, namespaces).values()
+        groups.append(group)
+        for other in others:
+            low, high = sorted((root(group), root(other)))
+            parent[high] = low
+    return [root(group) for group in groups]
 
 
-def assign(rows: list[dict[str, Any]], shares: tuple[float, float, float], upstream: list[str]) -> list[str]:
+def assign(
+    rows: list[dict[str, Any]],
+    shares: tuple[float, float, float],
+    upstream: list[str],
+    namespaces: Mapping[str, str],
+) -> list[str]:
     """Split of each row: by a hash of its unit, or upstream's for the sources named in ``upstream``.
 
     Where upstream's own split cuts through a unit, the unit goes whole to the most held-out of its splits.
     """
-    units = connected(rows)
+    units = connected(rows, namespaces)
     held_out: dict[str, str] = {}
     for row, unit in zip(rows, units, strict=True):
         if row["source"] in upstream:
@@ -42,16 +86,18 @@ def assign(rows: list[dict[str, Any]], shares: tuple[float, float, float], upstr
     return [held_out.get(unit) or hash_split(unit, shares) for unit in units]
 
 
-def check_no_leakage(rows: list[dict[str, Any]]) -> None:
-    """Every group and every cluster lies in one split.
+def check_no_leakage(rows: list[dict[str, Any]], namespaces: Mapping[str, str]) -> dict[str, int]:
+    """Every group, cluster and picture lies in one split; how many of each there are.
 
     Raises:
         StageError: naming the first that does not.
     """
-    for kind in ("group_id", "cluster"):
-        splits = defaultdict(set)
-        for row in rows:
-            splits[row["source"], row[kind]].add(row["split"])
-        for (source, key), found in sorted(splits.items()):
-            if len(found) > 1:
-                raise StageError(f"leakage: {kind} {key!r} of {source} is in splits {', '.join(sorted(found))}.")
+    found: dict[str, dict[str, set[str]]] = {kind: defaultdict(set) for kind in KINDS}
+    for row in rows:
+        for kind, key in leakage_keys(row, namespaces).items():
+            found[kind][key].add(row["split"])
+    for kind, splits in found.items():
+        for key, names in sorted(splits.items()):
+            if len(names) > 1:
+                raise StageError(f"leakage: {kind} {key!r} is in splits {', '.join(sorted(names))}.")
+    return {kind: len(splits) for kind, splits in found.items()}

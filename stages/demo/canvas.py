@@ -88,7 +88,7 @@ class Canvas:
         local = [(x - x0, y - y0) for x, y in points]
         pen.polygon(local, fill=255)
         if garment.fabric == "furry":
-            self._tufts(pen, local, garment.seed, max(3, round(7 * scale)))
+            self._tufts(pen, local, garment.seed, max(2, round(4 * scale)))
         cloth = Image.fromarray(fill(garment, box, anchor, max(1, round(scale * 1024)), self.light))
         edge = scaled(garment.rgb, 62) if luminance(garment.rgb) > 50 else scaled(garment.rgb, 122)
         ImageDraw.Draw(cloth).line([*local, local[0]], fill=edge, width=2)

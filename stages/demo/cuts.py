@@ -32,8 +32,10 @@ class Cut:
     fabrics: tuple[str, ...] = ("cotton",)
 
 
-_SOFT = ("cotton", "cotton", "cotton", "knitted", "chiffon")
-_WARM = ("cotton", "knitted", "knitted")
+# A kind comes in several fabrics and a fabric in several kinds, so that an outline does not give the fabric away
+# (stages.demo.cues measures it).
+_SOFT = ("cotton", "cotton", "denim", "knitted", "chiffon")
+_WARM = ("cotton", "knitted", "furry")
 _COAT = ("leather", "denim", "cotton", "furry")
 _SHOE = ("leather", "cotton")
 
@@ -49,7 +51,7 @@ CUTS: dict[str, Cut] = {
         (525, 560),
         (10, 18),
         trims=("collar", "buttons"),
-        fabrics=("cotton", "cotton", "denim"),
+        fabrics=("cotton", "chiffon", "denim"),
     ),
     "blouse": Cut(
         "torso",
@@ -60,7 +62,7 @@ CUTS: dict[str, Cut] = {
         (12, 22),
         (4, 18),
         ("ruffle",),
-        ("chiffon", "chiffon", "cotton"),
+        ("chiffon", "denim", "cotton"),
     ),
     "top": Cut("torso", "upper", ("short", "none"), ("scoop", "square"), (440, 500), (2, 12), (0, 16), fabrics=_SOFT),
     "kurta": Cut(
@@ -82,7 +84,7 @@ CUTS: dict[str, Cut] = {
         (500, 535),
         (16, 28),
         trims=("ribs",),
-        fabrics=("knitted", "knitted", "cotton", "furry"),
+        fabrics=("knitted", "chiffon", "cotton", "furry"),
     ),
     "sweatshirt": Cut(
         "torso", "upper", ("long",), ("crew",), (505, 540), (20, 30), trims=("ribs", "pouch"), fabrics=_WARM
@@ -95,7 +97,7 @@ CUTS: dict[str, Cut] = {
         (530, 640),
         (18, 26),
         trims=("ribs", "buttons"),
-        fabrics=("knitted", "knitted", "cotton", "furry"),
+        fabrics=("knitted", "chiffon", "cotton", "furry"),
     ),
     "jacket": Cut(
         "torso", "outer", ("long",), ("collar",), (490, 540), (20, 30), trims=("zip", "ribs", "pockets"), fabrics=_COAT
@@ -138,14 +140,14 @@ CUTS: dict[str, Cut] = {
         hem=(185, 200),
         ease=(6, 18),
         trims=("fly",),
-        fabrics=("cotton", "cotton", "leather", "knitted"),
+        fabrics=("cotton", "chiffon", "leather", "knitted"),
     ),
     "track_pants": Cut(
         "legs", "lower", hem=(180, 196), ease=(8, 16), trims=("drawstring", "cuffs"), fabrics=("cotton", "knitted")
     ),
     "leggings": Cut("legs", "lower", hem=(170, 195), ease=(0, 1), fabrics=("knitted", "cotton", "leather")),
     "capris": Cut("legs", "lower", hem=(125, 145), ease=(4, 10), trims=("fly",), fabrics=("cotton", "denim")),
-    "shorts": Cut("legs", "lower", hem=(42, 88), ease=(8, 20), trims=("fly",), fabrics=("cotton", "denim", "cotton")),
+    "shorts": Cut("legs", "lower", hem=(42, 88), ease=(8, 20), trims=("fly",), fabrics=("cotton", "denim", "leather")),
     "skirt": Cut(
         "skirt",
         "lower",
@@ -164,7 +166,7 @@ CUTS: dict[str, Cut] = {
         (4, 12),
         (20, 110),
         ("waist",),
-        ("cotton", "cotton", "chiffon", "knitted"),
+        ("cotton", "denim", "chiffon", "knitted"),
     ),
     "jumpsuit": Cut(
         "torso",

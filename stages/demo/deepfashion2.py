@@ -1,6 +1,7 @@
 """Draw a demo in DeepFashion2's format: 13 classes, shop and user photos of the same items.
 
-Writes: OUT/{train,validation}/{image,annos}/000001.{jpg,json}, defects of the original included.
+Writes: OUT/{train,validation}/{image,annos}/000001.{jpg,json} and OUT/test/image, defects of the original included;
+        TRUTH/garments.parquet, what the images really show.
 Params: demo.deepfashion2
 """
 
@@ -12,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import Any
 
 from pydantic import Field
 
@@ -21,29 +21,17 @@ from stages.core.params import Section
 from stages.core.progress import track
 from stages.core.stage import run_stage
 from stages.demo.backgrounds import plain_background, scene_background
+from stages.demo.deepfashion2_annotation import CLASSES, Annotation, add_defects, item_json
 from stages.demo.figures import Photo, flat_photo, worn_photo
 from stages.demo.garments import Garment, make_garment
 from stages.demo.outfits import LOWERS, SHOES
 from stages.demo.people import random_person
+from stages.demo.truth import Named, Row, garment_rows, write_truth
 from stages.demo.writing import jpeg_bytes, rng_for, write_bytes, write_text
 
 SOURCE = "deepfashion2"
-# id -> (upstream's name, our kinds, sleeve, number of landmarks of the class)
-CLASSES: dict[int, tuple[str, tuple[str, ...], str | None, int]] = {
-    1: ("short sleeve top", ("tshirt", "tshirt", "shirt", "top", "blouse"), "short", 25),
-    2: ("long sleeve top", ("shirt", "sweater", "sweatshirt", "blouse", "kurta"), "long", 33),
-    3: ("short sleeve outwear", ("short_jacket",), "short", 31),
-    4: ("long sleeve outwear", ("jacket", "coat", "blazer", "cardigan"), "long", 39),
-    5: ("vest", ("tank", "top"), "none", 15),
-    6: ("sling", ("sling",), "sling", 15),
-    7: ("shorts", ("shorts",), None, 10),
-    8: ("trousers", ("jeans", "trousers", "track_pants", "leggings", "capris"), None, 14),
-    9: ("skirt", ("skirt",), None, 8),
-    10: ("short sleeve dress", ("dress", "dress", "jumpsuit"), "short", 29),
-    11: ("long sleeve dress", ("dress",), "long", 37),
-    12: ("vest dress", ("dress", "dress", "jumpsuit"), "none", 19),
-    13: ("sling dress", ("dress",), "sling", 19),
-}
+ANNOTATED = ("train", "validation")
+SPLITS = (*ANNOTATED, "test")  # names start again at 000001 in each; upstream keeps the test annotations to itself
 # What an outfit is made of, and how often: each merged group of five stays frequent.
 OUTFITS: tuple[tuple[tuple[int, ...], int], ...] = (
     ((1, 8), 9), ((1, 7), 5), ((1, 9), 4), ((2, 8), 9), ((2, 9), 5), ((2, 7), 3),
@@ -60,11 +48,14 @@ class DeepFashion2Demo(Section):
     seed: int
     train: int = Field(ge=0)
     validation: int = Field(ge=0)
+    test: int = Field(ge=0)
     width: int = Field(ge=32, le=640)
     height: int = Field(ge=32, le=640)
     images_per_pair: int = Field(ge=2)
     flat_percent: int = Field(ge=0, le=100)
-    defects: int = Field(ge=0)
+    crossing_boxes: int = Field(ge=0)
+    zero_landmarks: int = Field(ge=0)
+    mixed_keys: int = Field(ge=0)
 
 
 def pair_outfit(seed: int, split: str, pair: int) -> tuple[str, list[tuple[int, Garment]]]:
@@ -86,42 +77,13 @@ def pair_outfit(seed: int, split: str, pair: int) -> tuple[str, list[tuple[int, 
     return gender, garments
 
 
-def resampled(outline: list[tuple[float, float]], count: int, size: tuple[int, int]) -> list[int]:
-    """Landmarks [x, y, v] * count, spread over an outline's corners; 0, 0, 0 where the point is outside the image."""
-    flat: list[int] = []
-    for index in range(count):
-        at = index * len(outline)
-        start, rest = at // count, at % count
-        (x0, y0), (x1, y1) = outline[start], outline[(start + 1) % len(outline)]
-        x, y = round(x0 + (x1 - x0) * rest / count), round(y0 + (y1 - y0) * rest / count)
-        inside = 0 <= x < size[0] and 0 <= y < size[1]
-        flat += [x, y, 2 if inside else 0] if inside else [0, 0, 0]
-    return flat
+def image_name(split: str, index: int) -> str:
+    """The id that ingest gives image number index of a split."""
+    return f"{split}-{index + 1:06d}"
 
 
-def item_json(
-    class_id: int, style: int, photo: Photo, index: int, size: tuple[int, int], about: dict[str, int]
-) -> dict[str, Any]:
-    """One itemN entry of an annotation file."""
-    name, _, _, landmarks = CLASSES[class_id]
-    panels = photo.outlines[index]
-    largest = max(panels, key=lambda points: max(y for _, y in points) - min(y for _, y in points))
-    return {
-        "segmentation": [[value for point in points for value in point] for points in panels],
-        "scale": about["scale"],
-        "viewpoint": about["viewpoint"],
-        "zoom_in": about["zoom_in"],
-        "landmarks": resampled(largest, landmarks, size),
-        "style": style,
-        "bounding_box": list(photo.boxes[index]),
-        "category_id": class_id,
-        "occlusion": about["occlusion"],
-        "category_name": name,
-    }
-
-
-def draw_photo(params: DeepFashion2Demo, split: str, index: int) -> tuple[Photo, dict[str, Any]]:
-    """Image number index of a split and its annotation."""
+def draw_photo(params: DeepFashion2Demo, split: str, index: int) -> tuple[Photo, Annotation, dict[int, Named]]:
+    """Image number index of a split, its annotation, and the names of the pair's garments."""
     size = (params.width, params.height)
     pair, turn = divmod(index, params.images_per_pair)
     gender, garments = pair_outfit(params.seed, split, pair)
@@ -133,14 +95,21 @@ def draw_photo(params: DeepFashion2Demo, split: str, index: int) -> tuple[Photo,
         background = scene_background(rng, size) if rng.random() < 0.15 else None
         photo = flat_photo(rng, size, garments[position][1], background, rng.randint(52, 96))
         shown, about["viewpoint"] = [(0, position)], 1
+        drawn = shown
     else:
         photo = _worn(rng, size, gender, [garment for _, garment in garments], shop, about)
-        shown = [(position, position) for position in range(len(garments)) if photo.shows(position)]
+        drawn = [(position, position) for position in range(len(garments))]
+        shown = [places for places in drawn if photo.shows(places[0])]
     items = {
-        f"item{number}": item_json(garments[position][0], 1 + position, photo, drawn, size, about)
-        for number, (drawn, position) in enumerate(shown, start=1)
+        f"item{number}": item_json(garments[position][0], 1 + position, photo, place, size, about)
+        for number, (place, position) in enumerate(shown, start=1)
     }
-    return photo, {"source": "shop" if shop else "user", "pair_id": pair + 1, **items}
+    annotated = enumerate(shown if split in ANNOTATED else [], start=1)
+    labelled = {place: f"{image_name(split, index)}:item{number}" for number, (place, _) in annotated}
+    names = {
+        place: Named(f"{split}-pair-{pair + 1}-style-{1 + position}", labelled.get(place)) for place, position in drawn
+    }
+    return photo, {"source": "shop" if shop else "user", "pair_id": pair + 1, **items}, names
 
 
 def _worn(
@@ -158,32 +127,31 @@ def _worn(
     return worn_photo(rng, size, random_person(rng, gender), [*garments, *extra], view, CROPS[crop], background, shift)
 
 
-def add_defect(annotation: dict[str, Any], kind: int, size: tuple[int, int]) -> None:
-    """A defect of the original: a box across the border, or an item without landmarks."""
-    item = annotation.get("item1")
-    if item is None:
-        return
-    if kind % 2 == 0:
-        box = item["bounding_box"]
-        item["bounding_box"] = [box[0], box[1], size[0] + 4, box[3]]
-    else:
-        item["landmarks"] = [0] * len(item["landmarks"])
-
-
 def main(args: argparse.Namespace, params: SimpleNamespace) -> None:
-    """Write both splits."""
+    """Write the three splits and the ground truth."""
     demo: DeepFashion2Demo = params.demo
     out: Path = fresh_folder(args.out)
-    jobs = [("train", index) for index in range(demo.train)] + [
-        ("validation", index) for index in range(demo.validation)
-    ]
+    jobs = [(split, index) for split in SPLITS for index in range(getattr(demo, split))]
+    annotations: dict[str, list[Annotation]] = {split: [] for split in SPLITS}
+    rows: list[Row] = []
     for split, index in track(jobs, total=len(jobs), desc=f"draw {SOURCE}"):
-        photo, annotation = draw_photo(demo, split, index)
-        if split == "train" and index % 37 == 36 and index // 37 < demo.defects:
-            add_defect(annotation, index // 37, (demo.width, demo.height))
+        photo, annotation, names = draw_photo(demo, split, index)
         write_bytes(out / split / "image" / f"{index + 1:06d}.jpg", jpeg_bytes(photo.image))
-        write_text(out / split / "annos" / f"{index + 1:06d}.json", json.dumps(annotation))
+        annotations[split].append(annotation)
+        rows += garment_rows(image_name(split, index), photo, names)
+    annotations["train"] = add_defects(
+        rng_for(demo.seed, SOURCE, "defects"),
+        annotations["train"],
+        (demo.width, demo.height),
+        demo.crossing_boxes,
+        demo.zero_landmarks,
+        demo.mixed_keys,
+    )
+    for split in ANNOTATED:
+        for number, annotation in enumerate(annotations[split], start=1):
+            write_text(out / split / "annos" / f"{number:06d}.json", json.dumps(annotation))
+    write_truth(args.truth, rows)
 
 
 if __name__ == "__main__":
-    run_stage(main, arguments=["out"], params={"demo": ("demo.deepfashion2", DeepFashion2Demo)})
+    run_stage(main, arguments=["out", "truth"], params={"demo": ("demo.deepfashion2", DeepFashion2Demo)})

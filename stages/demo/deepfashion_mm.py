@@ -1,6 +1,7 @@
 """Draw a demo in DeepFashion-MultiModal's format: people in outfits, worn from several views, and each item flat.
 
-Writes: OUT/images/*.jpg, OUT/labels/shape/shape_anno_all.txt and OUT/labels/texture/{fabric,pattern}_ann.txt.
+Writes: OUT/images/*.jpg, OUT/labels/shape/shape_anno_all.txt and OUT/labels/texture/{fabric,pattern}_ann.txt, defects
+        of the original included; TRUTH/garments.parquet, what the images really show.
 Params: demo.deepfashion_mm
 """
 
@@ -12,7 +13,6 @@ from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 
-from PIL import Image
 from pydantic import Field
 
 from stages.core.files import fresh_folder
@@ -20,16 +20,15 @@ from stages.core.params import Section
 from stages.core.progress import track
 from stages.core.stage import run_stage
 from stages.demo.backgrounds import plain_background, scene_background
-from stages.demo.figures import flat_photo, worn_photo
+from stages.demo.deepfashion_mm_defects import SOURCE, Shot, Wanted, with_defects
+from stages.demo.deepfashion_mm_labels import write_labels
+from stages.demo.figures import Photo, flat_photo, worn_photo
 from stages.demo.garments import Garment, make_garment
 from stages.demo.outfits import SHOES
 from stages.demo.people import Person, random_person
-from stages.demo.writing import jpeg_bytes, rng_for, write_bytes, write_text
+from stages.demo.truth import Named, garment_rows, write_truth
+from stages.demo.writing import jpeg_bytes, picked, rng_for, write_bytes
 
-SOURCE = "deepfashion_mm"
-FABRIC_IDS = {"denim": 0, "cotton": 1, "leather": 2, "furry": 3, "knitted": 4, "chiffon": 5}
-PATTERN_IDS = {"floral": 0, "graphic": 1, "striped": 2, "pure color": 3, "lattice": 4, "color block": 6}
-MISSING = 7  # "NA" in both files
 # type -> (layer in the label files, kinds, weight among the types of its layer for men and for women)
 TYPES: dict[str, tuple[str, tuple[str, ...], int, int]] = {
     "Tees_Tanks": ("upper", ("tshirt", "tshirt", "tank"), 10, 9),
@@ -48,9 +47,9 @@ TYPES: dict[str, tuple[str, tuple[str, ...], int, int]] = {
     "Dresses": ("dress", ("dress",), 0, 9),
     "Rompers_Jumpsuits": ("dress", ("jumpsuit",), 0, 2),
 }
-POSITIONS = {"front": 1, "side": 2, "back": 3, "full": 4}
+POSITIONS = {"front": 1, "side": 2, "back": 3, "full": 4, "additional": 9}
 FIRST_FLAT = 5  # each item's flat view has a number of its own, so that id_n1_n2 names one photo, as upstream
-SHAPE_NA = "5 4 3 2 4 2 2 2 4 6 2 2"
+CLOSE_UPS = ((140, 520), (400, 1000))  # body heights (units): chest and waist, or waist to feet
 
 
 class DeepFashionMMDemo(Section):
@@ -63,20 +62,49 @@ class DeepFashionMMDemo(Section):
     outer_percent: int = Field(ge=0, le=100)
     width: int = Field(ge=32, le=640)
     height: int = Field(ge=32, le=640)
+    additional: int = Field(ge=0)
     unlabelled: int = Field(ge=0)
+    lost_types: int = Field(ge=0)
+    omitted_layers: int = Field(ge=0)
+    lines_without_image: int = Field(ge=0)
+    malformed_names: int = Field(ge=0)
 
 
 Item = tuple[str, Garment]
 
 
 @dataclass(frozen=True)
-class Shot:
-    """One photo: the types whose names it appears under, what its labels say, and its pixels."""
+class Wearer:
+    """A person in one outfit.
 
-    stem: str
-    types: list[str]
-    garments: list[Garment]
-    image: Image.Image
+    Attributes:
+        person: upstream's gender and id, ``WOMEN-id_00000001``.
+        outfit: number of the outfit, from 1.
+        looks: how to draw the person.
+        items: the outfit's items, by type.
+        shoes: worn with it; upstream has no files of shoes.
+    """
+
+    person: str
+    outfit: int
+    looks: Person
+    items: list[Item]
+    shoes: Garment
+
+    def shot(self, number: int, position: str, photo: Photo, items: list[Item]) -> Shot:
+        """A photo of the wearer or of one item: one file for each type of `items` that it shows."""
+        gender, identity = self.person.split("-")
+        types = {index: name for index, (name, _) in enumerate(items) if photo.shows(index)}
+        files = {}
+        for name in types.values():
+            stem = f"{gender}-{name}-{identity}-{self.outfit:02d}_{number}_{position}"
+            named = {
+                index: Named(f"{gender}-{other}-{identity}", stem if other == name else None, other)
+                for index, (other, _) in enumerate(items)
+            }
+            named[len(items)] = Named(f"{self.person}-{self.outfit:02d}/shoes")
+            files[stem] = garment_rows(stem, photo, named, person=self.person, view=position)
+        return Shot(files, [photo.garments[index] for index in types], position, jpeg_bytes(photo.image))
 
 
 def choose_item(rng: Random, gender: str, layer: str, used: set[str]) -> Item | None:
@@ -103,85 +131,66 @@ def choose_outfit(rng: Random, params: DeepFashionMMDemo, gender: str, used: set
     return [item for layer in layers if (item := choose_item(rng, gender, layer, used))]
 
 
-def texture_line(garments: list[Garment], ids: dict[str, int], attribute: str) -> str:
-    """`upper lower outer` for the garments that a photo shows."""
-    values = {"upper": MISSING, "lower": MISSING, "outer": MISSING}
-    for garment in garments:
-        if garment.cut.layer in values:
-            values[garment.cut.layer] = ids[getattr(garment, attribute)]
-    return f"{values['upper']} {values['lower']} {values['outer']}"
+def worn_shot(rng: Random, params: DeepFashionMMDemo, wearer: Wearer, position: str, span: tuple[int, int]) -> Shot:
+    """The outfit as worn, between two body heights (units)."""
+    size = (params.width, params.height)
+    background = plain_background(rng, size) if rng.random() < 0.6 else scene_background(rng, size)
+    wardrobe = [*(garment for _, garment in wearer.items), wearer.shoes]
+    view = position if position in ("side", "back") else "front"
+    photo = worn_photo(rng, size, wearer.looks, wardrobe, view, span, background)
+    return wearer.shot(POSITIONS[position], position, photo, wearer.items)
 
 
-def shape_line(garments: list[Garment]) -> str:
-    """s0..s11 (docs/datasets.md) for the garments that a photo shows."""
-    values = [int(value) for value in SHAPE_NA.split()]
-    for garment in garments:
-        if garment.cut.layer == "upper":
-            values[0] = {"none": 0, "sling": 0, "short": 1, "long": 3}[garment.sleeve]
-            values[9] = {"v": 0, "square": 1, "crew": 2, "scoop": 2, "turtle": 3, "collar": 4}[garment.neckline]
-            values[9] = 5 if garment.sleeve == "sling" else values[9]
-            values[11] = 1
-        elif garment.cut.layer == "lower":
-            length = garment.hem if garment.cut.family == "legs" else (garment.hem - 500) // 2
-            values[1] = 0 if length < 70 else 1 if length < 115 else 2 if length < 165 else 3
-        elif garment.cut.layer == "outer":
-            values[10] = 0 if garment.kind == "cardigan" else 1
-    return " ".join(str(value) for value in values)
-
-
-def outfit_shots(rng: Random, params: DeepFashionMMDemo, person: Person, stem: str, items: list[Item]) -> list[Shot]:
+def outfit_shots(rng: Random, params: DeepFashionMMDemo, wearer: Wearer) -> list[Shot]:
     """Two worn views and one flat view per item."""
-    size, garments = (params.width, params.height), [garment for _, garment in items]
-    wardrobe = [*garments, make_garment(rng, rng.choice(SHOES[person.gender]), person.gender)]
     shots = []
     for position in ("front", rng.choice(("side", "back", "full"))):
         span = (-30, 1030) if position == "full" else rng.choice(((-20, 960), (-24, 1010), (10, 940)))
-        background = plain_background(rng, size) if rng.random() < 0.6 else scene_background(rng, size)
-        view = "front" if position == "full" else position
-        photo = worn_photo(rng, size, person, wardrobe, view, span, background)
-        shown = [index for index in range(len(items)) if photo.shows(index)]
-        shots.append(
-            Shot(
-                f"{stem}_{POSITIONS[position]}_{position}",
-                [items[i][0] for i in shown],
-                [garments[i] for i in shown],
-                photo.image,
-            )
-        )
-    for number, (name, garment) in enumerate(items):
-        shots.append(
-            Shot(f"{stem}_{FIRST_FLAT + number}_flat", [name], [garment], flat_photo(rng, size, garment).image)
-        )
+        shots.append(worn_shot(rng, params, wearer, position, span))
+    for number, item in enumerate(wearer.items, start=FIRST_FLAT):
+        photo = flat_photo(rng, (params.width, params.height), item[1])
+        shots.append(wearer.shot(number, "flat", photo, [item]))
+    return shots
+
+
+def draw_person(params: DeepFashionMMDemo, index: int, additional: bool) -> list[Shot]:
+    """All photos of person number index; `additional`: with a close-up of the first outfit, the last in the list."""
+    rng = rng_for(params.seed, SOURCE, index)
+    gender = rng.choice(("Men", "Women", "Women"))
+    looks, used = random_person(rng, gender), set[str]()
+    wearers, shots = [], []
+    for outfit in range(1 + (rng.randrange(100) < params.second_outfit_percent)):
+        items = choose_outfit(rng, params, gender, used)
+        shoes = make_garment(rng, rng.choice(SHOES[gender]), gender)
+        wearers.append(Wearer(f"{gender.upper()}-id_{index + 1:08d}", outfit + 1, looks, items, shoes))
+        shots += outfit_shots(rng, params, wearers[-1])
+    if additional:
+        rng = rng_for(params.seed, SOURCE, index, "additional")
+        shots.append(worn_shot(rng, params, wearers[0], "additional", rng.choice(CLOSE_UPS)))
     return shots
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> None:
-    """Write images and label files."""
+    """Write images, label files and the ground truth."""
     demo: DeepFashionMMDemo = params.demo
     out: Path = fresh_folder(args.out)
-    lines: list[tuple[str, str, str, str]] = []
+    close_ups = set(picked(rng_for(demo.seed, SOURCE, "additional"), demo.people, demo.additional))
+    shots: list[Shot] = []
     for index in track(range(demo.people), total=demo.people, desc=f"draw {SOURCE}"):
-        rng = rng_for(demo.seed, SOURCE, index)
-        gender = rng.choice(("Men", "Women", "Women"))
-        person, used = random_person(rng, gender), set[str]()
-        for outfit in range(1 + (rng.randrange(100) < demo.second_outfit_percent)):
-            items = choose_outfit(rng, demo, gender, used)
-            for shot in outfit_shots(rng, demo, person, f"id_{index + 1:08d}-{outfit + 1:02d}", items):
-                content = jpeg_bytes(shot.image)
-                fabric = texture_line(shot.garments, FABRIC_IDS, "fabric")
-                pattern = texture_line(shot.garments, PATTERN_IDS, "pattern")
-                for name in shot.types:
-                    file = f"{gender.upper()}-{name}-{shot.stem}.jpg"
-                    write_bytes(out / "images" / file, content)
-                    lines.append((file, shape_line(shot.garments), fabric, pattern))
-    lines.sort()
-    chance = rng_for(demo.seed, SOURCE, "unlabelled")
-    dropped = set(chance.sample(range(len(lines)), min(demo.unlabelled, len(lines))))
-    kept = [line for index, line in enumerate(lines) if index not in dropped]
-    files = ("shape/shape_anno_all.txt", "texture/fabric_ann.txt", "texture/pattern_ann.txt")
-    for column, path in enumerate(files, start=1):
-        write_text(out / "labels" / path, "".join(f"{line[0]} {line[column]}\n" for line in kept))
+        shots += draw_person(demo, index, index in close_ups)
+    wanted = Wanted(
+        unlabelled=demo.unlabelled,
+        lost_types=demo.lost_types,
+        omitted_layers=demo.omitted_layers,
+        lines_without_image=demo.lines_without_image,
+        malformed_names=demo.malformed_names,
+    )
+    release = with_defects(demo.seed, shots, wanted)
+    for stem, content in release.images.items():
+        write_bytes(out / "images" / f"{stem}.jpg", content)
+    write_labels(out / "labels", release.codes)
+    write_truth(args.truth, release.rows)
 
 
 if __name__ == "__main__":
-    run_stage(main, arguments=["out"], params={"demo": ("demo.deepfashion_mm", DeepFashionMMDemo)})
+    run_stage(main, arguments=["out", "truth"], params={"demo": ("demo.deepfashion_mm", DeepFashionMMDemo)})

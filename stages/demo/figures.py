@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+import numpy as np
 from PIL import Image
 
 from stages.demo.backgrounds import plain_background, scene_background
@@ -29,11 +30,17 @@ class Photo:
         image: RGB at the final size.
         boxes: garment index -> box (x0, y0, x1, y1) around its visible pixels, ends exclusive.
         outlines: garment index -> its panels' outlines in final pixels, not clipped to the image.
+        garments: what was drawn, in the order of the indices; a garment without a box is hidden.
+        view: front, side, back or flat.
+        owners: uint8 [height, width], garment index + 1 of each pixel, 0 = none.
     """
 
     image: Image.Image
     boxes: dict[int, Box]
     outlines: dict[int, list[list[tuple[float, float]]]]
+    garments: list[Garment]
+    view: str
+    owners: np.ndarray
 
     def shows(self, index: int) -> bool:
         """Whether enough of a garment is visible that a person would label it: not a sliver under another one."""
@@ -106,7 +113,7 @@ def worn_photo(
     for owner, cap in layers["head"]:
         shape = cap_shape(cap, view)
         canvas.whole(cap, shape, frame.within(0, 12, 1.06), owner)
-    return _photo(rng, canvas, 3)
+    return _photo(rng, canvas, 3, garments, view)
 
 
 def flat_photo(
@@ -142,7 +149,7 @@ def flat_photo(
         moved = frame.within(dx, dy, 1)
         _shadow(canvas, shape, moved)
         canvas.whole(garment, shape, moved, 1)
-    return _photo(rng, canvas, 2)
+    return _photo(rng, canvas, 2, [garment], "flat")
 
 
 def _flat_shapes(rng: Random, garment: Garment) -> list[tuple[Shape, float, float]]:
@@ -182,11 +189,12 @@ def _shadow(canvas: Canvas, shape: Shape, frame: Frame) -> None:
         canvas.draw.polygon(outline, fill=scaled(below, 88))
 
 
-def _photo(rng: Random, canvas: Canvas, noise: int) -> Photo:
+def _photo(rng: Random, canvas: Canvas, noise: int, garments: list[Garment], view: str) -> Photo:
     boxes = {owner - 1: box for owner, box in canvas.boxes().items() if owner > 0}
     outlines = {
         owner - 1: [[(x / SUPER, y / SUPER) for x, y in panel] for panel in panels]
         for owner, panels in canvas.outlines.items()
         if owner > 0
     }
-    return Photo(canvas.finish(rng, noise), boxes, outlines)
+    owners = np.asarray(canvas.owner)[::SUPER, ::SUPER]
+    return Photo(canvas.finish(rng, noise), boxes, outlines, garments, view, owners)

@@ -1,16 +1,18 @@
 """Draw a demo in the headwear set's format: Pascal VOC, one class `cap`, people and flat caps.
 
-Writes: OUT/images/*.jpg and OUT/annotations/*.xml, defects of the original included.
+Writes: OUT/images/*.{jpg,png} and OUT/annotations/*.xml, defects of the original included;
+        TRUTH/garments.parquet, what the images really show.
 Params: demo.headwear
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from xml.sax.saxutils import escape
 
+from PIL import Image
 from pydantic import Field
 
 from stages.core.files import fresh_folder
@@ -18,26 +20,80 @@ from stages.core.params import Section
 from stages.core.progress import track
 from stages.core.stage import run_stage
 from stages.demo.backgrounds import scene_background
-from stages.demo.canvas import Box
 from stages.demo.figures import Photo, flat_photo, worn_photo
 from stages.demo.garments import make_garment
+from stages.demo.headwear_xml import HOSTILE_XML, voc_xml
 from stages.demo.outfits import companions
 from stages.demo.people import random_person
-from stages.demo.writing import jpeg_bytes, picked, png_bytes, rng_for, write_bytes, write_text
+from stages.demo.truth import Named, Row, garment_rows, write_truth
+from stages.demo.writing import (
+    jpeg_bytes,
+    near_duplicate_bytes,
+    picked,
+    png_bytes,
+    rng_for,
+    turned_jpeg_bytes,
+    write_bytes,
+    write_text,
+)
 
 SOURCE = "headwear"
 USAGES = ("Casual", "Casual", "Casual", "Sports", "Ethnic", "Formal")
+# Two generators choose the images: the second draws what came later and leaves the first one's choices alone.
+OLDER_DEFECTS = ("duplicates", "zero_sizes", "wrong_extensions", "reversed_boxes", "png_named_jpg", "corrupt")
+NEWER_DEFECTS = (
+    "jpeg_named_png",
+    "rgba",
+    "greyscale",
+    "float_coordinates",
+    "hostile_xml",
+    "exif_rotated",
+    "near_duplicates",
+)
+PNG_FILES = ("jpeg_named_png", "rgba")  # whose name ends in .png
 
 
 class HeadwearDemo(Section):
-    """Section demo.headwear of params.yaml."""
+    """Section demo.headwear of params.yaml. Every defect but the Windows path hits images of its own."""
 
     seed: int
     images: int = Field(ge=8)
     width: int = Field(ge=32, le=640)
     height: int = Field(ge=32, le=640)
     flat_percent: int = Field(ge=0, le=100)
-    defects: int = Field(ge=0)
+    duplicates: int = Field(ge=0)
+    zero_sizes: int = Field(ge=0)
+    wrong_extensions: int = Field(ge=0)
+    reversed_boxes: int = Field(ge=0)
+    png_named_jpg: int = Field(ge=0)
+    corrupt: int = Field(ge=0)
+    jpeg_named_png: int = Field(ge=0)
+    rgba: int = Field(ge=0)
+    greyscale: int = Field(ge=0)
+    float_coordinates: int = Field(ge=0)
+    hostile_xml: int = Field(ge=0)
+    exif_rotated: int = Field(ge=0)
+    near_duplicates: int = Field(ge=0)
+    windows_paths: int = Field(ge=0)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image file: its number, the picture it shows, and its defects."""
+
+    index: int
+    picture: int
+    defects: frozenset[str]
+
+    @property
+    def stem(self) -> str:
+        """Name of the image and of its XML."""
+        return stem_of(self.index)
+
+
+def stem_of(index: int) -> str:
+    """Name of picture number index."""
+    return f"cap_{index + 1:04d}"
 
 
 def draw_cap(params: HeadwearDemo, index: int) -> Photo:
@@ -63,49 +119,80 @@ def draw_cap(params: HeadwearDemo, index: int) -> Photo:
     )
 
 
-def voc_xml(filename: str, size: tuple[int, int], boxes: list[Box]) -> str:
-    """A labelImg file: 0-based coordinates, exclusive ends."""
-    objects = "".join(
-        f"\t<object>\n\t\t<name>cap</name>\n\t\t<pose>Unspecified</pose>\n\t\t<truncated>0</truncated>\n\t\t<difficult>0</difficult>\n"
-        f"\t\t<bndbox>\n\t\t\t<xmin>{x0}</xmin>\n\t\t\t<ymin>{y0}</ymin>\n\t\t\t<xmax>{x1}</xmax>\n\t\t\t<ymax>{y1}</ymax>\n\t\t</bndbox>\n\t</object>\n"
-        for x0, y0, x1, y1 in boxes
-    )
-    return (
-        f"<annotation>\n\t<folder>images</folder>\n\t<filename>{escape(filename)}</filename>\n\t<path>C:\\caps\\images\\{escape(filename)}</path>\n"
-        f"\t<source>\n\t\t<database>Unknown</database>\n\t</source>\n"
-        f"\t<size>\n\t\t<width>{size[0]}</width>\n\t\t<height>{size[1]}</height>\n\t\t<depth>3</depth>\n\t</size>\n\t<segmented>0</segmented>\n"
-        f"{objects}</annotation>\n"
+def plan(demo: HeadwearDemo) -> list[Entry]:
+    """Every image file; near duplicates come after the others, so that they leave the others as they are."""
+    taken: set[int] = set()
+    hit: dict[str, set[int]] = {}
+    for names, chance in (
+        (OLDER_DEFECTS, rng_for(demo.seed, SOURCE, "defects")),
+        (NEWER_DEFECTS, rng_for(demo.seed, SOURCE, "defects", "newer")),
+    ):
+        for name in names:
+            hit[name] = set(picked(chance, demo.images, getattr(demo, name), taken))
+            taken |= hit[name]
+            if name == "duplicates":  # what it repeats must stay sound
+                taken |= {(index + 1) % demo.images for index in hit[name]}
+    hit["windows_paths"] = set(picked(rng_for(demo.seed, SOURCE, "paths"), demo.images, demo.windows_paths))
+    repeated = sorted(hit.pop("near_duplicates"))
+    entries = []
+    for index in range(demo.images):
+        defects = frozenset(name for name, indices in hit.items() if index in indices)
+        # a duplicate repeats its neighbour's picture and box under a name of its own
+        picture = (index + 1) % demo.images if "duplicates" in defects else index
+        entries.append(Entry(index, picture, defects))
+    near = frozenset({"near_duplicates"})
+    return entries + [Entry(demo.images + number, picture, near) for number, picture in enumerate(repeated)]
+
+
+def encoded(image: Image.Image, defects: frozenset[str]) -> bytes:
+    """The image file of an entry."""
+    if "png_named_jpg" in defects:
+        return png_bytes(image)
+    if "rgba" in defects:
+        return png_bytes(image.convert("RGBA"))
+    if "exif_rotated" in defects:
+        return turned_jpeg_bytes(image)
+    if "near_duplicates" in defects:
+        return near_duplicate_bytes(image)
+    content = jpeg_bytes(image.convert("L") if "greyscale" in defects else image)
+    return content[: len(content) // 3] if "corrupt" in defects else content
+
+
+def annotation(entry: Entry, photo: Photo, file: str) -> str:
+    """The XML of an entry."""
+    defects = entry.defects
+    if "hostile_xml" in defects:
+        return HOSTILE_XML.format(file=file)
+    boxes: list[tuple[float, float, float, float]] = [photo.boxes[0]] if 0 in photo.boxes else []
+    if "reversed_boxes" in defects:
+        boxes = [(x1, y1, x0, y0) for x0, y0, x1, y1 in boxes]
+    if "float_coordinates" in defects:  # as after a resize: less than half a pixel inside the whole numbers
+        boxes = [(x0 + 0.25, y0 + 0.25, x1 - 0.25, y1 - 0.25) for x0, y0, x1, y1 in boxes]
+    return voc_xml(
+        f"{entry.stem}.png" if "wrong_extensions" in defects else file,
+        f"C:\\caps\\images\\{file}" if "windows_paths" in defects else f"/caps/images/{file}",
+        (0, 0) if "zero_sizes" in defects else photo.image.size,
+        boxes,
     )
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> None:
-    """Write images and annotations; the defects hit images of their own."""
+    """Write images, annotations and the ground truth."""
     demo: HeadwearDemo = params.demo
     out: Path = fresh_folder(args.out)
-    chance, taken, defects = rng_for(demo.seed, SOURCE, "defects"), set[int](), {}
-    counts = {"duplicate": 1, "size": demo.defects, "extension": demo.defects, "reversed": 1, "png": 2, "corrupt": 1}
-    for name, count in counts.items():
-        hit = picked(chance, demo.images, count if demo.defects else 0, taken)
-        defects[name] = set(hit)
-        taken |= defects[name]
-        if name == "duplicate":  # what it repeats must stay sound
-            taken |= {(index + 1) % demo.images for index in hit}
-    for index in track(range(demo.images), total=demo.images, desc=f"draw {SOURCE}"):
-        # a duplicate repeats its neighbour's picture and box under a name of its own
-        photo = draw_cap(demo, (index + 1) % demo.images if index in defects["duplicate"] else index)
-        stem, size = f"cap_{index + 1:04d}", photo.image.size
-        content = png_bytes(photo.image) if index in defects["png"] else jpeg_bytes(photo.image)
-        if index in defects["corrupt"]:
-            content = content[: len(content) // 3]
-        boxes = [photo.boxes[0]] if 0 in photo.boxes else []
-        if index in defects["reversed"]:
-            boxes = [(x1, y1, x0, y0) for x0, y0, x1, y1 in boxes]
-        write_bytes(out / "images" / f"{stem}.jpg", content)
-        filename = f"{stem}.{'png' if index in defects['extension'] else 'jpg'}"
-        write_text(
-            out / "annotations" / f"{stem}.xml", voc_xml(filename, (0, 0) if index in defects["size"] else size, boxes)
-        )
+    rows: list[Row] = []
+    entries = plan(demo)
+    for entry in track(entries, total=len(entries), desc=f"draw {SOURCE}"):
+        photo = draw_cap(demo, entry.picture)
+        file = f"{entry.stem}.{'png' if entry.defects & set(PNG_FILES) else 'jpg'}"
+        write_bytes(out / "images" / file, encoded(photo.image, entry.defects))
+        write_text(out / "annotations" / f"{entry.stem}.xml", annotation(entry, photo, file))
+        if "corrupt" not in entry.defects:  # a file that cannot be decoded shows nothing
+            item = None if "hostile_xml" in entry.defects else f"{entry.stem}:1"
+            names = {0: Named(stem_of(entry.picture), item)}
+            rows += garment_rows(entry.stem, photo, names, picture=stem_of(entry.picture))
+    write_truth(args.truth, rows)
 
 
 if __name__ == "__main__":
-    run_stage(main, arguments=["out"], params={"demo": ("demo.headwear", HeadwearDemo)})
+    run_stage(main, arguments=["out", "truth"], params={"demo": ("demo.headwear", HeadwearDemo)})

@@ -10,6 +10,7 @@ from random import Random
 from PIL import Image
 
 JPEG_QUALITY = 90  # above the range that training augments with (40-70), so that augmentation still changes something
+NEAR_DUPLICATE_QUALITY = 75
 
 
 def rng_for(seed: int, source: str, *index: int | str) -> Random:
@@ -18,11 +19,25 @@ def rng_for(seed: int, source: str, *index: int | str) -> Random:
     return Random(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big"))
 
 
-def jpeg_bytes(image: Image.Image) -> bytes:
+def jpeg_bytes(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
     """The image as JPEG; full colour resolution, no optional encoder passes."""
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    image.save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()
+
+
+def turned_jpeg_bytes(image: Image.Image) -> bytes:
+    """The image as a camera held upright stores it: pixels turned by 90 degrees, and an EXIF tag that says so."""
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6  # the tag `Orientation`: to be shown turned by 90 degrees clockwise
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    turned.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, exif=exif)
+    return buffer.getvalue()
+
+
+def near_duplicate_bytes(image: Image.Image) -> bytes:
+    """The same picture as another shop would publish it: two grey levels brighter, at another JPEG quality."""
+    return jpeg_bytes(image.point([min(255, level % 256 + 2) for level in range(768)]), NEAR_DUPLICATE_QUALITY)
 
 
 def png_bytes(image: Image.Image) -> bytes:
@@ -39,7 +54,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """A text file with \\n line ends, with its folder."""
+    """A text file with its line ends as they are, with its folder."""
     write_bytes(path, content.encode())
 
 

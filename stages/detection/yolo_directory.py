@@ -48,8 +48,8 @@ def write_yolo_directory(ingested: Path, boxes: Path, names: list[str], backgrou
             (out / "images" / row["split"] / f"{name}.jpg").write_bytes(row["bytes"])
             lines = yolo_lines(of_image[name], names) if name in of_image else []
             (out / "labels" / row["split"] / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
-    content = {"path": str(out.absolute()), **{split: f"images/{split}" for split in SPLITS}}
-    content["names"] = dict(enumerate(names))
+    # No `path`: Ultralytics then takes the folder of data.yaml, and the directory can be moved.
+    content = {**{split: f"images/{split}" for split in SPLITS}, "names": dict(enumerate(names))}
     (out / "data.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return out / "data.yaml"
 

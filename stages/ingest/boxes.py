@@ -1,46 +1,106 @@
-"""Repair of pixel boxes: reversed corners are swapped, what hangs over the border is cut off."""
+"""Boxes as read become boxes in pixels inside their images: scaled, put upright, cut off at the border."""
 
 from typing import Any
 
 from stages.core.accounts import Ledger
 
+CORNERS = ("x1", "y1", "x2", "y2")
+Size = tuple[int, int]
 
-def upright(box: list[float], ledger: Ledger) -> list[float]:
-    """[x1, y1, x2, y2] with x1 <= x2 and y1 <= y2; a swap is counted as ``reversed``."""
+# Of a side: what six decimals in a YOLO file leave open. A box that ends this far outside ends at the border.
+_ROUNDING = 2e-6
+
+
+def corners(row: dict[str, Any]) -> list[float]:
+    """[x1, y1, x2, y2] of a row."""
+    return [float(row[corner]) for corner in CORNERS]
+
+
+def to_pixels(
+    rows: list[dict[str, Any]], units: dict[str, str], sizes: dict[str, Size], display: Size | None, ledger: Ledger
+) -> list[dict[str, Any]]:
+    """The rows with their corners in pixels of the images themselves.
+
+    Args:
+        rows: objects as read.
+        units: object_id -> ``share`` (corners as shares of width and height) or ``display`` (pixels of the picture as
+            shown on a display); pixels where an object is not named.
+        sizes: image_id -> (width, height); rows of other images stay as they are, for ``repair`` to reject.
+        display: (width, height) of that display. Pictures that are larger were scaled to fit into it; None: unknown,
+            then ``display`` means pixels.
+        ledger: gets the repair ``scaled_from_display``.
+    """
+    result = []
+    for row in rows:
+        unit, size = units.get(row["object_id"]), sizes.get(row["image_id"])
+        if unit == "share" and size:
+            box = [_snapped(value) * side for value, side in zip(corners(row), size * 2, strict=True)]
+        elif unit == "display" and size and display and (size[0] > display[0] or size[1] > display[1]):
+            scale = max(size[0] / display[0], size[1] / display[1])
+            box = [value * scale for value in corners(row)]
+            ledger.repair(row["object_id"], "scaled_from_display", f"{size[0]}x{size[1]}, times {scale:.4g}")
+        else:
+            result.append(row)
+            continue
+        result.append(row | dict(zip(CORNERS, box, strict=True)))
+    return result
+
+
+def _snapped(share: float) -> float:
+    nearest = min(max(share, 0.0), 1.0)
+    return nearest if abs(share - nearest) <= _ROUNDING else share
+
+
+def upright(box: list[float], key: str, ledger: Ledger) -> list[float]:
+    """[x1, y1, x2, y2] with x1 <= x2 and y1 <= y2; a swap is on record as ``reversed``."""
     x1, y1, x2, y2 = box
     if x1 <= x2 and y1 <= y2:
         return box
-    ledger.repaired["reversed"] += 1
+    ledger.repair(key, "reversed", box)
     return [min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)]
 
 
-def clipped(box: list[float], width: int, height: int, ledger: Ledger) -> list[float]:
-    """The part of an upright box inside the image; a cut is counted as ``clipped``."""
+def clipped(box: list[float], width: int, height: int, key: str, ledger: Ledger) -> list[float]:
+    """The part of an upright box inside the image; a cut is on record as ``clipped``."""
     x1, y1, x2, y2 = box
     inside = [min(max(x1, 0), width), min(max(y1, 0), height), min(max(x2, 0), width), min(max(y2, 0), height)]
     if inside != box:
-        ledger.repaired["clipped"] += 1
+        ledger.repair(key, "clipped", f"{box} in an image of {width}x{height}")
     return inside
 
 
-def repair(rows: list[dict[str, Any]], sizes: dict[str, tuple[int, int]], ledger: Ledger) -> list[dict[str, Any]]:
+def repair(rows: list[dict[str, Any]], sizes: dict[str, Size], ledger: Ledger) -> list[dict[str, Any]]:
     """Objects whose boxes are inside their images.
 
     Args:
-        rows: objects as read, in pixels.
+        rows: objects, in pixels.
         sizes: image_id -> (width, height) of the images that passed; objects of others are rejected.
         ledger: gets rejects (``image_rejected``, ``empty_box``) and repairs.
     """
     kept = []
     for row in rows:
+        key = row["object_id"]
         if row["image_id"] not in sizes:
-            ledger.reject(row["object_id"], "image_rejected", row["image_id"])
+            ledger.reject(key, "image_rejected", row["image_id"])
             continue
-        raw = [float(row[corner]) for corner in ("x1", "y1", "x2", "y2")]
+        raw = corners(row)
         width, height = sizes[row["image_id"]]
-        x1, y1, x2, y2 = clipped(upright(raw, ledger), width, height, ledger)
+        x1, y1, x2, y2 = clipped(upright(raw, key, ledger), width, height, key, ledger)
         if x2 - x1 < 1 or y2 - y1 < 1:
-            ledger.reject(row["object_id"], "empty_box", f"{raw} in an image of {width}x{height}")
+            ledger.reject(key, "empty_box", f"{raw} in an image of {width}x{height}")
             continue
         kept.append(row | {"x1": x1, "y1": y1, "x2": x2, "y2": y2})
     return kept
+
+
+def extent(rows: list[dict[str, Any]], units: dict[str, str], sizes: dict[str, Size]) -> dict[str, float]:
+    """How far boxes in pixels reach, as read, and how large images are: boxes drawn on a display end at its size."""
+    in_pixels = [corners(row) for row in rows if units.get(row["object_id"]) != "share"]
+    if not in_pixels:
+        return {}
+    return {
+        "largest x": max(max(box[0], box[2]) for box in in_pixels),
+        "largest y": max(max(box[1], box[3]) for box in in_pixels),
+        "largest width": max(width for width, _ in sizes.values()),
+        "largest height": max(height for _, height in sizes.values()),
+    }

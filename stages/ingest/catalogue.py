@@ -10,7 +10,7 @@ import io
 from pathlib import Path
 
 from stages.core.errors import StageError, shown
-from stages.core.splits import SPLITS, hash_split
+from stages.core.splits import SPLITS
 from stages.ingest.reading import (
     CatalogueOptions,
     ImageFile,
@@ -63,7 +63,7 @@ def read(request: Request) -> Reading:
                 {"item_id": image_id, "image_id": image_id, "group": group}
                 | {column: row[column] for column in options.item_columns}
             )
-            reading.images.append(ImageFile(image_id, images[image_id], _split(group, splits), group))
+            reading.images.append(ImageFile(image_id, images[image_id], splits.get(group, ""), group))
     request.account.ledger("images").rows_in += len(images)
     for stem, file in images.items():
         if stem not in seen:
@@ -106,11 +106,6 @@ def _splits(path: Path, options: CatalogueOptions) -> dict[str, str]:
             raise StageError(f"{path}, line {number}: split {row['split']!r}; expected one of {shown(SPLITS)}.")
         splits[row[options.group_column]] = row["split"]
     return splits
-
-
-def _split(group: str, splits: dict[str, str]) -> str:
-    """The group's split; empty (decided later, for the image on its own) where there is no group."""
-    return splits.get(group) or (hash_split(group) if group else "")
 
 
 def _read_boxes(path: Path, options: CatalogueOptions, request: Request, reading: Reading) -> None:

@@ -60,12 +60,12 @@ def _find(root: Path, name: str) -> Path:
 def _codes(path: Path, count: int, ledger: Ledger) -> dict[str, list[str | None]]:
     """Image stem -> its codes. Lines of another form are counted, and their images stay without the label."""
     codes: dict[str, list[str | None]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
         fields = line.split()
         if not fields:
             continue
         if len(fields) == count + 1 and all(field.isdigit() for field in fields[1:]):
             codes[Path(fields[0]).stem] = list(fields[1:])
         else:
-            ledger.repaired[f"malformed line of {path.name} ignored"] += 1
+            ledger.repair(f"{path.name}:{number}", f"malformed line of {path.name} ignored", line[:120])
     return codes

@@ -53,7 +53,7 @@ def read(request: Request) -> Reading:
             ledger.reject(key, "malformed_row", line[:120])
             continue
         if len(fields) > len(header):
-            ledger.repaired["comma_in_last_column"] += 1
+            ledger.repair(key, "comma_in_last_column", f"{len(fields)} fields, expected {len(header)}")
             fields = [*fields[: len(header) - 1], ",".join(fields[len(header) - 1 :])]
         row = dict(zip(header, fields, strict=True))
         item = row["id"].strip()

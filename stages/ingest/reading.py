@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.core.accounts import Account, Ledger
 from stages.core.errors import StageError, shown
@@ -20,6 +20,24 @@ class VocOptions(Section):
     annotations: str
     images: str
     first_pixel: Literal[0, 1]
+
+
+class ShoesOptions(Section):
+    """The display on which boxes were drawn, in pixels: larger pictures were scaled to fit. Both null: not known."""
+
+    display_width: int | None = Field(gt=0)
+    display_height: int | None = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.display_width is None) != (self.display_height is None):
+            raise ValueError("display_width and display_height must be given together, or both be null")
+        return self
+
+    @property
+    def display(self) -> tuple[int, int] | None:
+        """(width, height), or None when it is not known."""
+        return (self.display_width, self.display_height) if self.display_width and self.display_height else None
 
 
 class CatalogueOptions(Section):
@@ -39,34 +57,48 @@ class CatalogueOptions(Section):
 class IngestParams(Section):
     """Section ``ingest.<source>``."""
 
-    reader: Literal["deepfashion2", "voc", "shoes", "fashion_products", "deepfashion_mm", "catalogue"]
+    reader: Literal["deepfashion2", "voc", "shoes", "fashion_products", "deepfashion_mm", "catalogue", "yolo"]
     shards: int = Field(gt=0)
     min_side: int = Field(gt=0)
+    max_pixels: int = Field(gt=0)
     duplicates: Literal["drop", "keep"]
     near_hamming: int = Field(ge=0, le=256)
     near_color: float = Field(ge=0)
     val_share: float = Field(ge=0, lt=1)
     voc: VocOptions | None
+    shoes: ShoesOptions | None
     catalogue: CatalogueOptions | None
 
 
 @dataclass
 class ImageFile:
-    """An image to verify. ``split`` empty: decided by a hash of the group; ``group`` empty: the image itself."""
+    """An image to verify.
+
+    Attributes:
+        split: empty: ours to choose, by a hash of the group.
+        group: what must not cross splits; empty: the image itself.
+        ours: upstream only says that it is for training; which of train and val it is, a hash chose.
+    """
 
     image_id: str
     path: Path
     split: str = ""
     group: str = ""
+    ours: bool = False
 
 
 @dataclass
 class Reading:
-    """Everything one reader found. Rows it could not use are in the account already."""
+    """Everything one reader found. Rows it could not use are in the account already.
+
+    Attributes:
+        units: object_id -> what its corners are measured in, where that is not the image's pixels (boxes.to_pixels).
+    """
 
     images: list[ImageFile] = field(default_factory=list)
     objects: list[dict[str, Any]] = field(default_factory=list)
     items: list[dict[str, Any]] = field(default_factory=list)
+    units: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,11 +113,11 @@ class Request:
     account: Account
 
 
-def upstream_split(name: str, group: str, val_share: float) -> str:
-    """Our split for an upstream one: its validation is our test, a share of its train groups our val."""
+def upstream_image(image_id: str, path: Path, name: str, group: str, val_share: float) -> ImageFile:
+    """An image of upstream's split ``name``: its validation is our test, a share of its train groups our val."""
     if name == "train":
-        return "val" if unit_hash(group) < val_share else "train"
-    return "test"
+        return ImageFile(image_id, path, "val" if unit_hash(group) < val_share else "train", group, ours=True)
+    return ImageFile(image_id, path, "test", group)
 
 
 def require_folder(path: Path, source: str, expected: str) -> Path:

@@ -2,11 +2,12 @@
 
 Reads:  the upstream tree (unchanged), the annotations folder (our own boxes and splits), tables/.
 Writes: shard-*.parquet (images), objects.parquet (boxes in pixels), items.parquet (catalogue rows as
-        upstream wrote them), rejects.parquet, account.json.
+        upstream wrote them), rejects.parquet, repairs.parquet, account.json.
 Params: ingest.<source>.
 """
 
 import argparse
+from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -17,10 +18,11 @@ from stages.core.files import fresh_folder
 from stages.core.progress import say
 from stages.core.stage import Report, run_stage
 from stages.core.tables import OBJECTS, write_rows, write_table
-from stages.ingest import catalogue, deepfashion2, deepfashion_mm, fashion_products, shoes, voc
-from stages.ingest.boxes import repair
-from stages.ingest.reading import IngestParams, Request, require_folder
-from stages.ingest.verify import check_images, exact_duplicates, finish_shards, near_duplicates
+from stages.ingest import catalogue, deepfashion2, deepfashion_mm, fashion_products, shoes, voc, yolo
+from stages.ingest.boxes import extent, repair, to_pixels
+from stages.ingest.reading import IngestParams, Reading, Request, require_folder
+from stages.ingest.splitting import decide_splits, exact_duplicates
+from stages.ingest.verify import Checked, check_images, find_clusters, finish_shards
 
 READERS = {
     "catalogue": catalogue.read,
@@ -29,6 +31,7 @@ READERS = {
     "fashion_products": fashion_products.read,
     "shoes": shoes.read,
     "voc": voc.read,
+    "yolo": yolo.read,
 }
 
 
@@ -44,28 +47,20 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
             f"source {args.source}: no usable image in {args.raw} ({'; '.join(account.lines()) or 'nothing found'}). "
             f"Expected the tree that docs/datasets.md shows for reader {options.reader}."
         )
-    checked, rejected, repaired = check_images(reading.images, args.source, options, out)
-    images = account.ledger("images")
-    images.repaired.update(repaired)
-    for image_id, reason, detail in rejected:
-        images.reject(image_id, reason, detail)
-    repeated = exact_duplicates(checked) if options.duplicates == "drop" else {}
-    for image_id, first in sorted(repeated.items()):
-        images.reject(image_id, "duplicate_image", f"same bytes as {first}")
-    clusters = near_duplicates(checked, options.near_hamming, options.near_color)
-    passed = [image for image in checked if image.image_id not in repeated]
+    passed, clusters = _check(reading, args.source, options, out, account)
     if not passed:
         raise StageError(
             f"source {args.source}: none of {len(reading.images)} images in {args.raw} passed: "
             f"{'; '.join(account.lines())}; first: {account.ledger('images').rejects[0].detail}. "
             "Expected image files; were they downloaded whole (not git-LFS pointers)?"
         )
-    finish_shards(out, options.shards, clusters, set(repeated))
-    images.kept = len(passed)
     sizes = {image.image_id: (image.width, image.height) for image in passed}
 
     objects = account.ledger("objects")
-    boxes = repair(reading.objects, sizes, objects)
+    if reach := extent(reading.objects, reading.units, sizes):
+        account.note("boxes and images", reach)
+    display = options.shoes.display if options.shoes else None
+    boxes = repair(to_pixels(reading.objects, reading.units, sizes, display, objects), sizes, objects)
     objects.kept = len(boxes)
     write_rows(out / "objects.parquet", OBJECTS, sorted(boxes, key=lambda row: row["object_id"]))
 
@@ -81,11 +76,39 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         out / "items.parquet",
         pa.Table.from_pylist(sorted(kept, key=lambda row: row["item_id"]), schema=schema),
     )
-    account.note("near duplicates", {"images": len(passed), "clusters": len({clusters[i.image_id] for i in passed})})
+    account.note("near duplicates", {"images": len(passed), "clusters": len(set(clusters.values()))})
     account.write(out)
     for line in account.lines():
         say(line)
     return Report(metrics={f"{name}_kept": ledger.kept for name, ledger in account.ledgers.items()})
+
+
+def _check(
+    reading: Reading, source: str, options: IngestParams, out: Path, account: Account
+) -> tuple[list[Checked], dict[str, str]]:
+    """Write the shards of the images that may stay: these images, and the near-duplicate cluster of each."""
+    checks = check_images(reading.images, source, options, out)
+    images = account.ledger("images")
+    for image_id, what, detail in checks.repaired:
+        images.repair(image_id, what, detail)
+    for image_id, reason, detail in checks.rejected:
+        images.reject(image_id, reason, detail)
+    files = {file.image_id: file for file in reading.images}
+    digests = {image.image_id: image.sha256 for image in checks.checked}
+    repeated = exact_duplicates(digests, files) if options.duplicates == "drop" else {}
+    for image_id, other in repeated.items():
+        images.reject(image_id, "duplicate_image", f"same bytes as {other}")
+    whole = [image for image in checks.checked if image.image_id not in repeated]
+    clusters = find_clusters(whole, options.near_hamming, options.near_color)
+    splits, leaking = decide_splits([files[image.image_id] for image in whole], clusters)
+    for image_id, detail in sorted(leaking.items()):
+        images.reject(image_id, "near_duplicate", detail)
+    passed = [image for image in whole if image.image_id in splits]
+    firsts: dict[str, str] = {}  # a cluster whose first image was rejected gets the name of the next
+    names = {one.image_id: firsts.setdefault(clusters[one.image_id], one.image_id) for one in passed}
+    finish_shards(out, options.shards, splits, names)
+    images.kept = len(passed)
+    return passed, names
 
 
 if __name__ == "__main__":

@@ -1,119 +1,100 @@
-"""Check every image once, and find exact and near duplicates.
+"""Check every image once, and write those that pass into shards.
 
-Shards are checked and written by processes; the result does not depend on their number.
+Shards are checked and written by processes, one shard's images in memory at a time in each; the result does not depend
+on their number.
 """
 
 import hashlib
-import multiprocessing
-import os
-from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from stages.core.images import decode, encode_jpeg
+from stages.core.fingerprint import fingerprint, near_duplicates
+from stages.core.images import TooManyPixels, decode, encode_jpeg
 from stages.core.progress import track
-from stages.core.splits import hash_split, shard_of
+from stages.core.splits import shard_of
 from stages.core.tables import IMAGES, read_table, shard_name, write_rows, write_table
+from stages.ingest.parallel import in_processes, workers
 from stages.ingest.reading import ImageFile, IngestParams
 
-HASH_SIDE = 16  # 256 bits: 64 are too few to tell two shirts on white apart
-THUMBNAIL_SIDE = 8
 
-
-@dataclass
+@dataclass(slots=True)
 class Checked:
     """An image that passed: what duplicate search and the box repair need to know of it."""
 
     image_id: str
-    shard: int
     width: int
     height: int
     sha256: str
-    bits: np.ndarray  # uint8 [32], difference hash
-    thumbnail: np.ndarray  # int16 [8 * 8 * 3]
+    fingerprint: bytes
 
 
 @dataclass
-class ShardResult:
-    """What a process reports about its shard."""
+class Checks:
+    """What became of images: rejected ones as (image_id, reason, detail), repairs as (image_id, what, detail)."""
 
-    checked: list[Checked]
-    rejected: list[tuple[str, str, str]]  # image_id, reason, detail
-    repaired: Counter
-
-
-def workers() -> int:
-    """Processes for data stages: ``SEAMLINE_WORKERS``, else one for each core."""
-    return int(os.environ.get("SEAMLINE_WORKERS") or os.cpu_count() or 1)
+    checked: list[Checked] = field(default_factory=list)
+    rejected: list[tuple[str, str, str]] = field(default_factory=list)
+    repaired: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-def check_images(
-    files: list[ImageFile], source: str, params: IngestParams, out: Path
-) -> tuple[list[Checked], list[tuple[str, str, str]], Counter]:
-    """Decode every file and write the shards of ``out`` (columns of IMAGES, clusters still empty)."""
+def check_images(files: list[ImageFile], source: str, params: IngestParams, out: Path) -> Checks:
+    """Decode every file and write the shards of ``out`` (columns of IMAGES, split and cluster still empty).
+
+    The result is in the order of the ids.
+    """
     shards: list[list[ImageFile]] = [[] for _ in range(params.shards)]
-    for file in files:
+    for file in sorted(files, key=lambda file: file.image_id):
         shards[shard_of(file.image_id, params.shards)].append(file)
-    job = partial(_check_shard, source=source, min_side=params.min_side, out=out)
-    numbered = list(enumerate(sorted(shard, key=lambda file: file.image_id) for shard in shards))
-    checked: list[Checked] = []
-    rejected: list[tuple[str, str, str]] = []
-    repaired: Counter = Counter()
-    for result in track(_map(job, numbered), total=len(numbered), desc=f"check {source} (shards)"):
-        checked += result.checked
-        rejected += result.rejected
-        repaired += result.repaired
-    return sorted(checked, key=lambda image: image.image_id), sorted(rejected), repaired
+    job = partial(_check_shard, source=source, params=params, out=out)
+    result = Checks()
+    done = in_processes(job, list(enumerate(shards)))
+    for shard in track(done, total=len(shards), desc=f"check {source} (shards)"):
+        result.checked += shard.checked
+        result.rejected += shard.rejected
+        result.repaired += shard.repaired
+    result.checked.sort(key=lambda image: image.image_id)
+    result.rejected.sort()
+    result.repaired.sort()
+    return result
 
 
-def _map(job: Any, numbered: list[Any]) -> Any:
-    if min(workers(), len(numbered)) == 1:
-        yield from map(job, numbered)
-        return
-    # Spawned, not forked: Arrow's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers(), len(numbered)), mp_context=context) as pool:
-        yield from pool.map(job, numbered)
-
-
-def _check_shard(numbered: tuple[int, list[ImageFile]], source: str, min_side: int, out: Path) -> ShardResult:
-    import imagehash
-
+def _check_shard(numbered: tuple[int, list[ImageFile]], source: str, params: IngestParams, out: Path) -> Checks:
     number, files = numbered
-    result = ShardResult([], [], Counter())
+    result = Checks()
     rows = []
     for file in files:
         try:
             data = file.path.read_bytes()
-            image, repairs = decode(data)
+            image, repairs = decode(data, params.max_pixels)
+        except TooManyPixels as error:
+            result.rejected.append((file.image_id, "too_large", f"{file.path.name}: {error}"))
+            continue
         except (OSError, ValueError, SyntaxError) as error:
-            result.rejected.append((file.image_id, "corrupt_image", f"{file.path.name}: {error}"))
+            result.rejected.append((file.image_id, "corrupt_image", f"{file.path.name}: {_plain(error)}"))
             continue
-        if min(image.size) < min_side:
-            result.rejected.append((file.image_id, "too_small", f"{file.path.name}: {image.size[0]}x{image.size[1]}"))
+        width, height = image.size
+        if min(width, height) < params.min_side:
+            result.rejected.append((file.image_id, "too_small", f"{file.path.name}: {width}x{height}"))
             continue
-        result.repaired.update(repairs)
-        sha = hashlib.sha256(data).hexdigest()
-        thumbnail = np.asarray(image.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE)), dtype=np.int16).reshape(-1)
-        bits = np.packbits(imagehash.dhash(image, HASH_SIDE).hash)
-        result.checked.append(Checked(file.image_id, number, *image.size, sha, bits, thumbnail))
-        group = file.group or file.image_id
+        result.repaired += [(file.image_id, what, file.path.name) for what in repairs]
+        sha, print_ = hashlib.sha256(data).hexdigest(), fingerprint(image)
+        result.checked.append(Checked(file.image_id, width, height, sha, print_))
         rows.append(
             {
                 "image_id": file.image_id,
                 "source": source,
-                "split": file.split or hash_split(group),
-                "group_id": group,
+                "split": None,
+                "group_id": file.group or file.image_id,
                 "cluster": None,
-                "width": image.size[0],
-                "height": image.size[1],
+                "width": width,
+                "height": height,
                 "sha256": sha,
+                "fingerprint": print_,
                 "bytes": encode_jpeg(image) if repairs else data,
             }
         )
@@ -121,54 +102,37 @@ def _check_shard(numbered: tuple[int, list[ImageFile]], source: str, min_side: i
     return result
 
 
-def near_duplicates(images: list[Checked], hamming: int, color: float) -> dict[str, str]:
-    """image_id -> the smallest image_id of its cluster.
-
-    Two images are near duplicates when their difference hashes differ in at most ``hamming`` of 256 bits
-    and their 8 x 8 thumbnails by at most ``color`` grey levels on average; clusters are the connected parts.
-    """
-    parent = list(range(len(images)))
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    if images:
-        bits = np.stack([image.bits for image in images]).view(np.uint64)
-        thumbnails = np.stack([image.thumbnail for image in images])
-        for row in range(len(images) - 1):
-            distance = np.bitwise_count(bits[row + 1 :] ^ bits[row]).sum(axis=1)
-            near = np.flatnonzero(distance <= hamming) + row + 1
-            if len(near):
-                apart = np.abs(thumbnails[near] - thumbnails[row]).mean(axis=1)
-                for other in near[apart <= color]:
-                    low, high = sorted((root(row), root(int(other))))
-                    parent[high] = low
-    return {image.image_id: images[root(index)].image_id for index, image in enumerate(images)}
+def _plain(error: Exception) -> str:
+    """PIL names the stream object of what it cannot identify; its address would differ from run to run."""
+    text = str(error)
+    return "not an image of a kind that is read" if text.startswith("cannot identify image file") else text
 
 
-def exact_duplicates(images: list[Checked]) -> dict[str, str]:
-    """image_id of every repeated file -> image_id of the first file with the same bytes."""
-    first: dict[str, str] = {}
-    repeated = {}
-    for image in images:
-        if image.sha256 in first:
-            repeated[image.image_id] = first[image.sha256]
-        else:
-            first[image.sha256] = image.image_id
-    return repeated
+def find_clusters(images: Sequence[Checked], hamming: int, color: float) -> dict[str, str]:
+    """image_id -> the smallest image_id of its near-duplicate cluster; ``images`` in the order of their ids."""
+    firsts = near_duplicates([image.fingerprint for image in images], hamming, color)
+    return {image.image_id: images[first].image_id for image, first in zip(images, firsts, strict=True)}
 
 
-def finish_shards(out: Path, shards: int, clusters: dict[str, str], dropped: set[str]) -> None:
-    """Fill the clusters in and take dropped images out."""
-    for number in range(shards):
-        table = read_table(out / shard_name(number), IMAGES)
-        if dropped:
-            table = table.filter(
-                pa.array([image not in dropped for image in table["image_id"].to_pylist()], pa.bool_())
-            )
-        column = pa.array([clusters[image] for image in table["image_id"].to_pylist()], pa.string())
-        table = table.set_column(table.schema.get_field_index("cluster"), "cluster", column)
-        write_table(out / shard_name(number), table)
+def finish_shards(out: Path, shards: int, splits: dict[str, str], clusters: dict[str, str]) -> None:
+    """Fill splits and clusters in, and take images without a split out."""
+    columns: list[dict[str, tuple[str, str]]] = [{} for _ in range(shards)]
+    for image_id, split in splits.items():
+        columns[shard_of(image_id, shards)][image_id] = (split, clusters[image_id])
+    job = partial(_finish_shard, out=out)
+    # Threads, because Arrow reads and writes without Python's lock: there is no process to start.
+    with ThreadPoolExecutor(workers()) as pool:
+        for _ in track(pool.map(job, enumerate(columns)), total=shards, desc="finish shards"):
+            pass
+
+
+def _finish_shard(numbered: tuple[int, dict[str, tuple[str, str]]], out: Path) -> None:
+    number, columns = numbered
+    table = read_table(out / shard_name(number), IMAGES)
+    ids = table["image_id"].to_pylist()
+    if len(columns) < len(ids):
+        table = table.filter(pa.array([image_id in columns for image_id in ids], pa.bool_()))
+    values = [columns[image_id] for image_id in ids if image_id in columns]
+    for name, column in zip(("split", "cluster"), zip(*values, strict=True) if values else ((), ()), strict=True):
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(column, pa.string()))
+    write_table(out / shard_name(number), table)

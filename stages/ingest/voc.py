@@ -70,6 +70,6 @@ def _read_object(
         request.account.ledger("objects").reject(object_id, "malformed_box", f"name {name!r}, corners {corners}")
         return
     # Swapped before the shift: 1-based inclusive corners cover the pixels [xmin - 1, xmax).
-    x1, y1, x2, y2 = upright(box, request.account.ledger("objects"))
+    x1, y1, x2, y2 = upright(box, object_id, request.account.ledger("objects"))
     box = [x1 - first_pixel, y1 - first_pixel, x2, y2]
     reading.objects.append(box_row(object_id, image_id, name, box))

@@ -14,6 +14,11 @@ def columns(params: LabelParams, source: str) -> tuple[str, ...]:
     return (params.catalogue_of(source).label_column,)
 
 
+def upstream_values(items: pd.DataFrame, tables: LabelTables, params: LabelParams, source: str) -> dict[str, pd.Series]:
+    """Head -> upstream's values: the label is the type."""
+    return {"type": items[params.catalogue_of(source).label_column]}
+
+
 def read_label_table(tables: LabelTables, catalogue: CatalogueParams) -> dict[str, str]:
     """Label -> superclass, "" for labels whose rows are rejected.
 
@@ -63,6 +68,7 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
         {
             "item_id": items["item_id"],
             "image_id": items["image_id"],
+            "photo": items["image_id"],
             "split": items["split"],
             "group_id": items["group_id"],
             "cluster": items["cluster"],

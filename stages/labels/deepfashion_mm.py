@@ -17,6 +17,21 @@ HEADS = ("fabric", "pattern")
 COLUMNS = (*(f"{head}_{layer}" for head in HEADS for layer in LAYERS), "shape")
 
 
+def columns(params: LabelParams, source: str) -> tuple[str, ...]:
+    """Upstream's columns that the policy reads."""
+    return COLUMNS
+
+
+def upstream_values(items: pd.DataFrame, tables: LabelTables, params: LabelParams, source: str) -> dict[str, pd.Series]:
+    """Head -> upstream's values: gender and type from the names, fabric and pattern of all three layers."""
+    names = parse_names(items["image_id"])
+    values = {"gender": names["gender"], "type": names["type"]}
+    for head, table in (("fabric", tables.fabrics), ("pattern", tables.patterns)):
+        codes = pd.concat([items[f"{head}_{layer}"] for layer in LAYERS], ignore_index=True)
+        values[head] = decode(codes, table, head)
+    return values
+
+
 def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account: Account) -> pd.DataFrame:
     """The labels of the items that stay; the others are put on record in ``account``.
 
@@ -39,6 +54,7 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
         {
             "item_id": items["item_id"],
             "image_id": items["image_id"],
+            "photo": items["name_photo"],
             "split": items["split"],
             "group_id": items["name_person"],
             "cluster": items["cluster"],

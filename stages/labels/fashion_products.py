@@ -6,7 +6,7 @@ import pandas as pd
 
 from stages.core.accounts import Account
 from stages.core.errors import StageError, shown
-from stages.labels.merge_tables import LabelTables
+from stages.labels.merge_tables import LabelTables, split_names
 from stages.labels.merging import (
     merge_colors,
     merge_gender,
@@ -19,6 +19,17 @@ from stages.labels.settings import LabelParams
 
 VIEW = "product"
 COLUMNS = ("gender", "subCategory", "articleType", "baseColour", "usage")
+UPSTREAM = {"gender": "gender", "type": "articleType", "usage": "usage", "color": "baseColour"}  # head -> column
+
+
+def columns(params: LabelParams, source: str) -> tuple[str, ...]:
+    """Upstream's columns that the policy reads."""
+    return COLUMNS
+
+
+def upstream_values(items: pd.DataFrame, tables: LabelTables, params: LabelParams, source: str) -> dict[str, pd.Series]:
+    """Head -> upstream's values, for the statistics of before and after."""
+    return {head: items[column] for head, column in UPSTREAM.items()}
 
 
 def group_superclasses(superclasses: pd.DataFrame, reference: dict[str, str]) -> dict[str, tuple[str, list[str]]]:
@@ -44,6 +55,17 @@ def group_superclasses(superclasses: pd.DataFrame, reference: dict[str, str]) ->
     return result
 
 
+def type_superclasses(deepfashion_types: pd.DataFrame) -> dict[str, str]:
+    """Merged type -> its superclass, for the types that DeepFashion's table knows.
+
+    It is the first of the type's agreeing detections; a type that two lines give different superclasses has none.
+    """
+    found: dict[str, set[str]] = {}
+    for name, cell in zip(deepfashion_types["merged_type"], deepfashion_types["agreeing_detections"], strict=True):
+        found.setdefault(name, set()).add(split_names(cell)[0])
+    return {name: superclasses.pop() for name, superclasses in found.items() if len(superclasses) == 1}
+
+
 def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account: Account) -> pd.DataFrame:
     """The labels of the rows that stay; the others are put on record in ``account``.
 
@@ -56,24 +78,29 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
     items, groups, gender = items[stays], groups[stays], gender[stays]
 
     superclasses = group_superclasses(tables.superclasses, params.group_superclass)
+    types = merge_types(items["articleType"], tables.types)
+    of_type = type_superclasses(tables.deepfashion_types)
     labels = pd.DataFrame(
         {
             "item_id": items["item_id"],
             "image_id": items["image_id"],
+            "photo": items["image_id"],
             "split": items["split"],
             "group_id": items["cluster"],  # near-duplicate shots of one product stay in one split
             "cluster": items["cluster"],
             "view": VIEW,
-            "superclass": [superclasses[group][0] for group in groups],
+            "superclass": [
+                of_type[name] if of_type.get(name) in superclasses[group][1] else superclasses[group][0]
+                for name, group in zip(types, groups, strict=True)
+            ],
             "agrees": [superclasses[group][1] for group in groups],
             "gender": gender,
-            "type": merge_types(items["articleType"], tables.types),
+            "type": types,
             "usage": merge_usage(items["usage"], tables.usage),
             "color": merge_colors(items["baseColour"], tables.colors),
         }
     )
-    upstream = {"gender": "gender", "type": "articleType", "usage": "usage", "color": "baseColour"}
-    for head, column in upstream.items():
+    for head, column in UPSTREAM.items():
         account.note(f"unknown_{head}", unknown_names(items[column], labels[head]))
     account.note("type_outside_its_group", type_conflicts(labels["type"], groups, tables.types))
     return labels

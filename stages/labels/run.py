@@ -2,13 +2,15 @@
 
 Reads INGESTED/items.parquet and the shards beside it (not their pictures), the merge tables in TABLES and the
 corrections in RELABEL. Writes OUT/labels.parquet (schema LABELS, one row an item, sorted by item_id; null = unknown),
-OUT/rejects.parquet and OUT/account.json, where each value that became unknown is counted by name.
+OUT/values.json (how often each value of each head stands there before and after), OUT/rejects.parquet and
+OUT/account.json, where each value that became unknown is counted by name.
 Params: labels (which policy reads which source, gender_policy, group_superclass, catalogues).
 
     python -m stages.labels.run SOURCE INGESTED TABLES RELABEL OUT
 """
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -17,12 +19,13 @@ import pyarrow as pa
 
 from stages.core.accounts import Account
 from stages.core.errors import StageError, shown
-from stages.core.files import fresh_folder
+from stages.core.files import fresh_folder, write_json
 from stages.core.progress import say
 from stages.core.stage import Report, run_stage
 from stages.core.tables import HEADS, LABELS, read_shards, read_table, write_table
 from stages.labels import catalogue, deepfashion_mm, fashion_products
 from stages.labels.merge_tables import LabelTables, read_label_tables
+from stages.labels.merging import EMPTY
 from stages.labels.relabel import apply_corrections, read_corrections
 from stages.labels.settings import LabelParams
 
@@ -31,7 +34,7 @@ POLICIES: dict[str, ModuleType] = {
     "deepfashion_mm": deepfashion_mm,
     "catalogue": catalogue,
 }
-FROM_IMAGES = ["image_id", "split", "group_id", "cluster"]
+FROM_IMAGES = ["image_id", "split", "group_id", "cluster", "fingerprint"]
 
 
 def read_items(ingested: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -76,7 +79,9 @@ def label_items(
     ledger.rows_in = len(items)
     policy = params.policy_of(account.source)
     labels = POLICIES[policy].label(items, tables, params, account)
-    labels = labels.assign(source=account.source).reindex(columns=LABELS.names)
+    fingerprints = dict(zip(items["item_id"], items["fingerprint"], strict=True))
+    labels = labels.assign(source=account.source, fingerprint=labels["item_id"].map(fingerprints))
+    labels = labels.reindex(columns=LABELS.names)
     labels = labels.astype(dict.fromkeys(LABELS.names, object))
 
     vocabulary = tables.vocabulary()
@@ -86,10 +91,34 @@ def label_items(
     labels, corrected = apply_corrections(labels, corrections, vocabulary, {row.key for row in ledger.rejects})
     if skipped := corrected.pop("rejected", 0):
         account.note("corrections_of_rejected_items", {"skipped": skipped})
-    ledger.repaired.update({f"relabelled_{column}": count for column, count in corrected.items()})
+    kept = set(labels["item_id"])
+    for correction in corrections:
+        if correction.item_id in kept:
+            ledger.repair(correction.item_id, f"relabelled_{correction.column}", correction.value)
     ledger.kept = len(labels)
     account.note("known", {head: int(labels[head].notna().sum()) for head in HEADS})
     return labels.sort_values("item_id", ignore_index=True)
+
+
+def value_counts(upstream: dict[str, pd.Series], labels: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """For each head how often each value stands in upstream's annotations (before) and in the labels (after).
+
+    Args:
+        upstream: head -> upstream's values of all items, rejected ones too; null = not annotated.
+        labels: the rows that stayed, with one column a head.
+    """
+    after = {head: labels[head] for head in HEADS}
+    return {
+        head: {
+            "before": _counts(upstream[head]) if head in upstream else {},
+            "after": _counts(after[head]),
+        }
+        for head in HEADS
+    }
+
+
+def _counts(values: pd.Series) -> dict[str, int]:
+    return dict(Counter(value or EMPTY for value in values.dropna()))
 
 
 def to_table(labels: pd.DataFrame) -> pa.Table:
@@ -101,10 +130,11 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Read, label, write, report."""
     policy = params.labels.policy_of(args.source)
     own = POLICIES[policy]
-    columns = own.columns(params.labels, args.source) if own is catalogue else own.COLUMNS
+    columns = own.columns(params.labels, args.source)
     items = read_items(args.ingested, columns)
     account = Account(args.source)
-    labels = label_items(items, read_label_tables(args.tables), params.labels, args.relabel, account)
+    tables = read_label_tables(args.tables)
+    labels = label_items(items, tables, params.labels, args.relabel, account)
     for line in account.lines():
         say(line)
     if labels.empty:
@@ -114,6 +144,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
             f"expected some to stay. Check `labels` in params.yaml and the tables in {args.tables}."
         )
     write_table(fresh_folder(args.out) / "labels.parquet", to_table(labels))
+    upstream = own.upstream_values(items, tables, params.labels, args.source)
+    write_json(args.out / "values.json", value_counts(upstream, labels))
     account.write(args.out)
     return Report(metrics={"rows_in": len(items), "rows_kept": len(labels)})
 

@@ -20,7 +20,9 @@ CLASSES = {"type": ["dress", "shirt", "skirt"], "color": ["blue", "red"]}
 def network(cpu, params, superclasses):
     def make(**changes):
         options = params(**changes)
-        return MultiHead(Backbone("test_efficientnet", "none"), CLASSES, superclasses, options), options
+        return MultiHead(
+            Backbone("test_efficientnet", "none", options.pooling), CLASSES, superclasses, options
+        ), options
 
     return make
 
@@ -40,7 +42,7 @@ def frame(crops):
 
 @pytest.mark.parametrize(("kind", "extra"), [("none", 0), ("scalar", 1), ("onehot", 8)])
 def test_layers_have_the_published_widths(network, kind, extra):
-    model, _ = network(detector_class=kind)
+    model, _ = network(detector_class=kind, pooling="last")
     assert (model.projection.in_features, model.projection.out_features) == (256, 1024)
     assert [(block.linear.in_features, block.linear.out_features) for block in model.blocks] == [
         (1024 + extra, 512),

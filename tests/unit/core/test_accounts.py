@@ -15,7 +15,7 @@ def account():
     images.rows_in, images.kept = 4, 2
     images.reject("a.jpg", "corrupt_image", "a.jpg: broken")
     images.reject("b.jpg", "too_small", (3, 4))
-    images.repaired["format"] += 1
+    images.repair("c.jpg", "format", "PNG")
     objects = result.ledger("objects")
     objects.rows_in, objects.kept = 1, 0
     objects.reject("x.json:1", "malformed_box")
@@ -42,6 +42,24 @@ def test_rejects_table_names_source_table_key_reason_and_detail(tmp_path):
         ("shoes", "images", "b.jpg", "too_small", "(3, 4)"),
         ("shoes", "objects", "x.json:1", "malformed_box", ""),
     ]
+
+
+def test_repairs_table_names_source_table_key_and_what_in_the_order_of_recording(tmp_path):
+    result = account()
+    result.ledger("images").repair("a.jpg", "mode", ("L", 8))
+    result.write(tmp_path)
+    assert [tuple(row.values()) for row in pq.read_table(tmp_path / "repairs.parquet").to_pylist()] == [
+        ("shoes", "images", "c.jpg", "format", "PNG"),
+        ("shoes", "images", "a.jpg", "mode", "('L', 8)"),
+    ]
+    assert pq.read_schema(tmp_path / "repairs.parquet").names == ["source", "table", "key", "what", "detail"]
+
+
+def test_repairs_are_counted_by_kind():
+    ledger = Account("x").ledger("objects")
+    for key, what in (("a", "clipped"), ("b", "reversed"), ("c", "clipped")):
+        ledger.repair(key, what)
+    assert ledger.repaired == {"clipped": 2, "reversed": 1}
 
 
 @pytest.mark.parametrize("lost", [1, -1])

@@ -1,12 +1,14 @@
 """Decoding: upright RGB out of whatever shops and cameras write."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from stages.core.images import decode, encode_jpeg, open_rgb, pixels, square
+from stages.core.images import TooManyPixels, decode, encode_jpeg, open_rgb, pixels, square
 
 RED, BLUE = (250, 10, 10), (10, 10, 250)
 
@@ -117,6 +119,36 @@ def test_image_that_claims_too_many_pixels_raises_what_callers_catch(monkeypatch
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises((OSError, ValueError, SyntaxError)):
         decode(saved(two_colors(), "PNG"))
+
+
+def test_image_above_max_pixels_is_refused_before_it_is_decoded():
+    data = saved(two_colors((60, 40)), "PNG")
+    assert decode(data, max_pixels=2400)[0].size == (60, 40)
+    with pytest.raises(TooManyPixels, match="60x40, more than 2399 pixels"):
+        decode(data[:60], max_pixels=2399)  # the header alone: there are no pixels to decode
+
+
+def test_bomb_that_pil_refuses_has_too_many_pixels():
+    header = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", 40000, 40000, 8, 2, 0, 0, 0)
+    with pytest.raises(TooManyPixels):
+        decode(header + struct.pack(">II", zlib.crc32(header[12:]), 9) + b"IDAT")
+
+
+def test_postscript_named_jpg_is_not_run():
+    with pytest.raises(OSError, match="cannot identify"):
+        decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\nshowpage\n")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP"])
+def test_bytes_turned_anywhere_never_crash(kind):
+    data = bytearray(saved(two_colors(), kind))
+    for place in range(0, min(len(data), 400), 3):
+        damaged = bytearray(data)
+        damaged[place] ^= 0xFF
+        try:
+            decode(bytes(damaged), 10_000)
+        except (OSError, ValueError, SyntaxError):
+            continue
 
 
 def test_broken_exif_beside_a_rotation_does_not_stop_the_stage():

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.crops.choice import Match, area, choose, padded
+from stages.crops.choice import Item, Match, area, choose, choose_among, padded
 from stages.crops.match import cut, needed_detectors
 from stages.crops.params import CropParams, DatasetParams
 
 BASE = {
-    "agreement": "required", "confidence": 0.3, "nms_iou": 0.6, "several": "highest_confidence", "no_detection": "reject",
+    "agreement": "required", "assignment": "each_alone", "confidence": 0.3, "nms_iou": 0.6, "several": "highest_confidence", "no_detection": "reject",
     "padding": 0.0, "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 4, "shards": 1,
 }  # fmt: skip
 TOPWEAR = ["top", "outwear", "vest"]
+SIZE = (60, 60)
 
 
 def params(**changes):
@@ -36,59 +37,108 @@ SKIRT = box("bottom", 0.95, (0, 0, 50, 50))
 
 
 def test_no_detection_is_its_own_reason():
-    assert choose([], TOPWEAR, params()) == Match("no_detection", 0, 0)
+    assert choose([], TOPWEAR, SIZE, params()) == Match("no_detection", 0, 0)
 
 
 def test_detections_of_other_classes_are_a_mismatch():
-    assert choose([SKIRT, box("dress")], TOPWEAR, params()) == Match("mismatch", 2, 0)
+    assert choose([SKIRT, box("dress")], TOPWEAR, SIZE, params()) == Match("mismatch", 2, 0)
 
 
 def test_single_agreeing_detection_is_matched_whatever_else_is_there():
-    assert choose([SKIRT, SMALL_SURE], TOPWEAR, params()) == Match("matched", 2, 1, SMALL_SURE)
+    assert choose([SKIRT, SMALL_SURE], TOPWEAR, SIZE, params()) == Match("matched", 2, 1, SMALL_SURE)
 
 
 def test_topwear_agrees_with_each_of_its_classes():
     for name in TOPWEAR:
-        assert choose([box(name)], TOPWEAR, params()).outcome == "matched"
+        assert choose([box(name)], TOPWEAR, SIZE, params()).outcome == "matched"
 
 
 @pytest.mark.parametrize(
     ("several", "expected"),
-    [("highest_confidence", SMALL_SURE), ("largest", LARGE_UNSURE), ("drop", None)],
+    [("highest_confidence", SMALL_SURE), ("largest", LARGE_UNSURE), ("most_central", LARGE_UNSURE), ("drop", None)],
 )
 def test_several_agreeing_detections_follow_the_policy(several, expected):
-    match = choose([SMALL_SURE, SKIRT, LARGE_UNSURE], TOPWEAR, params(several=several))
+    match = choose([SMALL_SURE, SKIRT, LARGE_UNSURE], TOPWEAR, SIZE, params(several=several))
     assert match.detection == expected
     assert match.outcome == ("matched" if expected else "several")
     assert (match.candidates, match.agreeing) == (3, 2)
 
 
+COAT, SHIRT = box("outwear", 0.9, (0, 0, 30, 30)), box("top", 0.3, (10, 0, 20, 30))
+COAT_ITEM, SHIRT_ITEM = Item("coat", ["outwear", "top"], "outwear"), Item("shirt", TOPWEAR, "top")
+
+
+def test_alone_the_shirt_takes_the_surer_box_of_the_coat():
+    assert choose([COAT, SHIRT], TOPWEAR, SIZE, params()).detection == COAT
+
+
+def test_each_item_of_a_photo_takes_a_box_of_its_own_class():
+    for items in ([COAT_ITEM, SHIRT_ITEM], [SHIRT_ITEM, COAT_ITEM]):
+        matches = choose_among([COAT, SHIRT], items, SIZE, params())
+        assert matches == {"coat": Match("matched", 2, 2, COAT), "shirt": Match("matched", 2, 2, SHIRT)}
+
+
+def test_shirt_under_a_coat_that_alone_was_found_gets_no_box():
+    matches = choose_among([COAT], [COAT_ITEM, SHIRT_ITEM], SIZE, params())
+    assert matches == {"coat": Match("matched", 1, 1, COAT), "shirt": Match("taken", 1, 1)}
+
+
+def test_only_item_of_a_photo_may_take_a_box_that_merely_agrees():
+    assert choose_among([COAT, SKIRT], [SHIRT_ITEM], SIZE, params())["shirt"] == Match("matched", 2, 1, COAT)
+
+
+def test_second_box_of_a_class_is_left_for_who_merely_agrees():
+    second = box("outwear", 0.4, (40, 40, 60, 60))
+    matches = choose_among([COAT, second], [COAT_ITEM, SHIRT_ITEM], SIZE, params())
+    assert (matches["coat"].detection, matches["shirt"].detection) == (COAT, second)
+
+
+def test_photo_without_agreeing_boxes_has_the_outcomes_of_items_alone():
+    matches = choose_among([SKIRT], [COAT_ITEM, SHIRT_ITEM], SIZE, params())
+    assert {match.outcome for match in matches.values()} == {"mismatch"}
+    assert choose_among([], [SHIRT_ITEM], SIZE, params())["shirt"] == Match("no_detection", 0, 0)
+
+
+def test_whole_image_stands_in_for_a_box_that_is_taken():
+    matches = choose_among([COAT], [COAT_ITEM, SHIRT_ITEM], SIZE, params(no_detection="whole_image"))
+    assert matches["shirt"] == Match("whole_image", 1, 1)
+
+
+def test_several_boxes_of_the_own_class_follow_the_policy_in_a_photo_too():
+    other = box("top", 0.8, (0, 0, 10, 10))
+    assert choose_among([SHIRT, other], [SHIRT_ITEM], SIZE, params())["shirt"].detection == other
+    assert choose_among([SHIRT, other], [SHIRT_ITEM], SIZE, params(several="drop"))["shirt"].outcome == "several"
+
+
 def test_drop_keeps_a_single_agreeing_detection():
-    assert choose([SMALL_SURE, SKIRT], TOPWEAR, params(several="drop")).detection == SMALL_SURE
+    assert choose([SMALL_SURE, SKIRT], TOPWEAR, SIZE, params(several="drop")).detection == SMALL_SURE
 
 
 @pytest.mark.parametrize("detections", [[], [SKIRT]])
 def test_whole_image_where_params_say_so(detections):
-    assert choose(detections, TOPWEAR, params(no_detection="whole_image")) == Match("whole_image", len(detections), 0)
+    assert choose(detections, TOPWEAR, SIZE, params(no_detection="whole_image")) == Match(
+        "whole_image", len(detections), 0
+    )
 
 
 def test_agreement_ignored_takes_the_best_of_all():
     ignored = params(agreement="ignored")
-    assert choose([SMALL_SURE, SKIRT], TOPWEAR, ignored) == Match("matched", 2, 2, SKIRT)
-    assert choose([], TOPWEAR, ignored).outcome == "no_detection"
+    assert choose([SMALL_SURE, SKIRT], TOPWEAR, SIZE, ignored) == Match("matched", 2, 2, SKIRT)
+    assert choose([], TOPWEAR, SIZE, ignored).outcome == "no_detection"
 
 
 def test_choice_without_labels_does_not_depend_on_the_label():
     ignored = params(agreement="ignored")
     for agrees in (TOPWEAR, ["footwear"], []):
-        assert choose([SMALL_SURE, SKIRT, LARGE_UNSURE], agrees, ignored).detection == SKIRT
+        assert choose([SMALL_SURE, SKIRT, LARGE_UNSURE], agrees, SIZE, ignored).detection == SKIRT
 
 
 @pytest.mark.parametrize("several", ["highest_confidence", "largest"])
 def test_ties_do_not_depend_on_the_order_of_detections(several):
     tied = [box("top", 0.5, (x, y, x + 10, y + 10)) for x, y in ((5, 1), (1, 5), (1, 2))]
     chosen = {
-        choose(list(order), TOPWEAR, params(several=several)).detection["y1"] for order in itertools.permutations(tied)
+        choose(list(order), TOPWEAR, SIZE, params(several=several)).detection["y1"]
+        for order in itertools.permutations(tied)
     }
     assert chosen == {2}  # leftmost, then topmost
 
@@ -96,14 +146,16 @@ def test_ties_do_not_depend_on_the_order_of_detections(several):
 def test_ties_that_only_the_class_breaks_do_not_depend_on_order_either():
     """Two detectors may find the same box with the same confidence."""
     tied = [box("top", detector="a"), box("vest", detector="b")]
-    chosen = {choose(list(order), TOPWEAR, params()).detection["superclass"] for order in itertools.permutations(tied)}
+    chosen = {
+        choose(list(order), TOPWEAR, SIZE, params()).detection["superclass"] for order in itertools.permutations(tied)
+    }
     assert len(chosen) == 1
 
 
 def test_equal_confidence_is_decided_by_area_and_equal_area_by_confidence():
     large, sure = box("top", 0.5, (0, 0, 20, 20)), box("top", 0.8, (5, 5, 15, 15))
-    assert choose([box("top", 0.5), large], TOPWEAR, params()).detection == large
-    assert choose([box("top", 0.5), sure], TOPWEAR, params(several="largest")).detection == sure
+    assert choose([box("top", 0.5), large], TOPWEAR, SIZE, params()).detection == large
+    assert choose([box("top", 0.5), sure], TOPWEAR, SIZE, params(several="largest")).detection == sure
     assert area(large) == 400
 
 

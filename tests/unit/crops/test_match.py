@@ -42,7 +42,7 @@ class Known:
 
 def label(item, image, agrees):
     return {
-        "item_id": item, "image_id": image, "source": "shop", "split": "train", "group_id": image, "cluster": image,
+        "item_id": item, "image_id": image, "photo": image, "source": "shop", "split": "train", "group_id": image, "cluster": image,
         "instance": None, "colorway": None, "view": None, "superclass": agrees[0], "agrees": agrees, **dict.fromkeys(HEADS),
     }  # fmt: skip
 
@@ -72,7 +72,7 @@ def shop(tmp_path, monkeypatch):
 
 def stage(shop, **changes):
     options = {
-        "agreement": "required", "confidence": 0.3, "nms_iou": 0.6, "several": "largest", "no_detection": "reject", "padding": 0.0,
+        "agreement": "required", "assignment": "one_box_one_item", "confidence": 0.3, "nms_iou": 0.6, "several": "largest", "no_detection": "reject", "padding": 0.0,
         "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 3, "shards": 2,
     } | changes  # fmt: skip
     args = Namespace(
@@ -142,3 +142,22 @@ def test_source_of_which_nothing_matches_is_one_message(shop):
     write_rows(shop.root / "labels/labels.parquet", LABELS, [label("unseen", "w52", ["top"])])
     with pytest.raises(StageError, match=r"none of 1 items found its box .*1 no_detection.*Lower crops.confidence"):
         stage(shop)
+
+
+def test_items_of_one_photo_stored_under_two_names_share_its_boxes_out(shop):
+    """DeepFashion stores a photo once for each type that it shows; each file alone would find the same sure box."""
+    FOUND["clothes"][54] = [("top", 0.9, (5, 5, 45, 45)), ("bottom", 0.4, (5, 20, 45, 50))]
+    images = [
+        {"image_id": name, "source": "shop", "split": "train", "group_id": "g", "cluster": "c", "width": 54, "height": 50,
+         "sha256": "", "bytes": encode_jpeg(Image.new("RGB", (54, 50), "red"))} for name in ("as-shirt", "as-dress")
+    ]  # fmt: skip
+    write_shards(shop.root / "ingested", IMAGES, images, "image_id", 2)
+    labels = [label("shirt", "as-shirt", ["top"]), label("dress", "as-dress", ["bottom", "top"])]
+    write_rows(shop.root / "labels/labels.parquet", LABELS, [row | {"photo": "shot"} for row in labels])
+    found = {}
+    for assignment in ("each_alone", "one_box_one_item"):
+        rows = read_table(stage(shop, assignment=assignment) / "outcomes.parquet").to_pylist()
+        found[assignment] = {row["item_id"]: row["detected_class"] for row in rows}
+    assert found["each_alone"] == {"shirt": "top", "dress": "top"}
+    assert found["one_box_one_item"] == {"shirt": "top", "dress": "bottom"}
+    del FOUND["clothes"][54]

@@ -1,5 +1,6 @@
 """The merged data set: classes from training rows only, every item accounted for, nothing leaks."""
 
+import hashlib
 import json
 from argparse import Namespace
 from types import SimpleNamespace
@@ -12,10 +13,15 @@ from stages.crops import merge
 from stages.crops.params import DatasetParams
 
 
+def fingerprint(number):
+    """224 bytes as stages.core.fingerprint makes them, far from those of every other number."""
+    return hashlib.sha256(str(number).encode()).digest() * 7
+
+
 def item(number, group, split="train", **labels):
     return {
-        "item_id": f"i{number:03}", "image_id": f"p{number}", "source": "shop", "split": split, "group_id": group,
-        "cluster": f"p{number}", "instance": None, "colorway": None, "view": None, "superclass": "top", "agrees": ["top"],
+        "item_id": f"i{number:03}", "image_id": f"p{number}", "photo": f"p{number}", "source": "shop", "split": split, "group_id": group,
+        "cluster": f"p{number}", "fingerprint": fingerprint(number), "instance": None, "colorway": None, "view": None, "superclass": "top", "agrees": ["top"],
         **dict.fromkeys(HEADS), **labels,
     }  # fmt: skip
 
@@ -37,7 +43,8 @@ def test_statistics_count_labels_by_split():
     counts = merge.statistics([item(1, "a", type="shirt"), item(2, "b", type="shirt"), item(3, "c", "val")])
     assert counts["rows"] == {"train shop": 2, "val shop": 1}
     assert counts["labelled"]["type"] == {"train": 2}
-    assert counts["values"]["type"] == {"shirt": 2}
+    assert counts["values"]["type"] == {"train": {"shirt": 2}, "val": {}, "test": {}}
+    assert counts["coverage"]["type"] == {"shop": 2}
 
 
 @pytest.fixture
@@ -61,7 +68,17 @@ def shop(tmp_path, monkeypatch):
 
 
 def stage(shop, **changes):
-    params = DatasetParams.model_validate({"shares": (0.5, 0.25, 0.25), "upstream_splits": [], "shards": 2} | changes)
+    params = DatasetParams.model_validate(
+        {
+            "shares": (0.5, 0.25, 0.25),
+            "upstream_splits": [],
+            "group_namespaces": {},
+            "near_hamming": 12,
+            "near_color": 8,
+            "shards": 2,
+        }
+        | changes
+    )
     merge.main(
         Namespace(labels=shop / "labels", crops=shop / "crops", out=shop / "dataset"), SimpleNamespace(dataset=params)
     )

@@ -1,5 +1,6 @@
 """From pixel boxes of many classes to normalised boxes of few."""
 
+import shutil
 from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,11 +8,13 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from stages.core.accounts import Account
 from stages.core.errors import StageError
+from stages.core.images import encode_jpeg
 from stages.core.tables import BOXES, IMAGES, OBJECTS, read_table, write_rows, write_shards
-from stages.detection import boxes
+from stages.detection import boxes, export_yolo
 from stages.detection.params import DetectorParams
 from stages.detection.yolo_directory import cached_yolo_directory, write_yolo_directory, yolo_lines
 
@@ -100,7 +103,7 @@ def test_missing_class_table_or_column_is_one_message():
 @pytest.fixture
 def ingested(tmp_path):
     """Three images with a box, one in each split, and one train image without."""
-    jpeg = b"\xff\xd8\xff not decoded here"
+    jpeg = encode_jpeg(Image.new("RGB", (100, 200), "gray"))
     images = [
         {"image_id": name, "source": "s", "split": split, "group_id": name, "cluster": name, "width": 100, "height": 200, "sha256": "", "bytes": jpeg}
         for name, split in (("a", "train"), ("b", "val"), ("c", "test"), ("empty", "train"))
@@ -182,3 +185,52 @@ def test_params_reach_ultralytics_under_its_names():
     arguments = params(epochs=7, patience=0, image_size=96).ultralytics()
     assert (arguments["epochs"], arguments["patience"], arguments["imgsz"], arguments["lr0"]) == (7, 7, 96, 0.002)
     assert arguments["hsv_h"] == 0.015
+
+
+def exported(ingested, monkeypatch):
+    """What the command writes for a profile that has ingested ``ingested``, and the detector's params."""
+    monkeypatch.chdir(ingested.parent)
+    detector = params().model_dump(mode="json")
+    Path("params.yaml").write_text(yaml.safe_dump({"profile": "mine", "detector": {"deepfashion2": detector}}))
+    shutil.copytree(ingested, "data/mine/ingested/deepfashion2")
+    shutil.copytree(stage(ingested), "data/mine/boxes/deepfashion2")
+    monkeypatch.setattr("sys.argv", ["export_yolo", "deepfashion2", "moved/later"])
+    export_yolo.main()
+    return Path("moved/later").rename("moved/now")
+
+
+def test_exported_directory_is_read_back_by_ultralytics_with_the_same_boxes_and_names(ingested, monkeypatch):
+    """An independent reader; the directory was moved after it was written, as a user may do."""
+    from ultralytics.data.dataset import YOLODataset
+    from ultralytics.data.utils import check_det_dataset
+
+    root = exported(ingested, monkeypatch)
+    data = check_det_dataset(str((root / "data.yaml").absolute()), autodownload=False)
+    assert data["names"] == dict(enumerate(FIVE))
+    found = {}
+    for split in ("train", "val", "test"):
+        for row in YOLODataset(img_path=data[split], data=data, imgsz=32, task="detect").labels:
+            image = Path(row["im_file"]).stem
+            for number, box in zip(row["cls"][:, 0], row["bboxes"], strict=True):
+                found.setdefault((split, image, data["names"][int(number)]), []).append(box.tolist())
+    table = read_table(stage(ingested) / "boxes.parquet", BOXES).to_pylist()
+    assert len(table) == sum(map(len, found.values())) == 4
+    for row in table:
+        (box,) = found[row["split"], row["image_id"], row["superclass"]]
+        assert box == pytest.approx([row["cx"], row["cy"], row["w"], row["h"]], abs=1e-6)
+
+
+def test_export_into_a_folder_with_files_is_one_message(ingested, monkeypatch, capsys):
+    exported(ingested, monkeypatch)
+    monkeypatch.setattr("sys.argv", ["export_yolo", "deepfashion2", "moved/now"])
+    with pytest.raises(SystemExit):
+        export_yolo.main()
+    assert "moved/now: is there already and not an empty folder" in capsys.readouterr().err
+
+
+def test_export_of_an_unknown_detector_is_one_message(ingested, monkeypatch, capsys):
+    exported(ingested, monkeypatch)
+    monkeypatch.setattr("sys.argv", ["export_yolo", "gloves", "elsewhere"])
+    with pytest.raises(SystemExit):
+        export_yolo.main()
+    assert "`detector.gloves` is missing" in capsys.readouterr().err

@@ -115,3 +115,26 @@ def test_pictures_are_the_same_decoded_once_or_on_the_fly(crops, monkeypatch):
     assert image.shape == (3, 24, 24)
     assert (image[:, :, :4] == 255).all()
     assert (image[:, :, 20:] == 255).all()
+
+
+def test_stage_pooling_adds_mean_and_deviation_of_every_stage():
+    backbone = Backbone(TINY, "none", "stages").eval()
+    plain = Backbone(TINY, "none").eval()
+    plain.load_state_dict(backbone.state_dict())  # no weights of its own
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        features = backbone(images)
+        _, stages = backbone.network.forward_intermediates((images.float() - backbone.mean) / backbone.std)
+    assert features.shape == (2, backbone.width)
+    assert torch.equal(features[:, : plain.width], plain(images))
+    channels = stages[0].shape[1]
+    first = stages[0][1].flatten(1)
+    assert torch.allclose(features[1, plain.width : plain.width + channels], first.mean(1), atol=1e-6)
+    expected = (first.double().var(1, correction=0) + 1e-6).sqrt().float()
+    assert torch.allclose(features[1, plain.width + channels : plain.width + 2 * channels], expected, atol=1e-5)
+
+
+def test_stage_pooling_of_a_flat_picture_has_a_finite_gradient():
+    backbone = Backbone(TINY, "none", "stages").eval()
+    backbone(torch.full((2, 3, 64, 64), 255, dtype=torch.uint8)).sum().backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in backbone.parameters() if weight.grad is not None)

@@ -44,8 +44,8 @@ def write_text(path: Path, text: str | bytes) -> None:
 def params(reader: str, **changes) -> IngestParams:
     """Section ingest.<source> with small defaults."""
     values = {
-        "reader": reader, "shards": 2, "min_side": 16, "duplicates": "drop", "near_hamming": 12, "near_color": 8,
-        "val_share": 0.1, "voc": VOC if reader == "voc" else None,
+        "reader": reader, "shards": 2, "min_side": 16, "max_pixels": 1_000_000, "duplicates": "drop", "near_hamming": 12, "near_color": 8,
+        "val_share": 0.1, "voc": VOC if reader == "voc" else None, "shoes": None,
         "catalogue": CATALOGUE if reader == "catalogue" else None,
     }  # fmt: skip
     return IngestParams.model_validate(values | changes)

@@ -8,6 +8,7 @@ import pytest
 
 from stages.core.errors import StageError
 from stages.core.splits import hash_split
+from stages.ingest.splitting import decide_splits
 
 REAL = Path(__file__).resolve().parents[3].parent / "shared/real"
 TABLE = "image,sender_id,label,kids\na1,7,T-Shirt,False\nb2,7,Pants,True\nc3,9,Hat,False\n"
@@ -40,12 +41,13 @@ def test_rows_become_items_with_their_columns_and_groups(photos):
 
 def test_groups_without_a_splits_file_are_split_by_hash(photos):
     reading, _, _ = photos()
-    assert [image.split for image in reading.images] == [hash_split("7"), hash_split("7"), hash_split("9")]
+    splits, _ = decide_splits(reading.images, {image.image_id: image.image_id for image in reading.images})
+    assert list(splits.values()) == [hash_split("7"), hash_split("7"), hash_split("9")]
 
 
 def test_splits_file_decides_for_the_groups_that_it_names(photos):
     reading, _, _ = photos(splits="sender_id,split\n7,test\n")
-    assert [image.split for image in reading.images] == ["test", "test", hash_split("9")]
+    assert [image.split for image in reading.images] == ["test", "test", ""]  # empty: the hash of the group decides
 
 
 def test_rows_without_a_group_are_groups_of_their_own(photos):
@@ -134,7 +136,7 @@ def test_real_sample_of_clothing_dataset_has_the_counts_of_its_readme(tree):
     options = tree.catalogue | {"boxes": "clothing-dataset-boxes.csv", "splits": "splits.csv"}
     params = IngestParams.model_validate(
         {"reader": "catalogue", "shards": 1, "min_side": 16, "duplicates": "drop", "near_hamming": 1, "near_color": 1,
-         "val_share": 0.1, "voc": None, "catalogue": options}
+         "max_pixels": 50_000_000, "val_share": 0.1, "voc": None, "shoes": None, "catalogue": options}
     )  # fmt: skip
     account = Account("photos")
     reading = catalogue.read(Request("photos", REAL / "clothing-dataset", REAL, REAL, params, account))

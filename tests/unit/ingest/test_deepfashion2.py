@@ -5,6 +5,7 @@ import json
 import pytest
 
 from stages.core.errors import StageError
+from stages.ingest import deepfashion2_files
 
 MIRROR = "DeepFashion2/deepfashion2_original_images/"
 
@@ -134,3 +135,93 @@ def test_missing_split_folder_names_found_and_expected(small):
         path.unlink() if path.is_file() else path.rmdir()
     with pytest.raises(StageError, match=r"no folder .*validation/annos. Expected train/.*take src out of `sources`"):
         tree.read("deepfashion2")
+
+
+@pytest.mark.parametrize("base", ["", MIRROR, "deepfashion2_original_images/", "DeepFashion2/"])
+def test_tree_is_found_at_whatever_level_it_was_unpacked(small, base):
+    reading, _, account = small(base).read("deepfashion2")
+    assert len(reading.objects) == 3
+    assert account.notes["read from"] == {
+        "train": f"{base}train/annos", "tree": base.rstrip("/") or "official", "validation": f"{base}validation/annos",
+    }  # fmt: skip
+
+
+CSV = "path,category_id,category_name,b_box,style,pair_id,source,landmarks,segmentation,scale,zoom_in,viewpoint,occlusion,img_width,img_height\n"
+PLACE = "/kaggle/input/deepfashion2-original-with-dataframes/DeepFashion2/deepfashion2_original_images"
+
+
+def row(split, stem, category, box, style="0", pair="1"):
+    outline = str([[1.5, 2.5] * 40_000])  # longer than the csv module takes by itself
+    return f'{PLACE}/{split}/image/{stem}.jpg,{category},x,"{box}",{style},{pair},user,"[0, 0, 0]","{outline}",2,1,2,1,468,624\n'
+
+
+def mirror(tree, level, *rows):
+    """The mirror without annos/: only its CSV for train, the JSON for validation."""
+    tree.text(f"{level}img_info_dataframes/train.csv", CSV + "".join(rows))
+    for path in (tree.root / f"{level}deepfashion2_original_images/train/annos").glob("*"):
+        path.unlink()
+    return tree
+
+
+@pytest.mark.parametrize("level", ["DeepFashion2/", ""])
+def test_csv_of_the_mirror_is_read_where_there_is_no_json(small, level):
+    rows = row("train", "000001", 1, [0, 29, 466, 622], style="1"), row("train", "000001", 8, [249, 423, 466, 623])
+    from_json, _, _ = small(f"{level}deepfashion2_original_images/").read("deepfashion2")
+    tree = mirror(small(f"{level}deepfashion2_original_images/"), level, *rows)
+    reading, ledgers, account = tree.read("deepfashion2")
+    assert reading.objects == from_json.objects
+    assert reading.images == from_json.images
+    assert account.notes["read from"]["train"] == f"{level}img_info_dataframes/train.csv"
+    assert account.notes["read from"]["validation"] == f"{level}deepfashion2_original_images/validation/annos"
+    assert (ledgers["images"]["rows_in"], ledgers["objects"]["rows_in"]) == (2, 3)
+
+
+def test_json_is_read_where_both_are_there(small):
+    tree = small(MIRROR)
+    tree.text("DeepFashion2/img_info_dataframes/train.csv", CSV)
+    reading, _, account = tree.read("deepfashion2")
+    assert len(reading.objects) == 3
+    assert account.notes["read from"]["train"] == f"{MIRROR}train/annos"
+
+
+def test_defects_of_the_csv_are_rejected_with_their_rows(small, rejects):
+    rows = (
+        row("train", "000001", 1, "[1, 2, 3]"), row("train", "000001", "1.0", [1, 1, 30, 30], pair="4.0"),
+        row("train", "000009", 2, [1, 1, 30, 30]), ",1,x,,0,1\n",
+    )  # fmt: skip
+    reading, ledgers, account = mirror(small(MIRROR), "DeepFashion2/", *rows).read("deepfashion2")
+    assert rejects(account) == [
+        ("images", "train.csv:000009", "missing_image"),
+        ("objects", "train.csv:row 1", "malformed_box"),
+        ("objects", "train.csv:row 3", "image_rejected"),
+        ("objects", "train.csv:row 4", "malformed_row"),
+    ]
+    assert (ledgers["images"]["rows_in"], ledgers["objects"]["rows_in"]) == (3, 5)
+    assert [(row["object_id"], row["class_name"]) for row in reading.objects][0] == (
+        "train-000001:item2", "short sleeve top",
+    )  # fmt: skip
+
+
+def test_csv_with_an_unknown_category_or_without_a_column_is_one_message(small):
+    with pytest.raises(StageError, match=r"train.csv:row 1: category_id 14; tables/deepfashion2_classes.csv"):
+        mirror(small(MIRROR), "DeepFashion2/", row("train", "000001", 14, [1, 1, 9, 9])).read("deepfashion2")
+    tree = small(MIRROR)
+    tree = mirror(tree, "DeepFashion2/")
+    tree.text("DeepFashion2/img_info_dataframes/train.csv", "path,category_id\na,1\n")
+    with pytest.raises(
+        StageError, match=r"train.csv, line 1: no column b_box, pair_id, style; it has category_id, path"
+    ):
+        tree.read("deepfashion2")
+
+
+def test_annotations_read_by_processes_are_those_read_by_one(small, monkeypatch):
+    tree = small()
+    for number in range(2, 8):
+        tree.image(f"train/image/{number:06}.jpg", seed=number)
+        tree.text(f"train/annos/{number:06}.json", "{" if number == 5 else json.dumps(GOLDEN | {"pair_id": number}))
+    one, ledgers, _ = tree.read("deepfashion2")
+    monkeypatch.setattr(deepfashion2_files, "CHUNK", 2)
+    monkeypatch.setenv("SEAMLINE_WORKERS", "2")
+    two, again, _ = tree.read("deepfashion2")
+    assert (two.objects, two.images, again) == (one.objects, one.images, ledgers)
+    assert len(one.objects) == 2 * 6 + 1

@@ -56,3 +56,21 @@ def test_older_layout_with_labels_beside_the_images_is_read(people):
     target.mkdir()
     (people.root / "labels/texture/fabric_ann.txt").rename(target / "fabric_ann.txt")
     assert people.read("deepfashion_mm")[0].items[1]["fabric_upper"] == "1"
+
+
+@pytest.mark.parametrize("folder", ["labels", "", "texture", "labels/texture"])
+def test_texture_files_are_found_in_either_folder(people, folder):
+    for name in ("fabric_ann.txt", "pattern_ann.txt"):
+        target = people.root / folder / name
+        target.parent.mkdir(exist_ok=True)
+        (people.root / "labels/texture" / name).rename(target)
+    row = people.read("deepfashion_mm")[0].items[1]
+    assert (row["fabric_upper"], row["pattern_upper"]) == ("1", "3")
+
+
+def test_malformed_line_is_on_record_with_its_number(people):
+    _, _, account = people.read("deepfashion_mm")
+    assert [(row.key, row.detail) for row in account.ledgers["items"].repairs] == [
+        ("fabric_ann.txt:2", f"{JEANS}.jpg 1 0"),
+        ("shape_anno_all.txt:2", f"{JEANS}.jpg 1 2 3"),
+    ]

@@ -56,6 +56,24 @@ def test_copy_without_the_last_column_is_read(shop):
     assert "productDisplayName" not in rows(reading)["15970"]
 
 
+def test_copy_of_nine_columns_with_windows_line_ends_mark_and_float_years_is_read(shop):
+    tree = shop(
+        *(line.rsplit(",", 1)[0] for line in (TURTLE, NOTHING)),
+        header=HEADER.rsplit(",", 1)[0], end="\r\n", head="\ufeff",
+    )  # fmt: skip
+    reading, ledgers, _ = tree.read("fashion_products")
+    row = rows(reading)["59263"]
+    assert (row["year"], row["usage"], len(row)) == ("2016.0", "NA", 11)  # nine columns, item_id and image_id
+    assert ledgers["items"]["rejected"] == {}
+
+
+def test_surplus_comma_is_on_record_with_its_line(shop):
+    _, _, account = shop(TURTLE, NAMES).read("fashion_products")
+    assert [(row.key, row.detail) for row in account.ledgers["items"].repairs] == [
+        ("styles.csv:3", "12 fields, expected 10")
+    ]
+
+
 @pytest.mark.parametrize(("end", "head"), [("\r\n", ""), ("\n", "\ufeff"), ("\r\n", "\ufeff")])
 def test_windows_line_ends_and_byte_order_mark_are_read(shop, end, head):
     reading, _, _ = shop(TURTLE, NOTHING, end=end, head=head).read("fashion_products")

@@ -64,7 +64,9 @@ def test_missing_folder_is_one_message(tree):
         tree.stage("shoes")
 
 
-@pytest.mark.parametrize("reader", ["deepfashion2", "voc", "shoes", "fashion_products", "deepfashion_mm", "catalogue"])
+@pytest.mark.parametrize(
+    "reader", ["deepfashion2", "voc", "shoes", "fashion_products", "deepfashion_mm", "catalogue", "yolo"]
+)
 def test_empty_tree_is_one_message_with_what_was_expected(tree, reader):
     with pytest.raises(StageError, match="Expected"):
         tree.stage(reader)

@@ -1,15 +1,17 @@
 """Images are checked once; duplicates are found whoever checks them."""
 
 import io
+import struct
+import zlib
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from PIL import ImageEnhance
+from PIL import Image, ImageEnhance
 
-from stages.core.accounts import Account
-from stages.ingest.boxes import repair
-from stages.ingest.verify import Checked, exact_duplicates, near_duplicates
+from stages.core.errors import StageError
+from stages.core.fingerprint import fingerprint
+from stages.core.images import decode
+from stages.core.splits import hash_split
 
 HEADER = "image,sender_id,label,kids\n"
 
@@ -53,13 +55,84 @@ def test_corrupt_and_small_images_are_rejected_with_their_rows(photos):
 
 def test_data_set_without_one_readable_image_is_one_message(photos):
     """A clone without its LFS objects: every image is a text file. An empty data set is no success."""
-    from stages.core.errors import StageError
-
     tree = photos({"a": (1, {}), "b": (2, {})})
     for name in "ab":
         tree.text(f"images/{name}.jpg", "version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(StageError, match="2 corrupt_image"):
         tree.stage("catalogue")
+
+
+def test_image_above_max_pixels_is_too_large(photos):
+    tree = photos({"a": (1, {"size": (64, 48)}), "b": (2, {"size": (65, 48)})})
+    out = tree.stage("catalogue", max_pixels=64 * 48)
+    assert reasons(out) == {("images", "b"): "too_large", ("items", "b"): "image_rejected"}
+    detail = [row["detail"] for row in pq.read_table(out / "rejects.parquet").to_pylist()][0]
+    assert detail == "b.jpg: 65x48, more than 3072 pixels"
+
+
+def test_decompression_bomb_and_empty_file_are_rejects(photos):
+    tree = photos({"good": (1, {}), "bomb": (2, {}), "empty": (3, {})})
+    header = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", 50_000, 50_000, 8, 2, 0, 0, 0)
+    tree.text("images/bomb.jpg", header + struct.pack(">II", zlib.crc32(header[12:]), 9) + b"IDAT")
+    tree.text("images/empty.jpg", b"")
+    assert reasons(tree.stage("catalogue")) == {
+        ("images", "bomb"): "too_large", ("images", "empty"): "corrupt_image",
+        ("items", "bomb"): "image_rejected", ("items", "empty"): "image_rejected",
+    }  # fmt: skip
+
+
+def test_details_of_rejects_are_the_same_in_every_run(photos):
+    """PIL names the stream's address in what it says of a file that is no image."""
+    tree = photos({"good": (1, {}), "empty": (3, {})})
+    tree.text("images/empty.jpg", b"")
+    (detail,) = {row["detail"] for row in pq.read_table(tree.stage("catalogue") / "rejects.parquet").to_pylist()} - {
+        "empty"
+    }
+    assert detail == "empty.jpg: not an image of a kind that is read"
+
+
+def test_shards_hold_the_fingerprint_of_the_upright_image(photos):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    tree = photos({"a": (1, {"exif": exif})})
+    row = shard_rows(tree.stage("catalogue"))["a"]
+    image, _ = decode((tree.root / "images/a.jpg").read_bytes())
+    assert row["fingerprint"] == fingerprint(image)
+    assert (row["width"], row["height"]) == (48, 64)
+
+
+def test_repairs_name_image_and_file(photos):
+    out = photos({"a": (1, {"kind": "PNG"}), "b": (2, {})}).stage("catalogue")
+    assert pq.read_table(out / "repairs.parquet").to_pylist() == [
+        {"source": "src", "table": "images", "key": "a", "what": "format", "detail": "a.jpg"}
+    ]
+
+
+def test_near_duplicates_share_a_split_and_their_groups_follow(photos):
+    # Senders a and c are one unit through a1 and c1, which show the same picture.
+    tree = photos({"a1": (1, {"quality": 95}), "a2": (2, {}), "c1": (1, {"quality": 60}), "c2": (3, {}), "d": (4, {})})
+    tree.text("images.csv", HEADER + "".join(f"{name},{name[0]},Hat,False\n" for name in ("a1", "a2", "c1", "c2", "d")))
+    rows = shard_rows(tree.stage("catalogue"))
+    assert {name: row["split"] for name, row in rows.items()} == dict.fromkeys(
+        ("a1", "a2", "c1", "c2"), hash_split("a")
+    ) | {"d": hash_split("d")}
+
+
+def test_fixed_split_rejects_the_near_duplicate_of_a_test_image_with_its_item_and_box(photos):
+    tree = photos({"a": (1, {"quality": 95}), "b": (1, {"quality": 60}), "c": (2, {})})
+    tree.annotation("splits.csv", "sender_id,split\na,train\nb,test\nc,train\n")
+    tree.annotation("boxes.csv", "image,superclass,x1,y1,x2,y2\na,top,1,1,20,20\nb,top,1,1,20,20\n")
+    options = tree.catalogue | {"splits": "splits.csv", "boxes": "boxes.csv"}
+    out = tree.stage("catalogue", catalogue=options)
+    rows = shard_rows(out)
+    assert {name: (row["split"], row["cluster"]) for name, row in rows.items()} == {
+        "b": ("test", "b"), "c": ("train", "c"),
+    }  # fmt: skip
+    assert reasons(out) == {
+        ("images", "a"): "near_duplicate", ("items", "a"): "image_rejected", ("objects", "a:1"): "image_rejected",
+    }  # fmt: skip
+    details = [row["detail"] for row in pq.read_table(out / "rejects.parquet").to_pylist()]
+    assert details[0] == "near duplicate of b in test"
 
 
 def test_good_jpeg_keeps_its_bytes(photos):
@@ -105,31 +178,6 @@ def test_same_cut_in_another_color_is_no_duplicate(photos):
     assert {name: row["cluster"] for name, row in strict.items()} == {"a": "a", "b": "b"}
 
 
-def checked(name, bits, gray=100, sha=""):
-    array = np.zeros(32, np.uint8)
-    array[:bits] = 1  # one bit set in each of the first bytes
-    return Checked(name, 0, 10, 10, sha or name, array, np.full(192, gray, np.int16))
-
-
-def test_clusters_are_transitive_and_named_by_the_smallest_id():
-    # a-b and b-c differ in 4 bits, a-c in 8: one cluster all the same, through b.
-    images = [checked("a", 0), checked("b", 4), checked("c", 8), checked("d", 20)]
-    assert near_duplicates(images, 4, 0) == {"a": "a", "b": "a", "c": "a", "d": "d"}
-    assert near_duplicates(images, 3, 0) == {"a": "a", "b": "b", "c": "c", "d": "d"}
-
-
-def test_both_limits_must_hold():
-    images = [checked("a", 0, gray=100), checked("b", 0, gray=109)]
-    assert near_duplicates(images, 0, 9) == {"a": "a", "b": "a"}
-    assert near_duplicates(images, 0, 8.9) == {"a": "a", "b": "b"}
-
-
-def test_exact_duplicates_name_the_first():
-    images = [checked("a", 0, sha="x"), checked("b", 0, sha="y"), checked("c", 0, sha="x"), checked("d", 0, sha="x")]
-    assert exact_duplicates(images) == {"c": "a", "d": "a"}
-    assert near_duplicates([], 4, 4) == {}
-
-
 def test_result_does_not_depend_on_the_number_of_workers(photos, monkeypatch):
     images = {f"p{number}": (number % 5, {"quality": 60 + number}) for number in range(8)}
     tree = photos(images)
@@ -143,37 +191,10 @@ def test_result_does_not_depend_on_the_number_of_workers(photos, monkeypatch):
         "items.parquet",
         "objects.parquet",
         "rejects.parquet",
+        "repairs.parquet",
         "shard-0000.parquet",
         "shard-0001.parquet",
     ]
     assert {name: (one / name).read_bytes() == (two / name).read_bytes() for name in names} == dict.fromkeys(
         names, True
     )
-
-
-def boxed(*corners):
-    return {"object_id": "o", "image_id": "i", **dict(zip(("x1", "y1", "x2", "y2"), corners, strict=True))}
-
-
-@pytest.mark.parametrize(
-    ("corners", "expected", "repairs"),
-    [
-        ((1, 2, 30, 40), [1, 2, 30, 40], {}),
-        ((30, 40, 1, 2), [1, 2, 30, 40], {"reversed": 1}),
-        ((30, 2, 1, 40), [1, 2, 30, 40], {"reversed": 1}),
-        ((-5, -5, 30, 90), [0, 0, 30, 48], {"clipped": 1}),
-        ((90, 10, 10, -3), [10, 0, 64, 10], {"reversed": 1, "clipped": 1}),
-    ],
-)
-def test_boxes_are_repaired_and_counted(corners, expected, repairs):
-    ledger = Account("x").ledger("objects")
-    (row,) = repair([boxed(*corners)], {"i": (64, 48)}, ledger)
-    assert [row[key] for key in ("x1", "y1", "x2", "y2")] == expected
-    assert dict(ledger.repaired) == repairs
-
-
-@pytest.mark.parametrize("corners", [(5, 5, 5, 20), (70, 5, 90, 20), (5, -20, 9, -1), (5, 5, 5.5, 20)])
-def test_box_of_which_nothing_is_left_is_rejected(corners):
-    ledger = Account("x").ledger("objects")
-    assert repair([boxed(*corners)], {"i": (64, 48)}, ledger) == []
-    assert [row.reason for row in ledger.rejects] == ["empty_box"]

@@ -1,6 +1,11 @@
 """Pascal VOC trees and what labelling tools get wrong in them."""
 
+import io
+import json
+
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from stages.core.errors import StageError
 
@@ -66,8 +71,6 @@ def test_image_is_found_by_the_stem_of_the_xml(tree):
 def test_size_zero_is_read_from_the_image(tree):
     tree.image("images/cap1.jpg")
     tree.text("annotations/cap1.xml", xml(thing(1, 1, 10, 20), size=(0, 0)))
-    import pyarrow.parquet as pq
-
     out = tree.stage("voc", shards=1)
     assert pq.read_table(out / "shard-0000.parquet", columns=["width", "height"]).to_pylist() == [
         {"width": 64, "height": 48}
@@ -76,12 +79,42 @@ def test_size_zero_is_read_from_the_image(tree):
 
 
 def test_png_data_named_jpg_is_stored_as_jpeg(tree):
-    import pyarrow.parquet as pq
-
     one(tree, xml(thing(1, 1, 10, 20)), kind="PNG")
     out = tree.stage("voc", shards=1)
     assert pq.read_table(out / "shard-0000.parquet")["bytes"].to_pylist()[0][:3] == b"\xff\xd8\xff"
     assert '"format": 1' in (out / "account.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "mode", "repairs"),
+    [
+        ("cap1.png", "JPEG", "RGB", {}),  # JPEG data named .png is a JPEG
+        ("cap1.png", "PNG", "RGBA", {"format": 1, "mode": 1}),
+        ("cap1.jpg", "JPEG", "L", {"mode": 1}),
+        ("cap1.jpg", "PNG", "P", {"format": 1, "mode": 1}),
+    ],
+)
+def test_images_of_other_kinds_are_stored_as_rgb_jpeg_and_counted(tree, name, kind, mode, repairs):
+    stream = io.BytesIO()
+    tree.picture(3).convert(mode).save(stream, kind)
+    tree.text(f"images/{name}", stream.getvalue())
+    tree.text("annotations/cap1.xml", xml(thing(1, 1, 10, 20)))
+    out = tree.stage("voc", shards=1)
+    (row,) = pq.read_table(out / "shard-0000.parquet").to_pylist()
+    assert Image.open(io.BytesIO(row["bytes"])).mode == "RGB"
+    assert json.loads((out / "account.json").read_text())["images"]["repaired"] == repairs
+
+
+def test_box_of_a_turned_photo_is_that_of_the_upright_picture(tree):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored 64x48, shown 48x64
+    one(tree, xml(thing(1, 1, 48, 64)), exif=exif)
+    out = tree.stage("voc", shards=1)
+    (row,) = pq.read_table(out / "objects.parquet").to_pylist()
+    assert [row[key] for key in ("x1", "y1", "x2", "y2")] == [0, 0, 48, 64]
+    account = json.loads((out / "account.json").read_text())
+    assert account["images"]["repaired"] == {"exif_rotation": 1}
+    assert account["objects"]["repaired"] == {}
 
 
 BOMB = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'

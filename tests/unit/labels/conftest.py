@@ -68,6 +68,7 @@ def ingested(tmp_path: Path):
                 "width": 1,
                 "height": 1,
                 "sha256": "",
+                "fingerprint": f"fingerprint of {image_id}".encode(),
                 "bytes": b"",
             }
             for image_id in sorted({row["image_id"] for row in items})

@@ -46,10 +46,12 @@ def test_labels_have_the_schema_and_are_sorted_by_item(run, ingested):
         {
             "item_id": number,
             "image_id": number,
+            "photo": number,
             "source": "fashion_products",
             "split": "train",
             "group_id": f"cluster of {number}",
             "cluster": f"cluster of {number}",
+            "fingerprint": f"fingerprint of {number}".encode(),
             "instance": None,
             "colorway": None,
             "view": "product",
@@ -146,3 +148,28 @@ def test_repeated_item_and_item_without_image_are_named(run, ingested):
     (folder / "items.parquet").write_bytes((other / "items.parquet").read_bytes())
     with pytest.raises(StageError, match="item b has no image in the shards"):
         run("photos", folder)
+
+
+def test_values_are_counted_before_and_after(run, ingested):
+    items = [product("1"), product("2", baseColour="Silver"), product("3", subCategory="Bags", baseColour="Blue")]
+    values = json.loads((run("fashion_products", ingested("fashion_products", items)) / "values.json").read_text())
+    assert values["color"] == {"before": {"Blue": 1, "Rust": 1, "Silver": 1}, "after": {"Orange": 1}}
+    assert values["type"] == {"before": {"Dresses": 3}, "after": {"Dresses": 2}}
+    assert values["fabric"] == {"before": {}, "after": {}}
+
+
+def test_layers_are_counted_before_by_their_names(run, ingested):
+    name = "WOMEN-Shorts-id_00000001-02_1_front"
+    item = {"item_id": name, "image_id": name, "shape": None}
+    item |= {"fabric_upper": "1", "fabric_lower": "0", "fabric_outer": "7"}
+    item |= {"pattern_upper": "3", "pattern_lower": "3", "pattern_outer": None}
+    values = json.loads((run("deepfashion_mm", ingested("deepfashion_mm", [item])) / "values.json").read_text())
+    assert values["fabric"] == {"before": {"cotton": 1, "denim": 1}, "after": {"denim": 1}}
+    assert values["pattern"] == {"before": {"pure color": 2}, "after": {"pure color": 1}}
+    assert values["type"] == {"before": {"Shorts": 1}, "after": {"Shorts": 1}}
+
+
+def test_values_of_a_catalogue_are_its_labels(run, ingested):
+    items = [snapshot("a", "T-Shirt"), snapshot("b", "Not sure")]
+    values = json.loads((run("photos", ingested("photos", items)) / "values.json").read_text())
+    assert values["type"] == {"before": {"Not sure": 1, "T-Shirt": 1}, "after": {"T-Shirt": 1}}

@@ -49,6 +49,22 @@ def test_group_with_one_superclass_gets_it(tables, params, account, subcategory,
     assert (row["superclass"], row["agrees"]) == (superclass, [superclass])
 
 
+@pytest.mark.parametrize(
+    ("article", "superclass"),
+    [
+        ("Jackets", "outwear"),  # as DeepFashion's Jackets_Coats
+        ("Shrug", "outwear"),  # a cardigan
+        ("Tshirts", "top"),
+        ("Kurtas", "top"),  # DeepFashion has none: labels.group_superclass
+        ("Waist Pouch", "top"),  # in no table
+        ("Jeans", "top"),  # a bottom cannot be Topwear: its subCategory decides, as it chooses the detector
+    ],
+)
+def test_type_tells_which_of_a_groups_superclasses_it_is(tables, params, account, article, superclass):
+    row = fashion_products.label(products({"articleType": article}), tables, params, account).iloc[0]
+    assert (row["superclass"], row["agrees"]) == (superclass, ["outwear", "top", "vest"])
+
+
 def test_rows_that_are_no_garment_are_rejected_with_the_value(tables, params, account):
     items = products({}, {"subCategory": "Bags"}, {"articleType": "Dupatta"}, {"subCategory": "Ties", "gender": "Boys"})
     labels = fashion_products.label(items, tables, params, account)

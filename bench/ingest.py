@@ -1,0 +1,140 @@
+"""Measure ingest on this machine: annotations and images a second, near-duplicate search, and peak memory.
+
+Usage: python -m bench.ingest  (`make bench`; about two minutes on two cores, SEAMLINE_WORKERS sets the processes)
+
+Generates DeepFashion2-like annotations, photos and fingerprints in a temporary folder, prints one Markdown table.
+Memory is measured in a process of its own for each size, with as many images in a shard: it must not grow with their
+number.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from bench.generate import fingerprints, write_annotations, write_photos
+from bench.memory import Peak
+from stages.core.accounts import Account
+from stages.core.fingerprint import near_duplicates
+from stages.core.progress import say
+from stages.ingest import deepfashion2, run
+from stages.ingest.parallel import workers
+from stages.ingest.reading import IngestParams, Request
+
+ANNOTATIONS = 12_000
+IMAGES_IN_A_SHARD = 250
+SHARDS = 4  # of the smaller run; the larger one has four times as many, of the same size
+NEAR = (5_000, 20_000, 192_000)  # the last is DeepFashion2's training set
+HAMMING, COLOR = 12, 8
+TARGETS = {"annotations": 1500, "images": 300}
+
+
+def params(shards: int) -> IngestParams:
+    """Section ingest.deepfashion2, as the profiles have it."""
+    return IngestParams(
+        reader="deepfashion2",
+        shards=shards,
+        min_side=32,
+        max_pixels=50_000_000,
+        duplicates="drop",
+        near_hamming=HAMMING,
+        near_color=COLOR,
+        val_share=0.1,
+        voc=None,
+        shoes=None,
+        catalogue=None,
+    )
+
+
+def seconds(job: Callable[[], Any]) -> float:
+    """How long a job takes."""
+    start = time.perf_counter()
+    job()
+    return time.perf_counter() - start
+
+
+def draw(root: Path, images: int, annotations: int) -> tuple[int, int]:
+    """A tree with ``images`` photos and ``annotations`` JSON files; mean bytes of a photo and of an annotation."""
+    for name in ("image", "annos"):
+        (root / "validation" / name).mkdir(parents=True)
+    return write_photos(root / "train" / "image", images), write_annotations(root / "train" / "annos", annotations)
+
+
+def read_annotations(root: Path) -> None:
+    """What ingest does before it opens an image."""
+    deepfashion2.read(Request("bench", root, root, Path("tables"), params(1), Account("bench")))
+
+
+def whole_stage(root: Path, out: Path, shards: int) -> None:
+    """Ingest from reading to written shards."""
+    args = argparse.Namespace(source="bench", raw=root, annotations=root, tables=Path("tables"), out=out)
+    run.main(args, SimpleNamespace(ingest=params(shards)))
+
+
+def memory(shards: int) -> tuple[float, float]:
+    """(peak MB, seconds) of the stage on ``shards`` shards of the same size, in a process of its own."""
+    command = [sys.executable, "-m", "bench.ingest", "--memory", str(shards)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    peak, elapsed = done.stdout.split()
+    return float(peak), float(elapsed)
+
+
+def measure_memory(shards: int) -> None:
+    """Print peak MB and seconds of one run."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        draw(folder / "raw", shards * IMAGES_IN_A_SHARD, shards * IMAGES_IN_A_SHARD)
+        with Peak() as peak:
+            elapsed = seconds(lambda: whole_stage(folder / "raw", folder / "out", shards))
+        print(peak.megabytes, elapsed)
+    finally:
+        shutil.rmtree(folder)
+
+
+def main() -> None:
+    """Measure everything and print the table."""
+    rows: list[tuple[str, str, str]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "raw"
+        say(f"drawing {ANNOTATIONS} annotations")
+        _, size = draw(root, 0, ANNOTATIONS)
+        rate = ANNOTATIONS / seconds(lambda: read_annotations(root))
+    rows.append((f"annotations ({size / 1000:.1f} kB of JSON each)", f"{rate:.0f}/s", f"{TARGETS['annotations']}/s"))
+    peaks = {}
+    for shards in (SHARDS, 4 * SHARDS):
+        images = shards * IMAGES_IN_A_SHARD
+        say(f"reading, checking and writing {images} images")
+        peaks[shards], elapsed = memory(shards)
+    # The rate of the larger run: in the smaller one most of the time goes into starting processes.
+    rate = images / elapsed
+    rows.append((f"images, whole stage ({images} of 400x533)", f"{rate:.0f}/s", f"{TARGETS['images']}/s"))
+    for count in NEAR:
+        say(f"near duplicates among {count}")
+        prints = fingerprints(count)
+        elapsed = seconds(lambda prints=prints: near_duplicates(prints, HAMMING, COLOR))
+        rows.append((f"near duplicates among {count:,} (one process)", f"{elapsed:.1f} s", "-"))
+    for shards, peak in peaks.items():
+        rows.append((f"peak memory, {shards} shards of {IMAGES_IN_A_SHARD} images", f"{peak:.0f} MB", "-"))
+    growth = peaks[4 * SHARDS] / peaks[SHARDS]
+    rows.append(("memory of four times as many images", f"{growth:.2f} times", "below 1.25 times"))
+    print(f"| measured with {workers()} processes | here | target |\n| --- | ---: | ---: |")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--memory", type=int, metavar="SHARDS", help="only the memory of one run (used by the bench itself)"
+    )
+    given = parser.parse_args().memory
+    if given:
+        measure_memory(given)
+    else:
+        main()

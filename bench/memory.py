@@ -1,0 +1,50 @@
+"""Peak memory of this process and its children, read from /proc (Linux)."""
+
+import os
+import threading
+from pathlib import Path
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Peak:
+    """``with Peak() as peak``: afterwards ``peak.megabytes`` is the most resident memory of all processes together."""
+
+    def __init__(self, seconds: float = 0.05) -> None:
+        self.megabytes = 0.0
+        self._seconds = seconds
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Peak":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            self.megabytes = max(self.megabytes, sum(map(resident, family(os.getpid()))) / 1e6)
+            if self._done.wait(self._seconds):
+                return
+
+
+def family(pid: int) -> list[int]:
+    """The process and everything below it; processes that have just ended are left out."""
+    children = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children += [int(child) for child in path.read_text().split()]
+        except OSError:
+            continue
+    return [pid, *(each for child in children for each in family(child))]
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds; 0 when it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    except (OSError, IndexError):
+        return 0

@@ -1,0 +1,173 @@
+"""The ground truth of the demo: what each image file really shows, whatever its annotation says.
+
+Writes: TRUTH/garments.parquet, a row for each garment of which a pixel is visible, companions included.
+
+No stage reads it. The maps below are written by hand from docs/methods.md: taken from the pipeline's tables, the truth
+would agree with a wrong table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from stages.core.files import fresh_folder
+from stages.core.tables import write_rows
+from stages.demo.figures import Photo
+from stages.demo.garments import Garment
+
+FILE = "garments.parquet"
+TRUTH = pa.schema(
+    [
+        ("image_id", pa.string()),  # as ingest names the image
+        ("item", pa.string()),  # item_id or object_id of the annotation that speaks of this garment; null: none does
+        ("instance", pa.string()),  # the physical garment: the same value in every photo of it in this source
+        ("person", pa.string()),  # who wears it; null when flat
+        ("view", pa.string()),  # front, side, back, full, additional, flat
+        ("worn", pa.bool_()),
+        ("kind", pa.string()),  # key of stages.demo.cuts.CUTS
+        ("superclass", pa.string()),
+        ("gender", pa.string()),  # whom the garment is cut for
+        ("type", pa.string()),  # one of the 32 clothing types
+        ("usage", pa.string()),
+        ("base_colour", pa.string()),  # upstream's name of the colour it is drawn in
+        ("color", pa.string()),  # one of the 13; null for the names that the published merge leaves out
+        ("fabric", pa.string()),
+        ("pattern", pa.string()),
+        *((corner, pa.int32()) for corner in ("x1", "y1", "x2", "y2")),  # visible pixels, ends exclusive
+        ("width", pa.int32()),  # of the upright image
+        ("height", pa.int32()),
+    ]
+)
+Row = dict[str, Any]
+
+_TYPE_OF_KIND = {
+    "tshirt": "T-Shirts", "tank": "T-Shirts", "sling": "Tops", "shirt": "Shirts", "blouse": "Blouses", "top": "Tops",
+    "kurta": "Kurtas", "sweater": "Sweaters", "sweatshirt": "Sweatshirts", "cardigan": "Cardigans", "jacket": "Jackets",
+    "coat": "Jackets", "blazer": "Blazers", "short_jacket": "Jackets", "jeans": "Jeans", "trousers": "Trousers",
+    "track_pants": "Track Pants", "leggings": "Leggings", "capris": "Capris", "shorts": "Shorts", "skirt": "Skirts",
+    "dress": "Dresses", "jumpsuit": "Jumpsuits", "cap": "Caps", "sneaker": "Casual Shoes",
+    "sports_shoe": "Sports Shoes",
+    "soccer_shoe": "Sports Shoes", "formal_shoe": "Formal Shoes", "loafer": "Casual Shoes", "boot": "Casual Shoes",
+    "heel": "Heels", "flat": "Flats", "sandal": "Sandals", "flip_flop": "Flip Flops",
+}  # fmt: skip
+# Upstream's category decides where it names another type than the kind does: a tank sold under Tops is one of the Tops.
+_TYPE_OF_CATEGORY = {
+    "Tshirts": "T-Shirts", "Tees_Tanks": "T-Shirts", "Graphic_Tees": "T-Shirts", "Shirts_Polos": "Shirts",
+    "Blouses_Shirts": "Blouses", "Sweatshirts_Hoodies": "Sweatshirts", "Jackets_Coats": "Jackets", "Denim": "Jeans",
+    "Pants": "Trousers", "Rompers_Jumpsuits": "Jumpsuits",
+}  # fmt: skip
+_COLOR_OF = {
+    name: color
+    for color, names in {
+        "Black": ("Black",),
+        "White": ("White",),
+        "Multi": ("Multi",),
+        "Blue": ("Blue", "Navy Blue", "Turquoise Blue", "Teal"),
+        "Green": ("Green", "Lime Green", "Fluorescent Green", "Sea Green", "Olive"),
+        "Grey": ("Grey", "Charcoal", "Grey Melange", "Steel", "Metallic"),
+        "Light": ("Off White", "Cream", "Nude", "Skin"),
+        "Brown": ("Brown", "Beige", "Tan", "Taupe", "Mushroom Brown"),
+        "Red": ("Red", "Maroon", "Burgundy"),
+        "Pink": ("Pink", "Peach", "Rose", "Magenta"),
+        "Purple": ("Purple", "Lavender", "Mauve"),
+        "Yellow": ("Yellow", "Mustard", "Gold", "Khaki"),
+        "Orange": ("Orange", "Rust"),
+    }.items()
+    for name in names
+}
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a source calls one garment of a photo."""
+
+    instance: str
+    item: str | None = None
+    category: str | None = None
+
+
+def superclass_of(garment: Garment) -> str:
+    """The detectors' class of a garment, as the published merge of DeepFashion2's 13 classes has it."""
+    cut = garment.cut
+    if cut.layer == "outer":
+        return "outwear"
+    if cut.layer != "upper":
+        return {"lower": "bottom", "head": "headwear", "feet": "footwear"}[cut.layer]
+    if garment.kind in ("dress", "jumpsuit", "sling"):  # the published table counts slings among the dresses
+        return "dress"
+    return "vest" if garment.sleeve == "none" else "top"
+
+
+def type_of(kind: str, category: str | None = None) -> str:
+    """The clothing type of a kind, or of upstream's category where there is one.
+
+    A category that is spelled as its type (``Sweaters``, ``Casual Shoes``) needs no line in the map.
+    """
+    if category is None:
+        return _TYPE_OF_KIND[kind]
+    return _TYPE_OF_CATEGORY.get(category, category)
+
+
+def color_of(base_colour: str) -> str | None:
+    """The class of upstream's colour name; None for Silver, Bronze, Copper and Coffee Brown."""
+    return _COLOR_OF.get(base_colour)
+
+
+def garment_rows(
+    image_id: str,
+    photo: Photo,
+    names: Mapping[int, Named],
+    *,
+    picture: str | None = None,
+    person: str | None = None,
+    view: str | None = None,
+) -> list[Row]:
+    """The rows of one image file.
+
+    Args:
+        image_id: as ingest names the image.
+        photo: as written, before a defect is put into the annotation.
+        names: garment index -> its names; other garments are companions that appear in this picture only.
+        picture: the image that was drawn, where this file repeats another one; it names companions and wearer.
+        person: the wearer, where several pictures show one.
+        view: instead of the photo's own.
+    """
+    picture = picture or image_id
+    worn = photo.view != "flat"
+    rows = []
+    for index in sorted(photo.boxes):
+        garment = photo.garments[index]
+        named = names.get(index, Named(f"{picture}/{index}"))
+        rows.append(
+            {
+                "image_id": image_id,
+                "item": named.item,
+                "instance": named.instance,
+                "person": (person or picture) if worn else None,
+                "view": view or photo.view,
+                "worn": worn,
+                "kind": garment.kind,
+                "superclass": superclass_of(garment),
+                "gender": garment.gender,
+                "type": type_of(garment.kind, named.category),
+                "usage": garment.usage,
+                "base_colour": garment.colour,
+                "color": color_of(garment.colour),
+                "fabric": garment.fabric,
+                "pattern": garment.pattern,
+                **dict(zip(("x1", "y1", "x2", "y2"), photo.boxes[index], strict=True)),
+                "width": photo.image.width,
+                "height": photo.image.height,
+            }
+        )
+    return rows
+
+
+def write_truth(folder: Path, rows: list[Row]) -> None:
+    """``garments.parquet``, sorted by image; the garments of an image keep their order."""
+    write_rows(fresh_folder(folder) / FILE, TRUTH, sorted(rows, key=lambda row: row["image_id"]))

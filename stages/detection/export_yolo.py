@@ -1,0 +1,55 @@
+"""Write the data of one detector as a standard YOLO directory, for other tools.
+
+Usage: python -m stages.detection.export_yolo DETECTOR OUT  (`make export-yolo DETECTOR=... OUT=...`)
+
+Writes OUT/images/{train,val,test}, OUT/labels/{train,val,test} and OUT/data.yaml from what the active profile has
+ingested: the same directory that training reads. The folder can be moved; `ingest.<source>.reader: yolo` reads it back.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from stages.core.errors import StageError
+from stages.core.params import load_params, lookup, section
+from stages.core.progress import say
+from stages.detection.params import DetectorParams
+from stages.detection.yolo_directory import write_yolo_directory
+
+
+def export(detector: str, out: Path) -> Path:
+    """Write the directory; the path of its data.yaml.
+
+    Raises:
+        StageError: when the detector is not in params.yaml, its data are not ingested, or ``out`` is not empty.
+    """
+    content = load_params()
+    options = section(DetectorParams, f"detector.{detector}", content)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise StageError(f"{out}: is there already and not an empty folder. Name a new folder, or empty this one.")
+    data = Path("data") / str(lookup(content, "profile"))
+    return write_yolo_directory(
+        data / "ingested" / detector,
+        data / "boxes" / detector,
+        options.superclasses,
+        options.unboxed_is_background,
+        out,
+    )
+
+
+def main() -> None:
+    """Parse, export, say where."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("detector", help="a name from `detectors` in params.yaml")
+    parser.add_argument("out", type=Path, help="a new or empty folder")
+    args = parser.parse_args()
+    try:
+        path = export(args.detector, args.out)
+    except StageError as error:
+        say(f"ERROR {error}")
+        sys.exit(1)
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Work spread over processes, with the results in the order of the input: their number changes nothing but the time."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from stages.core.errors import StageError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def workers() -> int:
+    """Processes for data stages: ``SEAMLINE_WORKERS``, else one for each core."""
+    return int(os.environ.get("SEAMLINE_WORKERS") or os.cpu_count() or 1)
+
+
+def in_processes(job: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """``job`` of each item, in order; ``job`` must be a module's function, or a partial of one.
+
+    Raises:
+        StageError: when a process is killed.
+    """
+    count = min(workers(), len(items))
+    if count <= 1:
+        yield from map(job, items)
+        return
+    # Spawned, not forked: Arrow's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, mp_context=context) as pool:
+        try:
+            yield from pool.map(job, items)
+        except BrokenProcessPool:
+            raise StageError(
+                f"one of {count} processes ended without a word, mostly for want of memory. Run with fewer "
+                "(SEAMLINE_WORKERS=1), or give the source more `shards` in params.yaml: a process holds one at a time."
+            ) from None

@@ -1,0 +1,196 @@
+"""Ask the demo's ground truth whether cleaning and matching did the right thing. No stage reads that truth; this does.
+
+Usage: python -m stages.report.audit  (`make audit`; after `make repro` of the demo profile)
+
+Prints for each label source: the share of right labels in upstream's annotations and after the label policies, by head;
+and the share of crops that show the garment their label speaks of, by superclass.
+"""
+
+import argparse
+import sys
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages.core.errors import StageError
+from stages.core.params import load_params, lookup
+from stages.core.progress import say
+from stages.core.tables import HEADS, LABELS, OUTCOMES, read_table
+from stages.labels.merge_tables import LabelTables, read_label_tables
+from stages.labels.merging import decode, merge_colors, merge_gender, merge_types, merge_usage
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Share:
+    """``right`` of ``rows``."""
+
+    right: int
+    rows: int
+
+    @property
+    def value(self) -> float:
+        """The share; 1 of nothing."""
+        return self.right / self.rows if self.rows else 1.0
+
+    def __str__(self) -> str:
+        return f"{self.value:.1%} of {self.rows}"
+
+
+def iou(first: Box, second: Box) -> float:
+    """Intersection over union of two boxes (x1, y1, x2, y2)."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (first, second)]
+    return width * height / (sum(areas) - width * height)
+
+
+def label_shares(labels: list[dict[str, Any]], truth: dict[str, dict[str, Any]]) -> dict[str, Share]:
+    """Head -> labels that are right, of those that are known.
+
+    Args:
+        labels: rows with item_id and a column for each head, null = unknown.
+        truth: item -> its garment, with a column for each head.
+    """
+    shares = {}
+    for head in HEADS:
+        known = [row for row in labels if row[head] is not None]
+        right = sum(row[head] == truth[row["item_id"]][head] for row in known)
+        shares[head] = Share(right, len(known))
+    return shares
+
+
+def shown_garment(box: Box, garments: list[dict[str, Any]]) -> int | None:
+    """Number of the garment whose visible box overlaps ``box`` most; None when none overlaps it."""
+    overlaps = [iou(box, corners(garment)) for garment in garments]
+    best = max(range(len(garments)), key=lambda number: overlaps[number], default=None)
+    return best if best is not None and overlaps[best] > 0 else None
+
+
+def corners(row: dict[str, Any]) -> Box:
+    """The box of a row with columns x1, y1, x2, y2."""
+    return row["x1"], row["y1"], row["x2"], row["y2"]
+
+
+def crop_shares(
+    outcomes: list[dict[str, Any]], image_of: dict[str, str], garments: list[dict[str, Any]]
+) -> dict[str, Share]:
+    """Superclass (and ``all``) -> matched crops whose box overlaps its own garment more than any other, of all matched.
+
+    Args:
+        outcomes: rows of OUTCOMES.
+        image_of: item -> image.
+        garments: truth rows; ``item`` says which labelled item a garment is.
+    """
+    by_image = defaultdict(list)
+    for garment in garments:
+        by_image[garment["image_id"]].append(garment)
+    right: Counter = Counter()
+    rows: Counter = Counter()
+    for row in outcomes:
+        if row["outcome"] != "matched":
+            continue
+        here = by_image[image_of[row["item_id"]]]
+        own = next((number for number, garment in enumerate(here) if garment["item"] == row["item_id"]), None)
+        hit = own is not None and shown_garment(corners(row), here) == own
+        for key in ("all", here[own]["superclass"] if own is not None else "not in the picture"):
+            rows[key] += 1
+            right[key] += hit
+    return {key: Share(right[key], rows[key]) for key in sorted(rows)}
+
+
+def before_shares(
+    source: str, items: pd.DataFrame, tables: LabelTables, truth: dict[str, dict[str, Any]]
+) -> dict[str, Share]:
+    """Head -> upstream's annotations that name the right class, of all its rows, before any policy.
+
+    Values are translated name by name; a row without a garment, or a value that is no class, is not right. For the
+    layers of DeepFashion-MultiModal every item takes the upper label, as a reader without a policy would.
+    """
+    if source == "deepfashion_mm":
+        named = {
+            "fabric": decode(items["fabric_upper"], tables.fabrics, "fabric_upper"),
+            "pattern": decode(items["pattern_upper"], tables.patterns, "pattern_upper"),
+        }
+    else:
+        named = {
+            "gender": merge_gender(items["gender"], tables.gender),
+            "type": merge_types(items["articleType"], tables.types),
+            "usage": merge_usage(items["usage"], tables.usage),
+            "color": merge_colors(items["baseColour"], tables.colors),
+        }
+    none = dict.fromkeys(HEADS)
+    shares = {}
+    for head, values in named.items():
+        rows = zip(items["item_id"], values.astype(object).where(values.notna(), None), strict=True)
+        right = sum(value is not None and value == truth.get(item, none)[head] for item, value in rows)
+        shares[head] = Share(right, len(items))
+    return shares
+
+
+def audit(data: Path, tables: LabelTables, sources: list[str]) -> dict[str, dict[str, dict[str, Share]]]:
+    """source -> ``before`` and ``after`` (by head) and ``crops`` (by superclass).
+
+    Args:
+        data: the profile's data folder.
+        tables: the merge tables.
+        sources: label sources that the demo has drawn.
+
+    Raises:
+        StageError: when the ground truth or a stage's output is not there.
+    """
+    result = {}
+    for source in sources:
+        path = data / "truth" / source / "garments.parquet"
+        if not path.is_file():
+            raise StageError(f"{path}: no ground truth. Only the demo has one: `make use PROFILE=demo && make repro`.")
+        garments = read_table(path).to_pylist()
+        truth = {row["item"]: row for row in garments if row["item"] is not None}
+        labels = read_table(data / "labels" / source / "labels.parquet", LABELS).to_pylist()
+        outcomes = read_table(data / "crops" / source / "outcomes.parquet", OUTCOMES).to_pylist()
+        items = read_table(data / "ingested" / source / "items.parquet").to_pandas()
+        result[source] = {
+            "before": before_shares(source, items, tables, truth),
+            "after": label_shares(labels, truth),
+            "crops": crop_shares(outcomes, {row["item_id"]: row["image_id"] for row in labels}, garments),
+        }
+    return result
+
+
+def as_markdown(result: dict[str, dict[str, dict[str, Share]]]) -> str:
+    """The audit as one Markdown table for the labels and one for the crops."""
+    lines = ["| source | head | right before cleaning | right after |", "| --- | --- | --- | --- |"]
+    for source, parts in result.items():
+        for head, share in parts["after"].items():
+            if share.rows:
+                lines.append(f"| {source} | {head} | {parts['before'].get(head, 'not annotated by item')} | {share} |")
+    lines += ["", "| source | garment | crops on the right garment |", "| --- | --- | --- |"]
+    for source, parts in result.items():
+        lines += [f"| {source} | {name} | {share} |" for name, share in parts["crops"].items()]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Audit what the active profile has made, and print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    try:
+        content = load_params()
+        sources = [name for name in lookup(content, "label_sources") if name in lookup(content, "demo_sources")]
+        if not sources:
+            raise StageError("params.yaml: no label source is drawn (`demo_sources`). `make use PROFILE=demo` first.")
+        data = Path("data") / str(lookup(content, "profile"))
+        print(as_markdown(audit(data, read_label_tables(Path("tables")), sources)))
+    except StageError as error:
+        say(f"ERROR {error}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Every demo source drawn once, small, with each of its defects."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from stages.core.tables import read_table
+from stages.demo import deepfashion2, deepfashion_mm, fashion_products, headwear, shoes
+from stages.demo.truth import FILE, TRUTH
+
+SMALL: dict[str, tuple[Any, Any]] = {
+    "deepfashion2": (
+        deepfashion2,
+        deepfashion2.DeepFashion2Demo(
+            seed=1, train=40, validation=6, test=3, width=96, height=128, images_per_pair=2, flat_percent=60,
+            crossing_boxes=2, zero_landmarks=2, mixed_keys=5,
+        ),
+    ),
+    "headwear": (
+        headwear,
+        headwear.HeadwearDemo(
+            seed=2, images=28, width=96, height=80, flat_percent=40, duplicates=1, zero_sizes=2, wrong_extensions=2,
+            reversed_boxes=1, png_named_jpg=2, corrupt=1, jpeg_named_png=2, rgba=1, greyscale=2, float_coordinates=2,
+            hostile_xml=1, exif_rotated=1, near_duplicates=2, windows_paths=4,
+        ),
+    ),
+    "shoes": (
+        shoes,
+        shoes.ShoesDemo(
+            seed=3, images=24, width=96, height=96, flat_percent=50, validation_percent=25, reversed_boxes=3,
+            negative_boxes=2, display_scaled=2, images_without_entry=1, entries_without_image=1,
+        ),
+    ),
+    "fashion_products": (
+        fashion_products,
+        fashion_products.FashionProductsDemo(
+            seed=4, types={"Tshirts": 6, "Jeans": 4, "Dresses": 4, "Heels": 3, "Caps": 3}, others=4, width=72,
+            height=96, worn_percent=40, usages={"Casual": 1, "Sports": 1}, other_genders=2, odd_labels=3,
+            comma_names=1, missing_images=2, float_years=5, wrong_labels=3, near_duplicates=2, crlf=True,
+            product_names=True,
+        ),
+    ),
+    "deepfashion_mm": (
+        deepfashion_mm,
+        deepfashion_mm.DeepFashionMMDemo(
+            seed=5, people=14, second_outfit_percent=60, dress_percent=34, outer_percent=60, width=75, height=110,
+            additional=4, unlabelled=2, lost_types=2, omitted_layers=3, lines_without_image=2, malformed_names=1,
+        ),
+    ),
+}  # fmt: skip
+
+
+def draw(source: str, root: Path, **changes: Any) -> None:
+    """Run a source's main: its tree to root/<source>, its truth to root/truth/<source>."""
+    module, params = SMALL[source]
+    args = SimpleNamespace(out=root / source, truth=root / "truth" / source)
+    module.main(args, SimpleNamespace(demo=params.model_copy(update=changes)))
+
+
+def rows_of(root: Path, source: str) -> list[dict[str, Any]]:
+    """The ground truth that `draw` has written."""
+    return read_table(root / "truth" / source / FILE, TRUTH).to_pylist()
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All sources, drawn."""
+    root = tmp_path_factory.mktemp("demo")
+    for source in SMALL:
+        draw(source, root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def truth(drawn: Path) -> Callable[[str], list[dict[str, Any]]]:
+    """Source -> its ground truth."""
+    return lambda source: rows_of(drawn, source)
+
+
+@pytest.fixture
+def redraw() -> Callable[..., None]:
+    """`draw`, for another seed or other counts."""
+    return draw
+
+
+@pytest.fixture(params=sorted(SMALL))
+def source(request: pytest.FixtureRequest) -> str:
+    """Each source in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def counts() -> Callable[[str], Any]:
+    """Source -> the params it was drawn with."""
+    return lambda source: SMALL[source][1]

@@ -1,0 +1,161 @@
+"""The ground truth: complete, well-formed, and what the annotations say where they are not meant to be wrong."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageOps
+
+from stages.core.tables import read_table
+from stages.demo.cuts import CUTS
+from stages.demo.garments import FABRICS, PATTERNS
+from stages.demo.palette import BASE_COLOURS
+from stages.demo.truth import color_of, type_of
+
+COLORS = {
+    "Black", "White", "Blue", "Green", "Grey", "Light", "Brown", "Red", "Pink", "Purple", "Yellow", "Orange", "Multi",
+}  # fmt: skip
+TYPES = {
+    "T-Shirts", "Shirts", "Blouses", "Tops", "Kurtas", "Kurtis", "Tunics", "Sweaters", "Cardigans", "Sweatshirts",
+    "Jackets", "Blazers", "Jeans", "Trousers", "Shorts", "Skirts", "Leggings", "Jeggings", "Capris", "Track Pants",
+    "Salwars", "Dresses", "Jumpsuits", "Casual Shoes", "Sports Shoes", "Formal Shoes", "Heels", "Flats", "Sandals",
+    "Flip Flops", "Socks", "Caps",
+}  # fmt: skip
+SUPERCLASSES = {"outwear", "bottom", "dress", "top", "vest", "headwear", "footwear"}
+COLUMNS = [
+    "image_id", "item", "instance", "person", "view", "worn", "kind", "superclass", "gender", "type", "usage",
+    "base_colour", "color", "fabric", "pattern", "x1", "y1", "x2", "y2", "width", "height",
+]  # fmt: skip
+
+
+def test_rows_are_well_formed_and_sorted(source: str, drawn: Path, truth) -> None:
+    assert read_table(drawn / "truth" / source / "garments.parquet").column_names == COLUMNS
+    rows = truth(source)
+    assert [row["image_id"] for row in rows] == sorted(row["image_id"] for row in rows)
+    items = [row["item"] for row in rows if row["item"]]
+    assert len(items) == len(set(items)) > 10
+    for row in rows:
+        assert 0 <= row["x1"] < row["x2"] <= row["width"] and 0 <= row["y1"] < row["y2"] <= row["height"]
+        assert row["superclass"] in SUPERCLASSES and row["type"] in TYPES and row["color"] in COLORS
+        assert row["kind"] in CUTS and row["fabric"] in FABRICS and row["pattern"] in PATTERNS
+        assert row["gender"] in ("Men", "Women") and row["usage"] in ("Casual", "Sports", "Ethnic", "Formal")
+        assert row["worn"] == (row["view"] != "flat") == (row["person"] is not None)
+
+
+def test_fabrics_and_patterns_are_spelled_as_in_the_tables() -> None:
+    tables = Path(__file__).parents[3] / "tables"
+    for names, table in ((FABRICS, "fabrics.csv"), (PATTERNS, "patterns.csv")):
+        spelled = {line.split(",")[1] for line in (tables / table).read_text().splitlines()[1:]}
+        assert set(names) <= spelled
+
+
+def test_an_instance_looks_the_same_in_every_photo(source: str, truth) -> None:
+    seen: dict[str, tuple] = {}
+    for row in truth(source):
+        look = tuple(row[name] for name in ("kind", "gender", "type", "base_colour", "fabric", "pattern", "usage"))
+        assert seen.setdefault(row["instance"], look) == look
+
+
+def test_instances_have_several_photos_where_upstream_has_them(truth) -> None:
+    for source in ("deepfashion2", "deepfashion_mm"):
+        shown: dict[str, set[bool]] = {}
+        for row in truth(source):
+            shown.setdefault(row["instance"], set()).add(row["worn"])
+        assert sum(views == {True, False} for views in shown.values()) > 5
+
+
+def test_size_is_that_of_the_upright_image(source: str, drawn: Path, truth) -> None:
+    sizes = {}
+    for path in sorted((drawn / source).rglob("*")):
+        if path.suffix in (".jpg", ".png"):
+            folders = path.relative_to(drawn / source).parts[:-1]
+            name = {
+                "deepfashion2": f"{folders[0]}-{path.stem}",
+                "shoes": f"{path.parent.name}-{folders[0]}-{path.stem}",
+            }
+            try:
+                with Image.open(path) as image:
+                    sizes[name.get(source, path.stem)] = ImageOps.exif_transpose(image).size
+            except OSError:  # the corrupt one
+                continue
+    rows = truth(source)
+    assert {row["image_id"] for row in rows} <= set(sizes)
+    assert all((row["width"], row["height"]) == sizes[row["image_id"]] for row in rows)
+
+
+def test_every_image_of_garments_has_its_item(drawn: Path, truth) -> None:
+    for source, others in (("fashion_products", 4), ("deepfashion_mm", 0)):
+        images = {path.stem for path in (drawn / source / "images").iterdir()}
+        items = {row["item"] for row in truth(source)} - {None}
+        assert items <= images and len(images - items) == others
+
+
+@pytest.mark.parametrize(
+    ("kind", "category", "expected"),
+    [
+        ("tank", "Tops", "Tops"),
+        ("tank", "Tees_Tanks", "T-Shirts"),
+        ("shirt", "Blouses_Shirts", "Blouses"),
+        ("jeans", "Denim", "Jeans"),
+        ("track_pants", "Pants", "Trousers"),
+        ("track_pants", "Track Pants", "Track Pants"),
+        ("soccer_shoe", None, "Sports Shoes"),
+        ("coat", None, "Jackets"),
+    ],
+)
+def test_type_is_upstreams_category_or_else_the_kind(kind: str, category: str | None, expected: str) -> None:
+    assert type_of(kind, category) == expected
+
+
+def test_every_colour_name_has_a_color_but_the_four_that_the_merge_leaves_out() -> None:
+    assert {name for name in BASE_COLOURS if color_of(name) is None} == {"Silver", "Bronze", "Copper", "Coffee Brown"}
+    assert {color_of(name) for name in BASE_COLOURS} - {None} == COLORS
+
+
+# By hand, for the types and colours that the small data set draws.
+FP_TYPES = {"Tshirts": "T-Shirts", "Jeans": "Jeans", "Dresses": "Dresses", "Heels": "Heels", "Caps": "Caps"}
+FP_TYPES |= {name: name for name in ("Shirts", "Tops", "Kurtas", "Sweaters", "Sweatshirts", "Jackets", "Blazers")}
+FP_TYPES |= {name: name for name in ("Trousers", "Shorts", "Track Pants", "Skirts", "Leggings", "Capris", "Flats")}
+FP_TYPES |= {name: name for name in ("Casual Shoes", "Sports Shoes", "Formal Shoes")}
+
+
+def test_fashion_products_labels_are_the_truth_but_for_the_wrong_ones(drawn: Path, truth) -> None:
+    true = {row["item"]: row for row in truth("fashion_products") if row["item"]}
+    wrong = 0
+    for line in (drawn / "fashion_products" / "styles.csv").read_text().splitlines()[1:]:
+        item, gender, _, sub, article, colour, _, _, usage = line.split(",")[:9]
+        if item not in true:
+            continue
+        row = true[item]
+        assert gender in (row["gender"], "Unisex", "Boys", "Girls")
+        assert usage in (row["usage"], "NA")
+        type_wrong = FP_TYPES[article] != row["type"]
+        colour_wrong = colour not in (row["base_colour"], "NA", "Silver")
+        if colour_wrong:
+            assert color_of(colour) != row["color"]  # another name of the same color would be right
+        assert not (type_wrong and colour_wrong)
+        assert sub in ("Topwear", "Bottomwear", "Dress", "Shoes", "Headwear")
+        wrong += type_wrong or colour_wrong
+    assert wrong == 3
+
+
+def test_deepfashion_mm_texture_codes_are_the_truth(drawn: Path, truth) -> None:
+    codes = {
+        "fabric": ["denim", "cotton", "leather", "furry", "knitted", "chiffon"],
+        "pattern": ["floral", "graphic", "striped", "pure color", "lattice", "other", "color block"],
+    }
+    layer = {"outwear": 2, "bottom": 1}
+    for head, names in codes.items():
+        text = (drawn / "deepfashion_mm" / "labels" / "texture" / f"{head}_ann.txt").read_text()
+        lines = {line.split()[0].removesuffix(".jpg"): line.split()[1:] for line in text.splitlines()}
+        for row in truth("deepfashion_mm"):
+            if row["item"] in lines:
+                code = int(lines[row["item"]][layer.get(row["superclass"], 0)])
+                assert code == 7 or names[code] == row[head]
+
+
+def test_deepfashion_mm_names_are_the_truth(truth) -> None:
+    genders = {"MEN": "Men", "WOMEN": "Women"}
+    for row in truth("deepfashion_mm"):
+        if row["item"]:
+            gender, _, rest = row["item"].split("-", 2)
+            assert (genders[gender], rest.rsplit("_", 1)[1]) == (row["gender"], row["view"])

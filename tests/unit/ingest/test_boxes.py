@@ -1,0 +1,93 @@
+"""Boxes become pixels inside their images, and what was done to them is on record."""
+
+import pytest
+
+from stages.core.accounts import Account
+from stages.ingest.boxes import CORNERS, extent, repair, to_pixels
+
+
+def boxed(*corners, object_id="o", image_id="i"):
+    return {"object_id": object_id, "image_id": image_id, **dict(zip(CORNERS, corners, strict=True))}
+
+
+def corners_of(rows):
+    return [[row[corner] for corner in CORNERS] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("corners", "expected", "repairs"),
+    [
+        ((1, 2, 30, 40), [1, 2, 30, 40], {}),
+        ((30, 40, 1, 2), [1, 2, 30, 40], {"reversed": 1}),
+        ((30, 2, 1, 40), [1, 2, 30, 40], {"reversed": 1}),
+        ((-5, -5, 30, 90), [0, 0, 30, 48], {"clipped": 1}),
+        ((90, 10, 10, -3), [10, 0, 64, 10], {"reversed": 1, "clipped": 1}),
+    ],
+)
+def test_boxes_are_repaired_and_counted(corners, expected, repairs):
+    ledger = Account("x").ledger("objects")
+    rows = repair([boxed(*corners)], {"i": (64, 48)}, ledger)
+    assert corners_of(rows) == [expected]
+    assert dict(ledger.repaired) == repairs
+
+
+def test_repair_names_the_object_and_what_stood_there():
+    ledger = Account("x").ledger("objects")
+    repair([boxed(-5, 2, 30, 40, object_id="boots-1:2")], {"i": (64, 48)}, ledger)
+    assert [(row.key, row.what, row.detail) for row in ledger.repairs] == [
+        ("boots-1:2", "clipped", "[-5.0, 2.0, 30.0, 40.0] in an image of 64x48")
+    ]
+
+
+@pytest.mark.parametrize("corners", [(5, 5, 5, 20), (70, 5, 90, 20), (5, -20, 9, -1), (5, 5, 5.5, 20)])
+def test_box_of_which_nothing_is_left_is_rejected(corners):
+    ledger = Account("x").ledger("objects")
+    assert repair([boxed(*corners)], {"i": (64, 48)}, ledger) == []
+    assert [row.reason for row in ledger.rejects] == ["empty_box"]
+
+
+def test_shares_become_pixels_of_their_image():
+    ledger = Account("x").ledger("objects")
+    rows = to_pixels([boxed(0.25, 0.5, 0.75, 1)], {"o": "share"}, {"i": (400, 200)}, None, ledger)
+    assert corners_of(rows) == [[100, 100, 300, 200]]
+    assert ledger.repairs == []
+
+
+def test_what_six_decimals_leave_open_is_no_cut():
+    """0.5000005 + 0.5 / 2 of a 4000 pixel side would end 2 thousandths of a pixel outside."""
+    ledger = Account("x").ledger("objects")
+    rows = to_pixels([boxed(-1e-6, 0, 1.000001, 1)], {"o": "share"}, {"i": (4000, 3000)}, None, ledger)
+    assert corners_of(repair(rows, {"i": (4000, 3000)}, ledger)) == [[0, 0, 4000, 3000]]
+    assert ledger.repairs == []
+
+
+def test_box_of_a_picture_larger_than_the_display_is_scaled_back():
+    # 1600x600 fits into 800x600 when halved: the box was drawn on a picture of 800x300.
+    ledger = Account("x").ledger("objects")
+    rows = to_pixels([boxed(10, 20, 400, 150)], {"o": "display"}, {"i": (1600, 600)}, (800, 600), ledger)
+    assert corners_of(rows) == [[20, 40, 800, 300]]
+    assert [(row.key, row.what) for row in ledger.repairs] == [("o", "scaled_from_display")]
+
+
+@pytest.mark.parametrize(("size", "display"), [((800, 600), (800, 600)), ((300, 200), (800, 600)), ((1600, 600), None)])
+def test_picture_that_fits_and_display_that_is_not_known_change_nothing(size, display):
+    ledger = Account("x").ledger("objects")
+    rows = to_pixels([boxed(10, 20, 40, 50)], {"o": "display"}, {"i": size}, display, ledger)
+    assert corners_of(rows) == [[10, 20, 40, 50]]
+    assert ledger.repairs == []
+
+
+def test_box_of_a_rejected_image_waits_for_repair_to_reject_it():
+    ledger = Account("x").ledger("objects")
+    rows = to_pixels([boxed(0, 0, 1, 1)], {"o": "share"}, {}, None, ledger)
+    assert repair(rows, {}, ledger) == []
+    assert [row.reason for row in ledger.rejects] == ["image_rejected"]
+
+
+def test_extent_shows_how_far_boxes_reach_and_how_large_images_are():
+    rows = [boxed(700, 2, 30, 590, object_id="a"), boxed(1, 2, 640, 300, object_id="b"), boxed(0, 0, 1, 1)]
+    sizes = {"i": (1600, 900), "j": (300, 1200)}
+    assert extent(rows, {"o": "share"}, sizes) == {
+        "largest x": 700, "largest y": 590, "largest width": 1600, "largest height": 1200,
+    }  # fmt: skip
+    assert extent([boxed(0, 0, 1, 1)], {"o": "share"}, sizes) == {}

@@ -1,0 +1,22 @@
+"""Work over processes: in order, whatever their number."""
+
+import signal
+
+import pytest
+
+from stages.core.errors import StageError
+from stages.ingest.parallel import in_processes, workers
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_results_come_in_the_order_of_the_items(monkeypatch, count):
+    monkeypatch.setenv("SEAMLINE_WORKERS", count)
+    assert workers() == int(count)
+    assert list(in_processes(abs, [-3, 1, -2])) == [3, 1, 2]
+    assert list(in_processes(abs, [])) == []
+
+
+def test_killed_process_is_one_message(monkeypatch):
+    monkeypatch.setenv("SEAMLINE_WORKERS", "2")
+    with pytest.raises(StageError, match="ended without a word, mostly for want of memory"):
+        list(in_processes(signal.raise_signal, [signal.SIGKILL, signal.SIGKILL]))
