@@ -4,6 +4,8 @@ Reads:  the data set and its vocabulary, models/<profile>/encoders/simclr, table
 Writes: weights.safetensors (the epoch with the best mean validation accuracy over heads), encoder.json
         (heads, classes, shapes), history.csv, params.json.
 Params: classifier.
+
+A killed training goes on after its last whole epoch (stages/core/checkpoints.py).
 """
 
 import argparse
@@ -21,11 +23,13 @@ from stages.attributes.network import MultiHead
 from stages.attributes.params import ClassifierParams
 from stages.attributes.predict import accuracies, predict
 from stages.attributes.rows import PhotoAugment, Rows, interleaved_batches, prepare
+from stages.core.checkpoints import WORK, Checkpoints, random_state, restore_random_state, training_key
 from stages.core.determinism import device, seed_everything
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.progress import say
 from stages.core.stage import Report, run_stage
+from stages.core.tables import shard_paths
 from stages.encoders.backbones import Backbone
 from stages.encoders.features import load_weights, save_encoder
 from stages.encoders.pictures import read_crops
@@ -50,7 +54,12 @@ def choose_classes(vocabulary: dict[str, list[str]], heads: list[str]) -> dict[s
 
 
 class Trainer:
-    """One network, its optimizer and losses."""
+    """One network, its optimizer and losses, and how far it has come.
+
+    Attributes:
+        history: of each finished epoch its number, loss, mean validation accuracy, and accuracy by head.
+        best: the weights of the epoch with the highest mean, ``best_score``.
+    """
 
     def __init__(self, network: MultiHead, rows: Rows, params: ClassifierParams) -> None:
         self.network, self.rows, self.params = network, rows, params
@@ -68,6 +77,49 @@ class Trainer:
         }
         self.augment = PhotoAugment(params.augment)
         self.order = torch.Generator().manual_seed(params.seed)
+        self.history: list[list[Any]] = []
+        self.best: dict[str, torch.Tensor] = {}
+        self.best_score = -1.0
+
+    def fit(self, val: Rows, checkpoints: Checkpoints) -> None:
+        """All epochs, or those that an earlier run did not finish; the network ends with the best weights."""
+        self._resume(checkpoints)
+        first, start, epochs = len(self.history), time.monotonic(), self.params.epochs
+        for epoch in range(first, epochs):
+            loss = self.epoch(epoch)
+            scores = accuracies(predict(self.network, val, self.params.batch), val)
+            mean = float(np.mean(list(scores.values())))
+            self.history.append([epoch + 1, loss, mean, *[scores.get(head) for head in self.network.classes]])
+            if mean > self.best_score:
+                self.best, self.best_score = copy.deepcopy(self.network.state_dict()), mean
+            checkpoints.save(self._state())
+            left = (time.monotonic() - start) / (epoch + 1 - first) * (epochs - epoch - 1)
+            say(f"classifier: epoch {epoch + 1}/{epochs}, loss {loss:.3f}, val mean {mean:.3f}, {left:.0f} s left")
+        self.network.load_state_dict(self.best)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "epoch": len(self.history),
+            "history": self.history,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "best_score": self.best_score,
+            "order": self.order.get_state(),
+            "random": random_state(),
+        }
+
+    def _resume(self, checkpoints: Checkpoints) -> None:
+        """Become what ``_state`` was after the last whole epoch, if there was one."""
+        state = checkpoints.load()
+        if state is None:
+            return
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history, self.best, self.best_score = state["history"], state["best"], state["best_score"]
+        self.order.set_state(state["order"])
+        restore_random_state(state["random"])
+        say(f"classifier: resumed after epoch {state['epoch']} of {self.params.epochs}")
 
     def epoch(self, number: int) -> float:
         """One pass over the training rows; mean loss."""
@@ -115,28 +167,27 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         prepare(read_crops(args.dataset, split), classes, superclasses, options) for split in ("train", "val")
     )
     trainer = Trainer(network, train, options)
-    history: list[list[Any]] = []
-    best, best_score = None, -1.0
-    start = time.monotonic()
-    for epoch in range(options.epochs):
-        loss = trainer.epoch(epoch)
-        scores = accuracies(predict(network, val, options.batch), val)
-        mean = float(np.mean(list(scores.values())))
-        history.append([epoch + 1, loss, mean, *[scores.get(head) for head in classes]])
-        if mean > best_score:
-            best, best_score = copy.deepcopy(network.state_dict()), mean
-        left = (time.monotonic() - start) / (epoch + 1) * (options.epochs - epoch - 1)
-        say(f"classifier: epoch {epoch + 1}/{options.epochs}, loss {loss:.3f}, val mean {mean:.3f}, {left:.0f} s left")
-    network.load_state_dict(best)
+    checkpoints = Checkpoints(WORK / "train_classifier", _key(args, options))
+    trainer.fit(val, checkpoints)
     out = fresh_folder(args.out)
     save_encoder(network, {"kind": "classifier", "backbone": card["backbone"], "image_size": options.image_size,
                            "metric": "cosine", "classes": classes, "superclasses": superclasses,
                            "params": options.model_dump(mode="json")}, out)  # fmt: skip
     header = ["epoch", "train_loss", "val_mean_accuracy", *[f"val_{head}" for head in classes]]
-    write_csv(out / "history.csv", header, history)
+    write_csv(out / "history.csv", header, trainer.history)
     write_json(out / "params.json", options.model_dump(mode="json"))
-    curves = {"train_loss": [row[1] for row in history], "val_mean_accuracy": [row[2] for row in history]}
-    return Report(metrics={"best_val_mean_accuracy": best_score}, curves=curves)
+    checkpoints.clear()
+    _, losses, means, *_ = zip(*trainer.history, strict=True)
+    curves = {"train_loss": list(losses), "val_mean_accuracy": list(means)}
+    return Report(metrics={"best_val_mean_accuracy": trainer.best_score}, curves=curves)
+
+
+def _key(args: argparse.Namespace, options: ClassifierParams) -> str:
+    dataset = [*shard_paths(args.dataset), args.dataset / "vocabulary.json"]
+    encoder = [args.simclr / "encoder.json", args.simclr / "weights.safetensors"]
+    return training_key(
+        options, [*dataset, *encoder, args.tables / "superclasses.csv"], ("core", "encoders", "attributes")
+    )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StageError(f"{path}: no such file. It is made by an earlier stage: run `dvc repro`.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StageError(f"{path}: not valid JSON: {error}. Replace the file with an undamaged copy.") from None
 
 

@@ -43,6 +43,11 @@ from stages.demo.truth import Named, Row, garment_rows, write_truth
 from stages.demo.writing import jpeg_bytes, near_duplicate_bytes, picked, rng_for, write_bytes, write_text
 
 SOURCE = "fashion_products"
+# Values that upstream has and no class of ours: each row with an odd label gets the next.
+ODD_LABELS = (
+    (USAGE, "NA"), (COLOUR, "NA"), (COLOUR, "Silver"), (USAGE, "Smart Casual"), (COLOUR, "Bronze"), (USAGE, "Party"),
+    (COLOUR, "Copper"), (USAGE, "Travel"), (COLOUR, "Coffee Brown"), (USAGE, "Home"), (USAGE, ""),
+)  # fmt: skip
 SPANS = {"upper": (-20, 780), "outer": (-20, 760), "lower": (340, 1030), "feet": (720, 1022), "head": (-45, 330)}
 
 
@@ -151,7 +156,7 @@ def with_defects(demo: FashionProductsDemo, index: int, row: list[str], hit: dic
     if index in hit["other_genders"]:
         row[GENDER] = ("Unisex", "Boys", "Girls")[index % 3]
     if index in hit["odd_labels"]:
-        column, value = ((USAGE, "NA"), (COLOUR, "NA"), (COLOUR, "Silver"))[index % 3]
+        column, value = ODD_LABELS[sorted(hit["odd_labels"]).index(index) % len(ODD_LABELS)]
         row[column] = value
     if index in hit["comma_names"]:
         row[NAME] += ", pack of 2, washed"

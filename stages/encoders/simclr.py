@@ -2,6 +2,7 @@
 
 Both views go through the network in one forward pass, so that batch norm sees them together. Colour is not
 augmented. The features are judged by k-NN on the validation split before the first and after every few epochs.
+A killed training goes on after its last whole epoch (stages/core/checkpoints.py).
 
 Reads:  the data set.
 Writes: weights.safetensors (backbone), encoder.json, history.csv, params.json.
@@ -18,12 +19,14 @@ import pandas as pd
 import torch
 from pydantic import Field
 
+from stages.core.checkpoints import WORK, Checkpoints, random_state, restore_random_state, training_key
 from stages.core.determinism import device, seed_everything
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, write_csv, write_json
 from stages.core.params import Section
 from stages.core.progress import say
 from stages.core.stage import Report, run_stage
+from stages.core.tables import shard_paths
 from stages.encoders.augment import GeometryParams, random_view
 from stages.encoders.backbones import Backbone, Weights
 from stages.encoders.features import embed_pictures, save_encoder
@@ -70,9 +73,8 @@ class KnnProbe:
     def accuracy(self, backbone: Backbone) -> float:
         """Accuracy in [0, 1]."""
         train = embed_pictures(backbone, self.pictures, self.batch)[self.rows]
-        return knn_accuracy(
-            train, self.labels, embed_pictures(backbone, self.val_pictures, self.batch), self.val_labels, self.k
-        )
+        val = embed_pictures(backbone, self.val_pictures, self.batch)
+        return float(knn_accuracy(train, self.labels, val, self.val_labels, self.k))
 
 
 def train_epoch(parts: SimpleNamespace, pictures: Pictures, params: SimclrParams, epoch: int, steps: int) -> float:
@@ -95,31 +97,56 @@ def train_epoch(parts: SimpleNamespace, pictures: Pictures, params: SimclrParams
     return float(np.mean(losses))
 
 
+def pretrain(
+    parts: SimpleNamespace, pictures: Pictures, probe: KnnProbe, params: SimclrParams, checkpoints: Checkpoints
+) -> list[list[Any]]:
+    """All epochs, or those that an earlier run did not finish: rows of epoch, loss and k-NN accuracy."""
+    history = _resume(parts, checkpoints, params) or [[0, None, probe.accuracy(parts.backbone)]]
+    count, head = len(pictures), params.knn_head
+    say(f"simclr: {count} crops, k-NN {head} before {history[0][2]:.3f}, majority {probe.majority:.3f}")
+    first, start = len(history) - 1, time.monotonic()
+    for epoch in range(first, params.epochs):
+        loss = train_epoch(parts, pictures, params, epoch, count // params.batch)
+        score = None
+        if (epoch + 1) % params.knn_every == 0 or epoch + 1 == params.epochs:
+            score = probe.accuracy(parts.backbone)
+        history.append([epoch + 1, loss, score])
+        checkpoints.save(_state(parts, history))
+        left = (time.monotonic() - start) / (epoch + 1 - first) * (params.epochs - epoch - 1)
+        shown = "" if score is None else f", k-NN {head} {score:.3f}"
+        say(f"simclr: epoch {epoch + 1}/{params.epochs}, loss {loss:.3f}{shown}, {left:.0f} s left")
+    return history
+
+
+def _state(parts: SimpleNamespace, history: list[list[Any]]) -> dict[str, Any]:
+    modules = {name: getattr(parts, name).state_dict() for name in ("backbone", "head", "optimizer")}
+    return {**modules, "epoch": len(history) - 1, "history": history, "random": random_state()}
+
+
+def _resume(parts: SimpleNamespace, checkpoints: Checkpoints, params: SimclrParams) -> list[list[Any]] | None:
+    """Make ``parts`` and the generators what they were after the last whole epoch; its history, None without one."""
+    state = checkpoints.load()
+    if state is None:
+        return None
+    for name in ("backbone", "head", "optimizer"):
+        getattr(parts, name).load_state_dict(state[name])
+    restore_random_state(state["random"])
+    say(f"simclr: resumed after epoch {state['epoch']} of {params.epochs}")
+    return state["history"]
+
+
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Pre-train, probing the features on the way."""
     options: SimclrParams = params.simclr
     seed_everything(options.seed)
     train, val = read_crops(args.dataset, "train"), read_crops(args.dataset, "val")
-    steps = len(train) // options.batch
-    if steps == 0:
+    if len(train) < options.batch:
         raise StageError(f"simclr.batch is {options.batch} but there are {len(train)} training crops: lower it.")
     parts = _build(options)
     pictures = Pictures(list(train["bytes"]), options.image_size)
     probe = KnnProbe(train, val, pictures, options)
-    history: list[list[Any]] = [[0, None, probe.accuracy(parts.backbone)]]
-    say(
-        f"simclr: {len(train)} crops, k-NN {options.knn_head} before {history[0][2]:.3f}, majority {probe.majority:.3f}"
-    )
-    start = time.monotonic()
-    for epoch in range(options.epochs):
-        loss = train_epoch(parts, pictures, options, epoch, steps)
-        score = None
-        if (epoch + 1) % options.knn_every == 0 or epoch + 1 == options.epochs:
-            score = probe.accuracy(parts.backbone)
-        history.append([epoch + 1, loss, score])
-        left = (time.monotonic() - start) / (epoch + 1) * (options.epochs - epoch - 1)
-        shown = "" if score is None else f", k-NN {options.knn_head} {score:.3f}"
-        say(f"simclr: epoch {epoch + 1}/{options.epochs}, loss {loss:.3f}{shown}, {left:.0f} s left")
+    checkpoints = Checkpoints(WORK / "pretrain", training_key(options, shard_paths(args.dataset), ("core", "encoders")))
+    history = pretrain(parts, pictures, probe, options, checkpoints)
     out = fresh_folder(args.out)
     save_encoder(
         parts.backbone,
@@ -134,6 +161,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     )
     write_csv(out / "history.csv", ["epoch", "loss", f"knn_{options.knn_head}"], history)
     write_json(out / "params.json", options.model_dump())
+    checkpoints.clear()
     scores = [row[2] for row in history if row[2] is not None]
     return Report(
         metrics={"knn_before": scores[0], "knn_after": scores[-1], "knn_majority": probe.majority},

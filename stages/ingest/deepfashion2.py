@@ -92,5 +92,6 @@ def _add(
         row = box_row(f"{image_id}:{item.name}", image_id, names[item.category_id], box)
         style = item.style if isinstance(item.style, int) else None
         reading.objects.append(row | {"pair_id": annotation.pair or None, "style": style})
-    group = f"pair-{annotation.pair}" if annotation.pair else image_id
+    # Upstream numbers the pairs of train and validation separately.
+    group = f"{split}-pair-{annotation.pair}" if annotation.pair else image_id
     reading.images.append(upstream_image(image_id, image, split, group, request.params.val_share))

@@ -71,14 +71,15 @@ def _read_json(path: Path, key: str) -> Annotation:
     try:
         content = json.loads(path.read_bytes())
         items = sorted((name, value) for name, value in content.items() if name.startswith("item"))
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         return Annotation(path.stem, key, error=str(error))
     rows = []
     for name, value in items:
         # An item that is no object has no box; the reject then shows what stands there.
         item = value if isinstance(value, dict) else {"bounding_box": value}
         rows.append(Item(name, f"{key}:{name}", item.get("category_id"), item.get("style"), item.get("bounding_box")))
-    return Annotation(path.stem, key, str(content.get("pair_id", "")), rows)
+    pair = content.get("pair_id")
+    return Annotation(path.stem, key, "" if pair is None else str(pair), rows)
 
 
 def read_table(path: Path) -> list[Annotation]:

@@ -24,15 +24,13 @@ def read(request: Request) -> Reading:
         require_folder(request.root / "images", request.source, EXPECTED), request.account.ledger("images")
     )
     ledger = request.account.ledger("items")
-    fabrics = _codes(_find(request.root, "fabric_ann.txt"), len(LAYERS), ledger)
-    patterns = _codes(_find(request.root, "pattern_ann.txt"), len(LAYERS), ledger)
-    shapes = _codes(_find(request.root, "shape_anno_all.txt"), 12, ledger)
-    request.account.note(
-        "label lines without an image",
-        {
-            name: len(set(codes) - set(images))
-            for name, codes in (("fabric", fabrics), ("pattern", patterns), ("shape", shapes))
-        },
+    fabrics, patterns, shapes = (
+        _codes(_find(request.root, name), count, images, request.account.ledger(table))
+        for name, count, table in (
+            ("fabric_ann.txt", len(LAYERS), "fabric lines"),
+            ("pattern_ann.txt", len(LAYERS), "pattern lines"),
+            ("shape_anno_all.txt", 12, "shape lines"),
+        )
     )
     reading = Reading()
     ledger.rows_in += len(images)
@@ -57,15 +55,30 @@ def _find(root: Path, name: str) -> Path:
     return found[0]
 
 
-def _codes(path: Path, count: int, ledger: Ledger) -> dict[str, list[str | None]]:
-    """Image stem -> its codes. Lines of another form are counted, and their images stay without the label."""
+def _codes(path: Path, count: int, images: dict[str, Path], ledger: Ledger) -> dict[str, list[str | None]]:
+    """Image stem -> its codes, from the first line that names it; every line is in ``ledger``.
+
+    Raises:
+        StageError: when the file is not text in UTF-8.
+    """
     codes: dict[str, list[str | None]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise StageError(f"{path}: not text in UTF-8 ({error}). Download it again.") from None
+    for number, line in enumerate(lines, start=1):
         fields = line.split()
         if not fields:
             continue
-        if len(fields) == count + 1 and all(field.isdigit() for field in fields[1:]):
-            codes[Path(fields[0]).stem] = list(fields[1:])
+        ledger.rows_in += 1
+        key, stem = f"{path.name}:{number}", Path(fields[0]).stem
+        if len(fields) != count + 1 or not all(field.isdecimal() for field in fields[1:]):
+            ledger.reject(key, "malformed_row", f"expected a name and {count} numbers: {line[:120]}")
+        elif stem in codes:
+            ledger.reject(key, "duplicate_row", stem)
+        elif stem not in images:
+            ledger.reject(key, "missing_image", stem)
         else:
-            ledger.repair(f"{path.name}:{number}", f"malformed line of {path.name} ignored", line[:120])
+            codes[stem] = list(fields[1:])
+    ledger.kept = len(codes)
     return codes

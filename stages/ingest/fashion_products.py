@@ -37,7 +37,7 @@ def read(request: Request) -> Reading:
         raise StageError(f"source {request.source}: no file {path}. Expected styles.csv beside images/.")
     # Not splitlines: it also cuts at separators that product names hold.
     lines = path.read_text(encoding="utf-8-sig", errors="replace").replace("\r\n", "\n").split("\n")
-    header = tuple(lines[0].split(",")) if lines else ()
+    header = tuple(name.strip() for name in lines[0].split(",")) if lines else ()
     if header not in (COLUMNS, COLUMNS[:-1]):
         raise StageError(f"{path}, line 1: found {','.join(header)!r}, expected {','.join(COLUMNS)!r}.")
     reading = Reading()
@@ -49,7 +49,9 @@ def read(request: Request) -> Reading:
         ledger.rows_in += 1
         key = f"styles.csv:{number}"
         fields = line.split(",")
-        if len(fields) < len(header) or not fields[0].strip().isdigit():
+        # Only a product name may hold commas: without that column a surplus field is no part of `usage`.
+        surplus = len(fields) > len(header) and header[-1] != OPTIONAL[0]
+        if len(fields) < len(header) or surplus or not fields[0].strip().isdigit():
             ledger.reject(key, "malformed_row", line[:120])
             continue
         if len(fields) > len(header):

@@ -14,8 +14,17 @@ R = TypeVar("R")
 
 
 def workers() -> int:
-    """Processes for data stages: ``SEAMLINE_WORKERS``, else one for each core."""
-    return int(os.environ.get("SEAMLINE_WORKERS") or os.cpu_count() or 1)
+    """Processes for data stages: ``SEAMLINE_WORKERS``, else one for each core.
+
+    Raises:
+        StageError: when the variable is not a whole number from 1.
+    """
+    given = os.environ.get("SEAMLINE_WORKERS")
+    if not given:
+        return os.cpu_count() or 1
+    if not given.isdecimal() or int(given) < 1:
+        raise StageError(f"environment: SEAMLINE_WORKERS is {given!r}; expected a number of processes, 1 or more.")
+    return int(given)
 
 
 def in_processes(job: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:

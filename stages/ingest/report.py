@@ -108,7 +108,10 @@ def completeness(
         ["This is not the complete download: the project drew this source itself (`demo_sources`)."] if drawn else []
     )
     for table, ledger in account.items():
-        rows_in, parts = ledger["rows_in"], known.get((reader, table), [])
+        # A row whose image is not there shows that something is missing; an image that nothing names is none of them.
+        absent = ("missing_image", "no_annotation", "ambiguous_name") if table == "images" else ()
+        rows_in = ledger["rows_in"] - sum(ledger["rejected"].get(reason, 0) for reason in absent)
+        parts = known.get((reader, table), [])
         counts = [count for count, _ in parts if count is not None]
         if not counts:
             remarks = "".join(f" ({said})" for _, said in parts)

@@ -7,6 +7,7 @@ Params: ingest.<source>.
 """
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from stages.ingest.reading import IngestParams, Reading, Request, require_folder
 from stages.ingest.splitting import decide_splits, exact_duplicates
 from stages.ingest.verify import Checked, check_images, find_clusters, finish_shards
 
+LARGE_CLUSTER, LARGE_SHARE = 20, 0.02  # images, and share of all images, above which a cluster is worth a warning
 READERS = {
     "catalogue": catalogue.read,
     "deepfashion2": deepfashion2.read,
@@ -76,11 +78,30 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         out / "items.parquet",
         pa.Table.from_pylist(sorted(kept, key=lambda row: row["item_id"]), schema=schema),
     )
-    account.note("near duplicates", {"images": len(passed), "clusters": len(set(clusters.values()))})
+    account.note("near duplicates", near_duplicate_counts(clusters))
     account.write(out)
     for line in account.lines():
         say(line)
     return Report(metrics={f"{name}_kept": ledger.kept for name, ledger in account.ledgers.items()})
+
+
+def near_duplicate_counts(clusters: dict[str, str]) -> dict[str, int]:
+    """Images, clusters, and how many images the largest cluster has; a warning where it looks like a mistake.
+
+    Clusters are chained: at a threshold that is too loose, strangers tie strangers together until one cluster holds
+    most of a large catalogue, and goes whole into one split.
+
+    Args:
+        clusters: image_id -> its cluster.
+    """
+    members = Counter(clusters.values())
+    name, largest = max(members.items(), key=lambda entry: (entry[1], entry[0]))
+    if largest > max(LARGE_CLUSTER, LARGE_SHARE * len(clusters)):
+        say(
+            f"WARNING: {largest} of {len(clusters)} images are near duplicates of {name}, directly or through others. "
+            "If they are not, lower near_hamming and near_color of this source."
+        )
+    return {"images": len(clusters), "clusters": len(members), "largest cluster": largest}
 
 
 def _check(

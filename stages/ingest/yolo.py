@@ -58,7 +58,7 @@ def _data_yaml(root: Path) -> tuple[Path, dict[str, Any]]:
 
 def _names(path: Path, content: dict[str, Any]) -> list[str]:
     names = content.get("names")
-    if isinstance(names, dict) and sorted(names) == list(range(len(names))):
+    if isinstance(names, dict) and set(names) == set(range(len(names))):
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list) or not names:
         raise StageError(f"{path}: names is {names!r}; expected a list of class names, or 0: name, 1: name, ...")

@@ -60,7 +60,8 @@ def class_names(path: Path) -> list[str]:
     Raises:
         StageError: when it names nothing, or a class twice.
     """
-    names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    names = [line.strip() for line in text.splitlines() if line.strip()]
     if not names or len(set(names)) < len(names):
         raise StageError(f"{path}: found {shown(names)}; expected one class name a line, each once. Correct the file.")
     return names

@@ -41,6 +41,10 @@ def read_corrections(path: Path, sources: Collection[str]) -> list[Correction]:
     """
     if not path.is_file():
         raise StageError(f"{path}: no such file; expected at least the line {','.join(HEADER)}. Create it.")
+    try:
+        path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise StageError(f"{path}: not text in UTF-8 ({error}). Save it as CSV UTF-8.") from None
     corrections: list[Correction] = []
     seen: dict[tuple[str, str, str], str] = {}
     with path.open(newline="", encoding="utf-8-sig") as stream:

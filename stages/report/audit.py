@@ -23,6 +23,8 @@ from stages.labels.merge_tables import LabelTables, read_label_tables
 from stages.labels.merging import decode, merge_colors, merge_gender, merge_types, merge_usage
 
 Box = tuple[float, float, float, float]
+# A box is on a garment when it overlaps it more than any other and by this much: COCO's least IoU for a hit.
+LEAST_IOU = 0.5
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,11 @@ def label_shares(labels: list[dict[str, Any]], truth: dict[str, dict[str, Any]])
     return shares
 
 
-def shown_garment(box: Box, garments: list[dict[str, Any]]) -> int | None:
-    """Number of the garment whose visible box overlaps ``box`` most; None when none overlaps it."""
+def shown_garment(box: Box, garments: list[dict[str, Any]], least: float = LEAST_IOU) -> int | None:
+    """Number of the garment whose visible box overlaps ``box`` most; None when the IoU is below ``least``."""
     overlaps = [iou(box, corners(garment)) for garment in garments]
     best = max(range(len(garments)), key=lambda number: overlaps[number], default=None)
-    return best if best is not None and overlaps[best] > 0 else None
+    return best if best is not None and overlaps[best] >= least else None
 
 
 def corners(row: dict[str, Any]) -> Box:
@@ -81,7 +83,7 @@ def corners(row: dict[str, Any]) -> Box:
 def crop_shares(
     outcomes: list[dict[str, Any]], image_of: dict[str, str], garments: list[dict[str, Any]]
 ) -> dict[str, Share]:
-    """Superclass (and ``all``) -> matched crops whose box overlaps its own garment more than any other, of all matched.
+    """Superclass (and ``all``) -> matched crops whose box is on their own garment (``shown_garment``), of all matched.
 
     Args:
         outcomes: rows of OUTCOMES.
@@ -108,10 +110,16 @@ def crop_shares(
 def before_shares(
     source: str, items: pd.DataFrame, tables: LabelTables, truth: dict[str, dict[str, Any]]
 ) -> dict[str, Share]:
-    """Head -> upstream's annotations that name the right class, of all its rows, before any policy.
+    """Head -> upstream's annotations that name the right class, of those of ``items``, before any policy.
 
     Values are translated name by name; a row without a garment, or a value that is no class, is not right. For the
     layers of DeepFashion-MultiModal every item takes the upper label, as a reader without a policy would.
+
+    Args:
+        source: fashion_products or deepfashion_mm.
+        items: upstream's rows as ingest kept them, all of them or those that cleaning keeps.
+        tables: the merge tables.
+        truth: item -> its garment.
     """
     if source == "deepfashion_mm":
         named = {
@@ -135,7 +143,7 @@ def before_shares(
 
 
 def audit(data: Path, tables: LabelTables, sources: list[str]) -> dict[str, dict[str, dict[str, Share]]]:
-    """source -> ``before`` and ``after`` (by head) and ``crops`` (by superclass).
+    """source -> ``before``, ``after`` (by head), ``before, kept`` (of the rows that stay), ``crops`` (by superclass).
 
     Args:
         data: the profile's data folder.
@@ -155,8 +163,10 @@ def audit(data: Path, tables: LabelTables, sources: list[str]) -> dict[str, dict
         labels = read_table(data / "labels" / source / "labels.parquet", LABELS).to_pylist()
         outcomes = read_table(data / "crops" / source / "outcomes.parquet", OUTCOMES).to_pylist()
         items = read_table(data / "ingested" / source / "items.parquet").to_pandas()
+        kept = {row["item_id"] for row in labels}
         result[source] = {
             "before": before_shares(source, items, tables, truth),
+            "before, kept": before_shares(source, items[items["item_id"].isin(kept)], tables, truth),
             "after": label_shares(labels, truth),
             "crops": crop_shares(outcomes, {row["item_id"]: row["image_id"] for row in labels}, garments),
         }
@@ -165,11 +175,15 @@ def audit(data: Path, tables: LabelTables, sources: list[str]) -> dict[str, dict
 
 def as_markdown(result: dict[str, dict[str, dict[str, Share]]]) -> str:
     """The audit as one Markdown table for the labels and one for the crops."""
-    lines = ["| source | head | right before cleaning | right after |", "| --- | --- | --- | --- |"]
+    lines = [
+        "| source | head | right before cleaning | of these rows, those that stay | right after |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for source, parts in result.items():
         for head, share in parts["after"].items():
             if share.rows:
-                lines.append(f"| {source} | {head} | {parts['before'].get(head, 'not annotated by item')} | {share} |")
+                before, kept = (parts[name].get(head, "in the name") for name in ("before", "before, kept"))
+                lines.append(f"| {source} | {head} | {before} | {kept} | {share} |")
     lines += ["", "| source | garment | crops on the right garment |", "| --- | --- | --- |"]
     for source, parts in result.items():
         lines += [f"| {source} | {name} | {share} |" for name, share in parts["crops"].items()]

@@ -47,7 +47,9 @@ def test_map_agrees_with_coco(demo, name):
     test = [row for row in images if row["split"] == "test"]
     names = {row["image_id"] for row in test}
     objects = read_table(demo / f"data/demo/ingested/{name}/objects.parquet", OBJECTS).to_pylist()
-    truth = [(row["image_id"], [row[c] for c in ("x1", "y1", "x2", "y2")]) for row in objects if row["image_id"] in names]
+    truth = [
+        (row["image_id"], [row[c] for c in ("x1", "y1", "x2", "y2")]) for row in objects if row["image_id"] in names
+    ]
     detector = Detector(demo / f"models/demo/detectors/{name}")
     results = detector.predict([pixels(row["bytes"]) for row in test], confidence=0.001, iou=0.7)
     found = [

@@ -1,12 +1,17 @@
-"""SimCLR: the loss, the rate, one epoch, and k-NN on frozen features."""
+"""SimCLR: the loss, the rate, one epoch, k-NN on frozen features, and a killed training that goes on."""
 
 import math
+from argparse import Namespace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
+from stages.core.tables import write_rows
+from stages.encoders import simclr
 from stages.encoders.knn import knn_accuracy, majority_share
 from stages.encoders.pictures import Pictures
 from stages.encoders.simclr import KnnProbe, SimclrParams, _build, cosine_rate, train_epoch
@@ -122,3 +127,90 @@ def test_probe_uses_only_rows_that_know_the_label(crops, cpu):
     # Rows 6.. repeat the colours 0..5 with the same labels: the nearest neighbour is the picture itself.
     score = probe.accuracy(_build(params).backbone)
     assert score == 1
+
+
+class Killed(BaseException):
+    """What no handler in the code under test may swallow."""
+
+
+@pytest.fixture
+def stage(crops, cpu, tmp_path, monkeypatch):
+    """Runs the stage in a project of its own; gives the bytes of its outs and the epochs that it trained."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("runtime: {threads: 1, deterministic: true}\n")
+    rows = [
+        {"crop_id": f"{number:02}", "bytes": data, "split": split, "type": "abc"[number % 3]}
+        for split in ("train", "val") for number, data in enumerate(crops)
+    ]  # fmt: skip
+    schema = pa.schema(
+        [("crop_id", pa.string()), ("bytes", pa.binary()), ("split", pa.string()), ("type", pa.string())]
+    )
+    write_rows(tmp_path / "dataset" / "shard-0000.parquet", schema, rows)
+    views, epochs = simclr.random_view, []
+
+    def train_epoch(parts, pictures, params, epoch, steps):
+        epochs.append(epoch)
+        return epoch_of_the_stage(parts, pictures, params, epoch, steps)
+
+    epoch_of_the_stage = simclr.train_epoch
+    monkeypatch.setattr(simclr, "train_epoch", train_epoch)
+
+    def run(out, kill_at_view=None, **changes):
+        left = iter(range(kill_at_view if kill_at_view is not None else 10**6))
+
+        def random_view(images, geometry):
+            if next(left, None) is None:
+                raise Killed
+            return views(images, geometry)
+
+        monkeypatch.setattr(simclr, "random_view", random_view)
+        epochs.clear()
+        params = SimpleNamespace(simclr=SimclrParams.model_validate(PARAMS | {"knn_every": 3} | changes))
+        report = simclr.main(Namespace(dataset=tmp_path / "dataset", out=tmp_path / out), params)
+        files = ("weights.safetensors", "history.csv", "encoder.json", "params.json")
+        return {name: (tmp_path / out / name).read_bytes() for name in files}, report
+
+    yield run, epochs, tmp_path / ".work" / "pretrain"
+    torch.use_deterministic_algorithms(False)
+
+
+def test_killed_training_goes_on_and_ends_with_the_same_bytes(stage, capsys):
+    run, epochs, work = stage
+    unbroken = run("unbroken")
+    assert epochs == [0, 1, 2, 3] and not list(work.iterdir())
+    # An epoch has two steps of two views each: killed in the second step of epoch 1, then in the first of epoch 3.
+    for views, started in ((6, [0, 1]), (9, [1, 2, 3])):
+        with pytest.raises(Killed):
+            run("broken", kill_at_view=views)
+        assert epochs == started
+    capsys.readouterr()
+    assert run("broken") == unbroken
+    assert epochs == [3]
+    assert "simclr: resumed after epoch 3 of 4\n" in capsys.readouterr().err
+    assert not list(work.iterdir())
+
+
+def test_changed_params_or_crops_start_over(stage, capsys):
+    run, epochs, work = stage
+    with pytest.raises(Killed):
+        run("out", kill_at_view=6)
+    run("out", epochs=2, momentum=0.8)
+    assert epochs == [0, 1]
+    shard = work.parents[1] / "dataset" / "shard-0000.parquet"
+    table = pa.parquet.read_table(shard)
+    pa.parquet.write_table(table.slice(1), shard)
+    run("out", epochs=2)
+    assert epochs == [0, 1]
+    assert "resumed" not in capsys.readouterr().err
+    assert len(list(work.iterdir())) == 1  # of the killed one; it would still be right for its own inputs
+
+
+def test_damaged_checkpoint_is_trained_again(stage, capsys):
+    run, epochs, work = stage
+    unbroken = run("unbroken", epochs=2)
+    with pytest.raises(Killed):
+        run("broken", kill_at_view=6, epochs=2)
+    (file,) = work.glob("*/checkpoint")
+    file.write_bytes(file.read_bytes()[:-100])
+    assert run("broken", epochs=2) == unbroken
+    assert epochs == [0, 1] and "damaged and ignored" in capsys.readouterr().err

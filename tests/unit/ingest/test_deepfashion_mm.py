@@ -33,16 +33,27 @@ def test_image_without_labels_keeps_its_row_with_unknown_values(people):
     assert {row[key] for key in row if key not in ("item_id", "image_id", "file")} == {None}
 
 
-def test_malformed_lines_and_labels_without_image_are_counted(people):
-    _, ledgers, account = people.read("deepfashion_mm")
-    assert ledgers["items"] == {
-        "rows_in": 2, "rows_kept": 0, "rejected": {},
-        "repaired": {
-            "malformed line of fabric_ann.txt ignored": 1,
-            "malformed line of shape_anno_all.txt ignored": 1,
-        },
-    }  # fmt: skip
-    assert account.notes["label lines without an image"] == {"fabric": 0, "pattern": 1, "shape": 0}
+def test_every_line_of_the_label_files_is_in_a_ledger(people):
+    people.text(
+        "labels/texture/fabric_ann.txt",
+        f"{BLOUSE}.jpg 0 1 2\n{BLOUSE}.jpg 3 3 3\n\n{JEANS}.jpg 1 0\nNOBODY.jpg 1 1 1\n",
+    )
+    reading, _, account = people.read("deepfashion_mm")
+    ledger = account.ledgers["fabric lines"]
+    assert (ledger.rows_in, ledger.kept) == (4, 1)
+    assert [(row.key, row.reason) for row in ledger.rejects] == [
+        ("fabric_ann.txt:2", "duplicate_row"),
+        ("fabric_ann.txt:4", "malformed_row"),
+        ("fabric_ann.txt:5", "missing_image"),
+    ]
+    (top,) = [row for row in reading.items if row["item_id"] == BLOUSE]
+    assert top["fabric_upper"] == "0"  # the first line counts
+
+
+def test_label_file_that_is_no_text_is_one_message(people):
+    people.text("labels/texture/fabric_ann.txt", b"caf\xe9.jpg 1 1 1\n")
+    with pytest.raises(StageError, match="fabric_ann.txt: not text in UTF-8"):
+        people.read("deepfashion_mm")
 
 
 def test_missing_label_file_is_one_message(people):
@@ -66,11 +77,3 @@ def test_texture_files_are_found_in_either_folder(people, folder):
         (people.root / "labels/texture" / name).rename(target)
     row = people.read("deepfashion_mm")[0].items[1]
     assert (row["fabric_upper"], row["pattern_upper"]) == ("1", "3")
-
-
-def test_malformed_line_is_on_record_with_its_number(people):
-    _, _, account = people.read("deepfashion_mm")
-    assert [(row.key, row.detail) for row in account.ledgers["items"].repairs] == [
-        ("fabric_ann.txt:2", f"{JEANS}.jpg 1 0"),
-        ("shape_anno_all.txt:2", f"{JEANS}.jpg 1 2 3"),
-    ]

@@ -67,6 +67,14 @@ def test_copy_of_nine_columns_with_windows_line_ends_mark_and_float_years_is_rea
     assert ledgers["items"]["rejected"] == {}
 
 
+def test_surplus_field_without_the_column_of_names_is_no_part_of_usage(shop):
+    tree = shop(TURTLE.rsplit(",", 1)[0], f"{NOTHING.rsplit(',', 1)[0]},Nike", header=HEADER.rsplit(",", 1)[0] + " ")
+    reading, ledgers, _ = tree.read("fashion_products")
+    assert len(reading.items) == 1
+    assert ledgers["items"]["rejected"] == {"malformed_row": 1}
+    assert ledgers["items"]["repaired"] == {}
+
+
 def test_surplus_comma_is_on_record_with_its_line(shop):
     _, _, account = shop(TURTLE, NAMES).read("fashion_products")
     assert [(row.key, row.detail) for row in account.ledgers["items"].repairs] == [

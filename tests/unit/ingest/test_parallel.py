@@ -20,3 +20,10 @@ def test_killed_process_is_one_message(monkeypatch):
     monkeypatch.setenv("SEAMLINE_WORKERS", "2")
     with pytest.raises(StageError, match="ended without a word, mostly for want of memory"):
         list(in_processes(signal.raise_signal, [signal.SIGKILL, signal.SIGKILL]))
+
+
+@pytest.mark.parametrize("given", ["x", "0", "-1", "1.5"])
+def test_number_of_workers_that_is_none_is_one_message(monkeypatch, given):
+    monkeypatch.setenv("SEAMLINE_WORKERS", given)
+    with pytest.raises(StageError, match="SEAMLINE_WORKERS is .* expected a number of processes"):
+        workers()

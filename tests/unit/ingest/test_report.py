@@ -118,3 +118,13 @@ def test_command_reads_the_reader_from_params_and_says_what_is_missing(monkeypat
     with pytest.raises(SystemExit):
         report.main()
     assert "`ingest.boots` is missing; ingest has: deepfashion2" in capsys.readouterr().err
+
+
+def test_annotations_without_their_image_do_not_make_a_download_complete():
+    ledger = {"rows_in": 100, "rejected": {"missing_image": 40, "no_annotation": 3, "corrupt_image": 2}}
+    known = {("deepfashion2", "images"): [(97, "annotated images")]}
+    assert report.completeness({"images": ledger}, "deepfashion2", False, known) == [
+        "images: 57, 40 fewer than a complete download (97 annotated images)"
+    ]
+    ledger["rejected"] = {"no_annotation": 3}
+    assert report.completeness({"images": ledger}, "deepfashion2", False, known)[0].startswith("images: 97, complete")

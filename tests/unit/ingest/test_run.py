@@ -26,7 +26,7 @@ def test_stage_writes_tables_with_their_schemas_and_a_balanced_account(tree):
     assert account["objects"] == {
         "rows_in": 12, "rows_kept": 3, "repaired": {}, "rejected": {"empty_box": 3, "image_rejected": 6},
     }  # fmt: skip
-    assert account["notes"]["near duplicates"] == {"clusters": 3, "images": 3}
+    assert account["notes"]["near duplicates"] == {"clusters": 3, "images": 3, "largest cluster": 1}
     assert pq.read_schema(out / "objects.parquet").equals(OBJECTS)
     tables = [pq.read_table(out / f"shard-000{number}.parquet") for number in (0, 1)]
     assert all(table.schema.equals(IMAGES) for table in tables)

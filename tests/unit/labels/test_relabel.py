@@ -79,3 +79,10 @@ def test_missing_file_and_wrong_header_are_named(tmp_path):
     path.write_text("source,item,column,value\n", encoding="utf-8")
     with pytest.raises(StageError, match="line 1: found 'source,item,column,value', expected source,item_id"):
         read_corrections(path, SOURCES)
+
+
+def test_file_in_another_encoding_is_one_message(tmp_path):
+    path = tmp_path / "relabel.csv"
+    path.write_bytes("source,item_id,column,value,reason\nphotos,a,type,T-Shirt,caf\xe9\n".encode("cp1252"))
+    with pytest.raises(StageError, match="relabel.csv: not text in UTF-8.*Save it as CSV UTF-8"):
+        read_corrections(path, ["photos"])

@@ -34,6 +34,13 @@ def test_the_garment_that_overlaps_most_is_the_one_shown():
     assert shown_garment((50, 50, 60, 60), [SHIRT, JEANS]) is None
 
 
+def test_a_box_that_hardly_touches_a_garment_shows_none():
+    assert shown_garment((0, 0, 2, 2), [SHIRT]) is None
+    assert shown_garment((0, 0, 10, 5), [SHIRT]) == 0  # IoU .5
+    shares = crop_shares([found("shirt", (0, 0, 2, 2))], {"shirt": "p1"}, [SHIRT])
+    assert (shares["all"].right, shares["all"].rows) == (0, 1)
+
+
 def test_crops_are_right_when_they_show_their_own_garment():
     outcomes = [
         found("shirt", (0, 0, 10, 11)),
