@@ -59,7 +59,8 @@ def test_map_agrees_with_coco(demo, name):
     ]
     both, half = coco_scores(sorted(names), truth, found)
     ours = json.loads((demo / f"metrics/demo/detector/{name}.json").read_text())
-    # Not the same to the last digit: Ultralytics integrates between its 101 recall points, COCO averages them.
-    assert half == pytest.approx(ours["map50"], abs=0.02)
-    assert both == pytest.approx(ours["map50_95"], abs=0.02)
+    # Not the same to the last digit: between two hits Ultralytics draws a line, COCO a step. With some twenty boxes a hit
+    # is a twentieth of recall, and the difference up to half of that.
+    assert half == pytest.approx(ours["map50"], abs=0.03)
+    assert both == pytest.approx(ours["map50_95"], abs=0.03)
     assert np.isfinite([both, half]).all()

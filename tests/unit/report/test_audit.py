@@ -29,14 +29,15 @@ def test_iou_by_hand():
 
 
 def test_the_garment_that_overlaps_most_is_the_one_shown():
-    assert shown_garment((0, 1, 10, 11), [SHIRT, JEANS]) == 0
-    assert shown_garment((0, 8, 10, 28), [SHIRT, JEANS]) == 1
-    assert shown_garment((50, 50, 60, 60), [SHIRT, JEANS]) is None
+    assert shown_garment((0, 1, 10, 11), [SHIRT, JEANS], 0.25) == 0
+    assert shown_garment((0, 8, 10, 28), [SHIRT, JEANS], 0.25) == 1
+    assert shown_garment((50, 50, 60, 60), [SHIRT, JEANS], 0.25) is None
 
 
 def test_a_box_that_hardly_touches_a_garment_shows_none():
-    assert shown_garment((0, 0, 2, 2), [SHIRT]) is None
-    assert shown_garment((0, 0, 10, 5), [SHIRT]) == 0  # IoU .5
+    assert shown_garment((0, 0, 2, 2), [SHIRT], 0.25) is None
+    assert shown_garment((0, 0, 10, 4), [SHIRT], 0.25) == 0  # IoU .4
+    assert shown_garment((0, 0, 10, 4), [SHIRT], 0.5) is None
     shares = crop_shares([found("shirt", (0, 0, 2, 2))], {"shirt": "p1"}, [SHIRT])
     assert (shares["all"].right, shares["all"].rows) == (0, 1)
 
