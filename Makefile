@@ -49,13 +49,15 @@ match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE
 	@python -m stages.app.match "$(PHOTO)" --wardrobe "$(WARDROBE)"
 
 ingest-report: install  ## what ingest found, repaired and rejected: make ingest-report SOURCE=shoes
-	@dvc repro --quiet "ingest@$(SOURCE)"
+	@test -n "$(SOURCE)" || { echo "make ingest-report: no SOURCE given. Name one of \`sources\` in params.yaml: make ingest-report SOURCE=shoes"; exit 1; }
+	@dvc repro "ingest@$(SOURCE)" >/dev/null
 	@python -m stages.ingest.report "$(SOURCE)"
 
 audit: install  ## compare the demo's labels and crops with its ground truth
 	@python -m stages.report.audit
 
 export-yolo: install  ## write a detector's data as a YOLO directory: make export-yolo DETECTOR=shoes OUT=folder
+	@test -n "$(DETECTOR)" -a -n "$(OUT)" || { echo "make export-yolo: DETECTOR and OUT are needed: make export-yolo DETECTOR=shoes OUT=folder"; exit 1; }
 	@python -m stages.detection.export_yolo "$(DETECTOR)" "$(OUT)"
 
 bench: install  ## measure speed and memory of reading, checking and near-duplicate search
