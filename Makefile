@@ -10,7 +10,7 @@ export PATH := $(VENV)/bin:$(PATH)
 STAMP := $(VENV)/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test test-slow lint format use match ingest-report audit export-yolo bench dag lock requirements clean
+.PHONY: help install repro test test-slow lint format use match ingest-report audit export-yolo ablation seeds mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -60,8 +60,27 @@ export-yolo: install  ## write a detector's data as a YOLO directory: make expor
 	@test -n "$(DETECTOR)" -a -n "$(OUT)" || { echo "make export-yolo: DETECTOR and OUT are needed: make export-yolo DETECTOR=shoes OUT=folder"; exit 1; }
 	@python -m stages.detection.export_yolo "$(DETECTOR)" "$(OUT)"
 
-bench: install  ## measure speed and memory of reading, checking and near-duplicate search
+ablation: install  ## train the ladder of `ablation` in params.yaml and print its table: make ablation [VARIANTS="simclr unfrozen"]
+	@python -m stages.attributes.ablation_run $(VARIANTS)
+
+seeds: install  ## mean and spread over training seeds: make seeds [SEEDS="0 1 2"] [PROFILE=name] [KEEP=1]
+	@python -m stages.report.seeds_run $(or $(SEEDS),0 1 2) $(if $(KEEP),--keep) \
+		$(if $(filter command% environment%,$(origin PROFILE)),--profile $(PROFILE))
+
+mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]
+	@python -m stages.report.summary --track
+	@case "$${MLFLOW_TRACKING_URI:-}" in \
+		http*) echo "MLflow is at $$MLFLOW_TRACKING_URI" ;; \
+		*) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --port $(or $(PORT),5000) ;; \
+	esac
+
+bench: install  ## measure speed and memory: reading, checking, near-duplicate search, scoring retrieval, SimCLR [PHOTOS=folder]
 	@python -m bench.ingest
+	@python -m bench.simclr $(if $(PHOTOS),--photos $(PHOTOS))
+	@python -m bench.retrieval
+
+docs: install  ## write docs/leaderboard.md from the metrics of every profile and tables/published.csv
+	@python -m stages.retrieval.leaderboard_page
 
 dag: install  ## draw the graph of stages as Markdown
 	@dvc dag --collapse-foreach-matrix --md

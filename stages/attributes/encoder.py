@@ -23,7 +23,7 @@ class ClassifierEncoder:
         card = read_json(folder / "encoder.json")
         params = ClassifierParams.model_validate(card["params"])
         self.metric: str = card["metric"]
-        self.image_size: int = card["image_size"]
+        self.image_size, self.fit = params.image_size, params.fit
         self.network = MultiHead(
             Backbone(card["backbone"], "none", params.pooling), card["classes"], card["superclasses"], params
         )
@@ -33,7 +33,7 @@ class ClassifierEncoder:
     def _inputs(self, rows: Sequence[bytes], detected_classes: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         where = device()
         detected = encode_detected(self.network.kind, detected_classes, self.network.superclasses)
-        return decode_batch(rows, self.image_size).to(where), detected.to(where)
+        return decode_batch(rows, self.image_size, self.fit).to(where), detected.to(where)
 
     @torch.inference_mode()
     def embed(self, rows: Sequence[bytes], detected_classes: Sequence[str]) -> np.ndarray:

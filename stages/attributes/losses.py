@@ -4,6 +4,12 @@ import torch
 import torch.nn.functional as F
 
 UNKNOWN = -1
+UNKNOWN_CLASS = "unknown"  # the class that a missing label is, where it is not masked
+
+
+def as_class(targets: torch.Tensor, classes: int) -> torch.Tensor:
+    """Targets [n] in which a missing label is the last of ``classes``: what a loss without a mask learns from."""
+    return torch.where(targets == UNKNOWN, classes - 1, targets)
 
 
 def class_weights(targets: torch.Tensor, classes: int) -> torch.Tensor:
@@ -22,6 +28,7 @@ def masked_loss(
     weights: torch.Tensor | None,
     focal_share: float,
     gamma: float,
+    smoothing: float = 0.0,
 ) -> torch.Tensor | None:
     """Weighted cross entropy and focal loss (Lin et al. 2017), mixed, over labelled rows.
 
@@ -31,6 +38,7 @@ def masked_loss(
         weights: [classes] or None.
         focal_share: 0 = cross entropy alone, 1 = focal loss alone.
         gamma: exponent of (1 - p) in the focal loss.
+        smoothing: share of each target that is spread over all classes (Szegedy et al. 2016).
 
     Returns:
         the weighted mean over labelled rows, or None when no row has a label.
@@ -39,8 +47,9 @@ def masked_loss(
     if not known.any():
         return None
     logits, targets = logits[known], targets[known]
-    cross = F.cross_entropy(logits, targets, reduction="none")
-    focal = (1 - torch.exp(-cross)) ** gamma * cross
+    cross = F.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
+    certainty = torch.exp(-F.cross_entropy(logits, targets, reduction="none")) if smoothing else torch.exp(-cross)
+    focal = (1 - certainty) ** gamma * cross
     loss = (1 - focal_share) * cross + focal_share * focal
     weight = torch.ones_like(loss) if weights is None else weights.to(loss.device)[targets]
     return (loss * weight).sum() / weight.sum()

@@ -32,12 +32,12 @@ def encode_detected(kind: DetectorClass, names: Sequence[str], superclasses: Seq
 
 
 class Block(nn.Module):
-    """Linear, BatchNorm, LeakyReLU, Dropout."""
+    """Linear, BatchNorm (or, without ``batch_norm``, nothing in its place), LeakyReLU, Dropout."""
 
     def __init__(self, width_in: int, width_out: int, params: ClassifierParams) -> None:
         super().__init__()
         self.linear = nn.Linear(width_in, width_out)
-        self.norm = nn.BatchNorm1d(width_out)
+        self.norm = nn.BatchNorm1d(width_out) if params.batch_norm else nn.Identity()
         self.rest = nn.Sequential(nn.LeakyReLU(params.negative_slope), nn.Dropout(params.dropout))
 
     def normed(self, features: torch.Tensor) -> torch.Tensor:
@@ -79,7 +79,11 @@ class MultiHead(nn.Module):
 
     def embedding(self, images: torch.Tensor, detected: torch.Tensor) -> torch.Tensor:
         """[n, last width]: the last block's output after BatchNorm, which the matcher compares."""
-        features = torch.cat([self.projection(self.backbone(images)), detected.to(images.device)], dim=1)
+        return self.embedding_of(self.backbone(images), detected)
+
+    def embedding_of(self, features: torch.Tensor, detected: torch.Tensor) -> torch.Tensor:
+        """The same from the backbone's features [n, width]."""
+        features = torch.cat([self.projection(features), detected.to(features.device)], dim=1)
         for block in self.blocks[:-1]:
             features = block(features)
         return self.blocks[-1].normed(features)

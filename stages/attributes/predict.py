@@ -15,9 +15,14 @@ def predict(network: MultiHead, rows: Rows, batch: int) -> dict[str, np.ndarray]
     where = next(network.parameters()).device
     parts: dict[str, list[np.ndarray]] = {head: [] for head in network.classes}
     for start in range(0, len(rows.pictures), batch):
-        index = range(start, min(start + batch, len(rows.pictures)))
-        logits = network(rows.pictures.batch(index).to(where), rows.detected[index.start : index.stop].to(where))
-        for head, values in logits.items():
+        index = slice(start, min(start + batch, len(rows.pictures)))
+        detected = rows.detected[index].to(where)
+        if rows.features is None:
+            pictures = rows.pictures.batch(range(index.start, index.stop))
+            embedding = network.embedding(pictures.to(where), detected)
+        else:
+            embedding = network.embedding_of(rows.features[0, index].to(where), detected)
+        for head, values in network.logits(embedding).items():
             parts[head].append(values.softmax(dim=1).cpu().numpy())
     return {head: np.concatenate(values) for head, values in parts.items()}
 

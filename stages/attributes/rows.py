@@ -9,18 +9,25 @@ import torch
 
 from stages.attributes.losses import UNKNOWN
 from stages.attributes.network import encode_detected
-from stages.attributes.params import ClassifierParams, PhotoParams
+from stages.attributes.params import AugmentParams, ClassifierParams
+from stages.encoders.augment import random_view
 from stages.encoders.pictures import Pictures
 
 
 @dataclass
 class Rows:
-    """One split, ready for the network: ``targets`` maps each head to class indices [n]."""
+    """One split, ready for the network.
+
+    Attributes:
+        targets: head -> class indices [n], ``UNKNOWN`` where there is no label.
+        features: [views, n, width] of a frozen backbone, where they were computed beforehand.
+    """
 
     pictures: Pictures
     detected: torch.Tensor
     targets: dict[str, torch.Tensor]
     sources: np.ndarray
+    features: torch.Tensor | None = None
 
 
 def prepare(
@@ -33,7 +40,7 @@ def prepare(
         values = [UNKNOWN if pd.isna(value) else index.get(value, UNKNOWN) for value in frame[head]]
         targets[head] = torch.tensor(values, dtype=torch.long)
     detected = encode_detected(params.detector_class, list(frame["detected_class"].fillna("")), superclasses)
-    pictures = Pictures(list(frame["bytes"]), params.image_size)
+    pictures = Pictures(list(frame["bytes"]), params.image_size, params.fit)
     return Rows(pictures, detected, targets, frame["source"].to_numpy())
 
 
@@ -78,15 +85,15 @@ def interleaved_batches(
     return batches
 
 
-class PhotoAugment:
-    """The published augmentation table, for each image on its own."""
+class Augment:
+    """The published photometric table for each image on its own, then geometry for the whole batch."""
 
-    def __init__(self, params: PhotoParams) -> None:
+    def __init__(self, params: AugmentParams) -> None:
         from torchvision.transforms import v2
 
+        self.geometry = params.geometry
         self.chain = v2.Compose(
             [
-                v2.RandomHorizontalFlip(params.flip),
                 v2.RandomApply([v2.GaussianBlur(5, params.blur_sigma)], params.blur),
                 v2.RandomApply([v2.ColorJitter(brightness=params.factor)], params.brightness),
                 v2.RandomApply([v2.ColorJitter(contrast=params.factor)], params.contrast),
@@ -95,5 +102,5 @@ class PhotoAugment:
         )
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 [n, 3, side, side] to the same shape."""
-        return torch.stack([self.chain(image) for image in images])
+        """uint8 [n, 3, side, side] to float32 of the same shape, values in 0..255."""
+        return random_view(torch.stack([self.chain(image) for image in images]), self.geometry)

@@ -1,11 +1,24 @@
-"""Scores of one head, beside what guessing would reach."""
+"""Scores of one head, and of the groups of its classes, beside what guessing would reach."""
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 BINS = 10
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows that know the label which is scored: its names [n] and the detector's class of each row [n]."""
+
+    labels: list[str]
+    detected: list[str]
+
+    def translated(self, names: dict[str, str]) -> "Labelled":
+        """The same rows under other names."""
+        return Labelled([names[label] for label in self.labels], self.detected)
 
 
 def majority(labels: list[str]) -> str:
@@ -14,8 +27,8 @@ def majority(labels: list[str]) -> str:
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
-    """Expected calibration error over equal-width bins (Guo et al. 2017)."""
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    """Expected calibration error (Guo et al. 2017) over equal bins, each with its lower edge; 1 is in the last."""
+    which = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence, side="right")
     gaps = [
         abs(confidence[which == number].mean() - right[which == number].mean()) * (which == number).sum()
         for number in range(bins)
@@ -24,52 +37,87 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = BIN
     return float(sum(gaps) / len(confidence))
 
 
-def head_scores(
-    truth: list[str],
-    probabilities: np.ndarray,
-    classes: list[str],
-    detected: list[str],
-    train_truth: list[str],
-    train_detected: list[str],
-) -> dict[str, Any]:
-    """Scores of a head on labelled rows.
+def baselines(test: Labelled, train: Labelled) -> dict[str, float]:
+    """Accuracy without a look at the picture: the majority label of training, overall and by detected class.
 
-    Args:
-        truth: labels [n].
-        probabilities: [n, classes].
-        detected: the detector's class of each row.
-        train_truth, train_detected: the same of the training rows, for the baselines.
+    The second is what the detector alone gives away.
+    """
+    overall = majority(train.labels)
+    of_class: dict[str, list[str]] = {}
+    for label, seen in zip(train.labels, train.detected, strict=True):
+        of_class.setdefault(seen, []).append(label)
+    given = {seen: majority(labels) for seen, labels in of_class.items()}
+    right = [label == given.get(seen, overall) for label, seen in zip(test.labels, test.detected, strict=True)]
+    return {
+        "baseline_majority": float(np.mean([label == overall for label in test.labels])),
+        "baseline_majority_given_detected": float(np.mean(right)),
+    }
 
-    Returns:
-        accuracy, balanced accuracy, macro precision, recall and F1 over classes present in ``truth``, calibration
-        error, and the baselines: chance (1 / classes), the majority label of training, and the majority label
-        given the detected class, which is what the detector alone gives away.
+
+def label_scores(truth: list[str], predicted: list[str], confidence: np.ndarray) -> dict[str, float]:
+    """Accuracy, balanced accuracy, macro precision, recall and F1, and calibration error of predictions [n].
+
+    The macro figures are means over the classes that are in ``truth``: what a class without a row would reach, nobody
+    can say. Balanced accuracy is macro recall (as in scikit-learn); it stands under both names.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    predicted = [classes[index] for index in probabilities.argmax(axis=1)]
     right = np.array([one == other for one, other in zip(truth, predicted, strict=True)])
-    present = sorted(set(truth))
     precision, recall, f1, _ = precision_recall_fscore_support(
-        truth, predicted, labels=present, average="macro", zero_division=0
+        truth, predicted, labels=sorted(set(truth)), average="macro", zero_division=0
     )
-    overall = majority(train_truth)
-    given = {
-        name: majority([label for label, seen in zip(train_truth, train_detected, strict=True) if seen == name])
-        for name in set(train_detected)
-    }
     return {
         "accuracy": float(right.mean()),
         "balanced_accuracy": float(recall),
         "precision_macro": float(precision),
         "recall_macro": float(recall),
         "f1_macro": float(f1),
-        "calibration_error": calibration_error(probabilities.max(axis=1), right),
-        "rows": len(truth),
+        "calibration_error": calibration_error(confidence, right),
+    }
+
+
+def predicted_names(probabilities: np.ndarray, classes: list[str]) -> list[str]:
+    """The most probable class of each row of probabilities [n, classes]."""
+    return [classes[index] for index in probabilities.argmax(axis=1)]
+
+
+def head_scores(test: Labelled, probabilities: np.ndarray, classes: list[str], train: Labelled) -> dict[str, Any]:
+    """Scores of a head on its labelled test rows, with probabilities [n, classes].
+
+    Returns:
+        ``label_scores``, rows, classes, and the baselines: chance (1 / classes) and ``baselines``.
+    """
+    return {
+        **label_scores(test.labels, predicted_names(probabilities, classes), probabilities.max(axis=1)),
+        "rows": len(test.labels),
         "classes": len(classes),
         "baseline_chance": 1 / len(classes),
-        "baseline_majority": float(np.mean([label == overall for label in truth])),
-        "baseline_majority_given_detected": float(
-            np.mean([label == given.get(seen, overall) for label, seen in zip(truth, detected, strict=True)])
-        ),
+        **baselines(test, train),
     }
+
+
+def group_scores(
+    test: Labelled, probabilities: np.ndarray, classes: list[str], train: Labelled, groups: dict[str, str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Scores of the groups that a head's classes belong to, and the predicted group of each row.
+
+    The predicted group is that of the predicted class, so that the two never contradict each other; its confidence is
+    the sum over the group's classes. (The group with the largest sum was right as often on the demo's validation
+    split.)
+
+    Args:
+        groups: the group of each class.
+    """
+    names = sorted(set(groups.values()))
+    predicted = [groups[name] for name in predicted_names(probabilities, classes)]
+    member = np.array([[groups[name] == group for group in names] for name in classes], dtype=probabilities.dtype)
+    confidence = (probabilities @ member)[np.arange(len(predicted)), [names.index(group) for group in predicted]]
+    truth = test.translated(groups)
+    scores = {
+        **label_scores(truth.labels, predicted, confidence),
+        "rows": len(predicted),
+        "classes": len(names),
+        "baseline_chance": 1 / len(names),
+        **baselines(truth, train.translated(groups)),
+    }
+    return scores, predicted

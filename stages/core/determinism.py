@@ -77,7 +77,8 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     fix_threads()
     if runtime_params().get("deterministic"):
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # As use_deterministic_algorithms(True, warn_only=True) does, without two seconds of importing the compiler.
+        torch.set_deterministic_debug_mode("warn")
         torch.backends.cudnn.benchmark = False
 
 

@@ -2,9 +2,12 @@
 
 import io
 import warnings
+from typing import Literal
 
 import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401 (open() knows only formats that are loaded)
+
+Fit = Literal["pad", "cover"]
 
 # A crop or a repaired image is written once and read many times: above 92 the size doubles for
 # differences no network sees; 4:4:4 keeps the colour of thin stripes.
@@ -107,8 +110,17 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(open_rgb(data))
 
 
-def square(image: Image.Image, size: int) -> Image.Image:
-    """The image resized to ``size`` x ``size``, centred on white so that its proportions stay."""
+def square(image: Image.Image, size: int, fit: Fit = "pad") -> Image.Image:
+    """The image resized to ``size`` x ``size`` with its proportions kept.
+
+    ``pad``: all of it, centred on white. ``cover``: its longer side is cut off evenly at both ends, so that what is
+    left is shown as large as it can be.
+    """
+    if fit == "cover":
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        box = (left, top, left + side, top + side)
+        return image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
     scale = size / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
     resized = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)

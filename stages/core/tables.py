@@ -108,6 +108,16 @@ BENCHMARK = pa.schema(
         ("bytes", pa.binary()),  # null: the item was never detected, which counts as a miss
     ]
 )
+BENCHMARK_TRAIN = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("split", pa.string()),  # train or val, by item group: no item is in both, or among the queries
+        ("item", pa.string()),  # null where the benchmark knows no physical items
+        ("category", pa.string()),
+        ("labels", pa.list_(pa.string())),  # of a benchmark with several labels to an image; empty elsewhere
+        ("bytes", pa.binary()),
+    ]
+)
 REJECTS = pa.schema([(name, pa.string()) for name in ("source", "table", "key", "reason", "detail")])
 
 

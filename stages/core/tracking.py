@@ -3,9 +3,11 @@
 A finished stage puts an event into ``.work/tracking/`` and starts a background process that passes the
 events on; importing MLflow takes seconds that no stage should wait for. The parent is found or created by its
 tag ``repro_key``: ``make repro`` passes a new one in ``SEAMLINE_REPRO`` and waits for the events at the end, a
-plain ``dvc repro`` falls back on the hash of git commit, dvc.yaml and params.yaml. The store is
-``sqlite:///mlflow.db`` at the project's root unless ``MLFLOW_TRACKING_URI`` says otherwise;
-``SEAMLINE_TRACKING=off`` switches tracking off. A failure to track warns and never fails a stage: files are the
+plain ``dvc repro`` falls back on the hash of git commit, dvc.yaml and params.yaml. What is written to MLflow stands in
+runs.py and registry.py; stages/report/tracked.py adds at the end what did not run.
+
+The store is ``sqlite:///mlflow.db`` at the project's root unless ``MLFLOW_TRACKING_URI`` says otherwise;
+``SEAMLINE_TRACKING=off`` switches tracking off. A failure to track warns, once, and never fails a stage: files are the
 truth.
 """
 
@@ -21,23 +23,26 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from stages.core.files import file_digest
+from stages.core.headlines import flatten, scores_at
 from stages.core.progress import say
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
     from stages.core.stage import Report
 
 REPRO_VARIABLE = "SEAMLINE_REPRO"
 DEFAULT_URI = "sqlite:///mlflow.db"
-EXPERIMENT = "seamline"
 QUEUE = Path(".work/tracking")
 LINGER_SECONDS = 20.0  # the worker outlives short stages, so that MLflow is not imported for each
 
 
 def enabled() -> bool:
     """Tracking is on for stages that DVC runs, unless ``SEAMLINE_TRACKING=off``."""
-    return bool(os.environ.get("DVC_STAGE")) and os.environ.get("SEAMLINE_TRACKING") != "off"
+    return bool(os.environ.get("DVC_STAGE")) and not switched_off()
+
+
+def switched_off() -> bool:
+    """Whether the user wants no tracking."""
+    return os.environ.get("SEAMLINE_TRACKING") == "off"
 
 
 def track_stage(
@@ -57,13 +62,13 @@ def track_stage(
             "metrics": report.metrics,
             "curves": report.curves,
             "pictures": [str(path) for path in report.pictures],
+            "scores": {} if failed else {k: v for path in arguments for k, v in scores_at(Path(path)).items()},
             "tags": {**git_tags(), **{f"input.{path}": md5 for path, md5 in _inputs(arguments).items()}},
         }
         _enqueue(event)
-        warning = QUEUE / "error"
-        if warning.is_file():
-            say(f"WARNING not tracked in MLflow: {warning.read_text(encoding='utf-8').strip()}")
-            warning.unlink()
+        if (QUEUE / "error").is_file():
+            warn((QUEUE / "error").read_text(encoding="utf-8").strip())
+            (QUEUE / "error").unlink()
         subprocess.Popen(
             ["nice", sys.executable, "-m", "stages.core.tracking", "work"],
             stdin=subprocess.DEVNULL,
@@ -72,25 +77,29 @@ def track_stage(
             start_new_session=True,
         )
     except Exception as error:
-        say(f"WARNING not tracked in MLflow: {type(error).__name__}: {error}")
+        warn(f"{type(error).__name__}: {error}")
 
 
-def flatten(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested params with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in params.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+def warn(text: str) -> None:
+    """Say why something is not tracked, once until tracking works again."""
+    told = QUEUE / "told"
+    first = " ".join(text.split())[:300]
+    kind = first.partition(":")[0]  # messages of one kind differ by run ids and addresses
+    if told.is_file() and told.read_text(encoding="utf-8") == kind:
+        return
+    say(f"WARNING not tracked in MLflow: {first}")
+    if QUEUE.is_dir():
+        told.write_text(kind, encoding="utf-8")
+
+
+def state_key() -> str:
+    """Hash of git commit, dvc.yaml and params.yaml."""
+    return file_digest(Path("dvc.yaml"), Path("params.yaml"))[:16] + "-" + git_tags()["git_commit"][:12]
 
 
 def repro_key() -> str:
-    """What stages of one repro share: what ``make repro`` chose, else git commit, dvc.yaml and params.yaml."""
-    if key := os.environ.get(REPRO_VARIABLE):
-        return key
-    return file_digest(Path("dvc.yaml"), Path("params.yaml"))[:16] + "-" + git_tags()["git_commit"][:12]
+    """What stages of one repro share: what ``make repro`` chose, else the state of commit and configuration."""
+    return os.environ.get(REPRO_VARIABLE) or state_key()
 
 
 def git_tags() -> dict[str, str]:
@@ -102,14 +111,17 @@ def git_tags() -> dict[str, str]:
     return {"git_commit": git("rev-parse", "HEAD") or "none", "git_dirty": str(bool(git("status", "--porcelain")))}
 
 
+def read_lock() -> dict[str, Any]:
+    """Entries of dvc.lock by stage; empty without the file."""
+    path = Path("dvc.lock")
+    return (yaml.safe_load(path.read_text(encoding="utf-8")).get("stages") or {}) if path.is_file() else {}
+
+
 def _inputs(arguments: list[str]) -> dict[str, str]:
     """Hashes of the outs in dvc.lock that are among, or lie below, the stage's arguments."""
-    lock = Path("dvc.lock")
-    if not lock.is_file():
-        return {}
     own = os.environ["DVC_STAGE"]
     hashes = {}
-    for name, entry in (yaml.safe_load(lock.read_text(encoding="utf-8")).get("stages") or {}).items():
+    for name, entry in read_lock().items():
         for out in entry.get("outs", []) if name != own else []:
             if any(out["path"] == path or out["path"].startswith(f"{path}/") for path in arguments):
                 hashes[out["path"]] = out.get("md5", "")
@@ -147,99 +159,26 @@ def work(linger: float = LINGER_SECONDS) -> None:
 
 
 def _drain(linger: float) -> None:
+    # Not at the top: a stage imports this module, and only this process needs the other.
+    from stages.core.runs import connect, log_stage
+
     client = None
     deadline = time.monotonic() + linger
     while True:
         for path in sorted(QUEUE.glob("*.json")):
-            client = client or _client()
-            _log_stage(client, json.loads(path.read_text(encoding="utf-8")))
+            client = client or connect()
+            log_stage(client, json.loads(path.read_text(encoding="utf-8")))
             path.unlink()
+            (QUEUE / "told").unlink(missing_ok=True)
             deadline = time.monotonic() + linger
         if time.monotonic() >= deadline or (QUEUE / "hurry").exists():
             return
         time.sleep(0.3)
 
 
-def _log_stage(client: "MlflowClient", event: dict[str, Any]) -> None:
-    from mlflow.entities import Metric, Param
-
-    parent = _find_or_create_parent(client, event)
-    tags = {"mlflow.parentRunId": parent, "stage": event["stage"], **event["tags"]}
-    started, ended = (int(event[key] * 1000) for key in ("started", "ended"))
-    run = client.create_run(_experiment(client), start_time=started, tags=tags, run_name=event["stage"])
-    run_id = run.info.run_id
-    metrics = [Metric(key, float(value), ended, 0) for key, value in event["metrics"].items()]
-    for key, values in event["curves"].items():
-        metrics += [Metric(key, float(value), ended, step) for step, value in enumerate(values, start=1)]
-    params = [Param(key, str(value)[:6000]) for key, value in event["params"].items()]
-    for start in range(0, max(len(metrics), len(params)), 100):  # the store takes 100 params at a time
-        client.log_batch(run_id, metrics=metrics[start : start + 100], params=params[start : start + 100])
-    for picture in event["pictures"]:
-        if Path(picture).is_file():
-            client.log_artifact(run_id, picture, "pictures")
-    status = "FAILED" if event["failed"] else "FINISHED"
-    client.set_terminated(run_id, status, end_time=ended)
-    client.set_terminated(parent, status, end_time=ended)  # of a plain dvc repro, the last stage may be the end
-
-
-def _client() -> "MlflowClient":
-    import logging
-
-    from mlflow import MlflowClient
-
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI))
-
-
-def _experiment(client: "MlflowClient") -> str:
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found:
-        return found.experiment_id
-    # A tracking server keeps pictures where it likes; the local file store keeps them beside its database.
-    local = None if "MLFLOW_TRACKING_URI" in os.environ else Path("mlartifacts").absolute().as_uri()
-    return client.create_experiment(EXPERIMENT, artifact_location=local)
-
-
-def _find_parent(client: "MlflowClient", key: str) -> str | None:
-    found = client.search_runs(
-        [_experiment(client)], f"tags.repro_key = '{key}'", order_by=["start_time DESC"], max_results=1
-    )
-    return found[0].info.run_id if found else None
-
-
-def _find_or_create_parent(client: "MlflowClient", event: dict[str, Any]) -> str:
-    if known := _find_parent(client, event["repro"]):
-        return known
-    profile = str(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8")).get("profile"))
-    tags = {"repro_key": event["repro"], "profile": profile, **git_tags()}
-    started = int(event["started"] * 1000)
-    return client.create_run(_experiment(client), started, tags, run_name=f"repro {profile}").info.run_id
-
-
-def close_parent(key: str, failed: bool, metrics: dict[str, float]) -> None:
-    """Wait for the queued events, then end the parent run with the repro's final metrics; warns on failure.
-
-    A repro in which no stage ran has no parent run, and none is made.
-    """
-    marker = QUEUE / f"repro-{key}"
-    if os.environ.get("SEAMLINE_TRACKING") == "off" or not marker.exists():
-        return
-    try:
-        work(linger=0)
-        marker.unlink()
-        client = _client()
-        run_id = _find_parent(client, key)
-        if run_id:
-            from mlflow.entities import Metric
-
-            now = int(time.time() * 1000)
-            logged = [Metric(name, value, now, 0) for name, value in metrics.items()]
-            for start in range(0, len(logged), 500):
-                client.log_batch(run_id, metrics=logged[start : start + 500])
-            client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
-    except Exception as error:
-        say(f"WARNING not tracked in MLflow: {type(error).__name__}: {error}")
+def note_error(error: Exception) -> None:
+    """Leave a message for the next stage to say."""
+    (QUEUE / "error").write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
 
 
 def main() -> None:
@@ -248,7 +187,7 @@ def main() -> None:
         if sys.argv[1:] == ["work"]:
             work()
     except Exception as error:
-        (QUEUE / "error").write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
+        note_error(error)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from stages.core.params import load_params, lookup
 from stages.core.progress import say, track
 from stages.core.stage import Report, run_stage
 from stages.core.tables import CROPS, LABELS, OUTCOMES, iter_shards, read_table, shard_paths, write_rows, write_shards
-from stages.crops.choice import Detection, Item, Match, choose, choose_among, padded
+from stages.crops.choice import Detection, Item, Match, choose, choose_among, padded, squared
 from stages.crops.params import CropParams
 from stages.detection.model import Detector, load_detectors
 
@@ -77,7 +77,8 @@ def cut(image: Image.Image, match: Match, params: CropParams) -> Image.Image | N
     """The crop of a match, its long side at most ``max_side``; None when it is smaller than ``min_side``."""
     crop = image
     if match.detection is not None:
-        crop = image.crop(padded(match.detection, params.padding, *image.size))
+        corners = padded(match.detection, params.padding, *image.size)
+        crop = image.crop(squared(corners, *image.size) if params.shape == "square" else corners)
     if max(crop.size) > params.max_side:
         scale = params.max_side / max(crop.size)
         size = (max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))

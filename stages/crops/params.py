@@ -17,6 +17,7 @@ class CropParams(Section):
     several: Literal["highest_confidence", "largest", "most_central", "drop"]
     no_detection: Literal["reject", "whole_image"]
     padding: float = Field(ge=0)
+    shape: Literal["box", "square"]
     max_side: int = Field(gt=0)
     min_side: int = Field(gt=0)
     jpeg_quality: int = Field(ge=1, le=100)

@@ -1,13 +1,15 @@
 """Score one detector on its held-out test split.
 
 Reads:  the trained detector, boxes/<detector> and the ingested shards.
-Writes: <out>.json (mAP50, mAP50-95, precision, recall, F1, per class, beside a baseline that looks at no
-        image) and plot files in <out>/: losses.csv, precision_recall.csv,
-        confidence.csv (precision, recall, F1), confusion.csv, samples.jpg (sample detections).
+Writes: <out>.json (mAP50, mAP50-95; precision, recall and F1 at the confidence with the best F1, which is given too;
+        per class; beside a baseline that looks at no image) and plot files in <out>/: losses.csv,
+        precision_recall.csv, confidence.csv (precision, recall, F1), confusion.csv, samples.jpg (sample detections).
+        Test images without a box count where they show no garment: what is found there is a false alarm.
 Params: detector.<detector>.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -56,7 +58,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     history = pd.read_csv(args.model / "history.csv")
     _write_losses(history, plots / "losses.csv")
     # A fresh Detector: validation fuses layers of the one it ran.
-    _confusion_and_samples(Detector(args.model), args.ingested, test, plots)
+    _confusion_and_samples(Detector(args.model), args.ingested, test, options.unboxed_is_background, plots)
     say(
         f"{args.detector}: test mAP50 {scores['map50']:.3f} (constant box {scores['baseline_map50_constant_box']:.3f}),"
         f" mAP50-95 {scores['map50_95']:.3f}, {len(test)} boxes"
@@ -73,6 +75,7 @@ def _scores(metrics: Any, names: list[str]) -> dict[str, Any]:
         "precision": box.mp,
         "recall": box.mr,
         "f1": 2 * box.mp * box.mr / max(box.mp + box.mr, 1e-12),
+        "f1_confidence": _best_confidence(box),
     }
     scores["per_class"] = {
         names[index]: {
@@ -84,6 +87,15 @@ def _scores(metrics: Any, names: list[str]) -> dict[str, Any]:
         for row, index in enumerate(box.ap_class_index)
     }
     return scores
+
+
+def _best_confidence(box: Any) -> float:
+    """The confidence at which Ultralytics reads precision and recall: where the smoothed mean F1 is highest."""
+    from ultralytics.utils.metrics import smooth
+
+    if not len(box.ap_class_index):
+        return 0.0
+    return float(box.px[smooth(np.atleast_2d(box.f1_curve).mean(axis=0), 0.1).argmax()])
 
 
 def _write_curves(metrics: Any, plots: Path) -> None:
@@ -109,28 +121,36 @@ def _write_losses(history: pd.DataFrame, path: Path) -> None:
     write_csv(path, ["epoch", *columns], history[["epoch", *columns]].to_numpy(object).tolist())
 
 
-def _confusion_and_samples(detector: Detector, ingested: Path, test: pd.DataFrame, plots: Path) -> None:
+def _confusion_and_samples(
+    detector: Detector, ingested: Path, test: pd.DataFrame, background: bool, plots: Path
+) -> None:
+    """Actual and predicted class of every box and false alarm; pictures of some images that have boxes."""
     of_image = dict(list(test.groupby("image_id", sort=False)))
     pairs: list[list[str]] = []
     samples = []
     chosen = set(np.array(sorted(of_image))[np.linspace(0, len(of_image) - 1, SAMPLES).astype(int)])
-    for shard in iter_shards(ingested, ["image_id", "width", "height", "bytes"]):
-        rows = [row for row in shard.to_pylist() if row["image_id"] in of_image]
+    for row, image, found in _detections(detector, ingested, set(of_image), background):
+        truth = of_image.get(row["image_id"], test.iloc[:0])
+        actual = corners(truth) * np.array([row["width"], row["height"]] * 2)
+        places = np.array([[box[side] for side in ("x1", "y1", "x2", "y2")] for box in found]).reshape(-1, 4)
+        names = [box["superclass"] for box in found]
+        pairs += map(list, confusion_pairs(actual, list(truth["superclass"]), places, names))
+        if row["image_id"] in chosen:
+            samples.append((row["image_id"], image, actual, found))
+    write_csv(plots / "confusion.csv", ["actual", "predicted"], sorted(pairs))
+    draw_samples(sorted(samples, key=lambda sample: sample[0]), plots / "samples.jpg")
+
+
+def _detections(
+    detector: Detector, ingested: Path, boxed: set[str], background: bool
+) -> Iterator[tuple[dict[str, Any], np.ndarray, list[dict[str, Any]]]]:
+    """Row, pixels and detections of each test image that has boxes, or that has none and is background."""
+    for shard in iter_shards(ingested, ["image_id", "split", "width", "height", "bytes"]):
+        rows = [row for row in shard.to_pylist() if row["image_id"] in boxed or (background and row["split"] == "test")]
         for start in range(0, len(rows), 32):
             batch = rows[start : start + 32]
             images = [pixels(row["bytes"]) for row in batch]
-            for row, image, found in zip(
-                batch, images, detector.predict(images, CONFUSION_CONFIDENCE, NMS_IOU), strict=True
-            ):
-                truth = of_image[row["image_id"]]
-                scale = np.array([row["width"], row["height"]] * 2)
-                places = np.array([[box[side] for side in ("x1", "y1", "x2", "y2")] for box in found]).reshape(-1, 4)
-                names = [box["superclass"] for box in found]
-                pairs += map(list, confusion_pairs(corners(truth) * scale, list(truth["superclass"]), places, names))
-                if row["image_id"] in chosen:
-                    samples.append((row["image_id"], image, corners(truth) * scale, found))
-    write_csv(plots / "confusion.csv", ["actual", "predicted"], sorted(pairs))
-    draw_samples(sorted(samples, key=lambda sample: sample[0]), plots / "samples.jpg")
+            yield from zip(batch, images, detector.predict(images, CONFUSION_CONFIDENCE, NMS_IOU), strict=True)
 
 
 if __name__ == "__main__":

@@ -32,15 +32,15 @@ def new_yolo(architecture: str) -> Any:
     return YOLO(architecture_path(architecture), task="detect", verbose=False)
 
 
-def save_detector(network: Any, card: dict[str, Any], out: Path) -> None:
-    """Write weights.safetensors (float32) and detector.json into ``out``."""
+def save_detector(state: dict[str, Any], card: dict[str, Any], out: Path) -> None:
+    """Write the network's state as weights.safetensors (float32), and detector.json, into ``out``."""
     from safetensors.torch import save_file
 
-    state = {
+    tensors = {
         name: tensor.detach().float().contiguous().cpu() if tensor.is_floating_point() else tensor.cpu()
-        for name, tensor in network.state_dict().items()
+        for name, tensor in state.items()
     }
-    save_file(state, out / "weights.safetensors")
+    save_file(tensors, out / "weights.safetensors")
     write_json(out / "detector.json", card)
 
 

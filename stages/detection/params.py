@@ -2,9 +2,23 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from stages.core.params import Section
+
+
+class AugmentParams(Section):
+    """Section ``augment``: Ultralytics' arguments, and ``paste`` (stages/detection/paste.py)."""
+
+    mosaic: float = Field(ge=0, le=1)
+    hsv_h: float = Field(ge=0, le=1)
+    hsv_s: float = Field(ge=0, le=1)
+    hsv_v: float = Field(ge=0, le=1)
+    fliplr: float = Field(ge=0, le=1)
+    degrees: float = Field(ge=0, le=180)
+    translate: float = Field(ge=0, le=1)
+    scale: float = Field(ge=0, le=1)
+    paste: float = Field(ge=0, le=1)
 
 
 class DetectorParams(Section):
@@ -29,7 +43,11 @@ class DetectorParams(Section):
     warmup_epochs: float = Field(ge=0)
     close_mosaic: int = Field(ge=0)
     freeze: int = Field(ge=0)
-    augment: dict[str, float]
+    augment: AugmentParams
+    amp: bool
+    compile: bool
+    devices: list[NonNegativeInt] | None = Field(min_length=1)
+    workers: int = Field(ge=0)
     seed: int
 
     def ultralytics(self) -> dict[str, Any]:
@@ -49,5 +67,13 @@ class DetectorParams(Section):
             "close_mosaic": self.close_mosaic,
             "freeze": self.freeze or None,
             "seed": self.seed,
-            **self.augment,
+            # The name under which a probability reaches our training set; Ultralytics' own needs segments.
+            **{"copy_paste" if name == "paste" else name: value for name, value in self.augment},
         }
+
+    def hardware(self, where: str) -> dict[str, Any]:
+        """Ultralytics' arguments for where it runs: ``where``, or the devices of the params when that is a GPU."""
+        if not where.startswith("cuda"):
+            return {"device": where, "amp": False, "compile": False, "workers": 0}
+        devices = where if self.devices is None else ",".join(map(str, self.devices))
+        return {"device": devices, "amp": self.amp, "compile": self.compile, "workers": self.workers}

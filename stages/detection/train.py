@@ -1,74 +1,131 @@
 """Train one detector with Ultralytics.
 
 Reads:  boxes/<detector>/boxes.parquet and the ingested shards.
-Writes: weights.safetensors (the epoch with the best fitness on val), detector.json (architecture, classes,
-        size), history.csv (losses and validation scores by epoch), params.json (the resolved section).
+Writes: weights.safetensors (float32, the averaged weights of the epoch with the best fitness on val), detector.json
+        (architecture, classes, size), history.csv (losses and validation scores by epoch), params.json (the
+        resolved section).
 Params: detector.<detector>.
+
+A killed training goes on after its last whole epoch (stages/detection/trainer.py).
 """
 
 import argparse
-import csv
-import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from stages.core.determinism import device, fix_threads, seed_everything
+from stages.core.checkpoints import WORK, Checkpoints, training_key
+from stages.core.determinism import device, seed_everything
 from stages.core.errors import StageError
-from stages.core.files import digest, file_digest, fresh_folder, write_csv, write_json
+from stages.core.files import fresh_folder, write_csv, write_json
 from stages.core.progress import say
 from stages.core.stage import Report, run_stage
-from stages.detection.model import new_yolo, save_detector
+from stages.core.tables import shard_paths
+from stages.detection.backbone import architecture_path
+from stages.detection.model import save_detector
 from stages.detection.params import DetectorParams
+from stages.detection.trainer import RUN, ResumableTrainer
 from stages.detection.yolo_directory import cached_yolo_directory
-
-WORK = Path(".work")
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Lay the data out, train, keep the best epoch."""
     options: DetectorParams = params.detector
+    hardware = _hardware(options, args.detector)
     data = cached_yolo_directory(
         args.ingested, args.boxes, options.superclasses, options.unboxed_is_background, WORK / "yolo"
     )
-    run = WORK / "train_detector" / digest(options.model_dump_json(), file_digest(data.parent / "labels"))[:16]
-    shutil.rmtree(run, ignore_errors=True)
-    seed_everything(options.seed)
-    yolo = new_yolo(_starting_point(options))
-    _add_callbacks(yolo, args.detector, options.epochs)
-    yolo.train(
-        data=str(data),
-        project=str(run.parent.absolute()),
-        name=run.name,
-        exist_ok=True,
-        device=device(),
-        workers=0,
-        deterministic=True,
-        amp=device() != "cpu",
-        plots=False,
-        verbose=False,
-        val=True,
-        **options.ultralytics(),
-    )
+    start = _starting_point(options)
+    inputs = [*shard_paths(args.ingested), args.boxes / "boxes.parquet"]
+    key = training_key(options, inputs + ([start] if start.is_file() else []), ("core", "detection"))
+    checkpoints = Checkpoints(WORK / "train_detector", key)
+    state = checkpoints.load()
+    if state is None or not state["finished"]:
+        state = _train(args.detector, str(start), data, options, hardware, checkpoints)
     out = fresh_folder(args.out)
-    best = _best_network(run / "weights" / "best.pt")
-    save_detector(best, _card(options), out)
-    history = _history(run / "results.csv")
+    card = {"model": options.model, "superclasses": options.superclasses, "image_size": options.image_size}
+    save_detector(state["best"], card, out)
+    history = _history(state["history"])
     write_csv(out / "history.csv", list(history), [list(row) for row in zip(*history.values(), strict=True)])
     write_json(out / "params.json", options.model_dump())
-    shutil.rmtree(run, ignore_errors=True)
+    checkpoints.clear()
     curves = {name: values for name, values in history.items() if name != "epoch"}
     return Report(metrics={"best_val_map50": max(history["val_map50"])}, curves=curves)
 
 
-def _starting_point(options: DetectorParams) -> str:
+def _hardware(options: DetectorParams, name: str) -> dict[str, Any]:
+    """Ultralytics' arguments for where the training runs, checked.
+
+    Raises:
+        StageError: when a device of the list is not there, or the batch does not spread evenly over them.
+    """
+    arguments = options.hardware(device())
+    if device().startswith("cuda") and options.devices is not None:
+        import torch
+
+        there = torch.cuda.device_count()
+        if max(options.devices) >= there:
+            raise StageError(
+                f"detector.{name}.devices is {options.devices} but this machine has {there} GPUs, numbered from 0."
+            )
+        if options.batch % len(options.devices):
+            raise StageError(
+                f"detector.{name}.batch is {options.batch}, which {len(options.devices)} devices cannot share evenly."
+            )
+    return arguments
+
+
+def _train(
+    name: str, start: str, data: Path, options: DetectorParams, hardware: dict[str, Any], checkpoints: Checkpoints
+) -> dict[str, Any]:
+    """All epochs, or those that an earlier run did not finish: best weights and history."""
+    seed_everything(options.seed)
+    settings = {
+        "task": "detect", "mode": "train", "model": start, "data": str(data), "name": RUN, "exist_ok": True,
+        "project": str(checkpoints.folder.absolute()), "deterministic": True, "plots": False, "verbose": False,
+    }  # fmt: skip
+    trainer = ResumableTrainer(overrides={**settings, **hardware, **options.ultralytics()})
+    trainer.add_callback("on_fit_epoch_end", report_progress)
+    try:
+        trainer.train()
+    except subprocess.CalledProcessError:
+        raise StageError(
+            f"detector {name}: a process of the training on devices {options.devices} failed; its message is above."
+        ) from None
+    if not trainer.ddp:
+        return {"best": trainer.best_weights, "history": trainer.history}
+    state = checkpoints.load()
+    if state is None or not state["finished"]:
+        raise StageError(
+            f"detector {name}: the training's processes left no result in {checkpoints.path}: is the disk full?"
+        )
+    return state
+
+
+def report_progress(trainer: ResumableTrainer) -> None:
+    """A line to the log for about ten epochs of a training."""
+    epoch, epochs = trainer.epoch + 1, trainer.epochs
+    if not trainer.history or (epoch < epochs and epoch % max(1, epochs // 10)):
+        return  # no history: this is not the first of several processes
+    scores = trainer.history[-1]
+    losses = sum(value for name, value in scores.items() if name.startswith("train/"))
+    left = (epochs - epoch) * trainer.epoch_time
+    say(
+        f"train {trainer.detector}: epoch {epoch}/{epochs}, loss {losses:.3f}, "
+        f"val mAP50 {scores['metrics/mAP50(B)']:.3f}, {left:.0f} s left"
+    )
+
+
+def _starting_point(options: DetectorParams) -> Path:
+    """What Ultralytics builds the network from: an architecture, or a file of weights."""
     if options.weights == "none":
-        return options.model
+        return Path(architecture_path(options.model))
     weights = Path(options.model).with_suffix(".pt").name
     from ultralytics.utils.downloads import attempt_download_asset
 
     try:
-        return str(attempt_download_asset(WORK / "weights" / weights))
+        return Path(attempt_download_asset(WORK / "weights" / weights))
     except Exception as error:
         raise StageError(
             f"weights {weights} could not be downloaded ({type(error).__name__}: {error}). Put the file at "
@@ -76,40 +133,7 @@ def _starting_point(options: DetectorParams) -> str:
         ) from None
 
 
-def _card(options: DetectorParams) -> dict[str, Any]:
-    return {"model": options.model, "superclasses": options.superclasses, "image_size": options.image_size}
-
-
-def _add_callbacks(yolo: Any, name: str, epochs: int) -> None:
-    # Ultralytics sets the thread count when it selects the CPU; set ours again before the first batch.
-    yolo.add_callback("on_train_start", lambda trainer: fix_threads())
-
-    reported = set()  # the final evaluation calls again with the last epoch
-
-    def report(trainer: Any) -> None:
-        scores = trainer.metrics or {}
-        epoch = trainer.epoch + 1
-        due = epoch == epochs or (epoch < epochs and epoch % max(1, epochs // 10) == 0)
-        if due and epoch not in reported:
-            reported.add(epoch)
-            losses = sum(float(value) for value in trainer.label_loss_items(trainer.tloss).values())
-            left = (trainer.epochs - epoch) * trainer.epoch_time
-            say(
-                f"train {name}: epoch {epoch}/{trainer.epochs}, loss {losses:.3f}, "
-                f"val mAP50 {scores.get('metrics/mAP50(B)', 0):.3f}, {left:.0f} s left"
-            )
-
-    yolo.add_callback("on_fit_epoch_end", report)
-
-
-def _best_network(path: Path) -> Any:
-    import torch
-
-    checkpoint = torch.load(path, map_location="cpu", weights_only=False)
-    return (checkpoint.get("ema") or checkpoint["model"]).float()
-
-
-# Ultralytics' column -> ours.
+# Ultralytics' name -> ours.
 _COLUMNS = {
     "epoch": "epoch",
     "train/box_loss": "train_box_loss",
@@ -125,12 +149,9 @@ _COLUMNS = {
 }
 
 
-def _history(path: Path) -> dict[str, list[Any]]:
-    """results.csv without its wall times: column -> values by epoch."""
-    with path.open(encoding="utf-8") as stream:
-        rows = [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(stream)]
-    history = {ours: [float(row[theirs]) for row in rows] for theirs, ours in _COLUMNS.items()}
-    return history | {"epoch": [int(epoch) for epoch in history["epoch"]]}
+def _history(epochs: list[dict[str, float]]) -> dict[str, list[Any]]:
+    """Column -> values by epoch."""
+    return {ours: [epoch[theirs] for epoch in epochs] for theirs, ours in _COLUMNS.items()}
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ class Backbone(nn.Module):
         self.name = name
         self.network = _create(name, weights)
         self.pooling = pooling
-        self.width: int = self.network.num_features
+        # What the pooled head gives out; some architectures widen it after the last stage (MobileNetV3, VGG).
+        self.width: int = getattr(self.network, "head_hidden_size", self.network.num_features)
         if pooling == "stages":
             self.width += 2 * sum(stage["num_chs"] for stage in self.network.feature_info)
         mean, std = (LITE_MEAN, LITE_STD) if "efficientnet_lite" in name else (MEAN, STD)

@@ -7,27 +7,28 @@ import numpy as np
 import pandas as pd
 import torch
 
-from stages.core.images import open_rgb, square
+from stages.core.images import Fit, open_rgb, square
 from stages.core.tables import read_shards
 
 CACHE_BYTES = 2 << 30  # decoded crops of the demo take 30 MB; the paper's 256 px crops would take 60 GB
 
 
-def decode_batch(data: Sequence[bytes], size: int) -> torch.Tensor:
-    """uint8 tensor [n, 3, size, size] of JPEG bytes; the crop keeps its proportions on white."""
-    arrays = [np.asarray(square(open_rgb(one), size)) for one in data]
+def decode_batch(data: Sequence[bytes], size: int, fit: Fit = "pad") -> torch.Tensor:
+    """uint8 tensor [n, 3, size, size] of JPEG bytes; see ``stages.core.images.square`` for ``fit``."""
+    arrays = [np.asarray(square(open_rgb(one), size, fit)) for one in data]
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
 
 
 class Pictures:
     """The images of a table's ``bytes`` column, by row number."""
 
-    def __init__(self, data: Sequence[bytes], size: int) -> None:
+    def __init__(self, data: Sequence[bytes], size: int, fit: Fit = "pad") -> None:
         """Decode everything now when the result stays below ``CACHE_BYTES``."""
         self.data = data
         self.size = size
+        self.fit: Fit = fit
         fits = len(data) * 3 * size * size <= CACHE_BYTES
-        self.decoded = decode_batch(data, size) if fits and len(data) else None
+        self.decoded = decode_batch(data, size, fit) if fits and len(data) else None
 
     def __len__(self) -> int:
         return len(self.data)
@@ -36,7 +37,7 @@ class Pictures:
         """uint8 tensor [n, 3, size, size] of the given rows."""
         if self.decoded is not None:
             return self.decoded[torch.as_tensor(rows)]
-        return decode_batch([self.data[int(row)] for row in rows], self.size)
+        return decode_batch([self.data[int(row)] for row in rows], self.size, self.fit)
 
 
 def read_crops(dataset: Path, split: str) -> pd.DataFrame:

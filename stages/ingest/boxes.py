@@ -7,6 +7,8 @@ from stages.core.accounts import Ledger
 CORNERS = ("x1", "y1", "x2", "y2")
 Size = tuple[int, int]
 
+SQUARE = 256  # pixels: the side of DeepFashion's low-resolution pictures
+
 # Of a side: what six decimals in a YOLO file leave open. A box that ends this far outside ends at the border.
 _ROUNDING = 2e-6
 
@@ -23,12 +25,13 @@ def to_pixels(
 
     Args:
         rows: objects as read.
-        units: object_id -> ``share`` (corners as shares of width and height) or ``display`` (pixels of the picture as
-            shown on a display); pixels where an object is not named.
+        units: object_id -> ``share`` (corners as shares of width and height), ``display`` (pixels of the picture as
+            shown on a display) or ``square256`` (pixels of the picture scaled into the middle of 256 x 256, as
+            DeepFashion's low resolution is made); pixels where an object is not named.
         sizes: image_id -> (width, height); rows of other images stay as they are, for ``repair`` to reject.
         display: (width, height) of that display. Pictures that are larger were scaled to fit into it; None: unknown,
             then ``display`` means pixels.
-        ledger: gets the repair ``scaled_from_display``.
+        ledger: gets the repairs ``scaled_from_display`` and ``scaled_from_256``.
     """
     result = []
     for row in rows:
@@ -39,6 +42,11 @@ def to_pixels(
             scale = max(size[0] / display[0], size[1] / display[1])
             box = [value * scale for value in corners(row)]
             ledger.repair(row["object_id"], "scaled_from_display", f"{size[0]}x{size[1]}, times {scale:.4g}")
+        elif unit == "square256" and size and size != (SQUARE, SQUARE):
+            scale = max(size) / SQUARE
+            margins = [(SQUARE * scale - side) / 2 for side in size] * 2
+            box = [value * scale - margin for value, margin in zip(corners(row), margins, strict=True)]
+            ledger.repair(row["object_id"], "scaled_from_256", f"{size[0]}x{size[1]}, times {scale:.4g}")
         else:
             result.append(row)
             continue

@@ -26,8 +26,8 @@ EXPECTED = (
 def read(request: Request) -> Reading:
     """Images and boxes of train and validation.
 
-    An image's id is split and stem, because names repeat across splits; pair_id is the group. What was read is noted in
-    the account.
+    An image's id is split and stem, because names repeat across splits; pair_id is the group. An item is an image here:
+    its row says who took it, shop or user. What was read is noted in the account.
 
     Raises:
         StageError: when the folders are missing, or a category_id is not in deepfashion2_classes.csv.
@@ -95,3 +95,5 @@ def _add(
     # Upstream numbers the pairs of train and validation separately.
     group = f"{split}-pair-{annotation.pair}" if annotation.pair else image_id
     reading.images.append(upstream_image(image_id, image, split, group, request.params.val_share))
+    request.account.ledger("items").rows_in += 1
+    reading.items.append({"item_id": image_id, "image_id": image_id, "taken_by": annotation.taken_by or None})

@@ -35,11 +35,12 @@ class Item:
 
 @dataclass(slots=True)
 class Annotation:
-    """One image's garments; ``error`` when its file cannot be read."""
+    """One image's garments; ``error`` when its file cannot be read; ``taken_by`` shop or user, if that is known."""
 
     stem: str
     key: str
     pair: str = ""
+    taken_by: str = ""
     items: list[Item] = field(default_factory=list)
     error: str = ""
 
@@ -79,7 +80,7 @@ def _read_json(path: Path, key: str) -> Annotation:
         item = value if isinstance(value, dict) else {"bounding_box": value}
         rows.append(Item(name, f"{key}:{name}", item.get("category_id"), item.get("style"), item.get("bounding_box")))
     pair = content.get("pair_id")
-    return Annotation(path.stem, key, "" if pair is None else str(pair), rows)
+    return Annotation(path.stem, key, "" if pair is None else str(pair), _source(content.get("source")), rows)
 
 
 def read_table(path: Path) -> list[Annotation]:
@@ -102,17 +103,24 @@ def read_table(path: Path) -> list[Annotation]:
                     f"{path}, line 1: no column {shown(missing)}; it has {shown(header)}. Expected the mirror's "
                     f"{path.name}; or put upstream's annos/*.json beside image/."
                 )
+            source = header.index("source") if "source" in header else None  # some copies lack it
             places = [header.index(column) for column in COLUMNS]
             for number, row in enumerate(reader, start=1):
                 image, category, box, style, pair = (row[place] if place < len(row) else "" for place in places)
                 stem = Path(image.replace("\\", "/")).stem
-                annotation = found.setdefault(stem, Annotation(stem, f"{path.name}:{stem}", str(_whole(pair))))
+                taken_by = _source(row[source]) if source is not None and source < len(row) else ""
+                new = Annotation(stem, f"{path.name}:{stem}", str(_whole(pair)), taken_by)
+                annotation = found.setdefault(stem, new)
                 name = f"item{len(annotation.items) + 1}"
                 key = f"{path.name}:row {number}"
                 annotation.items.append(Item(name, key, _whole(category), _whole(style), _list(box)))
     except (UnicodeDecodeError, csv.Error) as error:
         raise StageError(f"{path}: not a CSV in UTF-8 ({error}). Download it again.") from None
     return [found[stem] for stem in sorted(found, key=lambda stem: (not stem, stem))]
+
+
+def _source(value: Any) -> str:
+    return value if value in ("shop", "user") else ""
 
 
 def _whole(text: str) -> int | str:

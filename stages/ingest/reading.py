@@ -57,7 +57,20 @@ class CatalogueOptions(Section):
 class IngestParams(Section):
     """Section ``ingest.<source>``."""
 
-    reader: Literal["deepfashion2", "voc", "shoes", "fashion_products", "deepfashion_mm", "catalogue", "yolo"]
+    reader: Literal[
+        "deepfashion2",
+        "voc",
+        "shoes",
+        "fashion_products",
+        "deepfashion_mm",
+        "catalogue",
+        "yolo",
+        "inshop",
+        "consumer_to_shop",
+        "category_coarse",
+        "category_fine",
+        "fashion144k",
+    ]
     shards: int = Field(gt=0)
     min_side: int = Field(gt=0)
     max_pixels: int = Field(gt=0)

@@ -33,6 +33,8 @@ REPAIRS = {
     "reversed": "corners in the wrong order; swapped",
     "clipped": "the box went over the image's border; cut off",
     "scaled_from_display": "the box was drawn on a smaller display; scaled back to the picture",
+    "scaled_from_256": "the box belongs to the picture in 256 x 256; scaled to the picture that is there",
+    "two_statuses": "the image stands in pairs of several splits; it counts for the most held-out one",
     "json_before_txt": "the image has boxes in the JSON and in a YOLO file; the JSON's were taken",
     "class_of_folder": "the YOLO file's class is another than the folder's; the folder's was taken",
     "comma_in_last_column": "more fields than columns; the surplus belongs to the last column",

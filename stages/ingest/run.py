@@ -19,7 +19,20 @@ from stages.core.files import fresh_folder
 from stages.core.progress import say
 from stages.core.stage import Report, run_stage
 from stages.core.tables import OBJECTS, write_rows, write_table
-from stages.ingest import catalogue, deepfashion2, deepfashion_mm, fashion_products, shoes, voc, yolo
+from stages.ingest import (
+    catalogue,
+    category_coarse,
+    category_fine,
+    consumer_to_shop,
+    deepfashion2,
+    deepfashion_mm,
+    fashion144k,
+    fashion_products,
+    inshop,
+    shoes,
+    voc,
+    yolo,
+)
 from stages.ingest.boxes import extent, repair, to_pixels
 from stages.ingest.reading import IngestParams, Reading, Request, require_folder
 from stages.ingest.splitting import decide_splits, exact_duplicates
@@ -28,9 +41,14 @@ from stages.ingest.verify import Checked, check_images, find_clusters, finish_sh
 LARGE_CLUSTER, LARGE_SHARE = 20, 0.02  # images, and share of all images, above which a cluster is worth a warning
 READERS = {
     "catalogue": catalogue.read,
+    "category_coarse": category_coarse.read,
+    "category_fine": category_fine.read,
+    "consumer_to_shop": consumer_to_shop.read,
     "deepfashion2": deepfashion2.read,
     "deepfashion_mm": deepfashion_mm.read,
+    "fashion144k": fashion144k.read,
     "fashion_products": fashion_products.read,
+    "inshop": inshop.read,
     "shoes": shoes.read,
     "voc": voc.read,
     "yolo": yolo.read,

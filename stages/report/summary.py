@@ -1,6 +1,6 @@
 """The end of ``make repro``: the metrics as a table, where plots and MLflow are, and the parent run closed.
 
-Usage: python -m stages.report.summary [--repro KEY] [--status N] [--markdown]
+Usage: python -m stages.report.summary [--repro KEY] [--status N] [--markdown | --track]
 """
 
 import argparse
@@ -12,18 +12,8 @@ from typing import Any
 from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.core.params import load_params, lookup
-from stages.core.tracking import DEFAULT_URI, close_parent
-
-
-def flat_numbers(content: Any, prefix: str = "") -> dict[str, float]:
-    """Every number in nested dicts, under its path joined by dots."""
-    if isinstance(content, bool):
-        return {}
-    if isinstance(content, (int, float)):
-        return {prefix.rstrip("."): float(content)}
-    if isinstance(content, dict):
-        return {name: value for key in content for name, value in flat_numbers(content[key], f"{prefix}{key}.").items()}
-    return {}
+from stages.core.tracking import DEFAULT_URI
+from stages.report.tracked import Registered, close_parent, track_now
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
@@ -41,7 +31,8 @@ def table_rows(files: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             rows.append((name, "mAP50", f"{content['map50']:.3f}", base))
             rows.append((name, "mAP50-95", f"{content['map50_95']:.3f}", ""))
         elif name == "classifier":
-            for head, scores in content["heads"].items():
+            groups = {"type_group": content["type_group"]} if "type_group" in content else {}
+            for head, scores in (content["heads"] | groups).items():
                 if scores["rows"]:
                     base = (
                         f"{scores['baseline_majority']:.3f} majority, "
@@ -69,30 +60,41 @@ def as_text(rows: list[tuple[str, str, str, str]], markdown: bool) -> str:
     return "\n".join([lines[0], "| --- | --- | --- | --- |", *lines[1:]])
 
 
+def show(registered: Registered | None) -> None:
+    """One line about the registered model."""
+    if registered:
+        current, best = registered["current"], registered["best"]
+        print(f"model    {registered['name']}: version {current} is in the work tree, {best} is the best on validation")
+
+
 def main() -> None:
     """Print, close, and pass the status of the repro on."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repro", default="", help="key of the MLflow parent run to close")
     parser.add_argument("--status", type=int, default=0, help="exit status of dvc repro")
     parser.add_argument("--markdown", action="store_true", help="the table as Markdown, nothing else")
+    parser.add_argument("--track", action="store_true", help="bring MLflow up to date with the files, nothing else")
     args = parser.parse_args()
     try:
         profile = str(lookup(load_params(), "profile"))
         files = read_metrics(Path("metrics") / profile)
     except StageError as error:
         sys.exit(f"ERROR {error}")
+    rows = table_rows(files) if args.status == 0 else []  # after a failure the files may be of several repros
+    markdown = as_text(rows, markdown=True)
     if args.markdown:
-        print(as_text(table_rows(files), markdown=True))
+        print(markdown)
         return
-    numbers = {f"{name.replace('/', '.')}.{key}": value for name, content in files.items() if name != "accounts"
-               for key, value in flat_numbers(content).items()}  # fmt: skip
-    close_parent(args.repro, args.status != 0, numbers)
+    if args.track:
+        show(track_now(profile, markdown))
+        return
+    registered = close_parent(args.repro, args.status != 0, profile, markdown)
     if args.status == 0:
-        print(f"\n{as_text(table_rows(files), markdown=False)}\n")
+        print(f"\n{as_text(rows, markdown=False)}\n")
         print(f"metrics  metrics/{profile}/ (dvc metrics diff compares with the last commit)")
         print("plots    dvc plots show, then open dvc_plots/index.html")
-        uri = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
-        print(f"MLflow   {uri} (mlflow ui --backend-store-uri {uri})")
+        print(f"MLflow   {os.environ.get('MLFLOW_TRACKING_URI', DEFAULT_URI)} (make mlflow shows it)")
+        show(registered)
     sys.exit(args.status)
 
 

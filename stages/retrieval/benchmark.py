@@ -1,57 +1,66 @@
-"""Build the query and gallery tables of one retrieval benchmark.
+"""Build the query and gallery tables of one retrieval benchmark, and its training table where it brings one.
 
-Reads:  DATASET_DIR/shard-XXXX.parquet (crops with the data set's split) and DATASET_DIR/items.parquet (every
-        labelled item with split and outcome). INGESTED_DIR is for benchmarks over upstream images; the kinds below
-        do not open it.
-Writes: OUT/queries.parquet and OUT/gallery.parquet (sorted by row_id), OUT/benchmark.json (what is in them).
-Params: benchmark.<name>.
+Reads:  of kinds wardrobe and category DATASET_DIR/shard-XXXX.parquet (crops with the data set's split) and
+        DATASET_DIR/items.parquet (every labelled item with split and outcome); of all others INGESTED_DIR/<source>/,
+        and with ``boxes: detected`` DETECTORS_DIR/<detector>.
+Writes: OUT/queries.parquet and OUT/gallery.parquet (sorted by row_id), OUT/benchmark.json (what is in them); of kinds
+        over an upstream tree OUT/train.parquet too (BENCHMARK_TRAIN).
+Params: benchmark.<name>, runtime.
 
-Kinds:
+Kinds over the data set:
     wardrobe: worn photos of an item find its flat photo among those of other items; both from test groups. An item
         that no detector found in its worn photo is a query without an image: a miss for every encoder.
     category: test crops find training crops with the same label.
+Kinds over an upstream tree, with upstream's own split (docs/datasets.md):
+    inshop: queries find gallery photos of the same item (benchmark_items.py).
+    consumer_to_shop: consumers' photos find shops' photos of the same item.
+    pairs: garments in users' photos find the same garment in shops' photos, by annotated or detected boxes
+        (benchmark_pairs.py).
+    image_category: test images find training images of the same category (benchmark_labels.py).
+    multilabel: test images find training images with the same set of labels.
 """
 
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Literal, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import model_validator
 
+from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, write_json
-from stages.core.params import Section
 from stages.core.progress import say
 from stages.core.stage import Report, run_stage
 from stages.core.tables import BENCHMARK, HEADS, iter_shards, read_shards, read_table, write_table
+from stages.retrieval.benchmark_detect import detect, load
+from stages.retrieval.benchmark_items import CONSUMER_TO_SHOP, INSHOP, select_consumer_to_shop, select_inshop
+from stages.retrieval.benchmark_labels import (
+    IMAGE_CATEGORY,
+    MULTILABEL,
+    select_image_category,
+    select_multilabel,
+)
+from stages.retrieval.benchmark_pairs import PAIRS, select_pairs, with_detections
+from stages.retrieval.benchmark_params import UPSTREAM, BenchmarkParams
+from stages.retrieval.benchmark_pictures import write_plan
+from stages.retrieval.benchmark_plan import Plan, Source, read_source
 from stages.retrieval.selection import Selection, select_category, select_wardrobe
 
 ITEM_COLUMNS = ("superclass", *HEADS)
 LIGHT = ["crop_id", "source", "split", "instance", "colorway", "view", "detected_class", *ITEM_COLUMNS]
 ITEMS = ["item_id", "source", "split", "instance", "colorway", "view", "superclass", "outcome"]
-
-
-class BenchmarkParams(Section):
-    """One benchmark; a kind ignores the keys of the other."""
-
-    kind: Literal["wardrobe", "category"]
-    source: str | None
-    query_views: list[str]
-    gallery_views: list[str]
-    same_colorway: bool
-    item_column: Literal["superclass", "gender", "type", "usage", "color", "fabric", "pattern"] | None
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.kind == "wardrobe" and not (self.source and self.query_views and self.gallery_views):
-            raise ValueError("kind wardrobe needs source, query_views and gallery_views")
-        if self.kind == "category" and not self.item_column:
-            raise ValueError("kind category needs item_column")
-        return self
+# kind -> the item columns that it needs, and what selects its rows
+SELECT: dict[str, tuple[tuple[str, ...], Callable[[Source, BenchmarkParams], Plan]]] = {
+    "inshop": (INSHOP, select_inshop),
+    "consumer_to_shop": (CONSUMER_TO_SHOP, select_consumer_to_shop),
+    "image_category": (IMAGE_CATEGORY, select_image_category),
+    "multilabel": (MULTILABEL, select_multilabel),
+    "pairs": (PAIRS, select_pairs),
+}
 
 
 def select(name: str, params: BenchmarkParams, crops: pa.Table, items: pa.Table) -> Selection:
@@ -110,15 +119,59 @@ def description(params: BenchmarkParams, selection: Selection) -> dict[str, obje
     }
 
 
-def main(args: Namespace, params: SimpleNamespace) -> Report:
-    """Read the data set, select, write."""
+def plan_description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
+    """Content of benchmark.json of a kind over an upstream tree."""
+    parts = {"queries": plan.queries, "gallery": plan.gallery, "train": plan.train}
+    return {
+        "kind": params.kind,
+        "source": params.source,
+        "boxes": params.boxes,
+        "queries": len(plan.queries),
+        "queries_missed": sum(plan.missed.values()),
+        "queries_missed_by_outcome": plan.missed,
+        "queries_without_match": plan.without_match,
+        "gallery": len(plan.gallery),
+        "items_in_gallery": len({pick.item for pick in plan.gallery}),
+        "train": sum(pick.split == "train" for pick in plan.train),
+        "val": sum(pick.split == "val" for pick in plan.train),
+        "left_out": dict(sorted(plan.left_out.items())),
+        "categories": {
+            part: dict(sorted(Counter(str(pick.category) for pick in picks).items())) for part, picks in parts.items()
+        },
+        **plan.about,
+    }
+
+
+def from_dataset(args: Namespace, params: BenchmarkParams, out: Path) -> dict[str, Any]:
+    """Write a benchmark over the data set's crops; returns what is in it."""
     crops = read_shards(args.dataset, LIGHT)
     items = read_table(args.dataset / "items.parquet", columns=[*ITEMS, *HEADS])
-    selection = select(args.benchmark, params.benchmark, crops, items)
-    out = fresh_folder(args.out)
+    selection = select(args.benchmark, params, crops, items)
     write_table(out / "queries.parquet", with_images(selection.queries, args.dataset))
     write_table(out / "gallery.parquet", with_images(selection.gallery, args.dataset))
-    content = description(params.benchmark, selection)
+    return description(params, selection)
+
+
+def from_upstream(args: Namespace, params: BenchmarkParams, out: Path) -> dict[str, Any]:
+    """Write a benchmark over an ingested source; returns what is in it."""
+    columns, choose = SELECT[params.kind]
+    source = read_source(args.ingested, params.source, columns)
+    plan = choose(source, params)
+    if params.boxes == "detected":
+        seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms
+        detections = detect(plan, args.ingested / source.name, load(args.detectors, params.detection), params.detection)
+        plan = with_detections(plan, detections, params.detection.overlap)
+    plan.separate()
+    plan.check(args.benchmark, source.found)
+    written = write_plan(plan, args.ingested / source.name, params.crop, out, f"cut {args.benchmark} (shards)")
+    return plan_description(params, written)
+
+
+def main(args: Namespace, params: SimpleNamespace) -> Report:
+    """Read, select, write."""
+    out = fresh_folder(args.out)
+    build = from_upstream if params.benchmark.kind in UPSTREAM else from_dataset
+    content = build(args, params.benchmark, out)
     write_json(out / "benchmark.json", content)
     numbers = {name: value for name, value in content.items() if isinstance(value, int)}
     say(f"{args.benchmark}: " + ", ".join(f"{value} {name}" for name, value in numbers.items()))
@@ -127,5 +180,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
 
 if __name__ == "__main__":
     run_stage(
-        main, ["benchmark", "ingested", "dataset", "out"], {"benchmark": ("benchmark.{benchmark}", BenchmarkParams)}
+        main,
+        ["benchmark", "ingested", "dataset", "detectors", "out"],
+        {"benchmark": ("benchmark.{benchmark}", BenchmarkParams)},
     )

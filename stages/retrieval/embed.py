@@ -4,11 +4,14 @@ Reads:  BENCHMARKS_DIR/<name>/queries.parquet and gallery.parquet for each name 
         encoder in MODEL_DIR.
 Writes: OUT/<name>-queries.parquet and OUT/<name>-gallery.parquet: row_id, vector as the model gives it; the table's
         metadata names the metric. A query without an image (never detected) gets no row.
+        With ``embed.flip`` these are the means of a picture's and its mirror image's vectors, and OUT/plain/ has the
+        vectors of the pictures alone, so that both can be scored.
 Params: benchmarks (the list), embed.
 """
 
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -25,6 +28,8 @@ from stages.core.params import Section
 from stages.core.progress import say, track
 from stages.core.stage import Report, run_stage
 from stages.core.tables import read_table
+from stages.encoders.flip import mean_vectors, mirror
+from stages.retrieval.flip import PLAIN
 from stages.retrieval.search import METRICS
 from stages.retrieval.vectors import PARTS, benchmark_names, vectors_path, write_vectors
 
@@ -36,6 +41,7 @@ class EmbedParams(Section):
     """How images go through an encoder."""
 
     batch: PositiveInt
+    flip: bool
 
 
 def batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
@@ -47,15 +53,16 @@ def batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
-def embed_batch(encoder: "Encoder", batch: pa.RecordBatch) -> np.ndarray:
-    """float32 [n, d] of one batch.
+def embed_batch(encoder: "Encoder", batch: pa.RecordBatch, mirrored: bool = False) -> np.ndarray:
+    """float32 [n, d] of one batch, or of its mirror images.
 
     Raises:
         StageError: when the encoder returns another shape, NaN or infinity.
     """
     ids = batch["row_id"].to_pylist()
     classes = [name or "" for name in batch["detected_class"].to_pylist()]
-    vectors = np.asarray(encoder.embed(batch["bytes"].to_pylist(), classes))
+    images = batch["bytes"].to_pylist()
+    vectors = np.asarray(encoder.embed([mirror(data) for data in images] if mirrored else images, classes))
     if vectors.ndim != 2 or len(vectors) != len(ids):
         raise StageError(f"the encoder returned an array {list(vectors.shape)} for {len(ids)} images, expected [n, d].")
     if (bad := ~np.isfinite(vectors).all(axis=1)).any():
@@ -66,27 +73,49 @@ def embed_batch(encoder: "Encoder", batch: pa.RecordBatch) -> np.ndarray:
     return vectors.astype(np.float32, copy=False)
 
 
-def embed_part(encoder: "Encoder", path: Path, size: int, desc: str) -> tuple[list[str], np.ndarray | None]:
-    """Row ids [n] and vectors [n, d] of one table; None when no row has an image."""
+@dataclass
+class Embedded:
+    """One part of a benchmark: row ids [n], vectors [n, d] of the pictures and, with flip, of their mirror images."""
+
+    ids: list[str]
+    plain: np.ndarray
+    mirrored: np.ndarray | None
+
+
+def embed_part(encoder: "Encoder", path: Path, params: EmbedParams, desc: str) -> Embedded | None:
+    """Everything of one table that has an image; None when no row has one."""
     ids: list[str] = []
-    parts: list[np.ndarray] = []
+    plain: list[np.ndarray] = []
+    mirrored: list[np.ndarray] = []
     rows = read_table(path, columns=["row_id"]).num_rows
-    for batch in track(batches(path, size), -(-rows // size), desc):
+    for batch in track(batches(path, params.batch), -(-rows // params.batch), desc):
         ids += batch["row_id"].to_pylist()
-        parts.append(embed_batch(encoder, batch))
-    return ids, np.concatenate(parts) if parts else None
+        plain.append(embed_batch(encoder, batch))
+        if params.flip:
+            mirrored.append(embed_batch(encoder, batch, mirrored=True))
+    if not ids:
+        return None
+    return Embedded(ids, np.concatenate(plain), np.concatenate(mirrored) if mirrored else None)
 
 
-def embed_benchmark(encoder: "Encoder", name: str, folder: Path, out: Path, size: int) -> dict[str, int]:
+def embed_benchmark(encoder: "Encoder", name: str, folder: Path, out: Path, params: EmbedParams) -> dict[str, int]:
     """Write the vectors of one benchmark; returns how many of each part."""
-    embedded = {part: embed_part(encoder, folder / name / f"{part}.parquet", size, f"{name} {part}") for part in PARTS}
-    gallery = embedded["gallery"][1]
+    parts = {part: embed_part(encoder, folder / name / f"{part}.parquet", params, f"{name} {part}") for part in PARTS}
+    gallery = parts["gallery"]
     if gallery is None:
         raise StageError(f"{folder / name / 'gallery.parquet'}: no row has an image. Run `dvc repro`.")
-    for part, (ids, vectors) in embedded.items():
-        rows = vectors if vectors is not None else np.empty((0, gallery.shape[1]), np.float32)
-        write_vectors(vectors_path(out, name, part), ids, rows, encoder.metric)
-    return {f"{name}.{part}": len(ids) for part, (ids, _) in embedded.items()} | {"dimensions": gallery.shape[1]}
+    width = gallery.plain.shape[1]
+    nothing = np.empty((0, width), np.float32)
+    counts = {"dimensions": width}
+    for part, rows in parts.items():
+        rows = rows or Embedded([], nothing, nothing if params.flip else None)
+        counts[f"{name}.{part}"] = len(rows.ids)
+        vectors = rows.plain
+        if rows.mirrored is not None:
+            write_vectors(vectors_path(out / PLAIN, name, part), rows.ids, rows.plain, encoder.metric)
+            vectors = mean_vectors(rows.plain, rows.mirrored, encoder.metric)
+        write_vectors(vectors_path(out, name, part), rows.ids, vectors, encoder.metric)
+    return counts
 
 
 def main(args: Namespace, params: SimpleNamespace) -> Report:
@@ -101,7 +130,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     out = fresh_folder(args.out)
     counts: dict[str, int] = {}
     for name in names:
-        counts |= embed_benchmark(encoder, name, args.benchmarks, out, params.embed.batch)
+        counts |= embed_benchmark(encoder, name, args.benchmarks, out, params.embed)
     say(f"{args.encoder}: " + ", ".join(f"{key} {count}" for key, count in counts.items()))
     return Report(metrics=counts)
 

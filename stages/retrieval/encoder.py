@@ -11,6 +11,12 @@ from stages.encoders.features import Encoder
 KINDS = {
     "simclr": ("stages.encoders.features", "BackboneEncoder"),
     "classifier": ("stages.attributes.encoder", "ClassifierEncoder"),
+    "frozen": ("stages.encoders.vectors", "FrozenEncoder"),
+    "ensemble": ("stages.encoders.vectors", "EnsembleEncoder"),
+    "siamese": ("stages.encoders.vectors", "SiameseEncoder"),
+    "fir": ("stages.encoders.vectors", "FirEncoder"),
+    "normsoftmax": ("stages.encoders.vectors", "NormsoftmaxEncoder"),
+    "attention": ("stages.encoders.attention.encoder", "AttentionEncoder"),
 }
 
 

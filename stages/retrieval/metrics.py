@@ -2,43 +2,80 @@
 
 A query without a relevant gallery row is left out of every average and counted. A query whose item was never
 detected is scored 0 everywhere, and so is it in the level of chance, so that both are about the same queries.
+
+The metrics, for a query with R relevant rows in a gallery of G:
+    hit@k           1 when a relevant row is among the first k, else 0.
+    precision@k     relevant rows among the first k, divided by k.
+    recall@k        the same, divided by R.
+    mAP             mean over the relevant rows of the precision at their rank.
+    MAP@R           the same over the first R ranks only, divided by R (Musgrave et al. 2020, eq. 3).
+    R-precision     precision at R.
+    MRR             1 / rank of the first relevant row.
+A k beyond the gallery means the whole gallery: hit@k and recall@k are those at G; precision@k still divides by k.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from stages.retrieval.search import Ranking
+from stages.retrieval.ranking import Ranking
+
+WITH_INTERVAL = ("hit_at_1", "map", "map_at_r")
 
 
-def query_scores(ranks: np.ndarray, relevant: int, ks: Sequence[int]) -> dict[str, float]:
-    """Every metric of one query with ``relevant`` > 0 relevant rows at 1-based ascending ``ranks``.
+@dataclass(frozen=True)
+class Scores:
+    """Metrics of each of Q queries.
 
-    ``ranks`` is empty for a miss. precision@k divides by k, recall@k by the number of relevant rows R. mAP:
-    mean over relevant rows of the precision at their rank. MAP@R: the same over the first R ranks only, divided
-    by R (Musgrave et al. 2020). R-precision: precision at R. MRR: 1 / rank of the first relevant row.
+    Attributes:
+        values: metric -> float64 [Q]; NaN for a query without a relevant row.
+        relevant, gallery: int64 [Q], detected: bool [Q], as in Ranking.
     """
-    precisions = np.arange(1, len(ranks) + 1) / ranks
-    within_r = ranks <= relevant
-    scores = {
-        "map": float(precisions.sum()) / relevant,
-        "map_at_r": float(precisions[within_r].sum()) / relevant,
-        "r_precision": int(within_r.sum()) / relevant,
-        "mrr": 1 / int(ranks[0]) if len(ranks) else 0.0,
+
+    values: dict[str, np.ndarray]
+    relevant: np.ndarray
+    gallery: np.ndarray
+    detected: np.ndarray
+
+    @staticmethod
+    def joined(parts: Iterable["Scores"]) -> "Scores":
+        """Consecutive parts as one."""
+        parts = list(parts)
+        return Scores(
+            {name: np.concatenate([part.values[name] for part in parts]) for name in parts[0].values},
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("relevant", "gallery", "detected")),
+        )
+
+
+def score(ranking: Ranking, ks: Sequence[int]) -> Scores:
+    """Every metric of every query (formulas: top of this module)."""
+    queries, found = len(ranking.counts), ranking.counts
+    owner = np.repeat(np.arange(queries), found)
+    ends = np.cumsum(found)
+    place = np.arange(1, len(owner) + 1) - np.repeat(ends - found, found)
+    relevant = np.where(ranking.relevant > 0, ranking.relevant, np.nan)
+
+    def total(per_row: np.ndarray) -> np.ndarray:
+        return np.bincount(owner, per_row, minlength=queries)
+
+    precision = place / ranking.ranks
+    within_r = ranking.ranks <= ranking.relevant[owner]
+    reciprocal = np.zeros(queries)
+    reciprocal[found > 0] = 1 / ranking.ranks[(ends - found)[found > 0]]
+    scored = relevant / relevant  # 1, or NaN for a query that is left out
+    values = {
+        "map": total(precision) / relevant,
+        "map_at_r": total(precision * within_r) / relevant,
+        "r_precision": total(within_r) / relevant,
+        "mrr": reciprocal * scored,
     }
     for k in ks:
-        found = int(np.searchsorted(ranks, k, side="right"))
-        scores[f"hit_at_{k}"] = float(found > 0)
-        scores[f"precision_at_{k}"] = found / k
-        scores[f"recall_at_{k}"] = found / relevant
-    return scores
-
-
-def score(ranking: Ranking, ks: Sequence[int]) -> dict[str, np.ndarray]:
-    """Metric name -> values [n] of the n queries that have a relevant row, in the order of the queries."""
-    scored = np.flatnonzero(ranking.relevant > 0)
-    rows = [query_scores(ranking.ranks[row], int(ranking.relevant[row]), ks) for row in scored]
-    return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+        seen = total(ranking.ranks <= k)
+        values[f"hit_at_{k}"] = (seen > 0) * scored
+        values[f"precision_at_{k}"] = seen / k * scored
+        values[f"recall_at_{k}"] = seen / relevant
+    return Scores(values, ranking.relevant, ranking.gallery, ranking.detected)
 
 
 def chance_hit(gallery: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
@@ -51,64 +88,77 @@ def chance_hit(gallery: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
     return 1 - none_found
 
 
-def chance_average_precision(gallery: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """[n] expected average precision of a random order of G rows with R relevant ones.
+def _harmonic(gallery: np.ndarray) -> np.ndarray:
+    """1 + 1/2 + ... + 1/G of each G."""
+    return np.concatenate([[0.0], np.cumsum(1 / np.arange(1, max(gallery, default=0) + 1))])[gallery]
 
-    Rank i is relevant with probability R/G, and then (i-1)(R-1)/(G-1) more are expected before it; the sum
-    over i of both, divided by i and R, is (H + (R-1)/(G-1) (G-H)) / G with the harmonic number H = 1 + ... + 1/G.
+
+def chance_average_precision(gallery: np.ndarray, relevant: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
+    """[n] expected average precision of a random order of G rows with R relevant ones, over its first N ranks.
+
+    Rank i is relevant with probability R/G, and then (i-1)(R-1)/(G-1) more are expected before it; the sum over
+    i <= N of both, divided by i and R, is (H + (R-1)/(G-1) (N-H)) / G with the harmonic number H = 1 + ... + 1/N.
+    N is ``first``, or G; with N = R this is what MAP@R expects.
     """
     gallery, relevant = np.asarray(gallery, np.int64), np.asarray(relevant, np.int64)
-    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, max(gallery, default=0) + 1))])[gallery]
+    first = gallery if first is None else np.asarray(first, np.int64)
+    harmonic = _harmonic(first)
     share = (relevant - 1) / np.maximum(gallery - 1, 1)
-    return (harmonic + share * (gallery - harmonic)) / gallery
+    return (harmonic + share * (first - harmonic)) / gallery
 
 
-def chance(ranking: Ranking, ks: Sequence[int]) -> dict[str, float]:
+def chance(scores: Scores, ks: Sequence[int]) -> dict[str, float]:
     """What a random order of the gallery scores on average over the same queries."""
-    scored = ranking.relevant > 0
+    scored = scores.relevant > 0
     if not scored.any():
         return {}
-    gallery, relevant, detected = ranking.gallery[scored], ranking.relevant[scored], ranking.detected[scored]
+    gallery, relevant, detected = scores.gallery[scored], scores.relevant[scored], scores.detected[scored]
     levels = {f"hit_at_{k}": float((chance_hit(gallery, relevant, k) * detected).mean()) for k in ks}
-    return levels | {"map": float((chance_average_precision(gallery, relevant) * detected).mean())}
+    return levels | {
+        "map": float((chance_average_precision(gallery, relevant) * detected).mean()),
+        "map_at_r": float((chance_average_precision(gallery, relevant, relevant) * detected).mean()),
+    }
 
 
-def interval(values: np.ndarray, samples: int, seed: int) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean of ``values`` [n], resampling queries."""
+def intervals(values: np.ndarray, samples: int, seed: int) -> np.ndarray:
+    """[2, m] ends of the 95 % percentile bootstrap intervals of the means of m columns [n, m], resampling queries."""
     generator = np.random.default_rng(seed)
-    means = [values[generator.integers(0, len(values), len(values))].mean() for _ in range(samples)]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
+    rows = len(values)
+    means = np.empty((samples, values.shape[1]))
+    for sample in range(samples):
+        times_drawn = np.bincount(generator.integers(0, rows, rows), minlength=rows)
+        means[sample] = times_drawn @ values / rows
+    return np.quantile(means, [0.025, 0.975], axis=0)
 
 
-def summary(
-    ranking: Ranking, categories: Sequence[str], ks: Sequence[int], samples: int, seed: int
-) -> dict[str, object]:
-    """Averages over the queries that have a relevant row, intervals for hit@1 and mAP, and the same by category.
+def summary(scores: Scores, categories: Sequence[str], samples: int, seed: int) -> dict[str, object]:
+    """Averages over the queries that have a relevant row, intervals of hit@1, mAP and MAP@R, and the same by category.
 
     Args:
         categories: of each query, [Q].
         samples: bootstrap samples.
     """
-    scored = ranking.relevant > 0
-    values = score(ranking, ks)
-    result: dict[str, object] = {
-        "n_scored": int(scored.sum()),
-        "n_missed": int((scored & ~ranking.detected).sum()),
-        "n_without_match": int((~scored).sum()),
-        **_means(values),
-    }
-    for name in ("hit_at_1", "map"):
-        if name in values:
-            result[f"{name}_low95"], result[f"{name}_high95"] = interval(values[name], samples, seed)
+    scored = scores.relevant > 0
+    values = {name: column[scored] for name, column in scores.values.items()} if scored.any() else {}
     of_scored = np.array([str(category) for category in categories], dtype=object)[scored]
-    result["per_category"] = {
-        category: {"n_scored": int((of_scored == category).sum())}
-        | _means({name: column[of_scored == category] for name, column in values.items()})
-        for category in sorted(set(of_scored))
+    rows = {category: np.flatnonzero(of_scored == category) for category in sorted(set(of_scored))}
+    return {
+        "n_scored": int(scored.sum()),
+        "n_missed": int((scored & ~scores.detected).sum()),
+        "n_without_match": int((~scored).sum()),
+        **_averages(values, samples, seed),
+        "per_category": {
+            category: {"n_scored": len(places)}
+            | _averages({name: column[places] for name, column in values.items()}, samples, seed)
+            for category, places in rows.items()
+        },
     }
+
+
+def _averages(values: dict[str, np.ndarray], samples: int, seed: int) -> dict[str, float]:
+    result = {name: float(column.mean()) for name, column in values.items()}
+    if names := [name for name in WITH_INTERVAL if name in values]:
+        low, high = intervals(np.stack([values[name] for name in names], axis=1), samples, seed)
+        result |= {f"{name}_low95": float(end) for name, end in zip(names, low, strict=True)}
+        result |= {f"{name}_high95": float(end) for name, end in zip(names, high, strict=True)}
     return result
-
-
-def _means(values: dict[str, np.ndarray]) -> dict[str, float]:
-    return {name: float(column.mean()) for name, column in values.items()}

@@ -1,18 +1,22 @@
-"""Exact search, chunked: where the relevant gallery rows of each query come in its ranking.
+"""Rows with vectors, their exact scores, and the nearest rows of one query. ranking.py counts ranks with these rules.
 
 The rules, once for every encoder and benchmark:
 
+- A score is the cosine, or minus the squared Euclidean distance, in float64 and from the two vectors alone: it does not
+  depend on which other rows are scored at the same time.
 - Ties count against the model. The rank of a relevant row is 1 + the irrelevant rows that score at least as
   high + the relevant rows before it. Scores closer than rounding error (``TIE``) are ties, so a constant
-  embedding never beats chance by the order in which a matrix product sums.
-- The query itself is masked by id, not by position. Ids are strings or integers, never floats.
-- Memory grows with ``chunk_rows`` x gallery, never with queries x gallery.
+  embedding never beats chance by the order in which a sum is added up.
+- The query itself is masked by id, not by position. Ids are strings or int64, never floats, and unique.
+- A query whose item was never detected has no vector and is a miss.
 """
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stages.core.errors import StageError, shown
 
@@ -22,6 +26,51 @@ METRICS = ("cosine", "euclidean")
 # gallery's largest: float64 sums of 2048 products are off by at most 2048 * 1.1e-16 = 2.3e-13 of that.
 TIE = 1e-12
 
+BLOCK_BYTES = 4_000_000  # of float64 that one step over vectors holds
+
+Column = Sequence[Hashable] | np.ndarray | pa.Array | pa.ChunkedArray
+
+
+def column(values: Column, what: str, may_miss: bool = False) -> pa.Array:
+    """The values as an int64 or string array, without missing ones unless they ``may_miss``.
+
+    Raises:
+        StageError: floats, missing values, a mixture, or integers beyond int64.
+    """
+    try:
+        array = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values)
+        array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+        kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+        if array.null_count == len(array):
+            array = array.cast(pa.int64() if pa.types.is_integer(kind) else pa.string())
+            kind = array.type
+        if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise StageError(
+                f"{what} must be strings or integers (floats merge ids above 2**53), found {kind}: "
+                f"{shown(array[:20].to_pylist())}"
+            )
+        array = array.cast(pa.int64() if pa.types.is_integer(kind) else pa.string())
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise StageError(f"{what} must be all strings or all integers of 64 bits: {str(error)[:200]}") from None
+    if array.null_count and not may_miss:
+        raise StageError(f"{what}: {array.null_count} of {len(array)} values are missing.")
+    return array
+
+
+def codes(*columns: pa.Array) -> list[np.ndarray]:
+    """Each column as int64 codes, equal where the values are equal, -1 where they are missing; integers stay exact.
+
+    Raises:
+        StageError: when one column holds strings and another integers: none would ever be equal.
+    """
+    filled = [one for one in columns if one.null_count < len(one)]
+    if len(kinds := {str(one.type) for one in filled}) > 1:
+        raise StageError(f"queries and gallery must have ids of one type, found {shown(kinds)}.")
+    kind = filled[0].type if filled else pa.string()
+    joined = pa.concat_arrays([one if one in filled else pa.nulls(len(one), kind) for one in columns])
+    found = joined.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.split(found, np.cumsum([len(one) for one in columns])[:-1])
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -29,174 +78,165 @@ class Rows:
 
     Attributes:
         ids: unique strings or integers.
-        items: rows with an equal item are correct matches of each other.
-        categories: what ``same_category`` restricts the gallery to.
-        vectors: [n, d]; the row of an undetected query is not read.
+        items: rows with an equal item are correct matches of each other; a missing one matches nothing.
+        categories: what the view within a category restricts the gallery to.
+        vectors: [n, d], in memory or memory-mapped; the row of an undetected query is not read.
         detected: bool [n]; False = the item was never detected, there is no vector.
     """
 
-    ids: Sequence[Hashable]
-    items: Sequence[Hashable]
-    categories: Sequence[Hashable]
+    ids: Column
+    items: Column
+    categories: Column
     vectors: np.ndarray
     detected: np.ndarray
 
     def __post_init__(self) -> None:
+        for name in ("ids", "items", "categories"):
+            object.__setattr__(self, name, column(getattr(self, name), name, may_miss=name == "items"))
         lengths = {len(self.ids), len(self.items), len(self.categories), len(self.vectors), len(self.detected)}
         if len(lengths) != 1:
             raise StageError(f"ids, items, categories, vectors and detected have different lengths: {sorted(lengths)}")
-        if floats := [key for key in self.ids if isinstance(key, float)]:
-            raise StageError(f"ids must be strings or integers (floats merge ids above 2**53), found: {shown(floats)}")
-        if len(set(self.ids)) != len(self.ids):
-            seen: set[Hashable] = set()
-            twice = [key for key in self.ids if key in seen or seen.add(key)]
-            raise StageError(f"ids must be unique, found twice: {shown(twice)}")
-        if not np.isfinite(self.vectors[self.detected]).all():
-            bad = ~np.isfinite(self.vectors).all(axis=1) & self.detected
-            raise StageError(f"vectors with NaN or infinity: {shown(self.ids[row] for row in np.flatnonzero(bad))}")
+        counts = pc.value_counts(self.ids)
+        if len(counts) != len(self.ids):
+            twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+            raise StageError(f"ids must be unique, found twice: {shown(twice.to_pylist())}")
+        if len(bad := self._not_finite()):
+            raise StageError(f"vectors with NaN or infinity: {shown(self.ids.take(pa.array(bad)).to_pylist())}")
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, rows: np.ndarray) -> "Rows":
-        """The rows at integer positions ``rows``."""
-        return Rows(
-            [self.ids[row] for row in rows],
-            [self.items[row] for row in rows],
-            [self.categories[row] for row in rows],
-            self.vectors[rows],
-            self.detected[rows],
-        )
+    def _not_finite(self) -> np.ndarray:
+        step = max(1, BLOCK_BYTES // max(1, self.vectors.shape[1]))
+        finite = [
+            np.isfinite(self.vectors[start : start + step]).all(axis=1) for start in range(0, len(self.vectors), step)
+        ]
+        return np.flatnonzero(self.detected & ~np.concatenate([np.empty(0, bool), *finite]))
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """Where the relevant rows came, for each of Q queries.
+def sums(products: np.ndarray) -> np.ndarray:
+    """[n] sums of float64 rows [n, d], each in an order that the other rows do not change."""
+    return np.ascontiguousarray(products).sum(axis=1)
+
+
+class Prepared:
+    """Vectors as they are compared, made a few rows at a time: of unit length for cosine, else scaled together.
+
+    A zero vector stays zero: it is similar to nothing. The scale is a power of two, which changes no comparison and
+    keeps float32 from overflowing.
 
     Attributes:
-        ranks: Q ascending int arrays: the 1-based ranks of the relevant rows; empty for an undetected query.
-        relevant: int [Q], how many gallery rows are relevant.
-        gallery: int [Q], how many gallery rows were ranked (the query itself is not).
-        detected: bool [Q].
+        squares: float64 [n], squared lengths of the prepared vectors.
     """
 
-    ranks: list[np.ndarray]
-    relevant: np.ndarray
-    gallery: np.ndarray
-    detected: np.ndarray
+    def __init__(self, rows: Rows, metric: str, scale: float = 1.0) -> None:
+        """Measure the vectors of ``rows``; those of undetected ones count as zero."""
+        self.metric = metric
+        self._raw = rows.vectors
+        n, width = rows.vectors.shape
+        lengths = np.zeros(n)
+        step = max(1, BLOCK_BYTES // (8 * max(1, width)))
+        for start in range(0, n, step):
+            part = rows.vectors[start : start + step].astype(np.float64)
+            lengths[start : start + step] = sums(part * part)
+        lengths = np.sqrt(np.where(rows.detected, lengths, 0))
+        unit = 1 / np.where(lengths > 0, lengths, 1)
+        self._factors = unit if metric == "cosine" else np.full(n, scale)
+        self._factors[~np.asarray(rows.detected)] = 0
+        self.squares = (lengths * self._factors) ** 2
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    @property
+    def width(self) -> int:
+        """d."""
+        return self._raw.shape[1]
+
+    def double(self, rows: Sequence[int] | np.ndarray | slice) -> np.ndarray:
+        """float64 [m, d] of some rows."""
+        part = self._raw[rows].astype(np.float64)
+        factors = self._factors[rows, None]
+        part[(factors == 0)[:, 0]] = 0  # what lies in the row of an undetected query may be NaN
+        part *= factors
+        return part
+
+    def single(self, start: int, stop: int) -> np.ndarray:
+        """float32 [stop - start, d] of consecutive rows, without a float64 copy of all of them."""
+        result = np.empty((stop - start, self.width), np.float32)
+        step = max(1, BLOCK_BYTES // (8 * max(1, self.width)))
+        for at in range(start, stop, step):
+            end = min(at + step, stop)
+            result[at - start : end - start] = self.double(slice(at, end))
+        return result
 
 
-def prepared(vectors: np.ndarray, metric: str) -> np.ndarray:
-    """float64 [n, d], of unit length for cosine (a zero vector stays zero: it is similar to nothing)."""
+def prepared(queries: Rows, gallery: Rows, metric: str) -> tuple[Prepared, Prepared]:
+    """Queries and gallery in one scale.
+
+    Raises:
+        StageError: unknown metric, or vectors of different widths.
+    """
     if metric not in METRICS:
         raise StageError(f"metric is {metric!r}, expected one of: {shown(METRICS)}")
-    vectors = np.asarray(vectors, dtype=np.float64)
-    if metric == "euclidean":
-        return vectors
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(norms > 0, norms, 1)
-
-
-def similarity(queries: np.ndarray, gallery: np.ndarray, metric: str) -> np.ndarray:
-    """Scores [q, g] of prepared vectors, higher = nearer: the cosine, or minus the squared distance."""
-    products = queries @ gallery.T
+    if queries.vectors.shape[1] != gallery.vectors.shape[1]:
+        raise StageError(
+            f"queries have {queries.vectors.shape[1]} dimensions and the gallery {gallery.vectors.shape[1]}."
+        )
     if metric == "cosine":
-        return products
-    return 2 * products - _squares(queries)[:, None] - _squares(gallery)[None, :]
+        return Prepared(queries, metric), Prepared(gallery, metric)
+    longest = max(Prepared(rows, metric).squares.max(initial=0) for rows in (queries, gallery))
+    scale = 2.0 ** -np.frexp(np.sqrt(longest))[1]
+    return Prepared(queries, metric, scale), Prepared(gallery, metric, scale)
 
 
-def _squares(vectors: np.ndarray) -> np.ndarray:
-    return (vectors * vectors).sum(axis=1)
+def pair_scores(queries: np.ndarray, places: np.ndarray, gallery: Prepared, rows: np.ndarray) -> np.ndarray:
+    """float64 [m] scores of m pairs: the prepared query vector ``queries[places[i]]`` and gallery row ``rows[i]``.
 
-
-def codes(*columns: Sequence[Hashable]) -> list[np.ndarray]:
-    """Each column as int64 codes, equal where the values are equal; exact for integers of any size."""
-    known: dict[Hashable, int] = {}
-    return [
-        np.fromiter((known.setdefault(value, len(known)) for value in column), np.int64, len(column))
-        for column in columns
-    ]
-
-
-def ranks_of_relevant(relevant: np.ndarray, irrelevant: np.ndarray) -> np.ndarray:
-    """1-based ranks, ascending, of relevant rows with scores [R] among irrelevant ones with scores [I].
-
-    An irrelevant row that scores the same comes first. Relevant rows among themselves need no rule: which
-    of two equals comes first changes no rank.
+    A few pairs at a time; a pair's score is the same whichever pairs come with it.
     """
-    best_first = np.sort(relevant)[::-1]
-    at_least_as_high = len(irrelevant) - np.searchsorted(np.sort(irrelevant), best_first, side="left")
-    return at_least_as_high + np.arange(1, len(best_first) + 1)
-
-
-def rank_relevant(queries: Rows, gallery: Rows, metric: str, chunk_rows: int, same_category: bool = False) -> Ranking:
-    """Rank the gallery for every query.
-
-    Args:
-        metric: ``cosine`` or ``euclidean``.
-        chunk_rows: how many queries are scored at a time; does not change the result.
-        same_category: rank only the gallery rows of the query's own category.
-    """
-    if not same_category:
-        return _rank_all(queries, gallery, metric, chunk_rows)
-    total = len(queries)
-    result = Ranking(
-        [np.empty(0, np.int64)] * total, np.zeros(total, np.int64), np.zeros(total, np.int64), queries.detected
-    )
-    of_query, of_gallery = codes(queries.categories, gallery.categories)
-    for category in np.unique(of_query):
-        rows = np.flatnonzero(of_query == category)
-        part = _rank_all(queries.take(rows), gallery.take(np.flatnonzero(of_gallery == category)), metric, chunk_rows)
-        result.relevant[rows] = part.relevant
-        result.gallery[rows] = part.gallery
-        for row, ranks in zip(rows, part.ranks, strict=True):
-            result.ranks[row] = ranks
+    result = np.empty(len(rows))
+    step = max(1, BLOCK_BYTES // (8 * max(1, gallery.width)))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        others = gallery.double(rows[part])
+        if gallery.metric == "cosine":
+            others *= queries[places[part]]
+            result[part] = sums(others)
+        else:
+            others -= queries[places[part]]
+            others *= others
+            result[part] = -sums(others)
     return result
 
 
-def _rank_all(queries: Rows, gallery: Rows, metric: str, chunk_rows: int) -> Ranking:
-    query_ids, gallery_ids = codes(queries.ids, gallery.ids)
-    query_items, gallery_items = codes(queries.items, gallery.items)
-    gallery_vectors = prepared(gallery.vectors, metric)
-    longest = _squares(gallery_vectors).max(initial=0)
-    ranks: list[np.ndarray] = []
-    relevant_counts, gallery_counts = [], []
-    for start in range(0, len(queries), chunk_rows):
-        rows = slice(start, start + chunk_rows)
-        others = query_ids[rows, None] != gallery_ids[None, :]
-        relevant = (query_items[rows, None] == gallery_items[None, :]) & others
-        relevant_counts.append(relevant.sum(axis=1))
-        gallery_counts.append(others.sum(axis=1))
-        vectors = prepared(np.where(queries.detected[rows, None], queries.vectors[rows], 0), metric)
-        scores = similarity(vectors, gallery_vectors, metric)
-        tolerance = TIE * (_squares(vectors) + longest)
-        for row, detected in enumerate(queries.detected[rows]):
-            if not detected:
-                ranks.append(np.empty(0, np.int64))
-                continue
-            mine = relevant[row]
-            # Lowered by the tolerance, so that rounding never puts a relevant row before its equal.
-            ranks.append(ranks_of_relevant(scores[row, mine] - tolerance[row], scores[row, others[row] & ~mine]))
-    return Ranking(ranks, _joined(relevant_counts), _joined(gallery_counts), queries.detected)
-
-
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([np.empty(0, np.int64), *parts])
-
-
-def nearest(queries: Rows, gallery: Rows, metric: str, row: int, k: int) -> list[tuple[int, bool]]:
-    """The first ``k`` gallery positions for query ``row`` with whether each is correct, in the order that is scored.
+def nearest(
+    queries: Rows, gallery: Rows, metric: str, rows: Sequence[int], k: int
+) -> dict[int, list[tuple[int, bool]]]:
+    """For each query in ``rows`` its first ``k`` gallery positions with whether each is correct, as they are ranked.
 
     Equals: wrong before right, then by id.
     """
-    vector = prepared(queries.vectors[row : row + 1], metric)
-    gallery_vectors = prepared(gallery.vectors, metric)
-    scores = similarity(vector, gallery_vectors, metric)[0]
-    tolerance = TIE * (_squares(vector)[0] + _squares(gallery_vectors).max(initial=0))
+    of_queries, of_gallery = prepared(queries, gallery, metric)
+    query_ids, gallery_ids = codes(queries.ids, gallery.ids)
+    query_items, gallery_items = codes(queries.items, gallery.items)
+    longest = of_gallery.squares.max(initial=0)
+    found = {}
+    for row in rows:
+        others = np.flatnonzero(gallery_ids != query_ids[row])
+        scores = pair_scores(of_queries.double([row]), np.zeros(len(others), np.int64), of_gallery, others)
+        correct = (gallery_items[others] == query_items[row]) & (query_items[row] >= 0)
+        tolerance = TIE * (of_queries.squares[row] + longest)
+        first = _first(scores, correct, tolerance, gallery.ids.take(pa.array(others)), k)
+        found[int(row)] = [(int(others[place]), bool(correct[place])) for place in first]
+    return found
+
+
+def _first(scores: np.ndarray, correct: np.ndarray, tolerance: float, ids: pa.Array, k: int) -> list[int]:
+    """Places of the first ``k`` of n scored rows."""
     best_first = np.argsort(-scores, kind="stable")
-    level = np.empty(len(gallery), np.int64)  # equals share a level
-    level[best_first] = np.cumsum(np.diff(scores[best_first], prepend=np.inf) < -tolerance)
-    correct = [item == queries.items[row] for item in gallery.items]
-    others = (at for at in range(len(gallery)) if gallery.ids[at] != queries.ids[row])
-    order = sorted(others, key=lambda at: (level[at], correct[at], gallery.ids[at]))
-    return [(at, correct[at]) for at in order[:k]]
+    level = np.cumsum(np.diff(scores[best_first], prepend=np.inf) < -tolerance)  # equals share a level
+    kept = np.searchsorted(level, level[k - 1], side="right") if k <= len(level) else len(level)
+    places = best_first[:kept]
+    order = zip(level[:kept], correct[places], ids.take(pa.array(places)).to_pylist(), places.tolist(), strict=True)
+    return [place for *_, place in sorted(order)[:k]]

@@ -1,16 +1,26 @@
-"""The files between embed and evaluate: vectors of a benchmark's queries and gallery, and the benchmarks' names."""
+"""Files of vectors: what embed writes and evaluate reads, and those that someone else computed.
 
+Parquet: columns ``row_id`` and ``vector`` (a list of numbers of equal length; the table's metadata may name the
+``metric``). NumPy: ``x.npy``, [n, d] of floats, with its row ids in ``x.txt`` (one a line) or ``x.csv`` (a column
+``row_id``) beside it. Vectors are compared as float32. Reading holds the result and a small batch, no second copy.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stages.core.errors import StageError
+from stages.core.errors import StageError, shown
 from stages.core.params import load_params, lookup
-from stages.core.tables import read_table, write_table
+from stages.core.tables import write_table
 
 PARTS = ("queries", "gallery")
+BATCH = 2048  # rows read at a time
 
 
 def benchmark_names() -> list[str]:
@@ -42,13 +52,148 @@ def write_vectors(path: Path, ids: list[str], vectors: np.ndarray, metric: str) 
     write_table(path, pa.Table.from_arrays([pa.array(ids, pa.string()), column], schema=schema))
 
 
-def read_vectors(path: Path) -> tuple[list[str], np.ndarray, str]:
-    """Row ids [n], float32 vectors [n, d] and the metric."""
-    table = read_table(path)
-    kind = table.schema.field("vector").type
-    parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in table["vector"].chunks]
-    flat = np.concatenate([np.empty(0, np.float32), *parts])
-    return table["row_id"].to_pylist(), flat.reshape(-1, kind.list_size), table.schema.metadata[b"metric"].decode()
+@dataclass(frozen=True)
+class VectorFile:
+    """An open file of vectors.
+
+    Attributes:
+        ids: string [n], unique.
+        width: d.
+        metric: what the file names, or None.
+        mapped: [n, d] of a NumPy file, memory-mapped; None for Parquet.
+    """
+
+    path: Path
+    ids: pa.Array
+    width: int
+    metric: str | None
+    mapped: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        counts = pc.value_counts(self.ids)
+        if len(counts) != len(self.ids):
+            twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values").to_pylist()
+            raise StageError(f"{self.path}: {len(twice)} row ids come more than once: {shown(twice)}. Keep one each.")
+
+    def batches(self) -> Iterator[np.ndarray]:
+        """float32 [m, d], the rows in the order of the file."""
+        if self.mapped is not None:
+            for start in range(0, len(self.mapped), BATCH):
+                yield np.asarray(self.mapped[start : start + BATCH], np.float32)
+            return
+        try:
+            for batch in pq.ParquetFile(self.path).iter_batches(batch_size=BATCH, columns=["vector"]):
+                yield _dense(batch["vector"], self.width, self.path)
+        except pa.ArrowException as error:  # a missing vector among those of a fixed size, or a damaged file
+            raise StageError(f"{self.path}: its vectors cannot be read: {str(error)[:200]}") from None
+
+    def aligned(self, ids: pa.Array, wanted: np.ndarray) -> np.ndarray:
+        """float32 [n, d] in the order of ``ids``, zeros where ``wanted`` [n] is False.
+
+        Raises:
+            StageError: when a wanted row has no vector here.
+        """
+        there = pc.index_in(ids, value_set=self.ids).fill_null(-1).to_numpy(zero_copy_only=False)
+        if (lacking := wanted & (there < 0)).any():
+            raise StageError(
+                f"{self.path}: no vector for {int(lacking.sum())} of {int(wanted.sum())} rows: "
+                f"{shown(ids.filter(pa.array(lacking)).to_pylist())}."
+            )
+        mapped = self.mapped
+        if mapped is not None and mapped.dtype == np.float32 and wanted.all() and (np.diff(there) == 1).all():
+            return mapped[there[0] : there[0] + len(there)] if len(there) else mapped[:0]
+        place = np.full(len(self.ids), -1)
+        place[there[wanted]] = np.flatnonzero(wanted)
+        result = np.zeros((len(ids), self.width), np.float32)
+        start = 0
+        for batch in self.batches():
+            to = place[start : start + len(batch)]
+            result[to[to >= 0]] = batch[to >= 0]
+            start += len(batch)
+        return result
+
+
+def _dense(column: pa.Array, width: int, path: Path) -> np.ndarray:
+    lengths = pc.list_value_length(column).fill_null(-1).to_numpy(zero_copy_only=False)
+    if (wrong := lengths != width).any():
+        raise StageError(f"{path}: a vector has {int(lengths[wrong][0])} dimensions (-1: none), the first has {width}.")
+    return column.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False).reshape(-1, width)
+
+
+def open_vectors(path: Path) -> VectorFile:
+    """A Parquet or NumPy file of vectors (formats: top of this module).
+
+    Raises:
+        StageError: missing, of another kind, or not what the format says.
+    """
+    if not path.is_file():
+        raise StageError(f"{path}: no such file. Vectors of the pipeline's encoders are made by `dvc repro`.")
+    if path.suffix == ".npy":
+        return _open_numpy(path)
+    if path.suffix != ".parquet":
+        raise StageError(f"{path}: expected a .parquet or a .npy file, found {path.suffix or 'no suffix'}.")
+    return _open_parquet(path)
+
+
+def _open_parquet(path: Path) -> VectorFile:
+    try:
+        file = pq.ParquetFile(path)
+        schema = file.schema_arrow
+        if not {"row_id", "vector"} <= set(schema.names):
+            raise StageError(f"{path}: columns {shown(schema.names)}, expected row_id and vector.")
+        kind, ids = schema.field("vector").type, file.read(columns=["row_id"])["row_id"].combine_chunks()
+    except pa.ArrowException as error:
+        raise StageError(f"{path}: not a Parquet file: {str(error)[:200]}") from None
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not lists or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+        raise StageError(f"{path}: column vector holds {kind}, expected lists of numbers.")
+    if not (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type) or pa.types.is_integer(ids.type)):
+        raise StageError(f"{path}: column row_id holds {ids.type}, expected strings or integers.")
+    if ids.null_count:
+        raise StageError(f"{path}: {ids.null_count} of {len(ids)} row ids are missing.")
+    metric = (schema.metadata or {}).get(b"metric")
+    return VectorFile(path, ids.cast(pa.string()), _width(file, kind), metric.decode() if metric else None)
+
+
+def _width(file: pq.ParquetFile, kind: pa.DataType) -> int:
+    if pa.types.is_fixed_size_list(kind):
+        return kind.list_size
+    first = next(file.iter_batches(batch_size=1, columns=["vector"]), None)
+    return pc.list_value_length(first["vector"])[0].as_py() or 0 if first is not None else 0
+
+
+def _open_numpy(path: Path) -> VectorFile:
+    try:
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise StageError(f"{path}: not a NumPy array: {str(error)[:200]}") from None
+    if mapped.ndim != 2 or mapped.dtype.kind != "f":
+        raise StageError(f"{path}: {list(mapped.shape)} of {mapped.dtype}, expected floats [rows, dimensions].")
+    beside, ids = _ids_beside(path)
+    if len(ids) != len(mapped):
+        raise StageError(f"{beside}: {len(ids)} row ids for the {len(mapped)} vectors of {path}.")
+    return VectorFile(path, pa.array(ids, pa.string()), mapped.shape[1], None, mapped)
+
+
+def _ids_beside(path: Path) -> tuple[Path, list[str]]:
+    text, table = path.with_suffix(".txt"), path.with_suffix(".csv")
+    if text.is_file():
+        return text, text.read_text(encoding="utf-8").splitlines()
+    if not table.is_file():
+        raise StageError(
+            f"{path}: no row ids. Put {text.name} (one id a line) or {table.name} (a column row_id) beside it."
+        )
+    with table.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        if "row_id" not in (reader.fieldnames or ()):
+            raise StageError(f"{table}: columns {shown(reader.fieldnames or ())}, expected row_id.")
+        return table, [row["row_id"] for row in reader]
+
+
+def read_vectors(path: Path) -> tuple[list[str], np.ndarray, str | None]:
+    """Row ids [n], float32 vectors [n, d] and the metric, in the order of the file."""
+    file = open_vectors(path)
+    return file.ids.to_pylist(), file.aligned(file.ids, np.ones(len(file.ids), bool)), file.metric
 
 
 def null_bytes(path: Path) -> np.ndarray:

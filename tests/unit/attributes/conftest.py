@@ -18,7 +18,8 @@ def params():
     def make(**changes):
         with open("params.yaml", encoding="utf-8") as stream:
             values = yaml.safe_load(stream)["classifier"]
-        small = {"image_size": 32, "projection": 1024, "hidden": [512, 512], "batch": 4, "heads": ["type", "color"]}
+        small = {"image_size": 32, "projection": 1024, "hidden": [512, 512], "batch": 4, "heads": ["type", "color"],
+                 "dropout": 0.2, "freeze_backbone": False, "cached_views": 0, "average": 0.0, "label_smoothing": 0.0}  # fmt: skip
         return ClassifierParams.model_validate(values | small | changes)
 
     return make

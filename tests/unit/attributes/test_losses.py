@@ -83,3 +83,17 @@ def test_class_weights_by_hand():
 def test_equal_classes_weigh_one_and_a_class_without_rows_is_finite():
     assert class_weights(torch.tensor([0, 1, 2, 0, 1, 2]), 3).tolist() == pytest.approx([1, 1, 1])
     assert torch.isfinite(class_weights(torch.tensor([0, 0, UNKNOWN]), 3)).all()
+
+
+def test_label_smoothing_is_torchs_own():
+    logits, targets = torch.randn(6, 4), torch.tensor([0, 3, UNKNOWN, 1, 2, UNKNOWN])
+    ours = masked_loss(logits, targets, None, 0.0, 2.0, smoothing=0.1)
+    known = targets != UNKNOWN
+    assert ours == pytest.approx(torch.nn.functional.cross_entropy(logits[known], targets[known], label_smoothing=0.1))
+
+
+def test_focal_share_weighs_a_smoothed_loss_by_the_true_class_alone():
+    logits = torch.log(torch.tensor([[0.7, 0.2, 0.1]]))
+    smoothed = -(0.9 * math.log(0.7) + 0.1 / 3 * (math.log(0.7) + math.log(0.2) + math.log(0.1)))
+    ours = masked_loss(logits, torch.tensor([0]), None, 1.0, 2.0, smoothing=0.1)
+    assert float(ours) == pytest.approx(0.3**2 * smoothed, rel=1e-5)

@@ -7,8 +7,10 @@ import torch
 
 from stages.attributes.encoder import ClassifierEncoder
 from stages.attributes.network import MultiHead, encode_detected
+from stages.attributes.predict import accuracies, predict
 from stages.attributes.rows import prepare
-from stages.attributes.train import Trainer, accuracies, choose_classes, predict
+from stages.attributes.train import choose_classes
+from stages.attributes.trainer import Trainer
 from stages.core.errors import StageError
 from stages.encoders.backbones import Backbone
 from stages.encoders.features import save_encoder

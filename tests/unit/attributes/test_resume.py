@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from stages.attributes import train
+from stages.attributes import train, trainer
+from stages.core.acceleration import RuntimeParams
 from stages.core.files import read_json, write_json
 from stages.core.tables import write_rows
 from stages.encoders.backbones import Backbone
@@ -19,6 +20,15 @@ ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = pa.schema(
     [("crop_id", pa.string()), ("bytes", pa.binary())]
     + [(name, pa.string()) for name in ("split", "source", "detected_class", "type", "color")]
+)
+RUNTIME = RuntimeParams(
+    threads=1,
+    deterministic=True,
+    pin_instruction_set=False,
+    precision="float32",
+    channels_last=False,
+    compile=False,
+    processes=1,
 )
 STEPS = 3  # of an epoch: 12 rows in batches of 4
 
@@ -69,7 +79,7 @@ def stage(crops, params, cpu, tmp_path, monkeypatch):
         monkeypatch.setattr(train.Trainer, "_loss", loss)
         epochs.clear()
         args = Namespace(**{name: tmp_path / name for name in ("dataset", "simclr", "tables")}, out=tmp_path / out)
-        report = train.main(args, SimpleNamespace(classifier=small.model_copy(update=changes)))
+        report = train.main(args, SimpleNamespace(classifier=small.model_copy(update=changes), runtime=RUNTIME))
         files = ("weights.safetensors", "history.csv", "encoder.json", "params.json")
         return {name: (tmp_path / out / name).read_bytes() for name in files}, report
 
@@ -95,7 +105,7 @@ def test_killed_training_goes_on_and_ends_with_the_same_bytes(stage, capsys):
 def test_best_weights_of_an_epoch_before_the_kill_are_kept(stage, monkeypatch):
     run, epochs, _ = stage
     # Scores that fall from epoch to epoch: the best weights are the first's.
-    monkeypatch.setattr(train, "accuracies", lambda probabilities, rows: {"type": 1 / (1 + epochs[-1])})
+    monkeypatch.setattr(trainer, "accuracies", lambda probabilities, rows: {"type": 1 / (1 + epochs[-1])})
     unbroken = run("unbroken")
     with pytest.raises(Killed):
         run("broken", kill_at_step=2 * STEPS + 1)

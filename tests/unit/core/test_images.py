@@ -183,6 +183,15 @@ def test_square_keeps_proportions_on_white():
     assert (array[15:] == 255).all()
 
 
+@pytest.mark.parametrize("size", [(60, 20), (20, 60)])
+def test_square_that_covers_shows_the_middle_of_the_longer_side(size):
+    image = Image.new("RGB", size, RED)
+    left, top = (size[0] - 20) // 2, (size[1] - 20) // 2
+    image.paste(Image.new("RGB", (20, 20), "blue"), (left, top))
+    covered = np.asarray(square(image, 10, "cover"))
+    assert np.array_equal(covered[1:9, 1:9], np.asarray(Image.new("RGB", (8, 8), "blue")))  # borders are blended
+
+
 def test_square_of_a_thin_image_keeps_at_least_one_pixel():
     array = np.asarray(square(Image.new("RGB", (200, 1), RED), 20))
     assert (array == RED).all(axis=2).sum() == 20

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -100,6 +101,7 @@ def test_unusable_store_leaves_an_error_and_the_worker_ends_well(project):
             "curves": {},
             "pictures": [],
             "tags": {},
+            "scores": {},
         }
     )
     environment = os.environ | {"MLFLOW_TRACKING_URI": "sqlite:///file/below/mlflow.db", "PYTHONPATH": str(ROOT)}
@@ -111,48 +113,71 @@ def test_unusable_store_leaves_an_error_and_the_worker_ends_well(project):
     assert (tracking.QUEUE / "error").read_text().strip()
 
 
-def test_queued_stage_becomes_a_child_run_with_params_metrics_and_curves(project, monkeypatch):
-    class Store:
-        """Stands for MLflow's client; keeps what it is told."""
+class Store:
+    """Stands for MLflow's client; keeps what it is told."""
 
-        def __init__(self):
-            self.runs, self.batches, self.ended = [], [], []
+    def __init__(self):
+        self.runs, self.batches, self.ended = [], [], []
 
-        def get_experiment_by_name(self, name):
-            return None
+    def get_experiment_by_name(self, name):
+        return None
 
-        def create_experiment(self, name, artifact_location):
-            return "7"
+    def create_experiment(self, name, artifact_location, tags):
+        return "7"
 
-        def create_run(self, experiment, start_time=None, tags=None, run_name=None):
-            from types import SimpleNamespace
+    def create_run(self, experiment, start_time=None, tags=None, run_name=None):
+        self.runs.append((run_name, tags))
+        return SimpleNamespace(info=SimpleNamespace(run_id="child"))
 
-            self.runs.append((run_name, tags))
-            return SimpleNamespace(info=SimpleNamespace(run_id="child"))
+    def log_batch(self, run_id, metrics, params):
+        self.batches.append((run_id, metrics, params))
 
-        def log_batch(self, run_id, metrics, params):
-            self.batches.append((metrics, params))
+    def search_runs(self, experiments, query, order_by, max_results):
+        assert "repro_key = 'r'" in query
+        return [SimpleNamespace(info=SimpleNamespace(run_id="p"))]
 
-        def search_runs(self, experiments, query, order_by, max_results):
-            from types import SimpleNamespace
+    def set_terminated(self, run_id, status, end_time):
+        self.ended.append((run_id, status))
 
-            assert "repro_key = 'r'" in query
-            return [SimpleNamespace(info=SimpleNamespace(run_id="p"))]
 
-        def set_terminated(self, run_id, status, end_time):
-            self.ended.append((run_id, status))
-
+def test_queued_stage_becomes_a_child_run_and_its_headlines_go_to_the_parent(project, monkeypatch):
     store = Store()
-    monkeypatch.setattr(tracking, "_client", lambda: store)
+    monkeypatch.setattr("stages.core.runs.connect", lambda: store)
     event = {"stage": "x", "repro": "r", "failed": False, "started": 1, "ended": 2, "params": {f"k{n}": n for n in range(150)},
-             "metrics": {"a": 1}, "curves": {"loss": [3, 2]}, "pictures": ["none.png"], "tags": {"t": "u"}}  # fmt: skip
+             "metrics": {"a": 1}, "curves": {"loss": [3, None, 2]}, "pictures": ["none.png"], "tags": {"t": "u"},
+             "scores": {"classifier/heads/color/accuracy": 0.5}}  # fmt: skip
     tracking._enqueue(json.loads(json.dumps(event)))
     tracking.work(linger=0)
     assert store.runs == [("x", {"mlflow.parentRunId": "p", "stage": "x", "t": "u"})]
-    assert [len(params) for _, params in store.batches] == [100, 50]
-    assert [(one.key, one.value, one.step) for one in store.batches[0][0]] == [
-        ("a", 1, 0),
-        ("loss", 3, 1),
-        ("loss", 2, 2),
+    assert [(run, len(params)) for run, _, params in store.batches] == [("child", 100), ("child", 50), ("p", 0)]
+    logged = [(run, one.key, one.value, one.step) for run, metrics, _ in store.batches for one in metrics]
+    assert logged == [
+        ("child", "a", 1, 0),
+        ("child", "loss", 3, 1),
+        ("child", "loss", 2, 3),
+        ("p", "classifier/heads/color/accuracy", 0.5, 0),
     ]
     assert store.ended == [("child", "FINISHED"), ("p", "FINISHED")]
+
+
+def test_lasting_failure_warns_once_and_again_after_tracking_has_worked(project, monkeypatch, capsys):
+    monkeypatch.setattr(tracking, "git_tags", lambda: GIT)
+    monkeypatch.setattr(tracking.subprocess, "Popen", lambda *args, **kwargs: None)
+    monkeypatch.setattr("stages.core.runs.connect", Store)
+    tracking.QUEUE.mkdir(parents=True)
+    for attempt in range(3):
+        (tracking.QUEUE / "error").write_text(f"MlflowException: no answer, attempt {attempt}\n")
+        tracking.track_stage(Report(), {}, [], 0.0)
+    assert capsys.readouterr().err.count("WARNING") == 1
+    monkeypatch.setattr("stages.core.runs.log_stage", lambda client, event: None)
+    tracking.work(linger=0)
+    (tracking.QUEUE / "error").write_text("MlflowException: no answer\n")
+    tracking.track_stage(Report(), {}, [], 0.0)
+    assert capsys.readouterr().err.count("WARNING") == 1
+
+
+def test_other_failure_is_told_too(project, capsys):
+    tracking.QUEUE.mkdir(parents=True)
+    tracking.warn("OSError: disk full")
+    tracking.warn("MlflowException: no answer")
+    assert capsys.readouterr().err.count("WARNING") == 2

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.crops.choice import Item, Match, area, choose, choose_among, padded
+from stages.crops.choice import Item, Match, area, choose, choose_among, padded, squared
 from stages.crops.match import cut, needed_detectors
 from stages.crops.params import CropParams, DatasetParams
 
 BASE = {
     "agreement": "required", "assignment": "each_alone", "confidence": 0.3, "nms_iou": 0.6, "several": "highest_confidence", "no_detection": "reject",
-    "padding": 0.0, "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 4, "shards": 1,
+    "padding": 0.0, "shape": "box", "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 4, "shards": 1,
 }  # fmt: skip
 TOPWEAR = ["top", "outwear", "vest"]
 SIZE = (60, 60)
@@ -220,3 +220,18 @@ def test_label_picks_the_detectors_that_can_find_it():
 def test_shares_that_do_not_sum_to_one_are_refused(shares):
     with pytest.raises(ValueError, match="sum to 1"):
         DatasetParams(shares=shares, upstream_splits=[], shards=1)
+
+
+@pytest.mark.parametrize(
+    ("corners", "expected"),
+    [
+        ((40, 10, 60, 50), (30, 10, 70, 50)),  # 20 x 40: ten columns on either side
+        ((0, 10, 20, 50), (0, 10, 40, 50)),  # at the left border: all on the right
+        ((85, 10, 95, 50), (60, 10, 100, 50)),  # too near the right border
+        ((10, 30, 60, 50), (10, 15, 60, 65)),
+        ((0, 20, 100, 40), (0, 0, 100, 80)),  # wider than the image is high: all of the height
+        ((3, 3, 8, 8), (3, 3, 8, 8)),
+    ],
+)
+def test_square_crop_grows_the_shorter_side_inside_the_image(corners, expected):
+    assert squared(corners, 100, 80) == expected

@@ -72,7 +72,7 @@ def shop(tmp_path, monkeypatch):
 
 def stage(shop, **changes):
     options = {
-        "agreement": "required", "assignment": "one_box_one_item", "confidence": 0.3, "nms_iou": 0.6, "several": "largest", "no_detection": "reject", "padding": 0.0,
+        "agreement": "required", "assignment": "one_box_one_item", "confidence": 0.3, "nms_iou": 0.6, "several": "largest", "no_detection": "reject", "padding": 0.0, "shape": "box",
         "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 3, "shards": 2,
     } | changes  # fmt: skip
     args = Namespace(

@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
         network.eval()
     out = tmp_path_factory.mktemp("models") / "clothes"
     out.mkdir()
-    save_detector(network, {"model": "yolo11n.yaml", "superclasses": NAMES, "image_size": 96}, out)
+    save_detector(network.state_dict(), {"model": "yolo11n.yaml", "superclasses": NAMES, "image_size": 96}, out)
     return out, network, yolo
 
 
@@ -80,7 +80,7 @@ def test_files_hold_no_date_and_no_path(folder):
 
 
 def test_same_network_gives_the_same_bytes(folder, tmp_path):
-    save_detector(folder[1], {"a": 1}, tmp_path)
+    save_detector(folder[1].state_dict(), {"a": 1}, tmp_path)
     assert (tmp_path / "weights.safetensors").read_bytes() == (folder[0] / "weights.safetensors").read_bytes()
 
 
@@ -192,7 +192,9 @@ def small(monkeypatch, tmp_path):
 
     monkeypatch.setattr(model, "new_yolo", lambda architecture: SimpleNamespace())
     monkeypatch.setattr(model, "_network", lambda yolo, classes: torch.nn.Linear(2, classes))
-    save_detector(torch.nn.Linear(2, 3), {"model": "yolo11n.yaml", "superclasses": NAMES, "image_size": 96}, tmp_path)
+    save_detector(
+        torch.nn.Linear(2, 3).state_dict(), {"model": "yolo11n.yaml", "superclasses": NAMES, "image_size": 96}, tmp_path
+    )
     return tmp_path
 
 

@@ -1,9 +1,16 @@
-"""Views change geometry, never colour."""
+"""Views change geometry, and colour only when asked; torchvision says what each change of colour should give."""
 
 import pytest
 import torch
+from torchvision.transforms.functional import (
+    adjust_brightness,
+    adjust_contrast,
+    adjust_hue,
+    adjust_saturation,
+    rgb_to_grayscale,
+)
 
-from stages.encoders.augment import GeometryParams, random_view
+from stages.encoders.augment import ColorParams, Draws, GeometryParams, random_view, recolor
 
 NOTHING = {"flip": 0, "rotation": 0, "min_scale": 1, "mask": 0, "mask_share": 0}
 
@@ -88,3 +95,83 @@ def test_each_image_of_a_batch_is_changed_in_its_own_way():
     same = torch.rand(1, 3, 32, 32).expand(8, 3, 32, 32) * 255
     result = view(same, rotation=30)
     assert not torch.allclose(result[0], result[1], atol=1)
+
+
+OFF = dict.fromkeys(("probability", "brightness", "contrast", "saturation", "hue", "grayscale"), 0.0)
+
+
+def recolored(images, seed=0, **changes):
+    torch.manual_seed(seed)
+    return recolor(images.float(), ColorParams(**OFF | changes), Draws(len(images)))
+
+
+def test_colour_that_is_off_changes_nothing_and_draws_nothing(images):
+    options = GeometryParams(flip=0.5, rotation=30, min_scale=0.5, mask=0.5, mask_share=0.2)
+    torch.manual_seed(3)
+    plain, after = random_view(images, options), torch.rand(1)
+    torch.manual_seed(3)
+    assert torch.equal(random_view(images, options, ColorParams(**OFF)), plain)
+    assert torch.equal(torch.rand(1), after)
+
+
+@pytest.mark.parametrize(
+    ("name", "adjust"),
+    [
+        ("brightness", adjust_brightness), ("contrast", adjust_contrast), ("saturation", adjust_saturation),
+        ("hue", adjust_hue),
+    ],
+)  # fmt: skip
+def test_each_jitter_is_torchvisions_with_a_factor_for_each_image(images, name, adjust):
+    result = recolored(images, probability=1, **{name: 0.4})
+    # The factors by hand: the choice comes first, then brightness, contrast, saturation and hue.
+    torch.manual_seed(0)
+    torch.rand(6)
+    spans = [(1, "brightness"), (1, "contrast"), (1, "saturation"), (0, "hue")]
+    factors = {
+        one: torch.empty(6).uniform_(middle - 0.4 * (one == name), middle + 0.4 * (one == name))
+        for middle, one in spans
+    }
+    expected = [
+        adjust(image[None] / 255, factor.item())[0] for image, factor in zip(images.float(), factors[name], strict=True)
+    ]
+    assert torch.allclose(result / 255, torch.stack(expected), atol=1e-4)
+    assert not torch.allclose(result, images.float(), atol=1)
+
+
+def test_grey_views_have_no_colour_and_torchvisions_luminance(images):
+    result = recolored(images, grayscale=1)
+    assert torch.allclose(result, rgb_to_grayscale(images.float(), 3), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("chances", "kind"), [({"probability": 0.3, "brightness": 0.5}, "jitter"), ({"grayscale": 0.3}, "grey")]
+)
+def test_colour_changes_as_often_as_asked(chances, kind):
+    plain = torch.tensor([200.0, 30, 90]).view(1, 3, 1, 1).expand(800, 3, 2, 2)
+    changed = (recolored(plain, **chances) - plain).abs().amax(dim=(1, 2, 3)) > 1e-3
+    assert changed.float().mean() == pytest.approx(0.3, abs=0.06), kind
+
+
+def test_values_stay_in_range_whatever_the_strength(images):
+    result = recolored(images, probability=1, brightness=1, contrast=1, saturation=1, hue=0.5, grayscale=0.5)
+    assert result.min() >= 0
+    assert result.max() <= 255.01
+
+
+def test_mask_is_put_over_the_colours():
+    options = GeometryParams(**NOTHING | {"mask": 1, "mask_share": 0.5})
+    color = ColorParams(**OFF | {"probability": 1, "brightness": 1})
+    torch.manual_seed(0)
+    result = random_view(torch.full((20, 3, 32, 32), 200.0), options, color)
+    assert (result == 127).flatten(1).any(dim=1).float().mean() > 0.8
+
+
+def test_part_of_a_batch_gets_the_views_it_gets_in_the_whole(images):
+    options = GeometryParams(flip=0.5, rotation=30, min_scale=0.5, mask=0.5, mask_share=0.2)
+    color = ColorParams(probability=0.8, brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, grayscale=0.2)
+    torch.manual_seed(5)
+    whole, after = random_view(images, options, color), torch.rand(1)
+    for part in (slice(0, 2), slice(2, 6)):
+        torch.manual_seed(5)
+        assert torch.allclose(random_view(images[part], options, color, Draws(6, part)), whole[part], atol=1e-4)
+        assert torch.equal(torch.rand(1), after)

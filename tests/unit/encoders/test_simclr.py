@@ -1,5 +1,6 @@
-"""SimCLR: the loss, the rate, one epoch, k-NN on frozen features, and a killed training that goes on."""
+"""SimCLR: the losses, the rate, one epoch, which epoch is kept, and a killed training that goes on."""
 
+import json
 import math
 from argparse import Namespace
 from types import SimpleNamespace
@@ -8,35 +9,64 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import timm
 import torch
 
+from stages.core.acceleration import RuntimeParams
 from stages.core.tables import write_rows
 from stages.encoders import simclr
-from stages.encoders.knn import knn_accuracy, majority_share
+from stages.encoders.features import BackboneEncoder, load_weights
 from stages.encoders.pictures import Pictures
-from stages.encoders.simclr import KnnProbe, SimclrParams, _build, cosine_rate, train_epoch
+from stages.encoders.schedule import cosine_rate
+from stages.encoders.simclr import train_epoch
+from stages.encoders.simclr_model import Backbone, SimclrParams, build, contrastive_loss
+from stages.encoders.simclr_probe import KnnProbe
+from stages.encoders.simclr_processes import Group
 
 PARAMS = {
-    "backbone": "test_resnet", "weights": "none", "image_size": 32, "epochs": 4, "batch": 6, "temperature": 0.1,
+    "backbone": "test_resnet", "weights": "none", "image_size": 32, "epochs": 4, "batch": 6, "loss": "nt_xent", "temperature": 0.1,
     "projection_hidden": 32, "projection_out": 16, "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.0005,
     "geometry": {"flip": 0.5, "rotation": 10, "min_scale": 0.8, "mask": 0.2, "mask_share": 0.1},
-    "knn_every": 1, "knn_k": 1, "knn_head": "type", "seed": 0,
+    "color": dict.fromkeys(("probability", "brightness", "contrast", "saturation", "hue", "grayscale"), 0.0),
+    "keep": "last", "knn_every": 1, "knn_k": 1, "knn_head": "type", "seed": 0,
 }  # fmt: skip
+RUNTIME = RuntimeParams(
+    threads=1, deterministic=True, pin_instruction_set=False, precision="float32", channels_last=False, compile=False, processes=1
+)  # fmt: skip
 
 
 def test_nt_xent_by_a_slow_loop():
     """Chen et al. 2020, equation 1, with both views of a row as each other's positive."""
-    from lightly.loss import NTXentLoss
-
-    torch.manual_seed(0)
-    first, second = torch.randn(5, 8), torch.randn(5, 8)
-    rows = [vector / vector.norm() for vector in torch.cat([first, second])]
+    first, second, rows = views()
     total = 0.0
     for i in range(10):
         j = (i + 5) % 10
         exps = {k: math.exp(float(rows[i] @ rows[k]) / 0.1) for k in range(10) if k != i}
         total -= math.log(exps[j] / sum(exps.values()))
-    assert NTXentLoss(temperature=0.1)(first, second).item() == pytest.approx(total / 10, rel=1e-5)
+    assert contrastive_loss("nt_xent", 0.1)(first, second).item() == pytest.approx(total / 10, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dcl", "dclw"])
+def test_decoupled_losses_by_a_slow_loop(name):
+    """Yeh et al. 2022, equation 6: the positive is not in the denominator; dclw weighs it by 2 - softmax, sigma .5."""
+    first, second, rows = views()
+    weights = [1.0] * 5
+    if name == "dclw":
+        hard = [math.exp(float(rows[i] @ rows[i + 5]) / 0.5) for i in range(5)]
+        weights = [2 - 5 * one / sum(hard) for one in hard]
+    total = 0.0
+    for i in range(10):
+        j = (i + 5) % 10
+        others = sum(math.exp(float(rows[i] @ rows[k]) / 0.1) for k in range(10) if k not in (i, j))
+        total += math.log(others) - weights[i % 5] * float(rows[i] @ rows[j]) / 0.1
+    assert contrastive_loss(name, 0.1)(first, second).item() == pytest.approx(total / 10, rel=1e-5)
+
+
+def views():
+    """Projections of five first and five second views, and all ten at unit length."""
+    torch.manual_seed(0)
+    first, second = torch.randn(5, 8), torch.randn(5, 8)
+    return first, second, [vector / vector.norm() for vector in torch.cat([first, second])]
 
 
 def test_rate_is_half_a_cosine():
@@ -49,7 +79,7 @@ def test_rate_is_half_a_cosine():
 def train(crops, epochs=1, **changes):
     torch.manual_seed(0)
     params = SimclrParams.model_validate(PARAMS | changes)
-    parts = _build(params)
+    parts = build(params, RUNTIME, Group())
     start = {name: value.clone() for name, value in parts.backbone.state_dict().items()}
     losses = [
         train_epoch(parts, Pictures(crops, 32), params, epoch, len(crops) // params.batch) for epoch in range(epochs)
@@ -75,46 +105,11 @@ def test_loss_goes_down_on_a_tiny_set(crops, cpu):
 
 def test_both_views_pass_in_one_forward_call(crops, cpu):
     params = SimclrParams.model_validate(PARAMS)
-    parts = _build(params)
+    parts = build(params, RUNTIME, Group())
     seen = []
     parts.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[0]))
     train_epoch(parts, Pictures(crops, 32), params, 0, 2)
     assert seen == [12, 12]
-
-
-def test_knn_accuracy_by_hand():
-    train = np.array([[1, 0], [0.9, 0.1], [0, 1], [0.1, 2.0]], np.float32)
-    labels = np.array(["a", "a", "b", "b"])
-    val = np.array([[5, 0.1], [0.1, 5], [1, 0.2]], np.float32)
-    assert knn_accuracy(train, labels, val, np.array(["a", "b", "b"]), 1) == pytest.approx(2 / 3)
-    assert knn_accuracy(train, labels, val, np.array(["a", "b", "a"]), 3) == 1
-
-
-def test_votes_are_weighted_by_similarity():
-    # k = 3: one neighbour "a" at cosine 1 (vote 2), two "b" at cosine about -1 (votes near 0): "a" wins.
-    train = np.array([[1, 0], [-1, 0.01], [-1, -0.01]], np.float32)
-    assert knn_accuracy(train, np.array(["a", "b", "b"]), np.array([[1.0, 0]], np.float32), np.array(["a"]), 3) == 1
-
-
-def test_knn_agrees_with_scikit_learn():
-    from sklearn.neighbors import KNeighborsClassifier
-
-    draw = np.random.default_rng(0)
-    labels, val_labels = draw.choice(list("abc"), 60), draw.choice(list("abc"), 700)
-    train, val = draw.normal(size=(60, 5)), draw.normal(size=(700, 5))
-    model = KNeighborsClassifier(7, metric="cosine", weights=lambda distance: 2 - distance).fit(train, labels)
-    assert knn_accuracy(train, labels, val, val_labels, 7) == pytest.approx(model.score(val, val_labels))
-
-
-def test_more_neighbours_than_rows_and_no_rows_to_score():
-    train = np.eye(2, dtype=np.float32)
-    assert knn_accuracy(train, np.array(["a", "b"]), train, np.array(["a", "b"]), 10) == 1
-    assert knn_accuracy(train, np.array(["a", "b"]), np.zeros((0, 1)), np.array([]), 1) == 0
-
-
-def test_majority_share_by_hand():
-    assert majority_share(np.array(["a", "a", "b"]), np.array(["a", "b", "a", "a"])) == 0.75
-    assert majority_share(np.array([]), np.array(["a"])) == 0
 
 
 def test_probe_uses_only_rows_that_know_the_label(crops, cpu):
@@ -125,7 +120,7 @@ def test_probe_uses_only_rows_that_know_the_label(crops, cpu):
     assert list(probe.rows) == [0, 1, 2, 4, 5, 6, 7]
     assert list(probe.val_labels) == ["a", "b", "c", "a", "b"]
     # Rows 6.. repeat the colours 0..5 with the same labels: the nearest neighbour is the picture itself.
-    score = probe.accuracy(_build(params).backbone)
+    score = probe.accuracy(build(params, RUNTIME, Group()).backbone)
     assert score == 1
 
 
@@ -158,14 +153,15 @@ def stage(crops, cpu, tmp_path, monkeypatch):
     def run(out, kill_at_view=None, **changes):
         left = iter(range(kill_at_view if kill_at_view is not None else 10**6))
 
-        def random_view(images, geometry):
+        def random_view(*arguments):
             if next(left, None) is None:
                 raise Killed
-            return views(images, geometry)
+            return views(*arguments)
 
         monkeypatch.setattr(simclr, "random_view", random_view)
         epochs.clear()
-        params = SimpleNamespace(simclr=SimclrParams.model_validate(PARAMS | {"knn_every": 3} | changes))
+        options = SimclrParams.model_validate(PARAMS | {"knn_every": 3} | changes)
+        params = SimpleNamespace(simclr=options, runtime=RUNTIME)
         report = simclr.main(Namespace(dataset=tmp_path / "dataset", out=tmp_path / out), params)
         files = ("weights.safetensors", "history.csv", "encoder.json", "params.json")
         return {name: (tmp_path / out / name).read_bytes() for name in files}, report
@@ -214,3 +210,86 @@ def test_damaged_checkpoint_is_trained_again(stage, capsys):
     file.write_bytes(file.read_bytes()[:-100])
     assert run("broken", epochs=2) == unbroken
     assert epochs == [0, 1] and "damaged and ignored" in capsys.readouterr().err
+
+
+@pytest.fixture
+def scored(stage, monkeypatch):
+    """Runs the stage with given k-NN accuracies of the start and each epoch; gives history, card, and what was kept.
+
+    What was kept is the number of the epoch whose weights were written, found by comparing them with every epoch's.
+    """
+    run, _, work = stage
+
+    def train(scores, out="out", **changes):
+        seen = []
+
+        def accuracy(probe, backbone):
+            seen.append({name: value.clone() for name, value in backbone.state_dict().items()})
+            return scores[len(seen) - 1]
+
+        monkeypatch.setattr(KnnProbe, "accuracy", accuracy)
+        files, report = run(out, knn_every=1, epochs=len(scores) - 1, **changes)
+        written = Backbone("test_resnet", "none")
+        load_weights(written, work.parents[1] / out)
+        written = written.state_dict()
+        same = [
+            number
+            for number, state in enumerate(seen)
+            if all(torch.equal(state[name], written[name]) for name in written)
+        ]
+        card = json.loads(files["encoder.json"])
+        assert same == [card["epoch"]]
+        return card["epoch"], report.metrics
+
+    return train
+
+
+def test_best_epoch_by_validation_is_kept_and_ties_go_to_the_later(scored):
+    epoch, metrics = scored([0.5, 0.3, 0.4, 0.4, 0.2], keep="best")
+    assert epoch == 3
+    assert (metrics["knn_before"], metrics["knn_after"]) == (0.5, 0.4)
+
+
+def test_last_epoch_is_kept_when_asked_for(scored):
+    assert scored([0.1, 0.9, 0.2], keep="last")[0] == 2
+
+
+@pytest.mark.parametrize(("weights", "kept"), [("download", 0), ("none", 2)])
+def test_start_is_kept_only_if_it_knows_something(scored, monkeypatch, weights, kept):
+    """A random start may look best on a tiny split; it is never what was asked for."""
+    create = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained, **options: create(name, **options))
+    assert scored([0.9, 0.2, 0.3], keep="best", weights=weights)[0] == kept
+
+
+def test_best_epoch_survives_a_kill(stage, monkeypatch):
+    """The best features are in the checkpoint: they were trained before the kill."""
+    run, epochs, _ = stage
+    scores = iter([0.1, 0.8, 0.3, 0.1, 0.8, 0.3])
+    monkeypatch.setattr(KnnProbe, "accuracy", lambda probe, backbone: next(scores))
+    unbroken = run("unbroken", epochs=2, knn_every=1, keep="best")
+    with pytest.raises(Killed):
+        run("broken", kill_at_view=5, epochs=2, knn_every=1, keep="best")
+    assert run("broken", epochs=2, knn_every=1, keep="best") == unbroken
+    assert epochs == [1]
+    assert json.loads(unbroken[0]["encoder.json"])["epoch"] == 1
+
+
+@pytest.mark.slow
+def test_training_from_scratch_with_a_resnet_writes_an_encoder(stage):
+    """weights: none, and a published architecture as it comes from timm."""
+    run, _, work = stage
+    files, report = run("out", backbone="resnet18", epochs=1, projection_hidden=8, projection_out=4)
+    encoder = BackboneEncoder(work.parents[1] / "out")
+    assert encoder.network.width == 512
+    assert math.isfinite(report.curves["loss"][0])
+    assert files["history.csv"].decode().splitlines()[0] == "epoch,loss,knn_type"
+
+
+def test_colours_are_augmented_when_asked_for(crops, cpu):
+    jitter = dict(zip(PARAMS["color"], (0.8, 0.8, 0.8, 0.8, 0.2, 0.2), strict=True))
+    plain, _, _ = train(crops)
+    colored, _, _ = train(crops, color=jitter)
+    again, _, _ = train(crops, color=jitter)
+    assert colored == again
+    assert colored != plain

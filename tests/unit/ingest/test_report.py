@@ -117,7 +117,7 @@ def test_command_reads_the_reader_from_params_and_says_what_is_missing(monkeypat
     monkeypatch.setattr(sys, "argv", ["report", "boots"])
     with pytest.raises(SystemExit):
         report.main()
-    assert "`ingest.boots` is missing; ingest has: deepfashion2" in capsys.readouterr().err
+    assert "`ingest.boots` is missing; ingest has: category_coarse" in capsys.readouterr().err
 
 
 def test_annotations_without_their_image_do_not_make_a_download_complete():

@@ -174,7 +174,9 @@ def test_empty_gallery_and_benchmark_without_any_match_are_refused(tmp_path):
         ({"gallery_views": []}, "kind wardrobe needs source"),
         ({"kind": "category"}, "kind category needs item_column"),
         ({"item_column": "colour"}, "`b.item_column` is 'colour'"),
-        ({"kind": "inshop"}, "`b.kind` is 'inshop'"),
+        ({"kind": "outfits"}, "`b.kind` is 'outfits'"),
+        ({"kind": "inshop"}, "kind inshop needs boxes, crop, detection as well"),
+        ({"boxes": "whole"}, "kind wardrobe has no boxes"),
     ],
 )
 def test_incomplete_params_are_refused_by_name(change, message):

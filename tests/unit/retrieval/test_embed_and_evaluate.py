@@ -20,7 +20,7 @@ from stages.retrieval.pictures import RIGHT, WRONG, Shown, evenly, retrieval_she
 from stages.retrieval.vectors import benchmark_names, read_vectors, write_vectors
 
 RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)
-PARAMS = evaluate.EvaluateParams(ks=[1, 2], bootstrap_samples=20, seed=0, chunk_rows=2)
+PARAMS = evaluate.EvaluateParams(ks=[1, 2], bootstrap_samples=20, seed=0, memory_mb=64)
 
 
 class MeanColor:
@@ -66,7 +66,7 @@ def project(tmp_path, monkeypatch):
 
 def run_embed(folder, batch=2):
     args = Namespace(encoder="mean", benchmarks=folder / "benchmarks", model=folder / "model", out=folder / "vectors")
-    return embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=batch)))
+    return embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=batch, flip=False)))
 
 
 def run_evaluate(folder):

@@ -10,21 +10,34 @@ from sklearn.metrics import average_precision_score
 from torchmetrics.functional import retrieval
 
 from stages.retrieval import metrics
-from stages.retrieval.search import Ranking, Rows, rank_relevant
+from stages.retrieval.ranking import Ranking, Sizes, rank_chunks
+from stages.retrieval.search import Rows
 
 
 def ranking(found, relevant, gallery=10, detected=None):
     n = len(found)
     return Ranking(
-        [np.array(ranks, np.int64) for ranks in found],
+        np.array([rank for ranks in found for rank in ranks], np.int64),
+        np.array([len(ranks) for ranks in found]),
         np.array(relevant),
         np.full(n, gallery),
         np.ones(n, bool) if detected is None else np.array(detected),
     )
 
 
+def query_scores(ranks, relevant, ks):
+    """Metrics of one query with relevant rows at ``ranks``."""
+    return {name: values[0] for name, values in metrics.score(ranking([ranks], [relevant]), ks).values.items()}
+
+
+def scored(queries, gallery, ks, view="whole_gallery", metric="cosine"):
+    """Metrics of every query."""
+    parts = rank_chunks(queries, gallery, metric, Sizes(16, 50, 1000))
+    return metrics.Scores.joined(metrics.score(part[view], ks) for part in parts)
+
+
 def test_every_metric_of_a_query_with_matches_at_ranks_1_3_and_6():
-    scores = metrics.query_scores(np.array([1, 3, 6]), 3, [1, 2, 5, 20])
+    scores = query_scores([1, 3, 6], 3, [1, 2, 5, 20])
     assert scores["map"] == pytest.approx((1 / 1 + 2 / 3 + 3 / 6) / 3)
     assert scores["map_at_r"] == pytest.approx((1 / 1 + 2 / 3) / 3)
     assert scores["r_precision"] == pytest.approx(2 / 3)
@@ -35,7 +48,7 @@ def test_every_metric_of_a_query_with_matches_at_ranks_1_3_and_6():
 
 
 def test_every_metric_of_a_query_whose_only_match_is_fourth():
-    scores = metrics.query_scores(np.array([4]), 1, [3, 4])
+    scores = query_scores([4], 1, [3, 4])
     assert scores == {
         "map": 0.25, "map_at_r": 0, "r_precision": 0, "mrr": 0.25,
         "hit_at_3": 0, "precision_at_3": 0, "recall_at_3": 0,
@@ -44,17 +57,12 @@ def test_every_metric_of_a_query_whose_only_match_is_fourth():
 
 
 def test_missed_query_scores_zero_in_every_metric():
-    assert set(metrics.query_scores(np.empty(0, np.int64), 2, [1, 5]).values()) == {0.0}
+    assert set(query_scores([], 2, [1, 5]).values()) == {0.0}
 
 
 def test_lone_queries_are_left_out_and_misses_count_as_zero():
-    result = metrics.summary(
-        ranking([[1], [], [], [2]], [1, 1, 0, 1], detected=[True, False, True, True]),
-        ["top", "top", "dress", "vest"],
-        [1, 2],
-        samples=10,
-        seed=0,
-    )
+    found = ranking([[1], [], [], [2]], [1, 1, 0, 1], detected=[True, False, True, True])
+    result = metrics.summary(metrics.score(found, [1, 2]), ["top", "top", "dress", "vest"], samples=10, seed=0)
     assert (result["n_scored"], result["n_missed"], result["n_without_match"]) == (3, 1, 1)
     assert result["hit_at_1"] == pytest.approx(1 / 3)
     assert result["hit_at_2"] == pytest.approx(2 / 3)
@@ -66,9 +74,10 @@ def test_lone_queries_are_left_out_and_misses_count_as_zero():
 
 
 def test_no_query_with_a_match_gives_counts_and_no_averages():
-    result = metrics.summary(ranking([[]], [0]), ["top"], [1], samples=10, seed=0)
+    scores = metrics.score(ranking([[]], [0]), [1])
+    result = metrics.summary(scores, ["top"], samples=10, seed=0)
     assert result == {"n_scored": 0, "n_missed": 0, "n_without_match": 1, "per_category": {}}
-    assert metrics.chance(ranking([[]], [0]), [1]) == {}
+    assert metrics.chance(scores, [1]) == {}
 
 
 def test_map_agrees_with_scikit_learn_where_there_are_no_ties():
@@ -81,8 +90,7 @@ def test_map_agrees_with_scikit_learn_where_there_are_no_ties():
         gallery = Rows(ids[1:], items[1:].tolist(), ["top"] * 40, vectors[1:], np.ones(40, bool))
         unit = vectors.astype(float) / np.linalg.norm(vectors.astype(float), axis=1, keepdims=True)
         expected = average_precision_score(items[1:] == 0, unit[1:] @ unit[0])
-        scores = metrics.score(rank_relevant(queries, gallery, "cosine", 8), [1])
-        assert scores["map"][0] == pytest.approx(expected, abs=1e-12)
+        assert scored(queries, gallery, [1]).values["map"][0] == pytest.approx(expected, abs=1e-12)
 
 
 def test_other_metrics_agree_with_torchmetrics_where_there_are_no_ties():
@@ -93,7 +101,7 @@ def test_other_metrics_agree_with_torchmetrics_where_there_are_no_ties():
         relevant[3] = True
         order = scores.argsort(descending=True)
         ranks = torch.nonzero(relevant[order])[:, 0].numpy() + 1
-        ours = metrics.query_scores(ranks, len(ranks), [1, 5, 40])
+        ours = query_scores(ranks, len(ranks), [1, 5, 40])
         theirs = {
             "map": retrieval.retrieval_average_precision(scores, relevant),
             "mrr": retrieval.retrieval_reciprocal_rank(scores, relevant),
@@ -119,49 +127,97 @@ def test_chance_average_precision_is_the_mean_over_all_orders(gallery, relevant)
     values = []
     for order in permutations(range(gallery)):
         ranks = np.sort(np.array(order[:relevant]) + 1)
-        values.append(metrics.query_scores(ranks, relevant, [])["map"])
+        values.append(query_scores(ranks, relevant, [])["map"])
     assert metrics.chance_average_precision([gallery], [relevant])[0] == pytest.approx(np.mean(values))
 
 
-def test_constant_embedding_scores_no_better_than_chance():
+@pytest.mark.parametrize(("gallery", "relevant"), [(1, 1), (5, 1), (5, 2), (6, 3), (4, 4)])
+def test_chance_map_at_r_is_the_mean_over_all_orders(gallery, relevant):
+    values = [
+        query_scores(sorted(place + 1 for place in order[:relevant]), relevant, [])["map_at_r"]
+        for order in permutations(range(gallery))
+    ]
+    expected = metrics.chance_average_precision([gallery], [relevant], [relevant])[0]
+    assert expected == pytest.approx(np.mean(values))
+
+
+@pytest.mark.parametrize("value", [0.1, 0.0, 1e-20, -3e7])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("view", ["whole_gallery", "same_superclass"])
+def test_constant_embedding_scores_no_better_than_chance(value, metric, view):
     generator = np.random.default_rng(5)
     n = 60
-    items = generator.integers(0, 6, n).tolist()
-    same = np.full((n, 16), 0.1, np.float32)
-    everything = Rows([f"r{i}" for i in range(n)], items, ["top"] * n, same, np.ones(n, bool))
-    found = rank_relevant(everything, everything, "cosine", 16)
-    result = metrics.summary(found, everything.categories, [1, 5, 20], samples=10, seed=0)
-    level = metrics.chance(found, [1, 5, 20])
-    assert result["hit_at_1"] == 0
-    assert all(result[name] <= level[name] for name in ("hit_at_1", "hit_at_5", "hit_at_20", "map"))
+    items = generator.integers(0, 6, n)
+    same = np.full((n, 16), value, np.float32)
+    everything = Rows([f"r{i}" for i in range(n)], items, [f"kind{i % 2}" for i in items], same, np.ones(n, bool))
+    scores = scored(everything, everything, [1, 5, 20], view, metric)
+    result = metrics.summary(scores, everything.categories.to_pylist(), samples=10, seed=0)
+    level = metrics.chance(scores, [1, 5, 20])
+    assert result["hit_at_1"] == 0 < level["hit_at_1"]
+    assert all(result[name] <= level[name] for name in level)
+    # The worst order: all R relevant rows after the G - R others, so none among the first R.
+    assert result["map_at_r"] == result["r_precision"] == 0
+
+
+def test_constant_embedding_that_took_ties_for_itself_would_score_100_percent():
+    # What the rule guards against: the same case, were the relevant row put first among its equals.
+    optimistic = metrics.score(ranking([[1], [1]], [1, 1], gallery=60), [1])
+    assert optimistic.values["hit_at_1"].mean() == 1
+    assert metrics.chance(optimistic, [1])["hit_at_1"] == pytest.approx(1 / 60)
 
 
 def test_random_embedding_scores_about_chance():
     generator = np.random.default_rng(6)
     n = 400
-    items = generator.integers(0, 20, n).tolist()
+    items = generator.integers(0, 20, n)
     vectors = generator.normal(size=(n, 32)).astype(np.float32)
     everything = Rows(list(range(n)), items, ["top"] * n, vectors, np.ones(n, bool))
-    found = rank_relevant(everything, everything, "cosine", 64)
-    scores = metrics.score(found, [1, 10])
-    level = metrics.chance(found, [1, 10])
-    for name in ("hit_at_1", "hit_at_10", "map"):
-        error = scores[name].std() / np.sqrt(n)
-        assert abs(scores[name].mean() - level[name]) < 4 * error
+    scores = scored(everything, everything, [1, 10])
+    level = metrics.chance(scores, [1, 10])
+    for name in ("hit_at_1", "hit_at_10", "map", "map_at_r"):
+        error = scores.values[name].std() / np.sqrt(n)
+        assert abs(scores.values[name].mean() - level[name]) < 4 * error
+
+
+def test_k_beyond_the_gallery_means_the_whole_gallery_and_precision_still_divides_by_k():
+    scores = query_scores([2, 3], 2, [3, 50])
+    assert scores["hit_at_50"] == scores["hit_at_3"] == 1
+    assert scores["recall_at_50"] == scores["recall_at_3"] == 1
+    assert scores["precision_at_50"] == 2 / 50
+    assert metrics.chance_hit([3], [2], 50)[0] == 1
+
+
+def test_averages_by_category_and_their_intervals_are_those_of_its_queries_alone():
+    found = metrics.score(ranking([[1], [2], [4], [1]], [1, 1, 1, 1]), [1])
+    result = metrics.summary(found, ["top", "top", "vest", "top"], samples=200, seed=3)
+    top = metrics.summary(metrics.score(ranking([[1], [2], [1]], [1, 1, 1]), [1]), ["top"] * 3, samples=200, seed=3)
+    assert result["per_category"]["top"]["hit_at_1"] == pytest.approx(2 / 3)
+    assert result["per_category"]["top"]["map"] == pytest.approx((1 + 1 / 2 + 1) / 3)
+    for name in ("hit_at_1_low95", "hit_at_1_high95", "map_low95", "map_at_r_high95"):
+        assert result["per_category"]["top"][name] == top[name]
+    assert result["per_category"]["vest"]["map"] == 0.25
 
 
 def test_chance_counts_a_missed_query_as_a_miss():
-    level = metrics.chance(ranking([[1], []], [1, 1], gallery=4, detected=[True, False]), [1])
+    level = metrics.chance(metrics.score(ranking([[1], []], [1, 1], gallery=4, detected=[True, False]), [1]), [1])
     assert level["hit_at_1"] == pytest.approx((1 / 4 + 0) / 2)
+    # A random order has its one match at each of 4 ranks: precision 1, 1/2, 1/3, 1/4.
+    assert level["map"] == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4 / 2)
 
 
 def test_interval_covers_the_mean_and_repeats_with_its_seed():
-    values = np.repeat([0.0, 1.0], [40, 60])
-    low, high = metrics.interval(values, 2000, seed=7)
+    values = np.repeat([0.0, 1.0], [40, 60])[:, None]
+    ends = metrics.intervals(values, 2000, seed=7)
     # The normal approximation of a share of 0.6 in 100: 0.6 -+ 1.96 * sqrt(0.6 * 0.4 / 100)
-    assert (low, high) == pytest.approx((0.504, 0.696), abs=0.02)
-    assert metrics.interval(values, 2000, seed=7) == (low, high)
+    assert ends[:, 0] == pytest.approx((0.504, 0.696), abs=0.02)
+    assert (metrics.intervals(values, 2000, seed=7) == ends).all()
+
+
+def test_columns_of_intervals_are_drawn_together_and_do_not_change_each_other():
+    values = np.random.default_rng(0).random((30, 2))
+    together = metrics.intervals(values, 50, seed=1)
+    assert together[:, 1] == pytest.approx(metrics.intervals(values[:, 1:], 50, seed=1)[:, 0])
 
 
 def test_interval_of_equal_values_has_no_width():
-    assert metrics.interval(np.ones(5), 50, seed=0) == (1.0, 1.0)
+    assert metrics.intervals(np.ones((5, 1)), 50, seed=0)[:, 0] == pytest.approx([1, 1])

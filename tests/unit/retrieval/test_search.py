@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from stages.core.errors import StageError
-from stages.retrieval.search import Rows, nearest, rank_relevant, ranks_of_relevant
+from stages.retrieval.matches import VIEWS
+from stages.retrieval.ranking import Ranking, Sizes, at_least, rank_chunks
+from stages.retrieval.search import Rows, nearest
 
 
 def rows(vectors, items, ids=None, categories=None, detected=None, prefix="r"):
@@ -18,8 +20,17 @@ def rows(vectors, items, ids=None, categories=None, detected=None, prefix="r"):
     )
 
 
+def rank_relevant(queries, gallery, metric, sizes=(8, 8, 100), same_category=False):
+    """The parts of a ranking, joined."""
+    view = VIEWS[same_category]
+    parts = [part[view] for part in rank_chunks(queries, gallery, metric, Sizes(*sizes))]
+    names = ("ranks", "counts", "relevant", "gallery", "detected")
+    return Ranking(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
 def ranks(ranking):
-    return [found.tolist() for found in ranking.ranks]
+    ends = np.cumsum(ranking.counts)
+    return [found.tolist() for found in np.split(ranking.ranks, ends[:-1])]
 
 
 def angles(*degrees):
@@ -27,26 +38,38 @@ def angles(*degrees):
     return np.stack([np.cos(radians), np.sin(radians)], axis=1)
 
 
+@pytest.mark.parametrize("bars", [3, 40])
+def test_scores_that_reach_a_bar_are_counted_whichever_way(bars):
+    generator = np.random.default_rng(9)
+    scores, wanted = (
+        generator.integers(0, 50, 500).astype(np.float32),
+        generator.integers(-1, 52, bars).astype(np.float32),
+    )
+    assert at_least(scores, wanted).tolist() == [sum(score >= bar for score in scores) for bar in wanted]
+
+
 def test_ranks_without_ties_are_positions_in_the_order_by_score():
-    assert ranks_of_relevant(np.array([0.9, 0.2]), np.array([0.95, 0.5, 0.1])).tolist() == [2, 4]
+    gallery = rows(angles(10, 20, 30, 40), ["a", "x", "a", "x"], prefix="g")
+    assert ranks(rank_relevant(rows(angles(0), ["a"], prefix="q"), gallery, "cosine")) == [[1, 3]]
 
 
 def test_irrelevant_rows_with_the_same_score_come_first():
-    # 0.9 irrelevant | 0.5 0.5 irrelevant, 0.5 0.5 relevant | 0.1 irrelevant
-    assert ranks_of_relevant(np.array([0.5, 0.5]), np.array([0.5, 0.9, 0.1, 0.5])).tolist() == [4, 5]
+    # 10 degrees: irrelevant; 20: two irrelevant and two relevant; 30: irrelevant
+    gallery = rows(angles(20, 20, 10, 30, 20, 20), ["a", "x", "x", "x", "a", "x"], prefix="g")
+    assert ranks(rank_relevant(rows(angles(0), ["a"], prefix="q"), gallery, "cosine")) == [[4, 5]]
 
 
 def test_cosine_orders_by_angle_and_ignores_length():
     gallery = rows(angles(10, 20, 30) * [[1], [9], [1]], ["x", "y", "z"], prefix="g")
-    ranking = rank_relevant(rows(angles(0, 40), ["y", "x"], prefix="q"), gallery, "cosine", 8)
+    ranking = rank_relevant(rows(angles(0, 40), ["y", "x"], prefix="q"), gallery, "cosine")
     assert ranks(ranking) == [[2], [3]]
 
 
 def test_euclidean_orders_by_distance_where_cosine_would_not():
     queries = rows([[1.0, 0.0]], ["near"], prefix="q")
     gallery = rows([[1.0, 0.5], [9.0, 0.0]], ["near", "far"], prefix="g")
-    assert ranks(rank_relevant(queries, gallery, "euclidean", 8)) == [[1]]
-    assert ranks(rank_relevant(queries, gallery, "cosine", 8)) == [[2]]
+    assert ranks(rank_relevant(queries, gallery, "euclidean")) == [[1]]
+    assert ranks(rank_relevant(queries, gallery, "cosine")) == [[2]]
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
@@ -54,7 +77,7 @@ def test_euclidean_orders_by_distance_where_cosine_would_not():
 def test_constant_embedding_ranks_every_relevant_row_last(metric, width):
     vector = np.random.default_rng(0).normal(size=width)
     gallery = rows(np.tile(vector, (37, 1)), ["a", "b", *["c"] * 35], prefix="g")
-    ranking = rank_relevant(rows(np.tile(vector, (2, 1)), ["a", "b"], prefix="q"), gallery, metric, 8)
+    ranking = rank_relevant(rows(np.tile(vector, (2, 1)), ["a", "b"], prefix="q"), gallery, metric)
     assert ranks(ranking) == [[37], [37]]
 
 
@@ -63,18 +86,18 @@ def test_copies_of_one_vector_in_the_gallery_are_ties_whatever_the_query(metric)
     generator = np.random.default_rng(1)
     gallery = rows(np.tile(generator.normal(size=300), (41, 1)), ["a", *["b"] * 40], prefix="g")
     queries = rows(generator.normal(size=(50, 300)), ["a"] * 50, prefix="q")
-    assert ranks(rank_relevant(queries, gallery, metric, 7)) == [[41]] * 50
+    assert ranks(rank_relevant(queries, gallery, metric, (7, 5, 9))) == [[41]] * 50
 
 
 def test_zero_vectors_are_similar_to_nothing_and_rank_last():
     gallery = rows([[0, 0], [0, 0], [0, 0]], ["a", "b", "c"], prefix="g")
-    assert ranks(rank_relevant(rows([[1, 0]], ["a"], prefix="q"), gallery, "cosine", 8)) == [[3]]
+    assert ranks(rank_relevant(rows([[1, 0]], ["a"], prefix="q"), gallery, "cosine")) == [[3]]
 
 
 def test_query_is_masked_by_id_wherever_it_lies_in_the_gallery():
     queries = rows(angles(0, 50), ["a", "b"], ids=["p", "q"])
     gallery = rows(angles(50, 5, 0, 60), ["b", "a", "a", "c"], ids=["q", "s", "p", "t"])
-    ranking = rank_relevant(queries, gallery, "cosine", 8)
+    ranking = rank_relevant(queries, gallery, "cosine")
     assert ranks(ranking) == [[1], []]  # q is the only b: a lone query
     assert ranking.gallery.tolist() == [3, 3]
     assert ranking.relevant.tolist() == [1, 0]
@@ -85,14 +108,14 @@ def test_query_is_masked_by_id_wherever_it_lies_in_the_gallery():
 def test_neighbouring_ids_beyond_float_precision_stay_apart(big, kind):
     ids = [kind(big), kind(big + 1)]
     queries = rows(angles(0), ["a"], ids=ids[:1])
-    ranking = rank_relevant(queries, rows(angles(0, 1), ["a", "a"], ids=ids), "cosine", 8)
+    ranking = rank_relevant(queries, rows(angles(0, 1), ["a", "a"], ids=ids), "cosine")
     assert ranking.gallery.tolist() == [1]
     assert ranks(ranking) == [[1]]
 
 
 def test_neighbouring_items_beyond_float_precision_stay_apart():
     queries = rows(angles(0), [2**53], prefix="q")
-    ranking = rank_relevant(queries, rows(angles(0, 1), [2**53 + 1, 2**53], prefix="g"), "cosine", 8)
+    ranking = rank_relevant(queries, rows(angles(0, 1), [2**53 + 1, 2**53], prefix="g"), "cosine")
     assert ranks(ranking) == [[2]]
 
 
@@ -111,7 +134,7 @@ def test_vector_with_nan_is_refused_by_id_but_a_missed_row_is_not_read():
 
 def test_undetected_query_finds_nothing_but_its_match_is_counted():
     queries = rows(angles(0, 0), ["a", "a"], prefix="q", detected=[False, True])
-    ranking = rank_relevant(queries, rows(angles(0, 90), ["a", "b"], prefix="g"), "cosine", 8)
+    ranking = rank_relevant(queries, rows(angles(0, 90), ["a", "b"], prefix="g"), "cosine")
     assert ranks(ranking) == [[], [1]]
     assert ranking.relevant.tolist() == [1, 1]
 
@@ -119,8 +142,8 @@ def test_undetected_query_finds_nothing_but_its_match_is_counted():
 def test_same_category_ranks_only_the_query_s_own_category():
     queries = rows(angles(0, 0, 0), ["a", "b", "z"], prefix="q", categories=["top", "bottom", "hat"])
     gallery = rows(angles(1, 2, 3, 4), ["x", "b", "y", "a"], prefix="g", categories=["bottom", "bottom", "top", "top"])
-    assert ranks(rank_relevant(queries, gallery, "cosine", 8)) == [[4], [2], []]
-    restricted = rank_relevant(queries, gallery, "cosine", 8, same_category=True)
+    assert ranks(rank_relevant(queries, gallery, "cosine")) == [[4], [2], []]
+    restricted = rank_relevant(queries, gallery, "cosine", same_category=True)
     assert ranks(restricted) == [[2], [2], []]
     assert restricted.gallery.tolist() == [2, 2, 0]
     assert restricted.relevant.tolist() == [1, 1, 0]
@@ -129,7 +152,7 @@ def test_same_category_ranks_only_the_query_s_own_category():
 def test_right_item_of_another_category_is_no_match_within_the_category():
     queries = rows(angles(0), ["a"], prefix="q", categories=["top"])
     gallery = rows(angles(0, 0), ["a", "b"], prefix="g", categories=["dress", "top"])
-    assert rank_relevant(queries, gallery, "cosine", 8, same_category=True).relevant.tolist() == [0]
+    assert rank_relevant(queries, gallery, "cosine", same_category=True).relevant.tolist() == [0]
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
@@ -144,9 +167,9 @@ def test_chunk_size_does_not_change_the_ranking(metric, same_category):
         return rows(part, generator.integers(0, 9, n).tolist(), prefix=prefix, categories=kinds)
 
     queries, gallery = some(vectors[:31], "q"), some(vectors[31:], "g")
-    whole = rank_relevant(queries, gallery, metric, 1000, same_category)
-    for chunk_rows in (1, 7, 31):
-        assert ranks(rank_relevant(queries, gallery, metric, chunk_rows, same_category)) == ranks(whole)
+    whole = rank_relevant(queries, gallery, metric, (1000, 1000, 1000), same_category)
+    for sizes in ((1, 1, 1), (7, 1000, 1000), (1000, 4, 1000), (31, 11, 3)):
+        assert ranks(rank_relevant(queries, gallery, metric, sizes, same_category)) == ranks(whole)
 
 
 def test_ranking_equals_a_full_sort_with_wrong_before_right():
@@ -160,16 +183,16 @@ def test_ranking_equals_a_full_sort_with_wrong_before_right():
         order = sorted((i for i in range(60) if i != q), key=lambda i: (distances[i], items[i] == items[q], ids[i]))
         expected.append([place for place, i in enumerate(order, start=1) if items[i] == items[q]])
         if q < 10:
-            assert [at for at, _ in nearest(everything, everything, "euclidean", q, 8)] == order[:8]
-    assert ranks(rank_relevant(everything, everything, "euclidean", 16)) == expected
+            assert [at for at, _ in nearest(everything, everything, "euclidean", [q], 8)[q]] == order[:8]
+    assert ranks(rank_relevant(everything, everything, "euclidean", (16, 7, 50))) == expected
 
 
 def test_nearest_shows_equals_wrong_before_right_then_by_id_without_the_query():
     queries = rows(angles(0), ["a"], ids=["q"])
     gallery = rows(angles(0, 0, 0, 0, 9), ["a", "b", "a", "c", "a"], ids=["z", "y", "q", "x", "w"])
-    assert nearest(queries, gallery, "cosine", 0, 3) == [(3, False), (1, False), (0, True)]
+    assert nearest(queries, gallery, "cosine", [0], 3)[0] == [(3, False), (1, False), (0, True)]
 
 
 def test_unknown_metric_is_refused():
     with pytest.raises(StageError, match="metric is 'dot', expected one of: cosine, euclidean"):
-        rank_relevant(rows(angles(0), ["a"]), rows(angles(0), ["a"], prefix="g"), "dot", 8)
+        rank_relevant(rows(angles(0), ["a"]), rows(angles(0), ["a"], prefix="g"), "dot")

@@ -1,0 +1,151 @@
+"""Measure the evaluator on this machine: seconds and memory at In-Shop's size and for a gallery of a million vectors.
+
+Usage: python -m bench.retrieval  (part of `make bench`; about a minute on two cores, 2 GB of temporary disk)
+
+What is measured, each in a process of its own: `stages.retrieval.scoring.evaluate`, that is the exact ranks of all
+relevant rows in both views, every metric up to k = 50, averages by category and 1,000 bootstrap samples. Reading files
+is not in it. CPU seconds are those of all cores together: on a busy machine they say more than seconds.
+
+Memory is what the process allocates while it runs (RssAnon) above what it held before, with the vectors already there.
+At In-Shop's size they are in memory; the million is float32 in a memory-mapped .npy file, whose pages the kernel keeps
+or drops as it likes and which are not counted. Vectors are noisy copies of one centre for each item.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from stages.core.progress import say
+from stages.retrieval.scoring import EvaluateParams, evaluate
+from stages.retrieval.search import Rows
+
+WIDTH = 512
+INSHOP = (14_218, 12_612, 3_985)  # queries, gallery, items of DeepFashion In-Shop
+MILLION = (200, 1_000_000, 250_000)
+KS = [1, 2, 3, 4, 5, 10, 20, 30, 40, 50]
+CASES = {  # name -> (sizes, metric, vectors, memory_mb)
+    "inshop": (INSHOP, "cosine", "noisy", 512),
+    "inshop-euclidean": (INSHOP, "euclidean", "noisy", 512),
+    "inshop-constant": (INSHOP, "cosine", "constant", 512),
+    "million-256": (MILLION, "cosine", "noisy", 256),
+    "million-1024": (MILLION, "cosine", "noisy", 1024),
+}
+TARGETS = {"inshop": ("5.0 s", "1,000 MB"), "million-256": ("-", "256 MB"), "million-1024": ("-", "1,024 MB")}
+STEP = 20_000  # rows drawn at a time
+
+
+class PeakAllocated:
+    """``with PeakAllocated() as peak``: afterwards ``peak.megabytes`` is the most allocated above the start (Linux)."""
+
+    def __enter__(self) -> "PeakAllocated":
+        self._start = self._most = allocated()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self.megabytes = (self._most - self._start) / 1e6
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.01):
+            self._most = max(self._most, allocated())
+
+
+def allocated() -> int:
+    """Bytes of memory of this process that no file stands behind."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("no RssAnon in /proc/self/status: this bench needs Linux")
+
+
+def draw(items: np.ndarray, kind: str, seed: int, path: Path | None) -> np.ndarray:
+    """float32 [n, WIDTH], in memory or in a memory-mapped file; the centre of an item is the same for every seed."""
+    shape = (len(items), WIDTH)
+    vectors = np.empty(shape, np.float32) if path is None else np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    if kind == "constant":
+        vectors[:] = np.random.default_rng(0).standard_normal(WIDTH, np.float32)
+        return vectors
+    noise = np.random.default_rng(seed)
+    directions = np.random.default_rng(0).standard_normal((64, WIDTH), np.float32)
+    for start in range(0, len(items), STEP):
+        some = items[start : start + STEP]
+        # A centre is a signed sum of a few directions that the item's number picks.
+        signs = 2 * ((some[:, None] >> np.arange(18)) & 1) - 1
+        centres = signs.astype(np.float32) @ directions[:18] / 4
+        vectors[start : start + len(some)] = centres + 2 * noise.standard_normal((len(some), WIDTH), np.float32)
+    if path is None:
+        return vectors
+    vectors.flush()
+    return np.load(path, mmap_mode="r")
+
+
+def case(name: str, folder: Path) -> tuple[Rows, Rows]:
+    """Queries and gallery of a case."""
+    (queries, gallery, items), _, kind, _ = CASES[name]
+    generator = np.random.default_rng(1)
+    query_items, gallery_items = generator.integers(0, items, queries), generator.integers(0, items, gallery)
+    path = folder / "gallery.npy" if gallery > 100_000 else None
+    return tuple(
+        Rows(first + np.arange(len(own)), own, own % 23, draw(own, kind, seed, where), np.ones(len(own), bool))
+        for first, own, seed, where in ((0, query_items, 2, None), (10**9, gallery_items, 3, path))
+    )
+
+
+def measure(name: str) -> None:
+    """Print seconds, seconds of all cores together, megabytes, hit@1 and chance of one case."""
+    _, metric, _, memory_mb = CASES[name]
+    params = EvaluateParams(ks=KS, bootstrap_samples=1000, seed=0, memory_mb=memory_mb)
+    with tempfile.TemporaryDirectory() as folder:
+        queries, gallery = case(name, Path(folder))
+        with PeakAllocated() as peak:
+            start, busy = time.perf_counter(), time.process_time()
+            result = evaluate(queries, gallery, metric, params)
+            seconds, busy = time.perf_counter() - start, time.process_time() - busy
+    print(
+        seconds,
+        busy,
+        peak.megabytes,
+        result["whole_gallery"]["hit_at_1"],
+        result["chance"]["whole_gallery"]["hit_at_1"],
+    )
+
+
+def line(cells: list[str]) -> None:
+    """One line of the Markdown table."""
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def main() -> None:
+    """Measure every case and print the table."""
+    header = ["scoring", "queries x gallery x dimensions", "memory_mb", "seconds", "target", "CPU seconds"]
+    line([*header, "MB above the vectors", "target", "hit@1", "chance"])
+    line(["---", "---", *["---:"] * 8])
+    for name, ((queries, gallery, _), metric, kind, memory_mb) in CASES.items():
+        say(f"{name}: {queries:,} x {gallery:,}")
+        command = [sys.executable, "-m", "bench.retrieval", "--measure", name]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        seconds, busy, megabytes, hit, chance = map(float, done.stdout.split())
+        time_target, memory_target = TARGETS.get(name, ("-", "-"))
+        about = [f"{metric}, {kind} vectors", f"{queries:,} x {gallery:,} x {WIDTH}", str(memory_mb)]
+        measured = [f"{seconds:.1f}", time_target, f"{busy:.1f}", f"{megabytes:.0f}", memory_target]
+        line([*about, *measured, f"{hit:.3f}", f"{chance:.6f}"])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--measure", choices=CASES, help="one case (used by the bench itself)")
+    given = parser.parse_args().measure
+    if given:
+        measure(given)
+    else:
+        main()

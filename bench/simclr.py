@@ -1,0 +1,61 @@
+"""Measure SimCLR training on this machine against lightly's tutorial loop: images a second, and the loss both reach.
+
+Usage: python -m bench.simclr [--photos FOLDER] [--images N] [--epochs N]   (part of `make bench`; about five minutes on
+two cores for 1,800 photos. Without --photos the photos that the demo draws are used.)
+
+All loops train a ResNet-18 from the same weights at 64 px in batches of 128, with lightly's NT-Xent at the same
+temperature, SGD and random crops, flips and colours of the same strength. An image counts once, with its two views.
+They take turns, epoch by epoch, in one process, so that whatever else the machine does slows all of them. An epoch of
+lightly's tutorial decodes every photo anew; ours decode once, which is counted in their first epoch. The loops are in
+bench/simclr_loops.py and run without the pins of params ``runtime``, which would hide fast instructions from all.
+
+On a busy machine read the images per CPU second, with --threads 1: oneDNN's bfloat16 kernels wait for each other in a
+busy loop, which costs CPU time wherever something else has taken one of the cores.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO_PHOTOS = ROOT / "data/demo/raw/fashion_products/images"
+# The pins come later, from the params file of the folder that the loops run in.
+PARAMS = """\
+runtime:
+  threads: {threads}
+  deterministic: false
+  pin_instruction_set: false
+"""
+
+
+def main() -> None:
+    """Run the loops in a process and a folder of their own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, default=DEMO_PHOTOS, help="a folder of JPEG or PNG files")
+    parser.add_argument("--images", type=int, default=0, help="use this many of them (0 = all)")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="of each loop, and loader processes of lightly's"
+    )
+    args = parser.parse_args()
+    if not args.photos.is_dir():
+        sys.exit(f"{args.photos}: no such folder. Name one with --photos, or let `make repro` draw the demo's photos.")
+    loops = [
+        sys.executable,
+        "-m",
+        "bench.simclr_loops",
+        str(args.photos.absolute()),
+        str(args.images),
+        str(args.epochs),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "params.yaml").write_text(PARAMS.format(threads=args.threads), encoding="utf-8")
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "SEAMLINE_DEVICE": "cpu"}
+        sys.exit(subprocess.run(loops, cwd=folder, env=environment, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()

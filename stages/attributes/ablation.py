@@ -1,0 +1,144 @@
+"""Train one rung of an ablation ladder and score it on the validation split.
+
+A rung is the pipeline's classifier with some params changed, on the pipeline's SimCLR backbone or on another one. The
+test split plays no part: rungs are compared to choose among them, and the published ladder is of validation accuracy.
+
+Reads:  the data set, models/<profile>/encoders/simclr, the merge tables.
+Writes: <out>: what was changed, the figures by head beside their baselines, the epoch that they are of.
+Params: ablation.<variant>; classifier and labels, which it changes or reads.
+
+A killed training goes on after its last whole epoch (stages/core/checkpoints.py).
+"""
+
+import argparse
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+
+import pandas as pd
+from pydantic import Field, model_validator
+
+from stages.attributes.evaluate import evaluate, groups_of, report_line
+from stages.attributes.network import MultiHead
+from stages.attributes.params import ClassifierParams
+from stages.attributes.rows import prepare
+from stages.attributes.train import choose_classes
+from stages.attributes.trainer import Trainer
+from stages.core.checkpoints import WORK, Checkpoints, training_key
+from stages.core.determinism import device, seed_everything
+from stages.core.files import read_json, write_json
+from stages.core.params import Section, section
+from stages.core.progress import say
+from stages.core.stage import Report, run_stage
+from stages.core.tables import shard_paths
+from stages.encoders.backbones import Backbone, Weights
+from stages.encoders.features import load_weights
+from stages.encoders.pictures import read_crops
+from stages.labels.settings import LabelParams
+
+SIMCLR = "simclr"
+
+
+class VariantParams(Section):
+    """Section ``ablation.<variant>``."""
+
+    published: float | None = Field(ge=0, le=1)
+    backbone: str
+    weights: Weights | None
+    classifier: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _weights_where_needed(self) -> Self:
+        if (self.backbone == SIMCLR) is not (self.weights is None):
+            raise ValueError(
+                "weights: null with backbone simclr, which has its own; none, packaged or download with others"
+            )
+        return self
+
+
+class Rung(Section):
+    """Everything that decides what is trained, for the key of its checkpoints."""
+
+    backbone: str
+    weights: Weights | None
+    classifier: ClassifierParams
+
+
+def overridden(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``; a mapping inside is changed key by key."""
+    result = dict(base)
+    for key, value in changes.items():
+        inner = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = overridden(base[key], value) if inner else value
+    return result
+
+
+def rung_of(name: str, variant: VariantParams, classifier: ClassifierParams) -> Rung:
+    """The classifier's params with the variant's changes.
+
+    Raises:
+        StageError: naming the keys below ``ablation.<variant>.classifier`` that are none of the classifier's, and
+            values that it does not take.
+    """
+    changed = overridden(classifier.model_dump(), variant.classifier)
+    options = section(ClassifierParams, f"ablation.{name}.classifier", {"ablation": {name: {"classifier": changed}}})
+    return Rung(backbone=variant.backbone, weights=variant.weights, classifier=options)
+
+
+def build_backbone(rung: Rung, simclr: Path) -> Backbone:
+    """The pipeline's pre-trained backbone, or timm's of that name.
+
+    Raises:
+        StageError: unknown name, no packaged weights for it, or the download failed.
+    """
+    pooling = rung.classifier.pooling
+    if rung.backbone != SIMCLR:
+        return Backbone(rung.backbone, rung.weights or "none", pooling)
+    backbone = Backbone(read_json(simclr / "encoder.json")["backbone"], "none", pooling)
+    load_weights(backbone, simclr)
+    return backbone
+
+
+def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
+    """Train the rung, score its best epoch on validation, write."""
+    name = str(args.variant)
+    rung = rung_of(name, params.variant, params.classifier)
+    options = rung.classifier
+    seed_everything(options.seed)
+    say(f"ablation {name}: {rung.backbone}, {params.variant.classifier}")
+    classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads, options.missing_labels)
+    superclasses = list(pd.read_csv(args.tables / "superclasses.csv").sort_values("id")["superclass"])
+    network = MultiHead(build_backbone(rung, args.simclr), classes, superclasses, options).to(device())
+    train, val = read_crops(args.dataset, "train"), read_crops(args.dataset, "val")
+    trainer = Trainer(network, prepare(train, classes, superclasses, options), options)
+    checkpoints = Checkpoints(WORK / "ablation" / name, _key(args, rung))
+    trainer.fit(prepare(val, classes, superclasses, options), checkpoints)
+    figures, _ = evaluate(network, options, train, val, groups_of(network, train, params.labels, args.tables))
+    figures["val_rows"] = figures.pop("test_rows")
+    for head, scores in figures["heads"].items():
+        if scores["rows"]:
+            say(f"ablation {name}: {report_line(head, scores, 'val')}")
+    content = {**figures, "variant": name, "changed": params.variant.model_dump(mode="json")}
+    if params.variant.published is not None:
+        content["published_mean_accuracy"] = params.variant.published
+    write_json(args.out, content)
+    checkpoints.clear()
+    return Report(metrics={"val_mean_accuracy": figures["mean"]["accuracy"]})
+
+
+def _key(args: argparse.Namespace, rung: Rung) -> str:
+    files = [*shard_paths(args.dataset), args.dataset / "vocabulary.json", args.tables / "superclasses.csv"]
+    encoder = [args.simclr / "encoder.json", args.simclr / "weights.safetensors"]
+    return training_key(rung, [*files, *encoder], ("core", "encoders", "attributes"))
+
+
+if __name__ == "__main__":
+    run_stage(
+        main,
+        ["variant", "dataset", "simclr", "tables", "out"],
+        {
+            "variant": ("ablation.{variant}", VariantParams),
+            "classifier": ("classifier", ClassifierParams),
+            "labels": ("labels", LabelParams),
+        },
+    )

@@ -1,0 +1,1 @@
+"""System B: attention to regions of a picture, and retrieval by them."""

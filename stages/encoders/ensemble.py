@@ -1,0 +1,121 @@
+"""The ensemble of system C: a weighted average of two frozen extractors' vectors.
+
+SelectKBest brings the wider extractor to the narrower one's width: the columns whose means differ most between
+categories (ANOVA F), fitted on the training split alone. The weight is the one that scores best on validation.
+"""
+
+import warnings
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from stages.core.determinism import device
+from stages.core.errors import StageError
+from stages.core.params import Section
+from stages.core.progress import say
+from stages.encoders.backbones import Weights
+from stages.encoders.examples import Examples, vocabulary
+from stages.encoders.extractors import Pool
+from stages.encoders.figures import before_and_after, check_select, shown_row
+from stages.encoders.networks import Ensemble
+from stages.encoders.pictures import Pictures
+from stages.encoders.probe import Probe
+from stages.encoders.recipes import Recipe
+from stages.encoders.training import Fitted, Run, embed_rows
+
+
+class MemberParams(Section):
+    """One extractor."""
+
+    backbone: str
+    weights: Weights
+    pooling: Pool
+
+
+class EnsembleRecipe(Recipe):
+    """A recipe of kind ``ensemble``.
+
+    Attributes:
+        members: the two extractors.
+        shares: weights of the first that are tried; the second has the rest.
+    """
+
+    kind: Literal["ensemble"]
+    members: list[MemberParams] = Field(min_length=2, max_length=2)
+    shares: list[float] = Field(min_length=1)
+
+
+RECIPE = EnsembleRecipe
+
+
+def best_columns(vectors: np.ndarray, categories: np.ndarray, count: int) -> np.ndarray:
+    """The ``count`` columns with the highest ANOVA F between categories, ascending int64.
+
+    Args:
+        vectors: [n, d] of training rows.
+        categories: strings [n].
+    """
+    from sklearn.feature_selection import SelectKBest, f_classif
+
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of constant columns, which have no F and come last
+        chosen = SelectKBest(f_classif, k=count).fit(vectors, categories)
+    return np.flatnonzero(chosen.get_support()).astype(np.int64)
+
+
+def _vectors(network: Ensemble, data: list[bytes], recipe: EnsembleRecipe) -> list[np.ndarray]:
+    pictures = Pictures(data, recipe.image_size)
+    return [embed_rows(member, pictures, range(len(data)), recipe.probe.batch, device()) for member in network.members]
+
+
+def _halves(network: Ensemble, vectors: list[np.ndarray]) -> list[np.ndarray]:
+    """What ``Ensemble.halves`` makes of the members' vectors."""
+    cut = [one[:, network.columns.cpu().numpy()] if at == network.wider else one for at, one in enumerate(vectors)]
+    return [torch.nn.functional.normalize(torch.from_numpy(one)).numpy() for one in cut]
+
+
+def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
+    """Choose columns on train and the weight on validation.
+
+    Raises:
+        StageError: when the training rows know fewer than two categories to choose columns by.
+    """
+    network = Ensemble([_member(one) for one in recipe.members], [one.weights for one in recipe.members],
+                       recipe.image_size).to(device())  # fmt: skip
+    probe = Probe(train, val, recipe.probe)
+    known = np.flatnonzero([one is not None for one in train.categories])
+    if len(vocabulary(train.categories)) < 2:
+        raise StageError(f"{run.name}: SelectKBest needs two categories in the training rows; there are fewer.")
+    fitted_on = _vectors(network, train.take(known).data, recipe)
+    columns = best_columns(fitted_on[network.wider], train.categories[known].astype(str), network.width)
+    network.columns.copy_(torch.from_numpy(columns))
+    say(f"{run.name}: {len(columns)} of {network.members[network.wider].width} columns of the wider extractor kept")
+    position = {row: at for at, row in enumerate(known)}
+    of_reference = [position[row] for row in probe.reference]
+    reference = _halves(network, [one[of_reference] for one in fitted_on])
+    halves = _halves(network, _vectors(network, val.data, recipe))
+    rows = []
+    for share in recipe.shares:
+        scores = probe.scores(_mixed(halves, share), lambda share=share: _mixed(reference, share), "cosine")
+        rows.append({"share": share} | {f"val_{name}": value for name, value in scores.items()})
+        say(f"{run.name}: share {share:g} of the first: {shown_row(rows[-1])}")
+    check_select(recipe.probe, rows[0])
+    best = max(rows, key=lambda row: row[f"val_{recipe.probe.select}"])  # the first of equals
+    network.share.fill_(best["share"])
+    first_alone = next((row for row in rows if row["share"] == 1), rows[0])
+    scores = before_and_after(first_alone | {"epoch": 0}, best | {"epoch": 0}, probe.chance) | {"share": best["share"]}
+    card = {
+        "kind": "ensemble", "members": [_member(one) for one in recipe.members], "image_size": recipe.image_size,
+        "metric": "cosine",
+    }  # fmt: skip
+    return Fitted(network, card, list(rows[0]), [list(row.values()) for row in rows], scores)
+
+
+def _member(one: MemberParams) -> dict[str, str]:
+    return {"backbone": one.backbone, "pooling": one.pooling}
+
+
+def _mixed(halves: list[np.ndarray], share: float) -> np.ndarray:
+    return share * halves[0] + (1 - share) * halves[1]

@@ -1,0 +1,129 @@
+"""Training and validation examples, from the data set or from a benchmark's own train split; one shape for both."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.core.errors import StageError, shown
+from stages.core.splits import unit_hash
+from stages.core.tables import BENCHMARK_TRAIN, HEADS, read_shards, read_table, shard_paths
+from stages.encoders.recipes import LearnsFrom
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Aligned columns of one split, sorted by id.
+
+    Attributes:
+        ids: unique strings [n].
+        data: JPEG bytes [n].
+        items, categories: strings or None [n]; None = not known.
+        labels: lists of strings [n].
+    """
+
+    ids: list[str]
+    data: list[bytes]
+    items: np.ndarray
+    categories: np.ndarray
+    labels: list[list[str]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> "Examples":
+        """The examples at integer positions ``rows``."""
+        return Examples(
+            [self.ids[row] for row in rows],
+            [self.data[row] for row in rows],
+            self.items[rows],
+            self.categories[rows],
+            [self.labels[row] for row in rows],
+        )
+
+
+def input_files(source: LearnsFrom, dataset: Path, benchmarks: Path) -> list[Path]:
+    """The files that ``read_examples`` reads."""
+    return shard_paths(dataset) if source.table == "dataset" else [benchmarks / source.table / "train.parquet"]
+
+
+def read_examples(source: LearnsFrom, dataset: Path, benchmarks: Path) -> tuple[Examples, Examples]:
+    """Training and validation examples.
+
+    Raises:
+        StageError: missing or foreign table, an empty split, or an item that is in both splits.
+    """
+    if source.table == "dataset":
+        frame, where = _from_dataset(source, dataset), dataset
+    else:
+        where = benchmarks / source.table / "train.parquet"
+        frame = _from_benchmark(where)
+    train, val = (_split(frame, split, limit) for split, limit in
+                  (("train", source.max_train), ("val", source.max_val)))  # fmt: skip
+    if not len(train) or not len(val):
+        raise StageError(
+            f"{where}: {len(train)} training and {len(val)} validation rows; an encoder needs both. "
+            "Give it more data, or learn from another table (`learns_from.table`)."
+        )
+    if both := set(train.items) & set(val.items) - {None}:
+        raise StageError(f"{where}: items in train and in val: {shown(both)}. Split by item, then run `dvc repro`.")
+    return train, val
+
+
+def _from_dataset(source: LearnsFrom, folder: Path) -> pd.DataFrame:
+    if wrong := set(source.labels) - set(HEADS):
+        raise StageError(f"params.yaml: `learns_from.labels` has {shown(wrong)}, expected some of: {shown(HEADS)}.")
+    columns = ["crop_id", "split", "source", "instance", "colorway", source.category, *source.labels, "bytes"]
+    table = read_shards(folder, list(dict.fromkeys(columns)))
+    frame = table.to_pandas()
+    parts = [frame["source"], frame["instance"]]
+    if source.same_colorway:
+        parts.append(frame["colorway"])
+    item = parts[0].str.cat(parts[1:], sep="/")  # null if any of them is null
+    labels = [
+        [f"{head}={value}" for head, value in zip(source.labels, values, strict=True) if isinstance(value, str)]
+        for values in zip(*(frame[head] for head in source.labels), strict=True)
+    ] or [[] for _ in range(len(frame))]
+    return pd.DataFrame(
+        {"row_id": frame["crop_id"], "split": frame["split"], "item": item, "category": frame[source.category],
+         "labels": pd.Series(labels, dtype=object), "bytes": frame["bytes"]}
+    )  # fmt: skip
+
+
+def _from_benchmark(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise StageError(
+            f"{path}: no such file. `learns_from.table` must be `dataset` or a benchmark of the list `benchmarks` "
+            "that has a train split; run `dvc repro` after adding it."
+        )
+    table = read_table(path, BENCHMARK_TRAIN)
+    if table["bytes"].null_count:
+        raise StageError(f"{path}: {table['bytes'].null_count} rows have no picture. Run `dvc repro`.")
+    frame = table.to_pandas()
+    frame["labels"] = [[] if one is None else list(one) for one in frame["labels"]]
+    return frame
+
+
+def _split(frame: pd.DataFrame, split: str, limit: int | None) -> Examples:
+    """Rows of one split by id; with a limit those whose ids hash lowest, whatever else is in the table."""
+    part = frame[frame["split"] == split]
+    if limit is not None and len(part) > limit:
+        part = part.loc[part["row_id"].map(unit_hash).sort_values(kind="stable").index[:limit]]
+    part = part.sort_values("row_id", ignore_index=True)
+    if part["row_id"].duplicated().any():
+        raise StageError(f"row ids found twice in split {split}: {shown(part['row_id'][part['row_id'].duplicated()])}.")
+    known = {name: np.array([one if isinstance(one, str) else None for one in part[name]], object)
+             for name in ("item", "category")}  # fmt: skip
+    return Examples(list(part["row_id"]), list(part["bytes"]), known["item"], known["category"], list(part["labels"]))
+
+
+def codes(values: np.ndarray, names: list[str]) -> np.ndarray:
+    """int64 positions of ``values`` in ``names``; -1 for None and for what is not among them."""
+    position = {name: number for number, name in enumerate(names)}
+    return np.array([position.get(value, -1) for value in values], np.int64)
+
+
+def vocabulary(values: np.ndarray) -> list[str]:
+    """The known values, sorted."""
+    return sorted({value for value in values if value is not None})

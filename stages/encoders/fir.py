@@ -1,0 +1,176 @@
+"""FIR (system D): cross entropy on the category and triplets on category or item, over one backbone (Park et al. 2019).
+
+L = alpha * CE(category) + beta * mean over anchors of [margin + |f(a) - f(p)|^2 - |f(a) - f(n)|^2]_+ (equation 1; the
+text prints a minus before both terms and alpha 0, which would maximise one loss and switch the other off).
+
+OC = cross entropy through the feature relaxation module, OS = triplets of one category, IS = triplets of one item.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import nn
+
+from stages.core.errors import StageError
+from stages.core.progress import say
+from stages.encoders.backbones import Weights
+from stages.encoders.examples import Examples, codes, vocabulary
+from stages.encoders.figures import Row
+from stages.encoders.networks import Fir
+from stages.encoders.picture_task import PictureTask
+from stages.encoders.probe import Probe
+from stages.encoders.recipes import TrainedRecipe
+from stages.encoders.sampler import Batches, epoch_generator, pk_batches, shuffled_batches
+from stages.encoders.training import Fitted, Run, Split, Trainer
+
+Loss = Literal["OC", "OS", "IS"]
+# A triplet loss this close to the margin (as a share of it), while the vectors spread less than this, is a collapse.
+# The hardest triplets of healthy vectors may cost as much: their spread tells.
+AT_MARGIN, NARROW = 0.02, 0.1
+
+
+class FirRecipe(TrainedRecipe):
+    """A recipe of kind ``fir``.
+
+    Attributes:
+        losses: some of OC, OS, IS.
+        alpha, beta: weights of the cross entropy and of each triplet loss.
+        margin: delta, on squared distances of unit vectors (which are at most 4).
+        miner: triplets of a batch that count: all, semihard, or hard (an anchor's farthest positive, nearest negative).
+        per_label: rows of one item (OS alone: of one category) in a batch.
+        relaxation, dropout: hidden channels of the relaxation module, and its dropout.
+    """
+
+    kind: Literal["fir"]
+    backbone: str
+    weights: Weights
+    losses: list[Loss] = Field(min_length=1)
+    alpha: float = Field(ge=0)
+    beta: float = Field(ge=0)
+    margin: float = Field(gt=0)
+    miner: Literal["all", "semihard", "hard"]
+    per_label: int = Field(gt=1)
+    relaxation: int = Field(gt=0)
+    dropout: float = Field(ge=0, lt=1)
+
+
+RECIPE = FirRecipe
+
+
+class Triplets(nn.Module):
+    """Mean triplet loss of a batch of unit vectors, on squared Euclidean distances."""
+
+    def __init__(self, margin: float, miner: str) -> None:
+        super().__init__()
+        from pytorch_metric_learning.distances import LpDistance
+        from pytorch_metric_learning.losses import TripletMarginLoss
+        from pytorch_metric_learning.miners import BatchHardMiner, TripletMarginMiner
+        from pytorch_metric_learning.reducers import MeanReducer
+
+        distance = LpDistance(normalize_embeddings=False, p=2, power=2)
+        self.loss = TripletMarginLoss(margin=margin, distance=distance, reducer=MeanReducer())
+        self.miner = None
+        if miner == "semihard":
+            self.miner = TripletMarginMiner(margin=margin, type_of_triplets="semihard", distance=distance)
+        elif miner == "hard":
+            self.miner = BatchHardMiner(distance=distance)
+
+    def forward(self, vectors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """A scalar; 0 when the batch holds no triplet.
+
+        Args:
+            vectors: [n, d].
+            labels: int64 [n]; -1 = not known, a negative of everything.
+        """
+        alone = labels.max() + 1 + torch.arange(len(labels), device=labels.device)
+        labels = torch.where(labels < 0, alone, labels)
+        return self.loss(vectors, labels, self.miner(vectors.detach(), labels) if self.miner else None)
+
+
+class FirTask(PictureTask):
+    """The losses that the recipe names, on one batch."""
+
+    def __init__(self, recipe: FirRecipe, train: Examples, val: Examples) -> None:
+        categories = vocabulary(train.categories)
+        if {"OC", "OS"} & set(recipe.losses) and len(categories) < 2:
+            raise StageError(f"fir: {recipe.losses} need two categories; the training rows know {len(categories)}.")
+        if "IS" in recipe.losses and not _has_pairs(train.items):
+            raise StageError(f"fir: {recipe.losses} needs items with two pictures; the training rows have none.")
+        network = Fir(recipe.backbone, recipe.weights, recipe.image_size,
+                      categories if "OC" in recipe.losses else [], recipe.relaxation, recipe.dropout)  # fmt: skip
+        super().__init__(recipe, train, val, network)
+        self.triplets = Triplets(recipe.margin, recipe.miner)
+        self.of_category = {split: codes(rows.categories, categories) for split, rows in self._splits()}
+        self.of_item = {split: codes(rows.items, vocabulary(rows.items)) for split, rows in self._splits()}
+
+    def _splits(self) -> list[tuple[Split, Examples]]:
+        return [("train", self.train), ("val", self.val)]
+
+    def _batches(self, split: Split, draw: np.random.Generator) -> Batches:
+        """IS: items, balanced over categories; OS: categories; OC alone: every row once, as usual."""
+        losses, batch = self.recipe.losses, self.recipe.schedule.batch
+        if losses == ["OC"]:
+            return shuffled_batches(np.arange(len(self.of_category[split])), batch, draw)
+        labels = self.of_item[split] if "IS" in losses else self.of_category[split]
+        return pk_batches(labels, self.of_category[split], batch, self.recipe.per_label, draw)
+
+    def batches(self, epoch: int) -> Batches:
+        """Batches of one epoch."""
+        return self._batches("train", epoch_generator(self.recipe.seed, epoch))
+
+    def val_batches(self) -> Batches:
+        """The same in every epoch."""
+        return self._batches("val", epoch_generator(self.recipe.seed, 0))
+
+    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """loss, and what it is the sum of before weighting: ce and accuracy (OC), triplet_os, triplet_is."""
+        recipe, figures = self.recipe, {}
+        vectors, logits = self.network.both(self.images(split, rows))
+        category = torch.from_numpy(self.of_category[split])[rows].to(self.device)
+        item = torch.from_numpy(self.of_item[split])[rows].to(self.device)
+        loss = vectors.new_zeros(())
+        if "OC" in recipe.losses:
+            known = category >= 0
+            count = known.sum().clamp(min=1)
+            figures["ce"] = F.cross_entropy(logits, category, ignore_index=-1, reduction="sum") / count
+            figures["accuracy"] = ((logits.argmax(1) == category) & known).sum() / count
+            loss = loss + recipe.alpha * figures["ce"]
+        for name, labels in (("OS", category), ("IS", item)):
+            if name in recipe.losses:
+                figures[f"triplet_{name.lower()}"] = self.triplets(vectors, labels)
+                loss = loss + recipe.beta * figures[f"triplet_{name.lower()}"]
+        return {"loss": loss, **figures}
+
+    def warn(self, row: Row) -> str | None:
+        """What is wrong when a triplet loss is stuck at the margin because all vectors are nearly the same."""
+        for name in ("triplet_os", "triplet_is"):
+            value = row.get(f"train_{name}")
+            at_margin = value is not None and abs(value - self.recipe.margin) < AT_MARGIN * self.recipe.margin
+            if at_margin and row["val_spread"] < NARROW:
+                return (
+                    f"{name} {value:.4f} is stuck at the margin {self.recipe.margin:g} and the vectors spread only "
+                    f"{row['val_spread']:.3f} of 1: a collapse. Lower the rate, or mine semihard triplets."
+                )
+        return None
+
+
+def _has_pairs(items: np.ndarray) -> bool:
+    known = [item for item in items if item is not None]
+    return len(set(known)) < len(known)
+
+
+def fit(recipe: FirRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
+    """Train; the encoder of the best epoch."""
+    task = FirTask(recipe, train, val)
+    say(f"{run.name}: {'+'.join(recipe.losses)}, {len(task.network.categories)} categories for OC")
+    trained = Trainer(
+        run.name, task, Probe(train, val, recipe.probe), recipe.schedule, run.checkpoints, task.warn
+    ).fit()
+    card = {
+        "kind": "fir", "backbone": recipe.backbone, "image_size": recipe.image_size, "metric": "cosine",
+        "categories": task.network.categories, "relaxation": recipe.relaxation, "dropout": recipe.dropout,
+    }  # fmt: skip
+    return Fitted(task.network, card, trained.header, trained.history, trained.scores)

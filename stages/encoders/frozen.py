@@ -1,0 +1,49 @@
+"""Frozen feature extractors (system C): a backbone without its last layer, pooled, compared by cosine.
+
+Nothing is trained: the weights are resolved once (downloaded, unpacked or random) and written beside the card, so that
+no later stage needs a network.
+"""
+
+from typing import Literal
+
+from stages.core.determinism import device
+from stages.core.progress import say
+from stages.encoders.backbones import Weights
+from stages.encoders.examples import Examples
+from stages.encoders.extractors import Extractor, Pool
+from stages.encoders.figures import before_and_after, shown_row
+from stages.encoders.pictures import Pictures
+from stages.encoders.probe import Probe
+from stages.encoders.recipes import Recipe
+from stages.encoders.training import Fitted, Run, embed_rows
+
+
+class FrozenRecipe(Recipe):
+    """A recipe of kind ``frozen``; the examples only judge it."""
+
+    kind: Literal["frozen"]
+    backbone: str
+    weights: Weights
+    pooling: Pool
+
+
+RECIPE = FrozenRecipe
+
+
+def fit(recipe: FrozenRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
+    """Resolve the weights and judge the vectors on validation."""
+    where = device()
+    network = Extractor(recipe.backbone, recipe.weights, recipe.image_size, recipe.pooling).to(where)
+    probe = Probe(train, val, recipe.probe)
+    vectors = embed_rows(network, Pictures(val.data, recipe.image_size), range(len(val)), recipe.probe.batch, where)
+    reference = Pictures(train.take(probe.reference).data, recipe.image_size)
+    scores = probe.scores(
+        vectors, lambda: embed_rows(network, reference, range(len(reference)), recipe.probe.batch, where), "cosine"
+    )
+    row = {"epoch": 0} | {f"val_{name}": value for name, value in scores.items()}
+    say(f"{run.name}: {shown_row(row)}; chance {shown_row(probe.chance)}")
+    card = {
+        "kind": "frozen", "backbone": recipe.backbone, "pooling": recipe.pooling, "image_size": recipe.image_size,
+        "metric": "cosine",
+    }  # fmt: skip
+    return Fitted(network, card, list(row), [list(row.values())], before_and_after(row, row, probe.chance))

@@ -1,0 +1,133 @@
+"""Metric learning as classification: every item is a class (Zhai & Wu 2019, ArcFace: Deng et al. 2019).
+
+The loss has weights of its own, one vector per class: they are optimised at a rate of their own and saved in the
+checkpoint. They are not part of the encoder.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+
+from stages.core.errors import StageError
+from stages.core.progress import say
+from stages.encoders.backbones import Weights
+from stages.encoders.examples import Examples, codes, vocabulary
+from stages.encoders.extractors import Pool
+from stages.encoders.networks import NormalisedFeatures
+from stages.encoders.picture_task import PictureTask
+from stages.encoders.probe import Probe
+from stages.encoders.recipes import TrainedRecipe
+from stages.encoders.sampler import Batches, epoch_generator, pk_batches, shuffled_batches
+from stages.encoders.training import Fitted, Run, Split, Trainer
+
+
+class NormsoftmaxRecipe(TrainedRecipe):
+    """A recipe of kind ``normsoftmax``.
+
+    Attributes:
+        target: what the classes are: item, or category.
+        loss: normsoftmax, or arcface.
+        temperature: of normsoftmax.
+        margin, scale: of arcface; degrees, and the factor on the cosine.
+        loss_rate: learning rate of the loss's weights as a multiple of the network's.
+        imprint: class vectors start as the mean vectors of their pictures (Qi et al. 2018) instead of random ones. A
+            short training cannot turn random ones round; it would pull the network towards them instead.
+        embedding: width of the projection; null = the pooled features.
+        per_class: rows of one class in a batch (class-balanced sampling); 1 = plain shuffling.
+    """
+
+    kind: Literal["normsoftmax"]
+    backbone: str
+    weights: Weights
+    pooling: Pool
+    embedding: int | None = Field(gt=0)
+    target: Literal["item", "category"]
+    loss: Literal["normsoftmax", "arcface"]
+    temperature: float = Field(gt=0)
+    margin: float = Field(ge=0)
+    scale: float = Field(gt=0)
+    loss_rate: float = Field(gt=0)
+    imprint: bool
+    per_class: int = Field(gt=0)
+
+
+RECIPE = NormsoftmaxRecipe
+
+
+def build_loss(recipe: NormsoftmaxRecipe, classes: int, width: int) -> nn.Module:
+    """The loss with its class weights [width, classes]."""
+    from pytorch_metric_learning.losses import ArcFaceLoss, NormalizedSoftmaxLoss
+
+    if recipe.loss == "arcface":
+        return ArcFaceLoss(classes, width, margin=recipe.margin, scale=recipe.scale)
+    return NormalizedSoftmaxLoss(classes, width, temperature=recipe.temperature)
+
+
+class NormsoftmaxTask(PictureTask):
+    """Rows of known classes; validation has other items, so it has scores and no loss."""
+
+    def __init__(self, recipe: NormsoftmaxRecipe, train: Examples, val: Examples) -> None:
+        super().__init__(recipe, train, val, NormalisedFeatures(
+            recipe.backbone, recipe.weights, recipe.image_size, recipe.pooling, recipe.embedding))  # fmt: skip
+        values = train.items if recipe.target == "item" else train.categories
+        self.classes = vocabulary(values)
+        if len(self.classes) < 2:
+            raise StageError(
+                f"normsoftmax needs two classes; the training rows know {len(self.classes)} ({recipe.target}). "
+                "Set `target` to what the rows know."
+            )
+        self.targets = codes(values, self.classes)
+        self.groups_of = codes(train.categories, vocabulary(train.categories))
+        self.known = np.flatnonzero(self.targets >= 0)
+        self.modules["loss"] = build_loss(recipe, len(self.classes), self.network.width).to(self.device)
+        if recipe.imprint:
+            self._imprint()
+
+    def _imprint(self) -> None:
+        """Class vectors = means of the unit vectors of their training pictures, brought to unit length."""
+        vectors = nn.functional.normalize(torch.from_numpy(self.embed("train", self.known)))
+        means = torch.zeros(len(self.classes), self.network.width)
+        means.index_add_(0, torch.from_numpy(self.targets[self.known]), vectors)
+        self.modules["loss"].W.data.copy_(nn.functional.normalize(means).T)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The network's weights, and the loss's at ``loss_rate`` times their rate."""
+        rate = self.recipe.schedule.learning_rate * self.recipe.loss_rate
+        return [*super().groups(), {"params": list(self.modules["loss"].parameters()), "lr": rate}]
+
+    def batches(self, epoch: int) -> Batches:
+        """Rows of known classes, class-balanced when ``per_class`` is above 1."""
+        draw, batch = epoch_generator(self.recipe.seed, epoch), self.recipe.schedule.batch
+        if self.recipe.per_class == 1:
+            return shuffled_batches(self.known, batch, draw)
+        of_known = pk_batches(self.targets[self.known], self.groups_of[self.known], batch, self.recipe.per_class, draw)
+        return [torch.from_numpy(self.known)[rows] for rows in of_known]
+
+    def val_batches(self) -> Batches:
+        """None."""
+        return []
+
+    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The loss, and how many rows are nearest to their own class."""
+        vectors = self.network(self.images(split, rows))
+        targets = torch.from_numpy(self.targets)[rows].to(self.device)
+        loss = self.modules["loss"]
+        with torch.no_grad():
+            # Plain cosines to the class vectors: ArcFace's own logits would be lower for the right class.
+            nearest = (nn.functional.normalize(vectors) @ nn.functional.normalize(loss.W, dim=0)).argmax(1)
+        return {"loss": loss(vectors, targets), "accuracy": (nearest == targets).float().mean()}
+
+
+def fit(recipe: NormsoftmaxRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
+    """Train; the encoder of the best epoch."""
+    task = NormsoftmaxTask(recipe, train, val)
+    say(f"{run.name}: {len(task.known)} of {len(train)} rows know their {recipe.target}, {len(task.classes)} classes")
+    trained = Trainer(run.name, task, Probe(train, val, recipe.probe), recipe.schedule, run.checkpoints).fit()
+    card = {
+        "kind": "normsoftmax", "backbone": recipe.backbone, "pooling": recipe.pooling, "embedding": recipe.embedding,
+        "image_size": recipe.image_size, "metric": "cosine",
+    }  # fmt: skip
+    return Fitted(task.network, card, trained.header, trained.history, trained.scores)

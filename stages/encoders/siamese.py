@@ -1,0 +1,159 @@
+"""The siamese network of system C: two weight-sharing branches, Euclidean distance, contrastive loss.
+
+The backbone is frozen, as published: its globally max-pooled feature maps are computed once, and the dense layer that
+both branches share is what learns. Positives share a category; there are more negatives than positives.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import nn
+
+from stages.core.determinism import device
+from stages.core.errors import StageError
+from stages.core.progress import say
+from stages.encoders.backbones import Weights
+from stages.encoders.examples import Examples, codes, vocabulary
+from stages.encoders.networks import Siamese
+from stages.encoders.pictures import Pictures
+from stages.encoders.probe import Probe
+from stages.encoders.recipes import Recipe, ScheduleParams
+from stages.encoders.sampler import Batches, epoch_generator
+from stages.encoders.training import Fitted, Run, Split, Trainer, embed_rows
+
+
+class SiameseRecipe(Recipe):
+    """A recipe of kind ``siamese``.
+
+    Attributes:
+        embedding: width of the dense layer.
+        margin: distance above which a negative pair costs nothing; half of it is where accuracy draws the line.
+        negatives: negative pairs for each positive one.
+        min_images: training pictures that a category must have to be learnt from.
+    """
+
+    kind: Literal["siamese"]
+    backbone: str
+    weights: Weights
+    embedding: int = Field(gt=0)
+    margin: float = Field(gt=0)
+    negatives: int = Field(gt=0)
+    min_images: int = Field(gt=1)
+    schedule: ScheduleParams
+
+
+RECIPE = SiameseRecipe
+
+
+def contrastive_loss(distance: torch.Tensor, same: torch.Tensor, margin: float) -> torch.Tensor:
+    """Mean of d^2 over positive and max(margin - d, 0)^2 over negative pairs (Hadsell et al. 2006, without the 1/2).
+
+    Args:
+        distance: [n], Euclidean.
+        same: bool [n].
+    """
+    return torch.where(same, distance**2, F.relu(margin - distance) ** 2).mean()
+
+
+def draw_pairs(categories: np.ndarray, negatives: int, draw: np.random.Generator) -> np.ndarray:
+    """For every row one positive pair with another row of its category, and ``negatives`` pairs with other categories.
+
+    Args:
+        categories: int64 [n]; -1 = takes no part.
+
+    Returns:
+        int64 [pairs, 3]: two rows, and 1 where they share the category; a row alone in its category has no positive.
+    """
+    rows = np.flatnonzero(categories >= 0)
+    members = {code: rows[categories[rows] == code] for code in np.unique(categories[rows])}
+    pairs = []
+    for row in rows:
+        own = members[categories[row]]
+        if len(own) > 1:
+            other = own[draw.integers(len(own) - 1)]
+            pairs.append((row, own[-1] if other == row else other, 1))
+        others = len(rows) - len(own)
+        if others:
+            # The n-th row that is not of the own category, by counting around the own ones.
+            foreign = rows[categories[rows] != categories[row]]
+            pairs += [(row, foreign[at], 0) for at in draw.integers(others, size=negatives)]
+    return np.array(pairs, np.int64).reshape(-1, 3)
+
+
+class SiameseTask:
+    """Pairs over pooled feature maps that are computed once."""
+
+    metric = "euclidean"
+
+    def __init__(self, recipe: SiameseRecipe, train: Examples, val: Examples) -> None:
+        self.recipe, self.device = recipe, device()
+        self.network = Siamese(recipe.backbone, recipe.weights, recipe.image_size, recipe.embedding).to(self.device)
+        self.modules = nn.ModuleDict({"dense": self.network.dense})
+        self.names = frequent(train.categories, recipe.min_images)
+        if len(self.names) < 2:
+            raise StageError(
+                f"siamese: {len(self.names)} categories have {recipe.min_images} training pictures; pairs need two "
+                "categories. Lower `min_images`, or learn from more data."
+            )
+        self.categories = {"train": codes(train.categories, self.names), "val": codes(val.categories, self.names)}
+        self.features = {"train": self._pooled(train), "val": self._pooled(val)}
+
+    def _pooled(self, rows: Examples) -> torch.Tensor:
+        pictures, batch = Pictures(rows.data, self.recipe.image_size), self.recipe.probe.batch
+        pooled = embed_rows(self.network.pooled, pictures, range(len(rows)), batch, self.device)
+        return F.normalize(torch.from_numpy(pooled))
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The dense layer."""
+        return [{"params": list(self.network.dense.parameters()), "lr": self.recipe.schedule.learning_rate}]
+
+    def training_mode(self) -> None:
+        """Nothing in the dense layer has modes."""
+
+    def _batches(self, split: Split, draw: np.random.Generator) -> Batches:
+        pairs = torch.from_numpy(draw.permutation(draw_pairs(self.categories[split], self.recipe.negatives, draw)))
+        return list(pairs.split(self.recipe.schedule.batch))
+
+    def batches(self, epoch: int) -> Batches:
+        """New pairs in every epoch, within the training split."""
+        return self._batches("train", epoch_generator(self.recipe.seed, epoch))
+
+    def val_batches(self) -> Batches:
+        """The same pairs in every epoch, within the validation split."""
+        return self._batches("val", epoch_generator(self.recipe.seed, 0))
+
+    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Contrastive loss of pairs [n, 3], and the share of pairs on the right side of half the margin."""
+        first, second = (self.network.dense(self.features[split][rows[:, at]].to(self.device)) for at in (0, 1))
+        same = (rows[:, 2] == 1).to(self.device)
+        distance = F.pairwise_distance(first, second)
+        accuracy = ((distance < self.recipe.margin / 2) == same).float().mean()
+        return {"loss": contrastive_loss(distance, same, self.recipe.margin), "accuracy": accuracy}
+
+    def embed(self, split: Split, rows: np.ndarray) -> np.ndarray:
+        """float32 vectors [n, embedding]."""
+        with torch.no_grad():
+            return self.network.dense(self.features[split][torch.from_numpy(rows)].to(self.device)).cpu().numpy()
+
+
+def frequent(categories: np.ndarray, least: int) -> list[str]:
+    """Categories with at least ``least`` rows, sorted."""
+    return [name for name in vocabulary(categories) if (categories == name).sum() >= least]
+
+
+def fit(recipe: SiameseRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
+    """Train; the encoder of the best epoch."""
+    task = SiameseTask(recipe, train, val)
+    say(
+        f"{run.name}: {len(task.names)} of {len(vocabulary(train.categories))} categories have {recipe.min_images} "
+        f"training pictures; guessing that no pair matches is right for {recipe.negatives / (recipe.negatives + 1):.3f}"
+    )
+    trained = Trainer(run.name, task, Probe(train, val, recipe.probe), recipe.schedule, run.checkpoints).fit()
+    card = {
+        "kind": "siamese", "backbone": recipe.backbone, "embedding": recipe.embedding,
+        "image_size": recipe.image_size, "metric": "euclidean",
+    }  # fmt: skip
+    return Fitted(task.network, card, trained.header, trained.history, trained.scores)

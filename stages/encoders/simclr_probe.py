@@ -1,0 +1,31 @@
+"""How good features are while they are being trained: k-NN on the validation split."""
+
+import numpy as np
+import pandas as pd
+
+from stages.encoders.backbones import Backbone
+from stages.encoders.features import embed_pictures
+from stages.encoders.knn import knn_accuracy, majority_share
+from stages.encoders.pictures import Pictures
+from stages.encoders.simclr_model import SimclrParams
+
+
+class KnnProbe:
+    """k-NN accuracy of a backbone's features on the validation split."""
+
+    def __init__(self, train: pd.DataFrame, val: pd.DataFrame, pictures: Pictures, params: SimclrParams) -> None:
+        """Keep the rows that know the probe's label."""
+        self.k, self.batch = params.knn_k, params.batch
+        self.rows = np.flatnonzero(train[params.knn_head].notna())
+        known = val[val[params.knn_head].notna()]
+        self.labels = train[params.knn_head].to_numpy()[self.rows]
+        self.val_labels = known[params.knn_head].to_numpy()
+        self.pictures = pictures
+        self.val_pictures = Pictures(list(known["bytes"]), params.image_size)
+        self.majority = majority_share(self.labels, self.val_labels)
+
+    def accuracy(self, backbone: Backbone) -> float:
+        """Accuracy in [0, 1]."""
+        train = embed_pictures(backbone, self.pictures, self.batch)[self.rows]
+        val = embed_pictures(backbone, self.val_pictures, self.batch)
+        return float(knn_accuracy(train, self.labels, val, self.val_labels, self.k))

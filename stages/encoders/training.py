@@ -1,0 +1,234 @@
+"""The loop that every trained recipe runs in: epochs, learning-rate steps, validation, the best epoch, exact resume."""
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from stages.core.checkpoints import Checkpoints, random_state, restore_random_state
+from stages.core.errors import StageError
+from stages.core.progress import say
+from stages.encoders.figures import Row, before_and_after, check_select, collapse, shown_row
+from stages.encoders.probe import Probe
+from stages.encoders.recipes import ScheduleParams
+from stages.encoders.sampler import Batches
+
+Split = Literal["train", "val"]
+
+
+class Task(Protocol):
+    """What a recipe gives the loop.
+
+    Attributes:
+        metric: how vectors are compared.
+        modules: everything with weights, those of a classifier-style loss included; all of it is in the checkpoint.
+    """
+
+    metric: str
+    modules: nn.ModuleDict
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Adam's parameter groups, each with its ``lr``."""
+        ...
+
+    def batches(self, epoch: int) -> Batches:
+        """Rows of the training steps of one epoch."""
+        ...
+
+    def val_batches(self) -> Batches:
+        """Rows of the validation steps, the same in every epoch; none where a loss knows only training classes."""
+        ...
+
+    def training_mode(self) -> None:
+        """Put the modules into training mode, as far as the recipe wants them there."""
+        ...
+
+    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """``loss``, which is minimised, and what else shall be drawn as a curve."""
+        ...
+
+    def embed(self, split: Split, rows: np.ndarray) -> np.ndarray:
+        """float32 vectors [n, d] of pictures as they are."""
+        ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a recipe's ``fit`` gets beside its examples.
+
+    Attributes:
+        name: of the encoder, for the log.
+        checkpoints: of this training.
+    """
+
+    name: str
+    checkpoints: Checkpoints
+
+
+@dataclass
+class Fitted:
+    """An encoder that is ready to be written.
+
+    Attributes:
+        network: what weights.safetensors holds.
+        card: content of encoder.json.
+        header, history: columns and rows of history.csv.
+        scores: figures before and after, and chance.
+        draw: writes pictures into a folder and names them.
+    """
+
+    network: nn.Module
+    card: dict[str, Any]
+    header: list[str]
+    history: list[list[Any]]
+    scores: dict[str, float]
+    draw: Callable[[Path], list[Path]] | None = None
+
+
+@dataclass
+class Trained:
+    """What the loop made of a task; its modules hold the weights of the best epoch."""
+
+    header: list[str]
+    history: list[list[Any]]
+    scores: dict[str, float]
+
+
+@dataclass
+class _Progress:
+    """How far a training has come: what a checkpoint keeps beside weights, optimizer and generators."""
+
+    history: list[Row] = field(default_factory=list)
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+    best_score: float = float("-inf")
+    best_epoch: int = 0
+
+
+class Trainer:
+    """Trains one task."""
+
+    def __init__(
+        self, name: str, task: Task, probe: Probe, schedule: ScheduleParams, checkpoints: Checkpoints,
+        warn: Callable[[Row], str | None] = lambda row: None,
+    ) -> None:  # fmt: skip
+        """Prepare the optimizer.
+
+        Args:
+            name: of the encoder, for the log.
+            warn: looks at a row of the history and says what is wrong with it, if anything.
+        """
+        self.name, self.task, self.probe, self.schedule = name, task, probe, schedule
+        self.checkpoints, self.warn = checkpoints, warn
+        groups = task.groups()
+        self.rates = [group["lr"] for group in groups]
+        self.optimizer = torch.optim.Adam(groups, weight_decay=schedule.weight_decay)
+        self.progress = _Progress()
+
+    def fit(self) -> Trained:
+        """All epochs, or those that an earlier run did not finish.
+
+        Raises:
+            StageError: when ``probe.select`` names a figure that these rows do not have, or the loss is not finite.
+        """
+        if not self._resume():
+            self.progress.history.append({"epoch": 0} | self._val())
+            start_row = self.progress.history[0]
+            say(f"{self.name}: before training {shown_row(start_row)}; chance {shown_row(self.probe.chance)}")
+        first, start, epochs = len(self.progress.history) - 1, time.monotonic(), self.schedule.epochs
+        check_select(self.probe.params, self.progress.history[0])
+        for epoch in range(first, epochs):
+            row = {"epoch": epoch + 1, **self._epoch(epoch), **self._val()}
+            self.progress.history.append(row)
+            self._keep_best(row)
+            self.checkpoints.save(self._state())
+            left = (time.monotonic() - start) / (epoch + 1 - first) * (epochs - epoch - 1)
+            say(f"{self.name}: epoch {epoch + 1}/{epochs}, {shown_row(row)}, {left:.0f} s left")
+            if problem := self.warn(row) or collapse(row):
+                say(f"WARNING {self.name}: {problem}")
+        self.task.modules.load_state_dict(self.progress.best)
+        return self._trained()
+
+    def _epoch(self, epoch: int) -> Row:
+        factor = self.schedule.drop_factor ** sum(epoch >= one for one in self.schedule.drop_at)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        self.task.training_mode()
+        rows = []
+        for batch in self.task.batches(epoch):
+            figures = self.task.figures("train", batch)
+            if not torch.isfinite(figures["loss"]):
+                raise StageError(
+                    f"{self.name}: the loss is {figures['loss'].item()} in epoch {epoch + 1}; lower "
+                    f"`encoder.{self.name}.schedule.learning_rate` ({self.schedule.learning_rate:g})."
+                )
+            self.optimizer.zero_grad()
+            if figures["loss"].requires_grad:  # a batch without a triplet has nothing to teach
+                figures["loss"].backward()
+                self.optimizer.step()
+            rows.append({name: float(value.detach()) for name, value in figures.items()})
+        return {"learning_rate": self.rates[0] * factor, **_means("train", rows)}
+
+    @torch.no_grad()
+    def _val(self) -> Row:
+        """Validation losses and scores; draws nothing from the global generators."""
+        self.task.modules.eval()
+        rows = [{name: float(value) for name, value in self.task.figures("val", batch).items()}
+                for batch in self.task.val_batches()]  # fmt: skip
+        vectors = self.task.embed("val", np.arange(len(self.probe.val)))
+        scores = self.probe.scores(vectors, lambda: self.task.embed("train", self.probe.reference), self.task.metric)
+        return _means("val", rows) | {f"val_{name}": value for name, value in scores.items()}
+
+    def _keep_best(self, row: Row) -> None:
+        value = row[f"val_{self.probe.params.select}"]
+        score = -value if self.probe.params.select == "loss" else value
+        if score >= self.progress.best_score:  # of equals the one that has learnt longer
+            self.progress.best = copy.deepcopy(self.task.modules.state_dict())
+            self.progress.best_score, self.progress.best_epoch = score, int(row["epoch"])
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "modules": self.task.modules.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": vars(self.progress),
+            "random": random_state(),
+        }
+
+    def _resume(self) -> bool:
+        """Become what ``_state`` was after the last whole epoch, if there was one."""
+        state = self.checkpoints.load()
+        if state is None:
+            return False
+        self.task.modules.load_state_dict(state["modules"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.progress = _Progress(**state["progress"])
+        restore_random_state(state["random"])
+        say(f"{self.name}: resumed after epoch {len(self.progress.history) - 1} of {self.schedule.epochs}")
+        return True
+
+    def _trained(self) -> Trained:
+        history = self.progress.history
+        header = list(dict.fromkeys(name for row in reversed(history) for name in row))
+        best = next(row for row in history if row["epoch"] == self.progress.best_epoch)
+        return Trained(header, [[row.get(name) for name in header] for row in history],
+                       before_and_after(history[0], best, self.probe.chance))  # fmt: skip
+
+
+def embed_rows(network: nn.Module, pictures: Any, rows: Sequence[int], batch: int, where: str) -> np.ndarray:
+    """float32 [n, d]: ``network`` of the given rows of ``pictures``, without gradients and in evaluation mode."""
+    was_training = network.training
+    network.eval()
+    with torch.no_grad():
+        parts = [network(pictures.batch(rows[start : start + batch]).to(where)).float().cpu().numpy()
+                 for start in range(0, len(rows), batch)]  # fmt: skip
+    network.train(was_training)
+    return np.concatenate(parts)
+
+
+def _means(split: str, rows: list[dict[str, float]]) -> Row:
+    return {f"{split}_{name}": float(np.mean([row[name] for row in rows])) for name in (rows[0] if rows else {})}

@@ -1,0 +1,198 @@
+"""Run the pipeline with several training seeds: ``make seeds [SEEDS="0 1 2"] [PROFILE=name] [KEEP=1]``.
+
+Usage: python -m stages.report.seeds_run SEED SEED SEED ... [--profile NAME] [--keep]
+       python -m stages.report.seeds_run --markdown [--profile NAME]     prints the table of what was measured
+
+Each seed runs in ``.work/seeds/<profile>-<seed>``: the work tree as it is (tracked and new files, uncommitted changes
+included), the project's DVC cache, and params.yaml with the seeds of all sections that train replaced (seeds.py). So
+what no seed touches comes from the cache, and what a seed trained once comes from the run cache the next time. The
+project's own params.yaml, dvc.lock, data and models stay as they are. Tracking is off there.
+
+Writes metrics/<profile>/seeds.json. An interrupted run goes on where it was when started again. The tree of a finished
+seed keeps its dvc.lock and metrics; its data and models are deleted (DVC's cache has them) unless KEEP=1.
+"""
+
+import argparse
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.core.errors import StageError, shown
+from stages.core.files import read_json, write_json
+from stages.core.params import load_params, lookup
+from stages.core.progress import say
+from stages.report.seeds import LEAST, as_markdown, claims, spread, with_seed
+
+TREES = Path(".work/seeds")
+OWN = ("dvc.lock", "metrics", "data", "models", ".work", ".dvc")  # of a tree: not deleted when code is copied again
+BULK = ("data", "models", ".work")  # what a finished seed leaves to DVC's cache
+
+
+def run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> str:
+    """Output of a command.
+
+    Raises:
+        StageError: when it fails.
+    """
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StageError(f"`{' '.join(command)}` failed in {cwd}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def copy_tree(root: Path, tree: Path) -> None:
+    """Bring the files that git tracks, or would track, into ``tree``; what was deleted at the root goes there too.
+
+    A tree that has run before keeps its own dvc.lock and metrics: they belong together.
+    """
+    names = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=root).split("\0")
+    ran = (tree / "dvc.lock").is_file()
+    tree.mkdir(parents=True, exist_ok=True)
+    for old in tree.iterdir():
+        if old.name not in OWN:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    for name in filter(None, names):
+        if not (root / name).is_file() or (ran and name.split("/")[0] in ("dvc.lock", "metrics")):
+            continue
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, tree / name)
+
+
+def link_inputs(root: Path, tree: Path) -> None:
+    """Links to what neither git nor a stage provides: the downloads below data/raw, and downloaded weights."""
+    weights = root / ".work" / "weights"
+    weights.mkdir(parents=True, exist_ok=True)
+    sources = [*(root / "data" / "raw").glob("*"), weights]
+    for source in sources:
+        place = tree / source.relative_to(root)
+        if source.is_dir() and not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(source, target_is_directory=True)
+
+
+def configure(root: Path, tree: Path) -> None:
+    """The project's own DVC settings, its cache, and no git: the tree lies inside the project's repository."""
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(root / ".dvc" / "config.local", encoding="utf-8")
+    cache = root / run("dvc", "cache", "dir", cwd=root).strip()
+    settings.read_dict({"core": {"no_scm": "true"}, "cache": {"dir": str(cache.resolve())}})
+    with (tree / ".dvc" / "config.local").open("w", encoding="utf-8") as stream:
+        settings.write(stream)
+
+
+def prepare(root: Path, tree: Path, profile: str | None, seed: int) -> None:
+    """A tree in which `dvc repro` trains with ``seed``."""
+    fresh = not (tree / "dvc.lock").is_file()
+    copy_tree(root, tree)
+    link_inputs(root, tree)
+    configure(root, tree)
+    if profile and fresh:
+        run(sys.executable, "-m", "stages.core.profiles", profile, cwd=tree)
+    elif profile:
+        shutil.copy2(tree / "profiles" / f"{profile}.yaml", tree / "params.yaml")
+    params = with_seed(load_params(tree / "params.yaml"), seed)
+    (tree / "params.yaml").write_text(yaml.dump(params, Dumper=Plain, sort_keys=False, allow_unicode=True))
+
+
+class Plain(yaml.SafeDumper):
+    """No anchors: shared sections are written out."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Always."""
+        return True
+
+
+def repro(tree: Path, seed: int) -> None:
+    """`dvc repro` in the tree.
+
+    Raises:
+        StageError: when a stage fails.
+    """
+    environment = {key: value for key, value in os.environ.items() if key not in ("DVC_ROOT", "DVC_STAGE")}
+    environment["SEAMLINE_TRACKING"] = "off"
+    if status := subprocess.run(["dvc", "repro"], cwd=tree, env=environment, check=False).returncode:
+        raise StageError(
+            f"seed {seed}: `dvc repro` failed with status {status} in {tree}; its message is above. Run `make seeds` "
+            "again when the cause is gone: finished stages are not repeated."
+        )
+
+
+def collect(tree: Path, profile: str) -> dict[str, dict[str, Any]]:
+    """The seed's claims, from the outs of stages that dvc.yaml has now: a tree may hold files of earlier lists."""
+    stages = set(run("dvc", "stage", "list", "--name-only", cwd=tree).split())
+    lock = yaml.safe_load((tree / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    outs = sorted(out["path"] for name in lock if name in stages for out in lock[name].get("outs", []))
+    metrics = [Path(path) for path in outs if path.startswith(f"metrics/{profile}/") and path.endswith(".json")]
+    models = [Path(path) for path in outs if path.startswith(f"models/{profile}/encoders/")]
+    here = Path.cwd()
+    os.chdir(tree)
+    try:
+        return claims(metrics, models)
+    finally:
+        os.chdir(here)
+
+
+def one_seed(root: Path, seed: int, profile: str | None, keep: bool) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Name of the profile, and what the seed reached."""
+    name = profile or str(lookup(load_params(root / "params.yaml"), "profile"))
+    tree = root / TREES / f"{name}-{seed}"
+    started = time.monotonic()
+    say(f"seed {seed}: preparing {tree.relative_to(root)}")
+    prepare(root, tree, profile, seed)
+    repro(tree, seed)
+    found = collect(tree, name)
+    if not keep:
+        for folder in BULK:
+            shutil.rmtree(tree / folder, ignore_errors=True)
+    say(f"seed {seed}: {len(found)} scores after {time.monotonic() - started:.0f} s")
+    return name, found
+
+
+def measure(root: Path, seeds: list[int], profile: str | None, keep: bool) -> dict[str, Any]:
+    """Run all seeds, write and return the content of seeds.json.
+
+    Raises:
+        StageError: for fewer than three seeds, an unknown profile, or a stage that fails.
+    """
+    if len(set(seeds)) < max(LEAST, len(seeds)):
+        raise StageError(f"SEEDS is {' '.join(map(str, seeds))}: expected {LEAST} or more different seeds.")
+    there = sorted(path.stem for path in (root / "profiles").glob("*.yaml"))
+    if profile is not None and profile not in there:
+        raise StageError(f"no profile {profile!r}; there are: {shown(there)}.")
+    done = {seed: one_seed(root, seed, profile, keep) for seed in seeds}
+    name = next(iter(done.values()))[0]
+    content = {"profile": name, **spread({seed: rows for seed, (_, rows) in done.items()})}
+    write_json(root / "metrics" / name / "seeds.json", content)
+    return content
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("seeds", nargs="*", type=int, metavar="SEED")
+    parser.add_argument("--profile", help="name of a profile; the active params.yaml by default")
+    parser.add_argument("--keep", action="store_true", help="keep data and models of every seed")
+    parser.add_argument("--markdown", action="store_true", help="print the table of what was measured, run nothing")
+    args = parser.parse_args()
+    try:
+        name = args.profile or str(lookup(load_params(), "profile"))
+        if args.markdown:
+            content = read_json(Path("metrics") / name / "seeds.json")
+        else:
+            content = measure(Path.cwd(), args.seeds, args.profile, args.keep)
+        print(as_markdown(content))
+    except StageError as error:
+        sys.exit(f"ERROR {error}")
+    if not args.markdown:
+        say(f"written to metrics/{name}/seeds.json (dvc metrics show metrics/{name}/seeds.json)")
+
+
+if __name__ == "__main__":
+    main()

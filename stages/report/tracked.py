@@ -1,0 +1,123 @@
+"""The end of a repro in MLflow: its parent run gets the final scores, pictures and files, also of what did not run.
+
+Reads: metrics/<profile>/, models/<profile>/*/* (validation scores), the parent run.
+``make repro`` closes its own parent run. After a plain ``dvc repro``, or ``dvc pull``, ``make mlflow`` completes the
+one of this commit and configuration, if `dvc status` says that the files belong to it.
+"""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from stages.core.headlines import scores_at
+from stages.core.progress import say
+from stages.core.tracking import QUEUE, state_key, switched_off, warn, work
+from stages.report.confusion import confusion_figure
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PICTURES = (".jpg", ".png")
+Registered = dict[str, str]
+
+
+def final_scores(profile: str) -> dict[str, float]:
+    """Headline scores of all metric files and trained models of a profile."""
+    paths = [*sorted(Path("metrics", profile).rglob("*.json")), *sorted(Path("models", profile).glob("*/*/"))]
+    return {key: value for path in paths for key, value in scores_at(path).items()}
+
+
+def close_parent(key: str, failed: bool, profile: str, table: str) -> Registered | None:
+    """Wait for the queued events, then end the parent run of this repro; warns on failure.
+
+    A repro in which no stage ran has no parent run, and none is made. A failed one keeps the scores of the stages that
+    ran: those on disk may be older.
+
+    Args:
+        key: what the stages found in ``SEAMLINE_REPRO``.
+        table: Markdown that describes the run.
+
+    Returns:
+        Name and versions of the registered model, if there is one.
+    """
+    marker = QUEUE / f"repro-{key}"
+    if switched_off() or not marker.exists():
+        return None
+    try:
+        from stages.core.runs import connect, find_parent
+
+        work(linger=0)
+        marker.unlink()
+        client = connect()
+        run_id = find_parent(client, key)
+        if run_id is None:
+            return None
+        registered = None if failed else _complete(client, run_id, profile, table)
+        client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
+        return registered
+    except Exception as error:
+        warn(f"{type(error).__name__}: {error}")
+        return None
+
+
+def track_now(profile: str, table: str) -> Registered | None:
+    """Bring MLflow up to date with files that no ``make repro`` has closed; warns on failure.
+
+    The parent run is that of this commit and configuration, or a new one without children.
+    """
+    if switched_off():
+        return None
+    if subprocess.run(["dvc", "status", "--quiet"], capture_output=True, check=False).returncode:
+        say("The pipeline is not up to date (dvc status): MLflow shows what was tracked so far. Run `make repro`.")
+        return None
+    (QUEUE / "told").unlink(missing_ok=True)  # who asks for it wants to know, again
+    try:
+        from stages.core.runs import connect, create_parent, find_parent
+
+        work(linger=0)
+        client, state = connect(), state_key()
+        run_id = find_parent(client, state, tag="state") or create_parent(client, state, time.time())
+        registered = _complete(client, run_id, profile, table)
+        if client.get_run(run_id).info.status == "RUNNING":
+            client.set_terminated(run_id)
+        return registered
+    except Exception as error:
+        warn(f"{type(error).__name__}: {error}")
+        return None
+
+
+def _complete(client: "MlflowClient", run_id: str, profile: str, table: str) -> Registered | None:
+    """Scores that differ from those tracked, a description, files and pictures, and the registered model."""
+    from mlflow.entities import Metric
+
+    from stages.core.registry import register_classifier
+    from stages.core.runs import log
+
+    scores, tracked = final_scores(profile), client.get_run(run_id).data.metrics
+    now = int(time.time() * 1000)
+    log(client, run_id, [Metric(key, value, now, 0) for key, value in scores.items() if tracked.get(key) != value], [])
+    client.set_tag(run_id, "mlflow.note.content", table)
+    with TemporaryDirectory() as folder:
+        gather(Path("metrics", profile), Path(folder))
+        client.log_artifacts(run_id, folder)
+    return register_classifier(client, run_id, scores)
+
+
+def gather(metrics: Path, target: Path) -> None:
+    """Copy what a person wants to see of a profile's metrics folder.
+
+    Pictures go side by side under names such as detector-shoes-samples.jpg, as MLflow's page that compares runs shows
+    files of no folder but the first; confusion matrices are drawn. The JSON files keep their place, below metrics/.
+    """
+    for path in sorted(path for path in metrics.rglob("*") if path.is_file()):
+        place = path.relative_to(metrics)
+        if path.suffix in PICTURES:
+            shutil.copyfile(path, target / "-".join(place.parts))
+        elif path.suffix == ".json":
+            (target / "metrics" / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / "metrics" / place)
+        elif path.name.startswith("confusion"):
+            confusion_figure(path).savefig(target / "-".join(place.with_suffix(".png").parts))

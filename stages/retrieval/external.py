@@ -1,0 +1,138 @@
+"""Score vectors that someone else computed, by the evaluator that scores the pipeline's encoders.
+
+Usage: python -m stages.retrieval.evaluate --embeddings FILE --benchmark NAME
+           [--metric cosine|euclidean] [--out FILE.json] [--name NAME]
+
+Reads:  FILE, one vector for every row with an image in queries.parquet and gallery.parquet of the benchmark, of the
+        active profile (formats: vectors.py; a row in both tables has one vector); params ``profile``, ``evaluate``.
+Writes: the figures as a table to standard output; --out: all of them as JSON; --name: the same into
+        metrics/<profile>/external/<NAME>.json, which `make docs` puts into docs/leaderboard.md, marked as external.
+The metric is --metric, else the one that the Parquet file's metadata names, else cosine.
+"""
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+from stages.core.errors import StageError, shown
+from stages.core.files import file_digest, read_json, write_json
+from stages.core.params import load_params, lookup, section
+from stages.core.progress import say
+from stages.retrieval.scoring import EvaluateParams, as_rows, evaluate, read_table_rows
+from stages.retrieval.search import METRICS, Rows
+from stages.retrieval.vectors import PARTS, VectorFile, open_vectors
+
+TABLE = (("hit_at_1", "hit@1"), ("hit_at_5", "hit@5"), ("hit_at_10", "hit@10"), ("hit_at_20", "hit@20"),
+         ("hit_at_50", "hit@50"), ("map", "mAP"), ("map_at_r", "MAP@R"), ("mrr", "MRR"))  # fmt: skip
+
+
+def benchmark_folder(benchmark: str, content: dict[str, Any]) -> Path:
+    """Where the benchmark of the active profile lies.
+
+    Raises:
+        StageError: when the profile has no benchmark of this name, or it was not built.
+    """
+    names = lookup(content, "benchmarks")
+    profile = lookup(content, "profile")
+    if benchmark not in names:
+        raise StageError(f"no benchmark {benchmark!r} in `benchmarks` of profile {profile}; there are: {shown(names)}.")
+    folder = Path("data") / str(profile) / "benchmarks" / benchmark
+    if not (folder / "queries.parquet").is_file():
+        raise StageError(f"{folder}: the benchmark is not built. Run `dvc repro benchmark@{benchmark}`.")
+    return folder
+
+
+def read_parts(file: VectorFile, folder: Path) -> tuple[Rows, Rows]:
+    """Queries and gallery with their vectors.
+
+    Raises:
+        StageError: a row without a vector, a vector without a row, NaN or infinity.
+    """
+    tables = {part: read_table_rows(folder / f"{part}.parquet") for part in PARTS}
+    known = {row for table, there in tables.values() for row in table["row_id"].filter(there).to_pylist()}
+    if extra := set(file.ids.to_pylist()) - known:
+        raise StageError(
+            f"{file.path}: {len(extra)} of {len(file.ids)} row ids are no rows with an image of {folder}: "
+            f"{shown(extra)}. Leave them out."
+        )
+    parts = []
+    for table, there in tables.values():
+        vectors = file.aligned(table["row_id"].combine_chunks(), there)
+        try:
+            parts.append(as_rows(table, there, vectors))
+        except StageError as error:
+            raise StageError(f"{file.path}: {error}") from None
+    return parts[0], parts[1]
+
+
+def score_file(path: Path, benchmark: str, metric: str | None, content: dict[str, Any]) -> dict[str, Any]:
+    """All figures of a file of vectors."""
+    folder = benchmark_folder(benchmark, content)
+    params = section(EvaluateParams, "evaluate", content)
+    file = open_vectors(path)
+    if file.width < 1:
+        raise StageError(f"{path}: its vectors have no dimensions.")
+    metric = metric or file.metric or "cosine"
+    result = evaluate(*read_parts(file, folder), metric, params, f"ranking {benchmark}")
+    return result | {"metric": metric, "sha256": file_digest(path)}
+
+
+def table(benchmark: str, result: dict[str, Any]) -> str:
+    """The main figures of both views, each beside chance."""
+    lines = [f"{benchmark}: {result['n_queries']} queries, {result['gallery']} in the gallery, "
+             f"{result['dimensions']} dimensions, {result['metric']}; {result['n_missed']} queries without an image "
+             f"(misses), {result['n_without_match']} without a match (left out)"]  # fmt: skip
+    for view, title in (("whole_gallery", "whole gallery"), ("same_superclass", "within the query's category")):
+        scores, chance = result[view], result["chance"][view]
+        lines.append(f"\n{title}, {scores['n_scored']} queries scored")
+        for key, name in TABLE:
+            if key in scores:
+                ends = f"{key}_low95", f"{key}_high95"
+                between = f"  95% {scores[ends[0]]:.4f} to {scores[ends[1]]:.4f}" if ends[0] in scores else ""
+                beside = f"  chance {chance[key]:.4f}" if key in chance else ""
+                lines.append(f"  {name:<7}{scores[key]:.4f}{beside}{between}")
+    return "\n".join(lines)
+
+
+def external_path(name: str, content: dict[str, Any]) -> Path:
+    """Where results of this name are kept.
+
+    Raises:
+        StageError: a name that is no file name, or that an encoder has.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise StageError(f"--name {name!r}: expected letters, digits, dots, dashes and underscores.")
+    if name in (*lookup(content, "encoders"), "chance"):
+        raise StageError(f"--name {name!r} is the name of an encoder of the pipeline: choose another.")
+    return Path("metrics") / str(lookup(content, "profile")) / "external" / f"{name}.json"
+
+
+def run(arguments: list[str]) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.retrieval.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--embeddings", type=Path, required=True, help=".parquet, or .npy with ids beside it")
+    parser.add_argument("--benchmark", required=True, help="a name in `benchmarks` of params.yaml")
+    parser.add_argument("--metric", choices=METRICS)
+    parser.add_argument("--out", type=Path, help="write all figures there as JSON")
+    parser.add_argument("--name", help="join the leaderboard under this name")
+    args = parser.parse_args(arguments)
+    try:
+        content = load_params()
+        kept = external_path(args.name, content) if args.name else None
+        result = score_file(args.embeddings, args.benchmark, args.metric, content)
+        print(table(args.benchmark, result))
+        if args.out:
+            write_json(args.out, {args.benchmark: result})
+        if kept:
+            before = read_json(kept) if kept.is_file() else {}
+            write_json(kept, before | {args.benchmark: result})
+            say(f"{kept}: written; `make docs` puts it into docs/leaderboard.md")
+    except StageError as error:
+        say(f"ERROR {error}")
+        return 1
+    return 0

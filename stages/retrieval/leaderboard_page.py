@@ -1,0 +1,223 @@
+"""docs/leaderboard.md: every encoder on every benchmark, chance and what was published beside it (`make docs`).
+
+Usage: python -m stages.retrieval.leaderboard_page [OUT]      (docs/leaderboard.md)
+
+Reads:  metrics/<profile>/leaderboard.json of every profile that has one, metrics/<profile>/external/*.json (vectors
+        that someone else computed, external.py), tables/published.csv, and `demo_sources` of profiles/<profile>.yaml:
+        where it names anything, the data is drawn, and the page says so above published numbers.
+"""
+
+import csv
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.core.errors import StageError, shown
+from stages.core.files import read_json
+from stages.core.params import load_params
+from stages.core.progress import say
+from stages.retrieval.leaderboard import CHANCE, SHOWN_KS, entry
+
+COLUMNS = (*((f"hit_at_{k}", f"hit@{k}") for k in SHOWN_KS), ("map", "mAP"), ("map_at_r", "MAP@R"))
+INTERVALS = ("hit_at_1", "map")  # shown in the table; the JSON has that of MAP@R too
+HEADER = ["encoder", "size", "parameters", *(title for _, title in COLUMNS)]
+SAME_BENCHMARK = ("n_scored", "n_missed", "n_without_match", "gallery")  # differ where the benchmark was built anew
+INTRO = """# Leaderboard
+
+Made by `make docs` from `metrics/<profile>/leaderboard.json`, `metrics/<profile>/external/` and `tables/published.csv`.
+
+All rows but the published ones were scored by the same evaluator on the same queries and gallery (rules:
+`stages/retrieval/search.py`, formulas: `stages/retrieval/metrics.py`). Ties count against the encoder, a query whose
+item was not detected is a miss, a query without a match is left out. Brackets are 95 % bootstrap intervals over the
+queries; encoders whose intervals overlap widely are not told apart by this benchmark. Size is the dimensions of a
+vector, parameters are the numbers in the encoder's weight files. A k beyond the gallery means the whole gallery.
+
+Vectors that someone else computed join with
+`python -m stages.retrieval.evaluate --embeddings FILE --benchmark NAME --name NAME`; they are marked *external*.
+"""
+PUBLISHED = (
+    "Rows in italics are **published, not measured here**: other code, other training, the publication's own protocol."
+)
+DRAWN = (
+    "This profile's pictures are **drawn by the project**. Published rows are about the real data set behind the "
+    "benchmark of this name: they are no yardstick for the rows above them."
+)
+
+
+@dataclass(frozen=True)
+class Published:
+    """One number of tables/published.csv; ``high`` is the upper end where a range was given."""
+
+    system: str
+    benchmark: str
+    metric: str
+    value: float
+    high: float | None
+    source: str
+    note: str
+
+
+def read_published(path: Path) -> list[Published]:
+    """The table of published numbers.
+
+    Raises:
+        StageError: when a line has no number or a column is missing.
+    """
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        rows = []
+        for number, row in enumerate(reader, start=2):
+            try:
+                high = float(row["value_high"]) if row["value_high"] else None
+                names = (row[name] for name in ("system", "benchmark", "metric"))
+                rows.append(Published(*names, float(row["value"]), high, row["source"], row["note"]))
+            except (KeyError, TypeError, ValueError) as error:
+                raise StageError(
+                    f"{path}, line {number}: {error!r}; expected system, benchmark, metric, value, value_high, source, "
+                    "note, with shares between 0 and 1 as values."
+                ) from None
+    return rows
+
+
+def million(count: int) -> str:
+    """A number of parameters, short."""
+    return f"{count / 1e6:.1f} M" if count >= 100_000 else f"{count / 1e3:.1f} k"
+
+
+def cells(line: dict[str, Any]) -> list[str]:
+    """The figures of one row; a dash where there is none."""
+    texts = []
+    for key, _ in COLUMNS:
+        text = f"{line[key]:.3f}" if key in line else "-"
+        if key in INTERVALS and f"{key}_low95" in line:
+            text += f" [{line[f'{key}_low95']:.3f}, {line[f'{key}_high95']:.3f}]"
+        texts.append(text)
+    return texts
+
+
+def measured_rows(board: dict[str, Any], external: dict[str, Any], benchmark: str) -> list[list[str]]:
+    """Rows of encoders and external vectors, the best hit@1 first, and chance last."""
+    lines = [(name, entries[benchmark]) for name, entries in board.items() if name != CHANCE and benchmark in entries]
+    asked = [tuple(line[key] for key in SAME_BENCHMARK) for _, line in lines[:1]]
+    for name, own in external.items():
+        if benchmark in own:
+            line = entry(own[benchmark], None)
+            same = not asked or asked[0] == tuple(line[key] for key in SAME_BENCHMARK)
+            remark = "external" if same else "external; another version of the benchmark, score it again"
+            lines.append((f"{name} ({remark})", line))
+    lines.sort(key=lambda one: (-one[1].get("hit_at_1", -1.0), one[0]))
+    rows = []
+    for name, line in lines:
+        about = [str(line["dimensions"]), million(line["parameters"]) if "parameters" in line else "-"]
+        rows.append([name, *about, *cells(line)])
+        if "without_flip" in line:
+            rows.append([f"{name}, without flip", *about, *cells(line["without_flip"])])
+    return [*rows, ["chance", "-", "-", *cells(board.get(CHANCE, {}).get(benchmark, {}))]]
+
+
+def published_rows(published: list[Published], benchmark: str) -> list[list[str]]:
+    """One row for each system and source with a number in our columns, in the order of the table."""
+    systems: dict[tuple[str, str], dict[str, str]] = {}
+    for one in published:
+        if one.benchmark == benchmark and one.metric in dict(COLUMNS):
+            text = f"*{one.value:.3f}*" if one.high is None else f"*{one.value:.2f} to {one.high:.2f}*"
+            systems.setdefault((one.system, one.source), {})[one.metric] = text
+    return [
+        [f"*{system}* (published)", "-", "-", *(numbers.get(key, "-") for key, _ in COLUMNS)]
+        for (system, _), numbers in systems.items()
+    ]
+
+
+def sources(published: list[Published], benchmark: str) -> list[str]:
+    """One line for each source of a benchmark's published rows, with its systems and what must be known about them."""
+    by_source: dict[str, dict[str, str]] = {}
+    for one in published:
+        if one.benchmark == benchmark and one.metric in dict(COLUMNS):
+            by_source.setdefault(one.source, {}).setdefault(one.system, one.note)
+    lines = []
+    for source, systems in by_source.items():
+        names = "; ".join(f"{system} ({note})" if note else system for system, note in systems.items())
+        lines.append(f"- {source}: {names}.")
+    return lines
+
+
+def markdown_table(rows: list[list[str]]) -> list[str]:
+    """Rows under ``HEADER``."""
+    rule = "| --- |" + " ---: |" * (len(HEADER) - 1)
+    return ["| " + " | ".join(HEADER) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def benchmark_section(
+    benchmark: str, board: dict[str, Any], external: dict[str, Any], published: list[Published], drawn: bool
+) -> list[str]:
+    """Heading, what was scored, the table and the sources of its published rows."""
+    line = next((entries[benchmark] for name, entries in board.items() if name != CHANCE), {})
+    lines = [f"### {benchmark}", ""]
+    if line:
+        lines += [
+            f"{line['n_scored']} queries scored ({line['n_missed']} of them not detected: misses), "
+            f"{line['n_without_match']} left out without a match, {line['gallery']} gallery rows.",
+            "",
+        ]
+    others = published_rows(published, benchmark)
+    lines += [*markdown_table([*measured_rows(board, external, benchmark), *others]), ""]
+    if others:
+        lines += [PUBLISHED, *([DRAWN] if drawn else []), "", *sources(published, benchmark), ""]
+    return lines
+
+
+def page(
+    boards: dict[str, dict[str, Any]],
+    externals: dict[str, dict[str, Any]],
+    published: list[Published],
+    drawn: set[str],
+) -> str:
+    """The whole page.
+
+    Args:
+        boards: profile -> encoder -> benchmark -> line, as leaderboard.py writes it.
+        externals: profile -> name -> benchmark -> what the evaluator gave for external vectors.
+        drawn: profiles whose data the project draws.
+    """
+    lines = [INTRO]
+    on_page: set[str] = set()
+    for profile, board in boards.items():
+        lines += [f"## Profile {profile}" + (" (drawn data)" if profile in drawn else ""), ""]
+        benchmarks = sorted({name for entries in board.values() for name in entries})
+        on_page |= set(benchmarks)
+        for benchmark in benchmarks:
+            lines += benchmark_section(benchmark, board, externals.get(profile, {}), published, profile in drawn)
+    if rest := {one.benchmark for one in published} - on_page:
+        lines += [f"`tables/published.csv` also has numbers for: {shown(rest, 40)}. None of these is on this page.", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def read_externals(folder: Path) -> dict[str, Any]:
+    """Name -> benchmark -> figures."""
+    return {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
+
+
+def main(out: Path) -> None:
+    """Read every profile's leaderboard, write the page.
+
+    Raises:
+        StageError: when no profile has a leaderboard yet.
+    """
+    paths = sorted(Path("metrics").glob("*/leaderboard.json"))
+    if not paths:
+        raise StageError("no metrics/<profile>/leaderboard.json. Run `dvc repro leaderboard`.")
+    boards = {path.parent.name: read_json(path) for path in paths}
+    externals = {path.parent.name: read_externals(path.parent / "external") for path in paths}
+    profiles = {name: Path("profiles") / f"{name}.yaml" for name in boards}
+    drawn = {name for name, path in profiles.items() if path.is_file() and load_params(path).get("demo_sources")}
+    out.write_text(page(boards, externals, read_published(Path("tables/published.csv")), drawn), encoding="utf-8")
+    say(f"{out}: {len(boards)} profiles")
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/leaderboard.md"))
+    except StageError as error:
+        say(f"ERROR {error}")
+        sys.exit(1)

@@ -1,0 +1,244 @@
+"""The ablation ladder: what a rung is, that it trains and is scored on validation, and the table of all."""
+
+import csv
+import shutil
+from argparse import Namespace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+
+from stages.attributes import ablation, ablation_table
+from stages.attributes.ablation import Rung, VariantParams, build_backbone, overridden, rung_of
+from stages.attributes.params import ClassifierParams
+from stages.core.errors import StageError
+from stages.core.files import read_json, write_json
+from stages.core.params import section
+from stages.core.tables import write_rows
+from stages.encoders import backbones
+from stages.encoders.backbones import Backbone
+from stages.encoders.features import save_encoder
+from stages.labels.settings import LabelParams
+
+ROOT = Path(__file__).resolve().parents[3]
+PROFILES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "profiles").glob("*.yaml")}
+PUBLISHED = [0.35, 0.44, 0.46, 0.29, 0.31, 0.33, 0.38, 0.41]
+VARIANT = {"published": 0.3, "backbone": "simclr", "weights": None, "classifier": {}}
+LABELS = LabelParams.model_validate(
+    {
+        "policies": {"a": "fashion_products", "b": "deepfashion_mm"},
+        "gender_policy": "drop_row",
+        "group_superclass": {"Topwear": "top"},
+        "catalogues": {},
+    }
+)
+
+
+def test_changes_go_into_mappings_key_by_key():
+    base = {"epochs": 6, "augment": {"blur": 0.3, "jpeg": 0.5}}
+    assert overridden(base, {"epochs": 1, "augment": {"jpeg": 0.0}}) == {
+        "epochs": 1, "augment": {"blur": 0.3, "jpeg": 0.0},
+    }  # fmt: skip
+    assert base["augment"]["jpeg"] == 0.5
+
+
+def test_rung_is_the_classifier_with_the_changes(params):
+    base = params()
+    variant = VariantParams.model_validate(VARIANT | {"classifier": {"hidden": [8], "augment": {"jpeg": 0.0}}})
+    options = rung_of("one", variant, base).classifier
+    assert (options.hidden, options.augment.jpeg, options.augment.blur) == ([8], 0.0, base.augment.blur)
+    assert rung_of("none", VariantParams.model_validate(VARIANT), base).classifier == base
+
+
+def test_unknown_and_impossible_changes_are_named(params):
+    variant = VariantParams.model_validate(VARIANT | {"classifier": {"dropuot": 0.1, "epochs": 0}})
+    with pytest.raises(
+        StageError, match=r"`ablation.one.classifier.dropuot` is not a known key, did you mean `dropout`"
+    ):
+        rung_of("one", variant, params())
+    with pytest.raises(StageError, match=r"`ablation.one.classifier.epochs` is 0"):
+        rung_of("one", variant, params())
+
+
+@pytest.mark.parametrize(("backbone", "weights"), [("simclr", "packaged"), ("resnet18", None)])
+def test_weights_are_named_exactly_where_the_backbone_has_none(backbone, weights):
+    content = {"ablation": {"one": VARIANT | {"backbone": backbone, "weights": weights}}}
+    with pytest.raises(StageError, match="weights: null with backbone simclr"):
+        section(VariantParams, "ablation.one", content)
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_every_profile_has_the_published_ladder_and_it_is_off(profile):
+    content = PROFILES[profile]
+    assert content["ablation_variants"] == content["ablation_tables"] == []
+    classifier = ClassifierParams.model_validate(content["classifier"])
+    variants = {name: section(VariantParams, f"ablation.{name}", content) for name in content["ablation"]}
+    assert [variant.published for variant in variants.values()] == PUBLISHED
+    rungs = {name: rung_of(name, variant, classifier) for name, variant in variants.items()}
+    steps = [rung.classifier for rung in rungs.values()]
+    assert [len(step.hidden) for step in steps] == [1, 2, 2, 1, 2, 2, 2, 2]
+    assert [step.batch_norm for step in steps] == [False, False] + [True] * 6
+    assert [step.missing_labels for step in steps] == ["as_class"] * 2 + ["masked"] * 6
+    assert [step.freeze_backbone for step in steps] == [True] * 6 + [False] * 2
+    assert [step.detector_class for step in steps] == ["none"] * 5 + ["scalar"] * 3
+    assert [step.dropout > 0 for step in steps] == [False, True, True, False] + [True] * 4
+    assert steps[-1].dropout < steps[-2].dropout and steps[-1].weight_decay < steps[-2].weight_decay
+    assert [rung.backbone == "simclr" for rung in rungs.values()] == [False] * 3 + [True] * 5
+
+
+def test_last_published_rung_is_the_published_system():
+    content = PROFILES["paper"]
+    classifier = ClassifierParams.model_validate(content["classifier"])
+    variant = VariantParams.model_validate(content["ablation"]["less_regularisation"])
+    assert rung_of("less_regularisation", variant, classifier).classifier == classifier
+
+
+def test_download_without_a_network_says_what_to_do(params, monkeypatch):
+    import timm
+
+    def refuse(*args, **kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(timm, "create_model", refuse)
+    rung = Rung(backbone="resnet50", weights="download", classifier=params())
+    with pytest.raises(StageError, match="weights of resnet50 could not be downloaded .* set `weights: none`"):
+        build_backbone(rung, Path("nowhere"))
+
+
+SCHEMA = pa.schema(
+    [("crop_id", pa.string()), ("bytes", pa.binary())]
+    + [(name, pa.string()) for name in ("split", "source", "detected_class", "type", "color")]
+)
+TYPES = ("Dresses", "Shirts", "Skirts")
+
+
+@pytest.fixture
+def project(crops, params, cpu, tmp_path, monkeypatch):
+    """Runs one variant in a project whose data set has no test split at all."""
+    small = params(epochs=2, projection=16, hidden=[16, 16], learning_rate=0.01, pooling="last")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("runtime: {threads: 1, deterministic: true}\n")
+    rows = [
+        {
+            "crop_id": f"{split}{number:02}", "bytes": crops[number % 6], "split": split, "source": "ab"[number % 2],
+            "detected_class": "top", "type": TYPES[number % 3], "color": ("blue", "red", None)[number % 3],
+        }
+        for split in ("train", "val") for number in range(12)
+    ]  # fmt: skip
+    write_rows(tmp_path / "dataset/shard-0000.parquet", SCHEMA, rows)
+    write_json(tmp_path / "dataset/vocabulary.json", {"type": list(TYPES), "color": ["blue", "red"]})
+    (tmp_path / "simclr").mkdir()
+    save_encoder(Backbone("test_efficientnet", "none"), {"backbone": "test_efficientnet"}, tmp_path / "simclr")
+    shutil.copytree(ROOT / "tables", tmp_path / "tables")
+
+    def run(name, **changes):
+        variant = VariantParams.model_validate(VARIANT | changes)
+        out = tmp_path / "ablation" / f"{name}.json"
+        args = Namespace(
+            variant=Path(name), out=out, **{key: tmp_path / key for key in ("dataset", "simclr", "tables")}
+        )
+        report = ablation.main(args, SimpleNamespace(variant=variant, classifier=small, labels=LABELS))
+        return read_json(out), report
+
+    yield run
+    torch.use_deterministic_algorithms(False)
+
+
+def test_rung_is_scored_on_validation_beside_the_majority(project):
+    content, report = project("one", classifier={"freeze_backbone": True})
+    assert content["val_rows"] == 12 and "test_rows" not in content
+    assert content["heads"]["type"]["rows"] == 12 and content["heads"]["color"]["rows"] == 8
+    assert content["heads"]["type"]["baseline_majority"] == pytest.approx(1 / 3, abs=1e-6)
+    assert content["type_group"]["classes"] == 3  # Dress, Topwear, Bottomwear; and "unknown" is no group here
+    assert report.metrics["val_mean_accuracy"] == pytest.approx(content["mean"]["accuracy"], abs=1e-6)
+    assert (content["published_mean_accuracy"], content["variant"]) == (0.3, "one")
+    assert content["changed"]["classifier"] == {"freeze_backbone": True}
+
+
+def test_figures_are_those_of_the_epoch_that_was_best_on_validation(project, monkeypatch):
+    kept = {}
+    fit = ablation.Trainer.fit
+    monkeypatch.setattr(ablation.Trainer, "fit", lambda self, *args: (fit(self, *args), kept.update(trainer=self)))
+    content, _ = project("one")
+    assert content["mean"]["accuracy"] == pytest.approx(kept["trainer"].best_score, abs=1e-6)
+
+
+def test_rung_without_mask_and_batch_norm_on_another_backbone_trains_and_scores(project):
+    changes = {"hidden": [8], "batch_norm": False, "missing_labels": "as_class", "detector_class": "none"}
+    content, _ = project("start", backbone="test_resnet", weights="none", classifier=changes)
+    assert content["heads"]["color"]["classes"] == 3  # blue, red, unknown
+    assert content["heads"]["color"]["rows"] == 8  # rows whose colour is known; "unknown" is never right
+
+
+def test_same_rung_twice_gives_the_same_bytes(project):
+    assert project("one") == project("one")
+
+
+def test_backbone_and_weights_decide_which_checkpoint_is_continued(params, tmp_path, monkeypatch):
+    classifier = params()
+    monkeypatch.chdir(tmp_path)
+    for name in ("dataset/shard-0000.parquet", "dataset/vocabulary.json", "tables/superclasses.csv",
+                 "simclr/encoder.json", "simclr/weights.safetensors"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    args = Namespace(**{name: tmp_path / name for name in ("dataset", "simclr", "tables")})
+    starts = [("resnet18", "none"), ("resnet18", "download"), ("resnet50", "none"), ("resnet18", "none")]
+    keys = [ablation._key(args, Rung(backbone=name, weights=start, classifier=classifier)) for name, start in starts]
+    assert len(set(keys[:3])) == 3 and keys[3] == keys[0]
+
+
+def figures(mean, **heads):
+    scored = {name: {"rows": 5, "accuracy": value, "baseline_majority": 0.25} for name, value in heads.items()}
+    return {"mean": {"accuracy": mean, "baseline_majority": 0.25}, "heads": scored | {"usage": {"rows": 0}}}
+
+
+def run_table(folder, names, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "params.yaml").write_text(yaml.safe_dump({"ablation_variants": names}))
+    args = Namespace(table=Path("ladder"), results=folder / "ablation", out=folder / "ablation")
+    return ablation_table.main(args, SimpleNamespace())
+
+
+def test_table_has_a_line_for_each_rung_in_the_order_of_the_list(tmp_path, monkeypatch):
+    write_json(tmp_path / "ablation/z.json", figures(0.5, type=0.4, color=0.6) | {"published_mean_accuracy": 0.35})
+    write_json(tmp_path / "ablation/a.json", figures(0.7, type=0.7))
+    write_json(tmp_path / "ablation/left_over.json", figures(0.9, type=0.9))
+    run_table(tmp_path, ["z", "a"], monkeypatch)
+    with (tmp_path / "ablation.csv").open() as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["variant"] for line in lines] == ["z", "a"]
+    assert lines[0] == {
+        "variant": "z", "published": "0.35", "mean": "0.5", "mean_majority": "0.25", "color": "0.6",
+        "color_majority": "0.25", "type": "0.4", "type_majority": "0.25",
+    }  # fmt: skip
+    assert (lines[1]["published"], lines[1]["color"]) == ("", "")
+    assert read_json(tmp_path / "ablation.json")["a"] == {
+        "mean": 0.7, "mean_majority": 0.25, "type": 0.7, "type_majority": 0.25,
+    }  # fmt: skip
+    rows = ablation_table.read_rows(tmp_path / "ablation.csv")
+    assert list(rows) == ["z", "a"]
+    text = ablation_table.as_text(rows)
+    assert text.splitlines() == [
+        "variant  published mean  mean           color          type",
+        "z        0.35            0.500 (0.250)  0.600 (0.250)  0.400 (0.250)",
+        "a                        0.700 (0.250)                 0.700 (0.250)",
+    ]
+
+
+def test_table_of_nothing_or_of_a_rung_that_was_not_run_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(StageError, match="`ablation_variants` is empty"):
+        run_table(tmp_path, [], monkeypatch)
+    with pytest.raises(StageError, match=r"never\.json: no such file"):
+        run_table(tmp_path, ["never"], monkeypatch)
+
+
+def test_backbones_of_the_ladder_are_timms():
+    import timm
+
+    names = {variant["backbone"] for content in PROFILES.values() for variant in content["ablation"].values()}
+    assert names == {"simclr", "resnet18", "resnet50", "tf_efficientnet_lite0"}
+    assert {*names - {"simclr"}, "convnext_tiny"} <= set(timm.list_models())
+    assert set(backbones.Weights.__args__) >= {"none", "packaged", "download"}

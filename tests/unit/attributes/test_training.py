@@ -1,0 +1,86 @@
+"""How the classifier's training moves: its learning rate, and the running mean of its weights."""
+
+import numpy as np
+import pytest
+import torch
+
+from stages.attributes.network import MultiHead
+from stages.attributes.rows import Rows
+from stages.attributes.trainer import Trainer
+from stages.encoders.backbones import Backbone
+from stages.encoders.pictures import Pictures
+
+
+@pytest.fixture
+def trainer(cpu, params, crops, superclasses):
+    def make(**changes):
+        options = params(detector_class="none", pooling="last", **changes)
+        network = MultiHead(Backbone("mobilenetv3_small_050", "none"), {"color": ["a", "b"]}, superclasses, options)
+        rows = Rows(
+            Pictures(crops, 32), torch.zeros(6, 0), {"color": torch.tensor([0, 1, 0, 1, 0, 1])}, np.array(["s"] * 6)
+        )
+        return Trainer(network, rows, options)
+
+    return make
+
+
+def test_learning_rate_rises_over_the_warm_up_and_falls_with_the_cosine(trainer):
+    one = trainer(epochs=4, warmup_epochs=1)
+    rates = [one._rate(epoch, step, 10) for epoch in range(4) for step in range(10)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[:9] == sorted(rates[:9])
+    assert rates[9:] == sorted(rates[9:], reverse=True)
+    assert rates[20] == pytest.approx(0.5)  # half way down
+    assert trainer(epochs=4, warmup_epochs=0)._rate(0, 0, 10) == 1.0
+
+
+def test_running_mean_of_the_weights_by_hand(trainer):
+    one = trainer(average=0.5)
+    name = "projection.weight"
+    start = one.average.state_dict()[name].clone()
+    with torch.no_grad():
+        one.network.state_dict()[name].add_(1.0)
+    one._follow(0)  # keeps 1/10 of what it was
+    assert one.average.state_dict()[name] == pytest.approx(start + 0.9, abs=1e-5)
+    one._follow(1000)  # keeps the half that `average` allows
+    assert one.average.state_dict()[name] == pytest.approx(start + 0.95, abs=1e-5)
+
+
+def test_without_average_the_weights_themselves_are_scored(trainer):
+    one = trainer(average=0.0)
+    assert one.average is one.network
+
+
+def test_heads_on_cached_features_learn_what_they_would_from_the_pictures(cpu, params, crops, superclasses):
+    """One view without augmentation: the same batches, so the same weights but for rounding."""
+    still = {"flip": 0.0, "rotation": 0.0, "min_scale": 1.0, "mask": 0.0, "mask_share": 0.0}
+    off = params().augment.model_dump() | {"blur": 0, "brightness": 0, "contrast": 0, "jpeg": 0, "geometry": still}
+    results = []
+    for views in (0, 1):
+        torch.manual_seed(3)
+        options = params(detector_class="none", pooling="last", augment=off, freeze_backbone=True, cached_views=views,
+                         epochs=2, dropout=0.0)  # fmt: skip
+        network = MultiHead(Backbone("mobilenetv3_small_050", "none"), {"color": ["a", "b"]}, superclasses, options)
+
+        def rows():
+            targets = {"color": torch.tensor([0, 1, 0, 1, 0, 1])}
+            return Rows(Pictures(crops, 32), torch.zeros(6, 0), targets, np.array(["s"] * 6))
+
+        one = Trainer(network, rows(), options)
+        one.fit(rows(), NoCheckpoints())
+        results.append((one.history, network.state_dict()["projection.weight"]))
+    assert results[1][0][0][1] == pytest.approx(results[0][0][0][1], abs=1e-5)
+    assert results[1][1] == pytest.approx(results[0][1], abs=1e-4)
+
+
+def test_cached_views_of_a_backbone_that_moves_are_refused(params):
+    with pytest.raises(ValueError, match="cached_views"):
+        params(freeze_backbone=False, cached_views=2)
+
+
+class NoCheckpoints:
+    def load(self):
+        return None
+
+    def save(self, state):
+        pass

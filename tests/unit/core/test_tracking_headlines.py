@@ -1,0 +1,92 @@
+"""What a parent run carries: params of listed items, headline scores from the files that stages wrote."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.core.headlines import active_params, scores_at
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def put(path: str, content: object) -> Path:
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return file
+
+
+def test_params_of_items_that_no_list_names_are_left_out():
+    content = {
+        "profile": "p",
+        "detectors": ["shoes"],
+        "detector": {"shoes": {"epochs": 3, "augment": {"scale": 0.5}}, "caps": {"epochs": 9}},
+        "demo": {"shoes": {"seed": 1}},
+        "simclr": {"epochs": 2},
+    }
+    assert active_params(content) == {
+        "profile": "p",
+        "detectors": ["shoes"],
+        "detector.shoes.epochs": 3,
+        "detector.shoes.augment.scale": 0.5,
+        "simclr.epochs": 2,
+    }
+
+
+def test_headlines_of_a_retrieval_file_are_those_of_the_whole_gallery_and_chance(project):
+    view = {"hit_at_1": 0.5, "hit_at_2": 0.6, "map": 0.4, "per_category": {"top": {"hit_at_1": 0.9}}}
+    content = {"wardrobe": {"whole_gallery": view, "same_superclass": view, "chance": {"whole_gallery": {"map": 0.1}}}}
+    put("metrics/demo/retrieval/simclr.json", content)
+    expected = {
+        "retrieval/simclr/wardrobe/whole_gallery/hit_at_1": 0.5,
+        "retrieval/simclr/wardrobe/whole_gallery/map": 0.4,
+        "retrieval/simclr/wardrobe/chance/whole_gallery/map": 0.1,
+    }
+    assert scores_at(Path("metrics/demo/retrieval/simclr")) == expected
+    assert scores_at(Path("metrics/demo/retrieval/simclr.json")) == expected
+
+
+def test_headlines_of_a_classifier_file_include_the_types_groups(project):
+    scores = {"accuracy": 0.5, "baseline_majority": 0.25, "rows": 8}
+    path = put("metrics/demo/classifier.json", {"heads": {"color": scores}, "type_group": scores, "test_rows": 8})
+    assert scores_at(path) == {
+        "classifier/heads/color/accuracy": 0.5,
+        "classifier/heads/color/baseline_majority": 0.25,
+        "classifier/type_group/accuracy": 0.5,
+        "classifier/type_group/baseline_majority": 0.25,
+    }
+
+
+def test_counts_and_tables_of_other_stages_are_no_headlines(project):
+    for name in ("accounts", "statistics", "leaderboard", "seeds"):
+        assert scores_at(put(f"metrics/demo/{name}.json", {"map": 1, "rows": {"accuracy": 1}})) == {}
+
+
+def test_validation_of_a_training_is_its_best_epoch_and_of_knn_its_last(project):
+    put(
+        "models/demo/encoders/classifier/history.csv", "epoch,val_mean_accuracy,val_color\n1,.5,.9\n2,.75,.1\n3,.5,.2\n"
+    )
+    put("models/demo/encoders/simclr/history.csv", "epoch,loss,knn_type\n0,,.5\n1,3,.625\n2,2,\n3,1,.25\n")
+    put("models/demo/detectors/shoes/history.csv", "epoch,val_map50\n1,.125\n2,.25\n")
+    assert scores_at(Path("models/demo/encoders/classifier")) == {
+        "validation/encoders/classifier/val_mean_accuracy": 0.75
+    }
+    assert scores_at(Path("models/demo/encoders/simclr")) == {"validation/encoders/simclr/knn_type": 0.25}
+    assert scores_at(Path("models/demo/detectors/shoes")) == {"validation/detectors/shoes/val_map50": 0.25}
+
+
+def test_training_that_wrote_its_scores_is_taken_at_its_word(project):
+    put("models/demo/encoders/fir/history.csv", "epoch,val_hit_at_1\n0,.1\n")
+    put("models/demo/encoders/fir/scores.json", {"val_hit_at_1": 0.5, "best_epoch": 2})
+    found = scores_at(Path("models/demo/encoders/fir"))
+    assert found == {"validation/encoders/fir/val_hit_at_1": 0.5, "validation/encoders/fir/best_epoch": 2.0}
+
+
+def test_path_without_scores_gives_none(project):
+    assert scores_at(Path("data/demo/dataset")) == {}
+    assert scores_at(Path("metrics/demo/classifier")) == {}

@@ -1,0 +1,163 @@
+"""The attention network: shapes of the published table, regions where they should be, and recommendations by region."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stages.core.errors import StageError
+from stages.core.images import encode_jpeg
+from stages.encoders.attention.encoder import AttentionEncoder
+from stages.encoders.attention.network import AttentionNetwork, global_branch, sample_regions
+from stages.encoders.attention.pictures import UprightPictures, decode_upright, region_box
+from stages.encoders.attention.recommend import diverse_list, region_distances
+from stages.encoders.attention.training import AttentionTask, label_matrix, most_frequent_share
+from stages.encoders.features import save_encoder
+
+
+def test_global_branch_has_the_published_sizes():
+    branch = global_branch((64, 128, 256), 0.25).eval()
+    sizes, value = [], torch.zeros(1, 3, 384, 256)
+    with torch.no_grad():
+        for layer in branch:
+            value = layer(value)
+            sizes.append((layer.__class__.__name__, tuple(value.shape[1:])))
+    table = [size for name, size in sizes if name != "ReLU"]
+    assert table == [
+        (64, 384, 256), (64, 384, 256), (64, 384, 256), (64, 96, 64), (64, 96, 64),
+        (128, 96, 64), (128, 96, 64), (128, 96, 64), (128, 24, 16), (128, 24, 16),
+        (256, 24, 16), (256, 24, 16),
+    ]  # fmt: skip
+    assert [name for name, _ in sizes if name in ("Dropout", "MaxPool2d", "BatchNorm2d")] == [
+        "Dropout", "MaxPool2d", "BatchNorm2d",
+    ] * 2  # fmt: skip
+
+
+def test_region_of_full_size_is_the_map_itself_and_a_quarter_is_its_corner():
+    maps = torch.arange(16.0).view(1, 1, 4, 4)
+    whole = sample_regions(maps, torch.ones(1, 2), torch.zeros(1, 2), 4)
+    assert torch.allclose(whole, maps, atol=1e-5)
+    corner = sample_regions(maps, torch.full((1, 2), 0.5), torch.tensor([[0.5, -0.5]]), 2)
+    assert torch.allclose(corner[0, 0], maps[0, 0, :2, 2:], atol=1e-5)  # x to the right, y up
+
+
+@pytest.fixture
+def network(recipe, cpu):
+    return AttentionNetwork(recipe("attention").network, 5).eval()
+
+
+def look(network, count=2):
+    images = torch.randint(0, 256, (count, 3, 48, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        return network.look(images), images
+
+
+def test_glimpses_start_at_their_anchors_and_maps_sum_to_one(network):
+    seen, _ = look(network)
+    assert seen.scores.shape == (2, 5) and seen.regions.shape == (2, 2, 8) and seen.maps.shape == (2, 2, 3, 2)
+    assert torch.allclose(seen.maps.sum((2, 3)), torch.ones(2, 2))
+    assert torch.allclose(seen.centre, torch.tensor([[[0.0, -0.5], [0.0, 0.5]]] * 2))
+    assert torch.allclose(seen.size, torch.full((2, 2, 2), 0.5))
+
+
+def test_scores_are_the_maximum_over_glimpses_class_by_class(network):
+    seen, _ = look(network)
+    assert torch.allclose(seen.scores, network.classify(seen.regions).amax(1), atol=1e-6)
+
+
+def test_recurrence_carries_what_was_seen(network):
+    """The second glimpse changes when the first region is another one."""
+    before, images = look(network)
+    network.anchors[0] = torch.tensor([0.4, 0.4])
+    after = network.look(images)
+    assert not torch.allclose(before.regions[:, 1], after.regions[:, 1])
+
+
+def test_every_part_gets_a_gradient(recipe, examples, cpu):
+    task = AttentionTask(recipe("attention"), *examples)
+    # Two steps: locate's own input weights start at zero, so what is before it learns from the second on.
+    optimizer = torch.optim.Adam(task.groups())
+    for _ in range(2):
+        optimizer.zero_grad()
+        task.figures("train", torch.arange(8))["loss"].backward()
+        optimizer.step()
+    silent = [name for name, weight in task.network.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert set(silent) <= {"saliency.bias"}  # softmax over places does not see it
+
+
+def test_whole_vector_is_pooled_features_and_mean_region_of_unit_length(network):
+    seen, images = look(network)
+    with torch.no_grad():
+        vectors = network(images)
+    assert vectors.shape == (2, 8 + 8)
+    assert torch.allclose(vectors[:, :8].norm(dim=1), torch.ones(2))
+    mean = seen.regions.mean(1)
+    assert torch.allclose(vectors[:, 8:], mean / mean.norm(dim=1, keepdim=True), atol=1e-6)
+
+
+def test_pictures_are_upright_with_white_around_them():
+    data = [encode_jpeg(Image.new("RGB", (60, 30), "black"))]
+    image = decode_upright(data, 48)[0]
+    assert image.shape == (3, 48, 32)
+    # 60 x 30 becomes 32 x 16, centred: 16 white rows above and below.
+    assert (image[:, :15] == 255).all() and (image[:, 33:] == 255).all() and (image[:, 18:30] < 20).all()
+    assert torch.equal(UprightPictures(data * 2, 48).batch([1])[0], image)
+
+
+def test_region_box_is_cut_at_the_edges():
+    assert region_box((0.5, 0.5), (0.0, 0.0), 100, 200) == (25, 50, 75, 150)
+    assert region_box((0.5, 0.5), (0.8, -1.0), 100, 200) == (65, 0, 99, 50)
+    assert region_box((-0.5, 0.5), (0.0, 0.0), 100, 200) == (25, 50, 75, 150)  # mirrored: the same place
+
+
+def test_labels_become_a_matrix_and_the_most_frequent_is_the_baseline(recipe, examples, cpu):
+    assert label_matrix([["b"], [], ["a", "z"]], ["a", "b"]).tolist() == [[0, 1], [0, 0], [1, 0]]
+    task = AttentionTask(recipe("attention"), *examples)
+    assert task.names == ["cold", "plain", "shirt", "skirt", "warm"]
+    # shirt and skirt are on half of the training rows each; the first is guessed: 6 of 15 validation rows are shirts.
+    assert most_frequent_share(task) == pytest.approx(6 / 15)
+
+
+def test_labels_are_needed(recipe, examples):
+    from dataclasses import replace
+
+    train, val = examples
+    with pytest.raises(StageError, match="attention: the training rows know 0 labels"):
+        AttentionTask(recipe("attention"), replace(train, labels=[[] for _ in train.ids]), val)
+
+
+def test_region_distances_by_a_slow_loop():
+    draw = np.random.default_rng(0)
+    query, gallery = draw.normal(size=(2, 3)), draw.normal(size=(4, 2, 3))
+    expected = [[min(np.linalg.norm(region - other) for other in picture) for picture in gallery] for region in query]
+    assert region_distances(query, gallery) == pytest.approx(np.array(expected))
+
+
+def test_regions_take_turns_and_no_picture_comes_twice():
+    distances = np.array([[1.0, 2, 3, 4], [1.0, 9, 2, 9]])
+    # Region 0: a. Region 1: a is taken, so c. Region 0: b. Region 1: b and d are equal, b is taken: d.
+    assert diverse_list(distances, list("abcd"), 4) == [("a", 0), ("c", 1), ("b", 0), ("d", 1)]
+    assert diverse_list(distances[:1], list("abcd"), 9) == [("a", 0), ("b", 0), ("c", 0), ("d", 0)]
+    assert diverse_list(np.ones((1, 3)), ["z", "x", "y"], 2) == [("x", 0), ("y", 0)]  # equals by id
+
+
+def test_encoder_gives_whole_pictures_regions_and_recommendations(recipe, examples, tmp_path, cpu):
+    task = AttentionTask(recipe("attention"), *examples)
+    card = {"kind": "attention", "image_size": 48, "metric": "euclidean", "labels": task.names,
+            "network": task.recipe.network.model_dump(mode="json")}  # fmt: skip
+    save_encoder(task.network, card, tmp_path)
+    encoder, data = AttentionEncoder(tmp_path), examples[1].data
+    assert encoder.embed(data, [""] * 15) == pytest.approx(task.embed("val", np.arange(15)), abs=1e-5)
+    assert np.linalg.norm(encoder.regions(data), axis=2) == pytest.approx(np.ones((15, 2)), abs=1e-5)
+    assert encoder.probabilities(data).sum(1) == pytest.approx(np.ones(15), abs=1e-5)
+    found = encoder.recommend(data[0], data, examples[1].ids, 4)
+    assert found[0] == (examples[1].ids[0], 0)  # the picture itself is its own nearest
+    assert [region for _, region in found] == [0, 1, 0, 1] and len({name for name, _ in found}) == 4
+
+
+def test_drawn_sheet_has_a_picture_and_a_map_for_each_glimpse(recipe, examples, tmp_path, cpu):
+    task = AttentionTask(recipe("attention"), *examples)
+    (path,) = task.draw(tmp_path)
+    with Image.open(path) as sheet:
+        assert sheet.size == (3 * (128 + 6) - 6, 6 * (192 + 6) - 6)
+        assert np.asarray(sheet)[:192, 134:262].mean() < np.asarray(sheet)[:192, :128].mean()  # maps dim the picture

@@ -1,0 +1,160 @@
+"""FIR: equation 1 by hand, the two paths, what each loss draws and learns from, and the word about a collapse."""
+
+import numpy as np
+import pytest
+import torch
+
+from stages.core.errors import StageError
+from stages.encoders.fir import FirTask, Triplets
+from stages.encoders.networks import FeatureRelaxation, Fir
+
+# Unit vectors at these angles; the squared distance of two is 2 - 2 cos.
+ANGLES = torch.tensor([0.0, 20.0, 50.0, 70.0]).deg2rad()
+VECTORS = torch.stack([ANGLES.cos(), ANGLES.sin()], 1)
+LABELS = torch.tensor([0, 0, 1, 1])
+
+
+def squared(i, j):
+    return float(2 - 2 * torch.cos(ANGLES[i] - ANGLES[j]))
+
+
+def triplet(a, p, n, margin=0.3):
+    return max(0.0, margin + squared(a, p) - squared(a, n))
+
+
+def test_mean_over_all_triplets_by_a_slow_loop():
+    found = [triplet(a, p, n) for a in range(4) for p in range(4) for n in range(4)
+             if a != p and LABELS[a] == LABELS[p] and LABELS[a] != LABELS[n]]  # fmt: skip
+    assert len(found) == 8
+    assert Triplets(0.3, "all")(VECTORS, LABELS).item() == pytest.approx(np.mean(found), abs=1e-6)
+
+
+def test_hard_triplets_are_the_farthest_positive_and_the_nearest_negative():
+    found = [triplet(0, 1, 2), triplet(1, 0, 2), triplet(2, 3, 1), triplet(3, 2, 1)]
+    assert Triplets(0.3, "hard")(VECTORS, LABELS).item() == pytest.approx(np.mean(found), abs=1e-6)
+
+
+def test_semihard_triplets_violate_the_margin_in_the_right_order():
+    found = [triplet(a, p, n) for a, p in ((0, 1), (1, 0), (2, 3), (3, 2)) for n in range(4)
+             if LABELS[n] != LABELS[a] and 0 < squared(a, n) - squared(a, p) <= 0.3]  # fmt: skip
+    assert 0 < len(found) < 8
+    assert Triplets(0.3, "semihard")(VECTORS, LABELS).item() == pytest.approx(np.mean(found), abs=1e-6)
+
+
+@pytest.mark.parametrize("miner", ["all", "semihard", "hard"])
+def test_unknown_labels_are_negatives_of_everything(miner):
+    labels = torch.tensor([0, 0, -1, -1])
+    assert Triplets(0.3, miner)(VECTORS, labels).item() == pytest.approx(
+        Triplets(0.3, miner)(VECTORS, torch.tensor([0, 0, 5, 6])).item()
+    )
+    nothing = Triplets(0.3, miner)(VECTORS, torch.full((4,), -1))
+    assert nothing.item() == 0
+
+
+def test_collapsed_vectors_cost_the_margin():
+    assert Triplets(0.3, "hard")(torch.ones(4, 2) / 2**0.5, LABELS).item() == pytest.approx(0.3)
+
+
+def test_relaxation_is_conv_relu_dropout_conv_and_the_mean_over_places():
+    torch.manual_seed(0)
+    module = FeatureRelaxation(3, 4, 0.5, 2).eval()
+    first, relu, dropout, second = module.layers
+    assert (relu.__class__.__name__, dropout.p) == ("ReLU", 0.5)
+    maps = torch.randn(1, 3, 2, 2)
+    logits = torch.zeros(2)
+    for y in range(2):
+        for x in range(2):
+            hidden = (first.weight[:, :, 0, 0] @ maps[0, :, y, x] + first.bias).clamp(min=0)
+            logits += (second.weight[:, :, 0, 0] @ hidden + second.bias) / 4
+    assert torch.allclose(module(maps)[0], logits, atol=1e-6)
+    assert not torch.equal(module.train()(maps), module(maps))  # dropout
+
+
+def test_vectors_are_pooled_maps_of_unit_length_on_both_paths(cpu):
+    network = Fir("test_resnet", "none", 32, ["a", "b"], 4, 0.5).eval()
+    images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        pooled = network.maps(images).mean((2, 3))
+        vectors, logits = network.both(images)
+        assert torch.allclose(vectors, pooled / pooled.norm(dim=1, keepdim=True), atol=1e-6)
+        assert torch.equal(vectors, network(images)) and logits.shape == (3, 2)
+
+
+def task(recipe, examples, **changes):
+    return FirTask(recipe("fir", **changes), *examples)
+
+
+@pytest.mark.parametrize(
+    ("losses", "parts"),
+    [(["OC"], {"ce", "accuracy"}), (["OC", "OS"], {"ce", "accuracy", "triplet_os"}),
+     (["OC", "IS"], {"ce", "accuracy", "triplet_is"}), (["IS"], {"triplet_is"})],
+)  # fmt: skip
+def test_loss_is_alpha_cross_entropy_plus_beta_triplets(losses, parts, recipe, examples, cpu):
+    one = task(recipe, examples, losses=losses, alpha=0.7, beta=0.2)
+    one.modules.eval()
+    with torch.no_grad():
+        figures = one.figures("val", torch.arange(9))
+    assert set(figures) == {"loss"} | parts
+    expected = 0.7 * figures.get("ce", 0) + sum(0.2 * value for name, value in figures.items() if "triplet" in name)
+    assert torch.allclose(figures["loss"], torch.as_tensor(expected))
+    assert (one.network.relaxation is None) == ("OC" not in losses)
+
+
+def test_category_loss_leaves_rows_of_unknown_category_out(recipe, examples, cpu):
+    train, val = examples
+    blank = val.take(np.arange(15))
+    blank.categories[3:] = None
+    one = FirTask(recipe("fir", losses=["OC"]), train, blank)
+    one.modules.eval()
+    with torch.no_grad():
+        some, known = one.figures("val", torch.arange(15)), one.figures("val", torch.arange(3))
+        none = one.figures("val", torch.arange(3, 15))
+    assert some["ce"].item() == pytest.approx(known["ce"].item(), abs=1e-5)
+    assert none["ce"].item() == 0
+
+
+def test_each_loss_draws_its_batches(recipe, examples, cpu):
+    whole = task(recipe, examples, losses=["OC"]).batches(0)
+    assert len(set(torch.cat(whole).tolist())) == 24  # every row once
+    category = task(recipe, examples, losses=["OC", "OS"], per_label=4).batches(0)
+    item = task(recipe, examples).batches(0)
+    by_item = task(recipe, examples).of_item["train"]
+    for batch in category:
+        assert np.bincount(task(recipe, examples).of_category["train"][batch]).tolist() == [4, 4]
+    for batch in item:
+        counts = np.bincount(by_item[batch][by_item[batch] >= 0])
+        assert counts.max() == 2 and (counts == 2).sum() >= 2
+
+
+def test_gradient_of_the_category_loss_reaches_the_backbone(recipe, examples, cpu):
+    one = task(recipe, examples, losses=["OC"])
+    one.figures("train", torch.arange(8))["loss"].backward()
+    assert next(one.network.maps.parameters()).grad.abs().sum() > 0
+
+
+def test_frozen_batch_norm_keeps_its_statistics(recipe, examples, cpu):
+    one = task(recipe, examples, freeze_norm=True)
+    before = {name: value.clone() for name, value in one.modules.state_dict().items() if "running" in name}
+    one.training_mode()
+    one.figures("train", torch.arange(8))
+    after = one.modules.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    one.recipe = one.recipe.model_copy(update={"freeze_norm": False})
+    one.training_mode()
+    one.figures("train", torch.arange(8))
+    assert not all(torch.equal(one.modules.state_dict()[name], value) for name, value in before.items())
+
+
+def test_loss_stuck_at_the_margin_is_said(recipe, examples, cpu):
+    one = task(recipe, examples)
+    assert one.warn({"train_triplet_is": 0.2, "val_spread": 0.01}) is None
+    assert one.warn({"train_triplet_is": 0.299, "val_spread": 0.4}) is None  # hard triplets of vectors that differ
+    assert "triplet_is 0.2990 is stuck at the margin 0.3" in one.warn({"train_triplet_is": 0.299, "val_spread": 0.0})
+
+
+def test_losses_without_what_they_need_are_refused(recipe, examples, cpu):
+    train, val = examples
+    with pytest.raises(StageError, match="needs items with two pictures; the training rows have none"):
+        FirTask(recipe("fir"), train.take(np.arange(0, 24, 3)), val)
+    with pytest.raises(StageError, match="need two categories; the training rows know 1"):
+        FirTask(recipe("fir"), train.take(np.arange(3)), val)

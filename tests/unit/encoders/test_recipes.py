@@ -1,0 +1,61 @@
+"""Recipes in params.yaml: every profile's are valid, and what is wrong in one is said by its key."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.core.errors import StageError
+from stages.encoders.recipes import read_recipe, recipe_module
+
+PROFILES = sorted(Path("profiles").glob("*.yaml"))
+NAMES = yaml.safe_load(PROFILES[0].read_text(encoding="utf-8"))["encoder"]
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("name", NAMES)
+def test_recipes_of_the_profiles_are_valid(path, name):
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values = content["encoder"][name]
+    recipe_module(values["kind"], name).RECIPE.model_validate(values)
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_listed_encoders_have_a_recipe(path):
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert set(content["trained_encoders"]) <= set(content["encoder"])
+
+
+def test_published_numbers_stand_in_the_paper_profile():
+    encoder = yaml.safe_load(Path("profiles/paper.yaml").read_text(encoding="utf-8"))["encoder"]
+    assert encoder["attention"]["network"]["widths"] == [64, 128, 256]
+    assert (
+        encoder["attention"]["schedule"] | {"epochs": 40, "batch": 64, "learning_rate": 1e-5}
+        == encoder["attention"]["schedule"]
+    )
+    assert encoder["attention"]["losses"]["gamma_div"] == 0.01 and encoder["attention"]["losses"]["gamma_loc"] == 0.1
+    fir = encoder["fir_oc_is"]
+    assert (fir["margin"], fir["beta"], fir["alpha"]) == (0.3, 0.1, 1.0)
+    assert (fir["schedule"]["learning_rate"], fir["schedule"]["drop_at"], fir["schedule"]["drop_factor"]) == (
+        1e-4,
+        [100, 150],
+        0.1,
+    )
+    assert encoder["siamese"]["min_images"] == 100
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "firr"}, r"`encoder.mine.kind` is 'firr', expected one of: attention, ensemble, fir, frozen"),
+        ({"marjin": 1}, r"`encoder.mine.marjin` is not a known key, did you mean `margin`"),
+        ({"margin": 0}, r"`encoder.mine.margin` is 0: Input should be greater than 0"),
+        ({"losses": ["OX"]}, r"`encoder.mine.losses.0` is 'OX'"),
+    ],
+)
+def test_mistake_in_a_recipe_names_its_key(changes, message, recipe_values, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = recipe_values("fir") | changes
+    Path("params.yaml").write_text(yaml.safe_dump({"encoder": {"mine": values}}))
+    with pytest.raises(StageError, match=message):
+        read_recipe("mine", values["kind"])

@@ -1,0 +1,137 @@
+"""What SimCLR gave, on the test split: scores by hand, files repeatable to the byte."""
+
+from argparse import Namespace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+
+from stages.core.files import read_json, write_csv, write_json
+from stages.core.images import encode_jpeg
+from stages.core.tables import write_rows
+from stages.encoders import evaluate_simclr
+from stages.encoders.backbones import Backbone
+from stages.encoders.evaluate_simclr import backbones, heads_of, means, score_heads
+from stages.encoders.features import save_encoder
+from stages.encoders.simclr_model import SimclrParams
+
+PARAMS = {
+    "backbone": "test_resnet", "weights": "none", "image_size": 32, "epochs": 2, "batch": 6, "loss": "nt_xent", "temperature": 0.1,
+    "projection_hidden": 32, "projection_out": 16, "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.0005,
+    "geometry": {"flip": 0.5, "rotation": 10, "min_scale": 0.8, "mask": 0.2, "mask_share": 0.1},
+    "color": dict.fromkeys(("probability", "brightness", "contrast", "saturation", "hue", "grayscale"), 0.0),
+    "keep": "best", "knn_every": 2, "knn_k": 1, "knn_head": "type", "seed": 0,
+}  # fmt: skip
+TRAIN = pd.DataFrame(
+    {"type": ["a", "a", "b", None], "gender": ["m", "m", "w", "w"], "color": ["red"] * 4, "usage": [None] * 4}
+)
+TEST = pd.DataFrame({"type": ["a", "b", "b"], "gender": [None, None, None], "color": ["red"] * 3, "usage": [None] * 3})
+
+
+def test_type_comes_first_and_heads_without_a_choice_are_left_out():
+    assert heads_of(TRAIN) == ["type", "gender"]
+
+
+def test_scores_by_hand():
+    """The neighbour of each test row is the row of train with the same one coordinate; the unlabelled fourth never is."""
+    reference = np.eye(4, dtype=np.float32)
+    asked = (
+        reference[[0, 2, 3]] + np.float32([[0], [0], [0.1]]) * reference[1]
+    )  # the third is nearest to the fourth, then second
+    scores = score_heads(TRAIN, TEST, {"simclr": (reference, asked), "imagenet": None}, k=1)
+    assert scores["type"] == {
+        "rows": 3, "reference_rows": 3, "classes": 2, "baseline_chance": 0.5, "baseline_majority": pytest.approx(1 / 3),
+        "simclr": pytest.approx(2 / 3), "imagenet": None,
+    }  # fmt: skip
+    assert scores["gender"] == {"rows": 0, "reference_rows": 4, "classes": 2}
+    assert means(scores)["simclr"] == scores["type"]["simclr"]
+    assert means(scores)["imagenet"] is None
+
+
+def test_means_are_over_heads_that_have_test_rows():
+    one = {"rows": 2, "reference_rows": 1, "classes": 2, "simclr": 0.5}
+    assert means({"a": one, "b": one | {"simclr": 1.0}, "c": {"rows": 0}}) == {"simclr": 0.75}
+    assert means({}) == {}
+
+
+@pytest.fixture
+def stage(cpu, tmp_path, monkeypatch):
+    """Writes an encoder and a data set of two colours with five labels each, and runs the stage."""
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0)
+    rows = [
+        {
+            "crop_id": f"{split}{number:02}", "split": split, "type": ("blue", "red")[number % 2], "gender": None,
+            "bytes": encode_jpeg(Image.new("RGB", (32, 32), tuple(int(value) + int(draw.integers(20)) for value in ((20, 20, 200), (200, 20, 20))[number % 2]))),
+        }
+        for split in ("train", "test") for number in range(10)
+    ]  # fmt: skip
+    schema = pa.schema(
+        [
+            ("crop_id", pa.string()),
+            ("split", pa.string()),
+            ("type", pa.string()),
+            ("gender", pa.string()),
+            ("bytes", pa.binary()),
+        ]
+    )
+    write_rows(tmp_path / "dataset" / "shard-0000.parquet", schema, rows)
+    torch.manual_seed(7)
+    (tmp_path / "simclr").mkdir()
+    save_encoder(Backbone("test_resnet", "none"), {"knn_majority": 0.5, "epoch": 2}, tmp_path / "simclr")
+    write_csv(
+        tmp_path / "simclr" / "history.csv",
+        ["epoch", "loss", "knn_type"],
+        [[0, None, 0.25], [1, 2.5, None], [2, 1.5, 0.75]],
+    )
+    write_json(tmp_path / "simclr" / "params.json", SimclrParams.model_validate(PARAMS).model_dump())
+
+    def run(out):
+        args = Namespace(dataset=tmp_path / "dataset", model=tmp_path / "simclr", out=tmp_path / out)
+        report = evaluate_simclr.main(args, SimpleNamespace())
+        files = [tmp_path / f"{out}.json", *sorted((tmp_path / out).iterdir())]
+        return {path.name.replace(out, "out"): path.read_bytes() for path in files}, report
+
+    return run
+
+
+def test_stage_writes_scores_and_curves_the_same_every_time(stage, tmp_path, capsys):
+    files, report = stage("one")
+    assert stage("two")[0] == files
+    assert sorted(files) == ["knn.csv", "loss.csv", "out.json"]
+    assert files["loss.csv"] == b"epoch,loss\n1,2.5\n2,1.5\n"
+    assert files["knn.csv"] == b"epoch,accuracy,majority\n0,0.25,0.5\n2,0.75,0.5\n"
+    result = read_json(tmp_path / "one.json")
+    assert list(result["heads"]) == ["type"]
+    scores = result["heads"]["type"]
+    assert scores["imagenet"] is None
+    assert scores["baseline_majority"] == scores["baseline_chance"] == 0.5
+    # Plain blue and plain red lie far apart whatever the weights.
+    assert scores["untrained"] == scores["simclr"] == 1
+    assert (result["k"], result["kept_epoch"], result["test_rows"]) == (1, 2, 10)
+    assert report.metrics == {"type_untrained": 1.0, "type_simclr": 1.0}
+    assert "no imagenet features" in capsys.readouterr().err
+
+
+def test_untrained_features_have_seeded_weights_of_their_own(stage, tmp_path):
+    params = SimclrParams.model_validate(PARAMS)
+    first, again = (backbones(tmp_path / "simclr", params) for _ in range(2))
+    weight = {name: next(network.parameters()) for name, network in first.items() if network}
+    assert torch.equal(weight["untrained"], next(again["untrained"].parameters()))
+    assert not torch.equal(weight["untrained"], weight["simclr"])
+
+
+@pytest.mark.slow
+def test_imagenet_features_are_the_start_of_the_training(tmp_path):
+    params = SimclrParams.model_validate(PARAMS | {"backbone": "tf_efficientnet_lite0", "weights": "packaged"})
+    trained = Backbone(params.backbone, "none")
+    save_encoder(trained, {}, tmp_path)
+    found = backbones(tmp_path, params)
+    packaged = Backbone(params.backbone, "packaged").state_dict()
+    assert all(torch.equal(value, packaged[name]) for name, value in found["imagenet"].state_dict().items())
+    assert torch.equal(next(found["simclr"].parameters()), next(trained.parameters()))

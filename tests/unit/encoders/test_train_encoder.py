@@ -1,0 +1,187 @@
+"""The stage train_encoder: every kind trains, is written, loads again, repeats to the byte, and survives a kill."""
+
+import csv
+import json
+from argparse import Namespace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from stages.core import checkpoints
+from stages.core.errors import StageError
+from stages.core.tables import BENCHMARK_TRAIN, write_rows
+from stages.encoders import train, training
+from stages.encoders.recipes import KINDS, AnyRecipe
+from stages.retrieval.encoder import load_encoder
+
+TRAINED = ["attention", "fir", "normsoftmax", "siamese"]
+FILES = ["encoder.json", "history.csv", "params.json", "scores.json", "weights.safetensors"]
+
+
+class Killed(BaseException):
+    """What a killed process sees."""
+
+
+@pytest.fixture
+def stage(tmp_path, monkeypatch, train_rows, recipe_values, cpu):
+    """Runs the stage in a project folder of its own; returns the bytes of its files."""
+    monkeypatch.chdir(tmp_path)
+    write_rows(tmp_path / "benchmarks/tiny/train.parquet", BENCHMARK_TRAIN, train_rows)
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *args, **kwargs: None)
+    monkeypatch.setattr(checkpoints, "_SOURCES", tmp_path)  # the key takes no notice of an edit while the test runs
+
+    def run(kind, out="out", **changes):
+        values = recipe_values(kind, **changes)
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump({"encoder": {"mine": values}}))
+        args = Namespace(encoder="mine", dataset=tmp_path, benchmarks=tmp_path / "benchmarks", out=tmp_path / out)
+        report = train.main(args, SimpleNamespace(recipe=AnyRecipe.model_validate(values)))
+        return {path.name: path.read_bytes() for path in sorted((tmp_path / out).iterdir())}, report
+
+    return run
+
+
+def rows_of(files):
+    return list(csv.DictReader(files["history.csv"].decode().splitlines()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_encoder_is_written_loads_and_gives_the_scores_it_reported(kind, stage, examples, tmp_path):
+    from stages.encoders.probe import hit_at_1
+
+    files, report = stage(kind)
+    assert [name for name in files if not name.endswith(".jpg")] == FILES
+    assert ("attention.jpg" in files) == (kind == "attention")
+    encoder = load_encoder(tmp_path / "out")
+    vectors = encoder.embed(examples[1].data, ["top"] * 15)
+    assert vectors.dtype == np.float32 and np.isfinite(vectors).all()
+    assert hit_at_1(vectors, examples[1].items, encoder.metric) == pytest.approx(report.metrics["val_hit_at_1"])
+    assert json.loads(files["scores.json"])["val_hit_at_1_chance"] == pytest.approx(2 / 14, abs=1e-6)
+    assert json.loads(files["params.json"])["kind"] == kind
+    assert not list((tmp_path / ".work").rglob("checkpoint"))
+
+
+@pytest.mark.parametrize("kind", [*(pytest.param(one, marks=pytest.mark.slow) for one in TRAINED[:-1]), TRAINED[-1]])
+def test_killed_training_goes_on_and_ends_with_the_same_bytes(kind, stage, monkeypatch, capsys):
+    unbroken, _ = stage(kind)
+    assert stage(kind, "again")[0] == unbroken
+    epoch, epochs = training.Trainer._epoch, []
+
+    def killed(trainer, number):
+        epochs.append(number)
+        if number == 2 and epochs.count(2) == 1:
+            raise Killed
+        return epoch(trainer, number)
+
+    monkeypatch.setattr(training.Trainer, "_epoch", killed)
+    with pytest.raises(Killed):
+        stage(kind, "broken")
+    capsys.readouterr()
+    assert stage(kind, "broken")[0] == unbroken
+    assert epochs == [0, 1, 2, 2]
+    assert "mine: resumed after epoch 2 of 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["fir", "siamese"])
+def test_history_has_curves_of_both_splits_and_the_learning_rate_steps(kind, stage):
+    files, _ = stage(kind)
+    rows = rows_of(files)
+    assert [row["epoch"] for row in rows] == ["0", "1", "2", "3"]
+    assert [row["learning_rate"] for row in rows] == ["", "0.01", "0.01", "0.001"]
+    assert rows[0]["train_loss"] == "" and all(row["train_loss"] for row in rows[1:])
+    assert all(row[name] for row in rows for name in ("val_loss", "val_accuracy", "val_hit_at_1", "val_knn"))
+
+
+@pytest.mark.slow
+def test_loss_goes_down_on_a_tiny_set(stage):
+    for kind in TRAINED:
+        rate = {
+            "epochs": 8,
+            "batch": 12,
+            "learning_rate": 0.003,
+            "drop_at": [],
+            "drop_factor": 1.0,
+            "weight_decay": 0.0,
+        }
+        losses = [float(row["train_loss"]) for row in rows_of(stage(kind, schedule=rate)[0])[1:]]
+        assert np.mean(losses[-2:]) < losses[0], kind
+
+
+def test_best_epoch_on_validation_is_kept(stage, monkeypatch, tmp_path):
+    scores, probe = iter([0.1, 0.3, 0.9, 0.2]), training.Probe.scores
+    monkeypatch.setattr(training.Probe, "scores", lambda *args: probe(*args) | {"hit_at_1": next(scores)})
+    states, keep = [], training.Trainer._keep_best
+
+    def kept(trainer, row):
+        states.append(trainer.task.network.dense.weight.detach().clone())
+        keep(trainer, row)
+
+    monkeypatch.setattr(training.Trainer, "_keep_best", kept)
+    _, report = stage("siamese")
+    assert (report.metrics["best_epoch"], report.metrics["val_hit_at_1"], report.metrics["val_hit_at_1_before"]) == (
+        2,
+        0.9,
+        0.1,
+    )
+    assert torch.equal(load_encoder(tmp_path / "out").network.dense.weight, states[1])
+
+
+def test_lowest_loss_may_select(stage):
+    files, report = stage("fir", probe={"select": "loss", "k": 1, "reference": 100, "batch": 8})
+    losses = [float(row["val_loss"]) for row in rows_of(files)[1:]]
+    assert report.metrics["best_epoch"] == 1 + int(np.argmin(losses))
+
+
+def test_selection_by_a_loss_that_validation_has_not_is_refused(stage):
+    with pytest.raises(StageError, match=r"`probe.select` is loss, .*choose from: hit_at_1, knn"):
+        stage("normsoftmax", probe={"select": "loss", "k": 1, "reference": 100, "batch": 8})
+
+
+def test_diverging_training_is_one_message(stage, monkeypatch):
+    monkeypatch.setattr("stages.encoders.siamese.contrastive_loss", lambda *args: torch.tensor(float("nan")))
+    with pytest.raises(
+        StageError, match=r"mine: the loss is nan in epoch 1; lower `encoder.mine.schedule.learning_rate`"
+    ):
+        stage("siamese")
+
+
+def test_changed_recipe_starts_over(stage, monkeypatch, capsys):
+    epoch = training.Trainer._epoch
+
+    def killed(trainer, number):
+        if number == 1:
+            raise Killed
+        return epoch(trainer, number)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(training.Trainer, "_epoch", killed)
+        stage("siamese")
+    capsys.readouterr()
+    stage("siamese", margin=0.5)
+    assert "resumed" not in capsys.readouterr().err
+
+
+def test_losses_own_weights_are_in_the_checkpoint(stage, monkeypatch):
+    kept = []
+    monkeypatch.setattr(train.Checkpoints, "save", lambda self, state: kept.append(set(state["modules"])))
+    stage("normsoftmax")
+    assert "loss.W" in kept[0]
+
+
+def test_categories_of_a_fir_encoder_are_probabilities_and_need_the_category_loss(stage, examples, tmp_path):
+    stage("fir")
+    names, probabilities = load_encoder(tmp_path / "out").categories(examples[1].data[:4])
+    assert names == ["shirt", "skirt"]
+    assert probabilities.sum(1) == pytest.approx(np.ones(4), abs=1e-5)
+    stage("fir", losses=["IS"])
+    with pytest.raises(StageError, match="without the category loss"):
+        load_encoder(tmp_path / "out").categories(examples[1].data[:1])
+
+
+def test_damaged_card_is_one_message(stage, tmp_path):
+    stage("frozen")
+    (tmp_path / "out/encoder.json").write_text('{"kind": "frozen", "metric": "cosine", "image_size": 32}')
+    with pytest.raises(StageError, match=r"encoder.json: key 'backbone' is missing"):
+        load_encoder(tmp_path / "out")

@@ -1,0 +1,59 @@
+"""Section ``benchmark``: each kind has its own keys, and what the profiles say is valid."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.core.errors import StageError
+from stages.core.params import section
+from stages.retrieval.benchmark import SELECT
+from stages.retrieval.benchmark_params import KEYS, UPSTREAM, BenchmarkParams
+
+PROFILES = {
+    path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
+    for path in (Path(__file__).parents[3] / "profiles").glob("*.yaml")
+}
+CROP = {"padding": 0.05, "max_side": 256, "min_side": 16, "jpeg_quality": 92}
+INSHOP = {"kind": "inshop", "source": "inshop", "boxes": "whole", "crop": CROP, "detection": None}
+
+
+def read(params):
+    return section(BenchmarkParams, "benchmark.b", {"benchmark": {"b": params}})
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_every_section_of_a_profile_is_valid_and_names_a_source(profile):
+    sections = PROFILES[profile]["benchmark"]
+    for name in sections:
+        params = section(BenchmarkParams, f"benchmark.{name}", PROFILES[profile])
+        assert params.source in PROFILES[profile]["ingest"]
+        if params.boxes == "detected":
+            assert params.detection.detector in PROFILES[profile]["detector"]
+
+
+def test_every_kind_over_an_upstream_tree_has_its_selection():
+    assert set(SELECT) == set(UPSTREAM) == set(KEYS) - {"wardrobe", "category"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"item_column": "type"}, "kind inshop has no item_column"),
+        ({"source": None}, "kind inshop needs source and crop"),
+        ({"crop": None}, "kind inshop needs source and crop"),
+        ({"boxes": "detected"}, "boxes: detected needs detection, and kind pairs"),
+        ({"crop": CROP | {"padding": -1}}, "`benchmark.b.crop.padding` is -1"),
+        ({"crop": CROP | {"shape": "square"}}, "`benchmark.b.crop.shape` is not a known key"),
+        ({"kind": "image_category"}, "kind image_category needs min_category_images, protocol as well"),
+        ({"kind": "outfits"}, "`benchmark.b.kind` is 'outfits'"),
+    ],
+)
+def test_keys_that_do_not_belong_to_the_kind_are_refused_by_name(change, message):
+    with pytest.raises(StageError, match=message):
+        read(INSHOP | change)
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(StageError, match="kind inshop needs boxes, detection as well"):
+        read({"kind": "inshop", "source": "inshop", "crop": CROP})

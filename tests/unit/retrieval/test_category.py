@@ -1,0 +1,94 @@
+"""Category prediction by vote: worked out by hand, and against scikit-learn's k-NN."""
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from stages.retrieval.category import majority_accuracies, top_accuracies, vote_ranks
+
+GALLERY = np.array([0, 0, 1, 1, 1, 2])
+
+
+def ranks(scores, true, k):
+    return vote_ranks(np.array([scores]), GALLERY, np.array([true]), k).tolist()[0]
+
+
+def test_most_votes_come_first():
+    near = [0.9, 0.8, 0.7, 0.6, 0.1, 0.2]  # of 4: two of category 0, two of category 1
+    assert ranks(near, 0, 3) == 1
+    assert ranks(near, 1, 3) == 2
+
+
+def test_equal_votes_are_ranked_by_the_nearest_image():
+    near = [0.9, 0.8, 0.7, 0.6, 0.1, 0.2]
+    assert (ranks(near, 0, 4), ranks(near, 1, 4)) == (1, 2)
+
+
+def test_category_without_a_vote_is_the_last():
+    assert ranks([0.9, 0.8, 0.7, 0.6, 0.1, 0.2], 2, 4) == 3
+    assert ranks([0.9, 0.8, 0.7, 0.6, 0.1, 0.2], 7, 4) == 4  # no image has it: after the last
+
+
+def test_constant_embedding_never_beats_the_others():
+    assert ranks([0.5] * 6, 1, 3) == 3  # three others come before it: it gets no vote
+    assert ranks([0.5] * 6, 1, 6) == 1  # with all voting it has the most, whatever the order
+    assert ranks([0.5] * 6, 2, 6) == 3
+    assert ranks([0.5] * 6, 0, 2) == 3
+
+
+def test_all_images_vote_where_there_are_fewer_than_k():
+    assert ranks([0.9, 0.8, 0.7, 0.6, 0.1, 0.2], 1, 50) == 1
+
+
+def test_first_place_is_that_of_sklearns_vote():
+    rng = np.random.default_rng(0)
+    gallery = rng.normal(size=(200, 8))
+    labels = rng.integers(0, 5, 200)
+    gallery += labels[:, None] * 0.5
+    queries = rng.normal(size=(60, 8)) + rng.integers(0, 5, 60)[:, None] * 0.5
+    distances = ((queries[:, None] - gallery[None]) ** 2).sum(-1)
+    model = KNeighborsClassifier(15).fit(gallery, labels)
+    shares = model.predict_proba(queries)
+    for true in range(5):
+        found = vote_ranks(-distances, labels, np.full(60, true), 15)
+        certain = (shares > shares[:, [true]]).sum(1)  # at least so many are before it, at most those that equal it
+        equal = (shares == shares[:, [true]]).sum(1) - 1
+        assert ((found >= 1 + certain) & (found <= 1 + certain + equal)).all()
+
+
+def test_majority_names_the_most_frequent_categories():
+    # GALLERY has three of category 1, two of 0, one of 2.
+    assert majority_accuracies(GALLERY, np.array([1, 0, 2, 9]), (1, 2, 3)) == {
+        "top_1": 0.25,
+        "top_2": 0.5,
+        "top_3": 0.75,
+    }
+
+
+def test_equally_frequent_categories_share_the_places_of_the_majority():
+    four = np.array([0, 1, 2, 3])
+    assert majority_accuracies(four, four, (1, 3, 5)) == {"top_1": 0.25, "top_3": 0.75, "top_5": 1.0}
+    assert majority_accuracies(np.array([0, 0, 1, 2]), np.array([1, 2]), (1, 2)) == {"top_1": 0.0, "top_2": 0.5}
+
+
+def test_accuracy_counts_queries_that_were_not_ranked_as_misses():
+    found = np.array([1, 2, 3, 6])
+    assert top_accuracies(found) == {"top_1": 0.25, "top_3": 0.75, "top_5": 0.75}
+    assert top_accuracies(found, (3,), queries=6) == {"top_3": 0.5}
+    assert top_accuracies(np.array([], np.int64), (1,)) == {"top_1": 0.0}
+
+
+def test_k_that_is_not_reached_by_any_tie_changes_nothing():
+    scores = np.array([[0.9, 0.2, 0.8, 0.7, 0.6, 0.1]])
+    assert [int(vote_ranks(scores, GALLERY, np.array([1]), k)[0]) for k in (1, 2, 3, 4)] == [3, 2, 1, 1]
+
+
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_order_of_the_gallery_changes_nothing(k):
+    rng = np.random.default_rng(1)
+    scores, order = rng.normal(size=(10, 6)), rng.permutation(6)
+    truth = rng.integers(0, 3, 10)
+    assert (
+        vote_ranks(scores, GALLERY, truth, k).tolist()
+        == vote_ranks(scores[:, order], GALLERY[order], truth, k).tolist()
+    )

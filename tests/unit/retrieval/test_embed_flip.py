@@ -1,0 +1,133 @@
+"""Flip test-time augmentation: the vectors, what is written, and the figures with and without it side by side."""
+
+import json
+import sys
+from argparse import Namespace
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stages.core.images import encode_jpeg, pixels
+from stages.core.tables import BENCHMARK, write_rows
+from stages.encoders.flip import mean_vectors, mirror
+from stages.encoders.pictures import decode_batch
+from stages.retrieval import embed, evaluate
+from stages.retrieval.flip import headline, on_and_off
+from stages.retrieval.scoring import EvaluateParams
+from stages.retrieval.vectors import read_vectors
+
+
+def halves(left, right):
+    """JPEG of a picture whose left half is one grey and its right half another."""
+    array = np.full((32, 32, 3), left, np.uint8)
+    array[:, 16:] = right
+    return encode_jpeg(Image.fromarray(array))
+
+
+def test_mirror_turns_the_pixels_round_and_changes_none():
+    data = halves(10, 200)
+    assert np.array_equal(pixels(mirror(data)), pixels(data)[:, ::-1])
+    assert np.array_equal(pixels(mirror(mirror(data))), pixels(data))
+
+
+def test_mirror_of_a_grey_jpeg_is_rgb():
+    data = encode_jpeg(Image.new("L", (8, 8), 77))
+    assert pixels(mirror(data)).shape == (8, 8, 3)
+
+
+def test_network_sees_the_mirrored_tensor():
+    crop = encode_jpeg(Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 32, 3), dtype=np.uint8)))
+    assert torch.equal(decode_batch([mirror(crop)], 48), decode_batch([crop], 48).flip(-1))
+
+
+def test_cosine_mean_is_the_bisector_whatever_the_lengths():
+    plain, mirrored = np.array([[3.0, 0.0]], np.float32), np.array([[0.0, 100.0]], np.float32)
+    assert mean_vectors(plain, mirrored, "cosine").tolist()[0] == pytest.approx([0.5**0.5, 0.5**0.5])
+    assert mean_vectors(plain, np.zeros_like(plain), "cosine").tolist() == [[1.0, 0.0]]
+    assert np.isfinite(mean_vectors(plain, -plain, "cosine")).all()
+
+
+def test_euclidean_mean_keeps_the_lengths():
+    plain, mirrored = np.array([[3.0, 0.0]], np.float32), np.array([[0.0, 100.0]], np.float32)
+    assert mean_vectors(plain, mirrored, "euclidean").tolist() == [[1.5, 50.0]]
+
+
+def test_headline_takes_the_views_and_only_figures_that_are_there():
+    result = {"n_queries": 2, "chance": {"whole_gallery": {"hit_at_1": 0.1}},
+              "whole_gallery": {"n_scored": 2, "hit_at_1": 0.5, "map": 0.6, "per_category": {}},
+              "same_superclass": {"n_scored": 0}}  # fmt: skip
+    assert headline(result) == {"whole_gallery": {"hit_at_1": 0.5, "map": 0.6}, "same_superclass": {}}
+
+
+def test_without_plain_vectors_there_is_nothing_to_compare(tmp_path):
+    assert on_and_off({}, tmp_path, lambda folder: pytest.fail("nothing to score")) is None
+
+
+class LeftAndRight:
+    """Embeds a picture as the mean grey of its left and right half: a mirror image is another vector."""
+
+    metric = "euclidean"
+
+    def embed(self, rows, detected_classes):
+        return np.stack([[pixels(data)[:, :16].mean(), pixels(data)[:, 16:].mean()] for data in rows]).astype(
+            np.float32
+        )
+
+
+def row(row_id, item, data):
+    return dict(zip(BENCHMARK.names, (row_id, item, "top", "top", data), strict=True))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A query that shows its item from the other side: only flip finds it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("benchmarks: [sides]\n")
+    queries = [row("q1", "coat", halves(200, 0)), row("q2", "coat", None)]
+    gallery = [row("g1", "coat", halves(0, 200)), row("g2", "vest", halves(160, 120))]
+    write_rows(tmp_path / "benchmarks/sides/queries.parquet", BENCHMARK, queries)
+    write_rows(tmp_path / "benchmarks/sides/gallery.parquet", BENCHMARK, gallery)
+    module = ModuleType("stages.retrieval.encoder")
+    module.load_encoder = lambda folder: LeftAndRight()
+    monkeypatch.setitem(sys.modules, "stages.retrieval.encoder", module)
+
+    def run(flip):
+        args = Namespace(encoder="e", benchmarks=tmp_path / "benchmarks", model=tmp_path, out=tmp_path / "vectors")
+        embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=1, flip=flip)))
+        args = Namespace(encoder="e", embeddings=tmp_path / "vectors", benchmarks=tmp_path / "benchmarks",
+                         prefix=tmp_path / "e")  # fmt: skip
+        fields = {"ks": [1], "bootstrap_samples": 5, "seed": 0, "memory_mb": 64}
+        evaluate.main(args, SimpleNamespace(evaluate=EvaluateParams.model_validate(fields)))
+        return tmp_path / "vectors", json.loads((tmp_path / "e.json").read_text())["sides"]
+
+    return run
+
+
+def test_flip_writes_means_and_the_plain_vectors_beside_them(project):
+    vectors, _ = project(flip=True)
+    ids, means, metric = read_vectors(vectors / "sides-gallery.parquet")
+    plain_ids, plain, plain_metric = read_vectors(vectors / "plain/sides-gallery.parquet")
+    assert ids == plain_ids == ["g1", "g2"] and metric == plain_metric == "euclidean"
+    assert np.allclose(plain, [[0, 200], [160, 120]], atol=3)
+    assert np.allclose(means, [[100, 100], [140, 140]], atol=3)
+    assert read_vectors(vectors / "plain/sides-queries.parquet")[0] == ["q1"]  # q2 has no picture
+
+
+def test_both_are_reported_side_by_side(project):
+    _, result = project(flip=True)
+    # Of two scored queries one is missed. Plain, the coat's other side is nearer to the vest; flipped, it is itself.
+    assert result["whole_gallery"]["hit_at_1"] == result["flip"]["on"]["whole_gallery"]["hit_at_1"] == 0.5
+    assert result["flip"]["off"]["whole_gallery"]["hit_at_1"] == 0
+    assert result["flip"]["off"]["whole_gallery"]["map"] == pytest.approx(0.25)
+
+
+def test_off_there_are_the_plain_vectors_alone(project):
+    vectors, _ = project(flip=True)
+    plain = (vectors / "plain/sides-queries.parquet").read_bytes()
+    vectors, result = project(flip=False)
+    assert not (vectors / "plain").exists() and "flip" not in result
+    assert (vectors / "sides-queries.parquet").read_bytes() == plain
+    assert result["whole_gallery"]["hit_at_1"] == 0

@@ -1,0 +1,206 @@
+"""The leaderboard: encoders side by side, chance and published numbers beside them."""
+
+import csv
+import json
+from argparse import Namespace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from stages.core.errors import StageError
+from stages.retrieval import leaderboard, leaderboard_page
+from stages.retrieval.leaderboard_page import Published, page, read_published
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def result(hit, mean, flip=None):
+    """What the evaluator gives, cut to what the leaderboard reads."""
+    whole = {"hit_at_1": hit, "hit_at_1_low95": hit - 0.1, "hit_at_1_high95": hit + 0.1, "hit_at_5": hit + 0.05, "map": mean,
+             "map_low95": mean - 0.1, "map_high95": mean + 0.1, "map_at_r": 0.2, "mrr": 0.9, "precision_at_1": hit,
+             "n_scored": 10, "n_missed": 1, "n_without_match": 2}  # fmt: skip
+    chance = {"hit_at_1": 0.01, "hit_at_5": 0.05, "map": 0.02, "map_at_r": 0.01}
+    content = {"whole_gallery": whole, "chance": {"whole_gallery": chance}, "gallery": 100, "dimensions": 512}
+    return content | ({"flip": {"on": {}, "off": {"whole_gallery": {"hit_at_1": flip, "map": 0.3}}}} if flip else {})
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Two encoders, one without weights of its own, scored on one benchmark."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("encoders: [one, two]\nbenchmarks: [wardrobe]\n")
+    folder = tmp_path / "metrics/demo/retrieval"
+    folder.mkdir(parents=True)
+    (folder / "one.json").write_text(json.dumps({"wardrobe": result(0.5, 0.4, flip=0.45)}))
+    (folder / "two.json").write_text(json.dumps({"wardrobe": result(0.7, 0.6)}))
+    for name in ("one", "two"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+    state = {"conv.weight": torch.zeros(4, 3, 2, 2), "bn.weight": torch.zeros(4), "bn.running_mean": torch.zeros(4),
+             "bn.num_batches_tracked": torch.zeros((), dtype=torch.long), "scale": torch.zeros(())}  # fmt: skip
+    save_file(state, tmp_path / "models/one/weights.safetensors")
+    return tmp_path
+
+
+def run(folder):
+    args = Namespace(
+        metrics=folder / "metrics/demo", encoders=folder / "models", out=folder / "metrics/demo/leaderboard"
+    )
+    report = leaderboard.main(args, SimpleNamespace())
+    return report, json.loads((folder / "metrics/demo/leaderboard.json").read_text())
+
+
+def test_encoders_stand_side_by_side_with_chance_size_and_parameters(project):
+    report, board = run(project)
+    assert set(board) == {"one", "two", "chance"}
+    one = board["one"]["wardrobe"]
+    assert (one["hit_at_1"], one["hit_at_1_low95"], one["map"], one["n_scored"], one["n_missed"]) == (
+        0.5,
+        0.4,
+        0.4,
+        10,
+        1,
+    )
+    assert one["dimensions"] == 512 and one["parameters"] == 4 * 3 * 2 * 2 + 4 + 1  # BatchNorm's statistics are none
+    assert "parameters" not in board["two"]["wardrobe"]  # it has no weights of its own
+    assert one["without_flip"] == {"hit_at_1": 0.45, "map": 0.3}
+    assert board["chance"]["wardrobe"] == {"hit_at_1": 0.01, "hit_at_5": 0.05, "map": 0.02, "map_at_r": 0.01}
+    assert report.metrics == {"wardrobe.one.hit_at_1": 0.5, "wardrobe.two.hit_at_1": 0.7}
+
+
+def test_curves_have_a_row_for_each_encoder_and_k_and_no_interval_among_them(project):
+    run(project)
+    with (project / "metrics/demo/leaderboard.csv").open() as stream:
+        rows = [tuple(row.values()) for row in csv.DictReader(stream)]
+    assert rows == [
+        ("wardrobe", "one", "1", "0.5"), ("wardrobe", "one", "5", "0.55"),
+        ("wardrobe", "two", "1", "0.7"), ("wardrobe", "two", "5", "0.75"),
+        ("wardrobe", "chance", "1", "0.01"), ("wardrobe", "chance", "5", "0.05"),
+    ]  # fmt: skip
+
+
+def test_two_runs_write_the_same_bytes(project):
+    written = []
+    for _ in range(2):
+        run(project)
+        written.append([(project / f"metrics/demo/leaderboard.{kind}").read_bytes() for kind in ("json", "csv")])
+    assert written[0] == written[1]
+
+
+def test_encoder_that_was_not_scored_is_named(project):
+    (project / "params.yaml").write_text("encoders: [one, two]\nbenchmarks: [wardrobe, inshop]\n")
+    with pytest.raises(StageError, match="encoder one has no figures for inshop. Run `dvc repro`"):
+        run(project)
+    (project / "metrics/demo/retrieval/two.json").unlink()
+    with pytest.raises(StageError, match="two.json: no such file"):
+        run(project)
+
+
+def test_benchmark_without_any_match_has_no_figures_and_no_curve():
+    empty = {"n_scored": 0, "n_missed": 0, "n_without_match": 3}
+    nothing = {"whole_gallery": empty, "chance": {"whole_gallery": {}}, "gallery": 5, "dimensions": 2}
+    board = leaderboard.leaderboard({"one": {"b": nothing}}, ["b"], {"one": None})
+    assert board == {"one": {"b": empty | {"gallery": 5, "dimensions": 2}}, "chance": {"b": {}}}
+    assert leaderboard.curves({"one": {"b": nothing}}, ["b"]) == []
+    assert "| one | 2 | - | - |" in page({"demo": board}, {}, [], set())
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 40, b"\x02\0\0\0\0\0\0\0{]", b'\x0d\0\0\0\0\0\0\0{"a": {"b":1}}'])
+def test_weights_that_are_no_safetensors_file_are_refused(tmp_path, content):
+    (tmp_path / "weights.safetensors").write_bytes(content)
+    with pytest.raises(StageError, match="weights.safetensors: not a safetensors file"):
+        leaderboard.encoder_parameters(tmp_path)
+
+
+def test_encoder_called_chance_is_refused(project):
+    (project / "params.yaml").write_text("encoders: [chance]\nbenchmarks: [wardrobe]\n")
+    with pytest.raises(StageError, match="an encoder is called 'chance'"):
+        run(project)
+
+
+PUBLISHED = [
+    Published("System A", "wardrobe", "hit_at_1", 0.9, None, "A paper", "a note"),
+    Published("System A", "wardrobe", "hit_at_3", 0.95, None, "A paper", "a note"),
+    Published("Systems B", "inshop", "hit_at_1", 0.51, 0.6, "Collected", ""),
+]
+
+
+def boards(project):
+    return {"demo": run(project)[1]}
+
+
+def test_page_puts_the_best_first_and_chance_after_all_measured_rows(project):
+    text = page(boards(project), {}, [], set())
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
+    assert rows == ["encoder", "---", "two", "one", "one, without flip", "chance"]
+    assert "| two | 512 | - | 0.700 [0.600, 0.800] | 0.750 | - | - | - | 0.600 [0.500, 0.700] | 0.200 |" in text
+    assert "10 queries scored (1 of them not detected: misses), 2 left out without a match, 100 gallery rows." in text
+
+
+def test_published_rows_are_marked_and_stand_only_beside_the_benchmark_of_their_name(project):
+    text = page(boards(project), {}, PUBLISHED, set())
+    assert "| *System A* (published) | - | - | *0.900* | - |" in text
+    assert "published, not measured here" in text and "- A paper: System A (a note)." in text
+    assert "Systems B" not in text and "also has numbers for: inshop" in text
+    assert "drawn" not in text
+
+
+def test_page_says_that_drawn_data_cannot_be_held_against_published_numbers(project):
+    text = page(boards(project), {}, PUBLISHED, {"demo"})
+    assert "## Profile demo (drawn data)" in text and "no yardstick" in text
+    assert "no yardstick" not in page(boards(project), {}, [], {"demo"})
+
+
+def test_range_of_published_numbers_is_shown_as_a_range():
+    board = {
+        "demo": {"one": {"inshop": {"n_scored": 1, "n_missed": 0, "n_without_match": 0, "gallery": 1, "dimensions": 1}}}
+    }
+    assert "| *Systems B* (published) | - | - | *0.51 to 0.60* |" in page(board, {}, PUBLISHED, set())
+
+
+def test_external_rows_are_marked_and_those_of_another_benchmark_say_so(project):
+    other = result(0.6, 0.5) | {"gallery": 99}
+    externals = {"demo": {"theirs": {"wardrobe": result(0.6, 0.5)}, "older": {"wardrobe": other}}}
+    text = page(boards(project), externals, [], set())
+    assert "| theirs (external) | 512 | - | 0.600" in text
+    assert "| older (external; another version of the benchmark, score it again) |" in text
+
+
+def test_command_reads_every_profile_that_has_a_leaderboard(project):
+    run(project)
+    (project / "metrics/demo/external").mkdir()
+    (project / "metrics/demo/external/theirs.json").write_text(json.dumps({"wardrobe": result(0.6, 0.5)}))
+    (project / "profiles").mkdir()
+    (project / "profiles/demo.yaml").write_text("demo_sources: [shoes]\n")
+    (project / "tables").mkdir()
+    (project / "tables/published.csv").write_bytes((ROOT / "tables/published.csv").read_bytes())
+    leaderboard_page.main(project / "page.md")
+    text = (project / "page.md").read_text()
+    assert "theirs (external)" in text and "(drawn data)" in text and "*0.374*" in text
+
+
+def test_without_any_leaderboard_the_command_says_what_to_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StageError, match="Run `dvc repro leaderboard`"):
+        leaderboard_page.main(tmp_path / "page.md")
+
+
+def test_published_table_holds_shares_named_like_our_metrics_once_each():
+    rows = read_published(ROOT / "tables/published.csv")
+    assert len({(one.system, one.benchmark, one.metric, one.source) for one in rows}) == len(rows) > 100
+    assert all(0 < one.value < 1 and (one.high is None or one.value < one.high < 1) for one in rows)
+    assert all(one.source for one in rows)
+    matcher = {one.metric: one.value for one in rows if one.benchmark == "wardrobe"}
+    # 65, 84, 99, 111 and 117 of 174 queries
+    assert matcher == {
+        f"hit_at_{k}": pytest.approx(n / 174, abs=5e-5)
+        for k, n in zip((1, 2, 3, 4, 5), (65, 84, 99, 111, 117), strict=True)
+    }
+
+
+def test_published_line_without_a_number_is_named(tmp_path):
+    (tmp_path / "p.csv").write_text("system,benchmark,metric,value,value_high,source,note\na,b,hit_at_1,about .5,,s,\n")
+    with pytest.raises(StageError, match="p.csv, line 2"):
+        read_published(tmp_path / "p.csv")
