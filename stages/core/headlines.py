@@ -6,11 +6,17 @@ from typing import Any
 
 from stages.core.files import read_json
 
-SCORED = ("classifier", "detector/", "retrieval/")  # files below metrics/<profile>/ whose headlines a repro carries
+SCORED = (
+    "classifier",
+    "detector/",
+    "retrieval/",
+    "simclr",
+)  # files below metrics/<profile>/ whose headlines a repro carries
 HEADLINES = {
     *("accuracy", "baseline_majority", "baseline_majority_given_detected"),
     *("map50", "map50_95", "baseline_map50_constant_box"),
     *("hit_at_1", "hit_at_5", "map", "map_at_r"),
+    *("simclr", "imagenet", "untrained"),  # k-NN accuracies of three features
 }
 NOT_HEADLINES = ("same_superclass", "flip")  # the same figures seen otherwise, and by class: per_*
 LISTS = {
@@ -46,7 +52,11 @@ def active_params(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def scores_at(path: Path) -> dict[str, float]:
-    """Headline scores of a metrics file (its path with or without .json) or of a model folder's training."""
+    """Headline scores of a metrics file (its path with or without .json) or of a model folder's training.
+
+    Of a training these are the validation scores of the epoch that was kept: the best one's, or for k-NN the one that
+    encoder.json names, else the last.
+    """
     file = path.with_name(f"{path.name.removesuffix('.json')}.json")
     name = "/".join(file.with_suffix("").parts[2:])
     if path.parts[:1] == ("metrics",) and name.startswith(SCORED) and file.is_file():
@@ -58,11 +68,14 @@ def scores_at(path: Path) -> dict[str, float]:
         return {}
     with (path / "history.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
+    card = read_json(path / "encoder.json") if (path / "encoder.json").is_file() else {}
     scores = {}
     for column in rows[0] if rows else []:
-        values = [float(row[column]) for row in rows if row[column]]
-        if values and (column in ("val_map50", "val_mean_accuracy") or column.startswith("knn_")):
-            scores[f"{name}/{column}"] = values[-1] if column.startswith("knn_") else max(values)
+        values = {int(row["epoch"]): float(row[column]) for row in rows if row[column]}
+        if values and column in ("val_map50", "val_mean_accuracy"):
+            scores[f"{name}/{column}"] = max(values.values())
+        elif values and column.startswith("knn_"):
+            scores[f"{name}/{column}"] = values.get(card.get("epoch"), values[max(values)])
     return scores
 
 

@@ -27,6 +27,7 @@ CLAIMS = {
     "hit_at_1": ("hit@1", ("hit_at_1", "chance")),
     "hit_at_5": ("hit@5", ("hit_at_5", "chance")),
     "map": ("mAP", ("map", "chance")),
+    "simclr": ("k-NN", ("baseline_majority", "majority")),
 }
 
 

@@ -80,6 +80,21 @@ def test_validation_of_a_training_is_its_best_epoch_and_of_knn_its_last(project)
     assert scores_at(Path("models/demo/detectors/shoes")) == {"validation/detectors/shoes/val_map50": 0.25}
 
 
+def test_knn_of_a_training_that_kept_an_earlier_epoch_is_that_epochs(project):
+    put("models/demo/encoders/simclr/history.csv", "epoch,loss,knn_type\n0,,.5\n1,3,.625\n2,2,.25\n")
+    put("models/demo/encoders/simclr/encoder.json", {"epoch": 1})
+    assert scores_at(Path("models/demo/encoders/simclr")) == {"validation/encoders/simclr/knn_type": 0.625}
+
+
+def test_headlines_of_simclr_stand_beside_imagenet_and_random_weights(project):
+    head = {"simclr": 0.5, "imagenet": None, "untrained": 0.25, "baseline_majority": 0.125, "rows": 8}
+    assert scores_at(put("metrics/demo/simclr.json", {"heads": {"type": head}})) == {
+        "simclr/heads/type/simclr": 0.5,
+        "simclr/heads/type/untrained": 0.25,
+        "simclr/heads/type/baseline_majority": 0.125,
+    }
+
+
 def test_training_that_wrote_its_scores_is_taken_at_its_word(project):
     put("models/demo/encoders/fir/history.csv", "epoch,val_hit_at_1\n0,.1\n")
     put("models/demo/encoders/fir/scores.json", {"val_hit_at_1": 0.5, "best_epoch": 2})

@@ -59,6 +59,7 @@ def tree(tmp_path, monkeypatch):
         "metrics/demo/detector/shoes.json": {"map50": 0.875, "map50_95": 0.5, "baseline_map50_constant_box": 0.125},
         "metrics/demo/classifier.json": {"heads": {"color": head}, "type_group": head, "mean": head},
         "metrics/demo/retrieval/simclr.json": {"wardrobe": wardrobe},
+        "metrics/demo/simclr.json": {"heads": {"type": {"simclr": 0.5, "imagenet": 0.375, "baseline_majority": 0.25}}},
         "models/demo/encoders/simclr/encoder.json": {"knn_majority": 0.25},
     }
     for path, content in contents.items():
@@ -77,6 +78,7 @@ def test_claims_are_the_numbers_of_one_seed_beside_their_baselines(tree):
         "retrieval/simclr/wardrobe hit@1": (0.5, 0.01),
         "retrieval/simclr/wardrobe hit@5": (0.75, 0.05),
         "retrieval/simclr/wardrobe mAP": (0.625, 0.02),
+        "simclr/type k-NN": (0.5, 0.25),
         "encoder/simclr k-NN type": (0.5, 0.25),
     }
 

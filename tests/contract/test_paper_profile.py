@@ -1,0 +1,201 @@
+"""The published settings hold together without the published data: plan, params and the classifier at full size."""
+
+import ast
+import importlib
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.core.params import section
+from stages.report.seeds_run import copy_tree
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+PROFILES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "profiles").glob("*.yaml")}
+PAPER = PROFILES["paper"]
+PUBLISHED_CLASSES = {"gender": 2, "type": 32, "usage": 4, "color": 13, "fabric": 7, "pattern": 7}
+
+
+# The plan.
+
+
+def stage_modules() -> list[str]:
+    """Modules that dvc.yaml runs, one for each item where the item names the module."""
+    modules = []
+    for stage in STAGES.values():
+        command = stage["cmd"].split()[2]
+        items = PROFILES["demo"]["demo_sources"] if "${" in command else [""]
+        modules += [re.sub(r"\$\{.*\}", item, command) for item in items]
+    return sorted(set(modules))
+
+
+@pytest.mark.slow
+def test_switching_to_paper_plans_every_stage_once_after_the_stages_it_needs(tmp_path):
+    tree = tmp_path / "tree"
+    copy_tree(ROOT, tree)
+    (tree / ".dvc" / "config.local").write_text(f"[core]\nno_scm = true\n[cache]\ndir = {tmp_path}/cache\n")
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "SEAMLINE_TRACKING": "off",
+    }
+
+    def command(*words: str) -> str:
+        done = subprocess.run(words, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    command(sys.executable, "-m", "stages.core.profiles", "paper")  # what `make use PROFILE=paper` runs
+    assert (tree / "params.yaml").read_bytes() == (ROOT / "profiles" / "paper.yaml").read_bytes()
+    from dvc.repo import Repo
+
+    with Repo(str(tree)) as repo:
+        stages = {one.name: one for one in repo.index.stages}
+        outs = {name: [Path(out.fs_path) for out in one.outs] for name, one in stages.items()}
+        deps = {name: [Path(dep.fs_path) for dep in one.deps if dep.protocol != "params" and hasattr(dep, "fs_path")]
+                for name, one in stages.items()}  # fmt: skip
+    # DVC hashes deps even where it only plans, so there must be something in each place.
+    for path in [
+        *(tree / "data" / "raw" / source for source in PAPER["sources"]),
+        *(p for ps in outs.values() for p in ps),
+    ]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch() if path.suffix else path.mkdir(exist_ok=True)
+
+    planned = re.findall(r"^Running stage '(.+)':$", command("dvc", "repro", "--dry"), re.MULTILINE)
+    assert sorted(planned) == sorted(stages), "each stage once"
+    place = {name: index for index, name in enumerate(planned)}
+    for name, needed in deps.items():
+        for other, made in outs.items():
+            if other != name and any(a == b or a in b.parents or b in a.parents for a in needed for b in made):
+                assert place[other] < place[name], f"{name} before {other}"
+
+    expected = {f"{stage}@{item}" for stage, items in [
+        ("ingest", PAPER["sources"]), ("boxes", PAPER["detectors"]), ("train_detector", PAPER["detectors"]),
+        ("evaluate_detector", PAPER["detectors"]), ("labels", PAPER["label_sources"]), ("crops", PAPER["label_sources"]),
+        ("benchmark", PAPER["benchmarks"]), ("embed", PAPER["encoders"]), ("evaluate_retrieval", PAPER["encoders"]),
+    ] for item in items} | {"dataset", "pretrain", "train_classifier", "evaluate_classifier", "statistics", "accounts"}  # fmt: skip
+    assert expected <= set(planned)
+    assert not [name for name in planned if name.startswith("demo")], "nothing is drawn"
+
+
+# The params.
+
+
+@cache
+def typed_sections(module: str) -> tuple[tuple[str, type], ...]:
+    """(dotted key with its placeholders, model) of a stage's call of run_stage, read from its source."""
+    path = ROOT / (module.replace(".", "/") + ".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    pairs = [
+        (node.elts[0].value, node.elts[1].id)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Tuple) and len(node.elts) == 2
+        and isinstance(node.elts[0], ast.Constant) and isinstance(node.elts[0].value, str)
+        and isinstance(node.elts[1], ast.Name) and node.elts[1].id[0].isupper()
+    ]  # fmt: skip
+    loaded = importlib.import_module(module)
+    return tuple((key, getattr(loaded, name)) for key, name in pairs)
+
+
+def keys_in(pattern: str, profile: dict) -> list[str]:
+    """The dotted keys that a pattern such as ``detector.{detector}`` stands for, listed items or not."""
+    head, _, item = pattern.partition(".")
+    return [f"{head}.{name}" for name in profile[head]] if item.startswith("{") else [pattern]
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_every_section_of_a_profile_is_what_its_stages_expect(name):
+    profile, validated = PROFILES[name], set()
+    for module in stage_modules():
+        for pattern, model in typed_sections(module):
+            for key in keys_in(pattern, profile):
+                section(model, key, profile, Path("profiles") / f"{name}.yaml")
+                validated.add(key)
+    # Sections with items count one by one; demo.<source> is known to the drawing module of a listed source alone, and
+    # runtime is read before any stage starts.
+    written = {key for key, content in profile.items() if isinstance(content, dict) and key not in ("demo", "runtime")}
+    parted = {key.split(".")[0] for key in validated if "." in key}
+    items = {f"{key}.{item}" for key in written & parted for item in profile[key]}
+    unread = ((written - parted) | items) - validated
+    assert unread == set(), "no stage checks these"
+
+
+# The classifier at full size.
+
+
+def test_tables_give_the_published_numbers_of_classes():
+    from stages.labels.merge_tables import read_label_tables
+
+    vocabulary = read_label_tables(ROOT / "tables").vocabulary()
+    assert {head: len(vocabulary[head]) for head in PUBLISHED_CLASSES} == PUBLISHED_CLASSES
+    assert PAPER["classifier"]["heads"] == list(PUBLISHED_CLASSES)
+
+
+@pytest.mark.slow
+def test_classifier_of_the_paper_has_the_published_widths_and_learns_in_one_step():
+    import torch
+
+    from stages.attributes.losses import masked_loss
+    from stages.attributes.network import MultiHead, encode_detected
+    from stages.attributes.params import ClassifierParams
+    from stages.encoders.backbones import Backbone
+    from stages.labels.merge_tables import read_label_tables
+
+    torch.manual_seed(0)
+    params = section(ClassifierParams, "classifier", PAPER)
+    tables = read_label_tables(ROOT / "tables")
+    vocabulary = tables.vocabulary()
+    classes = {head: sorted(vocabulary[head]) for head in params.heads}
+    superclasses = list(tables.superclasses["superclass"])
+    backbone = Backbone(PAPER["simclr"]["backbone"], "none", params.pooling)
+    network = MultiHead(backbone, classes, superclasses, params)
+
+    shape = {
+        name: tuple(weight.shape) for name, weight in network.named_parameters() if not name.startswith("backbone.")
+    }
+    assert PAPER["simclr"]["backbone"] == "resnet101" and backbone.width == 2048
+    # torchvision's ResNet101 has 44,549,160 parameters, 2,049,000 of them in the layer for ImageNet's 1000 classes.
+    assert sum(weight.numel() for weight in backbone.parameters()) == 44_549_160 - 2_049_000
+    assert shape["projection.weight"] == (1024, 2048)
+    assert shape["blocks.0.linear.weight"] == (512, 1024 + 1)
+    assert shape["blocks.1.linear.weight"] == (512, 512)
+    assert len(network.blocks) == 2
+    heads = {head: shape[f"heads.head_{head}.weight"] for head in classes}
+    assert heads == {head: (count, 512) for head, count in PUBLISHED_CLASSES.items()}
+
+    own = [weight for name, weight in network.named_parameters() if not name.startswith("backbone.")]
+    groups = [{"params": own, "lr": params.learning_rate},
+              {"params": list(backbone.parameters()), "lr": params.backbone_learning_rate}]  # fmt: skip
+    optimizer = torch.optim.Adam(groups, weight_decay=params.weight_decay)
+    before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    images = torch.randint(0, 256, (2, 3, params.image_size, params.image_size), dtype=torch.uint8)
+    detected = encode_detected(params.detector_class, ["top", "footwear"], superclasses)
+    assert (params.image_size, detected.shape) == (256, (2, 1))
+
+    network.train()
+    logits = network(images, detected)
+    assert {head: tuple(values.shape) for head, values in logits.items()} == {
+        head: (2, count) for head, count in PUBLISHED_CLASSES.items()
+    }
+    # The second row knows no fabric: -1 teaches nothing, and the head still learns from the first.
+    targets = {head: torch.tensor([1, -1 if head == "fabric" else 0]) for head in classes}
+    losses = [
+        masked_loss(logits[head], targets[head], None, params.focal_share, params.focal_gamma) for head in classes
+    ]
+    loss = torch.stack(losses).mean()
+    loss.backward()
+    optimizer.step()
+    assert torch.isfinite(loss)
+    still = [name for name, weight in network.named_parameters() if torch.equal(weight, before[name])]
+    # timm starts every residual branch at zero (the last norm of a block), so the first step cannot reach into them.
+    branch = re.compile(r"backbone\.network\.layer\d\.\d+\.(conv\d|bn[12])\.")
+    assert [name for name in still if not branch.match(name)] == [], "stem, last norms, projection, blocks, heads moved"
+    assert len(still) == 231 == 33 * 7, "seven tensors of each of the 33 blocks"
+    assert all(torch.isfinite(weight).all() for weight in network.parameters())
