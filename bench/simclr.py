@@ -1,7 +1,7 @@
 """Measure SimCLR training on this machine against lightly's tutorial loop: images a second, and the loss both reach.
 
-Usage: python -m bench.simclr [--photos FOLDER] [--images N] [--epochs N]   (part of `make bench`; about five minutes on
-two cores for 1,800 photos. Without --photos the photos that the demo draws are used.)
+Usage: python -m bench.simclr [--photos FOLDER] [--images N] [--epochs N]   (part of `make bench`; three minutes on two
+cores for 1,800 photos. Without --photos the photos that the demo draws are used.)
 
 All loops train a ResNet-18 from the same weights at 64 px in batches of 128, with lightly's NT-Xent at the same
 temperature, SGD and random crops, flips and colours of the same strength. An image counts once, with its two views.
