@@ -7,7 +7,6 @@ detectors and the classifier that the active profile has trained (`make repro` f
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from stages.attributes.encoder import ClassifierEncoder
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.params import load_params, lookup, section
-from stages.core.progress import say
+from stages.core.stage import new_parser, one_message
 from stages.crops.match import NO_DETECTOR
 from stages.crops.params import CropParams
 from stages.detection.model import load_detectors
@@ -45,18 +44,15 @@ def describe(attributes: dict[str, tuple[str, float]]) -> str:
 
 def main() -> None:
     """Parse, find, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("photo", type=Path)
     parser.add_argument("--wardrobe", type=Path, required=True, help="folder with photos of your clothes")
     parser.add_argument("--top", type=int, default=5, help="matches to print for each garment")
     parser.add_argument("--confidence", type=float, help="smallest detection confidence (default: crops.confidence)")
     parser.add_argument("--any-class", action="store_true", help="let garments of other classes compete too")
     args = parser.parse_args()
-    try:
+    with one_message():
         print_matches(args)
-    except StageError as error:
-        say(f"ERROR {error}")
-        sys.exit(1)
 
 
 def print_matches(args: argparse.Namespace) -> None:

@@ -7,7 +7,6 @@ their outs removed. Entries of other profiles go as well: git has them, and ever
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import yaml
 
 from stages.core.errors import StageError, shown
 from stages.core.progress import say
+from stages.core.stage import new_parser, one_message
 
 PROFILES = Path("profiles")
 
@@ -71,7 +71,7 @@ def use(name: str) -> None:
     lock_file = Path("dvc.lock")
     removed: list[str] = []
     if lock_file.is_file():
-        lock, gone = prune_lock(yaml.safe_load(lock_file.read_text(encoding="utf-8")), stage_names())
+        lock, gone = prune_lock(yaml.safe_load(lock_file.read_text(encoding="utf-8")) or {}, stage_names())
         lock_file.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
         mine = (f"data/{name}/", f"models/{name}/", f"metrics/{name}/")
         for path in (Path(path) for paths in gone.values() for path in paths if path.startswith(mine)):
@@ -84,9 +84,14 @@ def use(name: str) -> None:
     say(f"params.yaml is now profile {name}." + (f" Removed leftovers: {', '.join(removed)}." if removed else ""))
 
 
+def main() -> None:
+    """The command."""
+    parser = new_parser(__doc__)
+    parser.add_argument("name", help="a file of profiles/ without .yaml")
+    args = parser.parse_args()
+    with one_message():
+        use(args.name)
+
+
 if __name__ == "__main__":
-    try:
-        use(*sys.argv[1:2])
-    except StageError as error:
-        say(f"ERROR {error}")
-        sys.exit(1)
+    main()

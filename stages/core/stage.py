@@ -1,9 +1,13 @@
-"""What every stage's ``main`` runs in: arguments, typed params, one clear message on bad input, tracking."""
+"""What every stage's ``main`` runs in: arguments, typed params, one clear message on bad input, tracking.
+
+Commands that are no stages share ``new_parser`` and ``one_message``.
+"""
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +26,31 @@ class Report:
     pictures: list[Path] = field(default_factory=list)
 
 
+def new_parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser whose ``--help`` shows a module's docstring as it stands."""
+    return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+@contextmanager
+def one_message() -> Iterator[None]:
+    """End a command with one line and status 1 on bad input, and without a traceback when somebody stops it.
+
+    Files that cannot be read or written are bad input too: a command takes paths from a person.
+    """
+    try:
+        yield
+    except StageError as error:
+        say(f"ERROR {error}")
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        say(f"ERROR {error.filename}: {error.strerror}.")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell reports Ctrl-C
+
+
 Main = Callable[[argparse.Namespace, SimpleNamespace], Report | None]
 
 
@@ -37,10 +66,7 @@ def run_stage(
         params: name -> (dotted key in params.yaml, model); the key may use arguments: ``detector.{detector}``.
         module: text for ``--help``; the main's own module docstring by default.
     """
-    parser = argparse.ArgumentParser(
-        description=module or sys.modules[main.__module__].__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser(module or sys.modules[main.__module__].__doc__)
     for name in arguments:
         parser.add_argument(name, type=str if name in {"source", "detector", "encoder", "benchmark"} else Path)
     args = parser.parse_args()

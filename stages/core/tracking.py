@@ -114,7 +114,7 @@ def git_tags() -> dict[str, str]:
 def read_lock() -> dict[str, Any]:
     """Entries of dvc.lock by stage; empty without the file."""
     path = Path("dvc.lock")
-    return (yaml.safe_load(path.read_text(encoding="utf-8")).get("stages") or {}) if path.is_file() else {}
+    return ((yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages") or {}) if path.is_file() else {}
 
 
 def _inputs(arguments: list[str]) -> dict[str, str]:

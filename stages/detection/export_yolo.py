@@ -6,13 +6,11 @@ Writes OUT/images/{train,val,test}, OUT/labels/{train,val,test} and OUT/data.yam
 ingested: the same directory that training reads. The folder can be moved; `ingest.<source>.reader: yolo` reads it back.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 from stages.core.errors import StageError
 from stages.core.params import load_params, lookup, section
-from stages.core.progress import say
+from stages.core.stage import new_parser, one_message
 from stages.detection.params import DetectorParams
 from stages.detection.yolo_directory import write_yolo_directory
 
@@ -39,16 +37,12 @@ def export(detector: str, out: Path) -> Path:
 
 def main() -> None:
     """Parse, export, say where."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("detector", help="a name from `detectors` in params.yaml")
     parser.add_argument("out", type=Path, help="a new or empty folder")
     args = parser.parse_args()
-    try:
-        path = export(args.detector, args.out)
-    except StageError as error:
-        say(f"ERROR {error}")
-        sys.exit(1)
-    print(path)
+    with one_message():
+        print(export(args.detector, args.out))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ Prints for each label source: the share of right labels in upstream's annotation
 and the share of crops that show the garment their label speaks of, by superclass.
 """
 
-import argparse
-import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ import pandas as pd
 
 from stages.core.errors import StageError
 from stages.core.params import load_params, lookup
-from stages.core.progress import say
+from stages.core.stage import new_parser, one_message
 from stages.core.tables import HEADS, LABELS, OUTCOMES, read_table
 from stages.labels.merge_tables import LabelTables, read_label_tables
 from stages.labels.merging import decode, merge_colors, merge_gender, merge_types, merge_usage
@@ -201,18 +199,14 @@ def as_markdown(result: dict[str, dict[str, dict[str, Share]]]) -> str:
 
 def main() -> None:
     """Audit what the active profile has made, and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args()
-    try:
+    new_parser(__doc__).parse_args()
+    with one_message():
         content = load_params()
         sources = [name for name in lookup(content, "label_sources") if name in lookup(content, "demo_sources")]
         if not sources:
             raise StageError("params.yaml: no label source is drawn (`demo_sources`). `make use PROFILE=demo` first.")
         data = Path("data") / str(lookup(content, "profile"))
         print(as_markdown(audit(data, read_label_tables(Path("tables")), sources)))
-    except StageError as error:
-        say(f"ERROR {error}")
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ Writes metrics/<profile>/seeds.json. An interrupted run goes on where it was whe
 seed keeps its dvc.lock and metrics; its data and models are deleted (DVC's cache has them) unless KEEP=1.
 """
 
-import argparse
 import configparser
 import os
 import shutil
@@ -28,6 +27,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import read_json, write_json
 from stages.core.params import load_params, lookup
 from stages.core.progress import say
+from stages.core.stage import new_parser, one_message
 from stages.report.seeds import LEAST, as_markdown, claims, spread, with_seed
 
 TREES = Path(".work/seeds")
@@ -175,21 +175,19 @@ def measure(root: Path, seeds: list[int], profile: str | None, keep: bool) -> di
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("seeds", nargs="*", type=int, metavar="SEED")
     parser.add_argument("--profile", help="name of a profile; the active params.yaml by default")
     parser.add_argument("--keep", action="store_true", help="keep data and models of every seed")
     parser.add_argument("--markdown", action="store_true", help="print the table of what was measured, run nothing")
     args = parser.parse_args()
-    try:
+    with one_message():
         name = args.profile or str(lookup(load_params(), "profile"))
         if args.markdown:
             content = read_json(Path("metrics") / name / "seeds.json")
         else:
             content = measure(Path.cwd(), args.seeds, args.profile, args.keep)
         print(as_markdown(content))
-    except StageError as error:
-        sys.exit(f"ERROR {error}")
     if not args.markdown:
         say(f"written to metrics/{name}/seeds.json (dvc metrics show metrics/{name}/seeds.json)")
 

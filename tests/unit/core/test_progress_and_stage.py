@@ -9,7 +9,7 @@ from stages.core import progress
 from stages.core.errors import StageError
 from stages.core.params import Section
 from stages.core.progress import say, track
-from stages.core.stage import Report, run_stage
+from stages.core.stage import Report, one_message, run_stage
 
 
 class Size(Section):
@@ -63,6 +63,22 @@ def test_stage_error_is_one_message_without_a_traceback(project, monkeypatch, ca
         started(monkeypatch, main, "shoes", "o")
     assert ended.value.code == 1
     assert capsys.readouterr().err == "\nERROR found nothing\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (StageError("no photo"), 1, "ERROR no photo\n"),
+        (IsADirectoryError(21, "Is a directory", "out.json"), 1, "ERROR out.json: Is a directory.\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_command_ends_with_one_message_or_none_when_it_is_stopped(capsys, error, code, said):
+    with pytest.raises(SystemExit) as ended, one_message():
+        raise error
+    assert (ended.value.code, capsys.readouterr().err) == (code, said)
+    with pytest.raises(BrokenPipeError), one_message():
+        raise BrokenPipeError(32, "Broken pipe")
 
 
 def test_section_that_is_not_in_params_ends_the_stage(project, monkeypatch, capsys):

@@ -47,7 +47,9 @@ def test_inputs_are_outs_of_other_stages_at_or_below_an_argument(project):
     assert tracking._inputs(arguments) == {"data/ingested/shop": "aaa", "models/detectors/x": "ccc"}
 
 
-def test_without_a_lock_file_there_are_no_inputs(project):
+def test_without_a_lock_file_or_with_an_empty_one_there_are_no_inputs(project):
+    assert tracking._inputs(["data"]) == {}
+    (project / "dvc.lock").touch()
     assert tracking._inputs(["data"]) == {}
 
 
