@@ -4,7 +4,9 @@ Parquet files hold no time, no path and no index: the same rows give the same by
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 from stages.core.errors import StageError
 from stages.core.splits import shard_of
 
+WAITING = 128  # rows of a shard in memory before they go to disk: a few MB of crops
 HEADS = ("gender", "type", "usage", "color", "fabric", "pattern")
 
 IMAGES = pa.schema(
@@ -147,14 +150,30 @@ def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] |
     return table
 
 
-def write_shards(folder: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]], key: str, shards: int) -> None:
-    """Rows into ``shards`` files by a hash of ``key``; within a file they are sorted by ``key``."""
-    buckets: list[list[dict[str, Any]]] = [[] for _ in range(shards)]
-    for row in rows:
-        buckets[shard_of(row[key], shards)].append(row)
-    for number, bucket in enumerate(buckets):
-        bucket.sort(key=lambda row: row[key])
-        write_rows(folder / shard_name(number), schema, bucket)
+def write_shards(folder: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]], key: str, shards: int) -> int:
+    """Rows into ``shards`` files by a hash of ``key``; within a file they are sorted by ``key``. How many there were.
+
+    Rows are taken one by one and wait on disk, so that memory stays bounded by the largest shard.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting: list[list[dict[str, Any]]] = [[] for _ in range(shards)]
+    count = 0
+    with TemporaryDirectory(dir=folder) as parts, ExitStack() as stack:
+        files = [f"{parts}/{number}" for number in range(shards)]
+        writers = [stack.enter_context(pa.ipc.new_file(file, schema)) for file in files]
+        for row in rows:
+            number, count = shard_of(row[key], shards), count + 1
+            waiting[number].append(row)
+            if len(waiting[number]) == WAITING:
+                writers[number].write(pa.Table.from_pylist(waiting[number], schema=schema))
+                waiting[number] = []
+        for number, (file, writer) in enumerate(zip(files, writers, strict=True)):
+            writer.write(pa.Table.from_pylist(waiting[number], schema=schema))
+            writer.close()
+            with pa.OSFile(file) as source:
+                table = pa.ipc.open_file(source).read_all()
+            write_table(folder / shard_name(number), table.sort_by(key).combine_chunks())
+    return count
 
 
 def shard_name(number: int) -> str:

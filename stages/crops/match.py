@@ -7,12 +7,13 @@ Params: crops, detectors, runtime.
 """
 
 import argparse
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 from PIL import Image
 
-from stages.core.accounts import Account
+from stages.core.accounts import Account, Ledger
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder
@@ -95,6 +96,35 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     labels = read_table(args.labels / "labels.parquet", LABELS).to_pylist()
     ledger.rows_in = len(labels)
     detectors = load_detectors(args.detectors, list(lookup(load_params(), "detectors")))
+    outcomes: list[dict[str, Any]] = []
+    out = fresh_folder(args.out)
+    rows = _crop_rows(args, labels, detectors, options, ledger, outcomes)
+    ledger.kept = write_shards(out, CROPS, rows, "crop_id", options.shards)
+    if not ledger.kept:
+        raise StageError(
+            f"source {args.source}: none of {len(labels)} items found its box ({'; '.join(account.lines())}). "
+            "Lower crops.confidence, or look at metrics/<profile>/detector: the detectors may have learned nothing."
+        )
+    write_rows(out / "outcomes.parquet", OUTCOMES, sorted(outcomes, key=lambda row: row["item_id"]))
+    account.note("outcomes by superclass", _table(outcomes, {label["item_id"]: label for label in labels}))
+    account.write(out)
+    for line in account.lines():
+        say(line)
+    return Report(metrics={"crops": ledger.kept, "matched_share": ledger.kept / len(labels)})
+
+
+def _crop_rows(
+    args: argparse.Namespace,
+    labels: list[dict[str, Any]],
+    detectors: dict[str, Detector],
+    options: CropParams,
+    ledger: Ledger,
+    outcomes: list[dict[str, Any]],
+) -> Iterator[dict[str, Any]]:
+    """Rows of CROPS, one shard of images after the other.
+
+    What happened to every item goes into ``outcomes``, what has no crop into ``ledger`` as well.
+    """
     items: dict[str, list[dict[str, Any]]] = {}
     mates: dict[str, list[Item]] = {}
     for label in labels:
@@ -104,8 +134,6 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         image: {name for label in group for name in needed_detectors(detectors, label["agrees"], options)}
         for image, group in items.items()
     }
-    crops: list[dict[str, Any]] = []
-    outcomes: list[dict[str, Any]] = []
     shards = iter_shards(args.ingested, ["image_id", "bytes"])
     for shard in track(shards, total=len(shard_paths(args.ingested)), desc=f"match {args.source} (shards)"):
         rows = [row for row in shard.to_pylist() if row["image_id"] in items]
@@ -120,25 +148,11 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
                 crop = _crop_row(label, image, match, options)
                 if match.outcome in ("matched", "whole_image") and crop is None:
                     match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)
+                outcomes.append(_outcome_row(label, match))
                 if crop is None:
                     ledger.reject(label["item_id"], match.outcome, _seen(detections, label["agrees"]))
                 else:
-                    crops.append(crop)
-                outcomes.append(_outcome_row(label, match))
-    ledger.kept = len(crops)
-    if not crops:
-        raise StageError(
-            f"source {args.source}: none of {len(labels)} items found its box ({'; '.join(account.lines())}). "
-            "Lower crops.confidence, or look at metrics/<profile>/detector: the detectors may have learned nothing."
-        )
-    out = fresh_folder(args.out)
-    write_shards(out, CROPS, crops, "crop_id", options.shards)
-    write_rows(out / "outcomes.parquet", OUTCOMES, sorted(outcomes, key=lambda row: row["item_id"]))
-    account.note("outcomes by superclass", _table(outcomes, {label["item_id"]: label for label in labels}))
-    account.write(out)
-    for line in account.lines():
-        say(line)
-    return Report(metrics={"crops": len(crops), "matched_share": len(crops) / len(labels)})
+                    yield crop
 
 
 def _crop_row(label: dict[str, Any], image: Image.Image, match: Match, params: CropParams) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ Params: dataset, label_sources.
 
 import argparse
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,10 +23,21 @@ from stages.core.params import load_params, lookup
 from stages.core.progress import say
 from stages.core.splits import SPLITS
 from stages.core.stage import Report, run_stage
-from stages.core.tables import CROPS, HEADS, LABELS, OUTCOMES, read_shards, read_table, write_rows, write_shards
+from stages.core.tables import (
+    CROPS,
+    HEADS,
+    LABELS,
+    OUTCOMES,
+    iter_shards,
+    read_shards,
+    read_table,
+    write_rows,
+    write_shards,
+)
 from stages.crops.params import DatasetParams
 from stages.crops.split import assign, check_no_leakage, pictures
 
+WITHOUT_PICTURE = [name for name in CROPS.names if name != "bytes"]
 ITEMS = LABELS.append(pa.field("outcome", pa.string())).append(pa.field("picture", pa.string()))
 
 
@@ -68,6 +80,14 @@ def read_items(labels: Path, crops: Path) -> list[dict[str, Any]]:
     return [row | {"outcome": by_item[row["item_id"]]} for row in rows]
 
 
+def with_pictures(rows: list[dict[str, Any]], shards: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:
+    """The rows with their ``bytes`` from ``shards`` (crop_id, bytes), in the order of the shards, one at a time."""
+    by_id = {row["crop_id"]: row for row in rows}
+    for shard in shards:
+        for picture in shard.to_pylist():
+            yield by_id[picture["crop_id"]] | picture
+
+
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Merge, split, check, write."""
     options: DatasetParams = params.dataset
@@ -85,7 +105,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     account.note("leakage units that lie in one split each", check_no_leakage(items, namespaces))
     account.note("pictures in two sources", shared_pictures(items))
     splits = {(item["source"], item["item_id"]): item["split"] for item in items}
-    crops = [row for source in sources for row in read_shards(args.crops / source).to_pylist()]
+    crops = [row for source in sources for row in read_shards(args.crops / source, WITHOUT_PICTURE).to_pylist()]
     ledger = account.ledger("crops")
     ledger.rows_in = len(crops)
     rows = [row | {"split": splits[row["source"], row["item_id"]]} for row in crops]
@@ -103,9 +123,9 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
             raise StageError(
                 f"dataset: no crop in split {split} ({len(rows)} crops in all). Add data or change dataset.shares."
             )
-    ledger.kept = len(rows)
     out = fresh_folder(args.out)
-    write_shards(out, CROPS, rows, "crop_id", options.shards)
+    shards = (shard for source in sources for shard in iter_shards(args.crops / source, ["crop_id", "bytes"]))
+    ledger.kept = write_shards(out, CROPS, with_pictures(rows, shards), "crop_id", options.shards)
     write_rows(out / "items.parquet", ITEMS, sorted(items, key=lambda row: (row["source"], row["item_id"])))
     write_json(out / "vocabulary.json", classes)
     write_json(out / "statistics.json", statistics(rows))

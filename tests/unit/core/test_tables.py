@@ -1,9 +1,12 @@
 """Parquet tables: same rows, same bytes; shards by id; wrong columns are one message."""
 
+import weakref
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stages.core import tables
 from stages.core.errors import StageError
 from stages.core.splits import shard_of
 from stages.core.tables import (
@@ -47,6 +50,32 @@ def test_shard_bytes_do_not_depend_on_row_order(tmp_path):
     write_shards(tmp_path / "b", BENCHMARK, reversed(rows()), "row_id", 2)
     for number in range(2):
         assert (tmp_path / "a" / shard_name(number)).read_bytes() == (tmp_path / "b" / shard_name(number)).read_bytes()
+
+
+def test_rows_that_waited_on_disk_give_the_bytes_of_those_in_memory(tmp_path, monkeypatch):
+    """And no more than WAITING rows of a shard are held while a generator gives them."""
+
+    class Row(dict):
+        __hash__ = object.__hash__
+
+    alive, most = weakref.WeakSet(), 0
+
+    def given():
+        nonlocal most
+        for row in reversed(rows(100)):
+            alive.add(one := Row(row))
+            most = max(most, len(alive))
+            yield one
+            del one
+
+    monkeypatch.setattr(tables, "WAITING", 4)
+    assert write_shards(tmp_path / "a", BENCHMARK, given(), "row_id", 3) == 100
+    assert most <= 3 * 4 + 2
+    for number in range(3):
+        mine = [row for row in rows(100) if shard_of(row["row_id"], 3) == number]
+        write_rows(tmp_path / "b", BENCHMARK, mine)
+        assert (tmp_path / "a" / shard_name(number)).read_bytes() == (tmp_path / "b").read_bytes()
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [shard_name(number) for number in range(3)]
 
 
 def test_new_row_leaves_the_other_shards_alone(tmp_path):
