@@ -3,15 +3,14 @@
 Usage: python -m stages.report.summary [--repro KEY] [--status N] [--markdown | --track]
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.core.params import load_params, lookup
+from stages.core.stage import new_parser, one_message
 from stages.core.tracking import DEFAULT_URI
 from stages.report.tracked import Registered, close_parent, track_now
 
@@ -34,18 +33,22 @@ def table_rows(files: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             groups = {"type_group": content["type_group"]} if "type_group" in content else {}
             for head, scores in (content["heads"] | groups).items():
                 if scores["rows"]:
-                    base = (
-                        f"{scores['baseline_majority']:.3f} majority, "
-                        f"{scores['baseline_majority_given_detected']:.3f} given the detected class"
-                    )
-                    rows.append((f"classifier/{head}", "accuracy", f"{scores['accuracy']:.3f}", base))
+                    beside = [
+                        f"{scores['baseline_majority']:.3f} majority",
+                        f"{scores['baseline_majority_given_detected']:.3f} given the detected class",
+                    ]
+                    if "accuracy_with_flip" in scores:
+                        beside.append(f"{scores['accuracy_with_flip']:.3f} with flip")
+                    rows.append((f"classifier/{head}", "accuracy", f"{scores['accuracy']:.3f}", ", ".join(beside)))
         elif name.startswith("retrieval/"):
             for benchmark, scores in content.items():
                 whole, chance = scores["whole_gallery"], scores["chance"]["whole_gallery"]
                 for key, shown in (("hit_at_1", "hit@1"), ("hit_at_5", "hit@5"), ("map", "mAP")):
                     if key in whole:
-                        base = f"{chance[key]:.3f} chance" if key in chance else ""
-                        rows.append((f"{name}/{benchmark}", shown, f"{whole[key]:.3f}", base))
+                        beside = [f"{chance[key]:.3f} chance"] if key in chance else []
+                        if "flip" in scores:
+                            beside.append(f"{scores['flip']['off']['whole_gallery'][key]:.3f} without flip")
+                        rows.append((f"{name}/{benchmark}", shown, f"{whole[key]:.3f}", ", ".join(beside)))
     return rows
 
 
@@ -69,17 +72,15 @@ def show(registered: Registered | None) -> None:
 
 def main() -> None:
     """Print, close, and pass the status of the repro on."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("--repro", default="", help="key of the MLflow parent run to close")
     parser.add_argument("--status", type=int, default=0, help="exit status of dvc repro")
     parser.add_argument("--markdown", action="store_true", help="the table as Markdown, nothing else")
     parser.add_argument("--track", action="store_true", help="bring MLflow up to date with the files, nothing else")
     args = parser.parse_args()
-    try:
+    with one_message():
         profile = str(lookup(load_params(), "profile"))
         files = read_metrics(Path("metrics") / profile)
-    except StageError as error:
-        sys.exit(f"ERROR {error}")
     rows = table_rows(files) if args.status == 0 else []  # after a failure the files may be of several repros
     markdown = as_text(rows, markdown=True)
     if args.markdown:

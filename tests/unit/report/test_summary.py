@@ -14,6 +14,19 @@ def test_every_head_with_rows_and_the_types_groups_stand_beside_their_baselines(
     ]
 
 
+def test_figures_with_and_without_flip_stand_side_by_side():
+    head = HEAD | {"accuracy_with_flip": 0.875}
+    assert table_rows({"classifier": {"heads": {"color": head}}})[0][3] == f"{BESIDE}, 0.875 with flip"
+    figures = {"hit_at_1": 0.5, "map": 0.25}
+    scores = {"whole_gallery": figures, "chance": {"whole_gallery": {"hit_at_1": 0.125}}}
+    off = {"flip": {"off": {"whole_gallery": {"hit_at_1": 0.375, "map": 0.2}}}}
+    assert table_rows({"retrieval/simclr": {"wardrobe": scores | off}}) == [
+        ("retrieval/simclr/wardrobe", "hit@1", "0.500", "0.125 chance, 0.375 without flip"),
+        ("retrieval/simclr/wardrobe", "mAP", "0.250", "0.200 without flip"),
+    ]
+    assert table_rows({"retrieval/simclr": {"wardrobe": scores}})[0][3] == "0.125 chance"
+
+
 def test_classifier_without_groups_has_only_heads():
     assert table_rows({"classifier": {"heads": {"color": HEAD}}}) == [("classifier/color", "accuracy", "0.750", BESIDE)]
 
