@@ -72,12 +72,20 @@ def test_validation_of_a_training_is_its_best_epoch_and_of_knn_its_last(project)
         "models/demo/encoders/classifier/history.csv", "epoch,val_mean_accuracy,val_color\n1,.5,.9\n2,.75,.1\n3,.5,.2\n"
     )
     put("models/demo/encoders/simclr/history.csv", "epoch,loss,knn_type\n0,,.5\n1,3,.625\n2,2,\n3,1,.25\n")
-    put("models/demo/detectors/shoes/history.csv", "epoch,val_map50\n1,.125\n2,.25\n")
     assert scores_at(Path("models/demo/encoders/classifier")) == {
         "validation/encoders/classifier/val_mean_accuracy": 0.75
     }
     assert scores_at(Path("models/demo/encoders/simclr")) == {"validation/encoders/simclr/knn_type": 0.25}
-    assert scores_at(Path("models/demo/detectors/shoes")) == {"validation/detectors/shoes/val_map50": 0.25}
+
+
+def test_validation_of_a_detector_is_the_epochs_that_was_kept(project):
+    """The third: best by mAP50-95, of equals the last; the first has the best mAP50."""
+    lines = "epoch,val_map50,val_map50_95\n1,.75,.25\n2,.5,.375\n3,.625,.375\n4,.5,.25\n"
+    put("models/demo/detectors/shoes/history.csv", lines)
+    assert scores_at(Path("models/demo/detectors/shoes")) == {
+        "validation/detectors/shoes/val_map50": 0.625,
+        "validation/detectors/shoes/val_map50_95": 0.375,
+    }
 
 
 def test_knn_of_a_training_that_kept_an_earlier_epoch_is_that_epochs(project):
