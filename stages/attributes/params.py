@@ -1,28 +1,29 @@
 """Section ``classifier`` of params.yaml."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from stages.core.images import Fit
-from stages.core.params import Section
+from stages.core.params import LowHigh, Section, Seed, Share
 from stages.encoders.augment import GeometryParams
 from stages.encoders.backbones import Pooling
 
 DetectorClass = Literal["none", "scalar", "onehot"]
 MissingLabels = Literal["masked", "as_class"]
+Quality = Annotated[int, Field(ge=1, le=100)]  # of a JPEG
 
 
 class AugmentParams(Section):
     """Photometric augmentation, probability of each change and how far it goes (the published table); then geometry."""
 
-    blur: float = Field(ge=0, le=1)
-    blur_sigma: tuple[float, float]
-    brightness: float = Field(ge=0, le=1)
-    contrast: float = Field(ge=0, le=1)
-    factor: tuple[float, float]
-    jpeg: float = Field(ge=0, le=1)
-    jpeg_quality: tuple[int, int]
+    blur: Share
+    blur_sigma: Annotated[tuple[PositiveFloat, PositiveFloat], LowHigh]
+    brightness: Share
+    contrast: Share
+    factor: Annotated[tuple[NonNegativeFloat, NonNegativeFloat], LowHigh]
+    jpeg: Share
+    jpeg_quality: Annotated[tuple[Quality, Quality], LowHigh]
     geometry: GeometryParams
 
 
@@ -41,7 +42,7 @@ class ClassifierParams(Section):
     negative_slope: float = Field(ge=0)
     freeze_backbone: bool
     cached_views: int = Field(ge=0)
-    focal_share: float = Field(ge=0, le=1)
+    focal_share: Share
     focal_gamma: float = Field(ge=0)
     class_weights: bool
     label_smoothing: float = Field(ge=0, lt=1)
@@ -55,7 +56,7 @@ class ClassifierParams(Section):
     backbone_learning_rate: float = Field(ge=0)
     weight_decay: float = Field(ge=0)
     augment: AugmentParams
-    seed: int
+    seed: Seed
 
     @model_validator(mode="after")
     def _only_frozen_features_last(self) -> Self:

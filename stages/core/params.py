@@ -5,10 +5,10 @@ A missing, unknown or mistyped key is one message that names the key and the fil
 
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from stages.core.errors import StageError, shown
 
@@ -20,6 +20,16 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+
+def _low_first(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError(f"the low end comes first, found {ends[0]} and {ends[1]}")
+    return ends
+
+
+Share = Annotated[float, Field(ge=0, le=1)]  # a probability, or a part of a whole
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy's generator takes
+LowHigh = AfterValidator(_low_first)  # of a pair between which a number is drawn
 
 S = TypeVar("S", bound=Section)
 

@@ -4,21 +4,21 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt
 
-from stages.core.params import Section
+from stages.core.params import Section, Seed, Share
 
 
 class AugmentParams(Section):
     """Section ``augment``: Ultralytics' arguments, and ``paste`` (stages/detection/paste.py)."""
 
-    mosaic: float = Field(ge=0, le=1)
-    hsv_h: float = Field(ge=0, le=1)
-    hsv_s: float = Field(ge=0, le=1)
-    hsv_v: float = Field(ge=0, le=1)
-    fliplr: float = Field(ge=0, le=1)
+    mosaic: Share
+    hsv_h: Share
+    hsv_s: Share
+    hsv_v: Share
+    fliplr: Share
     degrees: float = Field(ge=0, le=180)
-    translate: float = Field(ge=0, le=1)
-    scale: float = Field(ge=0, le=1)
-    paste: float = Field(ge=0, le=1)
+    translate: Share
+    scale: Share
+    paste: Share
 
 
 class DetectorParams(Section):
@@ -48,7 +48,7 @@ class DetectorParams(Section):
     compile: bool
     devices: list[NonNegativeInt] | None = Field(min_length=1)
     workers: int = Field(ge=0)
-    seed: int
+    seed: Seed
 
     def ultralytics(self) -> dict[str, Any]:
         """The arguments that Ultralytics' trainer takes for these params."""

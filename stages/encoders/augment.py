@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 
-from stages.core.params import Section
+from stages.core.params import Section, Share
 
 GREY = (0.2989, 0.587, 0.114)  # how much red, green and blue count for the eye (ITU-R BT.601)
 
@@ -18,22 +18,22 @@ GREY = (0.2989, 0.587, 0.114)  # how much red, green and blue count for the eye 
 class GeometryParams(Section):
     """How far a view may differ from its image."""
 
-    flip: float = Field(ge=0, le=1)
+    flip: Share
     rotation: float = Field(ge=0, le=180)
     min_scale: float = Field(gt=0, le=1)
-    mask: float = Field(ge=0, le=1)
+    mask: Share
     mask_share: float = Field(ge=0, lt=1)
 
 
 class ColorParams(Section):
     """How far a view's colours may differ from its image's; zeros change nothing and draw no random numbers."""
 
-    probability: float = Field(ge=0, le=1)
-    brightness: float = Field(ge=0, le=1)
-    contrast: float = Field(ge=0, le=1)
-    saturation: float = Field(ge=0, le=1)
+    probability: Share
+    brightness: Share
+    contrast: Share
+    saturation: Share
     hue: float = Field(ge=0, le=0.5)
-    grayscale: float = Field(ge=0, le=1)
+    grayscale: Share
 
 
 class Draws:

@@ -13,7 +13,7 @@ from torch import nn
 
 from stages.core.acceleration import RuntimeParams, prepare_model
 from stages.core.determinism import device
-from stages.core.params import Section
+from stages.core.params import Section, Seed
 from stages.encoders.augment import ColorParams, GeometryParams
 from stages.encoders.backbones import Backbone, Weights
 from stages.encoders.simclr_processes import Group, synchronised
@@ -42,7 +42,7 @@ class SimclrParams(Section):
     knn_every: int = Field(gt=0)
     knn_k: int = Field(gt=0)
     knn_head: str
-    seed: int
+    seed: Seed
 
 
 class Projected(nn.Module):

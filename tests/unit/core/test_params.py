@@ -1,10 +1,12 @@
 """Every mistake in params.yaml is one message that names the key and the file."""
 
+from typing import Annotated
+
 import pytest
 from pydantic import Field
 
 from stages.core.errors import StageError, shown
-from stages.core.params import Section, load_params, lookup, section
+from stages.core.params import LowHigh, Section, Seed, Share, load_params, lookup, section
 
 
 class Inner(Section):
@@ -107,6 +109,28 @@ def test_committed_params_and_profiles_satisfy_every_section():
         section(DatasetParams, "dataset", content, path)
         section(SimclrParams, "simclr", content, path)
         section(ClassifierParams, "classifier", content, path)
+
+
+class Drawn(Section):
+    probability: Share
+    between: Annotated[tuple[float, float], LowHigh]
+    seed: Seed
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"probability": 1.5}, "`draw.probability` is 1.5: Input should be less than or equal to 1"),
+        ({"between": [2, 1]}, "`draw.between` is .*: Value error, the low end comes first, found 2.0 and 1.0"),
+        ({"seed": -1}, "`draw.seed` is -1: Input should be greater than or equal to 0"),
+        ({"seed": 2**32}, "`draw.seed` is 4294967296: Input should be less than"),
+    ],
+)
+def test_shares_ranges_and_seeds_that_cannot_be_are_named(changes, message):
+    values = {"probability": 1, "between": [1, 1], "seed": 2**32 - 1}
+    section(Drawn, "draw", {"draw": values})
+    with pytest.raises(StageError, match=message):
+        section(Drawn, "draw", {"draw": values | changes})
 
 
 def test_long_lists_in_messages_are_cut_with_the_count_of_the_rest():
