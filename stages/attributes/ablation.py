@@ -5,7 +5,7 @@ test split plays no part: rungs are compared to choose among them, and the publi
 
 Reads:  the data set, models/<profile>/encoders/simclr, the merge tables.
 Writes: <out>: what was changed, the figures by head beside their baselines, the epoch that they are of.
-Params: ablation.<variant>; classifier and labels, which it changes or reads.
+Params: ablation.<variant>; classifier, which it changes; labels, runtime.
 
 A killed training goes on after its last whole epoch (stages/core/checkpoints.py).
 """
@@ -15,24 +15,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
-import pandas as pd
 from pydantic import Field, model_validator
 
 from stages.attributes.evaluate import evaluate, groups_of, report_line
-from stages.attributes.network import MultiHead
 from stages.attributes.params import ClassifierParams
-from stages.attributes.rows import prepare
-from stages.attributes.train import choose_classes
-from stages.attributes.trainer import Trainer
-from stages.core.checkpoints import WORK, Checkpoints, training_key
-from stages.core.determinism import device, seed_everything
-from stages.core.files import read_json, write_json
+from stages.attributes.train import build, checkpoint_key, fit, pretrained
+from stages.core.acceleration import RuntimeParams
+from stages.core.checkpoints import WORK, Checkpoints
+from stages.core.determinism import seed_everything
+from stages.core.files import write_json
 from stages.core.params import Section, section
 from stages.core.progress import say
 from stages.core.stage import Report, run_stage
-from stages.core.tables import shard_paths
 from stages.encoders.backbones import Backbone, Weights
-from stages.encoders.features import load_weights
 from stages.encoders.pictures import read_crops
 from stages.labels.settings import LabelParams
 
@@ -92,11 +87,9 @@ def build_backbone(rung: Rung, simclr: Path) -> Backbone:
         StageError: unknown name, no packaged weights for it, or the download failed.
     """
     pooling = rung.classifier.pooling
-    if rung.backbone != SIMCLR:
-        return Backbone(rung.backbone, rung.weights or "none", pooling)
-    backbone = Backbone(read_json(simclr / "encoder.json")["backbone"], "none", pooling)
-    load_weights(backbone, simclr)
-    return backbone
+    if rung.backbone == SIMCLR:
+        return pretrained(simclr, pooling)
+    return Backbone(rung.backbone, rung.weights or "none", pooling)
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -106,30 +99,22 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     options = rung.classifier
     seed_everything(options.seed)
     say(f"ablation {name}: {rung.backbone}, {params.variant.classifier}")
-    classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads, options.missing_labels)
-    superclasses = list(pd.read_csv(args.tables / "superclasses.csv").sort_values("id")["superclass"])
-    network = MultiHead(build_backbone(rung, args.simclr), classes, superclasses, options).to(device())
+    network = build(args, build_backbone(rung, args.simclr), options, params.runtime)
     train, val = read_crops(args.dataset, "train"), read_crops(args.dataset, "val")
-    trainer = Trainer(network, prepare(train, classes, superclasses, options), options)
-    checkpoints = Checkpoints(WORK / "ablation" / name, _key(args, rung))
-    trainer.fit(prepare(val, classes, superclasses, options), checkpoints)
+    checkpoints = Checkpoints(WORK / "ablation" / name, checkpoint_key(args, rung))
+    trainer = fit(network, [train, val], options, params.runtime, checkpoints)
     figures, _ = evaluate(network, options, train, val, groups_of(network, train, params.labels, args.tables))
     figures["val_rows"] = figures.pop("test_rows")
     for head, scores in figures["heads"].items():
         if scores["rows"]:
             say(f"ablation {name}: {report_line(head, scores, 'val')}")
-    content = {**figures, "variant": name, "changed": params.variant.model_dump(mode="json")}
+    epoch = max(trainer.history, key=lambda row: row[2])[0]
+    content = {**figures, "variant": name, "changed": params.variant.model_dump(mode="json"), "epoch": epoch}
     if params.variant.published is not None:
         content["published_mean_accuracy"] = params.variant.published
     write_json(args.out, content)
     checkpoints.clear()
     return Report(metrics={"val_mean_accuracy": figures["mean"]["accuracy"]})
-
-
-def _key(args: argparse.Namespace, rung: Rung) -> str:
-    files = [*shard_paths(args.dataset), args.dataset / "vocabulary.json", args.tables / "superclasses.csv"]
-    encoder = [args.simclr / "encoder.json", args.simclr / "weights.safetensors"]
-    return training_key(rung, [*files, *encoder], ("core", "encoders", "attributes"))
 
 
 if __name__ == "__main__":
@@ -140,5 +125,6 @@ if __name__ == "__main__":
             "variant": ("ablation.{variant}", VariantParams),
             "classifier": ("classifier", ClassifierParams),
             "labels": ("labels", LabelParams),
+            "runtime": ("runtime", RuntimeParams),
         },
     )

@@ -7,7 +7,6 @@ as before, with metrics/<profile>/ablation.csv, ablation.json and ablation/ adde
 run cache the next time. Lists that somebody filled by hand stay as they are.
 """
 
-import argparse
 import re
 import signal
 import subprocess
@@ -19,7 +18,7 @@ from pathlib import Path
 from stages.attributes.ablation_table import as_text, read_rows
 from stages.core.errors import StageError, shown
 from stages.core.params import PARAMS_FILE, load_params, lookup
-from stages.core.progress import say
+from stages.core.stage import new_parser, one_message
 
 VARIANTS, TABLES = "ablation_variants", "ablation_tables"
 TABLE = "ladder"
@@ -88,10 +87,19 @@ def repro() -> int:
 
 
 def run(named: list[str]) -> int:
-    """Run the ladder, print its table; the exit status."""
+    """Run the ladder, print its table; the exit status.
+
+    Raises:
+        StageError: for a variant that is none, or lists filled by hand that leave nothing to choose here.
+    """
     content = load_params()
-    filled = lookup(content, VARIANTS)
-    if filled and not named:
+    by_hand = lookup(content, VARIANTS)
+    if by_hand and (named or not lookup(content, TABLES)):
+        raise StageError(
+            f"{PARAMS_FILE}: `{VARIANTS}` was filled by hand: {shown(by_hand)}. `make ablation` then takes no VARIANTS "
+            f"and needs `{TABLES}: [{TABLE}]` beside it. Or empty both lists."
+        )
+    if by_hand:
         status = repro()  # somebody wants it in every repro
     else:
         with switched_on(chosen(named, lookup(content, "ablation"))):
@@ -103,15 +111,12 @@ def run(named: list[str]) -> int:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("variant", nargs="*", help="sections of `ablation`; all by default")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the lists are emptied then as well
-    try:
+    with one_message():
         sys.exit(run(args.variant))
-    except StageError as error:
-        say(f"ERROR {error}")
-        sys.exit(1)
 
 
 if __name__ == "__main__":

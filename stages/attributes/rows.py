@@ -80,8 +80,8 @@ def interleaved_batches(
     batches = spread([cut(part, batch) for part in rows])
     lone = [part for part in batches if len(part) == 1]  # all that its source has
     batches = [part for part in batches if len(part) > 1]
-    if lone and batches:
-        batches[-1] = torch.cat([batches[-1], *lone])
+    if lone:
+        batches[-1:] = [torch.cat([*batches[-1:], *lone])]
     return batches
 
 

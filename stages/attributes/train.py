@@ -9,6 +9,8 @@ A killed training goes on after its last whole epoch (stages/core/checkpoints.py
 """
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -23,9 +25,10 @@ from stages.core.checkpoints import WORK, Checkpoints, training_key
 from stages.core.determinism import device, seed_everything
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
+from stages.core.params import Section
 from stages.core.stage import Report, run_stage
 from stages.core.tables import shard_paths
-from stages.encoders.backbones import Backbone
+from stages.encoders.backbones import Backbone, Pooling
 from stages.encoders.features import load_weights, save_encoder
 from stages.encoders.pictures import read_crops
 
@@ -50,27 +53,55 @@ def choose_classes(
     return {head: vocabulary[head] + extra for head in heads}
 
 
+def pretrained(simclr: Path, pooling: Pooling) -> Backbone:
+    """The backbone that the SimCLR stage wrote into ``simclr``.
+
+    Raises:
+        StageError: when its card or weights are missing or do not fit each other.
+    """
+    backbone = Backbone(read_json(simclr / "encoder.json")["backbone"], "none", pooling)
+    load_weights(backbone, simclr)
+    return backbone
+
+
+def build(args: argparse.Namespace, backbone: Backbone, options: ClassifierParams, runtime: RuntimeParams) -> MultiHead:
+    """The network with heads for the labels of ``args.dataset``, on its device and made ready for ``runtime``.
+
+    Raises:
+        StageError: as ``choose_classes``.
+    """
+    classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads, options.missing_labels)
+    superclasses = list(pd.read_csv(args.tables / "superclasses.csv").sort_values("id")["superclass"])
+    return prepare_model(MultiHead(backbone, classes, superclasses, options).to(device()), runtime)
+
+
+def fit(
+    network: MultiHead,
+    frames: Sequence[pd.DataFrame],
+    options: ClassifierParams,
+    runtime: RuntimeParams,
+    checkpoints: Checkpoints,
+) -> Trainer:
+    """Train the network on the first of two splits; it ends with the epoch that is best on the second."""
+    train, val = (prepare(frame, network.classes, network.superclasses, options) for frame in frames)
+    trainer = Trainer(network, train, options, runtime)
+    trainer.fit(val, checkpoints)
+    return trainer
+
+
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Train, keep the epoch that is best on validation."""
     options: ClassifierParams = params.classifier
     seed_everything(options.seed)
-    classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads, options.missing_labels)
-    superclasses = list(pd.read_csv(args.tables / "superclasses.csv").sort_values("id")["superclass"])
-    card = read_json(args.simclr / "encoder.json")
-    backbone = Backbone(card["backbone"], "none", options.pooling)
-    load_weights(backbone, args.simclr)
-    network = prepare_model(MultiHead(backbone, classes, superclasses, options).to(device()), params.runtime)
-    train, val = (
-        prepare(read_crops(args.dataset, split), classes, superclasses, options) for split in ("train", "val")
-    )
-    trainer = Trainer(network, train, options, params.runtime)
-    checkpoints = Checkpoints(WORK / "train_classifier", _key(args, options))
-    trainer.fit(val, checkpoints)
+    network = build(args, pretrained(args.simclr, options.pooling), options, params.runtime)
+    frames = [read_crops(args.dataset, split) for split in ("train", "val")]
+    checkpoints = Checkpoints(WORK / "train_classifier", checkpoint_key(args, options))
+    trainer = fit(network, frames, options, params.runtime, checkpoints)
     out = fresh_folder(args.out)
-    save_encoder(network, {"kind": "classifier", "backbone": card["backbone"], "image_size": options.image_size,
-                           "metric": "cosine", "classes": classes, "superclasses": superclasses,
+    save_encoder(network, {"kind": "classifier", "backbone": network.backbone.name, "image_size": options.image_size,
+                           "metric": "cosine", "classes": network.classes, "superclasses": network.superclasses,
                            "params": options.model_dump(mode="json")}, out)  # fmt: skip
-    header = ["epoch", "train_loss", "val_mean_accuracy", *[f"val_{head}" for head in classes]]
+    header = ["epoch", "train_loss", "val_mean_accuracy", *[f"val_{head}" for head in network.classes]]
     write_csv(out / "history.csv", header, trainer.history)
     write_json(out / "params.json", options.model_dump(mode="json"))
     checkpoints.clear()
@@ -79,11 +110,12 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics={"best_val_mean_accuracy": trainer.best_score}, curves=curves)
 
 
-def _key(args: argparse.Namespace, options: ClassifierParams) -> str:
+def checkpoint_key(args: argparse.Namespace, params: Section) -> str:
+    """The key of a checkpoint of a training with ``params`` on what the stage reads."""
     dataset = [*shard_paths(args.dataset), args.dataset / "vocabulary.json"]
     encoder = [args.simclr / "encoder.json", args.simclr / "weights.safetensors"]
     return training_key(
-        options, [*dataset, *encoder, args.tables / "superclasses.csv"], ("core", "encoders", "attributes")
+        params, [*dataset, *encoder, args.tables / "superclasses.csv"], ("core", "encoders", "attributes")
     )
 
 

@@ -1,6 +1,7 @@
 """How the classifier learns: network, optimizer, losses, and a state from which a killed training resumes."""
 
 import copy
+import math
 import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -9,13 +10,14 @@ import numpy as np
 import torch
 
 from stages.attributes.cached import cached_features
-from stages.attributes.losses import as_class, class_weights, masked_loss
+from stages.attributes.losses import UNKNOWN, as_class, class_weights, masked_loss
 from stages.attributes.network import MultiHead
 from stages.attributes.params import ClassifierParams
 from stages.attributes.predict import accuracies, predict
 from stages.attributes.rows import Augment, Rows, interleaved_batches
 from stages.core.acceleration import RuntimeParams, autocast
 from stages.core.checkpoints import Checkpoints, random_state, restore_random_state
+from stages.core.errors import StageError, shown
 from stages.core.progress import say
 from stages.encoders.schedule import cosine_rate
 
@@ -58,13 +60,27 @@ class Trainer:
         self.best_score = -1.0
 
     def fit(self, val: Rows, checkpoints: Checkpoints) -> None:
-        """All epochs, or those that an earlier run did not finish; the network ends with the best weights."""
+        """All epochs, or those that an earlier run did not finish; the network ends with the best weights.
+
+        Raises:
+            StageError: no row of ``val`` has a label, and so no epoch is better than another; or the loss diverged.
+        """
+        if not any((targets != UNKNOWN).any() for targets in val.targets.values()):
+            raise StageError(
+                f"classifier.heads: none of the {len(val.sources)} validation crops has a label of "
+                f"{shown(val.targets)}, so no epoch can be chosen. Add labelled items or change dataset.shares."
+            )
         if self.params.cached_views:
             self._cache(val)  # before resuming, which sets the random state that follows
         self._resume(checkpoints)
         first, start, epochs = len(self.history), time.monotonic(), self.params.epochs
         for epoch in range(first, epochs):
             loss = self.epoch(epoch)
+            if not math.isfinite(loss):
+                raise StageError(
+                    f"classifier: the loss is {loss} after epoch {epoch + 1}. Lower classifier.learning_rate or "
+                    "backbone_learning_rate."
+                )
             scores = accuracies(predict(self.average, val, self.params.batch), val)
             mean = float(np.mean(list(scores.values())))
             self.history.append([epoch + 1, loss, mean, *[scores.get(head) for head in self.network.classes]])
@@ -112,7 +128,7 @@ class Trainer:
             for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
                 group["lr"] = peak * self._rate(number, step, len(batches))
             with self._precision():
-                logits = self.network.logits(self._embedding(index))
+                logits = self._logits(index)
             loss = self._loss({head: values.float() for head, values in logits.items()}, index)
             if loss is None:
                 continue
@@ -127,14 +143,15 @@ class Trainer:
         where = next(self.network.parameters()).device
         return autocast(self.runtime, where.type) if self.runtime else nullcontext()
 
-    def _embedding(self, index: torch.Tensor) -> torch.Tensor:
+    def _logits(self, index: torch.Tensor) -> dict[str, torch.Tensor]:
         """Of augmented pictures, or of a random one of the views that were computed beforehand."""
         where = next(self.network.parameters()).device
         detected = self.rows.detected[index].to(where)
         if self.rows.features is None:
-            return self.network.embedding(self.augment(self.rows.pictures.batch(index)).to(where), detected)
+            # The call of the whole network is what torch.compile has compiled.
+            return self.network(self.augment(self.rows.pictures.batch(index)).to(where), detected)
         view = torch.randint(len(self.rows.features), (len(index),))
-        return self.network.embedding_of(self.rows.features[view, index].to(where), detected)
+        return self.network.logits(self.network.embedding_of(self.rows.features[view, index].to(where), detected))
 
     def _cache(self, val: Rows) -> None:
         """What a frozen backbone makes of the pictures: augmented views to learn from, plain ones to validate on."""

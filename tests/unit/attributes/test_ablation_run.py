@@ -66,11 +66,16 @@ def test_only_the_ladders_entries_leave_the_lock(project):
 
 
 def test_list_that_was_filled_by_hand_stays(project, monkeypatch):
-    by_hand = PARAMS.replace("variants: []", "variants: [one]")
+    by_hand = PARAMS.replace("variants: []", "variants: [one]").replace("tables: []", "tables: [ladder]")
     Path("params.yaml").write_text(by_hand)
     monkeypatch.setattr(ablation_run, "repro", lambda: 1)
     assert ablation_run.run([]) == 1
+    with pytest.raises(StageError, match=r"`ablation_variants` was filled by hand: one"):
+        ablation_run.run(["two"])
     assert Path("params.yaml").read_text() == by_hand
+    Path("params.yaml").write_text(PARAMS.replace("variants: []", "variants: [one]"))
+    with pytest.raises(StageError, match=r"needs `ablation_tables: \[ladder\]` beside it"):
+        ablation_run.run([])
 
 
 PIPELINE = """

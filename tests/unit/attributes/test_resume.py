@@ -5,31 +5,18 @@ from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
-import pyarrow as pa
 import pytest
 import torch
+from small import PLAIN_RUNTIME, write_dataset
 
 from stages.attributes import train, trainer
 from stages.core.acceleration import RuntimeParams
 from stages.core.files import read_json, write_json
-from stages.core.tables import write_rows
 from stages.encoders.backbones import Backbone
 from stages.encoders.features import save_encoder
 
 ROOT = Path(__file__).resolve().parents[3]
-SCHEMA = pa.schema(
-    [("crop_id", pa.string()), ("bytes", pa.binary())]
-    + [(name, pa.string()) for name in ("split", "source", "detected_class", "type", "color")]
-)
-RUNTIME = RuntimeParams(
-    threads=1,
-    deterministic=True,
-    pin_instruction_set=False,
-    precision="float32",
-    channels_last=False,
-    compile=False,
-    processes=1,
-)
+RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 STEPS = 3  # of an epoch: 12 rows in batches of 4
 
 
@@ -51,7 +38,7 @@ def stage(crops, params, cpu, tmp_path, monkeypatch):
         }
         for split in ("train", "val") for number in range(12)
     ]  # fmt: skip
-    write_rows(tmp_path / "dataset" / "shard-0000.parquet", SCHEMA, rows)
+    write_dataset(tmp_path / "dataset", rows)
     write_json(
         tmp_path / "dataset" / "vocabulary.json", {"type": ["dress", "shirt", "skirt"], "color": ["blue", "red"]}
     )

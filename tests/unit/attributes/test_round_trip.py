@@ -16,6 +16,7 @@ import torch
 import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from small import PLAIN_RUNTIME
 
 from stages.attributes import evaluate, train
 from stages.attributes.encoder import ClassifierEncoder
@@ -46,15 +47,7 @@ SUBCATEGORIES = {"Tshirts": "Topwear", "Casual Shoes": "Shoes", "Jeans": "Bottom
 GROUPS = {"T-Shirts": "Topwear", "Casual Shoes": "Footwear", "Jeans": "Bottomwear"}
 SPLITS = ("train", "train", "val", "test")  # copies of every combination of colour and type
 HEADS = ("color", "type")
-RUNTIME = RuntimeParams(
-    threads=1,
-    deterministic=True,
-    pin_instruction_set=False,
-    precision="float32",
-    channels_last=False,
-    compile=False,
-    processes=1,
-)
+RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 LABELS = LabelParams.model_validate(
     {
         "policies": {"products": "fashion_products"},
@@ -112,8 +105,7 @@ def train_on(folder: Path, tables: Path) -> None:
     values = yaml.safe_load((ROOT / "profiles/demo.yaml").read_text(encoding="utf-8"))["classifier"]
     small = {"heads": list(HEADS), "image_size": 32, "projection": 64, "hidden": [32, 32], "dropout": 0.0, "batch": 8,
              "epochs": 30, "learning_rate": 0.01, "backbone_learning_rate": 0.001, "pooling": "stages",
-             "detector_class": "none", "freeze_backbone": False, "cached_views": 0, "average": 0.0,
-             "label_smoothing": 0.0}  # fmt: skip
+             "detector_class": "none", "freeze_backbone": False, "cached_views": 0, "average": 0.0}  # fmt: skip
     # Nothing that makes learning by heart harder.
     small |= {"focal_share": 0.0, "class_weights": False, "label_smoothing": 0.0}
     values["augment"] |= dict.fromkeys(("blur", "brightness", "contrast", "jpeg"), 0.0)

@@ -31,8 +31,10 @@ def test_single_last_row_joins_the_batch_before_it(count):
 
 def test_source_of_one_row_makes_no_batch_of_one():
     """BatchNorm cannot train on a single row; the docstring promises that there is none."""
-    _, parts = batches({"a": 8, "b": 1}, 4)
-    assert min(len(part) for part in parts) > 1
+    for counts in ({"a": 8, "b": 1}, {"a": 1, "b": 1, "c": 1}):
+        sources, parts = batches(counts, 4)
+        assert min(len(part) for part in parts) > 1
+        assert sorted(torch.cat(parts).tolist()) == list(range(len(sources)))
 
 
 def test_sources_are_spread_over_the_epoch():

@@ -7,6 +7,7 @@ import torch
 from stages.attributes.network import MultiHead
 from stages.attributes.rows import Rows
 from stages.attributes.trainer import Trainer
+from stages.core.errors import StageError
 from stages.encoders.backbones import Backbone
 from stages.encoders.pictures import Pictures
 
@@ -51,6 +52,13 @@ def test_without_average_the_weights_themselves_are_scored(trainer):
     assert one.average is one.network
 
 
+def test_every_step_calls_the_network_as_a_whole_which_is_what_is_compiled(trainer):
+    one, calls = trainer(freeze_backbone=False), []
+    one.network.register_forward_hook(lambda *given: calls.append(1))
+    one.epoch(0)
+    assert len(calls) == 2  # six rows in batches of four
+
+
 def test_heads_on_cached_features_learn_what_they_would_from_the_pictures(cpu, params, crops, superclasses):
     """One view without augmentation: the same batches, so the same weights but for rounding."""
     still = {"flip": 0.0, "rotation": 0.0, "min_scale": 1.0, "mask": 0.0, "mask_share": 0.0}
@@ -71,6 +79,35 @@ def test_heads_on_cached_features_learn_what_they_would_from_the_pictures(cpu, p
         results.append((one.history, network.state_dict()["projection.weight"]))
     assert results[1][0][0][1] == pytest.approx(results[0][0][0][1], abs=1e-5)
     assert results[1][1] == pytest.approx(results[0][1], abs=1e-4)
+
+
+def test_validation_without_a_single_label_is_refused(trainer, crops):
+    nothing = Rows(Pictures(crops[:2], 32), torch.zeros(2, 0), {"color": torch.tensor([-1, -1])}, np.array(["s"] * 2))
+    with pytest.raises(StageError, match="none of the 2 validation crops has a label of color"):
+        trainer(epochs=1).fit(nothing, NoCheckpoints())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"blur_sigma": [1.5, 0.5]}, "the low end comes first"),
+        ({"blur_sigma": [0, 1]}, "greater than 0"),
+        ({"factor": [-0.2, 1.2]}, "greater than or equal to 0"),
+        ({"jpeg_quality": [40, 101]}, "less than or equal to 100"),
+    ],
+)
+def test_augmentation_that_cannot_be_drawn_is_refused(params, changes, message):
+    augment = params().augment.model_dump()
+    with pytest.raises(ValueError, match=message):
+        params(augment=augment | changes)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_diverged_training_is_one_message(trainer, loss, monkeypatch):
+    one = trainer(epochs=1)
+    monkeypatch.setattr(one, "epoch", lambda number: loss)
+    with pytest.raises(StageError, match=rf"the loss is {loss} after epoch 1\. Lower classifier.learning_rate"):
+        one.fit(one.rows, NoCheckpoints())
 
 
 def test_cached_views_of_a_backbone_that_moves_are_refused(params):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small import PLAIN_RUNTIME
 from torch import nn
 
 from stages.core import acceleration
@@ -13,14 +14,9 @@ from stages.core.acceleration import RuntimeParams, SmallMapConv2d, autocast, pr
 from stages.core.errors import StageError
 from stages.core.params import load_params, section
 
-PLAIN = {
-    "threads": 1, "deterministic": True, "pin_instruction_set": True,
-    "precision": "float32", "channels_last": False, "compile": False, "processes": 1,
-}  # fmt: skip
-
 
 def runtime(**changes):
-    return RuntimeParams(**PLAIN | changes)
+    return RuntimeParams(**PLAIN_RUNTIME | changes)
 
 
 @pytest.fixture
@@ -55,7 +51,7 @@ def test_committed_params_have_the_section(path):
 @pytest.mark.parametrize("changes", [{"precision": "float16"}, {"processes": 0}, {"threads": -1}])
 def test_values_out_of_range_are_named(changes):
     with pytest.raises(StageError, match=rf"`runtime.{next(iter(changes))}` is"):
-        section(RuntimeParams, "runtime", {"runtime": PLAIN | changes})
+        section(RuntimeParams, "runtime", {"runtime": PLAIN_RUNTIME | changes})
 
 
 def test_plain_runtime_changes_no_bit(network):
