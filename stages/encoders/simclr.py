@@ -12,6 +12,7 @@ Params: simclr, runtime.
 """
 
 import argparse
+import math
 import time
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -87,7 +88,11 @@ def train_epoch(parts: Parts, pictures: Pictures, params: SimclrParams, epoch: i
 def pretrain(
     parts: Parts, pictures: Pictures, probe: KnnProbe, params: SimclrParams, checkpoints: Checkpoints
 ) -> Progress:
-    """All epochs, or those that an earlier run did not finish; the backbone ends with the features to keep."""
+    """All epochs, or those that an earlier run did not finish; the backbone ends with the features to keep.
+
+    Raises:
+        StageError: when the loss diverged.
+    """
     group, best = parts.group, params.keep == "best"
     progress = _resume(parts, checkpoints, params)
     if progress is None:
@@ -99,6 +104,8 @@ def pretrain(
     first, start = len(history) - 1, time.monotonic()
     for epoch in range(first, params.epochs):
         loss = train_epoch(parts, pictures, params, epoch, count // params.batch)
+        if not math.isfinite(loss):
+            raise StageError(f"simclr: the loss is {loss} after epoch {epoch + 1}. Lower simclr.learning_rate.")
         score = None
         if (epoch + 1) % params.knn_every == 0 or epoch + 1 == params.epochs:
             score = group.from_leader(lambda: probe.accuracy(parts.backbone))

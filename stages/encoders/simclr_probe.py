@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from stages.core.errors import StageError, shown
+from stages.core.tables import HEADS
 from stages.encoders.backbones import Backbone
 from stages.encoders.features import embed_pictures
 from stages.encoders.knn import knn_accuracy, majority_share
@@ -14,7 +16,20 @@ class KnnProbe:
     """k-NN accuracy of a backbone's features on the validation split."""
 
     def __init__(self, train: pd.DataFrame, val: pd.DataFrame, pictures: Pictures, params: SimclrParams) -> None:
-        """Keep the rows that know the probe's label."""
+        """Keep the rows that know the probe's label.
+
+        Raises:
+            StageError: when ``simclr.knn_head`` is no label, or one that a split does not know.
+        """
+        if params.knn_head not in HEADS:
+            raise StageError(f"simclr.knn_head: {params.knn_head!r} is no label; the data set has {shown(HEADS)}.")
+        for split, frame in (("training", train), ("validation", val)):
+            if not frame[params.knn_head].notna().any():
+                there = [head for head in HEADS if head in frame and frame[head].notna().any()]
+                raise StageError(
+                    f"simclr.knn_head: none of {len(frame)} {split} crops has a label of {params.knn_head!r}; they "
+                    f"have labels of: {shown(there)}. Name one of these."
+                )
         self.k, self.batch = params.knn_k, params.batch
         self.rows = np.flatnonzero(train[params.knn_head].notna())
         known = val[val[params.knn_head].notna()]

@@ -5,26 +5,19 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 import torch
+from small import SIMCLR, write_dataset
 
 from stages.core.files import read_json, write_csv, write_json
 from stages.core.images import encode_jpeg
-from stages.core.tables import write_rows
 from stages.encoders import evaluate_simclr
 from stages.encoders.backbones import Backbone
 from stages.encoders.evaluate_simclr import backbones, heads_of, means, score_heads
 from stages.encoders.features import save_encoder
 from stages.encoders.simclr_model import SimclrParams
 
-PARAMS = {
-    "backbone": "test_resnet", "weights": "none", "image_size": 32, "epochs": 2, "batch": 6, "loss": "nt_xent", "temperature": 0.1,
-    "projection_hidden": 32, "projection_out": 16, "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.0005,
-    "geometry": {"flip": 0.5, "rotation": 10, "min_scale": 0.8, "mask": 0.2, "mask_share": 0.1},
-    "color": dict.fromkeys(("probability", "brightness", "contrast", "saturation", "hue", "grayscale"), 0.0),
-    "keep": "best", "knn_every": 2, "knn_k": 1, "knn_head": "type", "seed": 0,
-}  # fmt: skip
+PARAMS = SIMCLR | {"epochs": 2, "keep": "best", "knn_every": 2}
 TRAIN = pd.DataFrame(
     {"type": ["a", "a", "b", None], "gender": ["m", "m", "w", "w"], "color": ["red"] * 4, "usage": [None] * 4}
 )
@@ -71,16 +64,7 @@ def stage(cpu, tmp_path, monkeypatch):
         }
         for split in ("train", "test") for number in range(10)
     ]  # fmt: skip
-    schema = pa.schema(
-        [
-            ("crop_id", pa.string()),
-            ("split", pa.string()),
-            ("type", pa.string()),
-            ("gender", pa.string()),
-            ("bytes", pa.binary()),
-        ]
-    )
-    write_rows(tmp_path / "dataset" / "shard-0000.parquet", schema, rows)
+    write_dataset(tmp_path / "dataset", rows)
     torch.manual_seed(7)
     (tmp_path / "simclr").mkdir()
     save_encoder(Backbone("test_resnet", "none"), {"knn_majority": 0.5, "epoch": 2}, tmp_path / "simclr")

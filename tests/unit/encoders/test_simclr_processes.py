@@ -7,28 +7,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 import torch
 import yaml
+from small import PLAIN_RUNTIME, SIMCLR, write_types
 
 from stages.core.errors import StageError
-from stages.core.tables import write_rows
 from stages.encoders import simclr, simclr_processes
 from stages.encoders.simclr_processes import Group, join, launched, relaunch
 
 ROOT = Path(__file__).resolve().parents[3]
-RUNTIME = {
-    "threads": 1, "deterministic": True, "pin_instruction_set": False,
-    "precision": "float32", "channels_last": False, "compile": False, "processes": 2,
-}  # fmt: skip
-PARAMS = {
-    "backbone": "test_resnet", "weights": "none", "image_size": 32, "epochs": 2, "batch": 6, "loss": "nt_xent", "temperature": 0.1,
-    "projection_hidden": 32, "projection_out": 16, "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.0005,
-    "geometry": {"flip": 0.5, "rotation": 10, "min_scale": 0.8, "mask": 0.2, "mask_share": 0.1},
-    "color": dict.fromkeys(("probability", "brightness", "contrast", "saturation", "hue", "grayscale"), 0.1),
-    "keep": "best", "knn_every": 1, "knn_k": 1, "knn_head": "type", "seed": 0,
-}  # fmt: skip
+PARAMS = SIMCLR | {"epochs": 2, "keep": "best", "color": dict.fromkeys(SIMCLR["color"], 0.1)}
 OUTS = ("weights.safetensors", "history.csv", "encoder.json", "params.json")
 # Without batch norm, which CPUs cannot synchronise, processes must compute what one process computes.
 WITHOUT_BATCH_NORM = """
@@ -108,17 +97,10 @@ def test_batch_that_does_not_divide_is_refused_before_anything_starts(monkeypatc
 @pytest.fixture
 def project(crops, tmp_path):
     """A project with a tiny data set; runs commands there and gives their log and the bytes of the outs."""
-    rows = [
-        {"crop_id": f"{number:02}", "bytes": data, "split": split, "type": "abc"[number % 3]}
-        for split in ("train", "val") for number, data in enumerate(crops)
-    ]  # fmt: skip
-    schema = pa.schema(
-        [("crop_id", pa.string()), ("bytes", pa.binary()), ("split", pa.string()), ("type", pa.string())]
-    )
-    write_rows(tmp_path / "dataset" / "shard-0000.parquet", schema, rows)
+    write_types(tmp_path / "dataset", crops)
 
     def run(out, *command, code=0, script=None, runtime=None, **changes):
-        content = {"runtime": RUNTIME | (runtime or {}), "simclr": PARAMS | changes}
+        content = {"runtime": PLAIN_RUNTIME | {"processes": 2} | (runtime or {}), "simclr": PARAMS | changes}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
         if script:
             (tmp_path / "script.py").write_text(script)
