@@ -118,19 +118,27 @@ def report_progress(trainer: ResumableTrainer) -> None:
 
 
 def _starting_point(options: DetectorParams) -> Path:
-    """What Ultralytics builds the network from: an architecture, or a file of weights."""
+    """What Ultralytics builds the network from: an architecture, or a file of weights.
+
+    Raises:
+        StageError: when the weights can be had nowhere.
+    """
     if options.weights == "none":
         return Path(architecture_path(options.model))
-    weights = Path(options.model).with_suffix(".pt").name
+    weights = WORK / "weights" / Path(options.model).with_suffix(".pt").name
     from ultralytics.utils.downloads import attempt_download_asset
 
+    reason = "no release of Ultralytics has them"  # then it returns a path all the same
     try:
-        return Path(attempt_download_asset(WORK / "weights" / weights))
+        found = Path(attempt_download_asset(weights))
+        if found.is_file():
+            return found
     except Exception as error:
-        raise StageError(
-            f"weights {weights} could not be downloaded ({type(error).__name__}: {error}). Put the file at "
-            f"{WORK / 'weights' / weights}, or set `weights: none` to train from scratch."
-        ) from None
+        reason = f"{type(error).__name__}: {error}"
+    raise StageError(
+        f"weights {weights.name} could not be downloaded ({reason}). Put the file at {weights}, or set "
+        "`weights: none` to train from scratch."
+    )
 
 
 # Ultralytics' name -> ours.

@@ -1,4 +1,4 @@
-"""Where a detector trains: precision, compilation and devices."""
+"""Where a detector trains, and what it starts from: precision, compilation, devices, downloaded weights."""
 
 import pytest
 
@@ -36,6 +36,29 @@ def test_devices_that_cannot_be_used_are_one_message(tiny, monkeypatch, changes,
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     with pytest.raises(StageError, match=message):
         train._hardware(tiny(batch=batch, **changes), "shoes")
+
+
+def test_weights_that_cannot_be_had_are_one_message(tiny, tmp_path, monkeypatch):
+    from ultralytics.utils import downloads
+
+    monkeypatch.chdir(tmp_path)
+    options = tiny(model="yolo99x.yaml", weights="download")
+    # Ultralytics gives the path back when it knows no such file.
+    monkeypatch.setattr(downloads, "attempt_download_asset", str)
+    with pytest.raises(StageError, match=r"weights yolo99x.pt could not be downloaded \(no release .* `weights: none`"):
+        train._starting_point(options)
+
+    def offline(file):
+        raise ConnectionError("no route")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(downloads, "attempt_download_asset", offline)
+        with pytest.raises(StageError, match=r"yolo99x.pt could not be downloaded \(ConnectionError: no route"):
+            train._starting_point(options)
+    place = tmp_path / ".work/weights/yolo99x.pt"
+    place.parent.mkdir(parents=True)
+    place.touch()
+    assert train._starting_point(options).absolute() == place
 
 
 @pytest.mark.parametrize(
