@@ -46,6 +46,7 @@ use: install  ## switch profiles: make use PROFILE=demo|photos|paper
 	@python -m stages.core.profiles $(PROFILE)
 
 match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder
+	@test -n "$(PHOTO)" -a -n "$(WARDROBE)" || { echo "make match: PHOTO and WARDROBE are needed: make match PHOTO=look.jpg WARDROBE=folder"; exit 1; }
 	@python -m stages.app.match "$(PHOTO)" --wardrobe "$(WARDROBE)"
 
 ingest-report: install  ## what ingest found, repaired and rejected: make ingest-report SOURCE=shoes
@@ -74,10 +75,10 @@ mlflow: install  ## bring MLflow up to date with the files and open its pages: m
 		*) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --port $(or $(PORT),5000) ;; \
 	esac
 
-bench: install  ## measure speed and memory: reading, checking, near-duplicate search, scoring retrieval, SimCLR [PHOTOS=folder]
+bench: install  ## measure speed and memory: reading, checking, near-duplicate search, scoring retrieval, SimCLR: make bench [PHOTOS=folder]
 	@python -m bench.ingest
-	@python -m bench.simclr $(if $(PHOTOS),--photos $(PHOTOS))
 	@python -m bench.retrieval
+	@python -m bench.simclr $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 docs: install  ## write docs/leaderboard.md from the metrics of every profile and tables/published.csv
 	@python -m stages.retrieval.leaderboard_page

@@ -2,21 +2,28 @@
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Peak:
-    """``with Peak() as peak``: afterwards ``peak.megabytes`` is the most resident memory of all processes together."""
+    """``with Peak() as peak``: afterwards ``peak.megabytes`` is the most that was held at once.
 
-    def __init__(self, seconds: float = 0.05) -> None:
-        self.megabytes = 0.0
+    Attributes:
+        start: megabytes that were held when it began.
+    """
+
+    def __init__(self, seconds: float = 0.05, held: Callable[[], int] | None = None) -> None:
+        """Look every so many ``seconds``; ``held`` gives bytes, by default resident ones of all processes together."""
+        self._held = held or all_resident
         self._seconds = seconds
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "Peak":
+        self.start = self.megabytes = self._held() / 1e6
         self._thread.start()
         return self
 
@@ -26,9 +33,22 @@ class Peak:
 
     def _watch(self) -> None:
         while True:
-            self.megabytes = max(self.megabytes, sum(map(resident, family(os.getpid()))) / 1e6)
+            self.megabytes = max(self.megabytes, self._held() / 1e6)
             if self._done.wait(self._seconds):
                 return
+
+
+def all_resident() -> int:
+    """Bytes that this process and everything below it hold, shared ones counted for each."""
+    return sum(map(resident, family(os.getpid())))
+
+
+def allocated() -> int:
+    """Bytes of memory of this process that no file stands behind."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("no RssAnon in /proc/self/status: this bench needs Linux")
 
 
 def family(pid: int) -> list[int]:

@@ -15,12 +15,12 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 
+from bench.memory import Peak, allocated
 from stages.core.progress import say
 from stages.retrieval.scoring import EvaluateParams, evaluate
 from stages.retrieval.search import Rows
@@ -38,34 +38,6 @@ CASES = {  # name -> (sizes, metric, vectors, memory_mb)
 }
 TARGETS = {"inshop": ("5.0 s", "1,000 MB"), "million-256": ("-", "256 MB"), "million-1024": ("-", "1,024 MB")}
 STEP = 20_000  # rows drawn at a time
-
-
-class PeakAllocated:
-    """``with PeakAllocated() as peak``: afterwards ``peak.megabytes`` is the most allocated above the start (Linux)."""
-
-    def __enter__(self) -> "PeakAllocated":
-        self._start = self._most = allocated()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-        self.megabytes = (self._most - self._start) / 1e6
-
-    def _watch(self) -> None:
-        while not self._done.wait(0.01):
-            self._most = max(self._most, allocated())
-
-
-def allocated() -> int:
-    """Bytes of memory of this process that no file stands behind."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon"):
-            return int(line.split()[1]) * 1024
-    raise SystemExit("no RssAnon in /proc/self/status: this bench needs Linux")
 
 
 def draw(items: np.ndarray, kind: str, seed: int, path: Path | None) -> np.ndarray:
@@ -107,14 +79,14 @@ def measure(name: str) -> None:
     params = EvaluateParams(ks=KS, bootstrap_samples=1000, seed=0, memory_mb=memory_mb)
     with tempfile.TemporaryDirectory() as folder:
         queries, gallery = case(name, Path(folder))
-        with PeakAllocated() as peak:
+        with Peak(0.01, allocated) as peak:
             start, busy = time.perf_counter(), time.process_time()
             result = evaluate(queries, gallery, metric, params)
             seconds, busy = time.perf_counter() - start, time.process_time() - busy
     print(
         seconds,
         busy,
-        peak.megabytes,
+        peak.megabytes - peak.start,
         result["whole_gallery"]["hit_at_1"],
         result["chance"]["whole_gallery"]["hit_at_1"],
     )

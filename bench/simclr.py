@@ -31,26 +31,27 @@ runtime:
 """
 
 
+def positive(text: str) -> int:
+    """A number above 0, as argparse wants types."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
+    return number
+
+
 def main() -> None:
     """Run the loops in a process and a folder of their own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, default=DEMO_PHOTOS, help="a folder of JPEG or PNG files")
-    parser.add_argument("--images", type=int, default=0, help="use this many of them (0 = all)")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--images", type=positive, help="use this many of them (default: all)")
+    parser.add_argument("--epochs", type=positive, default=3)
     parser.add_argument(
-        "--threads", type=int, default=os.cpu_count(), help="of each loop, and loader processes of lightly's"
+        "--threads", type=positive, default=os.cpu_count(), help="of each loop, and loader processes of lightly's"
     )
     args = parser.parse_args()
     if not args.photos.is_dir():
         sys.exit(f"{args.photos}: no such folder. Name one with --photos, or let `make repro` draw the demo's photos.")
-    loops = [
-        sys.executable,
-        "-m",
-        "bench.simclr_loops",
-        str(args.photos.absolute()),
-        str(args.images),
-        str(args.epochs),
-    ]
+    numbers = [str(args.images or 0), str(args.epochs)]
+    loops = [sys.executable, "-m", "bench.simclr_loops", str(args.photos.absolute()), *numbers]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "params.yaml").write_text(PARAMS.format(threads=args.threads), encoding="utf-8")
         environment = os.environ | {"PYTHONPATH": str(ROOT), "SEAMLINE_DEVICE": "cpu"}

@@ -21,6 +21,7 @@ from torch import nn
 from bench.memory import family
 from stages.core.acceleration import RuntimeParams
 from stages.core.determinism import seed_everything
+from stages.core.images import decode
 from stages.core.progress import say
 from stages.encoders.augment import ColorParams, GeometryParams
 from stages.encoders.pictures import Pictures
@@ -111,14 +112,9 @@ class Ours:
     ) -> None:
         self.photos = photos
         self.params = simclr_params(epochs, batch, side)
-        plain = {
-            "threads": None,
-            "deterministic": False,
-            "pin_instruction_set": False,
-            "compile": False,
-            "processes": 1,
-        }
-        self.parts = build(self.params, RuntimeParams.model_validate(plain | runtime), Group())
+        off = dict.fromkeys(("deterministic", "pin_instruction_set", "compile"), False)
+        options = RuntimeParams.model_validate({"threads": None, "processes": 1, **off, **runtime})
+        self.parts = build(self.params, options, Group())
         self.parts.backbone.network.load_state_dict(tutorial.start)  # timm names a ResNet's layers as torchvision does
         self.parts.head.load_state_dict(tutorial.head.state_dict())
         self.pictures: Pictures | None = None
@@ -219,10 +215,20 @@ def table(records: dict[str, Record]) -> list[str]:
     return lines
 
 
+def readable(path: Path) -> bool:
+    """Whether a photo decodes; says so where it does not, as no loop could go on there."""
+    try:
+        decode(path.read_bytes())
+    except (OSError, ValueError, SyntaxError) as error:
+        say(f"left out: {path}: {error}")
+        return False
+    return True
+
+
 def main(folder: Path, images: int, epochs: int) -> None:
-    """Train with every loop and print the table."""
+    """Train with every loop on the first ``images`` photos (0: all) and print the table."""
     photos = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
-    photos = photos[: images or None]
+    photos = [path for path in photos[: images or None] if readable(path)]
     held_out, train = photos[::HELD_OUT], [path for number, path in enumerate(photos) if number % HELD_OUT]
     if len(train) < BATCH:
         raise SystemExit(f"{folder}: {len(photos)} photos, too few for a batch of {BATCH}")

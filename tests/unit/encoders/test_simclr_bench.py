@@ -1,10 +1,12 @@
 """The bench of SimCLR compares equals: the same start, the same photos, rates by hand."""
 
+import time
+
 import pytest
 import torch
 
 from bench import simclr_loops
-from bench.simclr_loops import Ours, Record, Tutorial, contest, held_out_views, table
+from bench.simclr_loops import Ours, Record, Tutorial, contest, held_out_views, readable, table
 
 
 def test_rates_and_ratios_by_hand():
@@ -18,9 +20,18 @@ def test_rates_and_ratios_by_hand():
 
 
 def test_cpu_time_counts_what_this_process_does():
-    before = simclr_loops.cpu_seconds()
-    while simclr_loops.cpu_seconds() < before + 0.05:
+    before, start = simclr_loops.cpu_seconds(), time.process_time()
+    while time.process_time() < start + 0.2:
         sum(range(10_000))
+    assert simclr_loops.cpu_seconds() >= before + 0.15  # in steps of 10 ms
+
+
+def test_photos_that_do_not_decode_are_said_and_left_out(crops, tmp_path, capsys):
+    for name, data in (("whole.jpg", crops[0]), ("cut.jpg", crops[0][:300]), ("text.jpg", b"no picture")):
+        (tmp_path / name).write_bytes(data)
+    assert [path.name for path in sorted(tmp_path.iterdir()) if readable(path)] == ["whole.jpg"]
+    said = capsys.readouterr().err
+    assert said.count("left out: ") == 2 and "cut.jpg: " in said and "text.jpg: " in said
 
 
 @pytest.mark.slow

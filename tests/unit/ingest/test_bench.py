@@ -2,10 +2,11 @@
 
 import json
 
+import pytest
 from PIL import Image
 
 from bench.generate import fingerprints, write_annotations, write_photos
-from bench.memory import Peak
+from bench.memory import Peak, allocated
 from stages.core.fingerprint import FINGERPRINT_BYTES
 
 
@@ -34,10 +35,12 @@ def test_the_same_numbers_give_the_same_data(tmp_path):
     assert {len(one) for one in fingerprints(150)} == {FINGERPRINT_BYTES}
 
 
-def test_peak_sees_what_was_held():
-    with Peak(seconds=0.005) as small:
+@pytest.mark.parametrize("held_by", [None, allocated])
+def test_peak_sees_what_was_held(held_by):
+    with Peak(0.005, held_by) as small:
         pass
-    with Peak(seconds=0.005) as large:
+    with Peak(0.005, held_by) as large:
         held = bytearray(b"x" * 100_000_000)
     assert large.megabytes > small.megabytes + 80
+    assert large.megabytes - large.start > 80
     assert len(held) == 100_000_000
