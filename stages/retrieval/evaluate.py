@@ -124,5 +124,6 @@ if __name__ == "__main__":
     if any(argument.startswith(("--embeddings", "--benchmark")) for argument in sys.argv):
         from stages.retrieval import external
 
-        sys.exit(external.run(sys.argv[1:]))
-    run_stage(main, ["encoder", "embeddings", "benchmarks", "prefix"], {"evaluate": ("evaluate", EvaluateParams)})
+        external.run(sys.argv[1:])
+    else:
+        run_stage(main, ["encoder", "embeddings", "benchmarks", "prefix"], {"evaluate": ("evaluate", EvaluateParams)})

@@ -10,7 +10,6 @@ Writes: the figures as a table to standard output; --out: all of them as JSON; -
 The metric is --metric, else the one that the Parquet file's metadata names, else cosine.
 """
 
-import argparse
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import file_digest, read_json, write_json
 from stages.core.params import load_params, lookup, section
 from stages.core.progress import say
+from stages.core.stage import new_parser, one_message
 from stages.retrieval.scoring import EvaluateParams, as_rows, evaluate, read_table_rows
 from stages.retrieval.search import METRICS, Rows
 from stages.retrieval.vectors import PARTS, VectorFile, open_vectors
@@ -108,20 +108,17 @@ def external_path(name: str, content: dict[str, Any]) -> Path:
     return Path("metrics") / str(lookup(content, "profile")) / "external" / f"{name}.json"
 
 
-def run(arguments: list[str]) -> int:
-    """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.retrieval.evaluate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def run(arguments: list[str]) -> None:
+    """The command."""
+    parser = new_parser(__doc__)
+    parser.prog = "python -m stages.retrieval.evaluate"
     parser.add_argument("--embeddings", type=Path, required=True, help=".parquet, or .npy with ids beside it")
     parser.add_argument("--benchmark", required=True, help="a name in `benchmarks` of params.yaml")
     parser.add_argument("--metric", choices=METRICS)
     parser.add_argument("--out", type=Path, help="write all figures there as JSON")
     parser.add_argument("--name", help="join the leaderboard under this name")
     args = parser.parse_args(arguments)
-    try:
+    with one_message():
         content = load_params()
         kept = external_path(args.name, content) if args.name else None
         result = score_file(args.embeddings, args.benchmark, args.metric, content)
@@ -132,7 +129,3 @@ def run(arguments: list[str]) -> int:
             before = read_json(kept) if kept.is_file() else {}
             write_json(kept, before | {args.benchmark: result})
             say(f"{kept}: written; `make docs` puts it into docs/leaderboard.md")
-    except StageError as error:
-        say(f"ERROR {error}")
-        return 1
-    return 0

@@ -8,7 +8,6 @@ Reads:  metrics/<profile>/leaderboard.json of every profile that has one, metric
 """
 
 import csv
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import read_json
 from stages.core.params import load_params
 from stages.core.progress import say
+from stages.core.stage import new_parser, one_message
 from stages.retrieval.leaderboard import CHANCE, SHOWN_KS, entry
 
 COLUMNS = (*((f"hit_at_{k}", f"hit@{k}") for k in SHOWN_KS), ("map", "mAP"), ("map_at_r", "MAP@R"))
@@ -62,22 +62,32 @@ def read_published(path: Path) -> list[Published]:
     """The table of published numbers.
 
     Raises:
-        StageError: when a line has no number or a column is missing.
+        StageError: when there is no such file, a line has no share between 0 and 1, or a column is missing.
     """
+    if not path.is_file():
+        raise StageError(f"{path}: no such file. It is part of the project: `git checkout {path}` brings it back.")
     with path.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         rows = []
         for number, row in enumerate(reader, start=2):
             try:
-                high = float(row["value_high"]) if row["value_high"] else None
+                value = _share(row["value"])
+                high = _share(row["value_high"]) if row["value_high"] else None
                 names = (row[name] for name in ("system", "benchmark", "metric"))
-                rows.append(Published(*names, float(row["value"]), high, row["source"], row["note"]))
+                rows.append(Published(*names, value, high, row["source"], row["note"]))
             except (KeyError, TypeError, ValueError) as error:
                 raise StageError(
                     f"{path}, line {number}: {error!r}; expected system, benchmark, metric, value, value_high, source, "
                     "note, with shares between 0 and 1 as values."
                 ) from None
     return rows
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{text} is no share")
+    return value
 
 
 def million(count: int) -> str:
@@ -198,7 +208,7 @@ def read_externals(folder: Path) -> dict[str, Any]:
     return {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
 
 
-def main(out: Path) -> None:
+def write_page(out: Path) -> None:
     """Read every profile's leaderboard, write the page.
 
     Raises:
@@ -211,13 +221,19 @@ def main(out: Path) -> None:
     externals = {path.parent.name: read_externals(path.parent / "external") for path in paths}
     profiles = {name: Path("profiles") / f"{name}.yaml" for name in boards}
     drawn = {name for name, path in profiles.items() if path.is_file() and load_params(path).get("demo_sources")}
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page(boards, externals, read_published(Path("tables/published.csv")), drawn), encoding="utf-8")
     say(f"{out}: {len(boards)} profiles")
 
 
+def main() -> None:
+    """The command."""
+    parser = new_parser(__doc__)
+    parser.add_argument("out", type=Path, nargs="?", default=Path("docs/leaderboard.md"))
+    args = parser.parse_args()
+    with one_message():
+        write_page(args.out)
+
+
 if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/leaderboard.md"))
-    except StageError as error:
-        say(f"ERROR {error}")
-        sys.exit(1)
+    main()

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, PositiveInt
 
-from stages.core.params import Section
+from stages.core.params import Section, Seed
 from stages.core.tables import read_table
 from stages.retrieval import metrics
 from stages.retrieval.matches import VIEWS
@@ -24,7 +24,7 @@ class EvaluateParams(Section):
 
     ks: list[PositiveInt] = Field(min_length=1)
     bootstrap_samples: PositiveInt
-    seed: int
+    seed: Seed
     memory_mb: int = Field(ge=SMALLEST_MB)
 
 

@@ -6,6 +6,7 @@ Parquet: columns ``row_id`` and ``vector`` (a list of numbers of equal length; t
 """
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +168,8 @@ def _open_numpy(path: Path) -> VectorFile:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise StageError(f"{path}: not a NumPy array: {str(error)[:200]}") from None
+    if not isinstance(mapped, np.ndarray):  # a zip archive loads too, whatever its name
+        raise StageError(f"{path}: not a NumPy array but an archive of several (.npz). Save the array with `np.save`.")
     if mapped.ndim != 2 or mapped.dtype.kind != "f":
         raise StageError(f"{path}: {list(mapped.shape)} of {mapped.dtype}, expected floats [rows, dimensions].")
     beside, ids = _ids_beside(path)
@@ -177,17 +180,21 @@ def _open_numpy(path: Path) -> VectorFile:
 
 def _ids_beside(path: Path) -> tuple[Path, list[str]]:
     text, table = path.with_suffix(".txt"), path.with_suffix(".csv")
-    if text.is_file():
-        return text, text.read_text(encoding="utf-8").splitlines()
-    if not table.is_file():
+    found = text if text.is_file() else table
+    if not found.is_file():
         raise StageError(
             f"{path}: no row ids. Put {text.name} (one id a line) or {table.name} (a column row_id) beside it."
         )
-    with table.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        if "row_id" not in (reader.fieldnames or ()):
-            raise StageError(f"{table}: columns {shown(reader.fieldnames or ())}, expected row_id.")
-        return table, [row["row_id"] for row in reader]
+    try:
+        content = found.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise StageError(f"{found}: not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8.") from None
+    if found == text:
+        return text, content.splitlines()
+    reader = csv.DictReader(io.StringIO(content))
+    if "row_id" not in (reader.fieldnames or ()):
+        raise StageError(f"{table}: columns {shown(reader.fieldnames or ())}, expected row_id.")
+    return table, [row["row_id"] for row in reader]
 
 
 def read_vectors(path: Path) -> tuple[list[str], np.ndarray, str | None]:

@@ -44,9 +44,18 @@ def save(folder, rows=ROWS, name="mine"):
     return str(path)
 
 
+def status(arguments):
+    """Exit status of the command."""
+    try:
+        external.run(arguments)
+    except SystemExit as ended:
+        return ended.code
+    return 0
+
+
 def test_figures_worked_out_by_hand_as_table_json_and_leaderboard_file(project, capsys):
     arguments = ["--embeddings", save(project), "--benchmark", "colors", "--out", "out.json", "--name", "mine-v1"]
-    assert external.run(arguments) == 0
+    assert status(arguments) == 0
     result = json.loads((project / "out.json").read_text())["colors"]
     whole = result["whole_gallery"]
     # q1: rank 1. q2: g2 (not c), g1 and then g3: rank 3. q3 was not detected: 0.
@@ -62,11 +71,9 @@ def test_figures_worked_out_by_hand_as_table_json_and_leaderboard_file(project, 
 
 def test_parquet_gives_the_same_figures_and_names_its_metric(project):
     write_vectors(project / "mine.parquet", list(ROWS), np.array(list(ROWS.values())), "euclidean")
-    assert external.run(["--embeddings", "mine.parquet", "--benchmark", "colors", "--out", "a.json"]) == 0
+    assert status(["--embeddings", "mine.parquet", "--benchmark", "colors", "--out", "a.json"]) == 0
     assert (
-        external.run(
-            ["--embeddings", save(project), "--benchmark", "colors", "--metric", "euclidean", "--out", "b.json"]
-        )
+        status(["--embeddings", save(project), "--benchmark", "colors", "--metric", "euclidean", "--out", "b.json"])
         == 0
     )
     first, second = (json.loads((project / name).read_text())["colors"] for name in ("a.json", "b.json"))
@@ -78,7 +85,7 @@ def test_a_second_benchmark_joins_the_first_under_one_name(project):
     kept = project / "metrics/demo/external/mine.json"
     kept.parent.mkdir(parents=True)
     kept.write_text('{"older": {"gallery": 1}}')
-    assert external.run(["--embeddings", save(project), "--benchmark", "colors", "--name", "mine"]) == 0
+    assert status(["--embeddings", save(project), "--benchmark", "colors", "--name", "mine"]) == 0
     assert set(json.loads(kept.read_text())) == {"older", "colors"}
 
 
@@ -94,7 +101,7 @@ def test_a_second_benchmark_joins_the_first_under_one_name(project):
 )
 def test_wrong_rows_are_one_message(project, capsys, change, message):
     rows = {name: vector for name, vector in (ROWS | change).items() if vector is not None}
-    assert external.run(["--embeddings", save(project, rows), "--benchmark", "colors"]) == 1
+    assert status(["--embeddings", save(project, rows), "--benchmark", "colors"]) == 1
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.startswith("ERROR ") and captured.err.count("\n") == 1
     import re
@@ -111,11 +118,11 @@ def test_wrong_rows_are_one_message(project, capsys, change, message):
     ],
 )
 def test_wrong_names_are_one_message(project, capsys, arguments, message):
-    assert external.run(["--embeddings", save(project), *arguments]) == 1
+    assert status(["--embeddings", save(project), *arguments]) == 1
     assert message in capsys.readouterr().err
 
 
 def test_benchmark_that_is_not_built_is_one_message(project, capsys):
     (project / "data/demo/benchmarks/colors/queries.parquet").unlink()
-    assert external.run(["--embeddings", save(project), "--benchmark", "colors"]) == 1
+    assert status(["--embeddings", save(project), "--benchmark", "colors"]) == 1
     assert "the benchmark is not built. Run `dvc repro benchmark@colors`" in capsys.readouterr().err

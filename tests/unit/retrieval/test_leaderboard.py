@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
@@ -176,15 +177,15 @@ def test_command_reads_every_profile_that_has_a_leaderboard(project):
     (project / "profiles/demo.yaml").write_text("demo_sources: [shoes]\n")
     (project / "tables").mkdir()
     (project / "tables/published.csv").write_bytes((ROOT / "tables/published.csv").read_bytes())
-    leaderboard_page.main(project / "page.md")
-    text = (project / "page.md").read_text()
+    leaderboard_page.write_page(project / "docs/page.md")
+    text = (project / "docs/page.md").read_text()
     assert "theirs (external)" in text and "(drawn data)" in text and "*0.374*" in text
 
 
 def test_without_any_leaderboard_the_command_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StageError, match="Run `dvc repro leaderboard`"):
-        leaderboard_page.main(tmp_path / "page.md")
+        leaderboard_page.write_page(tmp_path / "page.md")
 
 
 def test_published_table_holds_shares_named_like_our_metrics_once_each():
@@ -200,7 +201,20 @@ def test_published_table_holds_shares_named_like_our_metrics_once_each():
     }
 
 
-def test_published_line_without_a_number_is_named(tmp_path):
-    (tmp_path / "p.csv").write_text("system,benchmark,metric,value,value_high,source,note\na,b,hit_at_1,about .5,,s,\n")
-    with pytest.raises(StageError, match="p.csv, line 2"):
+@pytest.mark.parametrize("value", ["about .5,", "37.36,", "nan,", ".5,51", ","])
+def test_published_line_without_a_share_is_named(tmp_path, value):
+    (tmp_path / "p.csv").write_text(f"system,benchmark,metric,value,value_high,source,note\na,b,hit_at_1,{value},s,\n")
+    with pytest.raises(StageError, match="p.csv, line 2.*shares between 0 and 1"):
         read_published(tmp_path / "p.csv")
+
+
+def test_missing_table_of_published_numbers_is_one_message(tmp_path):
+    with pytest.raises(StageError, match=r"p\.csv: no such file"):
+        read_published(tmp_path / "p.csv")
+
+
+def test_asking_the_page_for_help_writes_nothing(project, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["leaderboard_page", "--help"])
+    with pytest.raises(SystemExit):
+        leaderboard_page.main()
+    assert "docs/leaderboard.md" in capsys.readouterr().out and not (project / "--help").exists()

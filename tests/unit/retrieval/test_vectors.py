@@ -97,6 +97,17 @@ def test_defects_are_refused_with_what_was_found(tmp_path, make, message):
         read_vectors(make(tmp_path))
 
 
+def test_archive_named_npy_and_ids_in_another_encoding_are_refused(tmp_path):
+    with (tmp_path / "x.npy").open("wb") as stream:
+        np.savez(stream, VECTORS)
+    with pytest.raises(StageError, match=r"x\.npy: not a NumPy array but an archive"):
+        open_vectors(tmp_path / "x.npy")
+    path = as_numpy(tmp_path)
+    path.with_suffix(".txt").write_bytes("a\nb\nü\n".encode("latin-1"))
+    with pytest.raises(StageError, match=r"x\.txt: not UTF-8 text .* at byte 4"):
+        open_vectors(path)
+
+
 def test_text_named_parquet_and_other_columns_are_refused(tmp_path):
     path = tmp_path / "x.parquet"
     path.write_text("row_id,vector\n")
