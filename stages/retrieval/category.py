@@ -1,40 +1,89 @@
-"""Category prediction by the vote of the nearest training images: one measure for every encoder, however trained.
+"""Category prediction by the vote of the nearest gallery images: one measure for every encoder, however trained.
 
-The k nearest images of the gallery (a benchmark of kind image_category has the training images there) vote for their
-category. Categories are ranked by votes, and those with equal votes by their nearest image; top-n accuracy is the share
-of queries whose true category is among the first n. As everywhere, ties count against the model: an image of another
-category that is as near comes first, and a category that nobody voted for comes last.
+For benchmarks whose items are labels (kinds category and image_category). The k nearest images of the gallery vote for
+their category. Categories are ranked by votes, and those with equal votes by their nearest image; top-n accuracy is the
+share of queries whose true category is among the first n. As everywhere, ties count against the model: an image of
+another category that is as near comes first, and a category that nobody voted for comes last; a query that was not
+detected is a miss, and one whose category the gallery does not have is left out.
 """
+
+from pathlib import Path
 
 import numpy as np
 
+from stages.core.files import read_json
+from stages.retrieval.search import TIE, Prepared, Rows, codes, prepared
+
+PREDICTION = "category_prediction"  # its place in the evaluator's result
+KINDS = ("category", "image_category")  # of benchmarks: the queries' and the gallery's items are labels
 NEIGHBOURS = 10  # docs/methods.md, C: 5 or 6 of a few thousand were best; five places in a ranking need more voters
-TOPS = (1, 3, 5)  # published for category prediction
+TOPS = (1, 3, 5)  # published for category prediction, and the first
+
+
+def predicts_categories(benchmark: Path) -> bool:
+    """Whether the items of a benchmark, by its benchmark.json, are labels that neighbours can vote for."""
+    return read_json(benchmark / "benchmark.json")["kind"] in KINDS
+
+
+def predict(queries: Rows, gallery: Rows, metric: str, memory_mb: float) -> tuple[dict[str, float], dict[str, float]]:
+    """``top_<n>`` of the vote, with the number of queries it is about; and of naming the most frequent categories.
+
+    Both are shares of the same queries: those whose category the gallery has, undetected ones being misses of both.
+
+    Args:
+        memory_mb: megabytes that scores and blocks of vectors may take.
+    """
+    truth, labels = codes(queries.items, gallery.items)
+    scored = (truth >= 0) & np.isin(truth, labels)
+    asking = np.flatnonzero(scored & queries.detected)
+    count = int(scored.sum())
+    if not count:
+        return {"n_scored": 0}, {}
+    of_queries, of_gallery = prepared(queries, gallery, metric)
+    # Half for scores and what ranking a query takes, a quarter each for vectors of queries and gallery.
+    vectors = max(1, int(memory_mb * 250_000 / (16 * max(1, of_gallery.width))))
+    step = max(1, min(vectors, int(memory_mb * 500_000 / (16 * len(gallery)))))
+    ranks = [
+        vote_ranks(_similarity(of_queries.double(part), of_gallery, vectors), labels, truth[part])
+        for part in (asking[start : start + step] for start in range(0, len(asking), step))
+    ]
+    found = np.concatenate([np.empty(0, np.int64), *ranks])
+    accuracies = {"n_scored": count, "neighbours": NEIGHBOURS} | top_accuracies(found, count)
+    return accuracies, majority_accuracies(labels, truth[asking], count)
+
+
+def _similarity(queries: np.ndarray, gallery: Prepared, step: int) -> np.ndarray:
+    """float64 [q, n] of prepared query vectors [q, d] and the whole gallery, ``step`` of its rows at a time."""
+    scores = np.empty((len(queries), len(gallery)))
+    for start in range(0, len(gallery), step):
+        rows = slice(start, min(start + step, len(gallery)))
+        scores[:, rows] = queries @ gallery.double(rows).T
+    # Minus the squared distance, less the part that is the same for all of a query's rows.
+    return scores if gallery.metric == "cosine" else 2 * scores - gallery.squares
 
 
 def vote_ranks(
-    similarity: np.ndarray, gallery: np.ndarray, truth: np.ndarray, k: int = NEIGHBOURS, tolerance: float = 1e-12
+    similarity: np.ndarray, gallery: np.ndarray, truth: np.ndarray, k: int = NEIGHBOURS, tolerance: float = 2 * TIE
 ) -> np.ndarray:
     """int64 [q]: the 1-based place of each query's true category in the vote of its k nearest images.
 
     Args:
         similarity: [q, n], higher is nearer.
         gallery: int [n], the category of each image.
-        truth: int [q], the category of each query; one that no image has takes the place after the last.
+        truth: int [q], the category of each query, one of the gallery's.
         k: voters; all images where there are fewer.
         tolerance: similarities closer than this are equal.
     """
-    classes = np.unique(gallery)
+    classes, k = len(np.unique(gallery)), min(k, len(gallery))
     result = np.empty(len(truth), np.int64)
     for row, (scores, true) in enumerate(zip(np.asarray(similarity, np.float64), truth, strict=True)):
         # Lowering the right ones by the tolerance puts them behind their equals.
         lowered = scores - tolerance * (gallery == true)
-        first = np.argsort(-lowered, kind="stable")[:k]
+        near = np.flatnonzero(lowered >= np.partition(lowered, -k)[-k])
+        first = near[np.argsort(-lowered[near], kind="stable")[:k]]
         names, votes = np.unique(gallery[first], return_counts=True)
         nearest = {name: scores[first][gallery[first] == name].max() for name in names}
-        result[row] = _place(dict(zip(names, votes, strict=True)), nearest, true, len(classes), tolerance)
-        if true not in classes:
-            result[row] = len(classes) + 1
+        result[row] = _place(dict(zip(names, votes, strict=True)), nearest, true, classes, tolerance)
     return result
 
 
@@ -49,32 +98,33 @@ def _place(votes: dict[int, int], nearest: dict[int, float], true: int, classes:
     )
 
 
-def majority_accuracies(gallery: np.ndarray, truth: np.ndarray, tops: tuple[int, ...] = TOPS) -> dict[str, float]:
+def majority_accuracies(
+    gallery: np.ndarray, truth: np.ndarray, queries: int, tops: tuple[int, ...] = TOPS
+) -> dict[str, float]:
     """``top_<n>`` of naming the most frequent categories whatever the image shows, equally frequent ones in any order.
 
     For a baseline ties are split evenly: counting them against it would make the model look better.
 
     Args:
-        gallery: int [n], the category of each training image.
-        truth: int [q], the category of each query.
+        gallery: int [n], the category of each gallery image.
+        truth: int [q], the category of each detected query, one of the gallery's.
+        queries: of how many; those that were not detected are misses.
         tops: the n.
     """
     names, counts = np.unique(gallery, return_counts=True)
     larger = (counts[None, :] > counts[:, None]).sum(axis=1)
     equal = (counts[None, :] == counts[:, None]).sum(axis=1)  # itself too
-    place = {name: at for at, name in enumerate(names.tolist())}
-    of_query = [place[true] for true in truth.tolist() if true in place]
+    place = np.searchsorted(names, truth)
     shares = {top: np.clip((top - larger) / equal, 0, 1) for top in tops}
-    return {f"top_{top}": float(shares[top][of_query].sum()) / max(1, len(truth)) for top in tops}
+    return {f"top_{top}": float(shares[top][place].sum()) / queries for top in tops}
 
 
-def top_accuracies(ranks: np.ndarray, tops: tuple[int, ...] = TOPS, queries: int | None = None) -> dict[str, float]:
-    """``top_<n>`` -> share of queries whose true category is among the first n.
+def top_accuracies(ranks: np.ndarray, queries: int, tops: tuple[int, ...] = TOPS) -> dict[str, float]:
+    """``top_<n>`` -> share of ``queries`` whose true category is among the first n.
 
     Args:
-        ranks: as of ``vote_ranks``.
+        ranks: as of ``vote_ranks``, of those that were detected: the others are misses.
+        queries: number of all.
         tops: the n.
-        queries: of how many, if some of them were not ranked: an undetected garment is a miss.
     """
-    total = len(ranks) if queries is None else queries
-    return {f"top_{top}": float((ranks <= top).sum()) / total if total else 0.0 for top in tops}
+    return {f"top_{top}": float((ranks <= top).sum()) / queries for top in tops}

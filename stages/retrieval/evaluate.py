@@ -1,7 +1,8 @@
 """Score one encoder on every benchmark, by the one evaluator (scoring.py).
 
 Reads:  EMBEDDINGS_DIR/<name>-queries.parquet and -gallery.parquet, BENCHMARKS_DIR/<name>/ for each name in the list
-        ``benchmarks``; where embed ran with flip, EMBEDDINGS_DIR/plain/ too: the figures without it stand beside.
+        ``benchmarks``; where embed ran with flip, EMBEDDINGS_DIR/plain/ too: the figures without it stand beside. Where
+        a benchmark's items are labels by its benchmark.json, the neighbours' vote for them is scored too (category.py).
 Writes: METRICS_PREFIX.json; METRICS_PREFIX/<name>.csv (hit@k beside chance) and METRICS_PREFIX/<name>.jpg (what
         queries, evenly chosen by id, found).
 Params: benchmarks (the list), evaluate.
@@ -23,6 +24,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, write_csv, write_json
 from stages.core.progress import say
 from stages.core.stage import Report, run_stage
+from stages.retrieval.category import predicts_categories
 from stages.retrieval.flip import on_and_off
 from stages.retrieval.pictures import Shown, evenly, retrieval_sheet
 from stages.retrieval.scoring import CURVE, EvaluateParams, as_rows, curve_rows, evaluate, headline, read_table_rows
@@ -91,7 +93,8 @@ def score_benchmark(name: str, args: Namespace, params: EvaluateParams, report: 
     """Score one benchmark, write its curve and pictures, and put what is worth tracking into ``report``."""
     folder, plots = args.benchmarks / name, args.prefix
     queries, gallery, metric = read_benchmark(folder, args.embeddings, name)
-    result = evaluate(queries, gallery, metric, params, f"ranking {name}")
+    labels = predicts_categories(folder)
+    result = evaluate(queries, gallery, metric, params, f"ranking {name}", labels)
     write_csv(plots / f"{name}.csv", list(CURVE), curve_rows(result, params.ks))
     report.metrics |= headline(name, result)
     if rows := picture_rows(queries, gallery, metric, folder):
@@ -99,7 +102,7 @@ def score_benchmark(name: str, args: Namespace, params: EvaluateParams, report: 
         report.pictures.append(plots / f"{name}.jpg")
 
     def without_flip(plain: Path) -> dict[str, Any]:
-        return evaluate(*read_benchmark(folder, plain, name), params, f"ranking {name} without flip")
+        return evaluate(*read_benchmark(folder, plain, name), params, f"ranking {name} without flip", labels)
 
     if flip := on_and_off(result, args.embeddings, without_flip):
         result["flip"] = flip

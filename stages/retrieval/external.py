@@ -19,6 +19,7 @@ from stages.core.files import file_digest, read_json, write_json
 from stages.core.params import load_params, lookup, section
 from stages.core.progress import say
 from stages.core.stage import new_parser, one_message
+from stages.retrieval.category import PREDICTION, TOPS, predicts_categories
 from stages.retrieval.scoring import EvaluateParams, as_rows, evaluate, read_table_rows
 from stages.retrieval.search import METRICS, Rows
 from stages.retrieval.vectors import PARTS, VectorFile, open_vectors
@@ -74,7 +75,8 @@ def score_file(path: Path, benchmark: str, metric: str | None, content: dict[str
     if file.width < 1:
         raise StageError(f"{path}: its vectors have no dimensions.")
     metric = metric or file.metric or "cosine"
-    result = evaluate(*read_parts(file, folder), metric, params, f"ranking {benchmark}")
+    parts = read_parts(file, folder)
+    result = evaluate(*parts, metric, params, f"ranking {benchmark}", predicts_categories(folder))
     return result | {"metric": metric, "sha256": file_digest(path)}
 
 
@@ -92,6 +94,10 @@ def table(benchmark: str, result: dict[str, Any]) -> str:
                 between = f"  95% {scores[ends[0]]:.4f} to {scores[ends[1]]:.4f}" if ends[0] in scores else ""
                 beside = f"  chance {chance[key]:.4f}" if key in chance else ""
                 lines.append(f"  {name:<7}{scores[key]:.4f}{beside}{between}")
+    if (votes := result.get(PREDICTION, {})).get("n_scored"):
+        majority = result["chance"][PREDICTION]
+        lines.append(f"\ncategory by the vote of {votes['neighbours']} neighbours, {votes['n_scored']} queries scored")
+        lines += [f"  top-{n:<3}{votes[f'top_{n}']:.4f}  majority {majority[f'top_{n}']:.4f}" for n in TOPS]
     return "\n".join(lines)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 PLAIN = "plain"
-FIGURES = ("hit_at_1", "hit_at_1_low95", "hit_at_1_high95", "hit_at_5", "map", "map_low95", "map_high95", "mrr")
+FIGURES = ("hit_at_1", "hit_at_1_low95", "hit_at_1_high95", "hit_at_5", "map", "map_low95", "map_high95", "mrr",
+           "top_1", "top_3", "top_5")  # fmt: skip
 
 
 def headline(result: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """View of the gallery -> those of ``FIGURES`` that the evaluator gave for it."""
+    """View of the gallery, or category prediction -> those of ``FIGURES`` that the evaluator gave for it."""
     views = {view: scores for view, scores in result.items() if isinstance(scores, dict) and "n_scored" in scores}
     return {view: {name: scores[name] for name in FIGURES if name in scores} for view, scores in views.items()}
 

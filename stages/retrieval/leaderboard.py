@@ -4,6 +4,8 @@ Reads:  METRICS_DIR/retrieval/<encoder>.json and the weights in ENCODERS_DIR/<en
         name in the list ``encoders``.
 Writes: OUT.json: encoder -> benchmark -> hit@k, mAP, MAP@R with 95 % intervals, how many queries they are about,
         embedding size and parameters, the figures without flip where there are any; ``chance`` is one of the encoders.
+        Where the benchmark's items are labels, category_top_<n> too: of the neighbours' vote, and in the row of chance
+        of naming the most frequent categories.
         OUT.csv: benchmark, encoder, k, hit.
 Params: encoders, benchmarks (the lists).
 
@@ -27,7 +29,9 @@ from stages.retrieval.vectors import benchmark_names
 
 CHANCE = "chance"
 VIEW = "whole_gallery"
+PREDICTION = "category_prediction"
 SHOWN_KS = (1, 5, 10, 20, 50)
+SHOWN_TOPS = (1, 3, 5)
 AVERAGES = ("map", "map_at_r")
 WITH_INTERVAL = ("hit_at_1", *AVERAGES)
 COUNTS = ("n_scored", "n_missed", "n_without_match")
@@ -74,19 +78,27 @@ def encoder_parameters(folder: Path) -> int | None:
 
 
 def figures(scores: dict[str, Any]) -> dict[str, float]:
-    """The leaderboard's share of one view's figures."""
+    """The leaderboard's share of what the evaluator gave: of the whole gallery's figures, and of category prediction.
+
+    Args:
+        scores: view -> figures.
+    """
     ends = [f"{name}_{end}95" for name in WITH_INTERVAL for end in ("low", "high")]
     names = [*(f"hit_at_{k}" for k in SHOWN_KS), *AVERAGES, *ends, *COUNTS]
-    return {name: scores[name] for name in names if name in scores}
+    tops = [f"top_{top}" for top in SHOWN_TOPS]
+    votes = scores.get(PREDICTION, {})
+    return {name: scores[VIEW][name] for name in names if name in scores[VIEW]} | {
+        f"category_{name}": votes[name] for name in tops if name in votes
+    }
 
 
 def entry(result: dict[str, Any], parameters: int | None) -> dict[str, Any]:
     """The leaderboard's line of one encoder, or of external vectors, on one benchmark."""
-    line: dict[str, Any] = figures(result[VIEW]) | {"gallery": result["gallery"], "dimensions": result["dimensions"]}
+    line: dict[str, Any] = figures(result) | {"gallery": result["gallery"], "dimensions": result["dimensions"]}
     if parameters is not None:
         line["parameters"] = parameters
     if "flip" in result:
-        line["without_flip"] = figures(result["flip"]["off"][VIEW])
+        line["without_flip"] = figures(result["flip"]["off"])
     return line
 
 
@@ -110,7 +122,7 @@ def leaderboard(
     }
     if results:
         first = next(iter(results.values()))
-        board[CHANCE] = {name: figures(first[name]["chance"][VIEW]) for name in benchmarks}
+        board[CHANCE] = {name: figures(first[name]["chance"]) for name in benchmarks}
     return board
 
 

@@ -17,11 +17,12 @@ from stages.core.files import read_json
 from stages.core.params import load_params
 from stages.core.progress import say
 from stages.core.stage import new_parser, one_message
-from stages.retrieval.leaderboard import CHANCE, SHOWN_KS, entry
+from stages.retrieval.leaderboard import CHANCE, SHOWN_KS, SHOWN_TOPS, entry
 
-COLUMNS = (*((f"hit_at_{k}", f"hit@{k}") for k in SHOWN_KS), ("map", "mAP"), ("map_at_r", "MAP@R"))
+Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
+COLUMNS: Columns = (*((f"hit_at_{k}", f"hit@{k}") for k in SHOWN_KS), ("map", "mAP"), ("map_at_r", "MAP@R"))
+CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"category top-{n}") for n in SHOWN_TOPS)
 INTERVALS = ("hit_at_1", "map")  # shown in the table; the JSON has that of MAP@R too
-HEADER = ["encoder", "size", "parameters", *(title for _, title in COLUMNS)]
 SAME_BENCHMARK = ("n_scored", "n_missed", "n_without_match", "gallery")  # differ where the benchmark was built anew
 INTRO = """# Leaderboard
 
@@ -36,6 +37,10 @@ vector, parameters are the numbers in the encoder's weight files. A k beyond the
 Vectors that someone else computed join with
 `python -m stages.retrieval.evaluate --embeddings FILE --benchmark NAME --name NAME`; they are marked *external*.
 """
+VOTE = (
+    "Category top-n: the query's category is among the first n by the vote of its nearest gallery rows "
+    "(`stages/retrieval/category.py`); in the row of chance, among the n most frequent ones."
+)
 PUBLISHED = (
     "Rows in italics are **published, not measured here**: other code, other training, the publication's own protocol."
 )
@@ -95,10 +100,16 @@ def million(count: int) -> str:
     return f"{count / 1e6:.1f} M" if count >= 100_000 else f"{count / 1e3:.1f} k"
 
 
-def cells(line: dict[str, Any]) -> list[str]:
+def columns_of(board: dict[str, Any], benchmark: str) -> Columns:
+    """``COLUMNS``, and those of category prediction where an encoder has figures of it."""
+    voted = any(key in entries.get(benchmark, {}) for entries in board.values() for key, _ in CATEGORY_COLUMNS)
+    return COLUMNS + CATEGORY_COLUMNS if voted else COLUMNS
+
+
+def cells(line: dict[str, Any], columns: Columns) -> list[str]:
     """The figures of one row; a dash where there is none."""
     texts = []
-    for key, _ in COLUMNS:
+    for key, _ in columns:
         text = f"{line[key]:.3f}" if key in line else "-"
         if key in INTERVALS and f"{key}_low95" in line:
             text += f" [{line[f'{key}_low95']:.3f}, {line[f'{key}_high95']:.3f}]"
@@ -106,7 +117,7 @@ def cells(line: dict[str, Any]) -> list[str]:
     return texts
 
 
-def measured_rows(board: dict[str, Any], external: dict[str, Any], benchmark: str) -> list[list[str]]:
+def measured_rows(board: dict[str, Any], external: dict[str, Any], benchmark: str, columns: Columns) -> list[list[str]]:
     """Rows of encoders and external vectors, the best hit@1 first, and chance last."""
     lines = [(name, entries[benchmark]) for name, entries in board.items() if name != CHANCE and benchmark in entries]
     asked = [tuple(line[key] for key in SAME_BENCHMARK) for _, line in lines[:1]]
@@ -120,30 +131,30 @@ def measured_rows(board: dict[str, Any], external: dict[str, Any], benchmark: st
     rows = []
     for name, line in lines:
         about = [str(line["dimensions"]), million(line["parameters"]) if "parameters" in line else "-"]
-        rows.append([name, *about, *cells(line)])
+        rows.append([name, *about, *cells(line, columns)])
         if "without_flip" in line:
-            rows.append([f"{name}, without flip", *about, *cells(line["without_flip"])])
-    return [*rows, ["chance", "-", "-", *cells(board.get(CHANCE, {}).get(benchmark, {}))]]
+            rows.append([f"{name}, without flip", *about, *cells(line["without_flip"], columns)])
+    return [*rows, ["chance", "-", "-", *cells(board.get(CHANCE, {}).get(benchmark, {}), columns)]]
 
 
-def published_rows(published: list[Published], benchmark: str) -> list[list[str]]:
+def published_rows(published: list[Published], benchmark: str, columns: Columns) -> list[list[str]]:
     """One row for each system and source with a number in our columns, in the order of the table."""
     systems: dict[tuple[str, str], dict[str, str]] = {}
     for one in published:
-        if one.benchmark == benchmark and one.metric in dict(COLUMNS):
+        if one.benchmark == benchmark and one.metric in dict(columns):
             text = f"*{one.value:.3f}*" if one.high is None else f"*{one.value:.2f} to {one.high:.2f}*"
             systems.setdefault((one.system, one.source), {})[one.metric] = text
     return [
-        [f"*{system}* (published)", "-", "-", *(numbers.get(key, "-") for key, _ in COLUMNS)]
+        [f"*{system}* (published)", "-", "-", *(numbers.get(key, "-") for key, _ in columns)]
         for (system, _), numbers in systems.items()
     ]
 
 
-def sources(published: list[Published], benchmark: str) -> list[str]:
+def sources(published: list[Published], benchmark: str, columns: Columns) -> list[str]:
     """One line for each source of a benchmark's published rows, with its systems and what must be known about them."""
     by_source: dict[str, dict[str, str]] = {}
     for one in published:
-        if one.benchmark == benchmark and one.metric in dict(COLUMNS):
+        if one.benchmark == benchmark and one.metric in dict(columns):
             by_source.setdefault(one.source, {}).setdefault(one.system, one.note)
     lines = []
     for source, systems in by_source.items():
@@ -152,10 +163,11 @@ def sources(published: list[Published], benchmark: str) -> list[str]:
     return lines
 
 
-def markdown_table(rows: list[list[str]]) -> list[str]:
-    """Rows under ``HEADER``."""
-    rule = "| --- |" + " ---: |" * (len(HEADER) - 1)
-    return ["| " + " | ".join(HEADER) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)]
+def markdown_table(rows: list[list[str]], columns: Columns) -> list[str]:
+    """Rows of encoder, size, parameters and ``columns``, under these headings."""
+    header = ["encoder", "size", "parameters", *(title for _, title in columns)]
+    rule = "| --- |" + " ---: |" * (len(header) - 1)
+    return ["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)]
 
 
 def benchmark_section(
@@ -170,10 +182,13 @@ def benchmark_section(
             f"{line['n_without_match']} left out without a match, {line['gallery']} gallery rows.",
             "",
         ]
-    others = published_rows(published, benchmark)
-    lines += [*markdown_table([*measured_rows(board, external, benchmark), *others]), ""]
+    columns = columns_of(board, benchmark)
+    others = published_rows(published, benchmark, columns)
+    lines += [*markdown_table([*measured_rows(board, external, benchmark, columns), *others], columns), ""]
+    if columns != COLUMNS:
+        lines += [VOTE, ""]
     if others:
-        lines += [PUBLISHED, *([DRAWN] if drawn else []), "", *sources(published, benchmark), ""]
+        lines += [PUBLISHED, *([DRAWN] if drawn else []), "", *sources(published, benchmark, columns), ""]
     return lines
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt
 from stages.core.params import Section, Seed
 from stages.core.tables import read_table
 from stages.retrieval import metrics
+from stages.retrieval.category import PREDICTION, TOPS, predict
 from stages.retrieval.matches import VIEWS
 from stages.retrieval.ranking import SMALLEST_MB, Sizes, rank_chunks
 from stages.retrieval.search import Rows
@@ -40,9 +41,19 @@ def as_rows(table: pa.Table, detected: np.ndarray, vectors: np.ndarray) -> Rows:
 
 
 def evaluate(
-    queries: Rows, gallery: Rows, metric: str, params: EvaluateParams, desc: str = "ranking"
+    queries: Rows,
+    gallery: Rows,
+    metric: str,
+    params: EvaluateParams,
+    desc: str = "ranking",
+    categories_too: bool = False,
 ) -> dict[str, Any]:
-    """All figures of one benchmark: both views of the gallery, each beside the level of chance."""
+    """All figures of one benchmark: both views of the gallery, each beside the level of chance.
+
+    Args:
+        categories_too: the items are labels, so that the neighbours can vote for the query's (category.py); what stands
+            in the place of chance is then naming the most frequent ones.
+    """
     ks = sorted(set(params.ks))
     sizes = Sizes.within(params.memory_mb, queries, gallery)
     parts = [
@@ -62,6 +73,8 @@ def evaluate(
         result[view] = metrics.summary(scores, categories, params.bootstrap_samples, params.seed)
         result["chance"][view] = metrics.chance(scores, ks)
     result["n_without_match"] = result["whole_gallery"]["n_without_match"]
+    if categories_too:
+        result[PREDICTION], result["chance"][PREDICTION] = predict(queries, gallery, metric, params.memory_mb)
     return result
 
 
@@ -78,6 +91,6 @@ def curve_rows(result: dict[str, Any], ks: list[int]) -> list[list[Any]]:
 
 def headline(benchmark: str, result: dict[str, Any]) -> dict[str, float]:
     """The figures worth a line in the tracker."""
-    return {
-        f"{benchmark}.{view}.{name}": result[view][name] for view in VIEWS for name in HEADLINE if name in result[view]
-    }
+    figures = {view: [name for name in HEADLINE if name in result[view]] for view in VIEWS}
+    figures[PREDICTION] = [f"top_{top}" for top in TOPS if f"top_{top}" in result.get(PREDICTION, {})]
+    return {f"{benchmark}.{view}.{name}": result[view][name] for view, names in figures.items() for name in names}

@@ -57,6 +57,7 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text("benchmarks: [colors]\n")
     write_rows(tmp_path / "benchmarks/colors/queries.parquet", BENCHMARK, QUERIES)
     write_rows(tmp_path / "benchmarks/colors/gallery.parquet", BENCHMARK, GALLERY)
+    (tmp_path / "benchmarks/colors/benchmark.json").write_text('{"kind": "wardrobe"}')
     module = ModuleType("stages.retrieval.encoder")
     module.encoder = MeanColor()
     module.load_encoder = lambda folder: module.encoder

@@ -90,6 +90,7 @@ def project(tmp_path, monkeypatch):
     gallery = [row("g1", "coat", halves(0, 200)), row("g2", "vest", halves(160, 120))]
     write_rows(tmp_path / "benchmarks/sides/queries.parquet", BENCHMARK, queries)
     write_rows(tmp_path / "benchmarks/sides/gallery.parquet", BENCHMARK, gallery)
+    (tmp_path / "benchmarks/sides/benchmark.json").write_text('{"kind": "wardrobe"}')
     module = ModuleType("stages.retrieval.encoder")
     module.load_encoder = lambda folder: LeftAndRight()
     monkeypatch.setitem(sys.modules, "stages.retrieval.encoder", module)

@@ -86,7 +86,8 @@ def test_memory_that_the_ids_alone_would_fill_is_refused_with_what_is_needed():
     assert Sizes.within(153, Many(200, 512), Many(1_000_000, 512)).gallery > 64
 
 
-def test_figures_with_and_without_flip_stand_beside_each_other(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", ["wardrobe", "category", "image_category"])
+def test_figures_with_and_without_flip_stand_beside_each_other(kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text("benchmarks: [b]\n")
     image = encode_jpeg(Image.new("RGB", (8, 8)))
@@ -96,6 +97,7 @@ def test_figures_with_and_without_flip_stand_beside_each_other(tmp_path, monkeyp
             for name in names
         ]
         write_rows(tmp_path / f"benchmarks/b/{part}.parquet", BENCHMARK, table)
+    (tmp_path / "benchmarks/b/benchmark.json").write_text(json.dumps({"kind": kind}))
     # With flip q finds x first; by the pictures alone it finds y.
     for folder, first in (("vectors", [1.0, 0.0]), ("vectors/plain", [0.0, 1.0])):
         write_vectors(vectors_path(tmp_path / folder, "b", "queries"), ["q"], np.array([first]), "cosine")
@@ -103,7 +105,16 @@ def test_figures_with_and_without_flip_stand_beside_each_other(tmp_path, monkeyp
     args = Namespace(
         encoder="e", embeddings=tmp_path / "vectors", benchmarks=tmp_path / "benchmarks", prefix=tmp_path / "out"
     )
-    evaluate.main(args, SimpleNamespace(evaluate=PARAMS))
+    report = evaluate.main(args, SimpleNamespace(evaluate=PARAMS))
     result = json.loads((tmp_path / "out.json").read_text())["b"]
     assert result["whole_gallery"]["hit_at_1"] == result["flip"]["on"]["whole_gallery"]["hit_at_1"] == 1
     assert result["flip"]["off"]["whole_gallery"]["hit_at_1"] == 0
+    if kind == "wardrobe":  # an item is no category
+        assert "category_prediction" not in result and "b.category_prediction.top_1" not in report.metrics
+        return
+    # Both vote, and of one vote each the nearer comes first: the right one with flip. As often as each other: half.
+    assert result["category_prediction"] == {"n_scored": 1, "neighbours": 10, "top_1": 1, "top_3": 1, "top_5": 1}
+    assert result["chance"]["category_prediction"] == {"top_1": 0.5, "top_3": 1, "top_5": 1}
+    assert result["flip"]["on"]["category_prediction"] == {"top_1": 1, "top_3": 1, "top_5": 1}
+    assert result["flip"]["off"]["category_prediction"] == {"top_1": 0, "top_3": 1, "top_5": 1}
+    assert report.metrics["b.category_prediction.top_1"] == 1

@@ -34,6 +34,7 @@ def project(tmp_path, monkeypatch):
 
     write_rows(folder / "queries.parquet", BENCHMARK, [row("q1", "a"), row("q2", "c"), row("q3", "a", image=None)])
     write_rows(folder / "gallery.parquet", BENCHMARK, [row("g1", "a"), row("g2", "b", None), row("g3", "c", "dress")])
+    (folder / "benchmark.json").write_text('{"kind": "wardrobe"}')
     return tmp_path
 
 
@@ -126,3 +127,12 @@ def test_benchmark_that_is_not_built_is_one_message(project, capsys):
     (project / "data/demo/benchmarks/colors/queries.parquet").unlink()
     assert status(["--embeddings", save(project), "--benchmark", "colors"]) == 1
     assert "the benchmark is not built. Run `dvc repro benchmark@colors`" in capsys.readouterr().err
+
+
+def test_categories_are_predicted_where_the_items_are_labels(project, capsys):
+    (project / "data/demo/benchmarks/colors/benchmark.json").write_text('{"kind": "image_category"}')
+    assert status(["--embeddings", save(project), "--benchmark", "colors"]) == 0
+    # q1 is nearest to its own; q2 to another, then one more, then its own; q3 was not detected. Three categories of one.
+    assert "category by the vote of 10 neighbours, 3 queries scored\n  top-1  0.3333  majority 0.2222\n" in (
+        capsys.readouterr().out
+    )

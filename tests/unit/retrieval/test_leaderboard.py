@@ -71,6 +71,37 @@ def test_encoders_stand_side_by_side_with_chance_size_and_parameters(project):
     assert report.metrics == {"wardrobe.one.hit_at_1": 0.5, "wardrobe.two.hit_at_1": 0.7}
 
 
+def voted(content, top_1, majority):
+    """The same result of a benchmark whose items are labels."""
+    votes = {"n_scored": 10, "neighbours": 10, "top_1": top_1, "top_3": top_1 + 0.1, "top_5": top_1 + 0.2}
+    chance = content["chance"] | {"category_prediction": {"top_1": majority, "top_3": 0.3, "top_5": 0.5}}
+    return content | {"category_prediction": votes, "chance": chance}
+
+
+def test_category_prediction_stands_beside_retrieval_and_naming_the_most_frequent():
+    scored = voted(result(0.5, 0.4), 0.6, 0.2)
+    scored["flip"] = {"off": {"whole_gallery": {"hit_at_1": 0.4}, "category_prediction": {"top_1": 0.55}}}
+    board = leaderboard.leaderboard({"one": {"c": scored, "w": result(0.1, 0.1)}}, ["c", "w"], {"one": None})
+    line = board["one"]["c"]
+    assert [line[f"category_top_{n}"] for n in (1, 3, 5)] == pytest.approx([0.6, 0.7, 0.8])
+    assert line["without_flip"] == {"hit_at_1": 0.4, "category_top_1": 0.55}
+    assert board["chance"]["c"]["category_top_1"] == 0.2
+    assert not [name for name in board["one"]["w"] if "category" in name]
+
+
+def test_page_shows_category_prediction_where_there_is_one_beside_what_was_published():
+    results = {"one": {"c": voted(result(0.5, 0.4), 0.6, 0.2), "w": result(0.1, 0.1)}}
+    board = leaderboard.leaderboard(results, ["c", "w"], {"one": None})
+    published = [Published("Theirs", "c", "category_top_3", 0.87, None, "A paper", "")]
+    text = page({"demo": board}, {}, published, set())
+    of_c, of_w = text.split("### w")
+    assert "| category top-1 | category top-3 | category top-5 |" in of_c and "by the vote of its nearest" in of_c
+    assert "| 0.600 | 0.700 | 0.800 |" in of_c
+    assert "| chance | - | - | 0.010 | 0.050 | - | - | - | 0.020 | 0.010 | 0.200 | 0.300 | 0.500 |" in of_c
+    assert "| *Theirs* (published) | - | - | - | - | - | - | - | - | - | - | *0.870* | - |" in of_c
+    assert "category top" not in of_w.lower()
+
+
 def test_curves_have_a_row_for_each_encoder_and_k_and_no_interval_among_them(project):
     run(project)
     with (project / "metrics/demo/leaderboard.csv").open() as stream:
