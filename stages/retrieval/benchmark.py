@@ -122,6 +122,7 @@ def description(params: BenchmarkParams, selection: Selection) -> dict[str, obje
 def plan_description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
     """Content of benchmark.json of a kind over an upstream tree."""
     parts = {"queries": plan.queries, "gallery": plan.gallery, "train": plan.train}
+    whole = sum(pick.box is None and pick.image_id is not None for picks in parts.values() for pick in picks)
     return {
         "kind": params.kind,
         "source": params.source,
@@ -135,6 +136,7 @@ def plan_description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
         "train": sum(pick.split == "train" for pick in plan.train),
         "val": sum(pick.split == "val" for pick in plan.train),
         "left_out": dict(sorted(plan.left_out.items())),
+        "whole_pictures": whole,
         "categories": {
             part: dict(sorted(Counter(str(pick.category) for pick in picks).items())) for part, picks in parts.items()
         },

@@ -1,7 +1,7 @@
 """Benchmarks with physical items: In-shop, and Consumer-to-Shop. Tables in, a plan out, no pictures."""
 
 from stages.retrieval.benchmark_params import BenchmarkParams
-from stages.retrieval.benchmark_plan import Box, Pick, Plan, Source, box_of
+from stages.retrieval.benchmark_plan import Box, Pick, Plan, Source
 
 INSHOP = ("item", "role", "category")
 CONSUMER_TO_SHOP = ("item", "role", "status", "category")
@@ -15,7 +15,7 @@ def select_inshop(source: Source, params: BenchmarkParams) -> Plan:
     Training rows keep the split that ingest gave them, by item. One that is a near duplicate of a query or gallery
     picture went to test with it: it is left out.
     """
-    plan, boxes = Plan(), _boxes(source, params)
+    plan, boxes = Plan(), source.boxes(params.boxes)
     for row in source.items:
         pick = _pick(row["image_id"], row["item"], row["category"], boxes, source.splits)
         if row["role"] == "query":
@@ -35,7 +35,7 @@ def select_consumer_to_shop(source: Source, params: BenchmarkParams) -> Plan:
     Upstream repeats a shop's photo in every pair of the item: ingest has it once. Where an item has the same file
     under two names, the gallery has the first: a second one would count as a second find.
     """
-    plan, boxes = Plan(), _boxes(source, params)
+    plan, boxes = Plan(), source.boxes(params.boxes)
     seen: set[tuple[str, str]] = set()
     for row in sorted(source.items, key=lambda row: row["image_id"]):
         image_id, consumer = row["image_id"], row["role"] == "consumer"
@@ -53,13 +53,6 @@ def select_consumer_to_shop(source: Source, params: BenchmarkParams) -> Plan:
             seen.add(key)
             plan.gallery.append(pick)
     return plan
-
-
-def _boxes(source: Source, params: BenchmarkParams) -> dict[str, Box]:
-    """image_id -> its box, where boxes are asked for; an image without one is taken whole."""
-    if params.boxes == "whole":
-        return {}
-    return {row["image_id"]: box_of(row) for row in source.objects}
 
 
 def _pick(image_id: str, item: str, category: str | None, boxes: dict[str, Box], splits: dict[str, str]) -> Pick:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from stages.core.splits import unit_hash
 from stages.retrieval.benchmark_params import BenchmarkParams
-from stages.retrieval.benchmark_plan import Box, Pick, Plan, Source, box_of
+from stages.retrieval.benchmark_plan import Pick, Plan, Source
 
 IMAGE_CATEGORY = ("status", "category")
 MULTILABEL = ("status", "labels")
@@ -27,7 +27,7 @@ def select_image_category(source: Source, params: BenchmarkParams) -> Plan:
 
     Categories with fewer than ``min_category_images`` training images are left out of all three.
     """
-    plan, boxes = Plan(), _boxes(source, params)
+    plan, boxes = Plan(), source.boxes(params.boxes)
     official = params.protocol == "official"
     picks: list[tuple[str, Pick]] = []
     for row in sorted(source.items, key=lambda row: row["image_id"]):
@@ -87,7 +87,7 @@ def select_multilabel(source: Source, params: BenchmarkParams) -> Plan:
 
     Queries whose very set no training image has are counted as without a match. An image without any label is left out.
     """
-    plan, boxes = Plan(), _boxes(source, params)
+    plan, boxes = Plan(), source.boxes(params.boxes)
     counts: Counter[str] = Counter()
     for row in source.items:
         image_id, split = row["image_id"], source.splits[row["image_id"]]
@@ -105,8 +105,3 @@ def select_multilabel(source: Source, params: BenchmarkParams) -> Plan:
             counts.update(labels)
     plan.about = {"classes": sorted(counts), "images_by_label": dict(sorted(counts.items()))}
     return plan
-
-
-def _boxes(source: Source, params: BenchmarkParams) -> dict[str, Box]:
-    """image_id -> its box, where boxes are asked for; an image without one is taken whole."""
-    return {} if params.boxes == "whole" else {row["image_id"]: box_of(row) for row in source.objects}

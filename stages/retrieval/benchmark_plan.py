@@ -112,6 +112,19 @@ class Source:
     items: list[dict[str, Any]]
     objects: list[dict[str, Any]]
 
+    def boxes(self, which: str) -> dict[str, Box]:
+        """image_id -> its box, for ``benchmark.boxes``; none for whole, and an image without one is taken whole.
+
+        Raises:
+            StageError: when boxes are asked for and no image has one.
+        """
+        if which != "whole" and not self.objects:
+            raise StageError(
+                f"source {self.name} has no boxes, so `boxes: {which}` cannot be cut. Put upstream's list of boxes "
+                "where docs/datasets.md shows it, or take whole pictures (`boxes: whole`)."
+            )
+        return {} if which == "whole" else {row["image_id"]: box_of(row) for row in self.objects}
+
     @property
     def found(self) -> str:
         """What is there, for an error message."""

@@ -60,8 +60,14 @@ def test_training_rows_of_a_held_out_item_are_left_out(upstream):
 
 def test_annotated_boxes_are_cut_and_images_without_one_stay_whole(upstream):
     objects = [("q1", (10, 20, 30, 50)), ("t1", (0, 0, 40, 60))]
-    tables, _ = upstream.build(INSHOP_ROWS, INSHOP | {"boxes": "annotated"}, objects)
+    tables, content = upstream.build(INSHOP_ROWS, INSHOP | {"boxes": "annotated"}, objects)
     assert [size_of(row) for row in tables["queries"]] == [(20, 30), (40, 60)]
+    assert content["whole_pictures"] == 4  # q2, g1, g2 and t2
+
+
+def test_boxes_of_a_source_that_has_none_are_refused(upstream):
+    with pytest.raises(StageError, match="source src has no boxes, so `boxes: annotated` cannot be cut"):
+        upstream.build(INSHOP_ROWS, INSHOP | {"boxes": "annotated"})
 
 
 def test_long_pictures_are_scaled_and_crops_too_small_are_no_pictures(upstream):
