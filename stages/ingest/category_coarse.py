@@ -9,11 +9,14 @@ from stages.core.splits import SPLITS
 from stages.ingest.category_rows import ATTRIBUTE_SEPARATOR, CATEGORIES, Rows, category_name
 from stages.ingest.deepfashion_boxes import read_boxes
 from stages.ingest.deepfashion_lists import (
+    compare_rows,
     find_list,
     list_images,
     list_rows,
     need_list,
+    partition_rows,
     reject_unnamed,
+    rows_said,
     status_counts,
     text_lines,
     warn_missing,
@@ -26,6 +29,9 @@ EXPECTED = (
 )
 PARTITION = ("image_name", "evaluation_status")
 CATEGORY_ROWS = ("image_name", "category_label")
+CATEGORY_NAMES = ("category_name", "category_type")
+ATTRIBUTE_NAMES = ("attribute_name", "attribute_type")
+ATTRIBUTE_ROWS = ("image_name", "attribute_labels")
 BOXES = ("image_name", "x_1", "y_1", "x_2", "y_2")
 ANNO = ("Anno_coarse", "Anno")
 
@@ -39,7 +45,7 @@ def read(request: Request) -> Reading:
         StageError: when partition, categories or the image folder are missing, a list does not start as upstream's, or
             the 50 categories are others.
     """
-    partition = need_list(request, EXPECTED, "Eval/list_eval_partition.txt", "list_eval_partition.txt")
+    partition = partition_rows(request, EXPECTED, PARTITION)
     categories = need_list(request, EXPECTED, *_places("list_category_img.txt"))
     names = find_list(request.root, *_places("list_category_cloth.txt"))
     if names is not None:
@@ -47,16 +53,10 @@ def read(request: Request) -> Reading:
     images = list_images(request, EXPECTED)
     reading = Reading()
     rows = Rows(request, reading, images)
-    _read_partition(request, rows, list_rows(request, partition, PARTITION))
+    _read_partition(request, rows, partition)
     _read_categories(request, rows, list_rows(request, categories, CATEGORY_ROWS))
     _read_attributes(request, rows)
-    boxes = find_list(request.root, *_places("list_bbox.txt"))
-    if boxes is None or images.high_resolution:
-        warn_missing(
-            request, EXPECTED, "Img/img" if images.high_resolution else "list_bbox.txt", "images have no boxes"
-        )
-    else:
-        read_boxes(request, reading, images, boxes, BOXES)
+    read_boxes(request, reading, images, EXPECTED, _places("list_bbox.txt"), BOXES)
     reject_unnamed(request, images, set(rows.by_image))
     return reading
 
@@ -69,9 +69,11 @@ def check_names(path: Path) -> None:
     """Refuse a list of categories other than upstream's: the numbers in the other lists would mean something else.
 
     Raises:
-        StageError: naming the first category that differs.
+        StageError: naming the first category that differs, or a start that is not upstream's.
     """
-    found = [line.split() for line in text_lines(path)[2:] if line.strip()]
+    first, second, *lines = [*text_lines(path), ""]
+    rows_said(path, first, second, CATEGORY_NAMES)
+    found = [line.split() for line in lines if line.strip()]
     for number, name in enumerate(CATEGORIES):
         there = found[number][0] if number < len(found) else "nothing"
         if there != name:
@@ -120,9 +122,9 @@ def _read_attributes(request: Request, rows: Rows) -> None:
         warn_missing(request, EXPECTED, "list_attr_cloth.txt or list_attr_img.txt", "images have no attributes")
         return
     # Names hold spaces; the last field is the attribute's type.
-    names = [line.rsplit(None, 1)[0].strip() for line in text_lines(cloth)[2:] if line.strip()]
+    names = [" ".join(fields[:-1]) for _, fields in list_rows(request, cloth, ATTRIBUTE_NAMES)]
     ledger = request.account.ledger("attribute lines")
-    for key, name, values in _attribute_lines(marks):
+    for key, name, values in _attribute_lines(request, marks):
         ledger.rows_in += 1
         row = rows.by_image.get(rows.images.find(name) or "")
         if len(values) != len(names) or not set(values) <= {"1", "-1", "0"}:
@@ -137,13 +139,17 @@ def _read_attributes(request: Request, rows: Rows) -> None:
             ledger.kept += 1
 
 
-def _attribute_lines(path: Path) -> Iterator[tuple[str, str, list[str]]]:
+def _attribute_lines(request: Request, path: Path) -> Iterator[tuple[str, str, list[str]]]:
     """(``file:line``, image name, marks), a line at a time: upstream's file has 289,222 lines of 1000 marks."""
+    rows = 0
     try:
         with path.open(encoding="utf-8-sig") as stream:
-            for number, line in enumerate(stream, start=1):
-                if number > 2 and line.strip():
+            said = rows_said(path, stream.readline(), stream.readline(), ATTRIBUTE_ROWS)
+            for number, line in enumerate(stream, start=3):
+                if line.strip():
+                    rows += 1
                     name, *values = line.split()
                     yield f"{path.name}:{number}", name, values
     except UnicodeDecodeError as error:
         raise StageError(f"{path}: not text in UTF-8 ({error}). Download it again.") from None
+    compare_rows(request, path, rows, said)

@@ -48,9 +48,10 @@ def read(request: Request) -> Reading:
         names = _lines(need_list(request, EXPECTED, *_places(f"{split}.txt")))
         columns = {what: _aligned(request, split, what, len(names)) for what in wanted}
         for number, name in enumerate(names, start=1):
-            there = _read_line(request, rows, split, number, name, columns)
-            counts = found if there else missing
-            counts[split] += bool(there) or images.find(name) is None
+            if _read_line(request, rows, split, number, name, columns):
+                found[split] += 1
+            elif images.find(name) is None:
+                missing[split] += 1
     status_counts(request, "partition", found, missing)
     reject_unnamed(request, images, set(rows.by_image))
     return reading

@@ -10,16 +10,7 @@ from typing import Any
 
 from stages.core.splits import SPLITS
 from stages.ingest.deepfashion_boxes import read_boxes
-from stages.ingest.deepfashion_lists import (
-    Images,
-    find_list,
-    list_images,
-    list_rows,
-    need_list,
-    reject_unnamed,
-    status_counts,
-    warn_missing,
-)
+from stages.ingest.deepfashion_lists import Images, list_images, partition_rows, reject_unnamed, status_counts
 from stages.ingest.reading import ImageFile, Reading, Request
 from stages.ingest.splitting import held_out
 
@@ -41,24 +32,18 @@ def read(request: Request) -> Reading:
     Raises:
         StageError: when the partition or the image folder is missing, or a list does not start as upstream's.
     """
-    partition = need_list(
-        request, EXPECTED, "Eval/list_eval_partition.txt", "Anno/list_eval_partition.txt", "list_eval_partition.txt"
-    )
+    pairs = partition_rows(request, EXPECTED, PAIRS)
     images = list_images(request, EXPECTED, RENAMED)
     reading = Reading()
     rows: dict[str, dict[str, Any]] = {}
-    _read_pairs(request, images, list_rows(request, partition, PAIRS), rows)
+    _read_pairs(request, images, pairs, rows)
     for image_id, row in rows.items():
         reading.items.append(row)
         reading.images.append(ImageFile(image_id, images.paths[image_id], row["status"], row["item"]))
     request.account.ledger("items").rows_in += len(rows)
     reject_unnamed(request, images, set(rows))
-    boxes = find_list(request.root, "Anno/list_bbox_consumer2shop.txt", "list_bbox_consumer2shop.txt")
-    if boxes is None or images.high_resolution:
-        name = "Img/img" if images.high_resolution else "list_bbox_consumer2shop.txt"
-        warn_missing(request, EXPECTED, name, "images have no boxes")
-    else:
-        read_boxes(request, reading, images, boxes, BOXES)
+    names = ("Anno/list_bbox_consumer2shop.txt", "list_bbox_consumer2shop.txt")
+    read_boxes(request, reading, images, EXPECTED, names, BOXES)
     return reading
 
 
@@ -75,6 +60,9 @@ def _read_pairs(
             continue
         *names, item, status = fields
         ids = [images.find(name) for name in names]
+        if ids[0] is not None and ids[0] == ids[1]:
+            ledger.reject(key, "malformed_row", f"{names[0]} is paired with itself")
+            continue
         there = {image_id: role for image_id, role in zip(ids, ROLES, strict=True) if image_id is not None}
         known = [(image_id, role) for image_id, role in there.items() if image_id in rows]
         if other := [pair for pair in known if (rows[pair[0]]["item"], rows[pair[0]]["role"]) != (item, pair[1])]:
@@ -86,8 +74,7 @@ def _read_pairs(
         if len(there) < len(names):
             missing[status] += 1
             gone = [name for name, image_id in zip(names, ids, strict=True) if image_id is None]
-            # A photo paired with itself is missing its partner as well.
-            ledger.reject(key, "missing_image", ", ".join(gone) or names[0])
+            ledger.reject(key, "missing_image", ", ".join(gone))
             continue
         found[status] += 1
         ledger.kept += 1

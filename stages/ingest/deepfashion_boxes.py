@@ -1,27 +1,42 @@
 """The rows of DeepFashion's list_bbox files become objects."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from stages.ingest.deepfashion_lists import LAYERS, Images, list_rows
+from stages.ingest.deepfashion_lists import LAYERS, Images, find_list, list_rows, warn_missing
 from stages.ingest.reading import Reading, Request, box_row, numbers
 
 
 def read_boxes(
-    request: Request, reading: Reading, images: Images, path: Path, columns: tuple[str, ...], units: str | None = None
+    request: Request,
+    reading: Reading,
+    images: Images,
+    expected: str,
+    names: Sequence[str],
+    columns: tuple[str, ...],
+    units: str | None = None,
 ) -> dict[str, dict[str, str]]:
     """Add an object for each row, one box for each image; class_name is upper, lower or full.
+
+    Without the list, or with pictures that its pixels do not belong to, images have no boxes: the account says so.
 
     Args:
         request: what the reader got.
         reading: gets the objects.
         images: of the tree.
-        path: the list.
+        expected: the tree, for the warning.
+        names: where the list may be.
         columns: its header: image_name, clothes_type, perhaps one more, and four corners.
-        units: what the corners are measured in (``boxes.to_pixels``); None: pixels.
+        units: what the corners are measured in (``boxes.to_pixels``); None: pixels of Img/img, not of img_highres.
 
     Returns:
         image_id -> the row's further columns by name.
     """
+    path = find_list(request.root, *names)
+    foreign = images.high_resolution and units is None
+    if path is None or foreign:
+        warn_missing(request, expected, "Img/img" if foreign else Path(names[0]).name, "images have no boxes")
+        return {}
     ledger = request.account.ledger("objects")
     known = {image.image_id for image in reading.images}
     further: dict[str, dict[str, str]] = {}

@@ -13,6 +13,7 @@ from stages.ingest.reading import IMAGE_SUFFIXES, Request
 
 FOLDERS = ("Img/img", "img", "Img/img_highres", "img_highres")  # the first that is there is read
 LAYERS = {"1": "upper", "2": "lower", "3": "full"}  # upstream's clothes_type
+PARTITIONS = tuple(f"{folder}list_eval_partition.txt" for folder in ("Eval/", "Anno/", ""))
 
 
 @dataclass(frozen=True)
@@ -132,29 +133,48 @@ def list_rows(request: Request, path: Path, header: tuple[str, ...]) -> list[tup
         StageError: when the count or the header is not where it should be.
     """
     lines = text_lines(path)
-    if not lines[0].strip().isdecimal():
-        raise StageError(
-            f"{path}, line 1: found {lines[0][:80]!r}, expected the number of rows. Download the file again."
-        )
-    second = lines[1].split() if len(lines) > 1 else []
-    if header and tuple(second) != header:
-        raise StageError(
-            f"{path}, line 2: found {' '.join(second)[:120]!r}, expected {' '.join(header)!r}. Download it again."
-        )
+    said = rows_said(path, lines[0], lines[1] if len(lines) > 1 else "", header)
     first = 2 if header else 1
     rows = [
         (f"{path.name}:{number}", line.split())
         for number, line in enumerate(lines[first:], start=first + 1)
         if line.strip()
     ]
-    said = int(lines[0].strip())
-    request.account.note(path.name, {"rows": len(rows), "rows that line 1 says": said})
-    if said != len(rows):
+    compare_rows(request, path, len(rows), said)
+    return rows
+
+
+def rows_said(path: Path, first: str, second: str, header: tuple[str, ...]) -> int:
+    """The number of rows that a list file's first line says; the second is the header, where one is expected.
+
+    Raises:
+        StageError: when one of them is something else.
+    """
+    if not first.strip().isdecimal():
+        raise StageError(f"{path}, line 1: found {first[:80]!r}, expected the number of rows. Download the file again.")
+    if header and tuple(second.split()) != header:
+        found = " ".join(second.split())[:120]
+        raise StageError(f"{path}, line 2: found {found!r}, expected {' '.join(header)!r}. Download it again.")
+    return int(first.strip())
+
+
+def compare_rows(request: Request, path: Path, rows: int, said: int) -> None:
+    """Note how many rows a list file has and says it has; where they differ, say so."""
+    request.account.note(path.name, {"rows": rows, "rows that line 1 says": said})
+    if said != rows:
         say(
-            f"WARNING: {path}: line 1 says {said} rows, there are {len(rows)}. Those that are there are read; if the "
+            f"WARNING: {path}: line 1 says {said} rows, there are {rows}. Those that are there are read; if the "
             "file was cut off, download it again."
         )
-    return rows
+
+
+def partition_rows(request: Request, expected: str, header: tuple[str, ...]) -> list[tuple[str, list[str]]]:
+    """``list_rows`` of list_eval_partition.txt, wherever a release has it.
+
+    Raises:
+        StageError: when it is missing, or does not start as upstream's.
+    """
+    return list_rows(request, need_list(request, expected, *PARTITIONS), header)
 
 
 def warn_missing(request: Request, what: str, name: str, effect: str) -> None:

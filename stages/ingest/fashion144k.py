@@ -75,12 +75,22 @@ def read(request: Request) -> Reading:
 
 
 def photo_names(path: Path) -> list[str]:
-    """The first CSV field of each line; an empty name keeps its place, because lines are numbered."""
+    """The first CSV field of each line; an empty name keeps its place, because lines are numbered.
+
+    Raises:
+        StageError: when a line is longer than any path.
+    """
     lines = text_lines(path)
     while lines and not lines[-1].strip():
         lines.pop()
-    rows = (next(csv.reader([line]), []) for line in lines)
-    return [row[0].strip() if row else "" for row in rows]
+    names = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = next(csv.reader([line]), [])
+        except csv.Error as error:
+            raise StageError(f"{path}, line {number}: {error}; expected one path a line. Download it again.") from None
+        names.append(row[0].strip() if row else "")
+    return names
 
 
 def label_names(path: Path | None, count: int, request: Request) -> list[str]:

@@ -12,10 +12,9 @@ from stages.ingest.deepfashion_lists import (
     find_list,
     list_images,
     list_rows,
-    need_list,
+    partition_rows,
     reject_unnamed,
     status_counts,
-    warn_missing,
 )
 from stages.ingest.reading import Reading, Request, upstream_image
 
@@ -36,20 +35,14 @@ def read(request: Request) -> Reading:
     Raises:
         StageError: when the partition or the image folder is missing, or a list does not start as upstream's.
     """
-    partition = need_list(
-        request, EXPECTED, "Eval/list_eval_partition.txt", "Anno/list_eval_partition.txt", "list_eval_partition.txt"
-    )
+    partition = partition_rows(request, EXPECTED, PARTITION)
     images = list_images(request, EXPECTED)
     reading = Reading()
-    _read_partition(request, reading, images, list_rows(request, partition, PARTITION))
-    boxes = find_list(request.root, "Anno/list_bbox_inshop.txt", "list_bbox_inshop.txt")
-    if boxes is None:
-        warn_missing(request, EXPECTED, "list_bbox_inshop.txt", "images have no boxes")
-    else:
-        further = read_boxes(request, reading, images, boxes, BOXES, SQUARE)
-        for row in reading.items:
-            pose = further.get(row["image_id"], {}).get("pose_type")
-            row["pose"] = POSES.get(pose or "")
+    _read_partition(request, reading, images, partition)
+    names = ("Anno/list_bbox_inshop.txt", "list_bbox_inshop.txt")
+    further = read_boxes(request, reading, images, EXPECTED, names, BOXES, SQUARE)
+    for row in reading.items:
+        row["pose"] = POSES.get(further.get(row["image_id"], {}).get("pose_type", ""))
     _check_items(request, reading)
     return reading
 

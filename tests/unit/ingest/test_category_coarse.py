@@ -94,6 +94,30 @@ def test_malformed_lines_of_each_list_are_on_record(web, rejects):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("attr_img", f"img/{TEE}.jpg 1 -1\n", "line 1: found .*expected the number of rows"),
+        ("attr_img", f"1\nimg/{TEE}.jpg 1 -1\n", "line 2: found .*expected 'image_name attribute_labels'"),
+        ("attr_cloth", "2\ncolor block 1\na-line 3\n", "line 2: found 'color block 1', expected 'attribute_name"),
+        ("category_cloth", "\n".join(CATEGORIES), "line 1: found 'Anorak', expected the number of rows"),
+    ],
+)
+def test_list_without_its_first_lines_is_one_message_and_loses_no_row(web, name, text, message):
+    web.text(f"Anno_coarse/list_{name}.txt", text)
+    with pytest.raises(StageError, match=rf"list_{name}\.txt, {message}"):
+        web.read("category_coarse")
+
+
+def test_cut_off_list_of_attributes_is_said(web, capsys):
+    listed(web, "Anno_coarse/list_attr_img.txt", "image_name attribute_labels", f"img/{TEE}.jpg 1 -1")
+    path = web.root / "Anno_coarse/list_attr_img.txt"
+    path.write_text(path.read_text().replace("1\n", "289222\n", 1))
+    _, _, account = web.read("category_coarse")
+    assert account.notes["list_attr_img.txt"] == {"rows": 1, "rows that line 1 says": 289222}
+    assert "list_attr_img.txt: line 1 says 289222 rows, there are 1" in capsys.readouterr().err
+
+
 def test_without_attributes_or_boxes_images_are_read_and_the_account_says_so(web, capsys):
     web.remove("Anno_coarse/list_attr_img.txt")
     web.remove("Anno_coarse/list_bbox.txt")

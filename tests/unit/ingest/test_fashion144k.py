@@ -108,6 +108,12 @@ def test_labels_that_do_not_fit_are_one_message(street, labels, message):
         street.read("fashion144k")
 
 
+def test_line_longer_than_any_path_is_one_message(street):
+    street.text("photos.txt", "photos/a1.jpg\n" + "x" * 200_000 + "\n")
+    with pytest.raises(StageError, match="photos.txt, line 2: field larger than field limit"):
+        street.read("fashion144k")
+
+
 def test_pickled_arrays_are_never_loaded(street):
     saved(street, "trainids.npy", np.array([{"id": 1}], object), allow_pickle=True)
     with pytest.raises(StageError, match="trainids.npy: not a plain NumPy array"):
