@@ -18,11 +18,11 @@ from types import SimpleNamespace
 from pydantic import Field
 
 from stages.core.files import fresh_folder
-from stages.core.params import Section
 from stages.core.stage import run_stage
-from stages.demo.category_photos import CATEGORIES, Shot, draw_shots, shown_box, write_images
+from stages.demo.category_photos import CATEGORIES, CategoryDemo, CategoryShot, draw_shots, shown_box
 from stages.demo.deepfashion_lists import list_text
 from stages.demo.garments import Garment
+from stages.demo.item_photos import write_images
 from stages.demo.truth import write_truth
 from stages.demo.writing import picked, rng_for, write_text
 
@@ -51,15 +51,9 @@ _SLEEVES = {"long": "long sleeve", "short": "short sleeve", "none": "sleeveless"
 _NECKS = {"v": "v-neck", "turtle": "turtle neck"}
 
 
-class CategoryCoarseDemo(Section):
+class CategoryCoarseDemo(CategoryDemo):
     """Section demo.category_coarse of params.yaml."""
 
-    seed: int
-    train: int = Field(ge=0)
-    val: int = Field(ge=0)
-    test: int = Field(ge=0)
-    width: int = Field(ge=32, le=300)
-    height: int = Field(ge=32, le=300)
     duplicates: int = Field(ge=0)
     recased_paths: int = Field(ge=0)
 
@@ -73,7 +67,7 @@ def marks_of(garment: Garment) -> list[int]:
     return [0 if kind == part else 1 if name in words else -1 for name, kind in ATTRIBUTES]
 
 
-def write_lists(out: Path, shots: list[Shot], recased: set[int]) -> None:
+def write_lists(out: Path, shots: list[CategoryShot], recased: set[int]) -> None:
     """The six list files; the paths of ``recased`` images are in small letters."""
     names = [f"img/{shot.path.lower() if index in recased else shot.path}.jpg" for index, shot in enumerate(shots)]
     listed = list(zip(names, shots, strict=True))
@@ -96,13 +90,13 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> None:
     """Write images, lists and the ground truth."""
     demo: CategoryCoarseDemo = params.demo
     out: Path = fresh_folder(args.out)
-    counts = {"train": demo.train, "val": demo.val, "test": demo.test}
-    shots = draw_shots(demo.seed, SOURCE, counts, (demo.width, demo.height))
+    shots = draw_shots(demo, SOURCE)
     held_out = [index for index, shot in enumerate(shots) if shot.status == "test"]
     chosen = picked(rng_for(demo.seed, SOURCE, "duplicates"), len(held_out), demo.duplicates)
     for place in chosen:
         shot = shots[held_out[place]]
-        shots.append(replace(shot, path=f"{shot.path}_again", status="train"))
+        again = f"{shot.path}_again"
+        shots.append(replace(shot, path=again, item=again, status="train"))
     recased = set(picked(rng_for(demo.seed, SOURCE, "recased"), len(shots), demo.recased_paths))
     rows = write_images(out / "Img/img", shots)
     write_lists(out, shots, recased)

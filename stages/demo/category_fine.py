@@ -11,19 +11,16 @@ import argparse
 from pathlib import Path
 from types import SimpleNamespace
 
-from pydantic import Field
-
 from stages.core.files import fresh_folder
-from stages.core.params import Section
 from stages.core.stage import run_stage
-from stages.demo.category_photos import CATEGORIES, Shot, draw_shots, shown_box, write_images
+from stages.demo.category_photos import CATEGORIES, SPLITS, CategoryDemo, CategoryShot, draw_shots, shown_box
 from stages.demo.deepfashion2_annotation import resampled
 from stages.demo.garments import Garment
+from stages.demo.item_photos import write_images
 from stages.demo.truth import write_truth
 from stages.demo.writing import write_text
 
 SOURCE = "category_fine"
-SPLITS = ("train", "val", "test")
 ATTRIBUTES = (
     "floral", "graphic", "striped", "embroidered", "pleated", "solid", "lattice", "long_sleeve", "short_sleeve",
     "sleeveless", "maxi_length", "mini_length", "no_dress", "crew_neckline", "v_neckline", "square_neckline",
@@ -37,15 +34,8 @@ _NECKS = {"crew": "crew_neckline", "v": "v_neckline", "square": "square_neckline
 _FABRICS = {"furry": "faux", "knitted": "knit"}
 
 
-class CategoryFineDemo(Section):
+class CategoryFineDemo(CategoryDemo):
     """Section demo.category_fine of params.yaml."""
-
-    seed: int
-    train: int = Field(ge=0)
-    val: int = Field(ge=0)
-    test: int = Field(ge=0)
-    width: int = Field(ge=32, le=300)
-    height: int = Field(ge=32, le=300)
 
 
 def attributes_of(garment: Garment) -> set[str]:
@@ -62,7 +52,7 @@ def attributes_of(garment: Garment) -> set[str]:
     }
 
 
-def write_split(folder: Path, split: str, shots: list[Shot]) -> None:
+def write_split(folder: Path, split: str, shots: list[CategoryShot]) -> None:
     """The five files of a split: image names, categories, attributes, boxes and landmarks."""
     columns: dict[str, list[str]] = {"": [], "_cate": [], "_attr": [], "_bbox": [], "_landmarks": []}
     for shot in shots:
@@ -82,8 +72,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> None:
     """Write images, the files of each split and the ground truth."""
     demo: CategoryFineDemo = params.demo
     out: Path = fresh_folder(args.out)
-    counts = {split: getattr(demo, split) for split in SPLITS}
-    shots = draw_shots(demo.seed, SOURCE, counts, (demo.width, demo.height))
+    shots = draw_shots(demo, SOURCE)
     rows = write_images(out / "Img/img", shots)
     for split in SPLITS:
         write_split(out / "Anno_fine", split, [shot for shot in shots if shot.status == split])

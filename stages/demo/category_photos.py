@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
+from pydantic import Field
+
+from stages.core.params import Section
 from stages.demo.figures import Photo
 from stages.demo.garments import Garment, make_garment
-from stages.demo.item_photos import Size, laid_photo, span_of, street_photo, studio_photo
-from stages.demo.truth import Named, Row, garment_rows
-from stages.demo.writing import jpeg_bytes, rng_for, write_bytes
+from stages.demo.item_photos import Shot, Size, laid_photo, span_of, street_photo, studio_photo
+from stages.demo.writing import rng_for
+
+SPLITS = ("train", "val", "test")
 
 # category -> (its number in upstream's list, kinds); upstream has 50, of which 46 occur
 CATEGORIES: dict[str, tuple[int, tuple[str, ...]]] = {
@@ -44,14 +47,22 @@ WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Shot:
-    """One image: its path below img/ without suffix, its split and category, and the photo with the garment as 0."""
+class CategoryDemo(Section):
+    """What the demo sections of both layouts have."""
 
-    path: str
-    status: str
+    seed: int
+    train: int = Field(ge=0)
+    val: int = Field(ge=0)
+    test: int = Field(ge=0)
+    width: int = Field(ge=32, le=300)
+    height: int = Field(ge=32, le=300)
+
+
+@dataclass(frozen=True)
+class CategoryShot(Shot):
+    """An image with upstream's category of what it shows; no two images show the same item."""
+
     category: str
-    photo: Photo
 
     @property
     def garment(self) -> Garment:
@@ -59,20 +70,21 @@ class Shot:
         return self.photo.garments[0]
 
 
-def draw_shots(seed: int, source: str, counts: dict[str, int], size: Size) -> list[Shot]:
+def draw_shots(demo: CategoryDemo, source: str) -> list[CategoryShot]:
     """Images of each split, the categories in turn; folders are named by pattern, fabric and category."""
-    shots: list[Shot] = []
+    shots: list[CategoryShot] = []
     in_folder: dict[str, int] = {}
     names = list(CATEGORIES)
-    for status, count in counts.items():
-        for number in range(count):
-            rng = rng_for(seed, source, status, number)
+    for status in SPLITS:
+        for number in range(getattr(demo, status)):
+            rng = rng_for(demo.seed, source, status, number)
             category = names[number % len(names)]
             garment = _garment(rng, category)
             folder = f"{WORDS[garment.pattern]}_{garment.fabric.title()}_{category}"
             in_folder[folder] = in_folder.get(folder, 0) + 1
             path = f"{folder}/img_{in_folder[folder]:08d}"
-            shots.append(Shot(path, status, category, _photo(rng, size, garment)))
+            photo = _photo(rng, (demo.width, demo.height), garment)
+            shots.append(CategoryShot(path, path, status, None, photo, category))
     return shots
 
 
@@ -94,15 +106,6 @@ def _photo(rng: Random, size: Size, garment: Garment) -> Photo:
     return (studio_photo if draw < 7 else street_photo)(rng, size, garment, view, span_of(rng, garment))
 
 
-def write_images(folder: Path, shots: list[Shot]) -> list[Row]:
-    """The image files below ``folder``, and the ground truth of them."""
-    rows: list[Row] = []
-    for shot in shots:
-        write_bytes(folder / f"{shot.path}.jpg", jpeg_bytes(shot.photo.image))
-        rows += garment_rows(shot.path, shot.photo, {0: Named(shot.path, shot.path)})
-    return rows
-
-
-def shown_box(shot: Shot) -> tuple[int, int, int, int]:
+def shown_box(shot: CategoryShot) -> tuple[int, int, int, int]:
     """The box of the garment; the whole image where it is hidden."""
     return shot.photo.boxes.get(0, (0, 0, *shot.photo.image.size))

@@ -23,9 +23,9 @@ from stages.core.stage import run_stage
 from stages.demo.deepfashion_lists import LAYER_CODES, list_text
 from stages.demo.figures import Photo
 from stages.demo.garments import Garment, make_garment
-from stages.demo.item_photos import laid_photo, span_of, street_photo, studio_photo
-from stages.demo.truth import Named, Row, garment_rows, write_truth
-from stages.demo.writing import jpeg_bytes, picked, rng_for, write_bytes, write_text
+from stages.demo.item_photos import Shot, laid_photo, span_of, street_photo, studio_photo, write_images
+from stages.demo.truth import write_truth
+from stages.demo.writing import picked, rng_for, write_text
 
 SOURCE = "consumer_to_shop"
 # folder -> kinds and weight; upstream has 23 such folders below its four types
@@ -64,12 +64,10 @@ class ConsumerToShopDemo(Section):
 
 
 @dataclass(frozen=True)
-class Shot:
-    """One image file: its path below img/, without suffix, and the photo."""
+class SourcedShot(Shot):
+    """A photo by the shop or by a consumer."""
 
-    path: str
     source: str
-    photo: Photo
 
 
 def choose_item(seed: int, number: int) -> tuple[str, Garment]:
@@ -80,17 +78,18 @@ def choose_item(seed: int, number: int) -> tuple[str, Garment]:
     return folder, make_garment(rng, kind, rng.choice(("Men", "Women")) if kind in MENS else "Women")
 
 
-def draw_item(demo: ConsumerToShopDemo, number: int) -> list[Shot]:
+def draw_item(demo: ConsumerToShopDemo, number: int, status: str) -> list[SourcedShot]:
     """The photos of item ``number``: some by the shop, some by consumers, all by other people."""
     folder, garment = choose_item(demo.seed, number)
-    start = f"{folder}/id_{number + 1:08d}"
+    item = f"id_{number + 1:08d}"
     size = (demo.width, demo.height)
     chance = rng_for(demo.seed, SOURCE, number, "photos")
     shots = []
     for source, most in (("shop", demo.shop_photos), ("comsumer", demo.consumer_photos)):
         for turn in range(1, chance.randint(1, most) + 1):
             rng = rng_for(demo.seed, SOURCE, number, source, turn)
-            shots.append(Shot(f"{start}/{source}_{turn:02d}", source, _photo(rng, demo, size, garment, source)))
+            photo = _photo(rng, demo, size, garment, source)
+            shots.append(SourcedShot(f"{folder}/{item}/{source}_{turn:02d}", item, status, None, photo, source))
     return shots
 
 
@@ -102,16 +101,16 @@ def _photo(rng: Random, demo: ConsumerToShopDemo, size: tuple[int, int], garment
     return draw(rng, size, garment, view, span_of(rng, garment))
 
 
-def write_lists(out: Path, items: list[tuple[str, str, list[Shot]]]) -> None:
+def write_lists(out: Path, items: list[list[SourcedShot]]) -> None:
     """The partition with a row for each consumer's photo and each of the shop's; and the boxes.
 
     Args:
         out: the tree.
-        items: item id, status and photos of each item.
+        items: the photos of each item.
     """
     pairs = [
-        (f"img/{consumer.path}.jpg", f"img/{shop.path}.jpg", item, status)
-        for item, status, shots in items
+        (f"img/{consumer.path}.jpg", f"img/{shop.path}.jpg", shop.item, shop.status)
+        for shots in items
         for consumer in shots
         if consumer.source == "comsumer"
         for shop in shots
@@ -124,7 +123,7 @@ def write_lists(out: Path, items: list[tuple[str, str, list[Shot]]]) -> None:
             str(SOURCES[shot.source]),
             *map(str, shot.photo.boxes[0]),
         )
-        for _, _, shots in items
+        for shots in items
         for shot in shots
         if 0 in shot.photo.boxes
     ]
@@ -139,16 +138,11 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> None:
     demo: ConsumerToShopDemo = params.demo
     out: Path = fresh_folder(args.out)
     statuses = ["train"] * demo.train_items + ["val"] * demo.val_items + ["test"] * demo.test_items
-    items = []
-    for number, status in track(enumerate(statuses), total=len(statuses), desc=f"draw {SOURCE}"):
-        items.append((f"id_{number + 1:08d}", status, draw_item(demo, number)))
-    shots = [(item, shot) for item, _, drawn in items for shot in drawn]
+    numbered = track(enumerate(statuses), total=len(statuses), desc=f"draw {SOURCE}")
+    items = [draw_item(demo, number, status) for number, status in numbered]
+    shots = [shot for drawn in items for shot in drawn]
     gone = set(picked(rng_for(demo.seed, SOURCE, "missing"), len(shots), demo.missing_images))
-    rows: list[Row] = []
-    for index, (item, shot) in enumerate(shots):
-        if index not in gone:
-            write_bytes(out / "Img/img" / f"{shot.path}.jpg", jpeg_bytes(shot.photo.image))
-            rows += garment_rows(shot.path, shot.photo, {0: Named(item, shot.path)})
+    rows = write_images(out / "Img/img", shots, gone)
     write_lists(out, items)
     write_truth(args.truth, rows)
 

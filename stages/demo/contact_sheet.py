@@ -41,14 +41,15 @@ def image_paths(raw: Path, image_ids: set[str]) -> dict[str, Path]:
     """Image id -> its file, in the tree of any of the sources.
 
     An id is the file's stem, after the split where names repeat across splits (DeepFashion2), after class and split
-    where they repeat across both (shoes).
+    where they repeat across both (shoes), or its path below the folder of images (the benchmarks').
     """
     found = {}
     for path in sorted(raw.rglob("*")):
         if path.suffix not in (".jpg", ".png"):
             continue
-        folders = path.relative_to(raw).parts[:-1]
-        names = [path.stem, f"{folders[0]}-{path.stem}", "-".join([*reversed(folders), path.stem])]
+        *folders, stem = path.relative_to(raw).with_suffix("").parts
+        names = ["/".join([*folders[at:], stem]) for at in range(len(folders) + 1)]
+        names += ["-".join([*folders[:1], stem]), "-".join([*reversed(folders), stem])]
         found |= {name: path for name in names if name in image_ids}
     return found
 

@@ -11,7 +11,6 @@ spaces. The demo has no low-resolution pictures, so the boxes have to be scaled.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,11 +21,10 @@ from stages.core.params import Section
 from stages.core.progress import track
 from stages.core.stage import run_stage
 from stages.demo.deepfashion_lists import LAYER_CODES, list_text, square_box
-from stages.demo.figures import Photo
 from stages.demo.garments import Garment, make_garment
-from stages.demo.item_photos import WHOLE, laid_photo, span_of, studio_photo
-from stages.demo.truth import Named, Row, garment_rows, write_truth
-from stages.demo.writing import jpeg_bytes, picked, rng_for, write_bytes, write_text
+from stages.demo.item_photos import WHOLE, Shot, laid_photo, span_of, studio_photo, write_images
+from stages.demo.truth import write_truth
+from stages.demo.writing import picked, rng_for, write_text
 
 SOURCE = "inshop"
 # type -> (kinds, weight for men, weight for women); upstream has 17 types
@@ -68,17 +66,6 @@ class InshopDemo(Section):
     missing_images: int = Field(ge=0)
 
 
-@dataclass(frozen=True)
-class Shot:
-    """One image file: its path below img/, without suffix, the photo and where it is listed."""
-
-    path: str
-    view: str
-    item: str
-    status: str
-    photo: Photo
-
-
 def choose_item(seed: int, number: int) -> tuple[str, Garment]:
     """The type and the garment of an item; every attribute on its own, so that items differ in what they are."""
     rng = rng_for(seed, SOURCE, number)
@@ -109,7 +96,7 @@ def draw_item(demo: InshopDemo, number: int, train: bool, views: int) -> list[Sh
             photo = studio_photo(chance, size, garment, facing, span)
         path = f"{garment.gender.upper()}/{name}/{item}/01_{VIEWS[view][0]}_{view}"
         status = "train" if train else ("query" if place % 2 == 0 else "gallery")
-        shots.append(Shot(path, view, item, status, photo))
+        shots.append(Shot(path, item, status, view, photo))
     return shots
 
 
@@ -145,12 +132,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> None:
         train = number < demo.train_items
         shots += draw_item(demo, number, train, 1 if number in single else demo.views)
     gone = set(picked(rng_for(demo.seed, SOURCE, "missing"), len(shots), demo.missing_images))
-    rows: list[Row] = []
-    for index, shot in enumerate(shots):
-        if index in gone:
-            continue
-        write_bytes(out / "Img/img_highres" / f"{shot.path}.jpg", jpeg_bytes(shot.photo.image))
-        rows += garment_rows(shot.path, shot.photo, {0: Named(shot.item, shot.path)}, view=shot.view)
+    rows = write_images(out / "Img/img_highres", shots, gone)
     write_lists(out, shots, (demo.width, demo.height))
     write_truth(args.truth, rows)
 

@@ -6,6 +6,9 @@ what the garment is (kind, cut, colours, pattern, fabric, details) leads from on
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 from PIL import Image
@@ -15,6 +18,8 @@ from stages.demo.figures import Photo, flat_photo, worn_photo
 from stages.demo.garments import Garment
 from stages.demo.outfits import companions
 from stages.demo.people import random_person
+from stages.demo.truth import Named, Row, garment_rows
+from stages.demo.writing import jpeg_bytes, write_bytes
 
 Size = tuple[int, int]
 WHOLE = (-30, 1030)  # body heights (units) at top and bottom: the whole person
@@ -26,6 +31,35 @@ SPANS: dict[str, tuple[tuple[int, int], ...]] = {
 }
 LONG = ("dress", "jumpsuit", "kurta", "coat")  # kinds that reach below the hips
 CLOSE_UP = {"upper": (120, 520), "outer": (120, 560), "lower": (440, 900)}
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image file.
+
+    Attributes:
+        path: below img/, without suffix.
+        item: what it shows; the same garment is in every photo of this name.
+        status: the split that upstream's lists give it.
+        view: as the truth names it; None: the photo's own.
+        photo: the item is its garment 0.
+    """
+
+    path: str
+    item: str
+    status: str
+    view: str | None
+    photo: Photo
+
+
+def write_images(folder: Path, shots: Sequence[Shot], missing: Collection[int] = ()) -> list[Row]:
+    """The image files below ``folder``, but for the indices in ``missing``, and the ground truth of those written."""
+    rows: list[Row] = []
+    for index, shot in enumerate(shots):
+        if index not in missing:
+            write_bytes(folder / f"{shot.path}.jpg", jpeg_bytes(shot.photo.image))
+            rows += garment_rows(shot.path, shot.photo, {0: Named(shot.item, shot.path)}, view=shot.view)
+    return rows
 
 
 def span_of(rng: Random, garment: Garment, close_up: bool = False) -> tuple[int, int]:

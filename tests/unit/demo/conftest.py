@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from stages.core.tables import read_table
-from stages.demo import deepfashion2, deepfashion_mm, fashion_products, headwear, shoes
+from stages.demo import (
+    category_coarse,
+    category_fine,
+    consumer_to_shop,
+    deepfashion2,
+    deepfashion_mm,
+    fashion144k,
+    fashion_products,
+    headwear,
+    inshop,
+    shoes,
+)
 from stages.demo.truth import FILE, TRUTH
 
 SMALL: dict[str, tuple[Any, Any]] = {
@@ -48,6 +59,36 @@ SMALL: dict[str, tuple[Any, Any]] = {
         deepfashion_mm.DeepFashionMMDemo(
             seed=5, people=14, second_outfit_percent=60, dress_percent=34, outer_percent=60, width=75, height=110,
             additional=4, unlabelled=2, lost_types=2, omitted_layers=3, lines_without_image=2, malformed_names=1,
+        ),
+    ),
+    "inshop": (
+        inshop,
+        inshop.InshopDemo(
+            seed=6, train_items=8, test_items=5, views=4, width=48, height=64, single_image_items=2, missing_images=1
+        ),
+    ),
+    "consumer_to_shop": (
+        consumer_to_shop,
+        consumer_to_shop.ConsumerToShopDemo(
+            seed=7, train_items=6, val_items=2, test_items=4, shop_photos=2, consumer_photos=3, width=48, height=64,
+            flat_percent=50, missing_images=1,
+        ),
+    ),
+    "category_coarse": (
+        category_coarse,
+        category_coarse.CategoryCoarseDemo(
+            seed=8, train=20, val=4, test=8, width=40, height=56, duplicates=2, recased_paths=3
+        ),
+    ),
+    "category_fine": (
+        category_fine,
+        category_fine.CategoryFineDemo(seed=9, train=20, val=4, test=8, width=40, height=56),
+    ),
+    "fashion144k": (
+        fashion144k,
+        fashion144k.Fashion144kDemo(
+            seed=10, train=12, valid=3, test=5, width=40, height=60, dress_percent=35, outer_percent=35,
+            hat_percent=30, missing_images=1,
         ),
     ),
 }  # fmt: skip

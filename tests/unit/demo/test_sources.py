@@ -1,4 +1,4 @@
-"""The five demo sources: upstream's trees and formats, and the same bytes every time."""
+"""The demo sources: the same bytes every time, and upstream's trees and formats of those that the pipeline learns from."""
 
 import json
 import re
