@@ -13,17 +13,18 @@ from pydantic import Field
 
 from stages.core.determinism import device
 from stages.core.errors import StageError
-from stages.core.params import Section
+from stages.core.params import Section, Share
 from stages.core.progress import say
 from stages.encoders.backbones import Weights
 from stages.encoders.examples import Examples, vocabulary
 from stages.encoders.extractors import Pool
+from stages.encoders.features import embed_pictures
 from stages.encoders.figures import before_and_after, check_select, shown_row
 from stages.encoders.networks import Ensemble
 from stages.encoders.pictures import Pictures
 from stages.encoders.probe import Probe
 from stages.encoders.recipes import Recipe
-from stages.encoders.training import Fitted, Run, embed_rows
+from stages.encoders.training import Fitted, Run
 
 
 class MemberParams(Section):
@@ -44,7 +45,7 @@ class EnsembleRecipe(Recipe):
 
     kind: Literal["ensemble"]
     members: list[MemberParams] = Field(min_length=2, max_length=2)
-    shares: list[float] = Field(min_length=1)
+    shares: list[Share] = Field(min_length=1)
 
 
 RECIPE = EnsembleRecipe
@@ -66,14 +67,9 @@ def best_columns(vectors: np.ndarray, categories: np.ndarray, count: int) -> np.
 
 
 def _vectors(network: Ensemble, data: list[bytes], recipe: EnsembleRecipe) -> list[np.ndarray]:
+    """Each member's own vectors [n, d]."""
     pictures = Pictures(data, recipe.image_size)
-    return [embed_rows(member, pictures, range(len(data)), recipe.probe.batch, device()) for member in network.members]
-
-
-def _halves(network: Ensemble, vectors: list[np.ndarray]) -> list[np.ndarray]:
-    """What ``Ensemble.halves`` makes of the members' vectors."""
-    cut = [one[:, network.columns.cpu().numpy()] if at == network.wider else one for at, one in enumerate(vectors)]
-    return [torch.nn.functional.normalize(torch.from_numpy(one)).numpy() for one in cut]
+    return [embed_pictures(member, pictures, recipe.probe.batch) for member in network.members]
 
 
 def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
@@ -93,19 +89,23 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
     network.columns.copy_(torch.from_numpy(columns))
     say(f"{run.name}: {len(columns)} of {network.members[network.wider].width} columns of the wider extractor kept")
     position = {row: at for at, row in enumerate(known)}
-    of_reference = [position[row] for row in probe.reference]
-    reference = _halves(network, [one[of_reference] for one in fitted_on])
-    halves = _halves(network, _vectors(network, val.data, recipe))
+    reference = [one[[position[row] for row in probe.reference]] for one in fitted_on]
+    of_val = _vectors(network, val.data, recipe)
+
+    def mixed(vectors: list[np.ndarray]) -> np.ndarray:
+        return network.mixed([torch.from_numpy(one).to(device()) for one in vectors]).cpu().numpy()
+
     rows = []
     for share in recipe.shares:
-        scores = probe.scores(_mixed(halves, share), lambda share=share: _mixed(reference, share), "cosine")
+        network.share.fill_(share)
+        scores = probe.scores(mixed(of_val), lambda: mixed(reference), "cosine")
         rows.append({"share": share} | {f"val_{name}": value for name, value in scores.items()})
         say(f"{run.name}: share {share:g} of the first: {shown_row(rows[-1])}")
     check_select(recipe.probe, rows[0])
     best = max(rows, key=lambda row: row[f"val_{recipe.probe.select}"])  # the first of equals
     network.share.fill_(best["share"])
-    first_alone = next((row for row in rows if row["share"] == 1), rows[0])
-    scores = before_and_after(first_alone | {"epoch": 0}, best | {"epoch": 0}, probe.chance) | {"share": best["share"]}
+    before = next((row for row in rows if row["share"] == 1), rows[0])  # the first alone, if that was tried
+    scores = before_and_after(before | {"epoch": 0}, best | {"epoch": 0}, probe.chance) | {"share": best["share"]}
     card = {
         "kind": "ensemble", "members": [_member(one) for one in recipe.members], "image_size": recipe.image_size,
         "metric": "cosine",
@@ -115,7 +115,3 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
 
 def _member(one: MemberParams) -> dict[str, str]:
     return {"backbone": one.backbone, "pooling": one.pooling}
-
-
-def _mixed(halves: list[np.ndarray], share: float) -> np.ndarray:
-    return share * halves[0] + (1 - share) * halves[1]

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stages.core.errors import StageError, shown
 from stages.core.splits import unit_hash
-from stages.core.tables import BENCHMARK_TRAIN, HEADS, read_shards, read_table, shard_paths
+from stages.core.tables import BENCHMARK_TRAIN, HEADS, iter_shards, read_table, shard_paths
 from stages.encoders.recipes import LearnsFrom
 
 
@@ -52,7 +54,7 @@ def read_examples(source: LearnsFrom, dataset: Path, benchmarks: Path) -> tuple[
     """Training and validation examples.
 
     Raises:
-        StageError: missing or foreign table, an empty split, or an item that is in both splits.
+        StageError: missing or foreign table, an empty split, an id twice in a split, or an item in both splits.
     """
     if source.table == "dataset":
         frame, where = _from_dataset(source, dataset), dataset
@@ -75,16 +77,17 @@ def _from_dataset(source: LearnsFrom, folder: Path) -> pd.DataFrame:
     if wrong := set(source.labels) - set(HEADS):
         raise StageError(f"params.yaml: `learns_from.labels` has {shown(wrong)}, expected some of: {shown(HEADS)}.")
     columns = ["crop_id", "split", "source", "instance", "colorway", source.category, *source.labels, "bytes"]
-    table = read_shards(folder, list(dict.fromkeys(columns)))
-    frame = table.to_pandas()
+    shards = iter_shards(folder, list(dict.fromkeys(columns)))
+    frame = pa.concat_tables([shard.filter(pc.field("split") != "test") for shard in shards]).to_pandas()
     parts = [frame["source"], frame["instance"]]
     if source.same_colorway:
         parts.append(frame["colorway"])
     item = parts[0].str.cat(parts[1:], sep="/")  # null if any of them is null
+    heads = {head: list(frame[head]) for head in source.labels}
     labels = [
-        [f"{head}={value}" for head, value in zip(source.labels, values, strict=True) if isinstance(value, str)]
-        for values in zip(*(frame[head] for head in source.labels), strict=True)
-    ] or [[] for _ in range(len(frame))]
+        [f"{head}={values[row]}" for head, values in heads.items() if isinstance(values[row], str)]
+        for row in range(len(frame))
+    ]
     return pd.DataFrame(
         {"row_id": frame["crop_id"], "split": frame["split"], "item": item, "category": frame[source.category],
          "labels": pd.Series(labels, dtype=object), "bytes": frame["bytes"]}

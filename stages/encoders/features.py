@@ -25,15 +25,25 @@ class Encoder(Protocol):
         ...
 
 
-@torch.inference_mode()
 def embed_pictures(network: nn.Module, pictures: Pictures, batch: int) -> np.ndarray:
-    """float32 features [n, d] of all pictures, in evaluation mode; the network's mode is put back."""
+    """float32 features [n, d] of all pictures; see ``embed_rows``."""
+    return embed_rows(network, pictures, range(len(pictures)), batch)
+
+
+@torch.inference_mode()
+def embed_rows(network: nn.Module, pictures: Pictures, rows: Sequence[int] | torch.Tensor, batch: int) -> np.ndarray:
+    """float32 features [n, d] of some pictures, in evaluation mode; the network's mode is put back.
+
+    Args:
+        network: on this process's device.
+        rows: positions [n].
+        batch: pictures per forward pass.
+    """
     was_training = network.training
     network.eval()
-    where = device()
     parts = [
-        network(pictures.batch(range(start, min(start + batch, len(pictures)))).to(where)).float().cpu().numpy()
-        for start in range(0, len(pictures), batch)
+        network(pictures.batch(rows[start : start + batch]).to(device())).float().cpu().numpy()
+        for start in range(0, len(rows), batch)
     ]
     network.train(was_training)
     return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)

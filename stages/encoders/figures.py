@@ -10,9 +10,14 @@ COLLAPSED = 0.01  # spread of the validation vectors below which they are all th
 
 
 def before_and_after(before: Row, after: Row, chance: Scores) -> dict[str, float]:
-    """What a stage reports: the epoch that was kept, its scores, those before training, and chance."""
+    """What a stage reports: the epoch that was kept, its scores, those before training, and chance.
+
+    Args:
+        before, after: rows of the history.
+        chance: what guessing gives, by figure; its figures are reported, and the vectors' spread.
+    """
     scores = {"best_epoch": after["epoch"]}
-    for name in ("hit_at_1", "knn", "spread"):
+    for name in (*chance, "spread"):
         scores |= {f"val_{name}_before": before[f"val_{name}"], f"val_{name}": after[f"val_{name}"]}
         scores |= {f"val_{name}_chance": chance.get(name)}
     return {name: float(value) for name, value in scores.items() if value is not None}

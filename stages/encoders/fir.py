@@ -23,7 +23,7 @@ from stages.encoders.networks import Fir
 from stages.encoders.picture_task import PictureTask
 from stages.encoders.probe import Probe
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.sampler import Batches, epoch_generator, pk_batches, shuffled_batches
+from stages.encoders.sampler import Batches, batches_in_order, epoch_generator, pk_batches, shuffled_batches
 from stages.encoders.training import Fitted, Run, Split, Trainer
 
 Loss = Literal["OC", "OS", "IS"]
@@ -109,21 +109,24 @@ class FirTask(PictureTask):
     def _splits(self) -> list[tuple[Split, Examples]]:
         return [("train", self.train), ("val", self.val)]
 
-    def _batches(self, split: Split, draw: np.random.Generator) -> Batches:
-        """IS: items, balanced over categories; OS: categories; OC alone: every row once, as usual."""
-        losses, batch = self.recipe.losses, self.recipe.schedule.batch
-        if losses == ["OC"]:
-            return shuffled_batches(np.arange(len(self.of_category[split])), batch, draw)
-        labels = self.of_item[split] if "IS" in losses else self.of_category[split]
-        return pk_batches(labels, self.of_category[split], batch, self.recipe.per_label, draw)
+    def _with_triplets(self, split: Split, epoch: int) -> Batches:
+        """IS: items, balanced over categories; OS: categories."""
+        labels = self.of_item[split] if "IS" in self.recipe.losses else self.of_category[split]
+        draw = epoch_generator(self.recipe.seed, epoch)
+        return pk_batches(labels, self.of_category[split], self.recipe.schedule.batch, self.recipe.per_label, draw)
 
     def batches(self, epoch: int) -> Batches:
-        """Batches of one epoch."""
-        return self._batches("train", epoch_generator(self.recipe.seed, epoch))
+        """Batches of one epoch; OC alone: every row once, as usual."""
+        if set(self.recipe.losses) != {"OC"}:
+            return self._with_triplets("train", epoch)
+        draw = epoch_generator(self.recipe.seed, epoch)
+        return shuffled_batches(np.arange(len(self.train)), self.recipe.schedule.batch, draw)
 
     def val_batches(self) -> Batches:
-        """The same in every epoch."""
-        return self._batches("val", epoch_generator(self.recipe.seed, 0))
+        """The same in every epoch; OC alone: all rows."""
+        if set(self.recipe.losses) != {"OC"}:
+            return self._with_triplets("val", 0)
+        return batches_in_order(len(self.val), self.recipe.schedule.batch)
 
     def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """loss, and what it is the sum of before weighting: ce and accuracy (OC), triplet_os, triplet_is."""

@@ -6,16 +6,19 @@ no later stage needs a network.
 
 from typing import Literal
 
+import numpy as np
+
 from stages.core.determinism import device
 from stages.core.progress import say
 from stages.encoders.backbones import Weights
 from stages.encoders.examples import Examples
 from stages.encoders.extractors import Extractor, Pool
+from stages.encoders.features import embed_pictures
 from stages.encoders.figures import before_and_after, shown_row
 from stages.encoders.pictures import Pictures
 from stages.encoders.probe import Probe
 from stages.encoders.recipes import Recipe
-from stages.encoders.training import Fitted, Run, embed_rows
+from stages.encoders.training import Fitted, Run
 
 
 class FrozenRecipe(Recipe):
@@ -32,14 +35,13 @@ RECIPE = FrozenRecipe
 
 def fit(recipe: FrozenRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Resolve the weights and judge the vectors on validation."""
-    where = device()
-    network = Extractor(recipe.backbone, recipe.weights, recipe.image_size, recipe.pooling).to(where)
+    network = Extractor(recipe.backbone, recipe.weights, recipe.image_size, recipe.pooling).to(device())
     probe = Probe(train, val, recipe.probe)
-    vectors = embed_rows(network, Pictures(val.data, recipe.image_size), range(len(val)), recipe.probe.batch, where)
-    reference = Pictures(train.take(probe.reference).data, recipe.image_size)
-    scores = probe.scores(
-        vectors, lambda: embed_rows(network, reference, range(len(reference)), recipe.probe.batch, where), "cosine"
-    )
+
+    def vectors(rows: Examples) -> np.ndarray:
+        return embed_pictures(network, Pictures(rows.data, recipe.image_size), recipe.probe.batch)
+
+    scores = probe.scores(vectors(val), lambda: vectors(train.take(probe.reference)), "cosine")
     row = {"epoch": 0} | {f"val_{name}": value for name, value in scores.items()}
     say(f"{run.name}: {shown_row(row)}; chance {shown_row(probe.chance)}")
     card = {

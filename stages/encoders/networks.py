@@ -34,19 +34,19 @@ class Ensemble(nn.Module):
         self.register_buffer("columns", torch.arange(self.width))
         self.register_buffer("share", torch.tensor(0.5))
 
-    def halves(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Both members' vectors [n, width], the wider one cut to ``columns``, each of unit length.
+    def mixed(self, vectors: Sequence[torch.Tensor]) -> torch.Tensor:
+        """``share`` x first + (1 - ``share``) x second, [n, width], of the members' own vectors.
 
-        Unit length, because otherwise the extractor with the larger numbers decides whatever the weight says.
+        The wider one is cut to ``columns``, and each brought to unit length: otherwise the extractor with the larger
+        numbers decides whatever the weight says.
         """
-        vectors = [member(images) for member in self.members]
-        vectors[self.wider] = vectors[self.wider][:, self.columns]
-        return [F.normalize(one) for one in vectors]
+        first, second = (F.normalize(one[:, self.columns] if at == self.wider else one)
+                         for at, one in enumerate(vectors))  # fmt: skip
+        return self.share * first + (1 - self.share) * second
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """``share`` x first + (1 - ``share``) x second, [n, width]."""
-        first, second = self.halves(images)
-        return self.share * first + (1 - self.share) * second
+        """Vectors [n, width] of images [n, 3, h, w]."""
+        return self.mixed([member(images) for member in self.members])
 
 
 class Siamese(nn.Module):

@@ -9,9 +9,11 @@ from torch import nn
 from stages.core.determinism import device
 from stages.encoders.augment import random_view
 from stages.encoders.examples import Examples
+from stages.encoders.features import embed_rows
 from stages.encoders.pictures import Pictures
+from stages.encoders.probe import Scores
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.training import Split, embed_rows
+from stages.encoders.training import Split
 
 
 class PictureTask:
@@ -19,15 +21,22 @@ class PictureTask:
 
     Attributes:
         network: pictures in, vectors out; it belongs to ``modules``.
+        chance: of the task's own figures; see ``training.Task``.
     """
 
     metric = "cosine"
 
     def __init__(
-        self, recipe: TrainedRecipe, train: Examples, val: Examples, network: nn.Module, pictures: Any = Pictures
+        self,
+        recipe: TrainedRecipe,
+        train: Examples,
+        val: Examples,
+        network: nn.Module,
+        pictures: type[Pictures] = Pictures,
     ) -> None:
         """Decode what fits into memory; ``pictures(data, image_size)`` makes the inputs."""
         self.recipe, self.train, self.val = recipe, train, val
+        self.chance: Scores = {}
         self.device = device()
         self.network = network.to(self.device)
         if recipe.freeze_norm:
@@ -57,5 +66,4 @@ class PictureTask:
 
     def embed(self, split: Split, rows: np.ndarray) -> np.ndarray:
         """float32 vectors [n, d] of pictures as they are."""
-        batch = self.recipe.probe.batch
-        return embed_rows(self.network, self.pictures[split], torch.from_numpy(rows), batch, self.device)
+        return embed_rows(self.network, self.pictures[split], torch.from_numpy(rows), self.recipe.probe.batch)

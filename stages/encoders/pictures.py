@@ -27,17 +27,26 @@ class Pictures:
         self.data = data
         self.size = size
         self.fit: Fit = fit
-        fits = len(data) * 3 * size * size <= CACHE_BYTES
-        self.decoded = decode_batch(data, size, fit) if fits and len(data) else None
+        fits = len(data) * self.bytes_each <= CACHE_BYTES
+        self.decoded = self.decode(data) if fits and len(data) else None
 
     def __len__(self) -> int:
         return len(self.data)
 
+    @property
+    def bytes_each(self) -> int:
+        """What a decoded picture takes."""
+        return 3 * self.size * self.size
+
+    def decode(self, data: Sequence[bytes]) -> torch.Tensor:
+        """uint8 tensor [n, 3, height, width] of encoded pictures."""
+        return decode_batch(data, self.size, self.fit)
+
     def batch(self, rows: Sequence[int] | torch.Tensor) -> torch.Tensor:
-        """uint8 tensor [n, 3, size, size] of the given rows."""
+        """uint8 tensor [n, 3, height, width] of the given rows."""
         if self.decoded is not None:
             return self.decoded[torch.as_tensor(rows)]
-        return decode_batch([self.data[int(row)] for row in rows], self.size, self.fit)
+        return self.decode([self.data[int(row)] for row in rows])
 
 
 def read_crops(dataset: Path, split: str) -> pd.DataFrame:

@@ -4,10 +4,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PositiveInt
 
 from stages.core.errors import StageError, shown
-from stages.core.params import Section, section
+from stages.core.params import Section, Seed, section
 from stages.encoders.augment import GeometryParams
 
 # Kind of a recipe -> its module. A module offers RECIPE, its Section, and fit(recipe, train, val, run) -> Fitted.
@@ -78,7 +78,7 @@ class ScheduleParams(Section):
     epochs: int = Field(gt=0)
     batch: int = Field(gt=1)
     learning_rate: float = Field(gt=0)
-    drop_at: list[int]
+    drop_at: list[PositiveInt]
     drop_factor: float = Field(gt=0, le=1)
     weight_decay: float = Field(ge=0)
 
@@ -90,7 +90,7 @@ class Recipe(Section):
     learns_from: LearnsFrom
     image_size: int = Field(gt=0)
     probe: ProbeParams
-    seed: int
+    seed: Seed
 
 
 class TrainedRecipe(Recipe):

@@ -19,6 +19,11 @@ def shuffled_batches(rows: np.ndarray, batch: int, draw: np.random.Generator) ->
     return [torch.from_numpy(order[start : start + batch]) for start in range(0, whole, batch)]
 
 
+def batches_in_order(count: int, batch: int) -> Batches:
+    """All of ``count`` rows in their order, the last batch as small as it comes: validation leaves none out."""
+    return list(torch.arange(count).split(batch))
+
+
 def pk_batches(
     labels: np.ndarray, groups: np.ndarray, batch: int, per_label: int, draw: np.random.Generator
 ) -> Batches:

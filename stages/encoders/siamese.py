@@ -17,12 +17,14 @@ from stages.core.errors import StageError
 from stages.core.progress import say
 from stages.encoders.backbones import Weights
 from stages.encoders.examples import Examples, codes, vocabulary
+from stages.encoders.features import embed_pictures
+from stages.encoders.figures import shown_row
 from stages.encoders.networks import Siamese
 from stages.encoders.pictures import Pictures
-from stages.encoders.probe import Probe
+from stages.encoders.probe import Probe, Scores
 from stages.encoders.recipes import Recipe, ScheduleParams
 from stages.encoders.sampler import Batches, epoch_generator
-from stages.encoders.training import Fitted, Run, Split, Trainer, embed_rows
+from stages.encoders.training import Fitted, Run, Split, Trainer
 
 
 class SiameseRecipe(Recipe):
@@ -68,23 +70,26 @@ def draw_pairs(categories: np.ndarray, negatives: int, draw: np.random.Generator
         int64 [pairs, 3]: two rows, and 1 where they share the category; a row alone in its category has no positive.
     """
     rows = np.flatnonzero(categories >= 0)
-    members = {code: rows[categories[rows] == code] for code in np.unique(categories[rows])}
+    codes_there = np.unique(categories[rows])
+    members = {code: rows[categories[rows] == code] for code in codes_there}
+    strangers = {code: rows[categories[rows] != code] for code in codes_there}
     pairs = []
     for row in rows:
-        own = members[categories[row]]
+        own, foreign = members[categories[row]], strangers[categories[row]]
         if len(own) > 1:
             other = own[draw.integers(len(own) - 1)]
             pairs.append((row, own[-1] if other == row else other, 1))
-        others = len(rows) - len(own)
-        if others:
-            # The n-th row that is not of the own category, by counting around the own ones.
-            foreign = rows[categories[rows] != categories[row]]
-            pairs += [(row, foreign[at], 0) for at in draw.integers(others, size=negatives)]
+        if len(foreign):
+            pairs += [(row, foreign[at], 0) for at in draw.integers(len(foreign), size=negatives)]
     return np.array(pairs, np.int64).reshape(-1, 3)
 
 
 class SiameseTask:
-    """Pairs over pooled feature maps that are computed once."""
+    """Pairs over pooled feature maps that are computed once.
+
+    Attributes:
+        chance: accuracy on the validation pairs of guessing that none matches; of pairs there are more without a match.
+    """
 
     metric = "euclidean"
 
@@ -100,11 +105,12 @@ class SiameseTask:
             )
         self.categories = {"train": codes(train.categories, self.names), "val": codes(val.categories, self.names)}
         self.features = {"train": self._pooled(train), "val": self._pooled(val)}
+        val_pairs = torch.cat([torch.empty(0, 3), *self.val_batches()])
+        self.chance: Scores = {"accuracy": float((val_pairs[:, 2] == 0).float().mean())} if len(val_pairs) else {}
 
     def _pooled(self, rows: Examples) -> torch.Tensor:
-        pictures, batch = Pictures(rows.data, self.recipe.image_size), self.recipe.probe.batch
-        pooled = embed_rows(self.network.pooled, pictures, range(len(rows)), batch, self.device)
-        return F.normalize(torch.from_numpy(pooled))
+        pictures = Pictures(rows.data, self.recipe.image_size)
+        return F.normalize(torch.from_numpy(embed_pictures(self.network.pooled, pictures, self.recipe.probe.batch)))
 
     def groups(self) -> list[dict[str, Any]]:
         """The dense layer."""
@@ -115,7 +121,7 @@ class SiameseTask:
 
     def _batches(self, split: Split, draw: np.random.Generator) -> Batches:
         pairs = torch.from_numpy(draw.permutation(draw_pairs(self.categories[split], self.recipe.negatives, draw)))
-        return list(pairs.split(self.recipe.schedule.batch))
+        return list(pairs.split(self.recipe.schedule.batch)) if len(pairs) else []
 
     def batches(self, epoch: int) -> Batches:
         """New pairs in every epoch, within the training split."""
@@ -147,9 +153,10 @@ def frequent(categories: np.ndarray, least: int) -> list[str]:
 def fit(recipe: SiameseRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Train; the encoder of the best epoch."""
     task = SiameseTask(recipe, train, val)
+    guess = f"; guessing that no validation pair matches: {shown_row(task.chance)}" if task.chance else ""
     say(
         f"{run.name}: {len(task.names)} of {len(vocabulary(train.categories))} categories have {recipe.min_images} "
-        f"training pictures; guessing that no pair matches is right for {recipe.negatives / (recipe.negatives + 1):.3f}"
+        f"training pictures{guess}"
     )
     trained = Trainer(run.name, task, Probe(train, val, recipe.probe), recipe.schedule, run.checkpoints).fit()
     card = {

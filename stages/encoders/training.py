@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -15,7 +15,7 @@ from stages.core.checkpoints import Checkpoints, random_state, restore_random_st
 from stages.core.errors import StageError
 from stages.core.progress import say
 from stages.encoders.figures import Row, before_and_after, check_select, collapse, shown_row
-from stages.encoders.probe import Probe
+from stages.encoders.probe import Probe, Scores
 from stages.encoders.recipes import ScheduleParams
 from stages.encoders.sampler import Batches
 
@@ -28,10 +28,12 @@ class Task(Protocol):
     Attributes:
         metric: how vectors are compared.
         modules: everything with weights, those of a classifier-style loss included; all of it is in the checkpoint.
+        chance: what guessing gives, by the name of a validation figure that chance can reach.
     """
 
     metric: str
     modules: nn.ModuleDict
+    chance: Scores
 
     def groups(self) -> list[dict[str, Any]]:
         """Adam's parameter groups, each with its ``lr``."""
@@ -159,8 +161,8 @@ class Trainer:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         self.task.training_mode()
-        rows = []
-        for batch in self.task.batches(epoch):
+        rows, batches = [], self.task.batches(epoch)
+        for batch in batches:
             figures = self.task.figures("train", batch)
             if not torch.isfinite(figures["loss"]):
                 raise StageError(
@@ -172,17 +174,18 @@ class Trainer:
                 figures["loss"].backward()
                 self.optimizer.step()
             rows.append({name: float(value.detach()) for name, value in figures.items()})
-        return {"learning_rate": self.rates[0] * factor, **_means("train", rows)}
+        return {"learning_rate": self.rates[0] * factor, **_means("train", rows, [len(one) for one in batches])}
 
     @torch.no_grad()
     def _val(self) -> Row:
         """Validation losses and scores; draws nothing from the global generators."""
         self.task.modules.eval()
-        rows = [{name: float(value) for name, value in self.task.figures("val", batch).items()}
-                for batch in self.task.val_batches()]  # fmt: skip
+        batches = self.task.val_batches()
+        rows = [{name: float(value) for name, value in self.task.figures("val", batch).items()} for batch in batches]
         vectors = self.task.embed("val", np.arange(len(self.probe.val)))
         scores = self.probe.scores(vectors, lambda: self.task.embed("train", self.probe.reference), self.task.metric)
-        return _means("val", rows) | {f"val_{name}": value for name, value in scores.items()}
+        means = _means("val", rows, [len(one) for one in batches])
+        return means | {f"val_{name}": value for name, value in scores.items()}
 
     def _keep_best(self, row: Row) -> None:
         value = row[f"val_{self.probe.params.select}"]
@@ -215,20 +218,11 @@ class Trainer:
         history = self.progress.history
         header = list(dict.fromkeys(name for row in reversed(history) for name in row))
         best = next(row for row in history if row["epoch"] == self.progress.best_epoch)
-        return Trained(header, [[row.get(name) for name in header] for row in history],
-                       before_and_after(history[0], best, self.probe.chance))  # fmt: skip
+        scores = before_and_after(history[0], best, self.probe.chance | self.task.chance)
+        return Trained(header, [[row.get(name) for name in header] for row in history], scores)
 
 
-def embed_rows(network: nn.Module, pictures: Any, rows: Sequence[int], batch: int, where: str) -> np.ndarray:
-    """float32 [n, d]: ``network`` of the given rows of ``pictures``, without gradients and in evaluation mode."""
-    was_training = network.training
-    network.eval()
-    with torch.no_grad():
-        parts = [network(pictures.batch(rows[start : start + batch]).to(where)).float().cpu().numpy()
-                 for start in range(0, len(rows), batch)]  # fmt: skip
-    network.train(was_training)
-    return np.concatenate(parts)
-
-
-def _means(split: str, rows: list[dict[str, float]]) -> Row:
-    return {f"{split}_{name}": float(np.mean([row[name] for row in rows])) for name in (rows[0] if rows else {})}
+def _means(split: str, rows: list[dict[str, float]], sizes: list[int]) -> Row:
+    """Means over batches of ``sizes`` rows, so that each row counts alike: the last batch may be a small one."""
+    names = rows[0] if rows else {}
+    return {f"{split}_{name}": float(np.average([row[name] for row in rows], weights=sizes)) for name in names}

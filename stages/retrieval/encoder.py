@@ -26,8 +26,8 @@ def load_encoder(folder: Path) -> Encoder:
     Raises:
         StageError: when the card is missing or names an unknown kind.
     """
-    kind = read_json(folder / "encoder.json")["kind"]
+    kind = read_json(folder / "encoder.json").get("kind")
     if kind not in KINDS:
-        raise StageError(f"{folder}/encoder.json: kind {kind!r}; known kinds are {shown(KINDS)}.")
+        raise StageError(f"{folder}/encoder.json: kind {kind!r}, expected one of: {shown(KINDS)}. Run `dvc repro`.")
     module, name = KINDS[kind]
     return getattr(import_module(module), name)(folder)

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from stages.core.images import open_rgb
 from stages.encoders.attention.network import Glimpses
-from stages.encoders.pictures import CACHE_BYTES
+from stages.encoders.pictures import Pictures
 
 COLORS = ((230, 60, 40), (40, 120, 230), (30, 160, 70), (240, 160, 0), (150, 60, 190), (0, 160, 170))
 SIDE = 192  # height of a drawn picture in pixels
@@ -39,23 +39,17 @@ def decode_upright(data: Sequence[bytes], height: int) -> torch.Tensor:
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
 
 
-class UprightPictures:
-    """What ``pictures.Pictures`` is for squares."""
+class UprightPictures(Pictures):
+    """What ``Pictures`` are in squares, upright; ``size`` is their height."""
 
-    def __init__(self, data: Sequence[bytes], height: int) -> None:
-        """Decode everything now when the result stays below ``CACHE_BYTES``."""
-        self.data, self.height = data, height
-        fits = len(data) * 3 * height * width_of(height) <= CACHE_BYTES
-        self.decoded = decode_upright(data, height) if fits and len(data) else None
+    @property
+    def bytes_each(self) -> int:
+        """What a decoded picture takes."""
+        return 3 * self.size * width_of(self.size)
 
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def batch(self, rows: Sequence[int] | torch.Tensor) -> torch.Tensor:
-        """uint8 tensor [n, 3, height, width] of the given rows."""
-        if self.decoded is not None:
-            return self.decoded[torch.as_tensor(rows)]
-        return decode_upright([self.data[int(row)] for row in rows], self.height)
+    def decode(self, data: Sequence[bytes]) -> torch.Tensor:
+        """uint8 tensor [n, 3, size, width_of(size)] of encoded pictures."""
+        return decode_upright(data, self.size)
 
 
 def region_box(size: Sequence[float], centre: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
@@ -89,6 +83,25 @@ def attention_sheet(data: Sequence[bytes], seen: Glimpses) -> Image.Image:
             ImageDraw.Draw(lit).rectangle((0, 0, width - 1, SIDE - 1), outline=color, width=2)
             sheet.paste(lit, ((at + 1) * (width + GAP), top))
         sheet.paste(boxed, (0, top))
+    return sheet
+
+
+def recommendation_sheet(data: Sequence[bytes], found: Sequence[Sequence[tuple[bytes, int]]]) -> Image.Image:
+    """A row for each picture: itself, then what was found for it, each framed in the colour of the region that did.
+
+    Args:
+        found: of each picture, encoded pictures with the number of a region.
+    """
+    width = width_of(SIDE)
+    columns = 1 + max(len(row) for row in found)
+    sheet = Image.new("RGB", ((width + GAP) * columns - GAP, (SIDE + GAP) * len(data) - GAP), "white")
+    for at, (query, row) in enumerate(zip(data, found, strict=True)):
+        sheet.paste(upright(open_rgb(query), SIDE), (0, at * (SIDE + GAP)))
+        for place, (one, region) in enumerate(row, start=1):
+            picture = upright(open_rgb(one), SIDE)
+            color = COLORS[region % len(COLORS)]
+            ImageDraw.Draw(picture).rectangle((0, 0, width - 1, SIDE - 1), outline=color, width=4)
+            sheet.paste(picture, (place * (width + GAP), at * (SIDE + GAP)))
     return sheet
 
 

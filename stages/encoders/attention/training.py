@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from stages.core.errors import StageError
 from stages.core.progress import say
@@ -18,16 +19,25 @@ from stages.encoders.attention.losses import (
     localisation_loss,
 )
 from stages.encoders.attention.network import AttentionNetwork, AttentionNetworkParams
-from stages.encoders.attention.pictures import UprightPictures, attention_sheet, save_sheet, width_of
+from stages.encoders.attention.pictures import (
+    UprightPictures,
+    attention_sheet,
+    recommendation_sheet,
+    save_sheet,
+    width_of,
+)
+from stages.encoders.attention.recommend import diverse_list, region_distances
 from stages.encoders.augment import random_view
 from stages.encoders.examples import Examples
+from stages.encoders.figures import shown_row
 from stages.encoders.picture_task import PictureTask
 from stages.encoders.probe import Probe
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.sampler import Batches, epoch_generator, shuffled_batches
+from stages.encoders.sampler import Batches, batches_in_order, epoch_generator, shuffled_batches
 from stages.encoders.training import Fitted, Run, Split, Trainer
 
-SHOWN = 6  # validation pictures whose attention is drawn
+SHOWN = 6  # validation pictures whose attention and recommendations are drawn
+RECOMMENDED = 8  # pictures for each
 
 
 class AttentionRecipe(TrainedRecipe):
@@ -66,6 +76,7 @@ class AttentionTask(PictureTask):
             )
         super().__init__(recipe, train, val, AttentionNetwork(recipe.network, len(self.names)), UprightPictures)
         self.labels = {"train": label_matrix(train.labels, self.names), "val": label_matrix(val.labels, self.names)}
+        self.chance = {"top_label": most_frequent_share(self.labels["train"], self.labels["val"])}
 
     def images(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
         """Views are made of squares: the picture is laid on a white one and cut out again."""
@@ -85,7 +96,7 @@ class AttentionTask(PictureTask):
 
     def val_batches(self) -> Batches:
         """All rows in order."""
-        return list(torch.arange(len(self.val)).split(self.recipe.schedule.batch))
+        return batches_in_order(len(self.val), self.recipe.schedule.batch)
 
     def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """loss and its parts, and the share of pictures whose highest score is one of their labels."""
@@ -102,32 +113,49 @@ class AttentionTask(PictureTask):
 
     @torch.no_grad()
     def draw(self, out: Path) -> list[Path]:
-        """attention.jpg: a few validation pictures with their regions and attention maps."""
+        """attention.jpg: a few validation pictures with their regions and attention maps.
+
+        recommendations.jpg: what their regions find in turn among the other validation pictures.
+        """
         rows = np.unique(np.linspace(0, len(self.val) - 1, SHOWN).astype(int))
         self.modules.eval()
         seen = self.network.look(self.images("val", torch.from_numpy(rows)))
-        return [save_sheet(out / "attention.jpg", attention_sheet([self.val.data[row] for row in rows], seen))]
+        parts = [self.network.look(self.images("val", batch)).regions for batch in self.val_batches()]
+        regions = F.normalize(torch.cat(parts), dim=2).cpu().numpy()
+        data = dict(zip(self.val.ids, self.val.data, strict=True))
+        found = []
+        for row in rows:
+            others = np.delete(np.arange(len(self.val)), row)
+            ids = [self.val.ids[other] for other in others]
+            listed = diverse_list(region_distances(regions[row], regions[others]), ids, RECOMMENDED)
+            found.append([(data[name], region) for name, region in listed])
+        shown = [self.val.data[row] for row in rows]
+        return [
+            save_sheet(out / "attention.jpg", attention_sheet(shown, seen)),
+            save_sheet(out / "recommendations.jpg", recommendation_sheet(shown, found)),
+        ]
 
 
-def most_frequent_share(task: AttentionTask) -> float:
-    """What ``top_label`` is when the most frequent training label is guessed for every validation picture."""
-    labels = task.labels["val"]
-    known = labels.sum(1) > 0
-    return float(labels[known][:, task.labels["train"].sum(0).argmax()].mean()) if known.any() else 0.0
+def most_frequent_share(train: torch.Tensor, val: torch.Tensor) -> float:
+    """What ``top_label`` is when the most frequent training label is guessed for every validation picture.
+
+    Args:
+        train, val: 0 or 1, [n, labels] and [m, labels]; rows without a label ask nothing.
+    """
+    known = val.sum(1) > 0
+    return float(val[known][:, train.sum(0).argmax()].mean()) if known.any() else 0.0
 
 
 def fit(recipe: AttentionRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Train; the encoder of the best epoch."""
     task = AttentionTask(recipe, train, val)
-    chance = most_frequent_share(task)
     say(
         f"{run.name}: {len(task.names)} labels, pictures of {recipe.image_size} x {width_of(recipe.image_size)}, "
-        f"{len(recipe.network.anchors)} glimpses; the most frequent label is right for {chance:.3f}"
+        f"{len(recipe.network.anchors)} glimpses; guessing the most frequent label: {shown_row(task.chance)}"
     )
     trained = Trainer(run.name, task, Probe(train, val, recipe.probe), recipe.schedule, run.checkpoints).fit()
     card = {
         "kind": "attention", "image_size": recipe.image_size, "metric": "euclidean", "labels": task.names,
         "network": recipe.network.model_dump(mode="json"),
     }  # fmt: skip
-    scores = trained.scores | {"val_top_label_chance": chance}
-    return Fitted(task.network, card, trained.header, trained.history, scores, task.draw)
+    return Fitted(task.network, card, trained.header, trained.history, trained.scores, task.draw)

@@ -9,7 +9,13 @@ from stages.core.errors import StageError
 from stages.core.images import encode_jpeg
 from stages.encoders.attention.encoder import AttentionEncoder
 from stages.encoders.attention.network import AttentionNetwork, global_branch, sample_regions
-from stages.encoders.attention.pictures import UprightPictures, decode_upright, region_box
+from stages.encoders.attention.pictures import (
+    COLORS,
+    UprightPictures,
+    decode_upright,
+    recommendation_sheet,
+    region_box,
+)
 from stages.encoders.attention.recommend import diverse_list, region_distances
 from stages.encoders.attention.training import AttentionTask, label_matrix, most_frequent_share
 from stages.encoders.features import save_encoder
@@ -115,7 +121,8 @@ def test_labels_become_a_matrix_and_the_most_frequent_is_the_baseline(recipe, ex
     task = AttentionTask(recipe("attention"), *examples)
     assert task.names == ["cold", "plain", "shirt", "skirt", "warm"]
     # shirt and skirt are on half of the training rows each; the first is guessed: 6 of 15 validation rows are shirts.
-    assert most_frequent_share(task) == pytest.approx(6 / 15)
+    assert task.chance == {"top_label": pytest.approx(6 / 15)}
+    assert most_frequent_share(torch.tensor([[1.0, 0], [1, 1]]), torch.zeros(3, 2)) == 0  # nothing to be right about
 
 
 def test_labels_are_needed(recipe, examples):
@@ -157,7 +164,18 @@ def test_encoder_gives_whole_pictures_regions_and_recommendations(recipe, exampl
 
 def test_drawn_sheet_has_a_picture_and_a_map_for_each_glimpse(recipe, examples, tmp_path, cpu):
     task = AttentionTask(recipe("attention"), *examples)
-    (path,) = task.draw(tmp_path)
-    with Image.open(path) as sheet:
+    attention, recommendations = task.draw(tmp_path)
+    with Image.open(recommendations) as sheet:
+        assert sheet.size == (9 * (128 + 6) - 6, 6 * (192 + 6) - 6)
+    with Image.open(attention) as sheet:
         assert sheet.size == (3 * (128 + 6) - 6, 6 * (192 + 6) - 6)
         assert np.asarray(sheet)[:192, 134:262].mean() < np.asarray(sheet)[:192, :128].mean()  # maps dim the picture
+
+
+def test_recommendations_are_framed_in_the_colour_of_their_region():
+    black, grey = (encode_jpeg(Image.new("RGB", (64, 96), color)) for color in ("black", "grey"))
+    sheet = recommendation_sheet([black], [[(grey, 0), (black, 1)]])
+    assert sheet.size == (3 * (128 + 6) - 6, 192)
+    assert sheet.getpixel((1, 1)) == (0, 0, 0)  # the query has no frame
+    assert [sheet.getpixel((place * 134 + 1, 1)) for place in (1, 2)] == [COLORS[0], COLORS[1]]
+    assert sheet.getpixel((134 + 64, 96))[0] > 100

@@ -88,6 +88,12 @@ def test_item_in_both_splits_is_refused(tmp_path, train_rows):
         read_examples(source(), tmp_path, tmp_path)
 
 
+def test_id_twice_in_a_split_is_refused(tmp_path, train_rows):
+    write_rows(tmp_path / "tiny/train.parquet", BENCHMARK_TRAIN, [*train_rows, train_rows[0]])
+    with pytest.raises(StageError, match="row ids found twice in split train: train-00-0"):
+        read_examples(source(), tmp_path, tmp_path)
+
+
 def test_missing_table_foreign_columns_and_empty_split_are_one_message(tmp_path, train_rows):
     with pytest.raises(StageError, match=r"tiny/train.parquet: no such file. `learns_from.table` must be"):
         read_examples(source(), tmp_path, tmp_path)

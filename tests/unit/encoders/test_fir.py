@@ -114,8 +114,9 @@ def test_category_loss_leaves_rows_of_unknown_category_out(recipe, examples, cpu
 
 
 def test_each_loss_draws_its_batches(recipe, examples, cpu):
-    whole = task(recipe, examples, losses=["OC"]).batches(0)
-    assert len(set(torch.cat(whole).tolist())) == 24  # every row once
+    alone = task(recipe, examples, losses=["OC"])
+    assert len(set(torch.cat(alone.batches(0)).tolist())) == 24  # every row once
+    assert torch.cat(alone.val_batches()).tolist() == list(range(15))  # none left out, though 15 are no whole batches
     category = task(recipe, examples, losses=["OC", "OS"], per_label=4).batches(0)
     item = task(recipe, examples).batches(0)
     by_item = task(recipe, examples).of_item["train"]

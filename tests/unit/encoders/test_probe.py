@@ -108,7 +108,10 @@ def test_collapse_is_said_and_report_has_chance_beside_scores():
     row = {"epoch": 0, "val_hit_at_1": 0.2, "val_knn": None, "val_spread": 0.5}
     assert collapse(row) is None
     assert "collapsed" in collapse(row | {"val_spread": 0.001})
-    assert before_and_after(row, row | {"epoch": 3, "val_hit_at_1": 0.4}, {"hit_at_1": 0.1, "knn": None}) == {
+    chance = {"hit_at_1": 0.1, "knn": None, "accuracy": 0.67}  # the last of a task of its own
+    row |= {"val_accuracy": 0.6}
+    assert before_and_after(row, row | {"epoch": 3, "val_hit_at_1": 0.4, "val_accuracy": 0.8}, chance) == {
         "best_epoch": 3, "val_hit_at_1_before": 0.2, "val_hit_at_1": 0.4, "val_hit_at_1_chance": 0.1,
+        "val_accuracy_before": 0.6, "val_accuracy": 0.8, "val_accuracy_chance": 0.67,
         "val_spread_before": 0.5, "val_spread": 0.5,
     }  # fmt: skip

@@ -9,6 +9,7 @@ from stages.core.errors import StageError
 from stages.encoders.recipes import read_recipe, recipe_module
 
 PROFILES = sorted(Path("profiles").glob("*.yaml"))
+SCHEDULE = {"epochs": 1, "batch": 2, "learning_rate": 0.1, "drop_factor": 0.1, "weight_decay": 0.0}
 NAMES = yaml.safe_load(PROFILES[0].read_text(encoding="utf-8"))["encoder"]
 
 
@@ -51,6 +52,8 @@ def test_published_numbers_stand_in_the_paper_profile():
         ({"marjin": 1}, r"`encoder.mine.marjin` is not a known key, did you mean `margin`"),
         ({"margin": 0}, r"`encoder.mine.margin` is 0: Input should be greater than 0"),
         ({"losses": ["OX"]}, r"`encoder.mine.losses.0` is 'OX'"),
+        ({"seed": -1}, r"`encoder.mine.seed` is -1"),
+        ({"schedule": SCHEDULE | {"drop_at": [0]}}, r"`encoder.mine.schedule.drop_at.0` is 0"),
     ],
 )
 def test_mistake_in_a_recipe_names_its_key(changes, message, recipe_values, tmp_path, monkeypatch):
@@ -59,3 +62,12 @@ def test_mistake_in_a_recipe_names_its_key(changes, message, recipe_values, tmp_
     Path("params.yaml").write_text(yaml.safe_dump({"encoder": {"mine": values}}))
     with pytest.raises(StageError, match=message):
         read_recipe("mine", values["kind"])
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_weight_of_an_ensemble_outside_0_and_1_is_refused(share, recipe_values, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = recipe_values("ensemble", shares=[0.5, share])
+    Path("params.yaml").write_text(yaml.safe_dump({"encoder": {"mine": values}}))
+    with pytest.raises(StageError, match=rf"`encoder.mine.shares.1` is {share}"):
+        read_recipe("mine", "ensemble")

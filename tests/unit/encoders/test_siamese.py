@@ -87,6 +87,19 @@ def test_pairs_of_a_step_come_from_one_split_with_the_ratio_asked_for(recipe, ex
     assert torch.equal(val, torch.cat(task.val_batches()))
 
 
+def test_accuracy_stands_beside_that_of_guessing(recipe, examples, cpu):
+    # Every validation row has a positive and three negatives.
+    assert SiameseTask(recipe("siamese", negatives=3), *examples).chance == {"accuracy": pytest.approx(3 / 4)}
+
+
+def test_validation_without_known_categories_has_no_pairs_and_no_loss(recipe, examples, cpu):
+    train, val = examples
+    strangers = val.take(np.arange(15))
+    strangers.categories[:] = "hat"
+    task = SiameseTask(recipe("siamese"), train, strangers)
+    assert task.val_batches() == [] and task.chance == {}
+
+
 def test_rare_categories_take_no_part(recipe, examples):
     assert frequent(np.array(["a", "b", "a", None], object), 2) == ["a"]
     with pytest.raises(StageError, match="siamese: 0 categories have 13 training pictures"):

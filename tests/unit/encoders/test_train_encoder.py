@@ -14,7 +14,9 @@ from stages.core import checkpoints
 from stages.core.errors import StageError
 from stages.core.tables import BENCHMARK_TRAIN, write_rows
 from stages.encoders import train, training
+from stages.encoders.probe import Probe
 from stages.encoders.recipes import KINDS, AnyRecipe
+from stages.encoders.siamese import SiameseTask
 from stages.retrieval.encoder import load_encoder
 
 TRAINED = ["attention", "fir", "normsoftmax", "siamese"]
@@ -53,7 +55,8 @@ def test_encoder_is_written_loads_and_gives_the_scores_it_reported(kind, stage, 
 
     files, report = stage(kind)
     assert [name for name in files if not name.endswith(".jpg")] == FILES
-    assert ("attention.jpg" in files) == (kind == "attention")
+    drawn = ["attention.jpg", "recommendations.jpg"] if kind == "attention" else []
+    assert [name for name in files if name.endswith(".jpg")] == drawn
     encoder = load_encoder(tmp_path / "out")
     vectors = encoder.embed(examples[1].data, ["top"] * 15)
     assert vectors.dtype == np.float32 and np.isfinite(vectors).all()
@@ -128,6 +131,21 @@ def test_best_epoch_on_validation_is_kept(stage, monkeypatch, tmp_path):
     assert torch.equal(load_encoder(tmp_path / "out").network.dense.weight, states[1])
 
 
+def test_validation_loss_counts_each_pair_alike_however_small_the_last_batch(recipe, examples, cpu):
+    task = SiameseTask(recipe("siamese"), *examples)  # 45 pairs in batches of 8
+    trainer = training.Trainer("mine", task, Probe(*examples, task.recipe.probe), task.recipe.schedule, None)
+    with torch.no_grad():
+        whole = {name: float(value) for name, value in task.figures("val", torch.cat(task.val_batches())).items()}
+    row = trainer._val()
+    assert (row["val_loss"], row["val_accuracy"]) == pytest.approx((whole["loss"], whole["accuracy"]), rel=1e-5)
+
+
+def test_siamese_reports_its_accuracy_beside_guessing(stage):
+    metrics = stage("siamese")[1].metrics
+    assert metrics["val_accuracy_chance"] == pytest.approx(2 / 3)
+    assert {"val_accuracy", "val_accuracy_before"} <= set(metrics)
+
+
 def test_lowest_loss_may_select(stage):
     files, report = stage("fir", probe={"select": "loss", "k": 1, "reference": 100, "batch": 8})
     losses = [float(row["val_loss"]) for row in rows_of(files)[1:]]
@@ -182,6 +200,9 @@ def test_categories_of_a_fir_encoder_are_probabilities_and_need_the_category_los
 
 def test_damaged_card_is_one_message(stage, tmp_path):
     stage("frozen")
+    (tmp_path / "out/encoder.json").write_text('{"metric": "cosine", "image_size": 32}')
+    with pytest.raises(StageError, match=r"encoder.json: kind None, expected one of: attention, .*Run `dvc repro`"):
+        load_encoder(tmp_path / "out")
     (tmp_path / "out/encoder.json").write_text('{"kind": "frozen", "metric": "cosine", "image_size": 32}')
     with pytest.raises(StageError, match=r"encoder.json: key 'backbone' is missing"):
         load_encoder(tmp_path / "out")
