@@ -184,7 +184,10 @@ def main() -> None:
     with one_message():
         name = args.profile or str(lookup(load_params(), "profile"))
         if args.markdown:
-            content = read_json(Path("metrics") / name / "seeds.json")
+            path = Path("metrics") / name / "seeds.json"
+            if not path.is_file():
+                raise StageError(f"{path}: no such file. `make seeds PROFILE={name}` measures and writes it.")
+            content = read_json(path)
         else:
             content = measure(Path.cwd(), args.seeds, args.profile, args.keep)
         print(as_markdown(content))

@@ -40,6 +40,11 @@ def table_rows(files: dict[str, Any]) -> list[tuple[str, str, str, str]]:
                     if "accuracy_with_flip" in scores:
                         beside.append(f"{scores['accuracy_with_flip']:.3f} with flip")
                     rows.append((f"classifier/{head}", "accuracy", f"{scores['accuracy']:.3f}", ", ".join(beside)))
+        elif name == "simclr" and content["mean"]:
+            mean = content["mean"]
+            beside = [f"{mean[key]:.3f} {key}" for key in ("imagenet", "untrained") if mean[key] is not None]
+            beside.append(f"{mean['baseline_majority']:.3f} majority")
+            rows.append((name, "k-NN, mean of labels", f"{mean['simclr']:.3f}", ", ".join(beside)))
         elif name.startswith("retrieval/"):
             for benchmark, scores in content.items():
                 whole, chance = scores["whole_gallery"], scores["chance"]["whole_gallery"]

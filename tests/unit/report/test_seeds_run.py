@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from stages.core.errors import StageError
-from stages.report.seeds_run import copy_tree, link_inputs, measure
+from stages.report.seeds_run import copy_tree, link_inputs, main, measure
 
 PIPELINE = """
 stages:
@@ -117,6 +117,15 @@ def test_fewer_than_three_different_seeds_are_refused(project):
 def test_unknown_profile_is_refused(project):
     with pytest.raises(StageError, match="no profile 'papr'"):
         measure(project, [0, 1, 2], "papr", keep=False)
+
+
+def test_table_of_what_was_never_measured_is_one_message(project, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["seeds_run", "--markdown"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == (
+        "ERROR metrics/tiny/seeds.json: no such file. `make seeds PROFILE=tiny` measures and writes it.\n"
+    )
 
 
 @pytest.mark.slow

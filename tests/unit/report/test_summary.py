@@ -27,6 +27,15 @@ def test_figures_with_and_without_flip_stand_side_by_side():
     assert table_rows({"retrieval/simclr": {"wardrobe": scores}})[0][3] == "0.125 chance"
 
 
+def test_features_of_simclr_stand_beside_those_it_started_from_and_random_ones():
+    mean = {"simclr": 0.5, "imagenet": 0.375, "untrained": 0.25, "baseline_chance": 0.1, "baseline_majority": 0.125}
+    row = ("simclr", "k-NN, mean of labels", "0.500")
+    assert table_rows({"simclr": {"mean": mean}}) == [(*row, "0.375 imagenet, 0.250 untrained, 0.125 majority")]
+    from_scratch = {"mean": mean | {"imagenet": None}}
+    assert table_rows({"simclr": from_scratch}) == [(*row, "0.250 untrained, 0.125 majority")]
+    assert table_rows({"simclr": {"mean": {}}}) == []
+
+
 def test_classifier_without_groups_has_only_heads():
     assert table_rows({"classifier": {"heads": {"color": HEAD}}}) == [("classifier/color", "accuracy", "0.750", BESIDE)]
 
