@@ -7,8 +7,6 @@ Reads:  metrics/<profile>/leaderboard.json of every profile that has one, metric
         where it names anything, the data is drawn, and the page says so above published numbers.
 """
 
-import csv
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from stages.core.params import load_params
 from stages.core.progress import say
 from stages.core.stage import new_parser, one_message
 from stages.retrieval.leaderboard import CHANCE, SHOWN_KS, SHOWN_TOPS, entry
+from stages.retrieval.published import Published, read_published
 
 Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
 COLUMNS: Columns = (*((f"hit_at_{k}", f"hit@{k}") for k in SHOWN_KS), ("map", "mAP"), ("map_at_r", "MAP@R"))
@@ -48,51 +47,6 @@ DRAWN = (
     "This profile's pictures are **drawn by the project**. Published rows are about the real data set behind the "
     "benchmark of this name: they are no yardstick for the rows above them."
 )
-
-
-@dataclass(frozen=True)
-class Published:
-    """One number of tables/published.csv; ``high`` is the upper end where a range was given."""
-
-    system: str
-    benchmark: str
-    metric: str
-    value: float
-    high: float | None
-    source: str
-    note: str
-
-
-def read_published(path: Path) -> list[Published]:
-    """The table of published numbers.
-
-    Raises:
-        StageError: when there is no such file, a line has no share between 0 and 1, or a column is missing.
-    """
-    if not path.is_file():
-        raise StageError(f"{path}: no such file. It is part of the project: `git checkout {path}` brings it back.")
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        rows = []
-        for number, row in enumerate(reader, start=2):
-            try:
-                value = _share(row["value"])
-                high = _share(row["value_high"]) if row["value_high"] else None
-                names = (row[name] for name in ("system", "benchmark", "metric"))
-                rows.append(Published(*names, value, high, row["source"], row["note"]))
-            except (KeyError, TypeError, ValueError) as error:
-                raise StageError(
-                    f"{path}, line {number}: {error!r}; expected system, benchmark, metric, value, value_high, source, "
-                    "note, with shares between 0 and 1 as values."
-                ) from None
-    return rows
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise ValueError(f"{text} is no share")
-    return value
 
 
 def million(count: int) -> str:

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 
 from stages.core.errors import StageError
 from stages.retrieval import leaderboard, leaderboard_page
-from stages.retrieval.leaderboard_page import Published, page, read_published
+from stages.retrieval.leaderboard_page import page
+from stages.retrieval.published import Published, read_published
 
 ROOT = Path(__file__).resolve().parents[3]
 
