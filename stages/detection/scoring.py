@@ -49,22 +49,24 @@ def confusion_pairs(
 def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
     """mAP50 of predicting on every annotated test image, for each class, the median box of the training split.
 
-    The confidence is the class's share of training boxes. What a detector has to beat to show that it looks.
+    The confidence is the class's share of training boxes. What a detector has to beat to show that it looks. A class
+    that only the test split has is never found, by the baseline as by a detector.
     """
     from ultralytics.utils.metrics import ap_per_class
 
-    classes = sorted(train["superclass"].unique())
-    median = train.groupby("superclass")[["cx", "cy", "w", "h"]].median().loc[classes]
-    share = (train["superclass"].value_counts() / len(train)).loc[classes].to_numpy()
+    learned = sorted(train["superclass"].unique())
+    classes = sorted({*learned, *test["superclass"]})
+    median = train.groupby("superclass")[["cx", "cy", "w", "h"]].median().loc[learned]
+    share = (train["superclass"].value_counts() / len(train)).loc[learned].to_numpy()
     hits, scores, predicted, actual = [], [], [], []
     for _, rows in test.groupby("image_id", sort=True):
         overlaps = iou(corners(rows), corners(median))
         names = rows["superclass"].to_numpy()
-        for column, name in enumerate(classes):
+        for column, name in enumerate(learned):
             best = overlaps[names == name, column].max(initial=0.0)
             hits.append(best >= IOU_THRESHOLDS)
             scores.append(share[column])
-            predicted.append(column)
-        actual += [classes.index(name) for name in names if name in classes]
+            predicted.append(classes.index(name))
+        actual += [classes.index(name) for name in names]
     result: Any = ap_per_class(np.array(hits), np.array(scores), np.array(predicted), np.array(actual))
     return float(result[5][:, 0].mean())

@@ -86,3 +86,12 @@ def test_constant_box_lies_between_for_half_of_the_images():
     train = frame(("a", "top", 0.2, 0.2, 0.2, 0.2))
     test = frame(("c", "top", 0.2, 0.2, 0.2, 0.2), ("d", "top", 0.8, 0.8, 0.2, 0.2))
     assert 0 < constant_box_baseline(train, test) < 0.75
+
+
+def test_class_that_only_the_test_split_has_is_never_found():
+    """Half of the classes are perfect, the other half is 0: the mean over both, as for a detector."""
+    train = frame(("a", "top", 0.5, 0.5, 0.4, 0.4))
+    test = frame(("c", "top", 0.5, 0.5, 0.4, 0.4), ("d", "bottom", 0.5, 0.5, 0.4, 0.4))
+    alone = constant_box_baseline(train, test[test["superclass"] == "top"])
+    assert alone == pytest.approx(0.995)
+    assert constant_box_baseline(train, test) == pytest.approx(alone / 2, abs=0.01)
