@@ -64,6 +64,17 @@ class SmallMapConv2d(nn.Conv2d):
         return result.view(-1, height, width, self.out_channels).permute(0, 3, 1, 2)
 
 
+def lay_out(network: nn.Module, runtime: RuntimeParams) -> nn.Module:
+    """The network itself, its weights in the memory layout asked for; their names and values stay what they are."""
+    if runtime.channels_last:
+        network.to(memory_format=torch.channels_last)
+        if all(weight.device.type == "cpu" for weight in network.parameters()):
+            for layer in network.modules():
+                if SmallMapConv2d.fits(layer):
+                    layer.__class__ = SmallMapConv2d
+    return network
+
+
 def prepare_model(network: nn.Module, runtime: RuntimeParams) -> nn.Module:
     """The network itself, made ready in place: its weights in the layout asked for, its forward pass compiled.
 
@@ -72,12 +83,7 @@ def prepare_model(network: nn.Module, runtime: RuntimeParams) -> nn.Module:
     Raises:
         StageError: ``compile`` without a C++ compiler.
     """
-    if runtime.channels_last:
-        network.to(memory_format=torch.channels_last)
-        if all(weight.device.type == "cpu" for weight in network.parameters()):
-            for layer in network.modules():
-                if SmallMapConv2d.fits(layer):
-                    layer.__class__ = SmallMapConv2d
+    lay_out(network, runtime)
     if runtime.compile:
         names = (os.environ.get("CXX", "g++"), "g++", "clang++", "c++")
         if not any(shutil.which(name) for name in names):

@@ -143,7 +143,7 @@ def lower_trims(garment: Garment, body: Body, pose: Pose) -> list[Trim]:
         return _skirt_trims(garment, body)
     reach = garment.hem / 100
     legs = [leg(body, pose, side) for side in (-1, 1)]
-    top = 396.0 if garment.gender in ("Women", "Girls") else 418.0
+    top = 390.0 if garment.gender in ("Women", "Girls") else 420.0
     wide = body_half_width(body, top)
     trims = [band("dark", top - 4, top + 18)]
     if "fly" in kinds and front:

@@ -62,7 +62,7 @@ def shoe_shape(garment: Garment, worn: bool) -> Shape:
         return _open_shoe(garment, shape, worn)
     outline = {"boot": _BOOT, "heel": _HEEL, "flat": _FLAT}.get(kind, _LOW)
     if garment.gender == "Women":  # slimmer and lower cut
-        outline = [(x, y + (104 - y) * 0.14 if y > 0 else y) for x, y in outline]
+        outline = [(x, y + (104 - y) * 0.22 if y > 0 else y) for x, y in outline]
     if kind not in ("heel", "flat", "boot"):
         shape.under.append((rounded_outline([(10, 40), (16, 12), (96, 18), (110, 60)], 1), "inside"))
     shape.parts.append(rounded_outline([(float(x), float(y)) for x, y in outline]))

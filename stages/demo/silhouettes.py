@@ -65,11 +65,11 @@ class Trunk:
         self.garment, self.body = garment, body
         ease = garment.ease
         waist = body.waist + ease * 0.9
-        boxy = (
-            garment.kind in ("sweatshirt", "jacket", "sweater", "coat", "kurta", "cardigan") or garment.gender == "Men"
-        )
-        if boxy:  # hangs from the chest instead of following the waist
-            waist = max(waist, (body.chest + body.hip) / 2 + ease - 10)
+        hanging = max(waist, (body.chest + body.hip) / 2 + ease - 10)  # from the chest, instead of following the waist
+        if garment.gender == "Men" or garment.kind in ("coat", "kurta"):
+            waist = hanging
+        elif garment.kind in ("sweatshirt", "jacket", "sweater", "cardigan"):  # women's are loose as well, but waisted
+            waist += (hanging - waist) * 0.35
         self.sleeveless = garment.sleeve in ("none", "sling")
         self.tip = (body.shoulder - 24, 184.0) if self.sleeveless else (body.shoulder + 3, 190.0)
         self.heights = [(278.0, body.chest + ease), (388.0, waist), (500.0, body.hip + ease)]
@@ -183,7 +183,8 @@ def sleeve(garment: Garment, body: Body, limb: Limb) -> list[Point]:
 def legs_shape(garment: Garment, body: Body, pose: Pose, reach: float | None = None) -> Shape:
     """Trousers, jeans, leggings, shorts: two legs that meet in the middle."""
     reach = reach if reach is not None else garment.hem / 100
-    waist_y = 396.0 if garment.gender in ("Women", "Girls") else 418.0
+    womens = garment.gender in ("Women", "Girls")
+    waist_y = 390.0 if womens else 420.0
     ease = garment.ease
     waist = body_half_width(body, waist_y) + 2 + ease * 0.2
     narrow = garment.kind in ("leggings", "jeans")
@@ -191,6 +192,8 @@ def legs_shape(garment: Garment, body: Body, pose: Pose, reach: float | None = N
     hem = body.leg * (0.58 if narrow else 0.78) + ease * (0.5 if garment.kind != "trousers" else 1.1)
     if garment.kind == "track_pants":
         hem = body.leg * 0.62
+    if womens:  # cut closer to the leg
+        knee, hem = knee * 0.88, hem * 0.8
     bottom = HIP_Y + THIGH * min(reach, 1) + SHIN * max(reach - 1, 0)
     shape = Shape(anchor=(0.0, (waist_y + bottom) / 2))
     for sign in (-1, 1):

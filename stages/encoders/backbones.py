@@ -8,9 +8,10 @@ from torch import nn
 
 from stages.core.errors import StageError
 from stages.core.pretrained import packaged_state
+from stages.encoders import colors
 
 Weights = Literal["none", "packaged", "download"]
-Pooling = Literal["last", "stages"]
+Pooling = Literal["last", "stages", "stages_colors"]
 
 
 class Backbone(nn.Module):
@@ -30,7 +31,8 @@ class Backbone(nn.Module):
             weights: where they come from; none = random.
             pooling: last = the network's own pooled output. stages = the same, then mean and standard deviation over
                 the picture of each stage's channels: colour and texture live in the early stages, and what a deep
-                layer does not need for ImageNet's classes it has thrown away.
+                layer does not need for ImageNet's classes it has thrown away. stages_colors = those and a histogram of
+                the colours in the picture's middle (stages/encoders/colors.py).
 
         Raises:
             StageError: unknown name, no packaged weights for it, or the download failed.
@@ -40,8 +42,10 @@ class Backbone(nn.Module):
         self.network = create(name, weights)
         self.pooling = pooling
         self.width: int = pooled_width(self.network)
-        if pooling == "stages":
+        if pooling != "last":
             self.width += 2 * sum(stage["num_chs"] for stage in self.network.feature_info)
+        if pooling == "stages_colors":
+            self.width += colors.WIDTH
         register_statistics(self, self.network)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -50,7 +54,10 @@ class Backbone(nn.Module):
         if self.pooling == "last":
             return self.network(normed)
         final, stages = self.network.forward_intermediates(normed)
-        return torch.cat([self.network.forward_head(final, pre_logits=True), stage_statistics(stages)], dim=1)
+        parts = [self.network.forward_head(final, pre_logits=True), stage_statistics(stages)]
+        if self.pooling == "stages_colors":
+            parts.append(colors.color_histogram(images))
+        return torch.cat(parts, dim=1)
 
 
 def stage_statistics(stages: Iterable[torch.Tensor]) -> torch.Tensor:

@@ -169,9 +169,7 @@ def fit(recipe: FirRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Train; the encoder of the best epoch."""
     task = FirTask(recipe, train, val)
     say(f"{run.name}: {'+'.join(recipe.losses)}, {len(task.network.categories)} categories for OC")
-    trained = Trainer(
-        run.name, task, Probe(train, val, recipe.probe), recipe.schedule, run.checkpoints, task.warn
-    ).fit()
+    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, task.warn).fit()
     card = {
         "kind": "fir", "backbone": recipe.backbone, "image_size": recipe.image_size, "metric": "cosine",
         "categories": task.network.categories, "relaxation": recipe.relaxation, "dropout": recipe.dropout,

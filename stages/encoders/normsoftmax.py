@@ -125,7 +125,7 @@ def fit(recipe: NormsoftmaxRecipe, train: Examples, val: Examples, run: Run) -> 
     """Train; the encoder of the best epoch."""
     task = NormsoftmaxTask(recipe, train, val)
     say(f"{run.name}: {len(task.known)} of {len(train)} rows know their {recipe.target}, {len(task.classes)} classes")
-    trained = Trainer(run.name, task, Probe(train, val, recipe.probe), recipe.schedule, run.checkpoints).fit()
+    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule).fit()
     card = {
         "kind": "normsoftmax", "backbone": recipe.backbone, "pooling": recipe.pooling, "embedding": recipe.embedding,
         "image_size": recipe.image_size, "metric": "cosine",

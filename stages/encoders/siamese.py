@@ -158,7 +158,7 @@ def fit(recipe: SiameseRecipe, train: Examples, val: Examples, run: Run) -> Fitt
         f"{run.name}: {len(task.names)} of {len(vocabulary(train.categories))} categories have {recipe.min_images} "
         f"training pictures{guess}"
     )
-    trained = Trainer(run.name, task, Probe(train, val, recipe.probe), recipe.schedule, run.checkpoints).fit()
+    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule).fit()
     card = {
         "kind": "siamese", "backbone": recipe.backbone, "embedding": recipe.embedding,
         "image_size": recipe.image_size, "metric": "euclidean",

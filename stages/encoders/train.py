@@ -3,7 +3,7 @@
 Reads:  what the recipe learns from: the data set, or benchmark NAME's train.parquet. The test split is not read.
 Writes: weights.safetensors, encoder.json, history.csv (a line for each epoch: losses of train and val, val scores),
         scores.json (before, after and chance), params.json; pictures where the kind draws some.
-Params: encoder.<name>; stages/encoders/recipes.py names the kinds.
+Params: encoder.<name>, runtime; stages/encoders/recipes.py names the kinds.
 
 A killed training goes on after its last whole epoch (stages/core/checkpoints.py).
 """
@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
+from stages.core.acceleration import RuntimeParams
 from stages.core.checkpoints import WORK, Checkpoints, training_key
 from stages.core.determinism import seed_everything
 from stages.core.files import digest, fresh_folder, write_csv, write_json
@@ -43,7 +44,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     say(f"{args.encoder}: {len(train)} training and {len(val)} validation pictures of {recipe.learns_from.table}")
     inputs = input_files(recipe.learns_from, args.dataset, args.benchmarks)
     checkpoints = Checkpoints(WORK / "train_encoder" / args.encoder, checkpoint_key(recipe, inputs))
-    fitted = module.fit(recipe, train, val, Run(args.encoder, checkpoints))
+    fitted = module.fit(recipe, train, val, Run(args.encoder, checkpoints, params.runtime))
     out = fresh_folder(args.out)
     save_encoder(fitted.network, fitted.card, out)
     write_csv(out / "history.csv", fitted.header, fitted.history)
@@ -57,4 +58,5 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 
 if __name__ == "__main__":
-    run_stage(main, ["encoder", "dataset", "benchmarks", "out"], {"recipe": ("encoder.{encoder}", AnyRecipe)})
+    sections = {"recipe": ("encoder.{encoder}", AnyRecipe), "runtime": ("runtime", RuntimeParams)}
+    run_stage(main, ["encoder", "dataset", "benchmarks", "out"], sections)

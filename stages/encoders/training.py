@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from stages.core.acceleration import RuntimeParams, lay_out
 from stages.core.checkpoints import Checkpoints, random_state, restore_random_state
 from stages.core.errors import StageError
 from stages.core.progress import say
@@ -67,10 +68,12 @@ class Run:
     Attributes:
         name: of the encoder, for the log.
         checkpoints: of this training.
+        runtime: memory layout of the networks; None: as they come.
     """
 
     name: str
     checkpoints: Checkpoints
+    runtime: RuntimeParams | None = None
 
 
 @dataclass
@@ -116,17 +119,18 @@ class Trainer:
     """Trains one task."""
 
     def __init__(
-        self, name: str, task: Task, probe: Probe, schedule: ScheduleParams, checkpoints: Checkpoints,
+        self, run: Run, task: Task, probe: Probe, schedule: ScheduleParams,
         warn: Callable[[Row], str | None] = lambda row: None,
     ) -> None:  # fmt: skip
-        """Prepare the optimizer.
+        """Prepare the networks and the optimizer.
 
         Args:
-            name: of the encoder, for the log.
             warn: looks at a row of the history and says what is wrong with it, if anything.
         """
-        self.name, self.task, self.probe, self.schedule = name, task, probe, schedule
-        self.checkpoints, self.warn = checkpoints, warn
+        self.name, self.task, self.probe, self.schedule = run.name, task, probe, schedule
+        self.checkpoints, self.warn = run.checkpoints, warn
+        if run.runtime:
+            lay_out(task.modules, run.runtime)
         groups = task.groups()
         self.rates = [group["lr"] for group in groups]
         self.optimizer = torch.optim.Adam(groups, weight_decay=schedule.weight_decay)

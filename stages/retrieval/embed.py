@@ -6,7 +6,7 @@ Writes: OUT/<name>-queries.parquet and OUT/<name>-gallery.parquet: row_id, vecto
         metadata names the metric. A query without an image (never detected) gets no row.
         With ``embed.flip`` these are the means of a picture's and its mirror image's vectors, and OUT/plain/ has the
         vectors of the pictures alone, so that both can be scored.
-Params: benchmarks (the list), embed.
+Params: benchmarks (the list), embed, runtime (the memory layout).
 """
 
 from argparse import Namespace
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import PositiveInt
 
+from stages.core.acceleration import RuntimeParams
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder
@@ -124,7 +125,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
 
     names = benchmark_names()
     seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms
-    encoder = load_encoder(args.model)
+    encoder = load_encoder(args.model, params.runtime)
     if encoder.metric not in METRICS:
         raise StageError(f"{args.model}: its metric is {encoder.metric!r}, expected one of: {shown(METRICS)}")
     out = fresh_folder(args.out)
@@ -136,4 +137,5 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
 
 
 if __name__ == "__main__":
-    run_stage(main, ["encoder", "benchmarks", "model", "out"], {"embed": ("embed", EmbedParams)})
+    sections = {"embed": ("embed", EmbedParams), "runtime": ("runtime", RuntimeParams)}
+    run_stage(main, ["encoder", "benchmarks", "model", "out"], sections)

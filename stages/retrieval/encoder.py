@@ -2,10 +2,14 @@
 
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stages.core.errors import StageError, shown
 from stages.core.files import read_json
 from stages.encoders.features import Encoder
+
+if TYPE_CHECKING:
+    from stages.core.acceleration import RuntimeParams
 
 # Kind in encoder.json -> the class that loads it. Imported when asked for: torch takes seconds.
 KINDS = {
@@ -20,8 +24,11 @@ KINDS = {
 }
 
 
-def load_encoder(folder: Path) -> Encoder:
+def load_encoder(folder: Path, runtime: "RuntimeParams | None" = None) -> Encoder:
     """The encoder that a training stage wrote into ``folder``.
+
+    Args:
+        runtime: memory layout of its network; None: as it comes.
 
     Raises:
         StageError: when the card is missing or names an unknown kind.
@@ -30,4 +37,9 @@ def load_encoder(folder: Path) -> Encoder:
     if kind not in KINDS:
         raise StageError(f"{folder}/encoder.json: kind {kind!r}, expected one of: {shown(KINDS)}. Run `dvc repro`.")
     module, name = KINDS[kind]
-    return getattr(import_module(module), name)(folder)
+    encoder = getattr(import_module(module), name)(folder)
+    if runtime is not None:
+        from stages.core.acceleration import lay_out
+
+        lay_out(encoder.network, runtime)
+    return encoder

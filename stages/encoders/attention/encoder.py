@@ -20,7 +20,8 @@ class AttentionEncoder(NetworkEncoder):
 
     def build(self, card: dict[str, Any]) -> nn.Module:
         self.labels: list[str] = card["labels"]
-        return AttentionNetwork(AttentionNetworkParams.model_validate(card["network"]), len(self.labels))
+        params = AttentionNetworkParams.model_validate(card["network"] | {"weights": "none"})  # they come from the file
+        return AttentionNetwork(params, len(self.labels))
 
     def images(self, rows: Sequence[bytes]) -> torch.Tensor:
         """JPEG pictures fitted into 3:2, ``image_size`` high."""

@@ -19,15 +19,22 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
+from stages.core.errors import StageError
 from stages.core.params import Section
 from stages.encoders.attention.texture import TextureEncoding
+from stages.encoders.backbones import Weights, create, register_statistics
+
+STRIDE = 16  # pixels of the picture for a place of the global branch's maps, as published
 
 
 class AttentionNetworkParams(Section):
     """Shape of the network.
 
     Attributes:
-        widths: channels of the global branch's three pairs of convolutions.
+        branch: the global branch: null = the published convolutions, else the stages of one of timm's networks that
+            make maps of the same size: convolutions that start from nothing want more pictures than a demo has.
+        weights: where the weights of such a network come from; none with null.
+        widths: channels of the published branch's three pairs of convolutions.
         dropout: after the first two pairs.
         texture_width: channels that texture is encoded in (D).
         codewords: K of the texture encoding.
@@ -37,6 +44,8 @@ class AttentionNetworkParams(Section):
         start_size: size that regions start with, as a share of the picture.
     """
 
+    branch: str | None
+    weights: Weights
     widths: tuple[int, int, int]
     dropout: float = Field(ge=0, lt=1)
     texture_width: int = Field(gt=0)
@@ -67,20 +76,65 @@ class Glimpses:
     whole: torch.Tensor
 
 
-def global_branch(widths: tuple[int, int, int], dropout: float) -> nn.Sequential:
+class PublishedBranch(nn.Module):
     """Published table: two 3 x 3 convolutions a block; dropout, 4 x 4 max pooling and batch norm after the first two.
 
     384 x 256 pixels become 24 x 16 places. ReLU after each convolution is ours: the table names none.
+
+    Attributes:
+        width: channels of the maps.
     """
-    layers: list[nn.Module] = []
-    channels = 3
-    for number, width in enumerate(widths):
-        for _ in range(2):
-            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
-            channels = width
-        if number < 2:
-            layers += [nn.Dropout(dropout), nn.MaxPool2d(4), nn.BatchNorm2d(width)]
-    return nn.Sequential(*layers)
+
+    def __init__(self, widths: tuple[int, int, int], dropout: float) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 3
+        for number, width in enumerate(widths):
+            for _ in range(2):
+                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+                channels = width
+            if number < 2:
+                layers += [nn.Dropout(dropout), nn.MaxPool2d(4), nn.BatchNorm2d(width)]
+        self.layers = nn.Sequential(*layers)
+        self.width = widths[2]
+        for name, value in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
+            self.register_buffer(name, torch.tensor(value).view(1, 3, 1, 1) * 255, persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps [n, width, h / 16, w / 16] of images [n, 3, h, w], floats in 0..255."""
+        return self.layers((images - self.mean) / self.std)
+
+
+class StagesBranch(nn.Module):
+    """The stages of one of timm's networks up to maps of a sixteenth of the picture's side.
+
+    Attributes:
+        width: channels of the maps.
+    """
+
+    def __init__(self, name: str, weights: Weights) -> None:
+        """Build it without what comes after those stages.
+
+        Raises:
+            StageError: when no stage has maps of that size, or the network cannot be built.
+        """
+        super().__init__()
+        self.network = create(name, weights)
+        stages = [at for at, stage in enumerate(self.network.feature_info) if stage["reduction"] == STRIDE]
+        if not stages:
+            raise StageError(
+                f"params.yaml: {name} has no stage whose maps are 1/{STRIDE} of the picture's side; name a "
+                "convolutional network such as tf_efficientnet_lite0 or resnet50, or null for the published branch."
+            )
+        self.stage = stages[-1]
+        self.width: int = self.network.feature_info[self.stage]["num_chs"]
+        register_statistics(self, self.network)
+        self.network.prune_intermediate_layers([self.stage], prune_norm=True, prune_head=True)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps [n, width, h / 16, w / 16] of images [n, 3, h, w], floats in 0..255."""
+        normed = (images - self.mean) / self.std
+        return self.network.forward_intermediates(normed, indices=[self.stage], intermediates_only=True)[0]
 
 
 def sample_regions(maps: torch.Tensor, size: torch.Tensor, centre: torch.Tensor, side: int) -> torch.Tensor:
@@ -100,9 +154,13 @@ class AttentionNetwork(nn.Module):
 
     def __init__(self, params: AttentionNetworkParams, classes: int) -> None:
         super().__init__()
-        width, texture, hidden = params.widths[2], params.texture_width, params.hidden
+        texture, hidden = params.texture_width, params.hidden
         self.params = params
-        self.branch = global_branch(params.widths, params.dropout)
+        if params.branch is None:
+            self.branch = PublishedBranch(params.widths, params.dropout)
+        else:
+            self.branch = StagesBranch(params.branch, params.weights)
+        width = self.branch.width
         self.reduce = nn.Sequential(nn.Conv2d(width, texture, 1), nn.BatchNorm2d(texture), nn.ReLU())
         self.texture = TextureEncoding(params.codewords, texture)
         self.cell = nn.LSTMCell(params.codewords * texture, hidden)
@@ -111,14 +169,12 @@ class AttentionNetwork(nn.Module):
         self.locate = nn.Linear(hidden, 4)
         self.classify = nn.Linear(hidden, classes)
         self.register_buffer("anchors", torch.tensor(params.anchors, dtype=torch.float32))
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255, persistent=False)
         nn.init.zeros_(self.locate.weight)  # every glimpse starts at its anchor
         nn.init.zeros_(self.locate.bias)
 
     def look(self, images: torch.Tensor) -> Glimpses:
         """Everything about images [n, 3, h, w], uint8 or floats in 0..255."""
-        maps = self.branch((images.float() - self.mean) / self.std)
+        maps = self.branch(images.float())
         places = self.of_place(maps)
         state = self.cell(self._encoded(maps))
         scores, attention, sizes, centres, regions = [], [], [], [], []

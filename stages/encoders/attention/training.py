@@ -153,7 +153,7 @@ def fit(recipe: AttentionRecipe, train: Examples, val: Examples, run: Run) -> Fi
         f"{run.name}: {len(task.names)} labels, pictures of {recipe.image_size} x {width_of(recipe.image_size)}, "
         f"{len(recipe.network.anchors)} glimpses; guessing the most frequent label: {shown_row(task.chance)}"
     )
-    trained = Trainer(run.name, task, Probe(train, val, recipe.probe), recipe.schedule, run.checkpoints).fit()
+    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule).fit()
     card = {
         "kind": "attention", "image_size": recipe.image_size, "metric": "euclidean", "labels": task.names,
         "network": recipe.network.model_dump(mode="json"),

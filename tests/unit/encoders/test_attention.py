@@ -8,7 +8,7 @@ from PIL import Image
 from stages.core.errors import StageError
 from stages.core.images import encode_jpeg
 from stages.encoders.attention.encoder import AttentionEncoder
-from stages.encoders.attention.network import AttentionNetwork, global_branch, sample_regions
+from stages.encoders.attention.network import AttentionNetwork, PublishedBranch, StagesBranch, sample_regions
 from stages.encoders.attention.pictures import (
     COLORS,
     UprightPictures,
@@ -18,11 +18,12 @@ from stages.encoders.attention.pictures import (
 )
 from stages.encoders.attention.recommend import diverse_list, region_distances
 from stages.encoders.attention.training import AttentionTask, label_matrix, most_frequent_share
+from stages.encoders.backbones import Backbone
 from stages.encoders.features import save_encoder
 
 
 def test_global_branch_has_the_published_sizes():
-    branch = global_branch((64, 128, 256), 0.25).eval()
+    branch = PublishedBranch((64, 128, 256), 0.25).layers.eval()
     sizes, value = [], torch.zeros(1, 3, 384, 256)
     with torch.no_grad():
         for layer in branch:
@@ -37,6 +38,22 @@ def test_global_branch_has_the_published_sizes():
     assert [name for name, _ in sizes if name in ("Dropout", "MaxPool2d", "BatchNorm2d")] == [
         "Dropout", "MaxPool2d", "BatchNorm2d",
     ] * 2  # fmt: skip
+
+
+def test_branch_of_a_pretrained_network_is_that_network_up_to_maps_of_the_same_size():
+    branch = StagesBranch("tf_efficientnet_lite0", "packaged").eval()
+    images = torch.randint(0, 256, (2, 3, 96, 64), generator=torch.Generator().manual_seed(0)).float()
+    whole = Backbone("tf_efficientnet_lite0", "packaged").eval()
+    with torch.no_grad():
+        _, stages = whole.network.forward_intermediates((images - whole.mean) / whole.std)
+        maps = branch(images)
+    assert maps.shape == (2, branch.width, 6, 4) and torch.equal(maps, stages[3])
+    assert len(branch.state_dict()) < len(whole.state_dict())  # what comes after is not there
+
+
+def test_branch_without_maps_of_that_size_is_refused():
+    with pytest.raises(StageError, match="vit_small_patch8_224 has no stage whose maps are 1/16"):
+        StagesBranch("vit_small_patch8_224", "none")
 
 
 def test_region_of_full_size_is_the_map_itself_and_a_quarter_is_its_corner():

@@ -39,7 +39,7 @@ def stage(tmp_path, monkeypatch, train_rows, recipe_values, cpu):
         values = recipe_values(kind, **changes)
         (tmp_path / "params.yaml").write_text(yaml.safe_dump({"encoder": {"mine": values}}))
         args = Namespace(encoder="mine", dataset=tmp_path, benchmarks=tmp_path / "benchmarks", out=tmp_path / out)
-        report = train.main(args, SimpleNamespace(recipe=AnyRecipe.model_validate(values)))
+        report = train.main(args, SimpleNamespace(recipe=AnyRecipe.model_validate(values), runtime=None))
         return {path.name: path.read_bytes() for path in sorted((tmp_path / out).iterdir())}, report
 
     return run
@@ -133,7 +133,9 @@ def test_best_epoch_on_validation_is_kept(stage, monkeypatch, tmp_path):
 
 def test_validation_loss_counts_each_pair_alike_however_small_the_last_batch(recipe, examples, cpu):
     task = SiameseTask(recipe("siamese"), *examples)  # 45 pairs in batches of 8
-    trainer = training.Trainer("mine", task, Probe(*examples, task.recipe.probe), task.recipe.schedule, None)
+    trainer = training.Trainer(
+        training.Run("mine", None), task, Probe(*examples, task.recipe.probe), task.recipe.schedule
+    )
     with torch.no_grad():
         whole = {name: float(value) for name, value in task.figures("val", torch.cat(task.val_batches())).items()}
     row = trainer._val()

@@ -60,14 +60,14 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "benchmarks/colors/benchmark.json").write_text('{"kind": "wardrobe"}')
     module = ModuleType("stages.retrieval.encoder")
     module.encoder = MeanColor()
-    module.load_encoder = lambda folder: module.encoder
+    module.load_encoder = lambda folder, runtime: module.encoder
     monkeypatch.setitem(sys.modules, "stages.retrieval.encoder", module)
     return tmp_path, module.encoder
 
 
 def run_embed(folder, batch=2):
     args = Namespace(encoder="mean", benchmarks=folder / "benchmarks", model=folder / "model", out=folder / "vectors")
-    return embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=batch, flip=False)))
+    return embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=batch, flip=False), runtime=None))
 
 
 def run_evaluate(folder):

@@ -92,12 +92,12 @@ def project(tmp_path, monkeypatch):
     write_rows(tmp_path / "benchmarks/sides/gallery.parquet", BENCHMARK, gallery)
     (tmp_path / "benchmarks/sides/benchmark.json").write_text('{"kind": "wardrobe"}')
     module = ModuleType("stages.retrieval.encoder")
-    module.load_encoder = lambda folder: LeftAndRight()
+    module.load_encoder = lambda folder, runtime: LeftAndRight()
     monkeypatch.setitem(sys.modules, "stages.retrieval.encoder", module)
 
     def run(flip):
         args = Namespace(encoder="e", benchmarks=tmp_path / "benchmarks", model=tmp_path, out=tmp_path / "vectors")
-        embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=1, flip=flip)))
+        embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=1, flip=flip), runtime=None))
         args = Namespace(encoder="e", embeddings=tmp_path / "vectors", benchmarks=tmp_path / "benchmarks",
                          prefix=tmp_path / "e")  # fmt: skip
         fields = {"ks": [1], "bootstrap_samples": 5, "seed": 0, "memory_mb": 64}
