@@ -3,7 +3,6 @@
 import copy
 import math
 import time
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -30,10 +29,8 @@ class Trainer:
         best: the weights of the epoch with the highest mean, ``best_score``.
     """
 
-    def __init__(
-        self, network: MultiHead, rows: Rows, params: ClassifierParams, runtime: RuntimeParams | None = None
-    ) -> None:
-        """Train ``network`` on ``rows``; ``runtime``: in which precision, None = float32."""
+    def __init__(self, network: MultiHead, rows: Rows, params: ClassifierParams, runtime: RuntimeParams) -> None:
+        """Train ``network`` on ``rows``, in the precision of ``runtime``."""
         self.network, self.rows, self.params, self.runtime = network, rows, params, runtime
         own = [weight for name, weight in network.named_parameters() if not name.startswith("backbone.")]
         groups = [{"params": own, "lr": params.learning_rate}]
@@ -127,7 +124,7 @@ class Trainer:
         for step, index in enumerate(batches):
             for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
                 group["lr"] = peak * self._rate(number, step, len(batches))
-            with self._precision():
+            with autocast(self.runtime, next(self.network.parameters()).device.type):
                 logits = self._logits(index)
             loss = self._loss({head: values.float() for head, values in logits.items()}, index)
             if loss is None:
@@ -138,10 +135,6 @@ class Trainer:
             self._follow(number * len(batches) + step)
             losses.append(loss.item())
         return float(np.mean(losses))
-
-    def _precision(self) -> AbstractContextManager[None]:
-        where = next(self.network.parameters()).device
-        return autocast(self.runtime, where.type) if self.runtime else nullcontext()
 
     def _logits(self, index: torch.Tensor) -> dict[str, torch.Tensor]:
         """Of augmented pictures, or of a random one of the views that were computed beforehand."""

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 import torch
+from small import PLAIN_RUNTIME
 from torch import nn
 
 from stages.attributes.losses import UNKNOWN, as_class, class_weights, masked_loss
@@ -11,6 +12,7 @@ from stages.attributes.predict import accuracies
 from stages.attributes.rows import prepare
 from stages.attributes.train import choose_classes
 from stages.attributes.trainer import Trainer
+from stages.core.acceleration import RuntimeParams
 from stages.encoders.backbones import Backbone
 
 VOCABULARY = {"type": ["dress", "shirt"], "color": ["blue", "red"]}
@@ -48,7 +50,7 @@ def trainer(cpu, params, superclasses, crops):
         })  # fmt: skip
         rows = prepare(frame, classes, superclasses, options)
         network = MultiHead(Backbone("test_efficientnet", "none", "last"), classes, superclasses, options)
-        return Trainer(network, rows, options), rows, options
+        return Trainer(network, rows, options, RuntimeParams(**PLAIN_RUNTIME)), rows, options
 
     return make
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small import PLAIN_RUNTIME
 
 from stages.attributes.encoder import ClassifierEncoder
 from stages.attributes.network import MultiHead, encode_detected
@@ -11,10 +12,12 @@ from stages.attributes.predict import accuracies, predict
 from stages.attributes.rows import prepare
 from stages.attributes.train import choose_classes
 from stages.attributes.trainer import Trainer
+from stages.core.acceleration import RuntimeParams
 from stages.core.errors import StageError
 from stages.encoders.backbones import Backbone
 from stages.encoders.features import save_encoder
 
+RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 CLASSES = {"type": ["dress", "shirt", "skirt"], "color": ["blue", "red"]}
 
 
@@ -156,7 +159,7 @@ def test_epoch_trains_and_a_frozen_backbone_stays_as_it_was(network, crops, supe
         model, options = network(freeze_backbone=frozen)
         rows = prepare(frame(crops), CLASSES, superclasses, options)
         before = {name: value.clone() for name, value in model.state_dict().items()}
-        assert np.isfinite(Trainer(model, rows, options).epoch(0))
+        assert np.isfinite(Trainer(model, rows, options, RUNTIME).epoch(0))
         changed = {name for name, value in model.state_dict().items() if not torch.equal(before[name], value)}
         assert any(name.startswith("heads.") for name in changed)
         assert any(name.startswith("backbone.") for name in changed) is not frozen
@@ -166,7 +169,7 @@ def test_head_without_labels_in_the_batch_is_not_touched(network, crops, supercl
     model, options = network(freeze_backbone=True)
     data = frame(crops).assign(color=None)
     before = head_of(model, "color").weight.clone()
-    Trainer(model, prepare(data, CLASSES, superclasses, options), options).epoch(0)
+    Trainer(model, prepare(data, CLASSES, superclasses, options), options, RUNTIME).epoch(0)
     assert torch.equal(head_of(model, "color").weight, before)
 
 

@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from small import PLAIN_RUNTIME
 
 from stages.attributes.network import MultiHead
 from stages.attributes.rows import Rows
 from stages.attributes.trainer import Trainer
+from stages.core.acceleration import RuntimeParams
 from stages.core.errors import StageError
 from stages.encoders.backbones import Backbone
 from stages.encoders.pictures import Pictures
+
+RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 
 
 @pytest.fixture
@@ -20,7 +24,7 @@ def trainer(cpu, params, crops, superclasses):
         rows = Rows(
             Pictures(crops, 32), torch.zeros(6, 0), {"color": torch.tensor([0, 1, 0, 1, 0, 1])}, np.array(["s"] * 6)
         )
-        return Trainer(network, rows, options)
+        return Trainer(network, rows, options, RUNTIME)
 
     return make
 
@@ -74,7 +78,7 @@ def test_heads_on_cached_features_learn_what_they_would_from_the_pictures(cpu, p
             targets = {"color": torch.tensor([0, 1, 0, 1, 0, 1])}
             return Rows(Pictures(crops, 32), torch.zeros(6, 0), targets, np.array(["s"] * 6))
 
-        one = Trainer(network, rows(), options)
+        one = Trainer(network, rows(), options, RUNTIME)
         one.fit(rows(), NoCheckpoints())
         results.append((one.history, network.state_dict()["projection.weight"]))
     assert results[1][0][0][1] == pytest.approx(results[0][0][0][1], abs=1e-5)
