@@ -1,44 +1,16 @@
 """Detector scores of the demo against an independent implementation: COCO's own evaluation."""
 
-import contextlib
-import io
 import json
 
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from coco import coco_scores
 
 from stages.core.images import pixels
 from stages.core.tables import OBJECTS, read_shards, read_table
 from stages.detection.model import Detector
 
 pytestmark = pytest.mark.slow
-
-
-def coco_scores(images, truth, found):
-    """mAP50-95 and mAP50 by pycocotools of one class's boxes, in pixels [x1, y1, x2, y2]."""
-    numbers = {name: number for number, name in enumerate(images, start=1)}
-
-    def rows(boxes):
-        for image, corners, *score in boxes:
-            x1, y1, x2, y2 = corners
-            yield {"image_id": numbers[image], "category_id": 1, "bbox": [x1, y1, x2 - x1, y2 - y1],
-                   "area": (x2 - x1) * (y2 - y1), "iscrowd": 0} | ({"score": score[0]} if score else {})  # fmt: skip
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = {
-            "images": [{"id": number} for number in numbers.values()],
-            "categories": [{"id": 1}],
-            "annotations": [{"id": number, **row} for number, row in enumerate(rows(truth), start=1)],
-        }
-        coco.createIndex()
-        run = COCOeval(coco, coco.loadRes(list(rows(found))), "bbox")
-        run.evaluate()
-        run.accumulate()
-        run.summarize()
-    return run.stats[0], run.stats[1]
 
 
 @pytest.mark.parametrize("name", ["headwear", "shoes"])
@@ -48,12 +20,14 @@ def test_map_agrees_with_coco(demo, name):
     names = {row["image_id"] for row in test}
     objects = read_table(demo / f"data/demo/ingested/{name}/objects.parquet", OBJECTS).to_pylist()
     truth = [
-        (row["image_id"], [row[c] for c in ("x1", "y1", "x2", "y2")]) for row in objects if row["image_id"] in names
+        (row["image_id"], name, [row[c] for c in ("x1", "y1", "x2", "y2")])
+        for row in objects
+        if row["image_id"] in names
     ]
     detector = Detector(demo / f"models/demo/detectors/{name}")
     results = detector.predict([pixels(row["bytes"]) for row in test], confidence=0.001, iou=0.7)
     found = [
-        (row["image_id"], [box[c] for c in ("x1", "y1", "x2", "y2")], box["confidence"])
+        (row["image_id"], name, [box[c] for c in ("x1", "y1", "x2", "y2")], box["confidence"])
         for row, boxes in zip(test, results, strict=True)
         for box in boxes
     ]
