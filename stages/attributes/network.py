@@ -8,6 +8,9 @@ from torch import nn
 
 from stages.attributes.params import ClassifierParams, DetectorClass
 from stages.encoders.backbones import Backbone
+from stages.encoders.colors import WIDTH as COLORS
+
+COLOR_SCALE = 10  # roots of shares are small numbers, and at one rate a layer learns faster from larger ones
 
 
 def class_input_width(kind: DetectorClass, superclasses: Sequence[str]) -> int:
@@ -52,6 +55,9 @@ class Block(nn.Module):
 class MultiHead(nn.Module):
     """docs/methods.md: features -> projection (+ detected class) -> blocks -> heads.
 
+    A head of ``color_heads`` adds what a linear layer of its own makes of the colour histogram that is among the
+    features: on the way through the blocks, which all heads share, most of it is lost.
+
     Attributes:
         classes: head -> its class names, in the order of the logits.
         superclasses: names behind the detected class's ids.
@@ -69,12 +75,19 @@ class MultiHead(nn.Module):
         self.classes = classes
         self.superclasses = superclasses
         self.kind = params.detector_class
+        self.standardise = nn.BatchNorm1d(backbone.width, affine=False) if params.standardise else nn.Identity()
         self.projection = nn.Linear(backbone.width, params.projection)
         widths = [params.projection + class_input_width(self.kind, superclasses), *params.hidden]
         self.blocks = nn.ModuleList(Block(a, b, params) for a, b in pairwise(widths))
         # Prefixed: a head named "type" would hide a method of nn.Module.
         self.heads = nn.ModuleDict(
             {f"head_{head}": nn.Linear(widths[-1], len(names)) for head, names in classes.items()}
+        )
+        self.of_colors = nn.ModuleDict(
+            {
+                f"head_{head}": nn.Sequential(nn.Dropout(params.dropout), nn.Linear(COLORS, len(classes[head])))
+                for head in params.color_heads
+            }
         )
 
     def embedding(self, images: torch.Tensor, detected: torch.Tensor) -> torch.Tensor:
@@ -83,16 +96,20 @@ class MultiHead(nn.Module):
 
     def embedding_of(self, features: torch.Tensor, detected: torch.Tensor) -> torch.Tensor:
         """The same from the backbone's features [n, width]."""
-        features = torch.cat([self.projection(features), detected.to(features.device)], dim=1)
+        features = torch.cat([self.projection(self.standardise(features)), detected.to(features.device)], dim=1)
         for block in self.blocks[:-1]:
             features = block(features)
         return self.blocks[-1].normed(features)
 
-    def logits(self, embedding: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Head -> [n, classes]."""
-        hidden = self.blocks[-1].rest(embedding)
-        return {head: self.heads[f"head_{head}"](hidden) for head in self.classes}
+    def logits_of(self, features: torch.Tensor, detected: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Head -> logits [n, classes], from the backbone's features [n, width]."""
+        hidden = self.blocks[-1].rest(self.embedding_of(features, detected))
+        logits = {head: self.heads[f"head_{head}"](hidden) for head in self.classes}
+        for name, layer in self.of_colors.items():
+            head = name.removeprefix("head_")
+            logits[head] = logits[head] + layer(features[:, -COLORS:] * COLOR_SCALE)
+        return logits
 
     def forward(self, images: torch.Tensor, detected: torch.Tensor) -> dict[str, torch.Tensor]:
         """Logits of every head for uint8 images [n, 3, side, side] and encoded classes [n, width]."""
-        return self.logits(self.embedding(images, detected))
+        return self.logits_of(self.backbone(images), detected)

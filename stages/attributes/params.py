@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
+from stages.core.errors import shown
 from stages.core.images import Fit
 from stages.core.params import LowHigh, Section, Seed, Share
 from stages.encoders.augment import GeometryParams
@@ -35,6 +36,8 @@ class ClassifierParams(Section):
     fit: Fit
     detector_class: DetectorClass
     pooling: Pooling
+    standardise: bool
+    color_heads: list[str]
     projection: int = Field(gt=0)
     hidden: list[int] = Field(min_length=1)
     batch_norm: bool
@@ -57,6 +60,14 @@ class ClassifierParams(Section):
     weight_decay: float = Field(ge=0)
     augment: AugmentParams
     seed: Seed
+
+    @model_validator(mode="after")
+    def _colors_exist(self) -> Self:
+        if unknown := [head for head in self.color_heads if head not in self.heads]:
+            raise ValueError(f"color_heads: {shown(unknown)} is not among heads ({shown(self.heads)})")
+        if self.color_heads and self.pooling != "stages_colors":
+            raise ValueError(f"color_heads needs pooling: stages_colors, found {self.pooling}")
+        return self
 
     @model_validator(mode="after")
     def _only_frozen_features_last(self) -> Self:

@@ -18,11 +18,10 @@ def predict(network: MultiHead, rows: Rows, batch: int) -> dict[str, np.ndarray]
         index = slice(start, min(start + batch, len(rows.pictures)))
         detected = rows.detected[index].to(where)
         if rows.features is None:
-            pictures = rows.pictures.batch(range(index.start, index.stop))
-            embedding = network.embedding(pictures.to(where), detected)
+            logits = network(rows.pictures.batch(range(index.start, index.stop)).to(where), detected)
         else:
-            embedding = network.embedding_of(rows.features[0, index].to(where), detected)
-        for head, values in network.logits(embedding).items():
+            logits = network.logits_of(rows.features[0, index].to(where), detected)
+        for head, values in logits.items():
             parts[head].append(values.softmax(dim=1).cpu().numpy())
     return {head: np.concatenate(values) for head, values in parts.items()}
 

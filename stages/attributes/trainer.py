@@ -144,7 +144,7 @@ class Trainer:
             # The call of the whole network is what torch.compile has compiled.
             return self.network(self.augment(self.rows.pictures.batch(index)).to(where), detected)
         view = torch.randint(len(self.rows.features), (len(index),))
-        return self.network.logits(self.network.embedding_of(self.rows.features[view, index].to(where), detected))
+        return self.network.logits_of(self.rows.features[view, index].to(where), detected)
 
     def _cache(self, val: Rows) -> None:
         """What a frozen backbone makes of the pictures: augmented views to learn from, plain ones to validate on."""

@@ -34,6 +34,7 @@ class AttentionNetworkParams(Section):
         branch: the global branch: null = the published convolutions, else the stages of one of timm's networks that
             make maps of the same size: convolutions that start from nothing want more pictures than a demo has.
         weights: where the weights of such a network come from; none with null.
+        freeze_branch: the global branch keeps the weights it starts with, and only what looks at its maps learns.
         widths: channels of the published branch's three pairs of convolutions.
         dropout: after the first two pairs.
         texture_width: channels that texture is encoded in (D).
@@ -46,6 +47,7 @@ class AttentionNetworkParams(Section):
 
     branch: str | None
     weights: Weights
+    freeze_branch: bool
     widths: tuple[int, int, int]
     dropout: float = Field(ge=0, lt=1)
     texture_width: int = Field(gt=0)
@@ -160,6 +162,7 @@ class AttentionNetwork(nn.Module):
             self.branch = PublishedBranch(params.widths, params.dropout)
         else:
             self.branch = StagesBranch(params.branch, params.weights)
+        self.branch.requires_grad_(not params.freeze_branch)
         width = self.branch.width
         self.reduce = nn.Sequential(nn.Conv2d(width, texture, 1), nn.BatchNorm2d(texture), nn.ReLU())
         self.texture = TextureEncoding(params.codewords, texture)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 from small import PLAIN_RUNTIME
 
 from stages.attributes.encoder import ClassifierEncoder
@@ -82,8 +83,45 @@ def test_logits_come_from_the_embedding(network, superclasses):
     model, _ = network()
     model.eval()
     images, detected = torch.zeros(2, 3, 32, 32), encode_detected("scalar", ["top", "none"], superclasses)
-    direct, by_way = model(images, detected), model.logits(model.embedding(images, detected))
-    assert all(torch.equal(direct[head], by_way[head]) for head in CLASSES)
+    direct, hidden = model(images, detected), model.blocks[-1].rest(model.embedding(images, detected))
+    assert all(torch.equal(direct[head], model.heads[f"head_{head}"](hidden)) for head in CLASSES)
+
+
+def test_color_head_sees_the_histogram_beside_what_the_blocks_make_of_it(network, superclasses):
+    model, _ = network(pooling="stages_colors", color_heads=["color"])
+    model.eval()
+    images = torch.zeros(2, 3, 32, 32)
+    images[1] = 255
+    detected = encode_detected("scalar", ["top", "none"], superclasses)
+    with torch.no_grad():
+        for block in model.blocks:
+            block.linear.weight.zero_()  # nothing of the picture comes through the blocks
+        seen = model(images, detected)
+        assert not torch.allclose(seen["color"][0], seen["color"][1])
+        assert torch.allclose(seen["type"][0], seen["type"][1])
+        model.of_colors["head_color"][1].weight.zero_()
+        model.of_colors["head_color"][1].bias.zero_()
+        assert torch.allclose(*model(images, detected)["color"])
+
+
+def test_color_head_without_a_histogram_or_that_is_no_head_is_refused(params):
+    with pytest.raises(ValidationError, match="color_heads needs pooling: stages_colors, found last"):
+        params(color_heads=["color"], pooling="last")
+    with pytest.raises(ValidationError, match="color_heads: fabric is not among heads"):
+        params(color_heads=["fabric"], pooling="stages_colors")
+
+
+def test_standardised_features_have_the_statistics_of_the_rows_that_were_seen(network):
+    model, _ = network(standardise=True)
+    features = torch.randn(64, model.backbone.width) * 7 + 3
+    model.train()
+    for _ in range(200):
+        model.standardise(features)
+    model.eval()
+    normed = model.standardise(features)
+    assert torch.allclose(normed.mean(0), torch.zeros(len(normed[0])), atol=1e-3)
+    assert torch.allclose(normed.std(0), torch.ones(len(normed[0])), atol=1e-2)
+    assert not list(model.standardise.parameters())
 
 
 def test_detected_class_is_encoded_by_its_joint_id(superclasses):

@@ -104,7 +104,7 @@ def train_on(folder: Path, tables: Path) -> None:
     save_encoder(Backbone("test_efficientnet", "none"), {"backbone": "test_efficientnet"}, folder / "simclr")
     values = yaml.safe_load((ROOT / "profiles/demo.yaml").read_text(encoding="utf-8"))["classifier"]
     small = {"heads": list(HEADS), "image_size": 32, "projection": 64, "hidden": [32, 32], "dropout": 0.0, "batch": 8,
-             "epochs": 30, "learning_rate": 0.01, "backbone_learning_rate": 0.001, "pooling": "stages",
+             "epochs": 30, "learning_rate": 0.01, "backbone_learning_rate": 0.001, "pooling": "stages", "color_heads": [],
              "detector_class": "none", "freeze_backbone": False, "cached_views": 0, "average": 0.0}  # fmt: skip
     # Nothing that makes learning by heart harder.
     small |= {"focal_share": 0.0, "class_weights": False, "label_smoothing": 0.0}

@@ -94,7 +94,7 @@ RECIPES = {
     "attention": _PICTURES | {
         "image_size": 48,
         "network": {
-            "branch": None, "weights": "none", "widths": [4, 6, 8], "dropout": 0.25, "texture_width": 4, "codewords": 3, "hidden": 8, "region": 3,
+            "branch": None, "weights": "none", "freeze_branch": False, "widths": [4, 6, 8], "dropout": 0.25, "texture_width": 4, "codewords": 3, "hidden": 8, "region": 3,
             "anchors": [[0.0, -0.5], [0.0, 0.5]], "start_size": 0.5,
         },
         "losses": {"gamma_div": 0.01, "gamma_loc": 0.1, "lambda_anchor": 0.01, "lambda_positive": 0.1, "alpha": 0.5, "beta": 0.1},
