@@ -10,7 +10,9 @@ from stages.attributes.params import ClassifierParams, DetectorClass
 from stages.encoders.backbones import Backbone
 from stages.encoders.colors import WIDTH as COLORS
 
-COLOR_SCALE = 10  # roots of shares are small numbers, and at one rate a layer learns faster from larger ones
+COLOR_SCALE = 30  # roots of shares are small numbers, and at one rate a layer learns faster from larger ones
+COLOR_DROPOUT = 0.1  # of the histogram's cells: few weights, so little of it
+SHARED = " through the shared blocks"  # ends the names of logits that teach the blocks and answer nothing
 
 
 def class_input_width(kind: DetectorClass, superclasses: Sequence[str]) -> int:
@@ -55,8 +57,9 @@ class Block(nn.Module):
 class MultiHead(nn.Module):
     """docs/methods.md: features -> projection (+ detected class) -> blocks -> heads.
 
-    A head of ``color_heads`` adds what a linear layer of its own makes of the colour histogram that is among the
-    features: on the way through the blocks, which all heads share, most of it is lost.
+    A head of ``color_heads`` answers from the colour histogram among the features alone, by a linear layer: on the
+    way through the blocks, which all heads share, most of it is lost, and a sum of both learns training rows by heart.
+    The blocks are taught its label all the same, or the matcher's vector would know nothing of it.
 
     Attributes:
         classes: head -> its class names, in the order of the logits.
@@ -85,7 +88,7 @@ class MultiHead(nn.Module):
         )
         self.of_colors = nn.ModuleDict(
             {
-                f"head_{head}": nn.Sequential(nn.Dropout(params.dropout), nn.Linear(COLORS, len(classes[head])))
+                f"head_{head}": nn.Sequential(nn.Dropout(COLOR_DROPOUT), nn.Linear(COLORS, len(classes[head])))
                 for head in params.color_heads
             }
         )
@@ -102,12 +105,17 @@ class MultiHead(nn.Module):
         return self.blocks[-1].normed(features)
 
     def logits_of(self, features: torch.Tensor, detected: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Head -> logits [n, classes], from the backbone's features [n, width]."""
+        """Head -> logits [n, classes], from the backbone's features [n, width].
+
+        In training mode a head of ``color_heads`` has a second entry, of the blocks: its name and ``SHARED``.
+        """
         hidden = self.blocks[-1].rest(self.embedding_of(features, detected))
         logits = {head: self.heads[f"head_{head}"](hidden) for head in self.classes}
         for name, layer in self.of_colors.items():
             head = name.removeprefix("head_")
-            logits[head] = logits[head] + layer(features[:, -COLORS:] * COLOR_SCALE)
+            if self.training:
+                logits[head + SHARED] = logits[head]
+            logits[head] = layer(features[:, -COLORS:] * COLOR_SCALE)
         return logits
 
     def forward(self, images: torch.Tensor, detected: torch.Tensor) -> dict[str, torch.Tensor]:

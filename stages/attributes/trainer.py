@@ -10,7 +10,7 @@ import torch
 
 from stages.attributes.cached import cached_features
 from stages.attributes.losses import UNKNOWN, as_class, class_weights, masked_loss
-from stages.attributes.network import MultiHead
+from stages.attributes.network import SHARED, MultiHead
 from stages.attributes.params import ClassifierParams
 from stages.attributes.predict import accuracies, predict
 from stages.attributes.rows import Augment, Rows, interleaved_batches
@@ -173,7 +173,7 @@ class Trainer:
         parts = [
             masked_loss(values, self.targets[head][index].to(values.device), self.weights[head],
                         self.params.focal_share, self.params.focal_gamma, self.params.label_smoothing)
-            for head, values in logits.items()
+            for head, values in ((name.removesuffix(SHARED), values) for name, values in logits.items())
         ]  # fmt: skip
         known = [part for part in parts if part is not None]
         return torch.stack(known).mean() if known else None

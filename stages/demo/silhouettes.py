@@ -66,9 +66,9 @@ class Trunk:
         ease = garment.ease
         waist = body.waist + ease * 0.9
         hanging = max(waist, (body.chest + body.hip) / 2 + ease - 10)  # from the chest, instead of following the waist
-        if garment.gender == "Men" or garment.kind in ("coat", "kurta"):
+        if garment.gender == "Men" or garment.kind == "kurta":
             waist = hanging
-        elif garment.kind in ("sweatshirt", "jacket", "sweater", "cardigan"):  # women's are loose as well, but waisted
+        elif garment.kind in ("sweatshirt", "jacket", "sweater", "cardigan", "coat"):  # women's: loose, but waisted
             waist += (hanging - waist) * 0.35
         self.sleeveless = garment.sleeve in ("none", "sling")
         self.tip = (body.shoulder - 24, 184.0) if self.sleeveless else (body.shoulder + 3, 190.0)

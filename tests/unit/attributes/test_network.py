@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from small import PLAIN_RUNTIME
 
 from stages.attributes.encoder import ClassifierEncoder
-from stages.attributes.network import MultiHead, encode_detected
+from stages.attributes.network import SHARED, MultiHead, encode_detected
 from stages.attributes.predict import accuracies, predict
 from stages.attributes.rows import prepare
 from stages.attributes.train import choose_classes
@@ -87,21 +87,33 @@ def test_logits_come_from_the_embedding(network, superclasses):
     assert all(torch.equal(direct[head], model.heads[f"head_{head}"](hidden)) for head in CLASSES)
 
 
-def test_color_head_sees_the_histogram_beside_what_the_blocks_make_of_it(network, superclasses):
+def test_color_head_answers_from_the_histogram_alone(network, superclasses):
     model, _ = network(pooling="stages_colors", color_heads=["color"])
     model.eval()
     images = torch.zeros(2, 3, 32, 32)
     images[1] = 255
     detected = encode_detected("scalar", ["top", "none"], superclasses)
     with torch.no_grad():
+        before = model(images, detected)
+        assert set(before) == set(CLASSES)
         for block in model.blocks:
             block.linear.weight.zero_()  # nothing of the picture comes through the blocks
         seen = model(images, detected)
+        assert torch.equal(seen["color"], before["color"])
         assert not torch.allclose(seen["color"][0], seen["color"][1])
         assert torch.allclose(seen["type"][0], seen["type"][1])
-        model.of_colors["head_color"][1].weight.zero_()
-        model.of_colors["head_color"][1].bias.zero_()
-        assert torch.allclose(*model(images, detected)["color"])
+
+
+def test_blocks_are_taught_the_colours_that_their_own_head_answers(network, superclasses):
+    """The matcher's vector comes from the blocks: without the label they would learn to ignore colour."""
+    model, _ = network(pooling="stages_colors", color_heads=["color"])
+    model.train()
+    logits = model(torch.rand(4, 3, 32, 32) * 255, encode_detected("scalar", ["top"] * 4, superclasses))
+    assert set(logits) == {*CLASSES, "color" + SHARED}
+    logits["color"].sum().backward(retain_graph=True)
+    assert model.projection.weight.grad is None
+    logits["color" + SHARED].sum().backward()
+    assert model.projection.weight.grad.abs().sum() > 0
 
 
 def test_color_head_without_a_histogram_or_that_is_no_head_is_refused(params):
