@@ -10,7 +10,7 @@ from stages.attributes.params import ClassifierParams, DetectorClass
 from stages.encoders.backbones import Backbone
 from stages.encoders.colors import WIDTH as COLORS
 
-COLOR_SCALE = 30  # roots of shares are small numbers, and at one rate a layer learns faster from larger ones
+COLOR_SCALE = 50  # roots of shares are small numbers, and at one rate a layer learns faster from larger ones
 COLOR_DROPOUT = 0.1  # of the histogram's cells: few weights, so little of it
 SHARED = " through the shared blocks"  # ends the names of logits that teach the blocks and answer nothing
 

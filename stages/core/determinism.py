@@ -4,6 +4,7 @@
 the generators and fixes torch's thread count. Which pins are on comes from params ``runtime``.
 """
 
+import functools
 import os
 import platform
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from stages.core.files import parse_yaml
 
 # Each of these was seen to change result bits between machines with and without AVX-512.
 _INSTRUCTION_SET = {
@@ -37,9 +40,15 @@ _QUIET = {
 def runtime_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
     """Section ``runtime`` of the params file; empty when there is none yet (its checks come later)."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return dict(_runtime_of(path.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError):
         return {}
+
+
+@functools.lru_cache(maxsize=1)
+def _runtime_of(text: str) -> dict[str, Any]:
+    """Parsed once for each content: ``device`` is asked in every batch."""
+    content = parse_yaml(text)
     runtime = content.get("runtime") if isinstance(content, dict) else None
     return runtime if isinstance(runtime, dict) else {}
 

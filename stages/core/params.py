@@ -11,6 +11,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from stages.core.errors import StageError, shown
+from stages.core.files import parse_yaml
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -43,7 +44,7 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     if not path.is_file():
         raise StageError(f"{path}: no such file. Run from the project's root, or `make use PROFILE=demo`.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise StageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):

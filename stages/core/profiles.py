@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from stages.core.errors import StageError, shown
+from stages.core.files import parse_yaml
 from stages.core.progress import say
 from stages.core.stage import new_parser, one_message
 
@@ -71,7 +72,7 @@ def use(name: str) -> None:
     lock_file = Path("dvc.lock")
     removed: list[str] = []
     if lock_file.is_file():
-        lock, gone = prune_lock(yaml.safe_load(lock_file.read_text(encoding="utf-8")) or {}, stage_names())
+        lock, gone = prune_lock(parse_yaml(lock_file.read_text(encoding="utf-8")) or {}, stage_names())
         lock_file.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
         mine = (f"data/{name}/", f"models/{name}/", f"metrics/{name}/")
         for path in (Path(path) for paths in gone.values() for path in paths if path.startswith(mine)):

@@ -11,9 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from stages.core.files import read_json
+from stages.core.files import parse_yaml, read_json
 from stages.core.headlines import scores_at
 from stages.core.tracking import read_lock
 
@@ -39,7 +37,7 @@ def register_classifier(
     Returns:
         Model name and the numbers of the two versions; None without such a classifier in dvc.lock.
     """
-    profile = str(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8")).get("profile"))
+    profile = str(parse_yaml(Path("params.yaml").read_text(encoding="utf-8")).get("profile"))
     folder, entry = Path(f"models/{profile}/encoders/classifier"), read_lock().get("train_classifier", {})
     hashes = {item["path"]: item.get("md5") for part in ("deps", "outs") for item in entry.get(part, [])}
     md5 = hashes.get(folder.as_posix())

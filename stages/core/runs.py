@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from stages.core.files import parse_yaml
 from stages.core.headlines import active_params
 from stages.core.tracking import DEFAULT_URI, git_tags, note_error, state_key
 
@@ -54,7 +53,7 @@ def create_parent(client: "MlflowClient", key: str, started: float) -> str:
     """A parent run with the params of the whole repro."""
     from mlflow.entities import Param
 
-    content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    content = parse_yaml(Path("params.yaml").read_text(encoding="utf-8"))
     profile, git = str(content.get("profile")), git_tags()
     tags = {"repro_key": key, "state": state_key(), "profile": profile, **git,
             "mlflow.source.name": "dvc repro", "mlflow.source.git.commit": git["git_commit"]}  # fmt: skip

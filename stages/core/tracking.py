@@ -20,9 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from stages.core.files import file_digest
+from stages.core.files import file_digest, parse_yaml
 from stages.core.headlines import flatten, scores_at
 from stages.core.progress import say
 
@@ -114,7 +112,7 @@ def git_tags() -> dict[str, str]:
 def read_lock() -> dict[str, Any]:
     """Entries of dvc.lock by stage; empty without the file."""
     path = Path("dvc.lock")
-    return ((yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages") or {}) if path.is_file() else {}
+    return ((parse_yaml(path.read_text(encoding="utf-8")) or {}).get("stages") or {}) if path.is_file() else {}
 
 
 def _inputs(arguments: list[str]) -> dict[str, str]:

@@ -187,7 +187,7 @@ def legs_shape(garment: Garment, body: Body, pose: Pose, reach: float | None = N
     waist_y = 390.0 if womens else 420.0
     ease = garment.ease
     waist = body_half_width(body, waist_y) + 2 + ease * 0.2
-    narrow = garment.kind in ("leggings", "jeans")
+    narrow = garment.kind == "leggings" or (garment.kind == "jeans" and womens)  # men's jeans are cut straight
     knee = body.leg * (0.78 if narrow else 0.9) + ease * 0.6
     hem = body.leg * (0.58 if narrow else 0.78) + ease * (0.5 if garment.kind != "trousers" else 1.1)
     if garment.kind == "track_pants":

@@ -52,15 +52,17 @@ class Ensemble(nn.Module):
 class Siamese(nn.Module):
     """One branch of the siamese network; the other is the same one.
 
-    Feature maps, global max pooling, a dense layer. Distances between its vectors are Euclidean. The pooled features
-    are brought to unit length first: distances of raw maxima are many times the margin, and the loss then only shrinks.
+    Pooled features, a dense layer. Distances between its vectors are Euclidean. The pooled features are brought to unit
+    length first: distances of raw maxima are many times the margin, and the loss then only shrinks. The dense layer
+    starts orthogonal: what the pretrained features say of two pictures' likeness is where the training begins.
     """
 
-    def __init__(self, backbone: str, weights: Weights, image_size: int, embedding: int) -> None:
+    def __init__(self, backbone: str, weights: Weights, image_size: int, pooling: Pool, embedding: int) -> None:
         super().__init__()
-        self.pooled = Extractor(backbone, weights, image_size, "max")
+        self.pooled = Extractor(backbone, weights, image_size, pooling)
         self.pooled.requires_grad_(False)
         self.dense = nn.Linear(self.pooled.width, embedding)
+        nn.init.orthogonal_(self.dense.weight)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """What the dense layer gets: pooled maps of unit length [n, width]."""

@@ -1,7 +1,7 @@
 """The siamese network of system C: two weight-sharing branches, Euclidean distance, contrastive loss.
 
-The backbone is frozen, as published: its globally max-pooled feature maps are computed once, and the dense layer that
-both branches share is what learns. Positives share a category; there are more negatives than positives.
+The backbone is frozen, as published: its pooled features are computed once, and the dense layer that both branches
+share is what learns. Positives share a category; there are more negatives than positives.
 """
 
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from stages.core.errors import StageError
 from stages.core.progress import say
 from stages.encoders.backbones import Weights
 from stages.encoders.examples import Examples, codes, vocabulary
+from stages.encoders.extractors import Pool
 from stages.encoders.features import embed_pictures
 from stages.encoders.figures import shown_row
 from stages.encoders.networks import Siamese
@@ -31,6 +32,7 @@ class SiameseRecipe(Recipe):
     """A recipe of kind ``siamese``.
 
     Attributes:
+        pooling: of the backbone's features; published: max, of the last feature maps.
         embedding: width of the dense layer.
         margin: distance above which a negative pair costs nothing; half of it is where accuracy draws the line.
         negatives: negative pairs for each positive one.
@@ -40,6 +42,7 @@ class SiameseRecipe(Recipe):
     kind: Literal["siamese"]
     backbone: str
     weights: Weights
+    pooling: Pool
     embedding: int = Field(gt=0)
     margin: float = Field(gt=0)
     negatives: int = Field(gt=0)
@@ -95,7 +98,8 @@ class SiameseTask:
 
     def __init__(self, recipe: SiameseRecipe, train: Examples, val: Examples) -> None:
         self.recipe, self.device = recipe, device()
-        self.network = Siamese(recipe.backbone, recipe.weights, recipe.image_size, recipe.embedding).to(self.device)
+        shape = recipe.image_size, recipe.pooling, recipe.embedding
+        self.network = Siamese(recipe.backbone, recipe.weights, *shape).to(self.device)
         self.modules = nn.ModuleDict({"dense": self.network.dense})
         self.names = frequent(train.categories, recipe.min_images)
         if len(self.names) < 2:
@@ -160,7 +164,7 @@ def fit(recipe: SiameseRecipe, train: Examples, val: Examples, run: Run) -> Fitt
     )
     trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule).fit()
     card = {
-        "kind": "siamese", "backbone": recipe.backbone, "embedding": recipe.embedding,
-        "image_size": recipe.image_size, "metric": "euclidean",
+        "kind": "siamese", "backbone": recipe.backbone, "pooling": recipe.pooling,
+        "embedding": recipe.embedding, "image_size": recipe.image_size, "metric": "euclidean",
     }  # fmt: skip
     return Fitted(task.network, card, trained.header, trained.history, trained.scores)

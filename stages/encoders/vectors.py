@@ -69,7 +69,7 @@ class SiameseEncoder(NetworkEncoder):
     """A branch of the siamese network (system C)."""
 
     def build(self, card: dict[str, Any]) -> nn.Module:
-        return Siamese(card["backbone"], "none", card["image_size"], card["embedding"])
+        return Siamese(card["backbone"], "none", card["image_size"], card["pooling"], card["embedding"])
 
 
 class FirEncoder(NetworkEncoder):

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from stages.core.errors import StageError, shown
+from stages.core.files import parse_yaml
 from stages.ingest.reading import ImageFile, Reading, Request, image_files, require_folder, upstream_image
 from stages.ingest.yolo_lines import read_labels, reject_labels
 
@@ -48,7 +49,7 @@ def _data_yaml(root: Path) -> tuple[Path, dict[str, Any]]:
     if len(found) != 1:
         raise StageError(f"{root}: no data.yaml; found {shown(one.name for one in found)}. Expected {EXPECTED}.")
     try:
-        content = yaml.safe_load(found[0].read_text(encoding="utf-8-sig"))
+        content = parse_yaml(found[0].read_text(encoding="utf-8-sig"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StageError(f"{found[0]}: not valid YAML: {' '.join(str(error).split())}. Correct the file.") from None
     if not isinstance(content, dict):

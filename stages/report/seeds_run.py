@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from stages.core.errors import StageError, shown
-from stages.core.files import read_json, write_json
+from stages.core.files import parse_yaml, read_json, write_json
 from stages.core.params import load_params, lookup
 from stages.core.progress import say
 from stages.core.stage import new_parser, one_message
@@ -127,7 +127,7 @@ def repro(tree: Path, seed: int) -> None:
 def collect(tree: Path, profile: str) -> dict[str, dict[str, Any]]:
     """The seed's claims, from the outs of stages that dvc.yaml has now: a tree may hold files of earlier lists."""
     stages = set(run("dvc", "stage", "list", "--name-only", cwd=tree).split())
-    lock = yaml.safe_load((tree / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    lock = parse_yaml((tree / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     outs = sorted(out["path"] for name in lock if name in stages for out in lock[name].get("outs", []))
     metrics = [Path(path) for path in outs if path.startswith(f"metrics/{profile}/") and path.endswith(".json")]
     models = [Path(path) for path in outs if path.startswith(f"models/{profile}/encoders/")]

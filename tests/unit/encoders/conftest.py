@@ -82,7 +82,7 @@ _BACKBONE = {"backbone": "test_resnet", "weights": "none"}
 RECIPES = {
     "frozen": _BACKBONE | {"pooling": "average"},
     "ensemble": {"members": [_BACKBONE | {"pooling": "average"}, _BACKBONE | {"pooling": "stages"}], "shares": [0.0, 0.5, 1.0]},
-    "siamese": _BACKBONE | {"embedding": 8, "margin": 1.0, "negatives": 2, "min_images": 3, "schedule": _SCHEDULE},
+    "siamese": _BACKBONE | {"pooling": "max", "embedding": 8, "margin": 1.0, "negatives": 2, "min_images": 3, "schedule": _SCHEDULE},
     "fir": _BACKBONE | _PICTURES | {
         "losses": ["OC", "IS"], "alpha": 1.0, "beta": 0.1, "margin": 0.3, "miner": "hard", "per_label": 2,
         "relaxation": 8, "dropout": 0.5,

@@ -59,7 +59,7 @@ def test_positive_partners_are_equally_likely():
 
 
 def test_both_branches_are_one_and_its_vector_is_dense_of_normalised_maxima(cpu):
-    branch = Siamese("test_resnet", "none", 32, 5).eval()
+    branch = Siamese("test_resnet", "none", 32, "max", 5).eval()
     images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
     with torch.no_grad():
         largest = branch.pooled.maps(images).amax((2, 3))
