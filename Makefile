@@ -67,8 +67,8 @@ export-yolo: install  ## write a detector's data as a YOLO directory: make expor
 ablation: install  ## train the ladder of `ablation` in params.yaml and print its table: make ablation [VARIANTS="simclr unfrozen"]
 	@python -m stages.attributes.ablation_run $(VARIANTS)
 
-seeds: install  ## mean and spread over training seeds: make seeds [SEEDS="0 1 2"] [PROFILE=name] [KEEP=1]
-	@python -m stages.report.seeds_run $(or $(SEEDS),0 1 2) $(if $(KEEP),--keep) \
+seeds: install  ## mean and spread over training seeds: make seeds [SEEDS="0 1 2"] [ONLY=encoder] [PROFILE=name] [KEEP=1]
+	@python -m stages.report.seeds_run $(or $(SEEDS),0 1 2) $(if $(KEEP),--keep) $(if $(ONLY),--only $(ONLY)) \
 		$(if $(filter command% environment%,$(origin PROFILE)),--profile $(PROFILE))
 
 mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]

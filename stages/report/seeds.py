@@ -1,6 +1,7 @@
 """Scores over several training seeds: which numbers carry a claim, and their mean and spread.
 
-Reads and writes metrics/<profile>/seeds.json; stages/report/seeds_run.py trains and calls this.
+stages/report/seeds_run.py trains and calls this. It writes metrics/<profile>/seeds.json, or seeds_<sections>.json where
+only some sections' seeds change.
 
 Every number is one that a single run reports, so a row's values can be checked against `metrics/` of that seed. The
 deviation is the sample standard deviation (n - 1). A seed moves everything that is trained, from the detectors on:
@@ -8,6 +9,7 @@ other detections make other crops, so the rows on which the heads are scored mov
 """
 
 import statistics
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,8 @@ CLAIMS = {
 }
 
 
-def with_seed(params: dict[str, Any], seed: int) -> dict[str, Any]:
-    """The params with every ``seed`` of a section that trains set to ``seed``.
+def with_seed(params: dict[str, Any], seed: int, sections: Collection[str] = TRAINED) -> dict[str, Any]:
+    """The params with every ``seed`` in ``sections`` set to ``seed``.
 
     Raises:
         StageError: for a seed in a section that is neither known to train nor known to be kept.
@@ -43,7 +45,7 @@ def with_seed(params: dict[str, Any], seed: int) -> dict[str, Any]:
                 f"params.yaml: `{section}` has a seed, and `make seeds` does not know whether it trains. "
                 "Add the section to TRAINED or FIXED in stages/report/seeds.py."
             )
-    return {section: _seeded(content, seed) if section in TRAINED else content for section, content in params.items()}
+    return {section: _seeded(content, seed) if section in sections else content for section, content in params.items()}
 
 
 def _seeded(content: Any, seed: int) -> Any:
@@ -112,9 +114,10 @@ def spread(by_seed: dict[int, dict[str, dict[str, Any]]]) -> dict[str, Any]:
 
 def as_markdown(content: dict[str, Any]) -> str:
     """The content of seeds.json as a table."""
-    seeds = ", ".join(map(str, content["seeds"]))
+    seeds, only = ", ".join(map(str, content["seeds"])), ", ".join(content.get("sections", []))
+    alone = f" of {only} alone" if only else ""
     lines = [
-        f"Profile {content['profile']}, seeds {seeds}; mean ± sample standard deviation.",
+        f"Profile {content['profile']}, seeds {seeds}{alone}; mean ± sample standard deviation.",
         "",
         "| what | mean ± deviation | min | max | beside it |",
         "| --- | --- | --- | --- | --- |",

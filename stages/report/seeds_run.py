@@ -1,7 +1,7 @@
-"""Run the pipeline with several training seeds: ``make seeds [SEEDS="0 1 2"] [PROFILE=name] [KEEP=1]``.
+"""Run the pipeline with several training seeds: ``make seeds [SEEDS="0 1 2"] [ONLY=encoder] [PROFILE=name] [KEEP=1]``.
 
-Usage: python -m stages.report.seeds_run SEED SEED SEED ... [--profile NAME] [--keep]
-       python -m stages.report.seeds_run --markdown [--profile NAME]     prints the table of what was measured
+Usage: python -m stages.report.seeds_run SEED SEED SEED ... [--only SECTION ...] [--profile NAME] [--keep]
+       python -m stages.report.seeds_run --markdown [--only SECTION ...] [--profile NAME]     prints what was measured
 
 Each seed runs in ``.work/seeds/<profile>-<seed>``: the work tree as it is (tracked and new files, uncommitted changes
 included), the project's DVC cache, and params.yaml with the seeds of all sections that train replaced (seeds.py). So
@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from stages.core.files import parse_yaml, read_json, write_json
 from stages.core.params import load_params, lookup
 from stages.core.progress import say
 from stages.core.stage import new_parser, one_message
-from stages.report.seeds import LEAST, as_markdown, claims, spread, with_seed
+from stages.report.seeds import LEAST, TRAINED, as_markdown, claims, spread, with_seed
 
 TREES = Path(".work/seeds")
 OWN = ("dvc.lock", "metrics", "data", "models", ".work", ".dvc")  # of a tree: not deleted when code is copied again
@@ -87,8 +88,8 @@ def configure(root: Path, tree: Path) -> None:
         settings.write(stream)
 
 
-def prepare(root: Path, tree: Path, profile: str | None, seed: int) -> None:
-    """A tree in which `dvc repro` trains with ``seed``."""
+def prepare(root: Path, tree: Path, profile: str | None, seed: int, sections: Sequence[str]) -> None:
+    """A tree in which `dvc repro` trains what ``sections`` of params.yaml describe with ``seed``."""
     fresh = not (tree / "dvc.lock").is_file()
     copy_tree(root, tree)
     link_inputs(root, tree)
@@ -97,7 +98,7 @@ def prepare(root: Path, tree: Path, profile: str | None, seed: int) -> None:
         run(sys.executable, "-m", "stages.core.profiles", profile, cwd=tree)
     elif profile:
         shutil.copy2(tree / "profiles" / f"{profile}.yaml", tree / "params.yaml")
-    params = with_seed(load_params(tree / "params.yaml"), seed)
+    params = with_seed(load_params(tree / "params.yaml"), seed, sections)
     (tree / "params.yaml").write_text(yaml.dump(params, Dumper=Plain, sort_keys=False, allow_unicode=True))
 
 
@@ -139,13 +140,20 @@ def collect(tree: Path, profile: str) -> dict[str, dict[str, Any]]:
         os.chdir(here)
 
 
-def one_seed(root: Path, seed: int, profile: str | None, keep: bool) -> tuple[str, dict[str, dict[str, Any]]]:
+def suffix(only: Sequence[str], joint: str) -> str:
+    """What tells files and folders of a run with some sections' seeds from one with all; empty for all."""
+    return "".join(f"{joint}{section}" for section in sorted(only))
+
+
+def one_seed(
+    root: Path, seed: int, profile: str | None, keep: bool, only: Sequence[str] = ()
+) -> tuple[str, dict[str, dict[str, Any]]]:
     """Name of the profile, and what the seed reached."""
     name = profile or str(lookup(load_params(root / "params.yaml"), "profile"))
-    tree = root / TREES / f"{name}-{seed}"
+    tree = root / TREES / f"{name}-{seed}{suffix(only, '-')}"
     started = time.monotonic()
     say(f"seed {seed}: preparing {tree.relative_to(root)}")
-    prepare(root, tree, profile, seed)
+    prepare(root, tree, profile, seed, only or TRAINED)
     repro(tree, seed)
     found = collect(tree, name)
     if not keep:
@@ -155,8 +163,8 @@ def one_seed(root: Path, seed: int, profile: str | None, keep: bool) -> tuple[st
     return name, found
 
 
-def measure(root: Path, seeds: list[int], profile: str | None, keep: bool) -> dict[str, Any]:
-    """Run all seeds, write and return the content of seeds.json.
+def measure(root: Path, seeds: list[int], profile: str | None, keep: bool, only: Sequence[str] = ()) -> dict[str, Any]:
+    """Run all seeds, write and return the content of seeds.json; with ``only``, just these sections' seeds change.
 
     Raises:
         StageError: for fewer than three seeds, an unknown profile, or a stage that fails.
@@ -166,10 +174,12 @@ def measure(root: Path, seeds: list[int], profile: str | None, keep: bool) -> di
     there = sorted(path.stem for path in (root / "profiles").glob("*.yaml"))
     if profile is not None and profile not in there:
         raise StageError(f"no profile {profile!r}; there are: {shown(there)}.")
-    done = {seed: one_seed(root, seed, profile, keep) for seed in seeds}
+    done = {seed: one_seed(root, seed, profile, keep, only) for seed in seeds}
     name = next(iter(done.values()))[0]
     content = {"profile": name, **spread({seed: rows for seed, (_, rows) in done.items()})}
-    write_json(root / "metrics" / name / "seeds.json", content)
+    if only:
+        content["sections"] = sorted(only)
+    write_json(root / "metrics" / name / f"seeds{suffix(only, '_')}.json", content)
     return content
 
 
@@ -177,22 +187,26 @@ def main() -> None:
     """The command."""
     parser = new_parser(__doc__)
     parser.add_argument("seeds", nargs="*", type=int, metavar="SEED")
+    parser.add_argument(
+        "--only", nargs="+", choices=TRAINED, default=[], metavar="SECTION",
+        help=f"sections of params.yaml whose seeds change, of {', '.join(TRAINED)} (default: all of them)",
+    )  # fmt: skip
     parser.add_argument("--profile", help="name of a profile; the active params.yaml by default")
     parser.add_argument("--keep", action="store_true", help="keep data and models of every seed")
     parser.add_argument("--markdown", action="store_true", help="print the table of what was measured, run nothing")
     args = parser.parse_args()
     with one_message():
         name = args.profile or str(lookup(load_params(), "profile"))
+        path = Path("metrics") / name / f"seeds{suffix(args.only, '_')}.json"
         if args.markdown:
-            path = Path("metrics") / name / "seeds.json"
             if not path.is_file():
                 raise StageError(f"{path}: no such file. `make seeds PROFILE={name}` measures and writes it.")
             content = read_json(path)
         else:
-            content = measure(Path.cwd(), args.seeds, args.profile, args.keep)
+            content = measure(Path.cwd(), args.seeds, args.profile, args.keep, args.only)
         print(as_markdown(content))
     if not args.markdown:
-        say(f"written to metrics/{name}/seeds.json (dvc metrics show metrics/{name}/seeds.json)")
+        say(f"written to {path} (dvc metrics show {path})")
 
 
 if __name__ == "__main__":

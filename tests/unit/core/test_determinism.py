@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from stages.core import determinism
 
@@ -79,6 +80,18 @@ def test_device_is_the_cpu_when_runs_must_repeat_unless_chosen(environment):
     assert determinism.device() == "cpu"
     environment["SEAMLINE_DEVICE"] = "cuda:1"
     assert determinism.device() == "cuda:1"
+
+
+def test_params_are_parsed_once_for_each_content(environment, monkeypatch):
+    parsed = []
+    monkeypatch.setattr(determinism, "parse_yaml", lambda text: parsed.append(text) or yaml.safe_load(text))
+    runtime("{deterministic: true, note: parsed once}")
+    assert [determinism.device() for _ in range(3)] == ["cpu"] * 3
+    assert len(parsed) == 1
+    runtime("{deterministic: true, note: changed, threads: 5}")
+    assert determinism.runtime_params()["threads"] == 5
+    determinism.runtime_params()["threads"] = 6  # a caller's copy
+    assert determinism.runtime_params()["threads"] == 5
 
 
 def test_seed_repeats_python_numpy_and_torch(environment):

@@ -31,6 +31,12 @@ def test_seeds_of_trainings_change_and_those_that_draw_or_resample_stay():
     }
 
 
+def test_seeds_of_named_sections_alone_can_change():
+    params = {"detector": {"seed": 0}, "encoder": {"siamese": {"seed": 0}, "fir": {"seed": 0}}}
+    changed = {"detector": {"seed": 0}, "encoder": {"siamese": {"seed": 2}, "fir": {"seed": 2}}}
+    assert with_seed(params, 2, ["encoder"]) == changed
+
+
 def test_seed_of_a_section_that_nobody_has_classed_is_refused():
     with pytest.raises(StageError, match="`siamese` has a seed"):
         with_seed({"siamese": {"seed": 0}}, 1)

@@ -161,5 +161,11 @@ def test_only_what_a_seed_touches_runs_again_and_a_broken_run_goes_on(project, t
     assert (project / "metrics" / "tiny" / "seeds.json").read_bytes() == written, "equal runs give equal bytes"
     assert (project / ".work/seeds/tiny-1/models/tiny/weights").read_text() == "1", "kept where wanted"
 
+    measure(project, [0, 1, 2], None, keep=False, only=["encoder"])
+    assert runs(tmp_path)[5:] == [], "the classifier keeps its seed where only encoders change theirs"
+    alone = json.loads((project / "metrics" / "tiny" / "seeds_encoder.json").read_text())
+    assert (alone["sections"], alone["rows"]["classifier/color accuracy"]["deviation"]) == (["encoder"], 0)
+    assert (project / "metrics" / "tiny" / "seeds.json").read_bytes() == written
+
     assert {name: (project / name).read_bytes() for name in state} == state, "the project's own files stay"
     assert yaml.safe_load((project / ".work/seeds/tiny-2/params.yaml").read_text())["classifier"] == {"seed": 2}
