@@ -22,6 +22,7 @@ import numpy as np
 from stages.retrieval.ranking import Ranking
 
 WITH_INTERVAL = ("hit_at_1", "map", "map_at_r")
+DRAWN_AT_ONCE = 2_000_000  # rows of bootstrap samples that are drawn together: 50 MB
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,19 @@ def chance(scores: Scores, ks: Sequence[int]) -> dict[str, float]:
 
 
 def intervals(values: np.ndarray, samples: int, seed: int) -> np.ndarray:
-    """[2, m] ends of the 95 % percentile bootstrap intervals of the means of m columns [n, m], resampling queries."""
+    """[2, m] ends of the 95 % percentile bootstrap intervals of the means of m columns [n, m], resampling queries.
+
+    Samples are drawn many at a time: one by one, a benchmark of a few dozen queries waits for Python.
+    """
     generator = np.random.default_rng(seed)
     rows = len(values)
     means = np.empty((samples, values.shape[1]))
-    for sample in range(samples):
-        times_drawn = np.bincount(generator.integers(0, rows, rows), minlength=rows)
-        means[sample] = times_drawn @ values / rows
+    step = max(1, DRAWN_AT_ONCE // rows)
+    for first in range(0, samples, step):
+        count = min(step, samples - first)
+        drawn = generator.integers(0, rows, (count, rows)) + np.arange(count)[:, None] * rows
+        times_drawn = np.bincount(drawn.ravel(), minlength=count * rows).reshape(count, rows)
+        means[first : first + count] = times_drawn @ values / rows
     return np.quantile(means, [0.025, 0.975], axis=0)
 
 

@@ -213,6 +213,16 @@ def test_interval_covers_the_mean_and_repeats_with_its_seed():
     assert (metrics.intervals(values, 2000, seed=7) == ends).all()
 
 
+def test_samples_drawn_together_are_those_drawn_one_by_one(monkeypatch):
+    values = np.random.default_rng(3).random((7, 2))
+    together = metrics.intervals(values, 20, seed=5)
+    monkeypatch.setattr(metrics, "DRAWN_AT_ONCE", 15)  # two samples at a time
+    assert metrics.intervals(values, 20, seed=5) == pytest.approx(together, abs=1e-12)
+    generator = np.random.default_rng(5)
+    means = [values[generator.integers(0, 7, 7)].mean(axis=0) for _ in range(20)]
+    assert together == pytest.approx(np.quantile(means, [0.025, 0.975], axis=0), abs=1e-12)
+
+
 def test_columns_of_intervals_are_drawn_together_and_do_not_change_each_other():
     values = np.random.default_rng(0).random((30, 2))
     together = metrics.intervals(values, 50, seed=1)
