@@ -58,6 +58,11 @@ def test_positive_partners_are_equally_likely():
     assert (abs(counts[[0, 1, 3]] - 200) < 50).all()
 
 
+def test_dense_layer_starts_orthogonal():
+    weight = Siamese("test_resnet", "none", 32, "max", 5).dense.weight.detach()
+    assert torch.allclose(weight @ weight.T, torch.eye(5), atol=1e-5)
+
+
 def test_both_branches_are_one_and_its_vector_is_dense_of_normalised_maxima(cpu):
     branch = Siamese("test_resnet", "none", 32, "max", 5).eval()
     images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
