@@ -42,13 +42,27 @@ def describe(attributes: dict[str, tuple[str, float]]) -> str:
     return ", ".join(f"{head} {name} {share:.0%}" for head, (name, share) in attributes.items())
 
 
+def count(text: str) -> int:
+    """A number above 0, as argparse wants types."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
+    return number
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1, as argparse wants types."""
+    if not 0 <= (number := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text}")
+    return number
+
+
 def main() -> None:
     """Parse, find, print."""
     parser = new_parser(__doc__)
     parser.add_argument("photo", type=Path)
     parser.add_argument("--wardrobe", type=Path, required=True, help="folder with photos of your clothes")
-    parser.add_argument("--top", type=int, default=5, help="matches to print for each garment")
-    parser.add_argument("--confidence", type=float, help="smallest detection confidence (default: crops.confidence)")
+    parser.add_argument("--top", type=count, default=5, help="matches to print for each garment")
+    parser.add_argument("--confidence", type=share, help="smallest detection confidence (default: crops.confidence)")
     parser.add_argument("--any-class", action="store_true", help="let garments of other classes compete too")
     args = parser.parse_args()
     with one_message():
