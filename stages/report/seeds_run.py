@@ -200,7 +200,8 @@ def main() -> None:
         path = Path("metrics") / name / f"seeds{suffix(args.only, '_')}.json"
         if args.markdown:
             if not path.is_file():
-                raise StageError(f"{path}: no such file. `make seeds PROFILE={name}` measures and writes it.")
+                only = f' ONLY="{" ".join(args.only)}"' if args.only else ""
+                raise StageError(f"{path}: no such file. `make seeds{only} PROFILE={name}` measures and writes it.")
             content = read_json(path)
         else:
             content = measure(Path.cwd(), args.seeds, args.profile, args.keep, args.only)

@@ -119,13 +119,18 @@ def test_unknown_profile_is_refused(project):
         measure(project, [0, 1, 2], "papr", keep=False)
 
 
-def test_table_of_what_was_never_measured_is_one_message(project, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["seeds_run", "--markdown"])
+@pytest.mark.parametrize(
+    ("only", "file", "command"),
+    [
+        ([], "seeds.json", "make seeds PROFILE=tiny"),
+        (["simclr", "encoder"], "seeds_encoder_simclr.json", 'make seeds ONLY="simclr encoder" PROFILE=tiny'),
+    ],
+)
+def test_table_of_what_was_never_measured_is_one_message(project, monkeypatch, capsys, only, file, command):
+    monkeypatch.setattr(sys, "argv", ["seeds_run", "--markdown", *(["--only", *only] if only else [])])
     with pytest.raises(SystemExit):
         main()
-    assert capsys.readouterr().err == (
-        "ERROR metrics/tiny/seeds.json: no such file. `make seeds PROFILE=tiny` measures and writes it.\n"
-    )
+    assert capsys.readouterr().err == f"ERROR metrics/tiny/{file}: no such file. `{command}` measures and writes it.\n"
 
 
 @pytest.mark.slow
