@@ -93,7 +93,7 @@ def build_backbone(rung: Rung, simclr: Path) -> Backbone:
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Train the rung, score its best epoch on validation, write."""
+    """Train the rung, score the epoch that it keeps on validation, write."""
     name = str(args.variant)
     rung = rung_of(name, params.variant, params.classifier)
     options = rung.classifier
@@ -108,8 +108,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     for head, scores in figures["heads"].items():
         if scores["rows"]:
             say(f"ablation {name}: {report_line(head, scores, 'val')}")
-    epoch = max(trainer.history, key=lambda row: row[2])[0]
-    content = {**figures, "variant": name, "changed": params.variant.model_dump(mode="json"), "epoch": epoch}
+    changed = params.variant.model_dump(mode="json")
+    content = {**figures, "variant": name, "changed": changed, "epoch": trainer.kept_epoch}
     if params.variant.published is not None:
         content["published_mean_accuracy"] = params.variant.published
     write_json(args.out, content)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import torch
 
 from stages.core.progress import track
-from stages.encoders.backbones import Backbone
+from stages.encoders.backbones import Backbone, SideBySide
 from stages.encoders.pictures import Pictures
 
 
 @torch.no_grad()
 def cached_features(
-    backbone: Backbone,
+    backbone: Backbone | SideBySide,
     pictures: Pictures,
     batch: int,
     views: int = 1,

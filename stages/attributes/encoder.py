@@ -10,7 +10,7 @@ from stages.attributes.network import MultiHead, encode_detected
 from stages.attributes.params import ClassifierParams
 from stages.core.determinism import device
 from stages.core.files import read_json
-from stages.encoders.backbones import Backbone
+from stages.encoders.backbones import Backbone, beside
 from stages.encoders.features import load_weights
 from stages.encoders.pictures import decode_batch
 
@@ -24,9 +24,8 @@ class ClassifierEncoder:
         params = ClassifierParams.model_validate(card["params"])
         self.metric: str = card["metric"]
         self.image_size, self.fit = params.image_size, params.fit
-        self.network = MultiHead(
-            Backbone(card["backbone"], "none", params.pooling), card["classes"], card["superclasses"], params
-        )
+        backbone = beside(Backbone(card["backbone"], "none", params.pooling), params.beside, "none")
+        self.network = MultiHead(backbone, card["classes"], card["superclasses"], params)
         load_weights(self.network, folder)
         self.network.to(device()).eval()
 

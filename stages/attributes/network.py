@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from stages.attributes.params import ClassifierParams, DetectorClass
-from stages.encoders.backbones import Backbone
+from stages.encoders.backbones import Backbone, SideBySide
 from stages.encoders.colors import WIDTH as COLORS
 
 COLOR_SCALE = 50  # roots of shares are small numbers, and at one rate a layer learns faster from larger ones
@@ -68,7 +68,7 @@ class MultiHead(nn.Module):
 
     def __init__(
         self,
-        backbone: Backbone,
+        backbone: Backbone | SideBySide,
         classes: dict[str, list[str]],
         superclasses: list[str],
         params: ClassifierParams,

@@ -36,6 +36,7 @@ class ClassifierParams(Section):
     fit: Fit
     detector_class: DetectorClass
     pooling: Pooling
+    beside: list[str]
     standardise: bool
     color_heads: list[str]
     projection: int = Field(gt=0)
@@ -53,6 +54,7 @@ class ClassifierParams(Section):
     epochs: int = Field(gt=0)
     warmup_epochs: float = Field(ge=0)
     average: float = Field(ge=0, lt=1)
+    keep: Literal["best", "last"]
     batch: int = Field(gt=1)
     interleave: Literal["batches", "rows"]
     learning_rate: float = Field(gt=0)

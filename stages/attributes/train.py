@@ -1,8 +1,8 @@
 """Train the multi-head classifier on the SimCLR backbone.
 
 Reads:  the data set and its vocabulary, models/<profile>/encoders/simclr, tables/superclasses.csv.
-Writes: weights.safetensors (the epoch with the best mean validation accuracy over heads), encoder.json
-        (heads, classes, shapes), history.csv, params.json.
+Writes: weights.safetensors (of the epoch with the best mean validation accuracy over heads, or the last: ``keep``),
+        encoder.json (heads, classes, shapes), history.csv, params.json.
 Params: classifier, runtime.
 
 A killed training goes on after its last whole epoch (stages/core/checkpoints.py).
@@ -28,7 +28,7 @@ from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.params import Section
 from stages.core.stage import Report, run_stage
 from stages.core.tables import shard_paths
-from stages.encoders.backbones import Backbone, Pooling
+from stages.encoders.backbones import Backbone, Pooling, beside
 from stages.encoders.features import load_weights, save_encoder
 from stages.encoders.pictures import read_crops
 
@@ -68,11 +68,12 @@ def build(args: argparse.Namespace, backbone: Backbone, options: ClassifierParam
     """The network with heads for the labels of ``args.dataset``, on its device and made ready for ``runtime``.
 
     Raises:
-        StageError: as ``choose_classes``.
+        StageError: as ``choose_classes``, or there are no weights for a network of ``options.beside``.
     """
+    whole = beside(backbone, options.beside, "packaged")
     classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads, options.missing_labels)
     superclasses = list(pd.read_csv(args.tables / "superclasses.csv").sort_values("id")["superclass"])
-    return prepare_model(MultiHead(backbone, classes, superclasses, options).to(device()), runtime)
+    return prepare_model(MultiHead(whole, classes, superclasses, options).to(device()), runtime)
 
 
 def fit(
@@ -82,7 +83,7 @@ def fit(
     runtime: RuntimeParams,
     checkpoints: Checkpoints,
 ) -> Trainer:
-    """Train the network on the first of two splits; it ends with the epoch that is best on the second."""
+    """Train the network on the first of two splits; it ends with the epoch to keep, by the second or the last."""
     train, val = (prepare(frame, network.classes, network.superclasses, options) for frame in frames)
     trainer = Trainer(network, train, options, runtime)
     trainer.fit(val, checkpoints)
@@ -98,16 +99,19 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     checkpoints = Checkpoints(WORK / "train_classifier", checkpoint_key(args, options))
     trainer = fit(network, frames, options, params.runtime, checkpoints)
     out = fresh_folder(args.out)
-    save_encoder(network, {"kind": "classifier", "backbone": network.backbone.name, "image_size": options.image_size,
-                           "metric": "cosine", "classes": network.classes, "superclasses": network.superclasses,
-                           "params": options.model_dump(mode="json")}, out)  # fmt: skip
+    card = {
+        "kind": "classifier", "backbone": network.backbone.name, "image_size": options.image_size, "metric": "cosine",
+        "epoch": trainer.kept_epoch, "classes": network.classes, "superclasses": network.superclasses,
+        "params": options.model_dump(mode="json"),
+    }  # fmt: skip
+    save_encoder(network, card, out)
     header = ["epoch", "train_loss", "val_mean_accuracy", *[f"val_{head}" for head in network.classes]]
     write_csv(out / "history.csv", header, trainer.history)
     write_json(out / "params.json", options.model_dump(mode="json"))
     checkpoints.clear()
     _, losses, means, *_ = zip(*trainer.history, strict=True)
     curves = {"train_loss": list(losses), "val_mean_accuracy": list(means)}
-    return Report(metrics={"best_val_mean_accuracy": trainer.best_score}, curves=curves)
+    return Report(metrics={"val_mean_accuracy": trainer.kept_score}, curves=curves)
 
 
 def checkpoint_key(args: argparse.Namespace, params: Section) -> str:

@@ -26,7 +26,7 @@ class Trainer:
 
     Attributes:
         history: of each finished epoch its number, loss, mean validation accuracy, and accuracy by head.
-        best: the weights of the epoch with the highest mean, ``best_score``.
+        kept: the weights of the epoch to keep, with the highest mean or the last one; ``kept_epoch``, ``kept_score``.
     """
 
     def __init__(self, network: MultiHead, rows: Rows, params: ClassifierParams, runtime: RuntimeParams) -> None:
@@ -53,11 +53,11 @@ class Trainer:
         self.average = copy.deepcopy(network).requires_grad_(False) if params.average else network
         self.order = torch.Generator().manual_seed(params.seed)
         self.history: list[list[Any]] = []
-        self.best: dict[str, torch.Tensor] = {}
-        self.best_score = -1.0
+        self.kept: dict[str, torch.Tensor] = {}
+        self.kept_epoch, self.kept_score = 0, -1.0
 
     def fit(self, val: Rows, checkpoints: Checkpoints) -> None:
-        """All epochs, or those that an earlier run did not finish; the network ends with the best weights.
+        """All epochs, or those that an earlier run did not finish; the network ends with the weights to keep.
 
         Raises:
             StageError: no row of ``val`` has a label, and so no epoch is better than another; or the loss diverged.
@@ -81,12 +81,13 @@ class Trainer:
             scores = accuracies(predict(self.average, val, self.params.batch), val)
             mean = float(np.mean(list(scores.values())))
             self.history.append([epoch + 1, loss, mean, *[scores.get(head) for head in self.network.classes]])
-            if mean > self.best_score:
-                self.best, self.best_score = copy.deepcopy(self.average.state_dict()), mean
+            if mean > self.kept_score or self.params.keep == "last":
+                self.kept, self.kept_epoch = copy.deepcopy(self.average.state_dict()), epoch + 1
+                self.kept_score = mean
             checkpoints.save(self._state())
             left = (time.monotonic() - start) / (epoch + 1 - first) * (epochs - epoch - 1)
             say(f"classifier: epoch {epoch + 1}/{epochs}, loss {loss:.3f}, val mean {mean:.3f}, {left:.0f} s left")
-        self.network.load_state_dict(self.best)
+        self.network.load_state_dict(self.kept)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -95,8 +96,9 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "best": self.best,
-            "best_score": self.best_score,
+            "kept": self.kept,
+            "kept_epoch": self.kept_epoch,
+            "kept_score": self.kept_score,
             "order": self.order.get_state(),
             "random": random_state(),
         }
@@ -109,7 +111,8 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.history, self.best, self.best_score = state["history"], state["best"], state["best_score"]
+        self.history = state["history"]
+        self.kept, self.kept_epoch, self.kept_score = state["kept"], state["kept_epoch"], state["kept_score"]
         self.order.set_state(state["order"])
         restore_random_state(state["random"])
         say(f"classifier: resumed after epoch {state['epoch']} of {self.params.epochs}")

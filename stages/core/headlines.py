@@ -55,8 +55,8 @@ def active_params(content: dict[str, Any]) -> dict[str, Any]:
 def scores_at(path: Path) -> dict[str, float]:
     """Headline scores of a metrics file (its path with or without .json) or of a model folder's training.
 
-    Of a training these are the validation scores of the epoch that was kept: of a classifier the best by mean accuracy,
-    of a detector the best by mAP50-95, for k-NN the one that encoder.json names, else the last.
+    Of a training these are the validation scores of the epoch that was kept: of a classifier and for k-NN
+    the one that encoder.json names, of a detector the best by mAP50-95.
     """
     file = path.with_name(f"{path.name.removesuffix('.json')}.json")
     name = "/".join(file.with_suffix("").parts[2:])
@@ -73,11 +73,9 @@ def scores_at(path: Path) -> dict[str, float]:
     scores = {}
     for column in rows[0] if rows else []:
         values = {int(row["epoch"]): float(row[column]) for row in rows if row[column]}
-        if values and column == "val_mean_accuracy":
-            scores[f"{name}/{column}"] = max(values.values())
-        elif values and column in ("val_map50", "val_map50_95"):
+        if values and column in ("val_map50", "val_map50_95"):
             scores[f"{name}/{column}"] = values[kept_epoch(rows)]
-        elif values and column.startswith("knn_"):
+        elif values and column.startswith(("val_mean_accuracy", "knn_")):
             scores[f"{name}/{column}"] = values.get(card.get("epoch"), values[max(values)])
     return scores
 

@@ -1,6 +1,6 @@
 """Backbones with pooled features, from timm, and where their weights come from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -58,6 +58,35 @@ class Backbone(nn.Module):
         if self.pooling == "stages_colors":
             parts.append(colors.color_histogram(images))
         return torch.cat(parts, dim=1)
+
+
+class SideBySide(nn.Module):
+    """A backbone whose features other networks' stand beside: what one has thrown away another may have kept.
+
+    Attributes:
+        name, pooling: of the backbone.
+        width: length of all features together; the backbone's own come last.
+    """
+
+    def __init__(self, backbone: Backbone, others: Sequence[Backbone]) -> None:
+        super().__init__()
+        self.backbone, self.others = backbone, nn.ModuleList(others)
+        self.name, self.pooling = backbone.name, backbone.pooling
+        self.width = backbone.width + sum(other.width for other in others)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Features [n, width] of images [n, 3, height, width], uint8 or floats in 0..255."""
+        return torch.cat([*(other(images) for other in self.others), self.backbone(images)], dim=1)
+
+
+def beside(backbone: Backbone, names: Sequence[str], weights: Weights) -> Backbone | SideBySide:
+    """The backbone, or with ``names`` timm's networks of these names beside it, pooled as it is but for colours.
+
+    Raises:
+        StageError: as ``Backbone``.
+    """
+    pooling = "last" if backbone.pooling == "last" else "stages"
+    return SideBySide(backbone, [Backbone(name, weights, pooling) for name in names]) if names else backbone
 
 
 def stage_statistics(stages: Iterable[torch.Tensor]) -> torch.Tensor:

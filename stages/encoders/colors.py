@@ -3,9 +3,9 @@
 import torch
 import torch.nn.functional as F
 
-CELLS = (6, 9, 9)  # of lightness, red against green, yellow against blue
+CELLS = (8, 11, 11)  # of lightness, red against green, yellow against blue
 WIDTH = CELLS[0] * CELLS[1] * CELLS[2]
-MIDDLE = ((0.2, 0.8), (0.25, 0.75))  # of the height and the width: crops have the garment in their middle
+MIDDLE = (0.1, 0.9)  # of the content's height and width: what lies at a crop's edges is not the garment
 SIDE = 32  # pixels that are looked at along each axis, at most
 STRETCH = 1.3  # of the two colour axes: few pixels of a photo come near their ends
 
@@ -21,9 +21,8 @@ def color_histogram(images: torch.Tensor) -> torch.Tensor:
     Args:
         images: uint8 or float [n, 3, height, width], values in 0..255.
     """
-    height, width = images.shape[2:]
-    rows, columns = (_places(size, *part) for size, part in zip((height, width), MIDDLE, strict=True))
-    red, green, blue = (images[:, :, rows][..., columns].flatten(2).float() / 255).unbind(1)
+    pixels = _middle(images)
+    red, green, blue = (pixels.flatten(2).float() / 255).unbind(1)
     axes = (
         (red + green + blue) / 3,
         (red - green) / 2 * STRETCH + 0.5,
@@ -34,10 +33,28 @@ def color_histogram(images: torch.Tensor) -> torch.Tensor:
     return (shares + 1e-8).sqrt()
 
 
-def _places(size: int, start: float, end: float) -> torch.Tensor:
-    """Pixel numbers spread evenly over a part of a side."""
-    first, last = int(size * start), max(int(size * end), int(size * start) + 1)
-    return torch.linspace(first, last - 1, min(SIDE, last - first)).round().long()
+def _middle(images: torch.Tensor) -> torch.Tensor:
+    """[n, 3, SIDE, SIDE] at most: pixels spread evenly over the middle of what is left without a plain border.
+
+    A border is every whole row and column at the edges in the colour of the first pixel: the white that a crop was
+    padded with, whatever augmentation made of it. It says how long a garment is, not which colour it has.
+    """
+    plain = (images == images[:, :, :1, :1]).all(1)  # [n, height, width]
+    for axis in (2, 3):
+        content = ~plain.all(4 - axis)  # [n, size]
+        content |= ~content.any(1, keepdim=True)  # a picture of one colour is all content
+        size = content.shape[1]
+        first = content.float().argmax(1)
+        last = size - 1 - content.flip(1).float().argmax(1)
+        low, high = (first + (last - first) * part for part in MIDDLE)
+        steps = torch.linspace(0, 1, min(SIDE, size), device=images.device)
+        places = (low[:, None] + (high - low)[:, None] * steps).round().long()
+        shape = [len(images), 1, 1, 1]
+        shape[axis] = places.shape[1]
+        wide = list(images.shape)
+        wide[axis] = places.shape[1]
+        images = images.gather(axis, places.view(shape).expand(wide))
+    return images
 
 
 def _membership(values: torch.Tensor, cells: int) -> torch.Tensor:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
@@ -41,6 +42,14 @@ def backbones(model: Path, params: SimclrParams) -> dict[str, Backbone | None]:
     load_weights(trained, model)
     start = None if params.weights == "none" else Backbone(params.backbone, params.weights)
     return {"untrained": untrained, "imagenet": start, "simclr": trained}
+
+
+def same_weights(a: Backbone | None, b: Backbone | None) -> bool:
+    """Whether two networks of one architecture give the same features, as when SimCLR kept epoch 0."""
+    if a is None or b is None:
+        return False
+    other = b.state_dict()
+    return all(torch.equal(value, other[name]) for name, value in a.state_dict().items())
 
 
 def heads_of(train: pd.DataFrame) -> list[str]:
@@ -99,7 +108,12 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     train, test = read_crops(args.dataset, "train"), read_crops(args.dataset, "test")
     pictures = [Pictures(list(frame["bytes"]), options.image_size) for frame in (train, test)]
     features: dict[str, Features | None] = {}
-    for name, backbone in backbones(args.model, options).items():
+    networks = backbones(args.model, options)
+    for name, backbone in networks.items():
+        if name == "simclr" and same_weights(backbone, networks["imagenet"]):
+            say("simclr: it kept the weights that it started from, so their features are its own")
+            features[name] = features["imagenet"]
+            continue
         say(f"simclr: {name} features" if backbone else f"simclr: no {name} features, it started from scratch")
         both = [embed_pictures(backbone.to(device()), one, options.batch) for one in pictures] if backbone else None
         features[name] = (both[0], both[1]) if both else None

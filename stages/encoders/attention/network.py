@@ -7,7 +7,7 @@ et al., TMM 2017; Verma et al., ICIP 2018):
     f = global branch                                     h_0 = LSTM(texture(f))
     for each glimpse k: l_k = softmax over places of the saliency of f given h      (the map of the diversity loss)
                         M_k = size and centre of a region, from h                   (those of the localisation loss)
-                        h   = LSTM(texture(region M_k of f weighted by l_k))
+                        h   = LSTM(texture(region M_k of f, places weighed by l_k))
                         scores_k = linear(h)
     scores = maximum over k, class by class
 """
@@ -186,9 +186,9 @@ class AttentionNetwork(nn.Module):
             attended = F.softmax(saliency.flatten(1), dim=1).view_as(saliency)  # [n, 1, h, w]
             moves = self.locate(state[0])
             size, centre = self.params.start_size + moves[:, :2], anchor + moves[:, 2:]
-            # Times the number of places: on average a place keeps its strength.
-            weighted = maps * attended * attended[0].numel()
-            state = self.cell(self._encoded(sample_regions(weighted, size, centre, self.params.region)), state)
+            # Attention weighs what a place adds to the encoding: weighed features would only look like other textures.
+            region = sample_regions(torch.cat([maps, attended], 1), size, centre, self.params.region)
+            state = self.cell(self._encoded(region[:, :-1], region[:, -1]), state)
             scores.append(self.classify(state[0]))
             for one, value in ((attention, attended[:, 0]), (sizes, size), (centres, centre), (regions, state[0])):
                 one.append(value)
@@ -197,12 +197,12 @@ class AttentionNetwork(nn.Module):
             torch.stack(regions, 1), maps.mean((2, 3)),
         )  # fmt: skip
 
-    def _encoded(self, maps: torch.Tensor) -> torch.Tensor:
-        """Texture [n, codewords * width] of maps [n, c, h, w], of root mean square 1.
+    def _encoded(self, maps: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """Texture [n, codewords * width] of maps [n, c, h, w], places weighed [n, h, w], of root mean square 1.
 
         Deep TEN brings encodings to unit length; the recurrence wants numbers of the size of its own states.
         """
-        encoded = self.texture(self.reduce(maps)).flatten(1)
+        encoded = self.texture(self.reduce(maps), weights).flatten(1)
         return F.normalize(encoded) * encoded.shape[1] ** 0.5
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,7 @@ class TextureEncoding(nn.Module):
 
         r_ik = x_i - c_k
         a_ik = exp(-s_k |r_ik|^2) / sum_j exp(-s_j |r_ij|^2)      (equation 2)
-        e_k  = sum_i a_ik r_ik                                    (equation 3)
+        e_k  = sum_i w_i a_ik r_ik                                (equation 3, in which w_i = 1)
 
     Attributes:
         codewords: [K, D].
@@ -26,9 +26,11 @@ class TextureEncoding(nn.Module):
         self.codewords = nn.Parameter(torch.empty(codewords, width).uniform_(-limit, limit))
         self.log_smoothing = nn.Parameter(torch.zeros(codewords))
 
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """Encodings [n, K, D] of maps [n, D, h, w]."""
+    def forward(self, maps: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """Encodings [n, K, D] of maps [n, D, h, w]; ``weights`` w of the places [n, h, w], all 1 when None."""
         descriptors = maps.flatten(2).transpose(1, 2)
         residuals = descriptors[:, :, None, :] - self.codewords  # [n, N, K, D]
         assigned = F.softmax(-self.log_smoothing.exp() * residuals.square().sum(3), dim=2)
+        if weights is not None:
+            assigned = assigned * weights.flatten(1)[..., None]
         return (assigned[..., None] * residuals).sum(1)

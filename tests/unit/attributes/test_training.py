@@ -9,6 +9,7 @@ from stages.attributes.network import MultiHead
 from stages.attributes.rows import Rows
 from stages.attributes.trainer import Trainer
 from stages.core.acceleration import RuntimeParams
+from stages.core.checkpoints import Checkpoints
 from stages.core.errors import StageError
 from stages.encoders.backbones import Backbone
 from stages.encoders.pictures import Pictures
@@ -37,6 +38,24 @@ def test_learning_rate_rises_over_the_warm_up_and_falls_with_the_cosine(trainer)
     assert rates[9:] == sorted(rates[9:], reverse=True)
     assert rates[20] == pytest.approx(0.5)  # half way down
     assert trainer(epochs=4, warmup_epochs=0)._rate(0, 0, 10) == 1.0
+
+
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 2), ("last", 3)])
+def test_epoch_that_is_kept(trainer, keep, epoch, monkeypatch, tmp_path):
+    one, scores = trainer(epochs=3, keep=keep), iter([0.5, 0.75, 0.25])
+    monkeypatch.setattr("stages.attributes.trainer.accuracies", lambda *_: {"color": next(scores)})
+    states = []
+    monkeypatch.setattr(one, "epoch", lambda number: states.append(_shift(one.network)) or 1.0)
+    one.fit(one.rows, Checkpoints(tmp_path, "key"))
+    assert (one.kept_epoch, one.kept_score) == (epoch, {2: 0.75, 3: 0.25}[epoch])
+    assert torch.equal(one.network.projection.bias, states[epoch - 1])
+
+
+def _shift(network):
+    """A training that moves one bias; what it is now."""
+    with torch.no_grad():
+        network.projection.bias.add_(1.0)
+    return network.projection.bias.clone()
 
 
 def test_running_mean_of_the_weights_by_hand(trainer):

@@ -67,10 +67,11 @@ def test_counts_and_tables_of_other_stages_are_no_headlines(project):
         assert scores_at(put(f"metrics/demo/{name}.json", {"map": 1, "rows": {"accuracy": 1}})) == {}
 
 
-def test_validation_of_a_training_is_its_best_epoch_and_of_knn_its_last(project):
+def test_validation_of_a_classifier_is_the_epochs_that_was_kept_and_of_knn_its_last(project):
     put(
         "models/demo/encoders/classifier/history.csv", "epoch,val_mean_accuracy,val_color\n1,.5,.9\n2,.75,.1\n3,.5,.2\n"
     )
+    put("models/demo/encoders/classifier/encoder.json", {"epoch": 2})
     put("models/demo/encoders/simclr/history.csv", "epoch,loss,knn_type\n0,,.5\n1,3,.625\n2,2,\n3,1,.25\n")
     assert scores_at(Path("models/demo/encoders/classifier")) == {
         "validation/encoders/classifier/val_mean_accuracy": 0.75

@@ -75,6 +75,21 @@ def look(network, count=2):
         return network.look(images), images
 
 
+def test_attention_decides_what_a_glimpse_is_made_of(network):
+    """All attention on one place: whatever stands elsewhere, the glimpse stays the same."""
+    draw = torch.Generator().manual_seed(2)
+    maps = torch.rand(1, network.branch.width, 3, 2, generator=draw)
+    other = torch.rand(maps.shape, generator=draw)
+    other[:, :, 1, 0] = maps[:, :, 1, 0]
+    place = torch.zeros(1, 3, 2)
+    place[:, 1, 0] = 0.3
+    with torch.no_grad():
+        one, same = network._encoded(maps, place), network._encoded(other, place)
+        assert torch.allclose(one, same, atol=1e-5)
+        assert not torch.allclose(network._encoded(maps), network._encoded(other), atol=1e-2)
+        assert torch.allclose(network._encoded(maps, torch.ones(1, 3, 2)), network._encoded(maps), atol=1e-5)
+
+
 def test_glimpses_start_at_their_anchors_and_maps_sum_to_one(network):
     seen, _ = look(network)
     assert seen.scores.shape == (2, 5) and seen.regions.shape == (2, 2, 8) and seen.maps.shape == (2, 2, 3, 2)
@@ -175,7 +190,8 @@ def test_encoder_gives_whole_pictures_regions_and_recommendations(recipe, exampl
     assert np.linalg.norm(encoder.regions(data), axis=2) == pytest.approx(np.ones((15, 2)), abs=1e-5)
     assert encoder.probabilities(data).sum(1) == pytest.approx(np.ones(15), abs=1e-5)
     found = encoder.recommend(data[0], data, examples[1].ids, 4)
-    assert found[0] == (examples[1].ids[0], 0)  # the picture itself is its own nearest
+    distances = region_distances(encoder.regions(data[:1])[0], encoder.regions(data))
+    assert distances[:, 0] == pytest.approx(distances.min(1), abs=1e-3)  # none is nearer than the picture itself
     assert [region for _, region in found] == [0, 1, 0, 1] and len({name for name, _ in found}) == 4
 
 

