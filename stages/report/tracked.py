@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PICTURES = (".jpg", ".png")
+MAX_NOTE = 8000  # characters that MLflow takes of a description
 Registered = dict[str, str]
 
 
@@ -99,11 +100,19 @@ def _complete(client: "MlflowClient", run_id: str, profile: str, table: str) -> 
     scores, tracked = final_scores(profile), client.get_run(run_id).data.metrics
     now = int(time.time() * 1000)
     log(client, run_id, [Metric(key, value, now, 0) for key, value in scores.items() if tracked.get(key) != value], [])
-    client.set_tag(run_id, "mlflow.note.content", table)
+    client.set_tag(run_id, "mlflow.note.content", shortened(table))
     with TemporaryDirectory() as folder:
         gather(Path("metrics", profile), Path(folder))
         client.log_artifacts(run_id, folder)
     return register_classifier(client, run_id, scores)
+
+
+def shortened(table: str, length: int = MAX_NOTE) -> str:
+    """The first whole lines of a table, as many as MLflow takes, and where the others are."""
+    if len(table) <= length:
+        return table
+    end = "\n\nMore rows than fit here: `python -m stages.report.summary` prints all, the metrics have them, too."
+    return table[: table.rfind("\n", 0, length - len(end) + 1)] + end
 
 
 def gather(metrics: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from stages.core.registry import best_version, register_classifier
+from stages.report.tracked import shortened
 
 GIT = {"git_commit": "c" * 40, "git_dirty": "False"}
 
@@ -156,3 +157,12 @@ def test_failed_repro_gets_no_scores_from_files_that_may_be_older(store):
     run = store.get_run(run_id)
     assert (run.info.status, run.data.metrics) == ("FAILED", {})
     assert not store.search_registered_models()
+
+
+def test_long_table_is_cut_between_lines_and_says_where_the_rest_is():
+    table = "\n".join(f"| row {number} |" for number in range(40))
+    assert shortened(table, len(table)) == table
+    cut = shortened(table, 200)
+    rows, _, end = cut.partition("\n\n")
+    assert len(cut) <= 200 < len(cut) + len("\n| row 10 |")
+    assert table.startswith(f"{rows}\n") and "stages.report.summary" in end
