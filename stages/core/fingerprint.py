@@ -63,6 +63,14 @@ def near_duplicates(fingerprints: Sequence[bytes], hamming: int, color: float) -
     return [smallest[first] for first in same]
 
 
+def alike(one: bytes, other: bytes, hamming: int, color: float) -> bool:
+    """Whether two fingerprints are near duplicates themselves, and not only over others between them."""
+    first, second = (np.frombuffer(each, np.uint8) for each in (one, other))
+    bits = int(np.bitwise_count(first[:HASH_BYTES] ^ second[:HASH_BYTES]).sum())
+    apart = np.abs(first[HASH_BYTES:].astype(np.int16) - second[HASH_BYTES:]).mean()
+    return bits <= hamming and bool(apart <= color)
+
+
 class _Clusters:
     """Disjoint sets of rows; ``label`` says of every row at once in which set it is."""
 

@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from stages.core.errors import StageError
-from stages.core.pretrained import packaged_state
+from stages.core.errors import StageError, shown
+from stages.core.pretrained import PACKAGED, packaged_state
 from stages.encoders import colors
 
 Weights = Literal["none", "packaged", "download"]
@@ -136,7 +136,7 @@ def create(name: str, weights: Weights, image_size: int | None = None) -> nn.Mod
     except Exception as error:
         raise StageError(
             f"weights of {name} could not be downloaded ({type(error).__name__}: {str(error)[:200]}). "
-            "Connect to the network once, or set `weights: none` (or `packaged` with tf_efficientnet_lite0)."
+            f"Connect to the network once, or set `weights: none` (or `packaged` with one of {shown(PACKAGED)})."
         ) from None
     if state:
         network.load_state_dict({key: value for key, value in state.items() if key in network.state_dict()})

@@ -36,8 +36,9 @@ def color_histogram(images: torch.Tensor) -> torch.Tensor:
 def _middle(images: torch.Tensor) -> torch.Tensor:
     """[n, 3, SIDE, SIDE] at most: pixels spread evenly over the middle of what is left without a plain border.
 
-    A border is every whole row and column at the edges in the colour of the first pixel: the white that a crop was
-    padded with, whatever augmentation made of it. It says how long a garment is, not which colour it has.
+    A border is every whole row and column at the edges in the colour of the first pixel: what a crop was padded with.
+    It says how long a garment is, not which colour it has. Of a view that augmentation both darkened and turned the
+    corners are white and the padding is not: it stays.
     """
     plain = (images == images[:, :, :1, :1]).all(1)  # [n, height, width]
     for axis in (2, 3):

@@ -109,8 +109,9 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     pictures = [Pictures(list(frame["bytes"]), options.image_size) for frame in (train, test)]
     features: dict[str, Features | None] = {}
     networks = backbones(args.model, options)
+    kept_start = same_weights(networks["simclr"], networks["imagenet"])  # before one of them moves to another device
     for name, backbone in networks.items():
-        if name == "simclr" and same_weights(backbone, networks["imagenet"]):
+        if name == "simclr" and kept_start:
             say("simclr: it kept the weights that it started from, so their features are its own")
             features[name] = features["imagenet"]
             continue

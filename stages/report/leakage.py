@@ -1,31 +1,34 @@
-"""Which held-out pictures are also among what something learns from, over all sources.
+"""Which held-out pictures are also among what something learns from, over all sources and benchmarks.
 
 Ingest keeps near duplicates of one source in one split, and the data set does so over the sources whose labels it
 merges. Benchmarks of upstream trees bring splits of their own, which know nothing of other data sets: a query of one
 may be a training picture of another, and an encoder that learned from the latter has seen it. This stage counts such
 pictures; a score beside a high count says little.
 
-Reads:  data/<profile>/ingested/<source>/, data/<profile>/dataset/items.parquet.
+Reads:  data/<profile>/ingested/<source>/, data/<profile>/dataset/, data/<profile>/benchmarks/<name>/.
 Writes: one JSON: held-out set -> pictures, how many of them each training set has too, and a few of them by name.
 Params: benchmarks, benchmark, detectors, dataset.
 
-Sets: `dataset` (its rows by their split in the merged data set), and by its own split every ingested source that a
-detector learns from or that a benchmark brings along. Training means train and val; held out is test.
+Sets, each with pictures that teach (train and val) and held-out ones:
+    dataset             the crops of the merged data set; test is held out
+    detector <name>     the images of its source; test is held out
+    <name>              of a benchmark over an upstream tree its own training table; its queries are held out
 """
 
 import argparse
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from stages.core.files import write_json
-from stages.core.fingerprint import near_duplicates
+from stages.core.fingerprint import alike, near_duplicates
 from stages.core.params import load_params, lookup
 from stages.core.progress import say
 from stages.core.stage import Report, run_stage
-from stages.core.tables import read_shards, read_table
+from stages.core.tables import iter_shards, read_table
 from stages.crops.params import DatasetParams
 from stages.retrieval.benchmark_params import UPSTREAM
 
@@ -36,13 +39,13 @@ Picture = tuple[str, str]  # source, image_id
 
 @dataclass
 class PictureSet:
-    """Pictures of one origin that teach, and those that are held out."""
+    """Pictures that something learns from, and those that it is judged by."""
 
     training: set[Picture] = field(default_factory=set)
     held_out: set[Picture] = field(default_factory=set)
 
     def add(self, picture: Picture, split: str) -> None:
-        """Put a picture where its split says; pictures of other splits than train, val and test are of no use here."""
+        """Put a picture where its split says."""
         if split == "test":
             self.held_out.add(picture)
         elif split in ("train", "val"):
@@ -56,58 +59,106 @@ def seen_pictures(
 
     Args:
         fingerprints: of every picture in ``sets``.
-        hamming, color: as in ``stages.core.fingerprint.near_duplicates``, whose clusters decide.
+        hamming, color: as in ``stages.core.fingerprint.near_duplicates``.
     """
     wanted = sorted(set().union(*(one.training | one.held_out for one in sets.values()))) if sets else []
     clusters = dict(zip(wanted, near_duplicates([fingerprints[one] for one in wanted], hamming, color), strict=True))
-    first: dict[str, dict[int, Picture]] = {}
+    members: dict[str, dict[int, list[Picture]]] = {name: defaultdict(list) for name in sets}
     for name, one in sets.items():
-        first[name] = {clusters[picture]: picture for picture in sorted(one.training, reverse=True)}
+        for picture in sorted(one.training):
+            members[name][clusters[picture]].append(picture)
+
+    def pairs(pictures: Iterable[Picture], teachers: Mapping[int, list[Picture]]) -> list[tuple[Picture, Picture]]:
+        # A cluster may be a chain: only what looks alike itself counts.
+        found = []
+        for picture in sorted(pictures):
+            near = (
+                other
+                for other in teachers.get(clusters[picture], [])
+                if alike(fingerprints[picture], fingerprints[other], hamming, color)
+            )
+            found += [(picture, other) for other in [next(near, None)] if other is not None]
+        return found
+
     return {
-        name: {
-            teacher: [
-                (picture, known[clusters[picture]]) for picture in sorted(one.held_out) if clusters[picture] in known
-            ]
-            for teacher, known in first.items()
-        }
+        name: {teacher: pairs(one.held_out, known) for teacher, known in members.items()}
         for name, one in sets.items()
         if one.held_out
     }
 
 
-def sources_of(content: dict[str, Any]) -> list[str]:
-    """Ingested sources that a detector learns from or that a benchmark brings, in params of the whole pipeline."""
-    sections = [lookup(content, f"benchmark.{name}") for name in lookup(content, "benchmarks")]
-    return sorted({*lookup(content, "detectors"), *(one["source"] for one in sections if one["kind"] in UPSTREAM)})
+class Pictures:
+    """The sets of a profile as they are read, and the fingerprints of their pictures."""
+
+    def __init__(self, data: Path) -> None:
+        """Read from ``data``, the profile's folder."""
+        self.data = data
+        self.sets: dict[str, PictureSet] = {}
+        self.fingerprints: dict[Picture, bytes] = {}
+        self.splits: dict[str, dict[str, str]] = {}
+
+    def add_dataset(self) -> None:
+        """The crops of the data set."""
+        own = self.sets[DATASET] = PictureSet()
+        for shard in iter_shards(self.data / "dataset", ["source", "image_id", "split", "fingerprint"]):
+            for row in shard.to_pylist():
+                own.add((row["source"], row["image_id"]), row["split"])
+                self.fingerprints[row["source"], row["image_id"]] = row["fingerprint"]
+
+    def add_detector(self, name: str) -> None:
+        """The images that a detector learns from and is judged by."""
+        own = self.sets[f"detector {name}"] = PictureSet()
+        for image_id, split in self._source(name).items():
+            own.add((name, image_id), split)
+
+    def add_benchmark(self, name: str, kind: str, source: str) -> None:
+        """The training table and the queries of a benchmark over an upstream tree."""
+        own, images = PictureSet(), self._source(source)
+        of_row = {image_id: image_id for image_id in images}
+        if kind == "pairs":  # its rows are garments
+            objects = read_table(self.data / "ingested" / source / "objects.parquet", columns=["object_id", "image_id"])
+            of_row = dict(zip(objects["object_id"].to_pylist(), objects["image_id"].to_pylist(), strict=True))
+        folder = self.data / "benchmarks" / name
+        for row in read_table(folder / "train.parquet", columns=["row_id", "split"]).to_pylist():
+            own.add((source, of_row[row["row_id"]]), row["split"])
+        for row in read_table(folder / "queries.parquet", columns=["row_id"])["row_id"].to_pylist():
+            own.add((source, of_row[row]), "test")
+        self.sets[name] = own
+
+    def _source(self, name: str) -> dict[str, str]:
+        """image_id -> split of an ingested source."""
+        if name not in self.splits:
+            self.splits[name] = {}
+            for shard in iter_shards(self.data / "ingested" / name, ["image_id", "split", "fingerprint"]):
+                for row in shard.to_pylist():
+                    self.splits[name][row["image_id"]] = row["split"]
+                    self.fingerprints[name, row["image_id"]] = row["fingerprint"]
+        return self.splits[name]
 
 
-def read_sets(data: Path, sources: list[str]) -> tuple[dict[str, PictureSet], dict[Picture, bytes]]:
-    """The sets of ``data``, and the fingerprints of their pictures."""
-    sets = {name: PictureSet() for name in [DATASET, *sources]}
-    fingerprints: dict[Picture, bytes] = {}
-    items = read_table(data / "dataset" / "items.parquet", columns=["source", "image_id", "split", "fingerprint"])
-    for row in items.to_pylist():
-        picture = row["source"], row["image_id"]
-        sets[DATASET].add(picture, row["split"])
-        fingerprints[picture] = row["fingerprint"]
-    for source in sources:
-        images = read_shards(data / "ingested" / source, ["image_id", "split", "fingerprint"])
-        for row in images.to_pylist():
-            sets[source].add((source, row["image_id"]), row["split"])
-            fingerprints[source, row["image_id"]] = row["fingerprint"]
-    return sets, fingerprints
+def read_pictures(data: Path, content: dict[str, Any]) -> Pictures:
+    """Everything that the params of the whole pipeline learn from or judge by."""
+    pictures = Pictures(data)
+    pictures.add_dataset()
+    for name in sorted(lookup(content, "detectors")):
+        pictures.add_detector(name)
+    for name in sorted(lookup(content, "benchmarks")):
+        section = lookup(content, f"benchmark.{name}")
+        if section["kind"] in UPSTREAM:
+            pictures.add_benchmark(name, section["kind"], section["source"])
+    return pictures
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Read, compare, write."""
     options: DatasetParams = params.dataset
-    sets, fingerprints = read_sets(args.data, sources_of(load_params()))
-    found = seen_pictures(sets, fingerprints, options.near_hamming, options.near_color)
+    pictures = read_pictures(args.data, load_params())
+    found = seen_pictures(pictures.sets, pictures.fingerprints, options.near_hamming, options.near_color)
     result: dict[str, Any] = {}
     for name, teachers in found.items():
-        pictures = len(sets[name].held_out)
+        held_out = len(pictures.sets[name].held_out)
         result[name] = {
-            "pictures": pictures,
+            "pictures": held_out,
             "seen_in_training_of": {teacher: len(pairs) for teacher, pairs in teachers.items()},
             "examples": {
                 teacher: [["/".join(one) for one in pair] for pair in pairs[:EXAMPLES]]
@@ -119,12 +170,12 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
             if pairs:
                 one, other = ("/".join(picture) for picture in pairs[0])
                 say(
-                    f"leakage: {len(pairs)} of {pictures} held-out pictures of {name} look like training pictures of "
+                    f"leakage: {len(pairs)} of {held_out} held-out pictures of {name} look like training pictures of "
                     f"{teacher}, such as {one} like {other}"
                 )
     seen = sum(len(pairs) for teachers in found.values() for pairs in teachers.values())
-    held = sum(len(sets[name].held_out) for name in found)
-    say(f"leakage: {held} held-out pictures of {len(found)} sets compared with the training pictures of {len(sets)}")
+    held = sum(one["pictures"] for one in result.values())
+    say(f"leakage: {held} held-out pictures of {len(result)} sets compared with the training pictures of all sets")
     write_json(args.out, result)
     return Report(metrics={"seen": seen, "held_out": held})
 

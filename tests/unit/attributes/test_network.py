@@ -1,5 +1,8 @@
 """Shapes of the network, the vector that the matcher compares, and label names there and back."""
 
+import json
+from argparse import Namespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,12 +14,14 @@ from stages.attributes.encoder import ClassifierEncoder
 from stages.attributes.network import SHARED, MultiHead, encode_detected
 from stages.attributes.predict import accuracies, predict
 from stages.attributes.rows import prepare
-from stages.attributes.train import choose_classes
+from stages.attributes.train import build, choose_classes
 from stages.attributes.trainer import Trainer
 from stages.core.acceleration import RuntimeParams
 from stages.core.errors import StageError
-from stages.encoders.backbones import Backbone
+from stages.encoders.backbones import Backbone, beside
+from stages.encoders.colors import WIDTH, color_histogram
 from stages.encoders.features import save_encoder
+from stages.encoders.pictures import decode_batch
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 CLASSES = {"type": ["dress", "shirt", "skirt"], "color": ["blue", "red"]}
@@ -230,3 +235,33 @@ def test_wanted_heads_are_chosen_and_others_refused():
         choose_classes(vocabulary, ["sleeve"])
     with pytest.raises(StageError, match=r"'color' has 1 classes in the training split \(red\); a head needs two"):
         choose_classes(vocabulary, ["type", "color"])
+
+
+def test_networks_beside_are_trained_with_saved_and_read_again(cpu, params, superclasses, crops, tmp_path, monkeypatch):
+    """From the params to the file and back; the head of colours still reads the histogram, which comes last."""
+    options = params(beside=["test_resnet"], pooling="stages_colors", color_heads=["color"], detector_class="none")
+    asked = []
+    monkeypatch.setattr(
+        "stages.attributes.train.beside",
+        lambda backbone, names, weights: asked.append((names, weights)) or beside(backbone, names, "none"),
+    )
+    (tmp_path / "vocabulary.json").write_text(json.dumps(CLASSES), encoding="utf-8")
+    (tmp_path / "superclasses.csv").write_text("id,superclass\n0,top\n", encoding="utf-8")
+    args = Namespace(dataset=tmp_path, tables=tmp_path)
+    model = build(args, Backbone("test_efficientnet", "none", "stages_colors"), options, RUNTIME).eval()
+    assert asked == [(["test_resnet"], "packaged")]
+    card = {"backbone": model.backbone.name, "metric": "cosine", "classes": CLASSES, "superclasses": ["top"],
+            "params": options.model_dump(mode="json")}  # fmt: skip
+    save_encoder(model, card, tmp_path)
+    encoder = ClassifierEncoder(tmp_path)
+    images = decode_batch(crops, options.image_size, options.fit)
+    nothing = torch.zeros(len(crops), 0)
+    with torch.inference_mode():
+        assert encoder.embed(crops, [""] * len(crops)) == pytest.approx(
+            model.embedding(images, nothing).numpy(), abs=1e-5
+        )
+        features = model.backbone(images)
+        assert torch.equal(features[:, -WIDTH:], color_histogram(images))
+        changed = torch.cat([features[:, :-WIDTH] + 1, features[:, -WIDTH:]], 1)
+        before, after = (model.logits_of(each, nothing) for each in (features, changed))
+    assert torch.equal(before["color"], after["color"]) and not torch.allclose(before["type"], after["type"])

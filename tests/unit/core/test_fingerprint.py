@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from stages.core.errors import StageError
-from stages.core.fingerprint import FINGERPRINT_BYTES, fingerprint, near_duplicates
+from stages.core.fingerprint import FINGERPRINT_BYTES, alike, fingerprint, near_duplicates
 
 
 def print_of(bits: int, gray: int = 100, odd: int | None = None) -> bytes:
@@ -62,6 +62,13 @@ def test_fingerprint_of_one_color_has_no_edges():
 def test_noise_on_a_plain_background_sets_no_bits():
     noise = np.random.default_rng(3).integers(-3, 4, (190, 140, 3))
     assert fingerprint(Image.fromarray((240 + noise).astype(np.uint8)))[:32] == bytes(32)
+
+
+def test_alike_are_those_within_both_limits_themselves():
+    assert alike(print_of(0), print_of(12), 12, 0)
+    assert not alike(print_of(0), print_of(13), 12, 0)
+    assert alike(print_of(0, 100), print_of(0, 104), 0, 4)
+    assert not alike(print_of(0, 104), print_of(0, 100, odd=99), 0, 4)  # one value of 192 is 5 away
 
 
 def test_clusters_are_transitive_and_named_by_the_smallest_index():

@@ -191,6 +191,7 @@ def test_encoder_gives_whole_pictures_regions_and_recommendations(recipe, exampl
     assert encoder.probabilities(data).sum(1) == pytest.approx(np.ones(15), abs=1e-5)
     found = encoder.recommend(data[0], data, examples[1].ids, 4)
     distances = region_distances(encoder.regions(data[:1])[0], encoder.regions(data))
+    assert found == diverse_list(distances, examples[1].ids, 4)
     assert distances[:, 0] == pytest.approx(distances.min(1), abs=1e-3)  # none is nearer than the picture itself
     assert [region for _, region in found] == [0, 1, 0, 1] and len({name for name, _ in found}) == 4
 

@@ -12,7 +12,7 @@ import yaml
 from stages.core.files import read_json
 from stages.crops.params import DatasetParams
 from stages.report import leakage
-from stages.report.leakage import PictureSet, seen_pictures, sources_of
+from stages.report.leakage import PictureSet, seen_pictures
 
 OPTIONS = {
     "shares": [0.7, 0.15, 0.15],
@@ -65,51 +65,86 @@ def test_a_set_without_held_out_pictures_is_no_row_but_teaches():
     assert seen_pictures({}, {}, 0, 0) == {}
 
 
-def test_sources_are_those_of_detectors_and_of_upstream_benchmarks():
-    content = {
-        "detectors": ["hats"], "benchmarks": ["w", "i"],
-        "benchmark": {"w": {"kind": "wardrobe", "source": "mm"}, "i": {"kind": "inshop", "source": "shop"},
-                      "unused": {"kind": "inshop", "source": "other"}},
-    }  # fmt: skip
-    assert sources_of(content) == ["hats", "shop"]
+def test_a_chain_of_near_duplicates_makes_its_ends_no_pair():
+    """a and c differ by 16 bits, each by 8 from b: one cluster, but who learns from a has not seen c."""
+    sets, prints = sets_of(
+        one={"train": {"a": fingerprint(1)}, "none": {}}, two={"val": {"b": fingerprint(1, 8)}, "test": {"c": fingerprint(1, 16)}}
+    )  # fmt: skip
+    assert seen_pictures(sets, prints, 12, 4) == {"two": {"one": [], "two": [(("two", "c"), ("two", "b"))]}}
+
+
+def table(path, **columns):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A shop's benchmark, one of whose two queries is a training picture of the data set; paths as in the project."""
+    """A shop and street photos of garments, each a benchmark; a detector of hats. Two pictures are where they should not be.
+
+    The shop's query q2 is nearly a picture of the data set; the stratified benchmark asks with t, which the shop's own
+    one teaches; of two garments in the photo p1 one is a query, and the photo is a training picture of the detector.
+    """
     monkeypatch.chdir(tmp_path)
-    content = {"detectors": [], "benchmarks": ["i"], "benchmark": {"i": {"kind": "inshop", "source": "shop"}}}
+    benchmarks = {
+        "shop": {"kind": "inshop", "source": "shop"}, "anew": {"kind": "image_category", "source": "shop"},
+        "street": {"kind": "pairs", "source": "street"}, "worn": {"kind": "wardrobe", "source": "mm"},
+        "unused": {"kind": "inshop", "source": "nowhere"},
+    }  # fmt: skip
+    content = {"detectors": ["hats"], "benchmarks": ["shop", "anew", "street", "worn"], "benchmark": benchmarks}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    shop = tmp_path / "data/ingested/shop"
-    shop.mkdir(parents=True)
-    rows = {
-        "image_id": ["q1", "q2", "t"],
-        "split": ["test", "test", "train"],
-        "fingerprint": [fingerprint(n) for n in (1, 2, 3)],
-    }
-    pq.write_table(pa.table(rows), shop / "shard-0000.parquet")
-    (tmp_path / "data/dataset").mkdir()
-    items = {
-        "source": ["mm", "mm"],
-        "image_id": ["m1", "m2"],
-        "split": ["train", "test"],
-        "fingerprint": [fingerprint(2, 3), fingerprint(9)],
-    }
-    pq.write_table(pa.table(items), tmp_path / "data/dataset/items.parquet")
+    data = tmp_path / "data"
+    for source, images in {
+        "shop": {"q1": ("test", 1), "q2": ("test", 2), "t": ("train", 3)},
+        "street": {"p1": ("test", 4), "p2": ("train", 5)},
+        "hats": {"h1": ("train", 4), "h2": ("test", 6), "h3": ("none", 1)},
+    }.items():
+        splits, numbers = zip(*images.values(), strict=True)
+        prints = [fingerprint(number) for number in numbers]
+        table(
+            data / "ingested" / source / "shard-0000.parquet", image_id=list(images), split=splits, fingerprint=prints
+        )
+    table(data / "ingested/street/objects.parquet", object_id=["p1:0", "p1:1", "p2:0"], image_id=["p1", "p1", "p2"])
+    for name, queries, train in (
+        ("shop", ["q1", "q2"], ["t"]), ("anew", ["t"], ["q1"]), ("street", ["p1:1"], ["p2:0"]),
+    ):  # fmt: skip
+        table(data / "benchmarks" / name / "queries.parquet", row_id=queries)
+        table(data / "benchmarks" / name / "train.parquet", row_id=train, split=["train"] * len(train))
+    prints = [fingerprint(2, 3), fingerprint(9)]
+    table(
+        data / "dataset/shard-0000.parquet",
+        source=["mm", "mm"],
+        image_id=["m1", "m2"],
+        split=["train", "test"],
+        fingerprint=prints,
+    )
     return tmp_path
 
 
 def test_stage_counts_names_and_says_what_was_seen(project, capsys):
     params = SimpleNamespace(dataset=DatasetParams.model_validate(OPTIONS))
     report = leakage.main(Namespace(data=project / "data", out=project / "leakage.json"), params)
-    assert read_json(project / "leakage.json") == {
-        "dataset": {"pictures": 1, "seen_in_training_of": {"dataset": 0, "shop": 0}, "examples": {}},
+    none = dict.fromkeys(["dataset", "detector hats", "anew", "shop", "street"], 0)
+    found = read_json(project / "leakage.json")
+    assert found == {
+        "dataset": {"pictures": 1, "seen_in_training_of": none, "examples": {}},
+        "detector hats": {"pictures": 1, "seen_in_training_of": none, "examples": {}},
+        "anew": {
+            "pictures": 1,
+            "seen_in_training_of": none | {"shop": 1},
+            "examples": {"shop": [["shop/t", "shop/t"]]},
+        },
         "shop": {
             "pictures": 2,
-            "seen_in_training_of": {"dataset": 1, "shop": 0},
-            "examples": {"dataset": [["shop/q2", "mm/m1"]]},
+            "seen_in_training_of": none | {"dataset": 1, "anew": 1},
+            "examples": {"dataset": [["shop/q2", "mm/m1"]], "anew": [["shop/q1", "shop/q1"]]},
+        },
+        "street": {
+            "pictures": 1,
+            "seen_in_training_of": none | {"detector hats": 1},
+            "examples": {"detector hats": [["street/p1", "hats/h1"]]},
         },
     }
-    assert report.metrics == {"seen": 1, "held_out": 3}
+    assert report.metrics == {"seen": 4, "held_out": 6}
     said = capsys.readouterr().err
     assert "1 of 2 held-out pictures of shop look like training pictures of dataset, such as shop/q2 like mm/m1" in said
