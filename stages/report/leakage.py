@@ -23,6 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from stages.core.errors import StageError, shown
 from stages.core.files import write_json
 from stages.core.fingerprint import alike, near_duplicates
 from stages.core.params import load_params, lookup
@@ -33,6 +34,7 @@ from stages.crops.params import DatasetParams
 from stages.retrieval.benchmark_params import UPSTREAM
 
 DATASET = "dataset"
+ROW = ["row_id", "split"]
 EXAMPLES = 3  # pairs that are named of each two sets
 Picture = tuple[str, str]  # source, image_id
 
@@ -114,15 +116,20 @@ class Pictures:
     def add_benchmark(self, name: str, kind: str, source: str) -> None:
         """The training table and the queries of a benchmark over an upstream tree."""
         own, images = PictureSet(), self._source(source)
-        of_row = {image_id: image_id for image_id in images}
+        of_row = dict(zip(images, images, strict=True))
         if kind == "pairs":  # its rows are garments
             objects = read_table(self.data / "ingested" / source / "objects.parquet", columns=["object_id", "image_id"])
             of_row = dict(zip(objects["object_id"].to_pylist(), objects["image_id"].to_pylist(), strict=True))
         folder = self.data / "benchmarks" / name
-        for row in read_table(folder / "train.parquet", columns=["row_id", "split"]).to_pylist():
-            own.add((source, of_row[row["row_id"]]), row["split"])
-        for row in read_table(folder / "queries.parquet", columns=["row_id"])["row_id"].to_pylist():
-            own.add((source, of_row[row]), "test")
+        rows = [(row["row_id"], row["split"]) for row in read_table(folder / "train.parquet", columns=ROW).to_pylist()]
+        rows += [(row["row_id"], "test") for row in read_table(folder / "queries.parquet", columns=ROW[:1]).to_pylist()]
+        if strangers := [row_id for row_id, _ in rows if row_id not in of_row]:
+            raise StageError(
+                f"{folder}: {len(strangers)} rows are not in {self.data / 'ingested' / source}: {shown(strangers)}. "
+                f"The benchmark was built from another state of the source. Run `dvc repro benchmark@{name}`."
+            )
+        for row_id, split in rows:
+            own.add((source, of_row[row_id]), split)
         self.sets[name] = own
 
     def _source(self, name: str) -> dict[str, str]:
@@ -153,6 +160,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Read, compare, write."""
     options: DatasetParams = params.dataset
     pictures = read_pictures(args.data, load_params())
+    say(f"leakage: comparing {len(pictures.fingerprints)} pictures")
     found = seen_pictures(pictures.sets, pictures.fingerprints, options.near_hamming, options.near_color)
     result: dict[str, Any] = {}
     for name, teachers in found.items():

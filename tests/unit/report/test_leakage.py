@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.crops.params import DatasetParams
 from stages.report import leakage
@@ -148,3 +149,12 @@ def test_stage_counts_names_and_says_what_was_seen(project, capsys):
     assert report.metrics == {"seen": 4, "held_out": 6}
     said = capsys.readouterr().err
     assert "1 of 2 held-out pictures of shop look like training pictures of dataset, such as shop/q2 like mm/m1" in said
+
+
+def test_benchmark_of_another_state_of_its_source_is_one_message(project):
+    table(project / "data/benchmarks/shop/queries.parquet", row_id=["q1", "gone"])
+    params = SimpleNamespace(dataset=DatasetParams.model_validate(OPTIONS))
+    with pytest.raises(
+        StageError, match=r"benchmarks/shop: 1 rows are not in .*ingested/shop: gone\. .*benchmark@shop"
+    ):
+        leakage.main(Namespace(data=project / "data", out=project / "leakage.json"), params)
