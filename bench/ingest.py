@@ -22,11 +22,11 @@ from bench.generate import SIZE, fingerprints, write_annotations, write_photos
 from bench.memory import Peak
 from stages.core.accounts import Account
 from stages.core.fingerprint import near_duplicates
+from stages.core.parallel import workers
 from stages.core.progress import say
 from stages.core.tables import OBJECTS, write_rows
 from stages.ingest import deepfashion2, run
 from stages.ingest.boxes import repair, to_pixels
-from stages.ingest.parallel import workers
 from stages.ingest.reading import IngestParams, Request
 
 ANNOTATIONS = 12_000

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 REPRO_VARIABLE = "SEAMLINE_REPRO"
 DEFAULT_URI = "sqlite:///mlflow.db"
 QUEUE = Path(".work/tracking")
-LINGER_SECONDS = 20.0  # the worker outlives short stages, so that MLflow is not imported for each
+# The worker outlives stages, as MLflow's import takes four seconds of a core: short stages always, long ones while
+# `make repro` is under way, which ends the worker when it is done.
+LINGER_SECONDS = 20.0
+REPRO_SECONDS = (
+    600.0  # since its last stage ended; then it was killed, or one long training would not notice the import
+)
 
 
 def enabled() -> bool:
@@ -137,7 +142,7 @@ def _enqueue(event: dict[str, Any]) -> None:
 
 
 def work(linger: float = LINGER_SECONDS) -> None:
-    """Pass queued events on to MLflow until none has come for ``linger`` seconds.
+    """Pass queued events on to MLflow until none has come for ``linger`` seconds and no ``make repro`` is under way.
 
     One process works and at most one more waits for its turn, so an event queued at any moment is seen.
     """
@@ -169,9 +174,18 @@ def _drain(linger: float) -> None:
             path.unlink()
             (QUEUE / "told").unlink(missing_ok=True)
             deadline = time.monotonic() + linger
-        if time.monotonic() >= deadline or (QUEUE / "hurry").exists():
+        if (QUEUE / "hurry").exists() or (time.monotonic() >= deadline and not (linger and _repro_under_way())):
             return
         time.sleep(0.3)
+
+
+def _repro_under_way() -> bool:
+    # stat() of a marker that close_parent takes away meanwhile: the repro has ended.
+    try:
+        ages = [time.time() - marker.stat().st_mtime for marker in QUEUE.glob("repro-*")]
+    except FileNotFoundError:
+        return False
+    return any(age < REPRO_SECONDS for age in ages)
 
 
 def note_error(error: Exception) -> None:

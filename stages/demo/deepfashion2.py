@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from types import SimpleNamespace
 from pydantic import Field
 
 from stages.core.files import fresh_folder
+from stages.core.parallel import in_processes
 from stages.core.params import Section
 from stages.core.progress import track
 from stages.core.stage import run_stage
@@ -127,6 +129,12 @@ def _worn(
     return worn_photo(rng, size, random_person(rng, gender), [*garments, *extra], view, CROPS[crop], background, shift)
 
 
+def draw(params: DeepFashion2Demo, job: tuple[str, int]) -> tuple[bytes, Annotation, list[Row]]:
+    """What a process draws: JPEG bytes, annotation and ground truth of image (split, index)."""
+    photo, annotation, names = draw_photo(params, *job)
+    return jpeg_bytes(photo.image), annotation, garment_rows(image_name(*job), photo, names)
+
+
 def main(args: argparse.Namespace, params: SimpleNamespace) -> None:
     """Write the three splits and the ground truth."""
     demo: DeepFashion2Demo = params.demo
@@ -134,11 +142,11 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> None:
     jobs = [(split, index) for split in SPLITS for index in range(getattr(demo, split))]
     annotations: dict[str, list[Annotation]] = {split: [] for split in SPLITS}
     rows: list[Row] = []
-    for split, index in track(jobs, total=len(jobs), desc=f"draw {SOURCE}"):
-        photo, annotation, names = draw_photo(demo, split, index)
-        write_bytes(out / split / "image" / f"{index + 1:06d}.jpg", jpeg_bytes(photo.image))
+    drawn = track(in_processes(partial(draw, demo), jobs), total=len(jobs), desc=f"draw {SOURCE}")
+    for (split, index), (content, annotation, garments) in zip(jobs, drawn, strict=True):
+        write_bytes(out / split / "image" / f"{index + 1:06d}.jpg", content)
         annotations[split].append(annotation)
-        rows += garment_rows(image_name(split, index), photo, names)
+        rows += garments
     annotations["train"] = add_defects(
         rng_for(demo.seed, SOURCE, "defects"),
         annotations["train"],

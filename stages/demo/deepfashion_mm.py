@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from types import SimpleNamespace
 from pydantic import Field
 
 from stages.core.files import fresh_folder
+from stages.core.parallel import in_processes
 from stages.core.params import Section
 from stages.core.progress import track
 from stages.core.stage import run_stage
@@ -153,8 +155,8 @@ def outfit_shots(rng: Random, params: DeepFashionMMDemo, wearer: Wearer) -> list
     return shots
 
 
-def draw_person(params: DeepFashionMMDemo, index: int, additional: bool) -> list[Shot]:
-    """All photos of person number index; `additional`: with a close-up of the first outfit, the last in the list."""
+def draw_person(params: DeepFashionMMDemo, index: int, close_ups: set[int]) -> list[Shot]:
+    """All photos of person number index; who is among `close_ups` has one of the first outfit, the last in the list."""
     rng = rng_for(params.seed, SOURCE, index)
     gender = rng.choice(("Men", "Women", "Women"))
     looks, used = random_person(rng, gender), set[str]()
@@ -164,7 +166,7 @@ def draw_person(params: DeepFashionMMDemo, index: int, additional: bool) -> list
         shoes = make_garment(rng, rng.choice(SHOES[gender]), gender)
         wearers.append(Wearer(f"{gender.upper()}-id_{index + 1:08d}", outfit + 1, looks, items, shoes))
         shots += outfit_shots(rng, params, wearers[-1])
-    if additional:
+    if index in close_ups:
         rng = rng_for(params.seed, SOURCE, index, "additional")
         shots.append(worn_shot(rng, params, wearers[0], "additional", rng.choice(CLOSE_UPS)))
     return shots
@@ -175,9 +177,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> None:
     demo: DeepFashionMMDemo = params.demo
     out: Path = fresh_folder(args.out)
     close_ups = set(picked(rng_for(demo.seed, SOURCE, "additional"), demo.people, demo.additional))
-    shots: list[Shot] = []
-    for index in track(range(demo.people), total=demo.people, desc=f"draw {SOURCE}"):
-        shots += draw_person(demo, index, index in close_ups)
+    people = in_processes(partial(draw_person, demo, close_ups=close_ups), range(demo.people))
+    shots = [shot for person in track(people, total=demo.people, desc=f"draw {SOURCE}") for shot in person]
     wanted = Wanted(
         unlabelled=demo.unlabelled,
         lost_types=demo.lost_types,

@@ -8,6 +8,7 @@ Params: demo.fashion_products
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from pydantic import Field, model_validator
 
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder
+from stages.core.parallel import in_processes
 from stages.core.params import Section
 from stages.core.progress import track
 from stages.core.stage import run_stage
@@ -163,6 +165,29 @@ def with_defects(demo: FashionProductsDemo, index: int, row: list[str], hit: dic
     return mislabelled(rng_for(demo.seed, SOURCE, index, "wrong"), row) if index in hit["wrong_labels"] else row
 
 
+def draw(
+    demo: FashionProductsDemo, hit: dict[str, set[int]], job: tuple[int, str]
+) -> tuple[list[str], dict[str, bytes], list[Row]]:
+    """What a process draws: row number index as styles.csv has it, JPEG bytes by id, their ground truth.
+
+    No file where upstream lacks one, a second one for a near duplicate: copies are numbered after all products.
+    """
+    index, article = job
+    row, image, photo = draw_product(demo, index, article)
+    row = with_defects(demo, index, row, hit)
+    files = {row[0]: jpeg_bytes(image)} if index not in hit["missing_images"] else {}
+    if index in hit["near_duplicates"]:
+        copy = product_id(sum(demo.types.values()) + demo.others + sorted(hit["near_duplicates"]).index(index))
+        files[str(copy)] = near_duplicate_bytes(image)
+    rows = [
+        truth
+        for name in files
+        if photo
+        for truth in garment_rows(name, photo, {0: Named(row[0], name, article)}, picture=row[0])
+    ]
+    return row, files, rows
+
+
 def main(args: argparse.Namespace, params: SimpleNamespace) -> None:
     """Write styles.csv, the images and the ground truth."""
     demo: FashionProductsDemo = params.demo
@@ -174,18 +199,14 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> None:
     table: list[list[str]] = []
     again: list[list[str]] = []
     rows: list[Row] = []
-    for index, article in track(enumerate(articles), total=len(articles), desc=f"draw {SOURCE}"):
-        row, image, photo = draw_product(demo, index, article)
-        table.append(with_defects(demo, index, row, hit))
-        files = {row[0]: jpeg_bytes(image)} if index not in hit["missing_images"] else {}
-        if index in hit["near_duplicates"]:
-            copy = str(product_id(len(articles) + len(again)))
-            again.append([copy, *table[-1][1:]])
-            files[copy] = near_duplicate_bytes(image)
+    jobs = list(enumerate(articles))
+    drawn = in_processes(partial(draw, demo, hit), jobs)
+    for row, files, garments in track(drawn, total=len(jobs), desc=f"draw {SOURCE}"):
+        table.append(row)
+        again += [[name, *row[1:]] for name in files if name != row[0]]
         for name, content in files.items():
             write_bytes(out / "images" / f"{name}.jpg", content)
-            if photo:
-                rows += garment_rows(name, photo, {0: Named(row[0], name, article)}, picture=row[0])
+        rows += garments
     write_text(out / "styles.csv", table_text(table + again, demo.crlf, demo.product_names))
     write_truth(args.truth, rows)
 

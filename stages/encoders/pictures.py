@@ -1,6 +1,7 @@
 """Crops as tensors: decoded once when they fit into memory, else on the fly."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,12 @@ CACHE_BYTES = 2 << 30  # decoded crops of the demo take 30 MB; the paper's 256 p
 
 def decode_batch(data: Sequence[bytes], size: int, fit: Fit = "pad") -> torch.Tensor:
     """uint8 tensor [n, 3, size, size] of JPEG bytes; see ``stages.core.images.square`` for ``fit``."""
-    arrays = [np.asarray(square(open_rgb(one), size, fit)) for one in data]
+
+    def decode(one: bytes) -> np.ndarray:
+        return np.asarray(square(open_rgb(one), size, fit))
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # PIL lets go of the interpreter's lock
+        arrays = list(pool.map(decode, data))
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import StageError, shown
+from stages.core.parallel import in_processes
 from stages.core.progress import track
-from stages.ingest.parallel import in_processes
 
 MIRROR = "DeepFashion2/deepfashion2_original_images"
 LEVELS = (MIRROR, "deepfashion2_original_images", "DeepFashion2", "")  # from which a user may have unpacked

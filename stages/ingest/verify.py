@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from stages.core.fingerprint import fingerprint, near_duplicates
 from stages.core.images import TooManyPixels, decode, encode_jpeg
+from stages.core.parallel import in_processes, workers
 from stages.core.progress import track
 from stages.core.splits import shard_of
 from stages.core.tables import IMAGES, read_table, shard_name, write_rows, write_table
-from stages.ingest.parallel import in_processes, workers
 from stages.ingest.reading import ImageFile, IngestParams
 
 

@@ -50,7 +50,8 @@ def write_vectors(path: Path, ids: list[str], vectors: np.ndarray, metric: str) 
     )
     flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
     column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    write_table(path, pa.Table.from_arrays([pa.array(ids, pa.string()), column], schema=schema))
+    table = pa.Table.from_arrays([pa.array(ids, pa.string()), column], schema=schema)
+    write_table(path, table, floats=["vector.list.element"])
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -160,6 +161,28 @@ def test_queued_stage_becomes_a_child_run_and_its_headlines_go_to_the_parent(pro
         ("p", "classifier/heads/color/accuracy", 0.5, 0),
     ]
     assert store.ended == [("child", "FINISHED"), ("p", "FINISHED")]
+
+
+def test_worker_stays_while_make_repro_is_under_way_and_goes_with_it(project):
+    tracking.QUEUE.mkdir(parents=True)
+    marker = tracking.QUEUE / "repro-make-1"
+    marker.touch()
+    worker = threading.Thread(target=tracking._drain, args=(0.1,), daemon=True)
+    worker.start()
+    worker.join(1.0)
+    assert worker.is_alive()
+    marker.unlink()
+    worker.join(5.0)
+    assert not worker.is_alive()
+
+
+def test_make_repro_that_was_killed_holds_no_worker(project):
+    tracking.QUEUE.mkdir(parents=True)
+    marker = tracking.QUEUE / "repro-make-1"
+    marker.touch()
+    long_ago = marker.stat().st_mtime - tracking.REPRO_SECONDS - 1
+    os.utime(marker, (long_ago, long_ago))
+    tracking._drain(0.1)
 
 
 def test_lasting_failure_warns_once_and_again_after_tracking_has_worked(project, monkeypatch, capsys):

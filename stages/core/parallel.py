@@ -45,5 +45,5 @@ def in_processes(job: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         except BrokenProcessPool:
             raise StageError(
                 f"one of {count} processes ended without a word, mostly for want of memory. Run with fewer "
-                "(SEAMLINE_WORKERS=1), or give the source more `shards` in params.yaml: a process holds one at a time."
+                "(SEAMLINE_WORKERS=1); ingest holds a shard in each: more `shards` of the source help, too."
             ) from None

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from stages.core.errors import StageError
-from stages.ingest.parallel import in_processes, workers
+from stages.core.parallel import in_processes, workers
 
 
 @pytest.mark.parametrize("count", ["1", "2"])
