@@ -157,7 +157,8 @@ def work(linger: float = LINGER_SECONDS) -> None:
             (QUEUE / "hurry").touch()  # ends the linger of a worker that is still there
         fcntl.flock(worker, fcntl.LOCK_EX)
         fcntl.flock(waiter, fcntl.LOCK_UN)
-        (QUEUE / "hurry").unlink(missing_ok=True)
+        if not linger:  # whoever else waited has had its turn and must not stay either
+            (QUEUE / "hurry").unlink(missing_ok=True)
         _drain(linger)
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -174,6 +175,21 @@ def test_worker_stays_while_make_repro_is_under_way_and_goes_with_it(project):
     marker.unlink()
     worker.join(5.0)
     assert not worker.is_alive()
+
+
+def test_end_of_make_repro_waits_neither_for_the_worker_nor_for_the_one_behind_it(project):
+    tracking.QUEUE.mkdir(parents=True)
+    (tracking.QUEUE / "repro-make-1").touch()
+    workers = [threading.Thread(target=tracking.work, args=(30.0,), daemon=True) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    time.sleep(0.5)  # one works, the other one waits for its turn
+    end = threading.Thread(target=tracking.work, args=(0.0,), daemon=True)
+    end.start()
+    for thread in (end, *workers):
+        thread.join(5.0)
+        assert not thread.is_alive()
+    assert not (tracking.QUEUE / "hurry").exists()
 
 
 def test_make_repro_that_was_killed_holds_no_worker(project):

@@ -1,6 +1,6 @@
 """Every demo source drawn once, small, with each of its defects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -104,6 +104,14 @@ def draw(source: str, root: Path, **changes: Any) -> None:
 def rows_of(root: Path, source: str) -> list[dict[str, Any]]:
     """The ground truth that `draw` has written."""
     return read_table(root / "truth" / source / FILE, TRUTH).to_pylist()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def in_one_process() -> Iterator[None]:
+    """Starting processes takes a second; one test asks for two."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEAMLINE_WORKERS", "1")
+        yield
 
 
 @pytest.fixture(scope="session")

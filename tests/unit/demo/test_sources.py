@@ -26,7 +26,10 @@ def files(root: Path, source: str) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
 
-def test_same_params_give_the_same_bytes(source: str, drawn: Path, redraw, tmp_path: Path) -> None:
+def test_same_params_give_the_same_bytes_in_any_number_of_processes(
+    source: str, drawn: Path, redraw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEAMLINE_WORKERS", "2")
     redraw(source, tmp_path)
     assert files(tmp_path, source) == files(drawn, source)
     assert len(files(drawn, source)) > 20

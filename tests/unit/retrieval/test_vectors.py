@@ -36,6 +36,16 @@ def test_parquet_lists_of_any_kind_are_read_as_float32(tmp_path, kind):
     assert vectors.dtype == np.float32 and vectors.tolist() == VECTORS.tolist()
 
 
+def test_written_vectors_come_back_to_the_bit_without_a_dictionary_of_numbers(tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(500, 64)).astype(np.float32)
+    path = tmp_path / "x.parquet"
+    write_vectors(path, [f"r{n}" for n in range(500)], vectors, "cosine")
+    ids, read, metric = read_vectors(path)
+    assert ids[:2] == ["r0", "r1"] and metric == "cosine" and np.array_equal(read, vectors)
+    column = pq.ParquetFile(path).metadata.row_group(0).column(1)
+    assert "BYTE_STREAM_SPLIT" in column.encodings and not column.has_dictionary_page
+
+
 @pytest.mark.parametrize("array", [VECTORS, VECTORS.astype(np.float64), np.asfortranarray(VECTORS)])
 @pytest.mark.parametrize(("suffix", "text"), [(".txt", "a\nb\nc\n"), (".csv", "n,row_id\n1,a\n2,b\n3,c\n")])
 def test_numpy_takes_its_ids_from_the_file_beside_it(tmp_path, array, suffix, text):
