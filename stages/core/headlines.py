@@ -17,9 +17,10 @@ HEADLINES = {
     *("accuracy", "baseline_majority", "baseline_majority_given_detected"),
     *("map50", "map50_95", "baseline_map50_constant_box"),
     *("hit_at_1", "hit_at_5", "map", "map_at_r"),
-    *("simclr", "imagenet", "untrained"),  # k-NN accuracies of three features
+    *("simclr", "simclr_last", "imagenet", "untrained"),  # k-NN accuracies
 }
-NOT_HEADLINES = ("same_superclass", "flip")  # the same figures seen otherwise, and by class: per_*
+# The same figures seen otherwise; those by class begin with per_.
+NOT_HEADLINES = ("same_superclass", "flip", "regions", "recommendation")
 LISTS = {
     "demo": "demo_sources",
     "ingest": "sources",

@@ -1,10 +1,11 @@
 """What SimCLR gave: k-NN accuracy on the test split, before and after, for every label that the data set has.
 
-Three features of the same pictures side by side: the same network with random weights, with the weights that SimCLR
-started from (ImageNet's; null when it started from scratch), and as SimCLR left it. The neighbours come from the
-training split. Chance and the majority label stand beside them.
+Features of the same pictures side by side: the same network with random weights (``untrained``), with the weights that
+SimCLR started from (``imagenet``; null when it started from scratch), as the last epoch of SimCLR left it
+(``simclr_last``), and of the epoch that was kept (``simclr``): the start, with ``kept_epoch`` 0, where SimCLR made k-NN
+on validation worse. The neighbours come from the training split. Chance and the majority label stand beside them.
 
-Reads:  the data set, models/<profile>/encoders/simclr.
+Reads:  the data set, models/<profile>/encoders/simclr, models/<profile>/simclr_last.
 Writes: <out>.json, and plot files in <out>/: loss.csv and knn.csv (validation) by epoch.
 Params: simclr, by way of the model's own params.json; runtime.
 """
@@ -34,22 +35,34 @@ FIRST = "type"  # the label that the published k-NN validation and ours look at
 Features = tuple[np.ndarray, np.ndarray]  # of the training rows [n, d] and of the test rows [m, d]
 
 
-def backbones(model: Path, params: SimclrParams) -> dict[str, Backbone | None]:
-    """The three networks that are compared, by name; None where there is nothing to compare with."""
+def backbones(model: Path, last: Path, params: SimclrParams) -> dict[str, Backbone | None]:
+    """The networks that are compared, by name; None where there is nothing to compare with."""
     seed_everything(params.seed)
-    untrained = Backbone(params.backbone, "none")
-    trained = Backbone(params.backbone, "none")
-    load_weights(trained, model)
+    untrained, left, kept = (Backbone(params.backbone, "none") for _ in range(3))
+    load_weights(left, last)
+    load_weights(kept, model)
     start = None if params.weights == "none" else Backbone(params.backbone, params.weights)
-    return {"untrained": untrained, "imagenet": start, "simclr": trained}
+    return {"untrained": untrained, "imagenet": start, "simclr_last": left, "simclr": kept}
 
 
 def same_weights(a: Backbone | None, b: Backbone | None) -> bool:
-    """Whether two networks of one architecture give the same features, as when SimCLR kept epoch 0."""
+    """Whether two networks of one architecture, on one device, give the same features."""
     if a is None or b is None:
         return False
     other = b.state_dict()
     return all(torch.equal(value, other[name]) for name, value in a.state_dict().items())
+
+
+def twins(networks: Mapping[str, Backbone | None]) -> dict[str, str]:
+    """Network -> the first of those before it that has its weights, where there is one."""
+    names = list(networks)
+    found = {}
+    for at, name in enumerate(names):
+        for other in names[:at]:
+            if same_weights(networks[other], networks[name]):
+                found[name] = other
+                break
+    return found
 
 
 def heads_of(train: pd.DataFrame) -> list[str]:
@@ -102,18 +115,18 @@ def write_curves(history: pd.DataFrame, majority: float, plots: Path) -> None:
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Embed both splits three times, score, write."""
+    """Embed both splits by each network, score, write."""
     options = SimclrParams.model_validate(read_json(args.model / "params.json"))
     card = read_json(args.model / "encoder.json")
     train, test = read_crops(args.dataset, "train"), read_crops(args.dataset, "test")
     pictures = [Pictures(list(frame["bytes"]), options.image_size) for frame in (train, test)]
     features: dict[str, Features | None] = {}
-    networks = backbones(args.model, options)
-    kept_start = same_weights(networks["simclr"], networks["imagenet"])  # before one of them moves to another device
+    networks = backbones(args.model, args.last, options)
+    same = twins(networks)  # before any of them moves to another device
     for name, backbone in networks.items():
-        if name == "simclr" and kept_start:
-            say("simclr: it kept the weights that it started from, so their features are its own")
-            features[name] = features["imagenet"]
+        if name in same:
+            say(f"simclr: {name} has the weights of {same[name]}")
+            features[name] = features[same[name]]
             continue
         say(f"simclr: {name} features" if backbone else f"simclr: no {name} features, it started from scratch")
         both = [embed_pictures(backbone.to(device()), one, options.batch) for one in pictures] if backbone else None
@@ -135,4 +148,4 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 
 if __name__ == "__main__":
-    run_stage(main, ["dataset", "model", "out"], {})
+    run_stage(main, ["dataset", "model", "last", "out"], {})

@@ -75,6 +75,8 @@ class Extractor(nn.Module):
         self.maps = FeatureMaps(name, weights, image_size)
         self.pooling = pooling
         self.width = pooled_width(self.maps.network) if pooling == "own" else self.maps.width
+        if pooling != "own" and hasattr(self.maps.network, "pre_logits"):
+            self.maps.network.pre_logits = nn.Identity()  # VGG's dense layers: 120 of its 134 million weights, unused
         if pooling == "stages":
             if not hasattr(self.maps.network, "forward_intermediates"):
                 raise StageError(f"params.yaml: backbone {name} does not show its stages; use another pooling.")

@@ -106,6 +106,11 @@ class Fir(nn.Module):
         self.categories = list(categories)
         self.relaxation = FeatureRelaxation(self.maps.width, hidden, dropout, len(categories)) if categories else None
 
+    @property
+    def trunk(self) -> nn.Module:
+        """What pictures go through before the paths part."""
+        return self.maps
+
     def both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Unit vectors [n, width] and category logits [n, classes] (None without the module)."""
         maps = self.maps(images)
@@ -126,6 +131,11 @@ class NormalisedFeatures(nn.Module):
         self.norm = nn.LayerNorm(self.pooled.width, elementwise_affine=False)
         self.project = nn.Linear(self.pooled.width, embedding) if embedding else nn.Identity()
         self.width = embedding or self.pooled.width
+
+    @property
+    def trunk(self) -> nn.Module:
+        """What pictures go through."""
+        return self.pooled
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Vectors [n, width], not normalised: the loss and the cosine do that."""

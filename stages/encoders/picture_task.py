@@ -20,7 +20,7 @@ class PictureTask:
     """Pictures of both splits, augmented as whole batches in training, and vectors of pictures as they are.
 
     Attributes:
-        network: pictures in, vectors out; it belongs to ``modules``.
+        network: pictures in, vectors out; it belongs to ``modules``. Its ``trunk`` is what the pictures go through.
         chance: of the task's own figures; see ``training.Task``.
     """
 
@@ -44,6 +44,7 @@ class PictureTask:
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.requires_grad_(False)
         self.modules = nn.ModuleDict({"network": self.network})
+        self.trunk = self.network.trunk
         self.pictures = {"train": pictures(train.data, recipe.image_size), "val": pictures(val.data, recipe.image_size)}
 
     def groups(self) -> list[dict[str, Any]]:

@@ -101,6 +101,7 @@ class SiameseTask:
         shape = recipe.image_size, recipe.pooling, recipe.embedding
         self.network = Siamese(recipe.backbone, recipe.weights, *shape).to(self.device)
         self.modules = nn.ModuleDict({"dense": self.network.dense})
+        self.trunk = None  # the pictures' features are computed once
         self.names = frequent(train.categories, recipe.min_images)
         if len(self.names) < 2:
             raise StageError(

@@ -4,10 +4,11 @@ Both views go through the network in one forward pass, so that batch norm sees t
 by k-NN on the validation split before the first and after every few epochs; ``keep: best`` keeps the best of them, the
 start included where it knows something (ties go to the later epoch). A killed training goes on after its last whole
 epoch (stages/core/checkpoints.py). With ``runtime.processes`` above 1 the stage starts itself anew under torchrun;
-`torchrun --nproc-per-node=N -m stages.encoders.simclr DATASET OUT` does the same by hand.
+`torchrun --nproc-per-node=N -m stages.encoders.simclr DATASET OUT LAST` does the same by hand.
 
 Reads:  the data set.
-Writes: weights.safetensors (backbone), encoder.json, history.csv, params.json.
+Writes: OUT/: weights.safetensors (backbone), encoder.json, history.csv, params.json; LAST/: the first two of the last
+        epoch, whichever was kept, so that what SimCLR itself made of the features can be judged beside the start.
 Params: simclr, runtime.
 """
 
@@ -88,7 +89,7 @@ def train_epoch(parts: Parts, pictures: Pictures, params: SimclrParams, epoch: i
 def pretrain(
     parts: Parts, pictures: Pictures, probe: KnnProbe, params: SimclrParams, checkpoints: Checkpoints
 ) -> Progress:
-    """All epochs, or those that an earlier run did not finish; the backbone ends with the features to keep.
+    """All epochs, or those that an earlier run did not finish; the backbone ends with the last one's features.
 
     Raises:
         StageError: when the loss diverged.
@@ -115,9 +116,6 @@ def pretrain(
         left = (time.monotonic() - start) / (epoch + 1 - first) * (params.epochs - epoch - 1)
         shown = "" if score is None else f", k-NN {head} {score:.3f}"
         group.say(f"simclr: epoch {epoch + 1}/{params.epochs}, loss {loss:.3f}{shown}, {left:.0f} s left")
-    if progress.best:
-        parts.backbone.load_state_dict(progress.best["weights"])
-        group.say(f"simclr: kept the features of epoch {progress.best['epoch']}, the best on validation")
     return progress
 
 
@@ -143,7 +141,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Pre-train, in as many processes as asked for."""
     if params.runtime.processes > 1 and not launched():
         check_batch(params.simclr.batch, params.runtime.processes)
-        relaunch("stages.encoders.simclr", [args.dataset, args.out], params.runtime.processes)
+        relaunch("stages.encoders.simclr", [args.dataset, args.out, args.last], params.runtime.processes)
     with join() as group:
         return _run(args, params.simclr, params.runtime, group)
 
@@ -163,17 +161,22 @@ def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams
     if not group.leader:
         return Report()
     history = progress.history
-    kept = progress.best["epoch"] if progress.best else history[-1][0]
+    last = history[-1][0]
+    kept = progress.best["epoch"] if progress.best else last
     card = {
         "kind": "simclr",
         "backbone": options.backbone,
         "image_size": options.image_size,
         "metric": "cosine",
-        "epoch": kept,
+        "epoch": last,
         "knn_majority": probe.majority,
     }
+    save_encoder(parts.backbone, card, fresh_folder(args.last))
+    if progress.best:
+        parts.backbone.load_state_dict(progress.best["weights"])
+        group.say(f"simclr: kept the features of epoch {kept}, the best on validation")
     out = fresh_folder(args.out)
-    save_encoder(parts.backbone, card, out)
+    save_encoder(parts.backbone, card | {"epoch": kept}, out)
     write_csv(out / "history.csv", ["epoch", "loss", f"knn_{options.knn_head}"], history)
     write_json(out / "params.json", options.model_dump())
     checkpoints.clear()
@@ -185,4 +188,5 @@ def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams
 
 
 if __name__ == "__main__":
-    run_stage(main, ["dataset", "out"], {"simclr": ("simclr", SimclrParams), "runtime": ("runtime", RuntimeParams)})
+    sections = {"simclr": ("simclr", SimclrParams), "runtime": ("runtime", RuntimeParams)}
+    run_stage(main, ["dataset", "out", "last"], sections)

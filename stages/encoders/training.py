@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from stages.core.acceleration import RuntimeParams, lay_out
+from stages.core.acceleration import RuntimeParams, autocast, lay_out, prepare_model
 from stages.core.checkpoints import Checkpoints, random_state, restore_random_state
 from stages.core.errors import StageError
 from stages.core.progress import say
@@ -29,11 +30,13 @@ class Task(Protocol):
     Attributes:
         metric: how vectors are compared.
         modules: everything with weights, those of a classifier-style loss included; all of it is in the checkpoint.
+        trunk: the part that pictures go through, which is worth accelerating; None where training sees no pictures.
         chance: what guessing gives, by the name of a validation figure that chance can reach.
     """
 
     metric: str
     modules: nn.ModuleDict
+    trunk: nn.Module | None
     chance: Scores
 
     def groups(self) -> list[dict[str, Any]]:
@@ -68,7 +71,7 @@ class Run:
     Attributes:
         name: of the encoder, for the log.
         checkpoints: of this training.
-        runtime: memory layout of the networks; None: as they come.
+        runtime: memory layout of the networks, precision and compilation of their trunk; None: as they come.
     """
 
     name: str
@@ -115,6 +118,24 @@ class _Progress:
     best_epoch: int = 0
 
 
+def accelerate(trunk: nn.Module, runtime: RuntimeParams) -> None:
+    """Let a trunk compute in ``runtime.precision`` while it trains, compiled if asked for.
+
+    What it gives is float32 all the same: losses, and the small layers behind the trunk, need the digits. With float32
+    and without compilation nothing changes.
+    """
+    prepare_model(trunk, runtime)
+    if runtime.precision == "float32":
+        return
+    forward = trunk.forward
+
+    def in_precision(images: torch.Tensor) -> torch.Tensor:
+        with autocast(runtime, images.device.type) if trunk.training else nullcontext():
+            return forward(images).float()
+
+    trunk.forward = in_precision
+
+
 class Trainer:
     """Trains one task."""
 
@@ -131,6 +152,8 @@ class Trainer:
         self.checkpoints, self.warn = run.checkpoints, warn
         if run.runtime:
             lay_out(task.modules, run.runtime)
+            if task.trunk is not None:
+                accelerate(task.trunk, run.runtime)
         groups = task.groups()
         self.rates = [group["lr"] for group in groups]
         self.optimizer = torch.optim.Adam(groups, weight_decay=schedule.weight_decay)

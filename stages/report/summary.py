@@ -42,9 +42,11 @@ def table_rows(files: dict[str, Any]) -> list[tuple[str, str, str, str]]:
                     rows.append((f"classifier/{head}", "accuracy", f"{scores['accuracy']:.3f}", ", ".join(beside)))
         elif name == "simclr" and content["mean"]:
             mean = content["mean"]
-            beside = [f"{mean[key]:.3f} {key}" for key in ("imagenet", "untrained") if mean[key] is not None]
+            others = {"simclr_last": "after the last epoch", "imagenet": "imagenet", "untrained": "untrained"}
+            beside = [f"{mean[key]:.3f} {name}" for key, name in others.items() if mean[key] is not None]
             beside.append(f"{mean['baseline_majority']:.3f} majority")
-            rows.append((name, "k-NN, mean of labels", f"{mean['simclr']:.3f}", ", ".join(beside)))
+            kept = f"k-NN, mean of labels, epoch {content['kept_epoch']} kept"
+            rows.append((name, kept, f"{mean['simclr']:.3f}", ", ".join(beside)))
         elif name.startswith("retrieval/"):
             for benchmark, scores in content.items():
                 whole, chance = scores["whole_gallery"], scores["chance"]["whole_gallery"]

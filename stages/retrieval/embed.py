@@ -5,7 +5,8 @@ Reads:  BENCHMARKS_DIR/<name>/queries.parquet and gallery.parquet for each name 
 Writes: OUT/<name>-queries.parquet and OUT/<name>-gallery.parquet: row_id, vector as the model gives it; the table's
         metadata names the metric. A query without an image (never detected) gets no row.
         With ``embed.flip`` these are the means of a picture's and its mirror image's vectors, and OUT/plain/ has the
-        vectors of the pictures alone, so that both can be scored.
+        vectors of the pictures alone, so that both can be scored. OUT/regions/<k>/ has the vectors of region k, of the
+        pictures alone, where the encoder attends to regions (regions.py).
 Params: benchmarks (the list), embed, runtime (the memory layout).
 """
 
@@ -31,6 +32,7 @@ from stages.core.stage import Report, run_stage
 from stages.core.tables import read_table
 from stages.encoders.flip import mean_vectors, mirror
 from stages.retrieval.flip import PLAIN
+from stages.retrieval.regions import REGIONS
 from stages.retrieval.search import METRICS
 from stages.retrieval.vectors import PARTS, benchmark_names, vectors_path, write_vectors
 
@@ -76,11 +78,16 @@ def embed_batch(encoder: "Encoder", batch: pa.RecordBatch, mirrored: bool = Fals
 
 @dataclass
 class Embedded:
-    """One part of a benchmark: row ids [n], vectors [n, d] of the pictures and, with flip, of their mirror images."""
+    """One part of a benchmark: row ids [n], vectors [n, d] of the pictures and, with flip, of their mirror images.
+
+    Attributes:
+        regions: [n, K, d'] of encoders that attend to K regions.
+    """
 
     ids: list[str]
     plain: np.ndarray
     mirrored: np.ndarray | None
+    regions: np.ndarray | None = None
 
 
 def embed_part(encoder: "Encoder", path: Path, params: EmbedParams, desc: str) -> Embedded | None:
@@ -88,15 +95,19 @@ def embed_part(encoder: "Encoder", path: Path, params: EmbedParams, desc: str) -
     ids: list[str] = []
     plain: list[np.ndarray] = []
     mirrored: list[np.ndarray] = []
+    regions: list[np.ndarray] = []
     rows = read_table(path, columns=["row_id"]).num_rows
     for batch in track(batches(path, params.batch), -(-rows // params.batch), desc):
         ids += batch["row_id"].to_pylist()
         plain.append(embed_batch(encoder, batch))
         if params.flip:
             mirrored.append(embed_batch(encoder, batch, mirrored=True))
+        if hasattr(encoder, "regions"):
+            regions.append(encoder.regions(batch["bytes"].to_pylist()))
     if not ids:
         return None
-    return Embedded(ids, np.concatenate(plain), np.concatenate(mirrored) if mirrored else None)
+    optional = (np.concatenate(parts) if parts else None for parts in (mirrored, regions))
+    return Embedded(ids, np.concatenate(plain), *optional)
 
 
 def embed_benchmark(encoder: "Encoder", name: str, folder: Path, out: Path, params: EmbedParams) -> dict[str, int]:
@@ -107,15 +118,18 @@ def embed_benchmark(encoder: "Encoder", name: str, folder: Path, out: Path, para
         raise StageError(f"{folder / name / 'gallery.parquet'}: no row has an image. Run `dvc repro`.")
     width = gallery.plain.shape[1]
     nothing = np.empty((0, width), np.float32)
+    no_regions = None if gallery.regions is None else np.empty((0, *gallery.regions.shape[1:]), np.float32)
     counts = {"dimensions": width}
     for part, rows in parts.items():
-        rows = rows or Embedded([], nothing, nothing if params.flip else None)
+        rows = rows or Embedded([], nothing, nothing if params.flip else None, no_regions)
         counts[f"{name}.{part}"] = len(rows.ids)
         vectors = rows.plain
         if rows.mirrored is not None:
             write_vectors(vectors_path(out / PLAIN, name, part), rows.ids, rows.plain, encoder.metric)
             vectors = mean_vectors(rows.plain, rows.mirrored, encoder.metric)
         write_vectors(vectors_path(out, name, part), rows.ids, vectors, encoder.metric)
+        for number, region in enumerate([] if rows.regions is None else rows.regions.swapaxes(0, 1), start=1):
+            write_vectors(vectors_path(out / REGIONS / str(number), name, part), rows.ids, region, "euclidean")
     return counts
 
 

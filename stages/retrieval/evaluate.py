@@ -1,8 +1,9 @@
 """Score one encoder on every benchmark, by the one evaluator (scoring.py).
 
 Reads:  EMBEDDINGS_DIR/<name>-queries.parquet and -gallery.parquet, BENCHMARKS_DIR/<name>/ for each name in the list
-        ``benchmarks``; where embed ran with flip, EMBEDDINGS_DIR/plain/ too: the figures without it stand beside. Where
-        a benchmark's items are labels by its benchmark.json, the neighbours' vote for them is scored too (category.py).
+        ``benchmarks``; where embed ran with flip, EMBEDDINGS_DIR/plain/ too: the figures without it stand beside; where
+        the encoder attends to regions, EMBEDDINGS_DIR/regions/<k>/ too (regions.py). Where a benchmark's items are
+        labels by its benchmark.json, the neighbours' vote for them is scored as well (category.py).
 Writes: METRICS_PREFIX.json; METRICS_PREFIX/<name>.csv (hit@k beside chance) and METRICS_PREFIX/<name>.jpg (what
         queries, evenly chosen by id, found).
 Params: benchmarks (the list), evaluate.
@@ -27,6 +28,7 @@ from stages.core.stage import Report, run_stage
 from stages.retrieval.category import predicts_categories
 from stages.retrieval.flip import on_and_off
 from stages.retrieval.pictures import Shown, evenly, retrieval_sheet
+from stages.retrieval.regions import by_region
 from stages.retrieval.scoring import CURVE, EvaluateParams, as_rows, curve_rows, evaluate, headline, read_table_rows
 from stages.retrieval.search import Rows, nearest
 from stages.retrieval.vectors import benchmark_names, open_vectors, vectors_path
@@ -92,7 +94,7 @@ def picture_rows(queries: Rows, gallery: Rows, metric: str, folder: Path) -> lis
 def score_benchmark(name: str, args: Namespace, params: EvaluateParams, report: Report) -> dict[str, Any]:
     """Score one benchmark, write its curve and pictures, and put what is worth tracking into ``report``."""
     folder, plots = args.benchmarks / name, args.prefix
-    queries, gallery, metric = read_benchmark(folder, args.embeddings, name)
+    whole = queries, gallery, metric = read_benchmark(folder, args.embeddings, name)
     labels = predicts_categories(folder)
     result = evaluate(queries, gallery, metric, params, f"ranking {name}", labels)
     write_csv(plots / f"{name}.csv", list(CURVE), curve_rows(result, params.ks))
@@ -106,7 +108,12 @@ def score_benchmark(name: str, args: Namespace, params: EvaluateParams, report: 
 
     if flip := on_and_off(result, args.embeddings, without_flip):
         result["flip"] = flip
-    return result
+    return result | by_region(
+        args.embeddings,
+        lambda vectors: read_benchmark(folder, vectors, name),
+        lambda pair: evaluate(*pair, params, f"ranking {name} by region"),
+        whole,
+    )
 
 
 def main(args: Namespace, params: SimpleNamespace) -> Report:

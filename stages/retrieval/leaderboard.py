@@ -1,9 +1,10 @@
 """Every encoder on every benchmark side by side: one JSON that `dvc metrics diff` compares, one CSV of hit@k curves.
 
-Reads:  METRICS_DIR/retrieval/<encoder>.json and the weights in ENCODERS_DIR/<encoder>/ (their headers only) for each
-        name in the list ``encoders``.
+Reads:  METRICS_DIR/retrieval/<encoder>.json, and encoder.json and the weights (their headers only) in
+        ENCODERS_DIR/<encoder>/ for each name in the list ``encoders``.
 Writes: OUT.json: encoder -> benchmark -> hit@k, mAP, MAP@R with 95 % intervals, how many queries they are about,
-        embedding size and parameters, the figures without flip where there are any; ``chance`` is one of the encoders.
+        embedding size, parameters, the pictures' size and the epoch that was kept, the figures without flip and by
+        region where there are any; ``chance`` is one of the encoders.
         Where the benchmark's items are labels, category_top_<n> too: of the neighbours' vote, and in the row of chance
         of naming the most frequent categories.
         OUT.csv: benchmark, encoder, k, hit.
@@ -77,6 +78,21 @@ def encoder_parameters(folder: Path) -> int | None:
     return sum(parameter_count(path) for path in files) if files else None
 
 
+def about_encoder(folder: Path) -> dict[str, int]:
+    """What tells an encoder from others in a comparison, as far as it is known.
+
+    Returns:
+        parameters; image_size: pixels of the pictures' (longer) side; kept_epoch: 0 = the weights it started from.
+    """
+    card = read_json(folder / "encoder.json") if (folder / "encoder.json").is_file() else {}
+    found = {
+        "parameters": encoder_parameters(folder),
+        "image_size": card.get("image_size"),
+        "kept_epoch": card.get("epoch"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def figures(scores: dict[str, Any]) -> dict[str, float]:
     """The leaderboard's share of what the evaluator gave: of the whole gallery's figures, and of category prediction.
 
@@ -92,23 +108,29 @@ def figures(scores: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def entry(result: dict[str, Any], parameters: int | None) -> dict[str, Any]:
-    """The leaderboard's line of one encoder, or of external vectors, on one benchmark."""
-    line: dict[str, Any] = figures(result) | {"gallery": result["gallery"], "dimensions": result["dimensions"]}
-    if parameters is not None:
-        line["parameters"] = parameters
+def entry(result: dict[str, Any], about: dict[str, int]) -> dict[str, Any]:
+    """The leaderboard's line of one encoder, or of external vectors, on one benchmark.
+
+    Args:
+        about: what ``about_encoder`` knows; nothing of external vectors.
+    """
+    line: dict[str, Any] = figures(result) | {"gallery": result["gallery"], "dimensions": result["dimensions"]} | about
     if "flip" in result:
         line["without_flip"] = figures(result["flip"]["off"])
+    if "regions" in result:
+        line["regions"] = {number: figures(scores) for number, scores in result["regions"].items()}
+        line["recommendation"] = result["recommendation"]
     return line
 
 
 def leaderboard(
-    results: dict[str, dict[str, Any]], benchmarks: list[str], parameters: dict[str, int | None]
+    results: dict[str, dict[str, Any]], benchmarks: list[str], about: dict[str, dict[str, int]]
 ) -> dict[str, dict[str, Any]]:
     """Encoder -> benchmark -> line, and chance, which is the same for all encoders.
 
     Args:
         results: encoder -> benchmark -> what the evaluator gave.
+        about: encoder -> what ``about_encoder`` knows.
 
     Raises:
         StageError: when an encoder was not scored on a benchmark.
@@ -117,7 +139,7 @@ def leaderboard(
         if missing := [name for name in benchmarks if name not in scored]:
             raise StageError(f"encoder {encoder} has no figures for {', '.join(missing)}. Run `dvc repro`.")
     board = {
-        encoder: {name: entry(scored[name], parameters[encoder]) for name in benchmarks}
+        encoder: {name: entry(scored[name], about[encoder]) for name in benchmarks}
         for encoder, scored in results.items()
     }
     if results:
@@ -142,8 +164,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     """Collect, write, and say who leads."""
     encoders, benchmarks = encoder_names(), benchmark_names()
     results = {encoder: read_json(args.metrics / "retrieval" / f"{encoder}.json") for encoder in encoders}
-    parameters = {encoder: encoder_parameters(args.encoders / encoder) for encoder in encoders}
-    board = leaderboard(results, benchmarks, parameters)
+    board = leaderboard(results, benchmarks, {name: about_encoder(args.encoders / name) for name in encoders})
     write_json(Path(f"{args.out}.json"), board)
     write_csv(Path(f"{args.out}.csv"), ["benchmark", "encoder", "k", "hit"], curves(results, benchmarks))
     numbers: dict[str, float] = {}

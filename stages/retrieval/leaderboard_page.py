@@ -30,8 +30,10 @@ Made by `make docs` from `metrics/<profile>/leaderboard.json`, `metrics/<profile
 All rows but the published ones were scored by the same evaluator on the same queries and gallery (rules:
 `stages/retrieval/search.py`, formulas: `stages/retrieval/metrics.py`). Ties count against the encoder, a query whose
 item was not detected is a miss, a query without a match is left out. Brackets are 95 % bootstrap intervals over the
-queries; encoders whose intervals overlap widely are not told apart by this benchmark. Size is the dimensions of a
-vector, parameters are the numbers in the encoder's weight files. A k beyond the gallery means the whole gallery.
+queries; encoders whose intervals overlap widely are not told apart by this benchmark. Input is the side of the
+pictures in pixels, size the dimensions of a vector, parameters are the numbers in the encoder's weight files. An
+encoder that *kept its start* was best on validation before its training, so its features are those of the weights it
+started from. A k beyond the gallery means the whole gallery.
 
 Vectors that someone else computed join with
 `python -m stages.retrieval.evaluate --embeddings FILE --benchmark NAME --name NAME`; they are marked *external*.
@@ -41,7 +43,8 @@ VOTE = (
     "(`stages/retrieval/category.py`); in the row of chance, among the n most frequent ones."
 )
 PUBLISHED = (
-    "Rows in italics are **published, not measured here**: other code, other training, the publication's own protocol."
+    "Rows in italics are **published, not measured here**: other code, other training, the publication's own protocol. "
+    "They stand below our row of the same method, those without one at the end."
 )
 DRAWN = (
     "This profile's pictures are **drawn by the project**. Published rows are about the real data set behind the "
@@ -71,37 +74,52 @@ def cells(line: dict[str, Any], columns: Columns) -> list[str]:
     return texts
 
 
-def measured_rows(board: dict[str, Any], external: dict[str, Any], benchmark: str, columns: Columns) -> list[list[str]]:
-    """Rows of encoders and external vectors, the best hit@1 first, and chance last."""
+def measured_rows(
+    board: dict[str, Any], external: dict[str, Any], benchmark: str, columns: Columns, below: dict[str, list[list[str]]]
+) -> list[list[str]]:
+    """Rows of encoders and external vectors, the best hit@1 first, and chance last.
+
+    Args:
+        below: encoder -> rows of what was published of its method; taken out of it where the encoder has a row.
+    """
     lines = [(name, entries[benchmark]) for name, entries in board.items() if name != CHANCE and benchmark in entries]
     asked = [tuple(line[key] for key in SAME_BENCHMARK) for _, line in lines[:1]]
     for name, own in external.items():
         if benchmark in own:
-            line = entry(own[benchmark], None)
+            line = entry(own[benchmark], {})
             same = not asked or asked[0] == tuple(line[key] for key in SAME_BENCHMARK)
             remark = "external" if same else "external; another version of the benchmark, score it again"
             lines.append((f"{name} ({remark})", line))
     lines.sort(key=lambda one: (-one[1].get("hit_at_1", -1.0), one[0]))
     rows = []
     for name, line in lines:
-        about = [str(line["dimensions"]), million(line["parameters"]) if "parameters" in line else "-"]
-        rows.append([name, *about, *cells(line, columns)])
+        size = million(line["parameters"]) if "parameters" in line else "-"
+        about = [str(line.get("image_size", "-")), str(line["dimensions"]), size]
+        shown_name = f"{name} (kept its start)" if line.get("kept_epoch") == 0 else name
+        rows.append([shown_name, *about, *cells(line, columns)])
         if "without_flip" in line:
             rows.append([f"{name}, without flip", *about, *cells(line["without_flip"], columns)])
-    return [*rows, ["chance", "-", "-", *cells(board.get(CHANCE, {}).get(benchmark, {}), columns)]]
+        for number, scores in line.get("regions", {}).items():
+            rows.append([f"{name}, region {number} alone", *about[:1], "-", *about[2:], *cells(scores, columns)])
+        rows += below.pop(name, [])
+    return [*rows, ["chance", "-", "-", "-", *cells(board.get(CHANCE, {}).get(benchmark, {}), columns)]]
 
 
-def published_rows(published: list[Published], benchmark: str, columns: Columns) -> list[list[str]]:
-    """One row for each system and source with a number in our columns, in the order of the table."""
-    systems: dict[tuple[str, str], dict[str, str]] = {}
+def published_rows(published: list[Published], benchmark: str, columns: Columns) -> dict[str, list[list[str]]]:
+    """Encoder that a published system belongs to (empty: to none) -> its rows.
+
+    One row for each system and source with a number in our columns, in the order of the table.
+    """
+    systems: dict[tuple[str, str, str], dict[str, str]] = {}
     for one in published:
         if one.benchmark == benchmark and one.metric in dict(columns):
             text = f"*{one.value:.3f}*" if one.high is None else f"*{one.value:.2f} to {one.high:.2f}*"
-            systems.setdefault((one.system, one.source), {})[one.metric] = text
-    return [
-        [f"*{system}* (published)", "-", "-", *(numbers.get(key, "-") for key, _ in columns)]
-        for (system, _), numbers in systems.items()
-    ]
+            systems.setdefault((one.encoder, one.system, one.source), {})[one.metric] = text
+    rows: dict[str, list[list[str]]] = {}
+    for (encoder, system, _), numbers in systems.items():
+        row = [f"*{system}* (published)", "-", "-", "-", *(numbers.get(key, "-") for key, _ in columns)]
+        rows.setdefault(encoder, []).append(row)
+    return rows
 
 
 def sources(published: list[Published], benchmark: str, columns: Columns) -> list[str]:
@@ -117,9 +135,23 @@ def sources(published: list[Published], benchmark: str, columns: Columns) -> lis
     return lines
 
 
+def recommended(name: str, line: dict[str, Any]) -> list[str]:
+    """What the list shows in which an encoder's regions take turns, as a paragraph; nothing of other encoders."""
+    scores = line.get("recommendation")
+    if not scores or not scores["n_scored"]:
+        return []
+    ways = {"list": "in the list in which its regions take turns", "whole": "in its ranking by whole pictures"}
+    told = [
+        f"{text} hit@5 is {scores[f'{way}_hit_at_5']:.3f}, hit@10 {scores[f'{way}_hit_at_10']:.3f}, with "
+        f"{scores[f'{way}_categories']:.1f} categories among the first ten"
+        for way, text in ways.items()
+    ]
+    return [f"Recommendations of {name} for {scores['n_scored']} queries: {'; '.join(told)}.", ""]
+
+
 def markdown_table(rows: list[list[str]], columns: Columns) -> list[str]:
-    """Rows of encoder, size, parameters and ``columns``, under these headings."""
-    header = ["encoder", "size", "parameters", *(title for _, title in columns)]
+    """Rows of encoder, input, size, parameters and ``columns``, under these headings."""
+    header = ["encoder", "input", "size", "parameters", *(title for _, title in columns)]
     rule = "| --- |" + " ---: |" * (len(header) - 1)
     return ["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)]
 
@@ -137,10 +169,14 @@ def benchmark_section(
             "",
         ]
     columns = columns_of(board, benchmark)
-    others = published_rows(published, benchmark, columns)
-    lines += [*markdown_table([*measured_rows(board, external, benchmark, columns), *others], columns), ""]
+    below = published_rows(published, benchmark, columns)
+    others = bool(below)
+    rows = measured_rows(board, external, benchmark, columns, below)
+    rows += [row for rest in below.values() for row in rest]
+    lines += [*markdown_table(rows, columns), ""]
     if columns != COLUMNS:
         lines += [VOTE, ""]
+    lines += [sentence for name, entries in board.items() for sentence in recommended(name, entries.get(benchmark, {}))]
     if others:
         lines += [PUBLISHED, *([DRAWN] if drawn else []), "", *sources(published, benchmark, columns), ""]
     return lines

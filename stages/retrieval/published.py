@@ -9,7 +9,12 @@ from stages.core.errors import StageError
 
 @dataclass(frozen=True)
 class Published:
-    """One number of tables/published.csv; ``high`` is the upper end where a range was given."""
+    """One number of tables/published.csv.
+
+    Attributes:
+        high: the upper end where a range was given.
+        encoder: ours that is this system's method, whose row it belongs to; empty where we have none.
+    """
 
     system: str
     benchmark: str
@@ -18,6 +23,7 @@ class Published:
     high: float | None
     source: str
     note: str
+    encoder: str = ""
 
 
 def read_published(path: Path) -> list[Published]:
@@ -36,11 +42,11 @@ def read_published(path: Path) -> list[Published]:
                 value = _share(row["value"])
                 high = _share(row["value_high"]) if row["value_high"] else None
                 names = (row[name] for name in ("system", "benchmark", "metric"))
-                rows.append(Published(*names, value, high, row["source"], row["note"]))
+                rows.append(Published(*names, value, high, row["source"], row["note"], row["encoder"]))
             except (KeyError, TypeError, ValueError) as error:
                 raise StageError(
-                    f"{path}, line {number}: {error!r}; expected system, benchmark, metric, value, value_high, source, "
-                    "note, with shares between 0 and 1 as values."
+                    f"{path}, line {number}: {error!r}; expected system, encoder, benchmark, metric, value, "
+                    "value_high, source, note, with shares between 0 and 1 as values."
                 ) from None
     return rows
 

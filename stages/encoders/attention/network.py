@@ -175,6 +175,11 @@ class AttentionNetwork(nn.Module):
         nn.init.zeros_(self.locate.weight)  # every glimpse starts at its anchor
         nn.init.zeros_(self.locate.bias)
 
+    @property
+    def trunk(self) -> nn.Module:
+        """The global branch."""
+        return self.branch
+
     def look(self, images: torch.Tensor) -> Glimpses:
         """Everything about images [n, 3, h, w], uint8 or floats in 0..255."""
         maps = self.branch(images.float())

@@ -19,6 +19,12 @@ def test_rates_and_ratios_by_hand():
     assert rows[1].startswith("| two | 100 | 2.50 | 100 | 5.00 |")
 
 
+def test_long_rows_of_losses_are_thinned_out_evenly():
+    assert simclr_loops.few([float(n) for n in range(21)]) == [0, 4, 8, 12, 16, 20]
+    assert simclr_loops.few([1.0, 2.0]) == [1, 2]
+    assert simclr_loops.few([1.0]) == [1] and simclr_loops.few([]) == []
+
+
 def test_cpu_time_counts_what_this_process_does():
     before, start = simclr_loops.cpu_seconds(), time.process_time()
     while time.process_time() < start + 0.2:
@@ -41,7 +47,7 @@ def test_loops_start_equal_and_train_on_the_same_photos(crops, cpu, tmp_path):
         path.write_bytes(data)
     views = held_out_views(photos[:4], 32)
     tutorial = Tutorial(photos, 1, batch=6, side=32)
-    loops = {"theirs": tutorial}
+    loops = {"theirs": tutorial, "theirs, bfloat16": Tutorial(photos, 1, batch=6, side=32, start=tutorial)}
     for name, runtime in simclr_loops.OURS.items():
         loops[name] = Ours(photos, 1, tutorial, runtime, batch=6, side=32)
     before = [loop.projections(views[0]) for loop in loops.values()]

@@ -14,8 +14,8 @@ from stages.core.files import read_json, write_csv, write_json
 from stages.core.images import encode_jpeg
 from stages.encoders import evaluate_simclr
 from stages.encoders.backbones import Backbone
-from stages.encoders.evaluate_simclr import backbones, heads_of, means, score_heads
-from stages.encoders.features import embed_pictures, save_encoder
+from stages.encoders.evaluate_simclr import backbones, heads_of, means, same_weights, score_heads, twins
+from stages.encoders.features import embed_pictures, load_weights, save_encoder
 from stages.encoders.simclr_model import SimclrParams
 
 PARAMS = SIMCLR | {"epochs": 2, "keep": "best", "knn_every": 2}
@@ -68,7 +68,9 @@ def stage(cpu, tmp_path, monkeypatch):
     write_dataset(tmp_path / "dataset", rows)
     torch.manual_seed(7)
     (tmp_path / "simclr").mkdir()
-    save_encoder(Backbone("test_resnet", "none"), {"knn_majority": 0.5, "epoch": 2}, tmp_path / "simclr")
+    (tmp_path / "last").mkdir()
+    for name in ("simclr", "last"):
+        save_encoder(Backbone("test_resnet", "none"), {"knn_majority": 0.5, "epoch": 2}, tmp_path / name)
     write_csv(
         tmp_path / "simclr" / "history.csv",
         ["epoch", "loss", "knn_type"],
@@ -77,7 +79,8 @@ def stage(cpu, tmp_path, monkeypatch):
     write_json(tmp_path / "simclr" / "params.json", SimclrParams.model_validate(PARAMS).model_dump())
 
     def run(out):
-        args = Namespace(dataset=tmp_path / "dataset", model=tmp_path / "simclr", out=tmp_path / out)
+        folders = {"model": tmp_path / "simclr", "last": tmp_path / "last"}
+        args = Namespace(dataset=tmp_path / "dataset", out=tmp_path / out, **folders)
         report = evaluate_simclr.main(args, SimpleNamespace())
         files = [tmp_path / f"{out}.json", *sorted((tmp_path / out).iterdir())]
         return {path.name.replace(out, "out"): path.read_bytes() for path in files}, report
@@ -97,22 +100,34 @@ def test_stage_writes_scores_and_curves_the_same_every_time(stage, tmp_path, cap
     assert scores["imagenet"] is None
     assert scores["baseline_majority"] == scores["baseline_chance"] == 0.5
     # Plain blue and plain red lie far apart whatever the weights.
-    assert scores["untrained"] == scores["simclr"] == 1
+    assert scores["untrained"] == scores["simclr_last"] == scores["simclr"] == 1
     assert (result["k"], result["kept_epoch"], result["test_rows"]) == (1, 2, 10)
-    assert report.metrics == {"type_untrained": 1.0, "type_simclr": 1.0}
+    assert report.metrics == {"type_untrained": 1.0, "type_simclr_last": 1.0, "type_simclr": 1.0}
     assert "no imagenet features" in capsys.readouterr().err
 
 
 def test_untrained_features_have_seeded_weights_of_their_own(stage, tmp_path):
     params = SimclrParams.model_validate(PARAMS)
-    first, again = (backbones(tmp_path / "simclr", params) for _ in range(2))
+    first, again = (backbones(tmp_path / "simclr", tmp_path / "last", params) for _ in range(2))
     weight = {name: next(network.parameters()) for name, network in first.items() if network}
     assert torch.equal(weight["untrained"], next(again["untrained"].parameters()))
     assert not torch.equal(weight["untrained"], weight["simclr"])
 
 
-def test_features_of_a_start_that_was_kept_are_computed_once(stage, tmp_path, monkeypatch):
-    untrained = backbones(tmp_path / "simclr", SimclrParams.model_validate(PARAMS))["untrained"]
+def test_each_folder_gives_its_own_features(stage, tmp_path):
+    found = backbones(tmp_path / "simclr", tmp_path / "last", SimclrParams.model_validate(PARAMS))
+    assert list(found) == ["untrained", "imagenet", "simclr_last", "simclr"] and found["imagenet"] is None
+    for name, folder in (("simclr_last", "last"), ("simclr", "simclr")):
+        again = Backbone("test_resnet", "none")
+        load_weights(again, tmp_path / folder)
+        assert same_weights(found[name], again)
+    assert twins(found) == {}
+    found["simclr"] = found["simclr_last"]
+    assert twins(found) == {"simclr": "simclr_last"}
+
+
+def test_features_of_weights_that_were_seen_are_computed_once(stage, tmp_path, monkeypatch):
+    untrained = backbones(tmp_path / "simclr", tmp_path / "last", SimclrParams.model_validate(PARAMS))["untrained"]
     kept, moved = (copy.deepcopy(untrained) for _ in range(2))
     with torch.no_grad():
         next(moved.parameters()).view(-1)[0] += 1e-3
@@ -120,7 +135,7 @@ def test_features_of_a_start_that_was_kept_are_computed_once(stage, tmp_path, mo
     monkeypatch.setattr(
         evaluate_simclr, "embed_pictures", lambda *args: embedded.append(1) or embed_pictures(*args)
     )  # fmt: skip
-    for start, passes in ((kept, 4), (moved, 6)):
+    for start, passes in ((kept, 2), (moved, 4)):
         networks = {"untrained": untrained, "imagenet": untrained, "simclr": start}
         monkeypatch.setattr(evaluate_simclr, "backbones", lambda *_, found=networks: found)
         embedded.clear()
@@ -134,7 +149,7 @@ def test_imagenet_features_are_the_start_of_the_training(tmp_path):
     params = SimclrParams.model_validate(PARAMS | {"backbone": "tf_efficientnet_lite0", "weights": "packaged"})
     trained = Backbone(params.backbone, "none")
     save_encoder(trained, {}, tmp_path)
-    found = backbones(tmp_path, params)
+    found = backbones(tmp_path, tmp_path, params)
     packaged = Backbone(params.backbone, "packaged").state_dict()
     assert all(torch.equal(value, packaged[name]) for name, value in found["imagenet"].state_dict().items())
     assert torch.equal(next(found["simclr"].parameters()), next(trained.parameters()))

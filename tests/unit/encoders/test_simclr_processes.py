@@ -48,7 +48,7 @@ from stages.core.stage import run_stage
 from stages.encoders.simclr import main
 from stages.encoders.simclr_model import SimclrParams
 
-run_stage(main, ["dataset", "out"], {"simclr": ("simclr", SimclrParams), "runtime": ("runtime", RuntimeParams)})
+run_stage(main, ["dataset", "out", "last"], {"simclr": ("simclr", SimclrParams), "runtime": ("runtime", RuntimeParams)})
 """
 
 
@@ -107,7 +107,7 @@ def project(crops, tmp_path):
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("TORCHELASTIC", "DVC"))}
         environment = plain | {"PYTHONPATH": str(ROOT), "SEAMLINE_DEVICE": "cpu", "PYTHONHASHSEED": "0"}
         done = subprocess.run(
-            [sys.executable, *command, "dataset", out], cwd=tmp_path, env=environment, capture_output=True, text=True,
+            [sys.executable, *command, "dataset", out, f"{out}_last"], cwd=tmp_path, env=environment, capture_output=True, text=True,
         )  # fmt: skip
         assert (done.returncode == 0) == (code == 0), done.stderr
         folder = tmp_path / out

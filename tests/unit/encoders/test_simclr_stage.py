@@ -52,9 +52,11 @@ def stage(crops, cpu, tmp_path, monkeypatch):
         epochs.clear()
         options = SimclrParams.model_validate(SIMCLR | {"knn_every": 3} | changes)
         params = SimpleNamespace(simclr=options, runtime=RUNTIME)
-        report = simclr.main(Namespace(dataset=tmp_path / "dataset", out=tmp_path / out), params)
+        args = Namespace(dataset=tmp_path / "dataset", out=tmp_path / out, last=tmp_path / f"{out}_last")
+        report = simclr.main(args, params)
         files = ("weights.safetensors", "history.csv", "encoder.json", "params.json")
-        return {name: (tmp_path / out / name).read_bytes() for name in files}, report
+        written = {name: (tmp_path / out / name).read_bytes() for name in files}
+        return written | {"last": (tmp_path / f"{out}_last" / "weights.safetensors").read_bytes()}, report
 
     yield run, epochs, tmp_path / ".work" / "pretrain"
     torch.use_deterministic_algorithms(False)
@@ -140,6 +142,10 @@ def scored(stage, monkeypatch):
         ]
         card = json.loads(files["encoder.json"])
         assert same == [card["epoch"]]
+        last = work.parents[1] / f"{out}_last"
+        load_weights(left := Backbone("test_resnet", "none"), last)
+        assert all(torch.equal(seen[-1][name], value) for name, value in left.state_dict().items())
+        assert json.loads((last / "encoder.json").read_text()) == card | {"epoch": len(scores) - 1}
         return card["epoch"], report.metrics
 
     return train

@@ -28,11 +28,12 @@ def test_figures_with_and_without_flip_stand_side_by_side():
 
 
 def test_features_of_simclr_stand_beside_those_it_started_from_and_random_ones():
-    mean = {"simclr": 0.5, "imagenet": 0.375, "untrained": 0.25, "baseline_chance": 0.1, "baseline_majority": 0.125}
-    row = ("simclr", "k-NN, mean of labels", "0.500")
-    assert table_rows({"simclr": {"mean": mean}}) == [(*row, "0.375 imagenet, 0.250 untrained, 0.125 majority")]
-    from_scratch = {"mean": mean | {"imagenet": None}}
-    assert table_rows({"simclr": from_scratch}) == [(*row, "0.250 untrained, 0.125 majority")]
+    mean = {"simclr": 0.5, "simclr_last": 0.4, "imagenet": 0.375, "untrained": 0.25, "baseline_majority": 0.125}
+    row = ("simclr", "k-NN, mean of labels, epoch 2 kept", "0.500")
+    last, others = "0.400 after the last epoch", "0.250 untrained, 0.125 majority"
+    assert table_rows({"simclr": {"mean": mean, "kept_epoch": 2}}) == [(*row, f"{last}, 0.375 imagenet, {others}")]
+    from_scratch = {"mean": mean | {"imagenet": None}, "kept_epoch": 2}
+    assert table_rows({"simclr": from_scratch}) == [(*row, f"{last}, {others}")]
     assert table_rows({"simclr": {"mean": {}}}) == []
 
 

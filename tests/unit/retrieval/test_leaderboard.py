@@ -4,11 +4,13 @@ import csv
 import json
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import save_file
 
 from stages.core.errors import StageError
@@ -43,6 +45,7 @@ def project(tmp_path, monkeypatch):
     state = {"conv.weight": torch.zeros(4, 3, 2, 2), "bn.weight": torch.zeros(4), "bn.running_mean": torch.zeros(4),
              "bn.num_batches_tracked": torch.zeros((), dtype=torch.long), "scale": torch.zeros(())}  # fmt: skip
     save_file(state, tmp_path / "models/one/weights.safetensors")
+    (tmp_path / "models/one/encoder.json").write_text('{"image_size": 96, "epoch": 0}')
     return tmp_path
 
 
@@ -66,7 +69,8 @@ def test_encoders_stand_side_by_side_with_chance_size_and_parameters(project):
         1,
     )
     assert one["dimensions"] == 512 and one["parameters"] == 4 * 3 * 2 * 2 + 4 + 1  # BatchNorm's statistics are none
-    assert "parameters" not in board["two"]["wardrobe"]  # it has no weights of its own
+    assert (one["image_size"], one["kept_epoch"]) == (96, 0)
+    assert not {"parameters", "image_size", "kept_epoch"} & set(board["two"]["wardrobe"])  # it has no files of its own
     assert one["without_flip"] == {"hit_at_1": 0.45, "map": 0.3}
     assert board["chance"]["wardrobe"] == {"hit_at_1": 0.01, "hit_at_5": 0.05, "map": 0.02, "map_at_r": 0.01}
     assert report.metrics == {"wardrobe.one.hit_at_1": 0.5, "wardrobe.two.hit_at_1": 0.7}
@@ -82,7 +86,7 @@ def voted(content, top_1, majority):
 def test_category_prediction_stands_beside_retrieval_and_naming_the_most_frequent():
     scored = voted(result(0.5, 0.4), 0.6, 0.2)
     scored["flip"] = {"off": {"whole_gallery": {"hit_at_1": 0.4}, "category_prediction": {"top_1": 0.55}}}
-    board = leaderboard.leaderboard({"one": {"c": scored, "w": result(0.1, 0.1)}}, ["c", "w"], {"one": None})
+    board = leaderboard.leaderboard({"one": {"c": scored, "w": result(0.1, 0.1)}}, ["c", "w"], {"one": {}})
     line = board["one"]["c"]
     assert [line[f"category_top_{n}"] for n in (1, 3, 5)] == pytest.approx([0.6, 0.7, 0.8])
     assert line["without_flip"] == {"hit_at_1": 0.4, "category_top_1": 0.55}
@@ -92,14 +96,14 @@ def test_category_prediction_stands_beside_retrieval_and_naming_the_most_frequen
 
 def test_page_shows_category_prediction_where_there_is_one_beside_what_was_published():
     results = {"one": {"c": voted(result(0.5, 0.4), 0.6, 0.2), "w": result(0.1, 0.1)}}
-    board = leaderboard.leaderboard(results, ["c", "w"], {"one": None})
+    board = leaderboard.leaderboard(results, ["c", "w"], {"one": {}})
     published = [Published("Theirs", "c", "category_top_3", 0.87, None, "A paper", "")]
     text = page({"demo": board}, {}, published, set())
     of_c, of_w = text.split("### w")
     assert "| category top-1 | category top-3 | category top-5 |" in of_c and "by the vote of its nearest" in of_c
     assert "| 0.600 | 0.700 | 0.800 |" in of_c
-    assert "| chance | - | - | 0.010 | 0.050 | - | - | - | 0.020 | 0.010 | 0.200 | 0.300 | 0.500 |" in of_c
-    assert "| *Theirs* (published) | - | - | - | - | - | - | - | - | - | - | *0.870* | - |" in of_c
+    assert "| chance | - | - | - | 0.010 | 0.050 | - | - | - | 0.020 | 0.010 | 0.200 | 0.300 | 0.500 |" in of_c
+    assert "| *Theirs* (published) | - | - | - | - | - | - | - | - | - | - | - | *0.870* | - |" in of_c
     assert "category top" not in of_w.lower()
 
 
@@ -134,10 +138,10 @@ def test_encoder_that_was_not_scored_is_named(project):
 def test_benchmark_without_any_match_has_no_figures_and_no_curve():
     empty = {"n_scored": 0, "n_missed": 0, "n_without_match": 3}
     nothing = {"whole_gallery": empty, "chance": {"whole_gallery": {}}, "gallery": 5, "dimensions": 2}
-    board = leaderboard.leaderboard({"one": {"b": nothing}}, ["b"], {"one": None})
+    board = leaderboard.leaderboard({"one": {"b": nothing}}, ["b"], {"one": {}})
     assert board == {"one": {"b": empty | {"gallery": 5, "dimensions": 2}}, "chance": {"b": {}}}
     assert leaderboard.curves({"one": {"b": nothing}}, ["b"]) == []
-    assert "| one | 2 | - | - |" in page({"demo": board}, {}, [], set())
+    assert "| one | - | 2 | - | - |" in page({"demo": board}, {}, [], set())
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 40, b"\x02\0\0\0\0\0\0\0{]", b'\x0d\0\0\0\0\0\0\0{"a": {"b":1}}'])
@@ -167,17 +171,28 @@ def boards(project):
 def test_page_puts_the_best_first_and_chance_after_all_measured_rows(project):
     text = page(boards(project), {}, [], set())
     rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
-    assert rows == ["encoder", "---", "two", "one", "one, without flip", "chance"]
-    assert "| two | 512 | - | 0.700 [0.600, 0.800] | 0.750 | - | - | - | 0.600 [0.500, 0.700] | 0.200 |" in text
+    assert rows == ["encoder", "---", "two", "one (kept its start)", "one, without flip", "chance"]
+    assert "| one (kept its start) | 96 | 512 | 0.1 k | 0.500 [0.400, 0.600] |" in text
+    assert "| two | - | 512 | - | 0.700 [0.600, 0.800] | 0.750 | - | - | - | 0.600 [0.500, 0.700] | 0.200 |" in text
     assert "10 queries scored (1 of them not detected: misses), 2 left out without a match, 100 gallery rows." in text
 
 
 def test_published_rows_are_marked_and_stand_only_beside_the_benchmark_of_their_name(project):
     text = page(boards(project), {}, PUBLISHED, set())
-    assert "| *System A* (published) | - | - | *0.900* | - |" in text
+    assert "| *System A* (published) | - | - | - | *0.900* | - |" in text
     assert "published, not measured here" in text and "- A paper: System A (a note)." in text
     assert "Systems B" not in text and "also has numbers for: inshop" in text
     assert "drawn" not in text
+
+
+def test_published_row_stands_below_the_row_of_its_method_or_at_the_end(project):
+    named = [replace(PUBLISHED[0], encoder="two"), replace(PUBLISHED[0], system="System Z", encoder="not_here")]
+    text = page(boards(project), {}, [*named, replace(PUBLISHED[0], system="Alone")], set())
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")][2:]
+    assert rows == [
+        "two", "*System A* (published)", "one (kept its start)", "one, without flip", "chance",
+        "*System Z* (published)", "*Alone* (published)",
+    ]  # fmt: skip
 
 
 def test_page_says_that_drawn_data_cannot_be_held_against_published_numbers(project):
@@ -190,14 +205,14 @@ def test_range_of_published_numbers_is_shown_as_a_range():
     board = {
         "demo": {"one": {"inshop": {"n_scored": 1, "n_missed": 0, "n_without_match": 0, "gallery": 1, "dimensions": 1}}}
     }
-    assert "| *Systems B* (published) | - | - | *0.51 to 0.60* |" in page(board, {}, PUBLISHED, set())
+    assert "| *Systems B* (published) | - | - | - | *0.51 to 0.60* |" in page(board, {}, PUBLISHED, set())
 
 
 def test_external_rows_are_marked_and_those_of_another_benchmark_say_so(project):
     other = result(0.6, 0.5) | {"gallery": 99}
     externals = {"demo": {"theirs": {"wardrobe": result(0.6, 0.5)}, "older": {"wardrobe": other}}}
     text = page(boards(project), externals, [], set())
-    assert "| theirs (external) | 512 | - | 0.600" in text
+    assert "| theirs (external) | - | 512 | - | 0.600" in text
     assert "| older (external; another version of the benchmark, score it again) |" in text
 
 
@@ -225,6 +240,8 @@ def test_published_table_holds_shares_named_like_our_metrics_once_each():
     assert len({(one.system, one.benchmark, one.metric, one.source) for one in rows}) == len(rows) > 100
     assert all(0 < one.value < 1 and (one.high is None or one.value < one.high < 1) for one in rows)
     assert all(one.source for one in rows)
+    encoders = yaml.safe_load((ROOT / "profiles/paper.yaml").read_text(encoding="utf-8"))["encoders"]
+    assert {one.encoder for one in rows} - {""} <= set(encoders)
     matcher = {one.metric: one.value for one in rows if one.benchmark == "wardrobe"}
     # 65, 84, 99, 111 and 117 of 174 queries
     assert matcher == {
@@ -235,7 +252,9 @@ def test_published_table_holds_shares_named_like_our_metrics_once_each():
 
 @pytest.mark.parametrize("value", ["about .5,", "37.36,", "nan,", ".5,51", ","])
 def test_published_line_without_a_share_is_named(tmp_path, value):
-    (tmp_path / "p.csv").write_text(f"system,benchmark,metric,value,value_high,source,note\na,b,hit_at_1,{value},s,\n")
+    (tmp_path / "p.csv").write_text(
+        f"system,encoder,benchmark,metric,value,value_high,source,note\na,,b,hit_at_1,{value},s,\n"
+    )
     with pytest.raises(StageError, match="p.csv, line 2.*shares between 0 and 1"):
         read_published(tmp_path / "p.csv")
 

@@ -1,0 +1,53 @@
+"""Section ``runtime`` in the trainings of encoders: the trunk computes as asked for, all behind it in float32."""
+
+import pytest
+import torch
+from torch import nn
+
+from stages.core.acceleration import RuntimeParams
+from stages.core.checkpoints import Checkpoints
+from stages.encoders.recipes import recipe_module
+from stages.encoders.training import Run, accelerate
+
+
+def runtime(**changes):
+    plain = {"threads": 1, "deterministic": True, "pin_instruction_set": True, "precision": "float32",
+             "channels_last": False, "compile": False, "processes": 1}  # fmt: skip
+    return RuntimeParams.model_validate(plain | changes)
+
+
+def test_trunk_computes_in_bfloat16_while_it_trains_and_gives_float32():
+    torch.manual_seed(0)
+    trunk = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 36, 5))
+    images = torch.rand(2, 3, 8, 8)
+    before = trunk(images)
+    inside = []
+    trunk[0].register_forward_hook(lambda module, given, result: inside.append(result.dtype))
+    accelerate(trunk, runtime(precision="bfloat16"))
+    trained, judged = trunk(images), trunk.eval()(images)
+    assert inside == [torch.bfloat16, torch.float32]
+    assert trained.dtype == judged.dtype == torch.float32
+    assert torch.equal(judged, before) and not torch.equal(trained, before)
+    assert torch.allclose(trained, before, atol=0.05)
+
+
+def test_float32_leaves_the_trunk_as_it_is():
+    trunk = nn.Sequential(nn.Conv2d(3, 4, 3))
+    accelerate(trunk, runtime())
+    assert "forward" not in vars(trunk)
+
+
+@pytest.mark.parametrize("kind", ["fir", "normsoftmax", "attention"])
+def test_recipe_trains_in_the_precision_asked_for_and_is_judged_in_float32(kind, recipe, examples, cpu, tmp_path):
+    made = recipe(kind)
+    made = made.model_copy(update={"schedule": made.schedule.model_copy(update={"epochs": 1, "drop_at": []})})
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        work = Checkpoints(tmp_path / precision, "key")
+        fitted = recipe_module(kind, "test").fit(made, *examples, Run(kind, work, runtime(precision=precision)))
+        found[precision] = [dict(zip(fitted.header, row, strict=True)) for row in fitted.history]
+    (start, one), (start_16, one_16) = found["float32"], found["bfloat16"]
+    assert start == start_16
+    assert one["train_loss"] != one_16["train_loss"]
+    assert one_16["train_loss"] == pytest.approx(one["train_loss"], rel=0.1)
