@@ -30,12 +30,15 @@ class Peak:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
+        # What is still held counts even if the thread never got its turn beside code that keeps the interpreter's lock.
+        self._look()
 
     def _watch(self) -> None:
-        while True:
-            self.megabytes = max(self.megabytes, self._held() / 1e6)
-            if self._done.wait(self._seconds):
-                return
+        while not self._done.wait(self._seconds):
+            self._look()
+
+    def _look(self) -> None:
+        self.megabytes = max(self.megabytes, self._held() / 1e6)
 
 
 def all_resident() -> int:

@@ -33,9 +33,8 @@ QUEUE = Path(".work/tracking")
 # The worker outlives stages, as MLflow's import takes four seconds of a core: short stages always, long ones while
 # `make repro` is under way, which ends the worker when it is done.
 LINGER_SECONDS = 20.0
-REPRO_SECONDS = (
-    600.0  # since its last stage ended; then it was killed, or one long training would not notice the import
-)
+# Longer than this after its last stage, `make repro` was killed, or is in a training too long to notice an import.
+REPRO_SECONDS = 600.0
 
 
 def enabled() -> bool:

@@ -5,7 +5,8 @@ what these two read.
 
 Reads:  models/<profile>/encoders/<encoder>/scores.json and history.csv for each name in the list ``trained_encoders``.
 Writes: OUT.json: encoder -> figures on validation; OUT/<encoder>.csv: its figures by epoch (of an ensemble: by the
-        share of its second network). Epoch 0, before training, is in the JSON alone: it has no training loss.
+        share of its second network). Epoch 0, before training, is in the JSON alone, as it has no training loss; of a
+        frozen encoder it is all there is.
 Params: trained_encoders.
 """
 
@@ -25,9 +26,9 @@ START = 0
 
 
 def curves(history: pd.DataFrame) -> pd.DataFrame:
-    """The rows after the start, and of their columns those that have a number in each."""
+    """The rows after the start, or a frozen encoder's only one; of their columns those that have a number in each."""
     trained = history[history["epoch"] > START] if "epoch" in history else history
-    return trained.dropna(axis="columns")
+    return (trained if len(trained) else history).dropna(axis="columns")
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -39,8 +40,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         if not (folder / "history.csv").is_file():
             raise StageError(f"{folder / 'history.csv'}: no such file. Run `dvc repro`.")
         shown = curves(pd.read_csv(folder / "history.csv"))
-        if len(shown):
-            write_csv(plots / f"{name}.csv", list(shown.columns), shown.to_numpy(object).tolist())
+        write_csv(plots / f"{name}.csv", list(shown.columns), shown.to_numpy(object).tolist())
     write_json(Path(f"{args.out}.json"), scores)
     say(f"training: validation figures of {len(scores)} encoders")
     return Report(metrics={f"{name}.{key}": value for name, own in scores.items() for key, value in own.items()})

@@ -32,9 +32,8 @@ from stages.core.stage import Report, run_stage
 from stages.core.tables import read_table
 from stages.encoders.flip import mean_vectors, mirror
 from stages.retrieval.flip import PLAIN
-from stages.retrieval.regions import REGIONS
 from stages.retrieval.search import METRICS
-from stages.retrieval.vectors import PARTS, benchmark_names, vectors_path, write_vectors
+from stages.retrieval.vectors import PARTS, REGIONS, benchmark_names, vectors_path, write_vectors
 
 if TYPE_CHECKING:
     from stages.encoders.features import Encoder

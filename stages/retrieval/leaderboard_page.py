@@ -138,7 +138,7 @@ def sources(published: list[Published], benchmark: str, columns: Columns) -> lis
 def recommended(name: str, line: dict[str, Any]) -> list[str]:
     """What the list shows in which an encoder's regions take turns, as a paragraph; nothing of other encoders."""
     scores = line.get("recommendation")
-    if not scores or not scores["n_scored"]:
+    if not scores or "list_categories" not in scores:  # no query has a match and was detected
         return []
     ways = {"list": "in the list in which its regions take turns", "whole": "in its ranking by whole pictures"}
     told = [

@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 from stages.encoders.attention.recommend import diverse_list, region_distances
 from stages.retrieval.flip import headline
 from stages.retrieval.search import Rows, nearest
+from stages.retrieval.vectors import REGIONS
 
-REGIONS = "regions"
 LISTED = 10  # recommendations that a person looks at
 HITS = (5, LISTED)
+WAYS = ("list", "whole")
 QUERIES = 500  # of a benchmark's that get a list, evenly by id: each of them costs a pass over the gallery
 Pair = tuple[Rows, Rows, str]  # queries, gallery, metric
 
@@ -53,21 +54,25 @@ def recommendation(whole: Pair, regions: Sequence[Pair]) -> dict[str, float]:
     """The first ``LISTED`` recommendations, by regions in turn (``list``) and by whole pictures (``whole``).
 
     Returns:
-        n_scored: queries that were detected and have a match, ``QUERIES`` at most;
-        <way>_hit_at_<k>: share of them whose item is among the first k;
-        <way>_categories: mean number of different categories among all ``LISTED``.
+        n_scored: queries that have a match, ``QUERIES`` at most;
+        <way>_hit_at_<k>: share of them whose item is among the first k; one that was not detected is a miss, as
+        everywhere;
+        <way>_categories: mean number of different categories among all ``LISTED``, over those that were detected.
     """
     queries, gallery, metric = whole
-    asked = _asked(queries, gallery)
+    with_match = _with_match(queries, gallery)
+    asked = [row for row in with_match if queries.detected[row]]
     if not asked:
-        return {"n_scored": 0}
+        return {"n_scored": len(with_match)} | (
+            {f"{way}_hit_at_{k}": 0.0 for way in WAYS for k in HITS} if with_match else {}
+        )
     of_queries, of_gallery = (np.stack([pair[at].vectors for pair in regions], axis=1) for at in (0, 1))
     query_ids, gallery_ids = np.array(queries.ids.to_pylist()), np.array(gallery.ids.to_pylist())
     query_items, gallery_items = (np.array(rows.items.to_pylist(), object) for rows in (queries, gallery))
     categories = np.array(gallery.categories.to_pylist())
     place = {name: at for at, name in enumerate(gallery_ids.tolist())}
     by_whole = nearest(queries, gallery, metric, asked, LISTED)
-    found: dict[str, list[np.ndarray]] = {"list": [], "whole": []}
+    found: dict[str, list[np.ndarray]] = {way: [] for way in WAYS}
     for row in asked:
         others = np.flatnonzero(gallery_ids != query_ids[row])
         listed = diverse_list(
@@ -75,24 +80,20 @@ def recommendation(whole: Pair, regions: Sequence[Pair]) -> dict[str, float]:
         )
         found["list"].append(np.array([place[name] for name, _ in listed]))
         found["whole"].append(np.array([at for at, _ in by_whole[row]]))
-    scores: dict[str, float] = {"n_scored": len(asked)}
+    scores: dict[str, float] = {"n_scored": len(with_match)}
     for way, lists in found.items():
         right = [gallery_items[at] == query_items[row] for row, at in zip(asked, lists, strict=True)]
-        scores |= {f"{way}_hit_at_{k}": float(np.mean([hits[:k].any() for hits in right])) for k in HITS}
+        scores |= {f"{way}_hit_at_{k}": sum(bool(hits[:k].any()) for hits in right) / len(with_match) for k in HITS}
         scores[f"{way}_categories"] = float(np.mean([len(set(categories[at])) for at in lists]))
     return scores
 
 
-def _asked(queries: Rows, gallery: Rows) -> list[int]:
-    """Rows of the queries that get a list: detected, with a match that is not the same picture; evenly by id."""
+def _with_match(queries: Rows, gallery: Rows) -> list[int]:
+    """Rows of queries that have a match which is not the same picture, ``QUERIES`` at most; evenly by id."""
     matches: dict[Any, set[Any]] = {}
     for name, item in zip(gallery.ids.to_pylist(), gallery.items.to_pylist(), strict=True):
         matches.setdefault(item, set()).add(name)
     by_id = pc.sort_indices(queries.ids).to_numpy()
     ids, items = queries.ids.to_pylist(), queries.items.to_pylist()
-    rows = [
-        int(row)
-        for row in by_id
-        if queries.detected[row] and items[row] is not None and matches.get(items[row], set()) - {ids[row]}
-    ]
+    rows = [int(row) for row in by_id if items[row] is not None and matches.get(items[row], set()) - {ids[row]}]
     return rows if len(rows) <= QUERIES else [rows[at * (len(rows) - 1) // (QUERIES - 1)] for at in range(QUERIES)]

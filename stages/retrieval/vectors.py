@@ -21,6 +21,7 @@ from stages.core.params import load_params, lookup
 from stages.core.tables import write_table
 
 PARTS = ("queries", "gallery")
+REGIONS = "regions"  # folder below an encoder's vectors, of those of its attended regions (regions.py)
 BATCH = 2048  # rows read at a time
 
 

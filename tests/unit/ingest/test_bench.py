@@ -52,3 +52,10 @@ def test_peak_sees_what_was_held(held_by):
     assert large.megabytes > small.megabytes + 80
     assert large.megabytes - large.start > 80
     assert len(held) == 100_000_000
+
+
+def test_peak_sees_what_is_held_at_the_end_though_its_thread_had_no_turn():
+    held = iter([10_000_000, 110_000_000])
+    with Peak(3600, lambda: next(held)) as peak:
+        pass
+    assert (peak.start, peak.megabytes) == (10, 110)

@@ -40,9 +40,11 @@ def stage(tmp_path, monkeypatch):
     return run
 
 
-def test_stage_writes_figures_of_all_and_curves_of_those_that_have_epochs(stage, tmp_path):
+def test_stage_writes_figures_and_curves_and_of_a_frozen_encoder_its_only_row(stage, tmp_path):
     files, report = stage()
-    assert files == {"siamese.csv": "epoch,train_loss,val_accuracy\n1,0.75,0.625\n"}
+    assert files == {
+        "siamese.csv": "epoch,train_loss,val_accuracy\n1,0.75,0.625\n", "imagenet.csv": "epoch,val_accuracy\n0,0.5\n",
+    }  # fmt: skip
     assert read_json(tmp_path / "out.json") == {
         "siamese": {"val_accuracy": 0.625, "best_epoch": 1}, "imagenet": {"val_accuracy": 0.5, "best_epoch": 0},
     }  # fmt: skip

@@ -2,8 +2,9 @@
 
 import io
 import json
+import sys
 from argparse import Namespace
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from stages.core.images import encode_jpeg
 from stages.core.params import section
 from stages.core.tables import BENCHMARK, BENCHMARK_TRAIN, IMAGES, OBJECTS, write_rows, write_shards, write_table
-from stages.retrieval import benchmark
+from stages.retrieval import benchmark, embed, evaluate
 from stages.retrieval.benchmark import BenchmarkParams
+from stages.retrieval.scoring import EvaluateParams
 
 CORNERS = ("x1", "y1", "x2", "y2")
 
@@ -68,3 +71,39 @@ def upstream(tmp_path):
         return {part: table.to_pylist() for part, table in tables.items()}, content
 
     return SimpleNamespace(build=build, jpeg=jpeg)
+
+
+@pytest.fixture
+def sides(tmp_path, monkeypatch):
+    """``run(encoder, queries, gallery, flip)``: embed and evaluate benchmark ``sides``; its vectors and its figures.
+
+    Rows are (id, item, greys of the picture's left and right half, or None where nothing was detected).
+    """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("benchmarks: [sides]\n")
+
+    def halves(left, right):
+        array = np.full((32, 32, 3), left, np.uint8)
+        array[:, 16:] = right
+        return encode_jpeg(Image.fromarray(array))
+
+    def run(encoder, queries, gallery, flip=False):
+        folder = tmp_path / "benchmarks" / "sides"
+        for part, rows in (("queries", queries), ("gallery", gallery)):
+            cells = [(row_id, item, "top", "top", greys and halves(*greys)) for row_id, item, greys in rows]
+            write_rows(
+                folder / f"{part}.parquet", BENCHMARK, [dict(zip(BENCHMARK.names, row, strict=True)) for row in cells]
+            )
+        (folder / "benchmark.json").write_text('{"kind": "wardrobe"}')
+        module = ModuleType("stages.retrieval.encoder")
+        module.load_encoder = lambda folder, runtime: encoder
+        monkeypatch.setitem(sys.modules, "stages.retrieval.encoder", module)
+        places = {"encoder": "e", "benchmarks": tmp_path / "benchmarks"}
+        args = Namespace(model=tmp_path, out=tmp_path / "vectors", **places)
+        embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=1, flip=flip), runtime=None))
+        args = Namespace(embeddings=tmp_path / "vectors", prefix=tmp_path / "e", **places)
+        fields = {"ks": [1], "bootstrap_samples": 5, "seed": 0, "memory_mb": 64}
+        evaluate.main(args, SimpleNamespace(evaluate=EvaluateParams.model_validate(fields)))
+        return tmp_path / "vectors", json.loads((tmp_path / "e.json").read_text())["sides"]
+
+    return run

@@ -1,22 +1,14 @@
 """Flip test-time augmentation: the vectors, what is written, and the figures with and without it side by side."""
 
-import json
-import sys
-from argparse import Namespace
-from types import ModuleType, SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from stages.core.images import encode_jpeg, pixels
-from stages.core.tables import BENCHMARK, write_rows
 from stages.encoders.flip import mean_vectors, mirror
 from stages.encoders.pictures import decode_batch
-from stages.retrieval import embed, evaluate
 from stages.retrieval.flip import headline, on_and_off
-from stages.retrieval.scoring import EvaluateParams
 from stages.retrieval.vectors import read_vectors
 
 
@@ -77,34 +69,12 @@ class LeftAndRight:
         )
 
 
-def row(row_id, item, data):
-    return dict(zip(BENCHMARK.names, (row_id, item, "top", "top", data), strict=True))
-
-
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(sides):
     """A query that shows its item from the other side: only flip finds it."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text("benchmarks: [sides]\n")
-    queries = [row("q1", "coat", halves(200, 0)), row("q2", "coat", None)]
-    gallery = [row("g1", "coat", halves(0, 200)), row("g2", "vest", halves(160, 120))]
-    write_rows(tmp_path / "benchmarks/sides/queries.parquet", BENCHMARK, queries)
-    write_rows(tmp_path / "benchmarks/sides/gallery.parquet", BENCHMARK, gallery)
-    (tmp_path / "benchmarks/sides/benchmark.json").write_text('{"kind": "wardrobe"}')
-    module = ModuleType("stages.retrieval.encoder")
-    module.load_encoder = lambda folder, runtime: LeftAndRight()
-    monkeypatch.setitem(sys.modules, "stages.retrieval.encoder", module)
-
-    def run(flip):
-        args = Namespace(encoder="e", benchmarks=tmp_path / "benchmarks", model=tmp_path, out=tmp_path / "vectors")
-        embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=1, flip=flip), runtime=None))
-        args = Namespace(encoder="e", embeddings=tmp_path / "vectors", benchmarks=tmp_path / "benchmarks",
-                         prefix=tmp_path / "e")  # fmt: skip
-        fields = {"ks": [1], "bootstrap_samples": 5, "seed": 0, "memory_mb": 64}
-        evaluate.main(args, SimpleNamespace(evaluate=EvaluateParams.model_validate(fields)))
-        return tmp_path / "vectors", json.loads((tmp_path / "e.json").read_text())["sides"]
-
-    return run
+    queries = [("q1", "coat", (200, 0)), ("q2", "coat", None)]
+    gallery = [("g1", "coat", (0, 200)), ("g2", "vest", (160, 120))]
+    return lambda flip: sides(LeftAndRight(), queries, gallery, flip)
 
 
 def test_flip_writes_means_and_the_plain_vectors_beside_them(project):

@@ -1,22 +1,15 @@
 """Retrieval by attended regions: what embed writes, each region scored alone, and the list in which they take turns."""
 
-import json
-import sys
-from argparse import Namespace
-from types import ModuleType, SimpleNamespace
-
 import numpy as np
 import pytest
-from PIL import Image
 
-from stages.core.images import encode_jpeg, pixels
-from stages.core.tables import BENCHMARK, write_rows
-from stages.retrieval import embed, evaluate, regions
+from stages.core.images import pixels
+from stages.retrieval import regions
 from stages.retrieval.leaderboard import entry
 from stages.retrieval.leaderboard_page import recommended
 from stages.retrieval.regions import recommendation, region_folders
-from stages.retrieval.scoring import EvaluateParams
 from stages.retrieval.search import Rows
+from stages.retrieval.vectors import read_vectors
 
 
 def rows(prefix, items, categories, vectors, detected=None):
@@ -38,20 +31,20 @@ def test_list_and_ranking_by_hand():
     first = rows("q", *queries, [[0, 1]] * 3, seen), rows("g", *gallery, [[1, 0], [1, 0], [0, 1]]), "euclidean"
     second = rows("q", *queries, [[-1, 0]] * 3, seen), rows("g", *gallery, [[0, -1], [-1, 0], [0, -1]]), "euclidean"
     scores = recommendation(whole, [first, second])
-    assert scores["n_scored"] == 2
-    assert scores["list_hit_at_5"] == scores["whole_hit_at_5"] == 1
+    assert scores["n_scored"] == 3  # the one that was not detected is a miss
+    assert scores["list_hit_at_5"] == scores["whole_hit_at_5"] == 2 / 3
     assert scores["list_categories"] == scores["whole_categories"] == 2
     for listed, way, found, categories in (
-        (1, "list", 0.5, 1),
-        (1, "whole", 0.0, 1),
-        (2, "list", 1.0, 2),
-        (2, "whole", 0.5, 1),
+        (1, "list", 1, 1),
+        (1, "whole", 0, 1),
+        (2, "list", 2, 2),
+        (2, "whole", 1, 1),
     ):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(regions, "LISTED", listed)
             patch.setattr(regions, "HITS", (listed,))
             scores = recommendation(whole, [first, second])
-        assert (scores[f"{way}_hit_at_{listed}"], scores[f"{way}_categories"]) == (found, categories)
+        assert (scores[f"{way}_hit_at_{listed}"], scores[f"{way}_categories"]) == (found / 3, categories)
 
 
 def test_picture_does_not_find_itself_and_needs_another_match():
@@ -65,7 +58,7 @@ def test_picture_does_not_find_itself_and_needs_another_match():
 def test_at_most_so_many_queries_are_asked_evenly_by_id(monkeypatch):
     monkeypatch.setattr(regions, "QUERIES", 3)
     many = rows("q", ["a"] * 9, ["top"] * 9, np.zeros((9, 2)))
-    assert regions._asked(many, rows("g", ["a"], ["top"], [[0, 0]])) == [0, 4, 8]
+    assert regions._with_match(many, rows("g", ["a"], ["top"], [[0, 0]])) == [0, 4, 8]
 
 
 def test_regions_are_in_the_order_of_their_numbers(tmp_path):
@@ -73,12 +66,6 @@ def test_regions_are_in_the_order_of_their_numbers(tmp_path):
         (tmp_path / "regions" / str(number)).mkdir(parents=True)
     assert [folder.name for folder in region_folders(tmp_path)] == ["1", "2", "10"]
     assert region_folders(tmp_path / "regions" / "1") == []
-
-
-def halves(left, right):
-    array = np.full((32, 32, 3), left, np.uint8)
-    array[:, 16:] = right
-    return encode_jpeg(Image.fromarray(array))
 
 
 class Halves:
@@ -94,41 +81,27 @@ class Halves:
         return np.array([[[np.cos(grey), np.sin(grey)] for grey in pair] for pair in greys], np.float32)
 
 
-def test_stages_write_and_score_the_regions_beside_the_whole(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text("benchmarks: [sides]\n")
-
-    def row(row_id, item, data):
-        return dict(zip(BENCHMARK.names, (row_id, item, "top", "top", data), strict=True))
-
-    queries = [row("q1", "coat", halves(250, 10)), row("q2", "coat", None)]
-    gallery = [
-        row("g1", "vest", halves(100, 200)),
-        row("g2", "coat", halves(250, 100)),
-        row("g3", "hat", halves(0, 10)),
-    ]
-    write_rows(tmp_path / "benchmarks/sides/queries.parquet", BENCHMARK, queries)
-    write_rows(tmp_path / "benchmarks/sides/gallery.parquet", BENCHMARK, gallery)
-    (tmp_path / "benchmarks/sides/benchmark.json").write_text('{"kind": "wardrobe"}')
-    module = ModuleType("stages.retrieval.encoder")
-    module.load_encoder = lambda folder, runtime: Halves()
-    monkeypatch.setitem(sys.modules, "stages.retrieval.encoder", module)
-    args = Namespace(encoder="e", benchmarks=tmp_path / "benchmarks", model=tmp_path, out=tmp_path / "vectors")
-    embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=2, flip=False), runtime=None))
-    args = Namespace(
-        encoder="e", embeddings=tmp_path / "vectors", benchmarks=tmp_path / "benchmarks", prefix=tmp_path / "e"
-    )
-    fields = {"ks": [1], "bootstrap_samples": 5, "seed": 0, "memory_mb": 64}
-    evaluate.main(args, SimpleNamespace(evaluate=EvaluateParams.model_validate(fields)))
-    result = json.loads((tmp_path / "e.json").read_text())["sides"]
+def test_stages_write_and_score_the_regions_beside_the_whole(sides):
+    queries = [("q1", "coat", (250, 10)), ("q2", "coat", None)]
+    gallery = [("g1", "vest", (100, 200)), ("g2", "coat", (250, 100)), ("g3", "hat", (0, 10))]
+    vectors, result = sides(Halves(), queries, gallery)
+    assert read_vectors(vectors / "regions/2/sides-queries.parquet")[0] == ["q1"]
     # Of two queries the undetected one is a miss. By the left half the coat is found, by the right one the hat.
     assert result["whole_gallery"]["hit_at_1"] == 0
     assert [result["regions"][number]["whole_gallery"]["hit_at_1"] for number in ("1", "2")] == [0.5, 0]
-    assert result["recommendation"]["n_scored"] == 1 and result["recommendation"]["list_hit_at_5"] == 1
+    assert result["recommendation"]["n_scored"] == 2 and result["recommendation"]["list_hit_at_5"] == 0.5
     line = entry(result, {})
     assert line["regions"]["1"]["hit_at_1"] == 0.5
     (sentence, _) = recommended("e", line)
-    assert sentence.startswith(
-        "Recommendations of e for 1 queries: in the list in which its regions take turns hit@5 is 1.000"
-    )
-    assert recommended("e", {}) == recommended("e", {"recommendation": {"n_scored": 0}}) == []
+    told = "Recommendations of e for 2 queries: in the list in which its regions take turns hit@5 is 0.500"
+    assert sentence.startswith(told)
+
+
+def test_without_a_query_that_was_detected_there_are_misses_and_nothing_to_tell(sides):
+    _, result = sides(Halves(), [("q1", "coat", None)], [("g1", "coat", (0, 9))])
+    assert result["recommendation"] == {"n_scored": 1} | {
+        f"{way}_hit_at_{k}": 0 for way in ("list", "whole") for k in (5, 10)
+    }
+    for scores in (result["recommendation"], {"n_scored": 0}):
+        assert recommended("e", {"recommendation": scores}) == []
+    assert recommended("e", {}) == []
