@@ -25,9 +25,9 @@ from stages.core.images import decode
 from stages.core.progress import say
 from stages.encoders.augment import ColorParams, GeometryParams
 from stages.encoders.pictures import Pictures
+from stages.encoders.processes import Group
 from stages.encoders.simclr import train_epoch
 from stages.encoders.simclr_model import SimclrParams, build
-from stages.encoders.simclr_processes import Group
 
 SIDE, BATCH = 64, 128
 TEMPERATURE, RATE, MOMENTUM, DECAY = 0.5, 0.06, 0.9, 5e-4  # lightly's tutorial

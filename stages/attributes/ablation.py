@@ -7,7 +7,8 @@ Reads:  the data set, models/<profile>/encoders/simclr, the merge tables.
 Writes: <out>: what was changed, the figures by head beside their baselines, the epoch that they are of.
 Params: ablation.<variant>; classifier, which it changes; labels, runtime.
 
-A killed training goes on after its last whole epoch (stages/core/checkpoints.py).
+A killed training goes on after its last whole epoch (stages/core/checkpoints.py). With ``runtime.processes`` above 1
+the stage starts itself anew under torchrun.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pydantic import Field, model_validator
 
 from stages.attributes.evaluate import evaluate, groups_of, report_line
 from stages.attributes.params import ClassifierParams
-from stages.attributes.train import build, checkpoint_key, fit, pretrained
+from stages.attributes.train import build, check_batch, checkpoint_key, fit, pretrained
 from stages.core.acceleration import RuntimeParams
 from stages.core.checkpoints import WORK, Checkpoints
 from stages.core.determinism import seed_everything
@@ -29,6 +30,7 @@ from stages.core.progress import say
 from stages.core.stage import Report, run_stage
 from stages.encoders.backbones import Backbone, Weights
 from stages.encoders.pictures import read_crops
+from stages.encoders.processes import Group, in_group
 from stages.labels.settings import LabelParams
 
 SIMCLR = "simclr"
@@ -93,16 +95,25 @@ def build_backbone(rung: Rung, simclr: Path) -> Backbone:
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Train the rung, score the epoch that it keeps on validation, write."""
+    """Train the rung in as many processes as asked for, score the epoch that it keeps on validation, write."""
+    rung = rung_of(str(args.variant), params.variant, params.classifier)
+    check_batch(rung.classifier.batch, params.runtime.processes, f"ablation.{args.variant}.classifier.batch")
+    arguments = [args.variant, args.dataset, args.simclr, args.tables, args.out]
+    module = "stages.attributes.ablation"
+    return in_group(params.runtime, module, arguments, lambda group: _run(args, params, rung, group))
+
+
+def _run(args: argparse.Namespace, params: SimpleNamespace, rung: Rung, group: Group) -> Report:
     name = str(args.variant)
-    rung = rung_of(name, params.variant, params.classifier)
     options = rung.classifier
     seed_everything(options.seed)
-    say(f"ablation {name}: {rung.backbone}, {params.variant.classifier}")
-    network = build(args, build_backbone(rung, args.simclr), options, params.runtime)
+    group.say(f"ablation {name}: {rung.backbone}, {params.variant.classifier}")
+    network = build(args, build_backbone(rung, args.simclr), options, params.runtime, group)
     train, val = read_crops(args.dataset, "train"), read_crops(args.dataset, "val")
-    checkpoints = Checkpoints(WORK / "ablation" / name, checkpoint_key(args, rung))
-    trainer = fit(network, [train, val], options, params.runtime, checkpoints)
+    checkpoints = Checkpoints(WORK / "ablation" / name, group.key(checkpoint_key(args, rung)))
+    trainer = fit(network, [train, val], options, params.runtime, checkpoints, group)
+    if not group.leader:
+        return Report()
     figures, _ = evaluate(network, options, train, val, groups_of(network, train, params.labels, args.tables))
     figures["val_rows"] = figures.pop("test_rows")
     for head, scores in figures["heads"].items():

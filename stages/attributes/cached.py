@@ -7,6 +7,7 @@ import torch
 from stages.core.progress import track
 from stages.encoders.backbones import Backbone, SideBySide
 from stages.encoders.pictures import Pictures
+from stages.encoders.processes import ALONE, Group
 
 
 @torch.no_grad()
@@ -16,21 +17,26 @@ def cached_features(
     batch: int,
     views: int = 1,
     augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    group: Group = ALONE,
 ) -> torch.Tensor:
     """float32 [views, n, width] of all pictures, in evaluation mode, on the CPU; the backbone's mode is put back.
 
     Args:
         views: how many; they differ only by ``augment``.
         augment: uint8 or float images [n, 3, side, side] to the same shape; None: the pictures as they are.
+        group: processes that share the work and all get its result.
     """
     was_training = backbone.training
     backbone.eval()
     where = next(backbone.parameters()).device
-    features = torch.empty(views, len(pictures), backbone.width)
+    features = torch.zeros(views, len(pictures), backbone.width)
     starts = [(view, start) for view in range(views) for start in range(0, len(pictures), batch)]
-    for view, start in track(starts, total=len(starts), desc="features of the frozen backbone"):
+    own = starts[group.rank :: group.size]
+    for view, start in track(own, total=len(own), desc="features of the frozen backbone") if group.leader else own:
         images = pictures.batch(range(start, min(start + batch, len(pictures))))
         images = augment(images) if augment else images
         features[view, start : start + len(images)] = backbone(images.to(where)).float().cpu()
     backbone.train(was_training)
+    for one in features if group.size > 1 else ():  # one view at a time: all of them together are large
+        one.copy_(group.total(one))
     return features

@@ -22,14 +22,14 @@ def class_weights(targets: torch.Tensor, classes: int) -> torch.Tensor:
     return weights * counts.sum() / (weights * counts).sum()
 
 
-def masked_loss(
+def masked_sums(
     logits: torch.Tensor,
     targets: torch.Tensor,
     weights: torch.Tensor | None,
     focal_share: float,
     gamma: float,
     smoothing: float = 0.0,
-) -> torch.Tensor | None:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Weighted cross entropy and focal loss (Lin et al. 2017), mixed, over labelled rows.
 
     Args:
@@ -41,15 +41,14 @@ def masked_loss(
         smoothing: share of each target that is spread over all classes (Szegedy et al. 2016).
 
     Returns:
-        the weighted mean over labelled rows, or None when no row has a label.
+        the weighted sum over labelled rows, and the sum of their weights: 0 when no row has a label. The loss is their
+        quotient; several processes that share a batch divide by the sum of all their weights.
     """
     known = targets != UNKNOWN
-    if not known.any():
-        return None
     logits, targets = logits[known], targets[known]
     cross = F.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
     certainty = torch.exp(-F.cross_entropy(logits, targets, reduction="none")) if smoothing else torch.exp(-cross)
     focal = (1 - certainty) ** gamma * cross
     loss = (1 - focal_share) * cross + focal_share * focal
     weight = torch.ones_like(loss) if weights is None else weights.to(loss.device)[targets]
-    return (loss * weight).sum() / weight.sum()
+    return (loss * weight).sum(), weight.sum()

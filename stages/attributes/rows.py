@@ -54,16 +54,16 @@ def spread(parts: list[list[torch.Tensor]]) -> list[torch.Tensor]:
     return [entry for _, _, entry in sorted(placed, key=lambda one: one[:2])]
 
 
-def cut(rows: torch.Tensor, batch: int) -> list[torch.Tensor]:
-    """Batches in order; a last batch of one row joins the one before it."""
+def cut(rows: torch.Tensor, batch: int, least: int) -> list[torch.Tensor]:
+    """Batches in order; a last batch of fewer than ``least`` rows joins the one before it."""
     parts = list(rows.split(batch))
-    if len(parts) > 1 and len(parts[-1]) == 1:
+    if len(parts) > 1 and len(parts[-1]) < least:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
 
 
 def interleaved_batches(
-    sources: np.ndarray, batch: int, within: Literal["batches", "rows"], generator: torch.Generator
+    sources: np.ndarray, batch: int, within: Literal["batches", "rows"], generator: torch.Generator, least: int = 2
 ) -> list[torch.Tensor]:
     """Batches of row numbers in which the sources take turns; every row comes once, in random order.
 
@@ -71,15 +71,16 @@ def interleaved_batches(
     epoch. BatchNorm then sees another mixture in training than in evaluation. ``rows``: the sources' rows are
     spread evenly, so that every batch holds all sources in proportion.
 
-    BatchNorm cannot take a single row: where one is left over it joins the batch before it.
+    BatchNorm cannot take a single row: where fewer than ``least`` (two for each process) are left over they join the
+    batch before them. ``batch`` itself is no smaller.
     """
     rows = [torch.from_numpy(np.flatnonzero(sources == source)) for source in sorted(set(sources))]
     rows = [part[torch.randperm(len(part), generator=generator)] for part in rows]
     if within == "rows":
-        return cut(torch.stack(spread([list(part) for part in rows])), batch)
-    batches = spread([cut(part, batch) for part in rows])
-    lone = [part for part in batches if len(part) == 1]  # all that its source has
-    batches = [part for part in batches if len(part) > 1]
+        return cut(torch.stack(spread([list(part) for part in rows])), batch, least)
+    batches = spread([cut(part, batch, least) for part in rows])
+    lone = [part for part in batches if len(part) < least]  # all that its source has
+    batches = [part for part in batches if len(part) >= least]
     if lone:
         batches[-1:] = [torch.cat([*batches[-1:], *lone])]
     return batches

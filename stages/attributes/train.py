@@ -5,7 +5,8 @@ Writes: weights.safetensors (of the epoch with the best mean validation accuracy
         encoder.json (heads, classes, shapes), history.csv, params.json.
 Params: classifier, runtime.
 
-A killed training goes on after its last whole epoch (stages/core/checkpoints.py).
+A killed training goes on after its last whole epoch (stages/core/checkpoints.py). With ``runtime.processes`` above 1
+the stage starts itself anew under torchrun.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from stages.core.tables import shard_paths
 from stages.encoders.backbones import Backbone, Pooling, beside
 from stages.encoders.features import load_weights, save_encoder
 from stages.encoders.pictures import read_crops
+from stages.encoders.processes import ALONE, Group, in_group, synchronised
 
 
 def choose_classes(
@@ -64,8 +66,14 @@ def pretrained(simclr: Path, pooling: Pooling) -> Backbone:
     return backbone
 
 
-def build(args: argparse.Namespace, backbone: Backbone, options: ClassifierParams, runtime: RuntimeParams) -> MultiHead:
-    """The network with heads for the labels of ``args.dataset``, on its device and made ready for ``runtime``.
+def build(
+    args: argparse.Namespace,
+    backbone: Backbone,
+    options: ClassifierParams,
+    runtime: RuntimeParams,
+    group: Group = ALONE,
+) -> MultiHead:
+    """The network with heads for the labels of ``args.dataset``, on its device, ready for ``runtime`` and ``group``.
 
     Raises:
         StageError: as ``choose_classes``, or there are no weights for a network of ``options.beside``.
@@ -73,7 +81,8 @@ def build(args: argparse.Namespace, backbone: Backbone, options: ClassifierParam
     whole = beside(backbone, options.beside, "packaged")
     classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads, options.missing_labels)
     superclasses = list(pd.read_csv(args.tables / "superclasses.csv").sort_values("id")["superclass"])
-    return prepare_model(MultiHead(whole, classes, superclasses, options).to(device()), runtime)
+    network = MultiHead(whole, classes, superclasses, options).to(device())
+    return prepare_model(synchronised(network, group), runtime)
 
 
 def fit(
@@ -82,22 +91,40 @@ def fit(
     options: ClassifierParams,
     runtime: RuntimeParams,
     checkpoints: Checkpoints,
+    group: Group,
 ) -> Trainer:
     """Train the network on the first of two splits; it ends with the epoch to keep, by the second or the last."""
     train, val = (prepare(frame, network.classes, network.superclasses, options) for frame in frames)
-    trainer = Trainer(network, train, options, runtime)
+    trainer = Trainer(network, train, options, runtime, group)
     trainer.fit(val, checkpoints)
     return trainer
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Train, keep the epoch that is best on validation."""
-    options: ClassifierParams = params.classifier
+    """Train in as many processes as asked for, keep the epoch that is best on validation."""
+    options, runtime = params.classifier, params.runtime
+    check_batch(options.batch, runtime.processes, "classifier.batch")
+    arguments = [args.dataset, args.simclr, args.tables, args.out]
+    return in_group(runtime, "stages.attributes.train", arguments, lambda group: _run(args, options, runtime, group))
+
+
+def check_batch(batch: int, processes: int, key: str) -> None:
+    """Refuse a batch of which a process would hold less than the two rows that BatchNorm takes."""
+    if batch < 2 * processes:
+        raise StageError(
+            f"{key} is {batch}, too few for {processes} processes: each needs two rows. Raise it, or lower "
+            "runtime.processes."
+        )
+
+
+def _run(args: argparse.Namespace, options: ClassifierParams, runtime: RuntimeParams, group: Group) -> Report:
     seed_everything(options.seed)
-    network = build(args, pretrained(args.simclr, options.pooling), options, params.runtime)
+    network = build(args, pretrained(args.simclr, options.pooling), options, runtime, group)
     frames = [read_crops(args.dataset, split) for split in ("train", "val")]
-    checkpoints = Checkpoints(WORK / "train_classifier", checkpoint_key(args, options))
-    trainer = fit(network, frames, options, params.runtime, checkpoints)
+    checkpoints = Checkpoints(WORK / "train_classifier", group.key(checkpoint_key(args, options)))
+    trainer = fit(network, frames, options, runtime, checkpoints, group)
+    if not group.leader:
+        return Report()
     out = fresh_folder(args.out)
     card = {
         "kind": "classifier", "backbone": network.backbone.name, "image_size": options.image_size, "metric": "cosine",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from stages.attributes.cached import cached_features
-from stages.attributes.losses import UNKNOWN, as_class, class_weights, masked_loss
+from stages.attributes.losses import UNKNOWN, as_class, class_weights, masked_sums
 from stages.attributes.network import SHARED, MultiHead
 from stages.attributes.params import ClassifierParams
 from stages.attributes.predict import accuracies, predict
@@ -17,7 +17,7 @@ from stages.attributes.rows import Augment, Rows, interleaved_batches
 from stages.core.acceleration import RuntimeParams, autocast
 from stages.core.checkpoints import Checkpoints, random_state, restore_random_state
 from stages.core.errors import StageError, shown
-from stages.core.progress import say
+from stages.encoders.processes import ALONE, Group, mean_gradients, own_draws
 from stages.encoders.schedule import cosine_rate
 
 
@@ -29,9 +29,11 @@ class Trainer:
         kept: the weights of the epoch to keep, with the highest mean or the last one; ``kept_epoch``, ``kept_score``.
     """
 
-    def __init__(self, network: MultiHead, rows: Rows, params: ClassifierParams, runtime: RuntimeParams) -> None:
-        """Train ``network`` on ``rows``, in the precision of ``runtime``."""
-        self.network, self.rows, self.params, self.runtime = network, rows, params, runtime
+    def __init__(
+        self, network: MultiHead, rows: Rows, params: ClassifierParams, runtime: RuntimeParams, group: Group = ALONE
+    ) -> None:
+        """Train ``network`` on ``rows``, in the precision of ``runtime``; each process of ``group`` does its part."""
+        self.network, self.rows, self.params, self.runtime, self.group = network, rows, params, runtime, group
         own = [weight for name, weight in network.named_parameters() if not name.startswith("backbone.")]
         groups = [{"params": own, "lr": params.learning_rate}]
         if params.freeze_backbone:
@@ -60,13 +62,19 @@ class Trainer:
         """All epochs, or those that an earlier run did not finish; the network ends with the weights to keep.
 
         Raises:
-            StageError: no row of ``val`` has a label, and so no epoch is better than another; or the loss diverged.
+            StageError: fewer training rows than BatchNorm takes; no row of ``val`` has a label, and so no epoch is
+                better than another; or the loss diverged.
         """
         if not any((targets != UNKNOWN).any() for targets in val.targets.values()):
             raise StageError(
                 f"classifier.heads: none of the {len(val.sources)} validation crops has a label of "
                 f"{shown(val.targets)}, so no epoch can be chosen. Add labelled items or change dataset.shares."
             )
+        if len(self.rows.sources) < 2 * self.group.size:
+            raise StageError(
+                f"classifier: {len(self.rows.sources)} training crops are too few for {self.group.size} processes."
+            )
+        own_draws(self.params.seed, self.group)
         if self.params.cached_views:
             self._cache(val)  # before resuming, which sets the random state that follows
         self._resume(checkpoints)
@@ -78,15 +86,19 @@ class Trainer:
                     f"classifier: the loss is {loss} after epoch {epoch + 1}. Lower classifier.learning_rate or "
                     "backbone_learning_rate."
                 )
-            scores = accuracies(predict(self.average, val, self.params.batch), val)
+            scores = self.group.from_leader(lambda: accuracies(predict(self.average, val, self.params.batch), val))
             mean = float(np.mean(list(scores.values())))
             self.history.append([epoch + 1, loss, mean, *[scores.get(head) for head in self.network.classes]])
             if mean > self.kept_score or self.params.keep == "last":
                 self.kept, self.kept_epoch = copy.deepcopy(self.average.state_dict()), epoch + 1
                 self.kept_score = mean
-            checkpoints.save(self._state())
+            state = self._state()
+            if self.group.leader:
+                checkpoints.save(state)
             left = (time.monotonic() - start) / (epoch + 1 - first) * (epochs - epoch - 1)
-            say(f"classifier: epoch {epoch + 1}/{epochs}, loss {loss:.3f}, val mean {mean:.3f}, {left:.0f} s left")
+            self.group.say(
+                f"classifier: epoch {epoch + 1}/{epochs}, loss {loss:.3f}, val mean {mean:.3f}, {left:.0f} s left"
+            )
         self.network.load_state_dict(self.kept)
 
     def _state(self) -> dict[str, Any]:
@@ -100,7 +112,7 @@ class Trainer:
             "kept_epoch": self.kept_epoch,
             "kept_score": self.kept_score,
             "order": self.order.get_state(),
-            "random": random_state(),
+            "random": self.group.gather(random_state()),
         }
 
     def _resume(self, checkpoints: Checkpoints) -> None:
@@ -114,17 +126,20 @@ class Trainer:
         self.history = state["history"]
         self.kept, self.kept_epoch, self.kept_score = state["kept"], state["kept_epoch"], state["kept_score"]
         self.order.set_state(state["order"])
-        restore_random_state(state["random"])
-        say(f"classifier: resumed after epoch {state['epoch']} of {self.params.epochs}")
+        restore_random_state(state["random"][self.group.rank])
+        self.group.say(f"classifier: resumed after epoch {state['epoch']} of {self.params.epochs}")
 
     def epoch(self, number: int) -> float:
         """One pass over the training rows; mean loss."""
         self.network.train()
         if self.params.freeze_backbone:
             self.network.backbone.eval()  # a frozen backbone keeps its BatchNorm statistics as well
-        batches = interleaved_batches(self.rows.sources, self.params.batch, self.params.interleave, self.order)
+        batches = interleaved_batches(
+            self.rows.sources, self.params.batch, self.params.interleave, self.order, 2 * self.group.size
+        )
         losses = []
-        for step, index in enumerate(batches):
+        for step, rows in enumerate(batches):
+            index = rows[self.group.part(len(rows))]
             for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
                 group["lr"] = peak * self._rate(number, step, len(batches))
             with autocast(self.runtime, next(self.network.parameters()).device.type):
@@ -134,10 +149,11 @@ class Trainer:
                 continue
             self.optimizer.zero_grad()
             loss.backward()
+            mean_gradients(self.network, self.group)
             self.optimizer.step()
             self._follow(number * len(batches) + step)
             losses.append(loss.item())
-        return float(np.mean(losses))
+        return self.group.mean(float(np.mean(losses)))
 
     def _logits(self, index: torch.Tensor) -> dict[str, torch.Tensor]:
         """Of augmented pictures, or of a random one of the views that were computed beforehand."""
@@ -152,8 +168,8 @@ class Trainer:
     def _cache(self, val: Rows) -> None:
         """What a frozen backbone makes of the pictures: augmented views to learn from, plain ones to validate on."""
         backbone, batch, views = self.network.backbone, self.params.batch, self.params.cached_views
-        self.rows.features = cached_features(backbone, self.rows.pictures, batch, views, self.augment)
-        val.features = cached_features(backbone, val.pictures, batch)
+        self.rows.features = cached_features(backbone, self.rows.pictures, batch, views, self.augment, self.group)
+        val.features = cached_features(backbone, val.pictures, batch, group=self.group)
 
     def _rate(self, epoch: int, step: int, steps: int) -> float:
         """Share of the peak learning rate: a linear rise over the warm-up, half a cosine over all steps."""
@@ -173,10 +189,17 @@ class Trainer:
                 mean.copy_(now)
 
     def _loss(self, logits: dict[str, torch.Tensor], index: torch.Tensor) -> torch.Tensor | None:
+        """Mean over heads of the loss of the batch; None without any label.
+
+        Of several processes each gives what its rows add to it, times their number: gradients are then averaged.
+        """
         parts = [
-            masked_loss(values, self.targets[head][index].to(values.device), self.weights[head],
+            masked_sums(values, self.targets[head][index].to(values.device), self.weights[head],
                         self.params.focal_share, self.params.focal_gamma, self.params.label_smoothing)
             for head, values in ((name.removesuffix(SHARED), values) for name, values in logits.items())
         ]  # fmt: skip
-        known = [part for part in parts if part is not None]
+        weights = self.group.total(torch.stack([weight for _, weight in parts]))
+        known = [
+            self.group.size * part / weight for (part, _), weight in zip(parts, weights, strict=True) if weight > 0
+        ]
         return torch.stack(known).mean() if known else None

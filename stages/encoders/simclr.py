@@ -32,10 +32,10 @@ from stages.core.tables import shard_paths
 from stages.encoders.augment import Draws, random_view
 from stages.encoders.features import save_encoder
 from stages.encoders.pictures import Pictures, read_crops
+from stages.encoders.processes import Group, in_group, launched
 from stages.encoders.schedule import cosine_rate
 from stages.encoders.simclr_model import Parts, SimclrParams, build
 from stages.encoders.simclr_probe import KnnProbe
-from stages.encoders.simclr_processes import Group, check_batch, join, launched, relaunch
 
 _MODULES = ("backbone", "head", "optimizer")
 
@@ -139,14 +139,21 @@ def _resume(parts: Parts, checkpoints: Checkpoints, params: SimclrParams) -> Pro
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Pre-train, in as many processes as asked for."""
-    if params.runtime.processes > 1 and not launched():
-        check_batch(params.simclr.batch, params.runtime.processes)
-        relaunch("stages.encoders.simclr", [args.dataset, args.out, args.last], params.runtime.processes)
-    with join() as group:
-        return _run(args, params.simclr, params.runtime, group)
+    options, runtime = params.simclr, params.runtime
+    if not launched():  # by hand, with a number of processes that no param tells
+        check_batch(options.batch, runtime.processes)
+    arguments = [args.dataset, args.out, args.last]
+    return in_group(runtime, "stages.encoders.simclr", arguments, lambda group: _run(args, options, runtime, group))
+
+
+def check_batch(batch: int, processes: int) -> None:
+    """Refuse a batch of which the processes would hold unequal parts: each pair meets the same number of negatives."""
+    if batch % processes:
+        raise StageError(f"simclr.batch is {batch}, which {processes} processes cannot share out: choose a multiple.")
 
 
 def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams, group: Group) -> Report:
+    check_batch(options.batch, group.size)
     seed_everything(options.seed)
     train, val = read_crops(args.dataset, "train"), read_crops(args.dataset, "val")
     if len(train) < options.batch:
@@ -155,8 +162,7 @@ def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams
     pictures = Pictures(list(train["bytes"]), options.image_size)
     probe = KnnProbe(train, val, pictures, options)
     key = training_key(options, shard_paths(args.dataset), ("core", "encoders"))
-    # Another number of processes rounds differently; params say it already unless torchrun was started by hand.
-    checkpoints = Checkpoints(WORK / "pretrain", key if group.size == 1 else f"{key}-{group.size}")
+    checkpoints = Checkpoints(WORK / "pretrain", group.key(key))
     progress = pretrain(parts, pictures, probe, options, checkpoints)
     if not group.leader:
         return Report()

@@ -16,7 +16,7 @@ from stages.core.determinism import device
 from stages.core.params import Section, Seed
 from stages.encoders.augment import ColorParams, GeometryParams
 from stages.encoders.backbones import Backbone, Weights
-from stages.encoders.simclr_processes import Group, synchronised
+from stages.encoders.processes import Group, synchronised
 
 Loss = Literal["nt_xent", "dcl", "dclw"]
 

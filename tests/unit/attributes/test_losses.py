@@ -5,10 +5,16 @@ import math
 import pytest
 import torch
 
-from stages.attributes.losses import UNKNOWN, class_weights, masked_loss
+from stages.attributes.losses import UNKNOWN, class_weights, masked_sums
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.5], [0.0, 3.0, 1.0], [-1.0, 0.0, 1.0]])
 TARGETS = torch.tensor([0, UNKNOWN, 2, 1])
+
+
+def masked_loss(*arguments, **options):
+    """The loss of one process."""
+    total, weight = masked_sums(*arguments, **options)
+    return total / weight
 
 
 def by_hand(logits, targets, weights, focal_share, gamma):
@@ -49,8 +55,13 @@ def test_without_focal_share_it_is_torch_cross_entropy_with_ignored_rows():
     assert masked_loss(LOGITS, TARGETS, weights, 0, 2).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-def test_no_label_at_all_gives_no_loss():
-    assert masked_loss(LOGITS, torch.full((4,), UNKNOWN), None, 0.5, 2) is None
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 0.5])])
+def test_no_label_at_all_weighs_nothing_and_moves_nothing(weights):
+    logits = LOGITS.clone().requires_grad_()
+    total, weight = masked_sums(logits, torch.full((4,), UNKNOWN), weights, 0.5, 2)
+    assert (total.item(), weight.item()) == (0, 0)
+    total.backward()
+    assert (logits.grad == 0).all()
 
 
 def test_rows_without_a_label_get_no_gradient():

@@ -37,6 +37,15 @@ def test_source_of_one_row_makes_no_batch_of_one():
         assert sorted(torch.cat(parts).tolist()) == list(range(len(sources)))
 
 
+@pytest.mark.parametrize("within", ["batches", "rows"])
+def test_no_batch_is_smaller_than_the_least(within):
+    """Four processes with two rows each, the least that BatchNorm takes."""
+    sources = np.array(["a"] * 19 + ["b"] * 13 + ["c"] * 3)
+    parts = interleaved_batches(sources, 8, within, torch.Generator().manual_seed(0), 8)
+    assert sorted(torch.cat(parts).tolist()) == list(range(35))
+    assert min(map(len, parts)) >= 8
+
+
 def test_sources_are_spread_over_the_epoch():
     sources, parts = batches({"a": 80, "b": 16}, 4)
     places = [place for place, part in enumerate(parts) if sources[part[0]] == "b"]

@@ -7,12 +7,14 @@ from small import PLAIN_RUNTIME
 
 from stages.attributes.network import MultiHead
 from stages.attributes.rows import Rows
+from stages.attributes.train import check_batch
 from stages.attributes.trainer import Trainer
 from stages.core.acceleration import RuntimeParams
 from stages.core.checkpoints import Checkpoints
 from stages.core.errors import StageError
 from stages.encoders.backbones import Backbone
 from stages.encoders.pictures import Pictures
+from stages.encoders.processes import Group
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 
@@ -28,6 +30,16 @@ def trainer(cpu, params, crops, superclasses):
         return Trainer(network, rows, options, RUNTIME)
 
     return make
+
+
+def test_processes_that_would_hold_a_single_row_are_refused(trainer, tmp_path):
+    with pytest.raises(StageError, match="classifier.batch is 5, too few for 3 processes"):
+        check_batch(5, 3, "classifier.batch")
+    check_batch(6, 3, "classifier.batch")
+    one = trainer()
+    one.group = Group(0, 4)
+    with pytest.raises(StageError, match="6 training crops are too few for 4 processes"):
+        one.fit(one.rows, Checkpoints(tmp_path, "key"))
 
 
 def test_learning_rate_rises_over_the_warm_up_and_falls_with_the_cosine(trainer):

@@ -11,11 +11,11 @@ from small import PLAIN_RUNTIME, SIMCLR
 from stages.core.acceleration import RuntimeParams
 from stages.core.errors import StageError
 from stages.encoders.pictures import Pictures
+from stages.encoders.processes import Group
 from stages.encoders.schedule import cosine_rate
 from stages.encoders.simclr import train_epoch
 from stages.encoders.simclr_model import SimclrParams, build
 from stages.encoders.simclr_probe import KnnProbe
-from stages.encoders.simclr_processes import Group
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 

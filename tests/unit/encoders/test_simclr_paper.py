@@ -7,9 +7,9 @@ import torch
 
 from stages.core.acceleration import RuntimeParams
 from stages.core.params import load_params, section
+from stages.encoders.processes import Group
 from stages.encoders.simclr import train_epoch
 from stages.encoders.simclr_model import SimclrParams, build
-from stages.encoders.simclr_processes import Group
 
 PAPER = Path("profiles/paper.yaml")
 

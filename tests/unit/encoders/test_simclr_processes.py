@@ -1,46 +1,29 @@
 """SimCLR in several processes: the same training as in one, written once, resumed by all."""
 
-import os
-import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
-import yaml
+from launching import DIES_AFTER_ONE_EPOCH, TWO, contents, launch
 from small import PLAIN_RUNTIME, SIMCLR, write_types
 
 from stages.core.errors import StageError
-from stages.encoders import simclr, simclr_processes
-from stages.encoders.simclr_processes import Group, join, launched, relaunch
+from stages.encoders import processes, simclr
+from stages.encoders.processes import Group, join, launched, mean_gradients, relaunch
 
-ROOT = Path(__file__).resolve().parents[3]
 PARAMS = SIMCLR | {"epochs": 2, "keep": "best", "color": dict.fromkeys(SIMCLR["color"], 0.1)}
-OUTS = ("weights.safetensors", "history.csv", "encoder.json", "params.json")
 # Without batch norm, which CPUs cannot synchronise, processes must compute what one process computes.
 WITHOUT_BATCH_NORM = """
 import functools
-import sys
 
 import stages
 from lightly.models.modules import heads
 
 heads.SimCLRProjectionHead = functools.partial(heads.SimCLRProjectionHead, batch_norm=False)
-"""
-DIES_AFTER_ONE_EPOCH = """
-import os
-
-from stages.core.checkpoints import Checkpoints
-
-save = Checkpoints.save
-
-def dying(self, state):
-    save(self, state)
-    os._exit(9)
-
-Checkpoints.save = dying
 """
 RUN = """
 from stages.core.acceleration import RuntimeParams
@@ -57,22 +40,56 @@ def test_one_process_is_a_group_of_its_own(monkeypatch):
     assert not launched()
     with join() as group:
         assert (group.leader, group.size, group.part(6)) == (True, 1, slice(0, 6))
-        assert group.mean(0.25) == 0.25
+        assert (group.mean(0.25), group.gather("a"), group.key("k")) == (0.25, ["a"], "k")
+        assert group.total(torch.arange(3)).tolist() == [0, 1, 2]
         assert group.from_leader(lambda: 3) == 3
         network = torch.nn.Linear(2, 2)
         assert group.share(network) is network
 
 
-def test_batch_is_shared_out_without_rest_or_overlap():
-    rows = list(range(12))
-    assert [row for rank in range(3) for row in rows[Group(rank, 3).part(12)]] == rows
-    with pytest.raises(StageError, match=r"simclr.batch is 10, which 3 processes cannot share out"):
-        Group(0, 3).part(10)
+@pytest.mark.parametrize(("batch", "shares"), [(12, [4, 4, 4]), (10, [4, 3, 3]), (11, [4, 4, 3])])
+def test_batch_is_shared_out_without_rest_or_overlap(batch, shares):
+    rows = list(range(batch))
+    parts = [rows[Group(rank, 3).part(batch)] for rank in range(3)]
+    assert list(map(len, parts)) == shares
+    assert list(chain(*parts)) == rows
+
+
+def test_checkpoint_of_another_number_of_processes_is_not_found():
+    assert len({Group(0, size).key("k") for size in (1, 2, 3)}) == 3
+    assert Group(0, 2).key("k") == Group(1, 2).key("k")
+
+
+def test_gradients_are_the_mean_over_processes_whichever_of_them_has_one():
+    class Other(Group):
+        """This process and one whose tensors are known beforehand."""
+
+        def total(self, values):
+            return values + next(theirs)
+
+    one, other, none = (torch.nn.Linear(1, 1, bias=False) for _ in range(3))
+    theirs = iter([torch.tensor([1, 1, 0]), torch.tensor([4.0, 6.0])])
+    one.weight.grad = torch.full((1, 1), 2.0)
+    mean_gradients(torch.nn.ModuleList([one, other, none]), Other(0, 2))
+    assert (one.weight.grad.item(), other.weight.grad.item(), none.weight.grad) == (3, 3, None)
+
+
+def test_each_process_has_a_share_of_the_threads(monkeypatch):
+    monkeypatch.setattr(processes.os, "execv", lambda *call: None)
+    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: set(range(16)))
+    monkeypatch.setenv("SEAMLINE_DEVICE", "cpu")
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")  # so that it is put back
+    relaunch("stages.encoders.simclr", [], 4)
+    assert processes.os.environ["OMP_NUM_THREADS"] == "8"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    relaunch("stages.encoders.simclr", [], 4)
+    assert processes.os.environ["OMP_NUM_THREADS"] == "4"
 
 
 def test_stage_becomes_torchrun(monkeypatch):
     calls = []
-    monkeypatch.setattr(simclr_processes.os, "execv", lambda *call: calls.append(call))
+    monkeypatch.setattr(processes.os, "execv", lambda *call: calls.append(call))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("SEAMLINE_DEVICE", "cpu")
     relaunch("stages.encoders.simclr", [Path("data"), Path("out")], 3)
     ((program, arguments),) = calls
@@ -99,25 +116,15 @@ def project(crops, tmp_path):
     """A project with a tiny data set; runs commands there and gives their log and the bytes of the outs."""
     write_types(tmp_path / "dataset", crops)
 
-    def run(out, *command, code=0, script=None, runtime=None, **changes):
-        content = {"runtime": PLAIN_RUNTIME | {"processes": 2} | (runtime or {}), "simclr": PARAMS | changes}
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-        if script:
-            (tmp_path / "script.py").write_text(script)
-        plain = {name: value for name, value in os.environ.items() if not name.startswith(("TORCHELASTIC", "DVC"))}
-        environment = plain | {"PYTHONPATH": str(ROOT), "SEAMLINE_DEVICE": "cpu", "PYTHONHASHSEED": "0"}
-        done = subprocess.run(
-            [sys.executable, *command, "dataset", out, f"{out}_last"], cwd=tmp_path, env=environment, capture_output=True, text=True,
-        )  # fmt: skip
-        assert (done.returncode == 0) == (code == 0), done.stderr
-        folder = tmp_path / out
-        return done.stderr, {name: (folder / name).read_bytes() for name in OUTS if (folder / name).is_file()}
+    def run(out, *command, script=None, dies=False, processes=2, **changes):
+        params = {"runtime": PLAIN_RUNTIME | {"processes": processes}, "simclr": PARAMS | changes}
+        log = launch(tmp_path, *command, "dataset", out, f"{out}_last", params=params, script=script, dies=dies)
+        return log, {} if dies else contents(tmp_path / out)
 
     return run
 
 
 STAGE = ("-m", "stages.encoders.simclr")
-TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
 @pytest.mark.slow
@@ -125,7 +132,7 @@ def test_two_processes_compute_what_one_computes(project, tmp_path):
     """The loss of every step's global batch and the gradients' mean: with both right, whole trainings agree."""
     script = WITHOUT_BATCH_NORM + RUN
     changes = {"backbone": "test_convnext", "keep": "last", "batch": 12}  # one step an epoch: its mean is its loss
-    _, alone = project("alone", "script.py", script=script, runtime={"processes": 1}, **changes)
+    _, alone = project("alone", "script.py", script=script, processes=1, **changes)
     _, both = project("both", *TWO, "script.py", script=script, **changes)
     history = [pd.read_csv(tmp_path / out / "history.csv") for out in ("alone", "both")]
     assert history[1]["loss"][1] == pytest.approx(history[0]["loss"][1], rel=1e-5)
@@ -140,10 +147,10 @@ def test_two_processes_compute_what_one_computes(project, tmp_path):
 @pytest.mark.slow
 def test_stage_starts_two_processes_that_write_once_and_resume_together(project, tmp_path):
     log, unbroken = project("unbroken", *STAGE)
-    assert sorted(unbroken) == sorted(OUTS)
+    assert sorted(unbroken) == ["encoder.json", "history.csv", "params.json", "weights.safetensors"]
     assert [log.count(f"simclr: epoch {number}/2,") for number in (1, 2)] == [1, 1]
     assert not list((tmp_path / ".work/pretrain").iterdir())
-    project("broken", *TWO, "script.py", script="import stages\n" + DIES_AFTER_ONE_EPOCH + RUN, code=1)
+    project("broken", *TWO, "script.py", script=DIES_AFTER_ONE_EPOCH + RUN, dies=True)
     (checkpoint,) = (tmp_path / ".work/pretrain").glob("*/*")
     assert (checkpoint.name, checkpoint.parent.name[-2:]) == ("checkpoint", "-2")
     log, resumed = project("broken", *STAGE)
