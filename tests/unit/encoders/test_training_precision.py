@@ -1,5 +1,7 @@
 """Section ``runtime`` in the trainings of encoders: the trunk computes as asked for, all behind it in float32."""
 
+import shutil
+
 import pytest
 import torch
 from torch import nn
@@ -51,3 +53,20 @@ def test_recipe_trains_in_the_precision_asked_for_and_is_judged_in_float32(kind,
     assert start == start_16
     assert one["train_loss"] != one_16["train_loss"]
     assert one_16["train_loss"] == pytest.approx(one["train_loss"], rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize("kind", ["fir", "normsoftmax", "attention"])
+def test_compiled_recipe_learns_what_it_learns_otherwise(kind, recipe, examples, cpu, tmp_path):
+    made = recipe(kind)
+    made = made.model_copy(update={"schedule": made.schedule.model_copy(update={"epochs": 1, "drop_at": []})})
+    if kind == "attention":  # compiled dropout draws other numbers
+        made = made.model_copy(update={"network": made.network.model_copy(update={"dropout": 0.0})})
+    losses = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        work = Checkpoints(tmp_path / str(compiled), "key")
+        fitted = recipe_module(kind, "test").fit(made, *examples, Run(kind, work, runtime(compile=compiled)))
+        losses.append(dict(zip(fitted.header, fitted.history[-1], strict=True))["train_loss"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
