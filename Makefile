@@ -5,10 +5,6 @@ VENV ?= .venv
 PROFILE ?= demo
 override VENV := $(abspath $(VENV))
 export PATH := $(VENV)/bin:$(PATH)
-# Freed memory stays with its process, in huge pages: torch asks for the same large blocks at every step, and a page fault each
-# costs dearly on a virtual machine (up to three times the time of a forward pass, measured on one). Results do not change.
-export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=67108864
-
 # One stamp for each content of requirements.txt, inside the environment it speaks of.
 STAMP := $(VENV)/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
@@ -29,7 +25,7 @@ $(STAMP):
 repro: install  ## run the pipeline (dvc repro), print the metrics table and where plots and MLflow are
 	@export SEAMLINE_REPRO=make-$$(date +%s%N); \
 	dvc repro $(ARGS); status=$$?; \
-	python -m stages.report.summary --repro $$SEAMLINE_REPRO --status $$status
+	python -m stages.run summary --repro $$SEAMLINE_REPRO --status $$status
 
 test: install  ## the quick tests
 	python -m pytest -m 'not slow'
@@ -46,33 +42,33 @@ format: install  ## let ruff put the format right
 	ruff format .
 
 use: install  ## switch profiles: make use PROFILE=demo|photos|paper
-	@python -m stages.core.profiles $(PROFILE)
+	@python -m stages.run use $(PROFILE)
 
 match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder
 	@test -n "$(PHOTO)" -a -n "$(WARDROBE)" || { echo "make match: PHOTO and WARDROBE are needed: make match PHOTO=look.jpg WARDROBE=folder"; exit 1; }
-	@python -m stages.app.match "$(PHOTO)" --wardrobe "$(WARDROBE)"
+	@python -m stages.run match "$(PHOTO)" --wardrobe "$(WARDROBE)"
 
 ingest-report: install  ## what ingest found, repaired and rejected: make ingest-report SOURCE=shoes
 	@test -n "$(SOURCE)" || { echo "make ingest-report: no SOURCE given. Name one of \`sources\` in params.yaml: make ingest-report SOURCE=shoes"; exit 1; }
 	@dvc repro "ingest@$(SOURCE)" >/dev/null
-	@python -m stages.ingest.report "$(SOURCE)"
+	@python -m stages.run ingest_report "$(SOURCE)"
 
 audit: install  ## compare the demo's labels and crops with its ground truth
-	@python -m stages.report.audit
+	@python -m stages.run audit
 
 export-yolo: install  ## write a detector's data as a YOLO directory: make export-yolo DETECTOR=shoes OUT=folder
 	@test -n "$(DETECTOR)" -a -n "$(OUT)" || { echo "make export-yolo: DETECTOR and OUT are needed: make export-yolo DETECTOR=shoes OUT=folder"; exit 1; }
-	@python -m stages.detection.export_yolo "$(DETECTOR)" "$(OUT)"
+	@python -m stages.run export_yolo "$(DETECTOR)" "$(OUT)"
 
 ablation: install  ## train the ladder of `ablation` in params.yaml and print its table: make ablation [VARIANTS="simclr unfrozen"]
-	@python -m stages.attributes.ablation_run $(VARIANTS)
+	@python -m stages.run run_ablation $(VARIANTS)
 
 seeds: install  ## mean and spread over training seeds: make seeds [SEEDS="0 1 2"] [ONLY=encoder] [PROFILE=name] [KEEP=1]
-	@python -m stages.report.seeds_run $(or $(SEEDS),0 1 2) $(if $(KEEP),--keep) $(if $(ONLY),--only $(ONLY)) \
+	@python -m stages.run run_seeds $(or $(SEEDS),0 1 2) $(if $(KEEP),--keep) $(if $(ONLY),--only $(ONLY)) \
 		$(if $(filter command% environment%,$(origin PROFILE)),--profile $(PROFILE))
 
 mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]
-	@python -m stages.report.summary --track
+	@python -m stages.run summary --track
 	@case "$${MLFLOW_TRACKING_URI:-}" in \
 		http*) echo "MLflow is at $$MLFLOW_TRACKING_URI" ;; \
 		*) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --port $(or $(PORT),5000) ;; \
@@ -84,7 +80,7 @@ bench: install  ## measure speed and memory: reading, checking, near-duplicate s
 	@python -m bench.simclr $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 docs: install  ## write docs/leaderboard.md from the metrics of every profile and tables/published.csv
-	@python -m stages.retrieval.leaderboard_page
+	@python -m stages.run leaderboard_page
 
 dag: install  ## draw the graph of stages as Markdown
 	@dvc dag --collapse-foreach-matrix --md

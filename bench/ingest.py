@@ -20,14 +20,15 @@ from typing import Any
 
 from bench.generate import SIZE, fingerprints, write_annotations, write_photos
 from bench.memory import Peak
-from stages.core.accounts import Account
-from stages.core.fingerprint import near_duplicates
+from stages.contracts.ledger import Account
+from stages.contracts.tables import OBJECTS, write_rows
 from stages.core.parallel import workers
-from stages.core.progress import say
-from stages.core.tables import OBJECTS, write_rows
-from stages.ingest import deepfashion2, run
+from stages.ingest import ingest as run
 from stages.ingest.boxes import repair, to_pixels
+from stages.ingest.fingerprint import near_duplicates
+from stages.ingest.readers import deepfashion2
 from stages.ingest.reading import IngestParams, Request
+from stages.runner.progress import say
 
 ANNOTATIONS = 12_000
 IMAGES_IN_A_SHARD = 250

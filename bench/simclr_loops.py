@@ -19,15 +19,15 @@ from PIL import Image
 from torch import nn
 
 from bench.memory import family
-from stages.core.acceleration import RuntimeParams
+from stages.contracts.images import decode
 from stages.core.determinism import seed_everything
-from stages.core.images import decode
-from stages.core.progress import say
-from stages.encoders.augment import ColorParams, GeometryParams
-from stages.encoders.pictures import Pictures
-from stages.encoders.processes import Group
-from stages.encoders.simclr import train_epoch
-from stages.encoders.simclr_model import SimclrParams, build
+from stages.learning.acceleration import RuntimeParams
+from stages.learning.augment import ColorParams, GeometryParams
+from stages.learning.distributed import Group
+from stages.networks.backbones.pictures import Pictures
+from stages.runner.progress import say
+from stages.simclr.model import SimclrParams, build
+from stages.simclr.pretrain import train_epoch
 
 SIDE, BATCH = 64, 128
 TEMPERATURE, RATE, MOMENTUM, DECAY = 0.5, 0.06, 0.9, 5e-4  # lightly's tutorial

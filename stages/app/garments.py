@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.contracts.images import decode, encode_jpeg
 from stages.core.errors import StageError
-from stages.core.images import decode, encode_jpeg
-from stages.core.progress import say, track
 from stages.crops.choice import Match
-from stages.crops.match import NO_DETECTOR, cut
+from stages.crops.crops import NO_DETECTOR, cut
 from stages.crops.params import CropParams
-from stages.detection.model import Detector
-from stages.encoders.features import Encoder
 from stages.ingest.reading import IMAGE_SUFFIXES
+from stages.networks.backbones.features import Encoder
+from stages.networks.detector.model import Detector
+from stages.runner.progress import say, track
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Find the match of a photo among photos of your own clothes.
 
-Usage: python -m stages.app.match PHOTO --wardrobe FOLDER [--top 5] [--any-class]
+Usage: python -m stages.run match PHOTO --wardrobe FOLDER [--top 5] [--any-class]
 
 Prints the garments found in PHOTO, their attributes, and for each the most similar garments in FOLDER. Uses the
 detectors and the classifier that the active profile has trained (`make repro` first).
@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from stages.app.garments import Garment, embed, find_garments, read_wardrobe
-from stages.attributes.encoder import ClassifierEncoder
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.params import load_params, lookup, section
-from stages.core.stage import new_parser, one_message
-from stages.crops.match import NO_DETECTOR
+from stages.crops.crops import NO_DETECTOR
 from stages.crops.params import CropParams
-from stages.detection.model import load_detectors
+from stages.networks.classifier.encoder import ClassifierEncoder
+from stages.networks.detector.model import load_detectors
+from stages.runner.stage import new_parser, one_message
 
 
 def rank(
@@ -100,7 +100,3 @@ def print_matches(args: argparse.Namespace) -> None:
         for place, (match, score) in enumerate(matches[: args.top], start=1):
             where = "whole photo" if match.box is None else f"{match.superclass} at {match.box}"
             print(f"  {place}. {score:.3f}  {match.photo}  ({where})")
-
-
-if __name__ == "__main__":
-    main()

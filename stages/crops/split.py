@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from stages.contracts.splits import SPLITS, hash_split
 from stages.core.errors import StageError
-from stages.core.fingerprint import near_duplicates
-from stages.core.splits import SPLITS, hash_split
+from stages.ingest.fingerprint import near_duplicates
 
 KINDS = ("group_id", "cluster", "picture")
 
@@ -18,7 +18,7 @@ def pictures(rows: list[dict[str, Any]], hamming: int, color: float) -> list[str
 
     Args:
         rows: label rows with source, image_id and fingerprint.
-        hamming, color: as in ``stages.core.fingerprint.near_duplicates``.
+        hamming, color: as in ``stages.ingest.fingerprint.near_duplicates``.
     """
     keys = sorted({(row["source"], row["image_id"]) for row in rows})
     of_image = {(row["source"], row["image_id"]): row["fingerprint"] for row in rows}

@@ -15,10 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from stages.contracts.tables import write_rows
 from stages.core.files import fresh_folder
-from stages.core.tables import write_rows
-from stages.demo.figures import Photo
-from stages.demo.garments import Garment
+from stages.demo.drawing.garments import Garment
+from stages.demo.drawing.photo import Photo
 
 FILE = "garments.parquet"
 TRUTH = pa.schema(
@@ -29,7 +29,7 @@ TRUTH = pa.schema(
         ("person", pa.string()),  # who wears it; null when flat
         ("view", pa.string()),  # front, side, back, full, additional, flat
         ("worn", pa.bool_()),
-        ("kind", pa.string()),  # key of stages.demo.cuts.CUTS
+        ("kind", pa.string()),  # key of stages.demo.drawing.garment_kinds.CUTS
         ("superclass", pa.string()),
         ("gender", pa.string()),  # whom the garment is cut for
         ("type", pa.string()),  # one of the 32 clothing types

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from stages.core.accounts import Account
+from stages.contracts.ledger import Account
+from stages.contracts.tables import BOXES, OBJECTS, read_shards, read_table, write_rows
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder
-from stages.core.progress import say
-from stages.core.stage import Report, run_stage
-from stages.core.tables import BOXES, OBJECTS, read_shards, read_table, write_rows
 from stages.detection.params import DetectorParams
+from stages.runner.progress import say
+from stages.runner.stage import Report, Stage
 
 
 def read_classes(path: Path, column: str) -> dict[str, str]:
@@ -123,5 +123,4 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics={"boxes": len(table)})
 
 
-if __name__ == "__main__":
-    run_stage(main, ["detector", "ingested", "tables", "out"], {"detector": ("detector.{detector}", DetectorParams)})
+STAGE = Stage(main, ["detector", "ingested", "tables", "out"], {"detector": ("detector.{detector}", DetectorParams)})

@@ -1,6 +1,6 @@
 """Write the data of one detector as a standard YOLO directory, for other tools.
 
-Usage: python -m stages.detection.export_yolo DETECTOR OUT  (`make export-yolo DETECTOR=... OUT=...`)
+Usage: python -m stages.run export_yolo DETECTOR OUT  (`make export-yolo DETECTOR=... OUT=...`)
 
 Writes OUT/images/{train,val,test}, OUT/labels/{train,val,test} and OUT/data.yaml from what the active profile has
 ingested: the same directory that training reads. The folder can be moved; `ingest.<source>.reader: yolo` reads it back.
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from stages.core.errors import StageError
 from stages.core.params import load_params, lookup, section
-from stages.core.stage import new_parser, one_message
 from stages.detection.params import DetectorParams
 from stages.detection.yolo_directory import write_yolo_directory
+from stages.runner.stage import new_parser, one_message
 
 
 def export(detector: str, out: Path) -> Path:
@@ -43,7 +43,3 @@ def main() -> None:
     args = parser.parse_args()
     with one_message():
         print(export(args.detector, args.out))
-
-
-if __name__ == "__main__":
-    main()

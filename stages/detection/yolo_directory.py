@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from stages.contracts.tables import BOXES, iter_shards, read_table, shard_paths
 from stages.core.files import digest, file_digest, fresh_folder
-from stages.core.progress import track
-from stages.core.tables import BOXES, iter_shards, read_table, shard_paths
+from stages.runner.progress import track
 
 SPLITS = ("train", "val", "test")
 

@@ -14,17 +14,17 @@ from pydantic import Field
 from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.core.params import Section, Share
-from stages.core.progress import say
-from stages.encoders.backbones import Weights
 from stages.encoders.examples import Examples, vocabulary
-from stages.encoders.extractors import Pool
-from stages.encoders.features import embed_pictures
-from stages.encoders.figures import before_and_after, check_select, shown_row
-from stages.encoders.networks import Ensemble
-from stages.encoders.pictures import Pictures
-from stages.encoders.probe import Probe
+from stages.encoders.history import before_and_after, check_select, shown_row
+from stages.encoders.loop import Fitted, Run
 from stages.encoders.recipes import Recipe
-from stages.encoders.training import Fitted, Run
+from stages.encoders.validation import Probe
+from stages.networks.backbones.backbones import Weights
+from stages.networks.backbones.extractors import Pool
+from stages.networks.backbones.features import embed_pictures
+from stages.networks.backbones.pictures import Pictures
+from stages.networks.metric.networks import Ensemble
+from stages.runner.progress import say
 
 
 class MemberParams(Section):

@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stages.contracts.splits import unit_hash
+from stages.contracts.tables import BENCHMARK_TRAIN, HEADS, iter_shards, read_table, shard_paths
 from stages.core.errors import StageError, shown
-from stages.core.splits import unit_hash
-from stages.core.tables import BENCHMARK_TRAIN, HEADS, iter_shards, read_table, shard_paths
 from stages.encoders.recipes import LearnsFrom
 
 

@@ -15,16 +15,16 @@ from pydantic import Field
 from torch import nn
 
 from stages.core.errors import StageError
-from stages.core.progress import say
-from stages.encoders.backbones import Weights
 from stages.encoders.examples import Examples, codes, vocabulary
-from stages.encoders.figures import Row
-from stages.encoders.networks import Fir
-from stages.encoders.picture_task import PictureTask
-from stages.encoders.probe import Probe
+from stages.encoders.history import Row
+from stages.encoders.loop import Fitted, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.sampler import Batches, batches_in_order, epoch_generator, pk_batches, shuffled_batches
-from stages.encoders.training import Fitted, Run, Split, Trainer
+from stages.encoders.tasks import PictureTask
+from stages.encoders.validation import Probe
+from stages.learning.sampler import Batches, batches_in_order, epoch_generator, pk_batches, shuffled_batches
+from stages.networks.backbones.backbones import Weights
+from stages.networks.metric.networks import Fir
+from stages.runner.progress import say
 
 Loss = Literal["OC", "OS", "IS"]
 # A triplet loss this close to the margin (as a share of it), while the vectors spread less than this, is a collapse.

@@ -9,16 +9,16 @@ from typing import Literal
 import numpy as np
 
 from stages.core.determinism import device
-from stages.core.progress import say
-from stages.encoders.backbones import Weights
 from stages.encoders.examples import Examples
-from stages.encoders.extractors import Extractor, Pool
-from stages.encoders.features import embed_pictures
-from stages.encoders.figures import before_and_after, shown_row
-from stages.encoders.pictures import Pictures
-from stages.encoders.probe import Probe
+from stages.encoders.history import before_and_after, shown_row
+from stages.encoders.loop import Fitted, Run
 from stages.encoders.recipes import Recipe
-from stages.encoders.training import Fitted, Run
+from stages.encoders.validation import Probe
+from stages.networks.backbones.backbones import Weights
+from stages.networks.backbones.extractors import Extractor, Pool
+from stages.networks.backbones.features import embed_pictures
+from stages.networks.backbones.pictures import Pictures
+from stages.runner.progress import say
 
 
 class FrozenRecipe(Recipe):

@@ -12,16 +12,16 @@ from pydantic import Field
 from torch import nn
 
 from stages.core.errors import StageError
-from stages.core.progress import say
-from stages.encoders.backbones import Weights
 from stages.encoders.examples import Examples, codes, vocabulary
-from stages.encoders.extractors import Pool
-from stages.encoders.networks import NormalisedFeatures
-from stages.encoders.picture_task import PictureTask
-from stages.encoders.probe import Probe
+from stages.encoders.loop import Fitted, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.sampler import Batches, epoch_generator, pk_batches, shuffled_batches
-from stages.encoders.training import Fitted, Run, Split, Trainer
+from stages.encoders.tasks import PictureTask
+from stages.encoders.validation import Probe
+from stages.learning.sampler import Batches, epoch_generator, pk_batches, shuffled_batches
+from stages.networks.backbones.backbones import Weights
+from stages.networks.backbones.extractors import Pool
+from stages.networks.metric.networks import NormalisedFeatures
+from stages.runner.progress import say
 
 
 class NormsoftmaxRecipe(TrainedRecipe):

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 
 from stages.core.errors import StageError, shown
 from stages.core.params import Section, Seed, section
-from stages.encoders.augment import GeometryParams
+from stages.learning.augment import GeometryParams
 
 # Kind of a recipe -> its module. A module offers RECIPE, its Section, and fit(recipe, train, val, run) -> Fitted.
 KINDS = {
@@ -17,7 +17,7 @@ KINDS = {
     "siamese": "stages.encoders.siamese",
     "fir": "stages.encoders.fir",
     "normsoftmax": "stages.encoders.normsoftmax",
-    "attention": "stages.encoders.attention.training",
+    "attention": "stages.encoders.attention",
 }
 
 

@@ -14,18 +14,18 @@ from torch import nn
 
 from stages.core.determinism import device
 from stages.core.errors import StageError
-from stages.core.progress import say
-from stages.encoders.backbones import Weights
 from stages.encoders.examples import Examples, codes, vocabulary
-from stages.encoders.extractors import Pool
-from stages.encoders.features import embed_pictures
-from stages.encoders.figures import shown_row
-from stages.encoders.networks import Siamese
-from stages.encoders.pictures import Pictures
-from stages.encoders.probe import Probe, Scores
+from stages.encoders.history import shown_row
+from stages.encoders.loop import Fitted, Run, Split, Trainer
 from stages.encoders.recipes import Recipe, ScheduleParams
-from stages.encoders.sampler import Batches, epoch_generator
-from stages.encoders.training import Fitted, Run, Split, Trainer
+from stages.encoders.validation import Probe, Scores
+from stages.learning.sampler import Batches, epoch_generator
+from stages.networks.backbones.backbones import Weights
+from stages.networks.backbones.extractors import Pool
+from stages.networks.backbones.features import embed_pictures
+from stages.networks.backbones.pictures import Pictures
+from stages.networks.metric.networks import Siamese
+from stages.runner.progress import say
 
 
 class SiameseRecipe(Recipe):

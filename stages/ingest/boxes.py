@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stages.core.accounts import Ledger
+from stages.contracts.ledger import Ledger
 
 CORNERS = ("x1", "y1", "x2", "y2")
 Size = tuple[int, int]

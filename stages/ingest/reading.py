@@ -6,10 +6,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stages.core.accounts import Account, Ledger
+from stages.contracts.ledger import Account, Ledger
+from stages.contracts.splits import unit_hash
 from stages.core.errors import StageError, shown
 from stages.core.params import Section
-from stages.core.splits import unit_hash
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 

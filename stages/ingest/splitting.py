@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from stages.core.splits import SPLITS, hash_split
+from stages.contracts.splits import SPLITS, hash_split
 from stages.ingest.reading import ImageFile
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from stages.core.fingerprint import fingerprint, near_duplicates
-from stages.core.images import TooManyPixels, decode, encode_jpeg
+from stages.contracts.images import TooManyPixels, decode, encode_jpeg
+from stages.contracts.splits import shard_of
+from stages.contracts.tables import IMAGES, read_table, shard_name, write_rows, write_table
 from stages.core.parallel import in_processes, workers
-from stages.core.progress import track
-from stages.core.splits import shard_of
-from stages.core.tables import IMAGES, read_table, shard_name, write_rows, write_table
+from stages.ingest.fingerprint import fingerprint, near_duplicates
 from stages.ingest.reading import ImageFile, IngestParams
+from stages.runner.progress import track
 
 
 @dataclass(slots=True)

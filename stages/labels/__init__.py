@@ -1,0 +1,1 @@
+"""Label policies: upstream's annotations become the classes of the heads."""

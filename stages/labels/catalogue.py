@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from stages.core.accounts import Account
+from stages.contracts.ledger import Account
 from stages.core.errors import StageError, shown
 from stages.labels.merge_tables import LabelTables, read_merge_table
 from stages.labels.merging import EMPTY, merge
-from stages.labels.settings import CatalogueParams, LabelParams
+from stages.labels.params import CatalogueParams, LabelParams
 
 
 def columns(params: LabelParams, source: str) -> tuple[str, ...]:

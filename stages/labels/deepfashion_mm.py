@@ -4,13 +4,13 @@ from collections import Counter
 
 import pandas as pd
 
-from stages.core.accounts import Account
+from stages.contracts.ledger import Account
 from stages.core.errors import StageError, shown
 from stages.labels.deepfashion_names import EXPECTED, GENDERS, parse_names
 from stages.labels.layers import drop_photos, pick_layers, shows_one_of_each
 from stages.labels.merge_tables import LAYERS, LabelTables, split_names
 from stages.labels.merging import decode, merge
-from stages.labels.settings import LabelParams
+from stages.labels.params import LabelParams
 from stages.labels.shape import parse_shapes
 
 HEADS = ("fabric", "pattern")

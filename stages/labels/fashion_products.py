@@ -4,7 +4,7 @@ from collections import Counter
 
 import pandas as pd
 
-from stages.core.accounts import Account
+from stages.contracts.ledger import Account
 from stages.core.errors import StageError, shown
 from stages.labels.merge_tables import LabelTables, split_names
 from stages.labels.merging import (
@@ -15,7 +15,7 @@ from stages.labels.merging import (
     merge_usage,
     unknown_names,
 )
-from stages.labels.settings import LabelParams
+from stages.labels.params import LabelParams
 
 VIEW = "product"
 COLUMNS = ("gender", "subCategory", "articleType", "baseColour", "usage")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from stages.contracts.tables import HEADS
 from stages.core.errors import StageError, shown
-from stages.core.tables import HEADS
 
 HEADER = ["source", "item_id", "column", "value", "reason"]
 CORRECTABLE = ("superclass", *HEADS)

@@ -13,8 +13,8 @@ from typing import Any
 from stages.core.errors import StageError
 from stages.core.files import read_json, write_json
 from stages.core.params import load_params, lookup
-from stages.core.progress import say
-from stages.core.stage import Report, run_stage
+from stages.runner.progress import say
+from stages.runner.stage import Report, Stage
 
 LISTS = {"ingested": "sources", "boxes": "detectors", "labels": "label_sources", "crops": "label_sources"}
 
@@ -48,5 +48,4 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics={"ledgers": ledgers})
 
 
-if __name__ == "__main__":
-    run_stage(main, ["data", "out"], {})
+STAGE = Stage(main, ["data", "out"], {})

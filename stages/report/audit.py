@@ -1,6 +1,6 @@
 """Ask the demo's ground truth whether cleaning and matching did the right thing. No stage reads that truth; this does.
 
-Usage: python -m stages.report.audit  (`make audit`; after `make repro` of the demo profile)
+Usage: python -m stages.run audit  (`make audit`; after `make repro` of the demo profile)
 
 Prints for each label source: the share of right labels in upstream's annotations and after the label policies, by head;
 and the share of crops that show the garment their label speaks of, by superclass.
@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 
+from stages.contracts.tables import HEADS, LABELS, OUTCOMES, read_table
 from stages.core.errors import StageError
 from stages.core.params import load_params, lookup
-from stages.core.stage import new_parser, one_message
-from stages.core.tables import HEADS, LABELS, OUTCOMES, read_table
 from stages.labels.merge_tables import LabelTables, read_label_tables
 from stages.labels.merging import decode, merge_colors, merge_gender, merge_types, merge_usage
+from stages.runner.stage import new_parser, one_message
 
 Box = tuple[float, float, float, float]
 # A box is on a garment when it overlaps it more than any other and does not merely touch it. How well it fits is
@@ -207,7 +207,3 @@ def main() -> None:
             raise StageError("params.yaml: no label source is drawn (`demo_sources`). `make use PROFILE=demo` first.")
         data = Path("data") / str(lookup(content, "profile"))
         print(as_markdown(audit(data, read_label_tables(Path("tables")), sources)))
-
-
-if __name__ == "__main__":
-    main()

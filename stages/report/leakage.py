@@ -23,15 +23,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from stages.benchmarks.params import UPSTREAM
+from stages.contracts.tables import iter_shards, read_table
 from stages.core.errors import StageError, shown
 from stages.core.files import write_json
-from stages.core.fingerprint import alike, near_duplicates
 from stages.core.params import load_params, lookup
-from stages.core.progress import say
-from stages.core.stage import Report, run_stage
-from stages.core.tables import iter_shards, read_table
 from stages.crops.params import DatasetParams
-from stages.retrieval.benchmark_params import UPSTREAM
+from stages.ingest.fingerprint import alike, near_duplicates
+from stages.runner.progress import say
+from stages.runner.stage import Report, Stage
 
 DATASET = "dataset"
 ROW = ["row_id", "split"]
@@ -61,7 +61,7 @@ def seen_pictures(
 
     Args:
         fingerprints: of every picture in ``sets``.
-        hamming, color: as in ``stages.core.fingerprint.near_duplicates``.
+        hamming, color: as in ``stages.ingest.fingerprint.near_duplicates``.
     """
     wanted = sorted(set().union(*(one.training | one.held_out for one in sets.values()))) if sets else []
     clusters = dict(zip(wanted, near_duplicates([fingerprints[one] for one in wanted], hamming, color), strict=True))
@@ -188,5 +188,4 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics={"seen": seen, "held_out": held})
 
 
-if __name__ == "__main__":
-    run_stage(main, ["data", "out"], {"dataset": ("dataset", DatasetParams)})
+STAGE = Stage(main, ["data", "out"], {"dataset": ("dataset", DatasetParams)})

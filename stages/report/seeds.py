@@ -15,7 +15,7 @@ from typing import Any
 
 from stages.core.errors import StageError, shown
 from stages.core.files import read_json
-from stages.core.headlines import scores_at
+from stages.runner.scores import scores_at
 
 # Sections of params.yaml by what their seeds do.
 TRAINED = ("detector", "simclr", "classifier", "encoder", "ablation")

@@ -1,7 +1,7 @@
 """Run the pipeline with several training seeds: ``make seeds [SEEDS="0 1 2"] [ONLY=encoder] [PROFILE=name] [KEEP=1]``.
 
-Usage: python -m stages.report.seeds_run SEED SEED SEED ... [--only SECTION ...] [--profile NAME] [--keep]
-       python -m stages.report.seeds_run --markdown [--only SECTION ...] [--profile NAME]     prints what was measured
+Usage: python -m stages.run run_seeds SEED SEED SEED ... [--only SECTION ...] [--profile NAME] [--keep]
+       python -m stages.run run_seeds --markdown [--only SECTION ...] [--profile NAME]     prints what was measured
 
 Each seed runs in ``.work/seeds/<profile>-<seed>``: the work tree as it is (tracked and new files, uncommitted changes
 included), the project's DVC cache, and params.yaml with the seeds of all sections that train replaced (seeds.py). So
@@ -27,9 +27,9 @@ import yaml
 from stages.core.errors import StageError, shown
 from stages.core.files import parse_yaml, read_json, write_json
 from stages.core.params import load_params, lookup
-from stages.core.progress import say
-from stages.core.stage import new_parser, one_message
 from stages.report.seeds import LEAST, TRAINED, as_markdown, claims, spread, with_seed
+from stages.runner.progress import say
+from stages.runner.stage import new_parser, one_message
 
 TREES = Path(".work/seeds")
 OWN = ("dvc.lock", "metrics", "data", "models", ".work", ".dvc")  # of a tree: not deleted when code is copied again
@@ -95,7 +95,7 @@ def prepare(root: Path, tree: Path, profile: str | None, seed: int, sections: Se
     link_inputs(root, tree)
     configure(root, tree)
     if profile and fresh:
-        run(sys.executable, "-m", "stages.core.profiles", profile, cwd=tree)
+        run(sys.executable, "-m", "stages.run", "use", profile, cwd=tree)
     elif profile:
         shutil.copy2(tree / "profiles" / f"{profile}.yaml", tree / "params.yaml")
     params = with_seed(load_params(tree / "params.yaml"), seed, sections)
@@ -208,7 +208,3 @@ def main() -> None:
         print(as_markdown(content))
     if not args.markdown:
         say(f"written to {path} (dvc metrics show {path})")
-
-
-if __name__ == "__main__":
-    main()

@@ -14,10 +14,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from stages.contracts.tables import HEADS, LABELS, OUTCOMES, read_table
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.params import load_params, lookup
-from stages.core.stage import Report, run_stage
-from stages.core.tables import HEADS, LABELS, OUTCOMES, read_table
+from stages.runner.stage import Report, Stage
 
 # Every outcome that crops can have, in the order of the table's columns.
 OUTCOME_NAMES = ("matched", "whole_image", "mismatch", "no_detection", "taken", "several", "unusable_crop")
@@ -116,5 +116,4 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics={"items": len(items), "share_cut": cut / len(items)})
 
 
-if __name__ == "__main__":
-    run_stage(main, ["labels", "crops", "dataset", "out"], {})
+STAGE = Stage(main, ["labels", "crops", "dataset", "out"], {})

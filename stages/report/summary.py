@@ -1,6 +1,6 @@
 """The end of ``make repro``: the metrics as a table, where plots and MLflow are, and the parent run closed.
 
-Usage: python -m stages.report.summary [--repro KEY] [--status N] [--markdown | --track]
+Usage: python -m stages.run summary [--repro KEY] [--status N] [--markdown | --track]
 """
 
 import os
@@ -10,9 +10,9 @@ from typing import Any
 
 from stages.core.files import read_json
 from stages.core.params import load_params, lookup
-from stages.core.stage import new_parser, one_message
-from stages.core.tracking import DEFAULT_URI
 from stages.report.tracked import Registered, close_parent, track_now
+from stages.runner.stage import new_parser, one_message
+from stages.runner.tracking import DEFAULT_URI
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
@@ -104,7 +104,3 @@ def main() -> None:
         print(f"MLflow   {os.environ.get('MLFLOW_TRACKING_URI', DEFAULT_URI)} (make mlflow shows it)")
         show(registered)
     sys.exit(args.status)
-
-
-if __name__ == "__main__":
-    main()

@@ -12,10 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from stages.core.headlines import scores_at
-from stages.core.progress import say
-from stages.core.tracking import QUEUE, state_key, switched_off, warn, work
 from stages.report.confusion import confusion_figure
+from stages.runner.progress import say
+from stages.runner.scores import scores_at
+from stages.runner.tracking import QUEUE, state_key, switched_off, warn, work
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -48,7 +48,7 @@ def close_parent(key: str, failed: bool, profile: str, table: str) -> Registered
     if switched_off() or not marker.exists():
         return None
     try:
-        from stages.core.runs import connect, find_parent
+        from stages.runner.runs import connect, find_parent
 
         work(linger=0)
         marker.unlink()
@@ -76,7 +76,7 @@ def track_now(profile: str, table: str) -> Registered | None:
         return None
     (QUEUE / "told").unlink(missing_ok=True)  # who asks for it wants to know, again
     try:
-        from stages.core.runs import connect, create_parent, find_parent
+        from stages.runner.runs import connect, create_parent, find_parent
 
         work(linger=0)
         client, state = connect(), state_key()
@@ -94,8 +94,8 @@ def _complete(client: "MlflowClient", run_id: str, profile: str, table: str) -> 
     """Scores that differ from those tracked, a description, files and pictures, and the registered model."""
     from mlflow.entities import Metric
 
-    from stages.core.registry import register_classifier
-    from stages.core.runs import log
+    from stages.runner.registry import register_classifier
+    from stages.runner.runs import log
 
     scores, tracked = final_scores(profile), client.get_run(run_id).data.metrics
     now = int(time.time() * 1000)
@@ -111,7 +111,7 @@ def shortened(table: str, length: int = MAX_NOTE) -> str:
     """The first whole lines of a table, as many as MLflow takes, and where the others are."""
     if len(table) <= length:
         return table
-    end = "\n\nMore rows than fit here: `python -m stages.report.summary` prints all, the metrics have them, too."
+    end = "\n\nMore rows than fit here: `python -m stages.run summary` prints all, the metrics have them, too."
     return table[: table.rfind("\n", 0, length - len(end) + 1)] + end
 
 

@@ -19,8 +19,8 @@ import pandas as pd
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.params import load_params, lookup
-from stages.core.progress import say
-from stages.core.stage import Report, run_stage
+from stages.runner.progress import say
+from stages.runner.stage import Report, Stage
 
 START = 0
 
@@ -46,5 +46,4 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics={f"{name}.{key}": value for name, own in scores.items() for key, value in own.items()})
 
 
-if __name__ == "__main__":
-    run_stage(main, ["encoders", "out"], {})
+STAGE = Stage(main, ["encoders", "out"], {})

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.core.files import read_json
-from stages.retrieval.search import TIE, Prepared, Rows, codes, prepared
+from stages.retrieval.similarity import TIE, Prepared, Rows, codes, prepared
 
 PREDICTION = "category_prediction"  # its place in the evaluator's result
 KINDS = ("category", "image_category")  # of benchmarks: the queries' and the gallery's items are labels

@@ -22,21 +22,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import PositiveInt
 
-from stages.core.acceleration import RuntimeParams
+from stages.contracts.tables import read_table
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder
 from stages.core.params import Section
-from stages.core.progress import say, track
-from stages.core.stage import Report, run_stage
-from stages.core.tables import read_table
-from stages.encoders.flip import mean_vectors, mirror
+from stages.learning.acceleration import RuntimeParams
+from stages.networks.backbones.flip import mean_vectors, mirror
 from stages.retrieval.flip import PLAIN
-from stages.retrieval.search import METRICS
+from stages.retrieval.similarity import METRICS
 from stages.retrieval.vectors import PARTS, REGIONS, benchmark_names, vectors_path, write_vectors
+from stages.runner.progress import say, track
+from stages.runner.stage import Report, Stage
 
 if TYPE_CHECKING:
-    from stages.encoders.features import Encoder
+    from stages.networks.backbones.features import Encoder
 
 
 class EmbedParams(Section):
@@ -134,7 +134,7 @@ def embed_benchmark(encoder: "Encoder", name: str, folder: Path, out: Path, para
 
 def main(args: Namespace, params: SimpleNamespace) -> Report:
     """Load the encoder once, embed every benchmark."""
-    from stages.retrieval.encoder import load_encoder
+    from stages.networks.load import load_encoder
 
     names = benchmark_names()
     seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms
@@ -149,6 +149,8 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics=counts)
 
 
-if __name__ == "__main__":
-    sections = {"embed": ("embed", EmbedParams), "runtime": ("runtime", RuntimeParams)}
-    run_stage(main, ["encoder", "benchmarks", "model", "out"], sections)
+STAGE = Stage(
+    main,
+    ["encoder", "benchmarks", "model", "out"],
+    {"embed": ("embed", EmbedParams), "runtime": ("runtime", RuntimeParams)},
+)

@@ -1,6 +1,6 @@
 """Score vectors that someone else computed, by the evaluator that scores the pipeline's encoders.
 
-Usage: python -m stages.retrieval.evaluate --embeddings FILE --benchmark NAME
+Usage: python -m stages.run score_vectors --embeddings FILE --benchmark NAME
            [--metric cosine|euclidean] [--out FILE.json] [--name NAME]
 
 Reads:  FILE, one vector for every row with an image in queries.parquet and gallery.parquet of the benchmark, of the
@@ -17,12 +17,12 @@ from typing import Any
 from stages.core.errors import StageError, shown
 from stages.core.files import file_digest, read_json, write_json
 from stages.core.params import load_params, lookup, section
-from stages.core.progress import say
-from stages.core.stage import new_parser, one_message
 from stages.retrieval.category import PREDICTION, TOPS, predicts_categories
-from stages.retrieval.scoring import EvaluateParams, as_rows, evaluate, read_table_rows
-from stages.retrieval.search import METRICS, Rows
+from stages.retrieval.evaluator import EvaluateParams, as_rows, evaluate, read_table_rows
+from stages.retrieval.similarity import METRICS, Rows
 from stages.retrieval.vectors import PARTS, VectorFile, open_vectors
+from stages.runner.progress import say
+from stages.runner.stage import new_parser, one_message
 
 TABLE = (("hit_at_1", "hit@1"), ("hit_at_5", "hit@5"), ("hit_at_10", "hit@10"), ("hit_at_20", "hit@20"),
          ("hit_at_50", "hit@50"), ("map", "mAP"), ("map_at_r", "MAP@R"), ("mrr", "MRR"))  # fmt: skip
@@ -114,16 +114,15 @@ def external_path(name: str, content: dict[str, Any]) -> Path:
     return Path("metrics") / str(lookup(content, "profile")) / "external" / f"{name}.json"
 
 
-def run(arguments: list[str]) -> None:
+def main() -> None:
     """The command."""
     parser = new_parser(__doc__)
-    parser.prog = "python -m stages.retrieval.evaluate"
     parser.add_argument("--embeddings", type=Path, required=True, help=".parquet, or .npy with ids beside it")
     parser.add_argument("--benchmark", required=True, help="a name in `benchmarks` of params.yaml")
     parser.add_argument("--metric", choices=METRICS)
     parser.add_argument("--out", type=Path, help="write all figures there as JSON")
     parser.add_argument("--name", help="join the leaderboard under this name")
-    args = parser.parse_args(arguments)
+    args = parser.parse_args()
     with one_message():
         content = load_params()
         kept = external_path(args.name, content) if args.name else None

@@ -20,9 +20,9 @@ from itertools import pairwise
 import numpy as np
 
 from stages.core.errors import StageError
-from stages.core.progress import track
-from stages.retrieval.matches import VIEWS, Matches
-from stages.retrieval.search import TIE, Prepared, Rows, pair_scores, prepared
+from stages.retrieval.relevance import VIEWS, Matches
+from stages.retrieval.similarity import TIE, Prepared, Rows, pair_scores, prepared
+from stages.runner.progress import track
 
 SMALLEST_MB = 64
 BYTES_PER_ROW = 120  # codes, places, lengths of a query or gallery row

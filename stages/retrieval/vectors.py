@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stages.contracts.tables import write_table
 from stages.core.errors import StageError, shown
 from stages.core.params import load_params, lookup
-from stages.core.tables import write_table
 
 PARTS = ("queries", "gallery")
 REGIONS = "regions"  # folder below an encoder's vectors, of those of its attended regions (regions.py)

@@ -1,6 +1,5 @@
 """The published settings hold together without the published data: plan, params and the classifier at full size."""
 
-import ast
 import importlib
 import os
 import re
@@ -12,7 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stages import run
 from stages.core.params import section
+from stages.demo.demo import SOURCES
 from stages.report.seeds_run import copy_tree
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,13 +27,8 @@ PUBLISHED_CLASSES = {"gender": 2, "type": 32, "usage": 4, "color": 13, "fabric":
 
 
 def stage_modules() -> list[str]:
-    """Modules that dvc.yaml runs, one for each item where the item names the module."""
-    modules = []
-    for stage in STAGES.values():
-        command = stage["cmd"].split()[2]
-        items = PROFILES["demo"]["demo_sources"] if "${" in command else [""]
-        modules += [re.sub(r"\$\{.*\}", item, command) for item in items]
-    return sorted(set(modules))
+    """Modules of the stages, and those that the stage ``demo`` imports by name."""
+    return sorted({*run.STAGES.values(), *(f"stages.demo.sources.{source}" for source in SOURCES)})
 
 
 @pytest.mark.slow
@@ -51,7 +47,7 @@ def test_switching_to_paper_plans_every_stage_once_after_the_stages_it_needs(tmp
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    command(sys.executable, "-m", "stages.core.profiles", "paper")  # what `make use PROFILE=paper` runs
+    command(sys.executable, "-m", "stages.run", "use", "paper")  # what `make use PROFILE=paper` runs
     assert (tree / "params.yaml").read_bytes() == (ROOT / "profiles" / "paper.yaml").read_bytes()
     from dvc.repo import Repo
 
@@ -90,18 +86,11 @@ def test_switching_to_paper_plans_every_stage_once_after_the_stages_it_needs(tmp
 
 @cache
 def typed_sections(module: str) -> tuple[tuple[str, type], ...]:
-    """(dotted key with its placeholders, model) of a stage's call of run_stage, read from its source."""
-    path = ROOT / (module.replace(".", "/") + ".py")
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    pairs = [
-        (node.elts[0].value, node.elts[1].id)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Tuple) and len(node.elts) == 2
-        and isinstance(node.elts[0], ast.Constant) and isinstance(node.elts[0].value, str)
-        and isinstance(node.elts[1], ast.Name) and node.elts[1].id[0].isupper()
-    ]  # fmt: skip
+    """(dotted key with its placeholders, model) of what a module reads."""
     loaded = importlib.import_module(module)
-    return tuple((key, getattr(loaded, name)) for key, name in pairs)
+    if hasattr(loaded, "PARAMS"):
+        return ((f"demo.{module.rsplit('.', 1)[1]}", loaded.PARAMS),)
+    return tuple(loaded.STAGE.params.values())
 
 
 def keys_in(pattern: str, profile: dict) -> list[str]:
@@ -142,11 +131,11 @@ def test_tables_give_the_published_numbers_of_classes():
 def test_classifier_of_the_paper_has_the_published_widths_and_learns_in_one_step():
     import torch
 
-    from stages.attributes.losses import masked_sums
-    from stages.attributes.network import MultiHead, encode_detected
-    from stages.attributes.params import ClassifierParams
-    from stages.encoders.backbones import Backbone
+    from stages.classifier.training.losses import masked_sums
     from stages.labels.merge_tables import read_label_tables
+    from stages.networks.backbones.backbones import Backbone
+    from stages.networks.classifier.network import MultiHead, encode_detected
+    from stages.networks.classifier.params import ClassifierParams
 
     torch.manual_seed(0)
     params = section(ClassifierParams, "classifier", PAPER)

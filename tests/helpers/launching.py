@@ -12,8 +12,7 @@ TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 DIES_AFTER_ONE_EPOCH = """
 import os
 
-import stages
-from stages.core.checkpoints import Checkpoints
+from stages.learning.checkpoints import Checkpoints
 
 save = Checkpoints.save
 

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from stages.core.tables import write_rows
+from stages.contracts.tables import write_rows
 
 PLAIN_RUNTIME = {
     "threads": 1, "deterministic": True, "pin_instruction_set": False, "precision": "float32", "channels_last": False,

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from commands import run
 
-INGEST = ("python", "-m", "stages.ingest.run", "shoes", "raw/shoes", "annotations", "tables", "out")
+INGEST = ("python", "-m", "stages.run", "ingest", "shoes", "raw/shoes", "annotations", "tables", "out")
 
 
 def edit(checkout, change):
@@ -45,7 +45,7 @@ def test_params_value_of_the_wrong_type_is_named(checkout):
 
 
 def test_unknown_profile_is_answered_with_the_profiles_there_are(checkout):
-    text = message(run("python", "-m", "stages.core.profiles", "fotos", cwd=checkout))
+    text = message(run("python", "-m", "stages.run", "use", "fotos", cwd=checkout))
     assert "demo, paper, photos" in text
 
 
@@ -53,4 +53,4 @@ def test_unknown_profile_is_answered_with_the_profiles_there_are(checkout):
 def test_changed_params_are_not_overwritten(checkout, change):
     with (checkout / "params.yaml").open("a") as stream:
         stream.write(change)
-    assert "Commit them" in message(run("python", "-m", "stages.core.profiles", "photos", cwd=checkout))
+    assert "Commit them" in message(run("python", "-m", "stages.run", "use", "photos", cwd=checkout))

@@ -138,7 +138,7 @@ def test_a_worn_photo_finds_its_flat_photo_by_the_command_of_the_readme(demo, tm
     item = flat[0].name.rsplit("-", 1)[0]
     worn = sorted(path for path in photos.glob(f"{item}-*") if "flat" not in path.name)[0]
     output = succeed(
-        "python", "-m", "stages.app.match", str(worn), "--wardrobe", str(wardrobe), "--any-class", cwd=demo
+        "python", "-m", "stages.run", "match", str(worn), "--wardrobe", str(wardrobe), "--any-class", cwd=demo
     )
     assert "left out" in output
     assert "notes.jpg" in output
@@ -155,7 +155,7 @@ def test_a_worn_photo_finds_its_flat_photo_by_the_command_of_the_readme(demo, tm
     ],
 )
 def test_bad_input_to_match_is_one_message(demo, arguments, message):
-    done = run("python", "-m", "stages.app.match", *arguments, cwd=demo)
+    done = run("python", "-m", "stages.run", "match", *arguments, cwd=demo)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from coco import coco_scores
 
-from stages.core.images import pixels
-from stages.core.tables import OBJECTS, read_shards, read_table
-from stages.detection.model import Detector
+from stages.contracts.images import pixels
+from stages.contracts.tables import OBJECTS, read_shards, read_table
+from stages.networks.detector.model import Detector
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from commands import run, succeed
 
-from stages.core.tables import IMAGES, OBJECTS, read_shards, read_table
+from stages.contracts.tables import IMAGES, OBJECTS, read_shards, read_table
 from stages.labels.merge_tables import read_label_tables
 from stages.report.audit import audit, label_shares
 
@@ -58,7 +58,7 @@ def test_corrections_by_hand_put_the_wrong_labels_right(demo, tmp_path):
                 lines.append(f"fashion_products,{row['item_id']},{head},{truth[row['item_id']][head]},wrong")
     assert len(lines) == 5  # four are drawn
     (tmp_path / "relabel.csv").write_text("\n".join(lines) + "\n")
-    succeed("python", "-m", "stages.labels.run", "fashion_products", "data/demo/ingested/fashion_products", "tables",
+    succeed("python", "-m", "stages.run", "labels", "fashion_products", "data/demo/ingested/fashion_products", "tables",
             str(tmp_path / "relabel.csv"), str(tmp_path / "out"), cwd=demo, SEAMLINE_TRACKING="off")  # fmt: skip
     labels = read_table(tmp_path / "out" / "labels.parquet").to_pylist()
     shares = label_shares(labels, truth)
@@ -103,7 +103,7 @@ def test_near_duplicates_never_cross_the_splits_that_detectors_train_on(demo, so
 
 
 def test_audit_command_prints_the_tables(demo):
-    output = succeed("python", "-m", "stages.report.audit", cwd=demo)
+    output = succeed("python", "-m", "stages.run", "audit", cwd=demo)
     assert "| fashion_products | color |" in output
     assert "| deepfashion_mm | all |" in output
 
@@ -116,7 +116,7 @@ def test_ingest_report_names_counts_reasons_and_examples(demo):
 
 
 def test_ingest_report_of_an_unknown_source_is_one_message(demo):
-    done = run("python", "-m", "stages.ingest.report", "gloves", cwd=demo)
+    done = run("python", "-m", "stages.run", "ingest_report", "gloves", cwd=demo)
     assert done.returncode != 0
     assert "gloves" in done.stderr
     assert "Traceback" not in done.stderr

@@ -46,7 +46,7 @@ def shrink(params):
 
 def test_real_photos_go_from_the_upstream_tree_to_a_retrieval_table(checkout, sample):
     small_tree(sample, checkout / "data" / "raw" / "photos")
-    succeed("python", "-m", "stages.core.profiles", "photos", cwd=checkout)
+    succeed("python", "-m", "stages.run", "use", "photos", cwd=checkout)
     params = yaml.safe_load((checkout / "params.yaml").read_text())
     (checkout / "params.yaml").write_text(yaml.safe_dump(shrink(params), sort_keys=False))
     succeed("dvc", "repro", cwd=checkout, SEAMLINE_TRACKING="off")
@@ -72,7 +72,7 @@ def test_the_dvc_import_command_of_the_readme_brings_the_data(checkout, sample, 
     assert command, "the README gives no dvc import command"
     succeed("dvc", "import", str(upstream), *command[2].split(), cwd=checkout)
     assert "data/raw/photos.dvc" in succeed("git", "status", "--porcelain", "--untracked-files=all", cwd=checkout)
-    succeed("python", "-m", "stages.core.profiles", "photos", cwd=checkout)
+    succeed("python", "-m", "stages.run", "use", "photos", cwd=checkout)
     succeed("dvc", "repro", "ingest@photos", cwd=checkout, SEAMLINE_TRACKING="off")
     account = json.loads((checkout / "data" / "photos" / "ingested" / "photos" / "account.json").read_text())
     assert account["images"]["rows_kept"] > 80

@@ -5,8 +5,8 @@ import torch
 import yaml
 from PIL import Image
 
-from stages.attributes.params import ClassifierParams
-from stages.core.images import encode_jpeg
+from stages.contracts.images import encode_jpeg
+from stages.networks.classifier.params import ClassifierParams
 
 SUPERCLASSES = ["outwear", "bottom", "dress", "top", "vest", "headwear", "footwear"]
 

@@ -11,18 +11,19 @@ import torch
 import yaml
 from small import PLAIN_RUNTIME, write_dataset
 
-from stages.attributes import ablation, ablation_table, trainer
-from stages.attributes.ablation import Rung, VariantParams, build_backbone, overridden, rung_of
-from stages.attributes.params import ClassifierParams
-from stages.attributes.train import checkpoint_key
-from stages.core.acceleration import RuntimeParams
+from stages.classifier import ablation, ablation_table
+from stages.classifier.ablation import Rung, VariantParams, build_backbone, overridden, rung_of
+from stages.classifier.training import trainer
+from stages.classifier.training.train_classifier import checkpoint_key
 from stages.core.errors import StageError
 from stages.core.files import read_json, write_json
 from stages.core.params import section
-from stages.encoders import backbones
-from stages.encoders.backbones import Backbone
-from stages.encoders.features import save_encoder
-from stages.labels.settings import LabelParams
+from stages.labels.params import LabelParams
+from stages.learning.acceleration import RuntimeParams
+from stages.networks.backbones import backbones
+from stages.networks.backbones.backbones import Backbone
+from stages.networks.backbones.features import save_encoder
+from stages.networks.classifier.params import ClassifierParams
 
 ROOT = Path(__file__).resolve().parents[3]
 PROFILES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "profiles").glob("*.yaml")}

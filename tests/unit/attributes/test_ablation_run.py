@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.attributes import ablation_run
-from stages.attributes.ablation_run import chosen, forget, switched_on, with_list
+from stages.classifier import ablation_run
+from stages.classifier.ablation_run import chosen, forget, switched_on, with_list
 from stages.core.errors import StageError
 
 PARAMS = """profile: demo

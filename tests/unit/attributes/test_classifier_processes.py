@@ -11,24 +11,24 @@ from safetensors.torch import load
 from small import PLAIN_RUNTIME, write_dataset
 
 from stages.core.files import write_json
-from stages.encoders.backbones import Backbone
-from stages.encoders.features import save_encoder
+from stages.networks.backbones.backbones import Backbone
+from stages.networks.backbones.features import save_encoder
 
 ROOT = Path(__file__).resolve().parents[3]
-STAGE = ("-m", "stages.attributes.train")
+STAGE = ("-m", "stages.run", "train_classifier")
 INPUTS = ("dataset", "simclr", "tables")
 PLAIN_AUGMENT = {
     "blur": 0.0, "blur_sigma": [0.1, 1.0], "brightness": 0.0, "contrast": 0.0, "jpeg": 0.0, "jpeg_quality": [50, 90], "factor": [0.8, 1.2],
     "geometry": {"flip": 0.0, "rotation": 0.0, "min_scale": 1.0, "mask": 0.0, "mask_share": 0.0},
 }  # fmt: skip
 RUN = """
-from stages.attributes.params import ClassifierParams
-from stages.attributes.train import main
-from stages.core.acceleration import RuntimeParams
-from stages.core.stage import run_stage
+from stages.networks.classifier.params import ClassifierParams
+from stages.classifier.training.train_classifier import main
+from stages.learning.acceleration import RuntimeParams
+from stages.runner.stage import Stage
 
 sections = {"classifier": ("classifier", ClassifierParams), "runtime": ("runtime", RuntimeParams)}
-run_stage(main, ["dataset", "simclr", "tables", "out"], sections)
+Stage(main, ["dataset", "simclr", "tables", "out"], sections).run()
 """
 
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from stages.attributes import evaluate as module
-from stages.attributes.evaluate import evaluate, groups_of, labelled, report_line
-from stages.attributes.losses import UNKNOWN_CLASS
-from stages.core.images import encode_jpeg
-from stages.labels.settings import LabelParams
+from stages.classifier import evaluate_classifier as module
+from stages.classifier.evaluate_classifier import evaluate, groups_of, labelled, report_line
+from stages.classifier.training.losses import UNKNOWN_CLASS
+from stages.contracts.images import encode_jpeg
+from stages.labels.params import LabelParams
 
 TABLES = Path(__file__).resolve().parents[3] / "tables"
 CLASSES = {"type": ["Dresses", "Jeans", "Shirts"], "fabric": ["cotton", "denim"]}

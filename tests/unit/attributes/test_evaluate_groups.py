@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.attributes.groups import type_groups
+from stages.classifier.groups import type_groups
 from stages.core.errors import StageError
-from stages.labels.settings import LabelParams
+from stages.labels.params import LabelParams
 
 TABLES = Path(__file__).resolve().parents[3] / "tables"
 PARAMS = LabelParams.model_validate(

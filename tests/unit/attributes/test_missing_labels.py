@@ -6,14 +6,14 @@ import torch
 from small import PLAIN_RUNTIME
 from torch import nn
 
-from stages.attributes.losses import UNKNOWN, as_class, class_weights, masked_sums
-from stages.attributes.network import Block, MultiHead
-from stages.attributes.predict import accuracies
-from stages.attributes.rows import prepare
-from stages.attributes.train import choose_classes
-from stages.attributes.trainer import Trainer
-from stages.core.acceleration import RuntimeParams
-from stages.encoders.backbones import Backbone
+from stages.classifier.training.losses import UNKNOWN, as_class, class_weights, masked_sums
+from stages.classifier.training.predict import accuracies
+from stages.classifier.training.rows import prepare
+from stages.classifier.training.train_classifier import choose_classes
+from stages.classifier.training.trainer import Trainer
+from stages.learning.acceleration import RuntimeParams
+from stages.networks.backbones.backbones import Backbone
+from stages.networks.classifier.network import Block, MultiHead
 
 VOCABULARY = {"type": ["dress", "shirt"], "color": ["blue", "red"]}
 

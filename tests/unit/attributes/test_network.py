@@ -10,18 +10,18 @@ import torch
 from pydantic import ValidationError
 from small import PLAIN_RUNTIME
 
-from stages.attributes.encoder import ClassifierEncoder
-from stages.attributes.network import SHARED, MultiHead, encode_detected
-from stages.attributes.predict import accuracies, predict
-from stages.attributes.rows import prepare
-from stages.attributes.train import build, choose_classes
-from stages.attributes.trainer import Trainer
-from stages.core.acceleration import RuntimeParams
+from stages.classifier.training.predict import accuracies, predict
+from stages.classifier.training.rows import prepare
+from stages.classifier.training.train_classifier import build, choose_classes
+from stages.classifier.training.trainer import Trainer
 from stages.core.errors import StageError
-from stages.encoders.backbones import Backbone, beside
-from stages.encoders.colors import WIDTH, color_histogram
-from stages.encoders.features import save_encoder
-from stages.encoders.pictures import decode_batch
+from stages.learning.acceleration import RuntimeParams
+from stages.networks.backbones.backbones import Backbone, beside
+from stages.networks.backbones.colors import WIDTH, color_histogram
+from stages.networks.backbones.features import save_encoder
+from stages.networks.backbones.pictures import decode_batch
+from stages.networks.classifier.encoder import ClassifierEncoder
+from stages.networks.classifier.network import SHARED, MultiHead, encode_detected
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 CLASSES = {"type": ["dress", "shirt", "skirt"], "color": ["blue", "red"]}
@@ -242,7 +242,7 @@ def test_networks_beside_are_trained_with_saved_and_read_again(cpu, params, supe
     options = params(beside=["test_resnet"], pooling="stages_colors", color_heads=["color"], detector_class="none")
     asked = []
     monkeypatch.setattr(
-        "stages.attributes.train.beside",
+        "stages.classifier.training.train_classifier.beside",
         lambda backbone, names, weights: asked.append((names, weights)) or beside(backbone, names, "none"),
     )
     (tmp_path / "vocabulary.json").write_text(json.dumps(CLASSES), encoding="utf-8")

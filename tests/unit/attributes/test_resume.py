@@ -9,11 +9,12 @@ import pytest
 import torch
 from small import PLAIN_RUNTIME, write_dataset
 
-from stages.attributes import train, trainer
-from stages.core.acceleration import RuntimeParams
+from stages.classifier.training import train_classifier as train
+from stages.classifier.training import trainer
 from stages.core.files import read_json, write_json
-from stages.encoders.backbones import Backbone
-from stages.encoders.features import save_encoder
+from stages.learning.acceleration import RuntimeParams
+from stages.networks.backbones.backbones import Backbone
+from stages.networks.backbones.features import save_encoder
 
 ROOT = Path(__file__).resolve().parents[3]
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)

@@ -18,20 +18,21 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from small import PLAIN_RUNTIME
 
-from stages.attributes import evaluate, train
-from stages.attributes.encoder import ClassifierEncoder
-from stages.attributes.params import ClassifierParams
-from stages.core.acceleration import RuntimeParams
-from stages.core.accounts import Account
+from stages.classifier import evaluate_classifier as evaluate
+from stages.classifier.training import train_classifier as train
+from stages.contracts.images import encode_jpeg
+from stages.contracts.ledger import Account
+from stages.contracts.tables import CROPS, read_shards, write_shards
 from stages.core.files import read_json, write_json
-from stages.core.images import encode_jpeg
-from stages.core.tables import CROPS, read_shards, write_shards
-from stages.crops.merge import vocabulary
-from stages.encoders.backbones import Backbone
-from stages.encoders.features import save_encoder
+from stages.crops.dataset import vocabulary
 from stages.labels import fashion_products
 from stages.labels.merge_tables import read_label_tables
-from stages.labels.settings import LabelParams
+from stages.labels.params import LabelParams
+from stages.learning.acceleration import RuntimeParams
+from stages.networks.backbones.backbones import Backbone
+from stages.networks.backbones.features import save_encoder
+from stages.networks.classifier.encoder import ClassifierEncoder
+from stages.networks.classifier.params import ClassifierParams
 
 ROOT = Path(__file__).resolve().parents[3]
 # Upstream's value -> what the crop shows of it, and the name that must come back. Written down by hand, not read from

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.attributes.losses import UNKNOWN
-from stages.attributes.params import AugmentParams
-from stages.attributes.rows import Augment, interleaved_batches, prepare
+from stages.classifier.training.losses import UNKNOWN
+from stages.classifier.training.rows import Augment, interleaved_batches, prepare
+from stages.networks.classifier.params import AugmentParams
 
 
 def batches(counts, size, seed=0):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from stages.attributes.scores import (
+from stages.classifier.scores import (
     Labelled,
     baselines,
     calibration_error,

@@ -5,16 +5,16 @@ import pytest
 import torch
 from small import PLAIN_RUNTIME
 
-from stages.attributes.network import MultiHead
-from stages.attributes.rows import Rows
-from stages.attributes.train import check_batch
-from stages.attributes.trainer import Trainer
-from stages.core.acceleration import RuntimeParams
-from stages.core.checkpoints import Checkpoints
+from stages.classifier.training.rows import Rows
+from stages.classifier.training.train_classifier import check_batch
+from stages.classifier.training.trainer import Trainer
 from stages.core.errors import StageError
-from stages.encoders.backbones import Backbone
-from stages.encoders.pictures import Pictures
-from stages.encoders.processes import Group
+from stages.learning.acceleration import RuntimeParams
+from stages.learning.checkpoints import Checkpoints
+from stages.learning.distributed import Group
+from stages.networks.backbones.backbones import Backbone
+from stages.networks.backbones.pictures import Pictures
+from stages.networks.classifier.network import MultiHead
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 
@@ -55,7 +55,7 @@ def test_learning_rate_rises_over_the_warm_up_and_falls_with_the_cosine(trainer)
 @pytest.mark.parametrize(("keep", "epoch"), [("best", 2), ("last", 3)])
 def test_epoch_that_is_kept(trainer, keep, epoch, monkeypatch, tmp_path):
     one, scores = trainer(epochs=3, keep=keep), iter([0.5, 0.75, 0.25])
-    monkeypatch.setattr("stages.attributes.trainer.accuracies", lambda *_: {"color": next(scores)})
+    monkeypatch.setattr("stages.classifier.training.trainer.accuracies", lambda *_: {"color": next(scores)})
     states = []
     monkeypatch.setattr(one, "epoch", lambda number: states.append(_shift(one.network)) or 1.0)
     one.fit(one.rows, Checkpoints(tmp_path, "key"))

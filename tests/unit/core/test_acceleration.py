@@ -9,10 +9,10 @@ import torch
 from small import PLAIN_RUNTIME
 from torch import nn
 
-from stages.core import acceleration
-from stages.core.acceleration import RuntimeParams, SmallMapConv2d, autocast, prepare_model
 from stages.core.errors import StageError
 from stages.core.params import load_params, section
+from stages.learning import acceleration
+from stages.learning.acceleration import RuntimeParams, SmallMapConv2d, autocast, prepare_model
 
 
 def runtime(**changes):

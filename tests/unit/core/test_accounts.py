@@ -6,7 +6,7 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
-from stages.core.accounts import REASONS, Account
+from stages.contracts.ledger import REASONS, Account
 
 
 def account():

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from stages.core import checkpoints as module
-from stages.core.checkpoints import Checkpoints, random_state, restore_random_state, training_key
 from stages.core.params import Section
+from stages.learning import checkpoints as module
+from stages.learning.checkpoints import Checkpoints, random_state, restore_random_state, training_key
 
 STATE = {"epoch": 3, "weights": {"a": torch.arange(6.0)}, "history": [[0, None, 0.1], [1, 0.25, 1 / 3]], "best": -1.0}
 
@@ -191,6 +191,6 @@ def test_key_changes_with_the_device_and_the_release_of_torch(key, monkeypatch):
 
 
 def test_importing_does_not_import_torch():
-    code = "import sys, stages.core.checkpoints; sys.exit('torch' in sys.modules)"
+    code = "import sys, stages.learning.checkpoints; sys.exit('torch' in sys.modules)"
     root = Path(__file__).resolve().parents[3]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

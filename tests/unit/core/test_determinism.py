@@ -2,7 +2,9 @@
 
 import platform
 import random
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import yaml
 
 from stages.core import determinism
 
+ROOT = Path(__file__).resolve().parents[3]
 X86 = platform.machine() in ("x86_64", "AMD64")
 
 
@@ -61,18 +64,26 @@ def test_telemetry_and_unasked_downloads_are_off(environment):
 def test_stage_started_without_the_hash_seed_starts_itself_anew_with_it(environment, monkeypatch):
     calls = []
     monkeypatch.setattr(determinism.os, "execv", lambda path, arguments: calls.append(arguments))
-    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "stages.ingest.run", "shop"])
-    determinism.pin_process()
-    assert calls == [["python", "-m", "stages.ingest.run", "shop"]]
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "stages.run", "ingest", "shop"])
+    determinism.start_process()
+    assert calls == [["python", "-m", "stages.run", "ingest", "shop"]]
     assert environment["PYTHONHASHSEED"] == "0"
-    determinism.pin_process()
+    assert "glibc.malloc.hugetlb=1" in environment["GLIBC_TUNABLES"]
+    determinism.start_process()
     assert len(calls) == 1
 
 
-def test_other_programs_are_never_started_anew(environment, monkeypatch):
+def test_allocator_that_somebody_chose_stays(environment, monkeypatch):
     monkeypatch.setattr(determinism.os, "execv", lambda *_: pytest.fail("started anew"))
-    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "pytest"])
-    determinism.pin_process()
+    environment |= {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=0", "PYTHONHASHSEED": "0"}
+    determinism.start_process()
+    assert environment["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=0"
+
+
+def test_importing_the_package_changes_nothing(environment):
+    code = "import os; before = dict(os.environ); import stages, stages.core; print(before == dict(os.environ))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "True\n", done.stderr
 
 
 def test_device_is_the_cpu_when_runs_must_repeat_unless_chosen(environment):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from stages.core.errors import StageError
-from stages.core.fingerprint import FINGERPRINT_BYTES, alike, fingerprint, near_duplicates
+from stages.ingest.fingerprint import FINGERPRINT_BYTES, alike, fingerprint, near_duplicates
 
 
 def print_of(bits: int, gray: int = 100, odd: int | None = None) -> bytes:

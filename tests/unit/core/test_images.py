@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.core.images import TooManyPixels, decode, encode_jpeg, open_rgb, pixels, square
+from stages.contracts.images import TooManyPixels, decode, encode_jpeg, open_rgb, pixels, square
 
 RED, BLUE = (250, 10, 10), (10, 10, 250)
 

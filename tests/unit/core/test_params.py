@@ -93,11 +93,11 @@ def test_committed_params_and_profiles_satisfy_every_section():
     """The files users start from have no key that a stage refuses and lack none that it needs."""
     from pathlib import Path
 
-    from stages.attributes.params import ClassifierParams
     from stages.crops.params import CropParams, DatasetParams
     from stages.detection.params import DetectorParams
-    from stages.encoders.simclr import SimclrParams
     from stages.ingest.reading import IngestParams
+    from stages.networks.classifier.params import ClassifierParams
+    from stages.simclr.pretrain import SimclrParams
 
     for path in [Path("params.yaml"), *sorted(Path("profiles").glob("*.yaml"))]:
         content = load_params(path)

@@ -1,15 +1,14 @@
 """What a stage prints, and how bad input ends it."""
 
 import json
-import sys
 
 import pytest
 
-from stages.core import progress
 from stages.core.errors import StageError
 from stages.core.params import Section
-from stages.core.progress import say, track
-from stages.core.stage import Report, one_message, run_stage
+from stages.runner import progress
+from stages.runner.progress import say, track
+from stages.runner.stage import Report, Stage, one_message
 
 
 class Size(Section):
@@ -43,8 +42,7 @@ def project(tmp_path, monkeypatch):
 
 
 def started(monkeypatch, main, *arguments, key="detector.{detector}"):
-    monkeypatch.setattr(sys, "argv", ["stage", *arguments])
-    run_stage(main, ["detector", "out"], {"detector": (key, Size)}, module="A stage.")
+    Stage(main, ["detector", "out"], {"detector": (key, Size)}).run(arguments)
 
 
 def test_stage_gets_its_arguments_and_its_section(project, monkeypatch):
@@ -95,7 +93,7 @@ def test_missing_params_file_ends_the_stage(project, monkeypatch, capsys):
 
 
 def test_stage_that_dvc_runs_is_queued_for_tracking(project, monkeypatch):
-    from stages.core import tracking
+    from stages.runner import tracking
 
     monkeypatch.setenv("DVC_STAGE", "train@shoes")
     monkeypatch.delenv("SEAMLINE_TRACKING", raising=False)

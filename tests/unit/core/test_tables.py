@@ -6,10 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.core import tables
-from stages.core.errors import StageError
-from stages.core.splits import shard_of
-from stages.core.tables import (
+from stages.contracts import tables
+from stages.contracts.splits import shard_of
+from stages.contracts.tables import (
     BENCHMARK,
     REJECTS,
     iter_shards,
@@ -19,6 +18,7 @@ from stages.core.tables import (
     write_rows,
     write_shards,
 )
+from stages.core.errors import StageError
 
 
 def rows(count=20):

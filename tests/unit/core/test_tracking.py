@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from stages.core import tracking
-from stages.core.stage import Report
+from stages.runner import tracking
+from stages.runner.stage import Report
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -110,7 +110,7 @@ def test_unusable_store_leaves_an_error_and_the_worker_ends_well(project):
     )
     environment = os.environ | {"MLFLOW_TRACKING_URI": "sqlite:///file/below/mlflow.db", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-B", "-m", "stages.core.tracking", "work"],
+        [sys.executable, "-B", "-m", "stages.run", "track", "work"],
         env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -146,7 +146,7 @@ class Store:
 
 def test_queued_stage_becomes_a_child_run_and_its_headlines_go_to_the_parent(project, monkeypatch):
     store = Store()
-    monkeypatch.setattr("stages.core.runs.connect", lambda: store)
+    monkeypatch.setattr("stages.runner.runs.connect", lambda: store)
     event = {"stage": "x", "repro": "r", "failed": False, "started": 1, "ended": 2, "params": {f"k{n}": n for n in range(150)},
              "metrics": {"a": 1}, "curves": {"loss": [3, None, 2]}, "pictures": ["none.png"], "tags": {"t": "u"},
              "scores": {"classifier/heads/color/accuracy": 0.5}}  # fmt: skip
@@ -204,13 +204,13 @@ def test_make_repro_that_was_killed_holds_no_worker(project):
 def test_lasting_failure_warns_once_and_again_after_tracking_has_worked(project, monkeypatch, capsys):
     monkeypatch.setattr(tracking, "git_tags", lambda: GIT)
     monkeypatch.setattr(tracking.subprocess, "Popen", lambda *args, **kwargs: None)
-    monkeypatch.setattr("stages.core.runs.connect", Store)
+    monkeypatch.setattr("stages.runner.runs.connect", Store)
     tracking.QUEUE.mkdir(parents=True)
     for attempt in range(3):
         (tracking.QUEUE / "error").write_text(f"MlflowException: no answer, attempt {attempt}\n")
         tracking.track_stage(Report(), {}, [], 0.0)
     assert capsys.readouterr().err.count("WARNING") == 1
-    monkeypatch.setattr("stages.core.runs.log_stage", lambda client, event: None)
+    monkeypatch.setattr("stages.runner.runs.log_stage", lambda client, event: None)
     tracking.work(linger=0)
     (tracking.QUEUE / "error").write_text("MlflowException: no answer\n")
     tracking.track_stage(Report(), {}, [], 0.0)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.core.headlines import active_params, scores_at
+from stages.runner.scores import active_params, scores_at
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from stages.core.registry import best_version, register_classifier
 from stages.report.tracked import shortened
+from stages.runner.registry import best_version, register_classifier
 
 GIT = {"git_commit": "c" * 40, "git_dirty": "False"}
 
@@ -57,11 +57,11 @@ def store(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.delenv("SEAMLINE_TRACKING", raising=False)
-    monkeypatch.setattr("stages.core.tracking.git_tags", lambda: GIT)
-    monkeypatch.setattr("stages.core.runs.git_tags", lambda: GIT)
+    monkeypatch.setattr("stages.runner.tracking.git_tags", lambda: GIT)
+    monkeypatch.setattr("stages.runner.runs.git_tags", lambda: GIT)
     Path("params.yaml").write_text("profile: demo\nsimclr: {epochs: 2}\n")
     Path("dvc.yaml").write_text("stages: {}\n")
-    from stages.core import runs
+    from stages.runner import runs
 
     client = runs.connect()
     client.create_experiment(runs.EXPERIMENT, artifact_location=(tmp_path / "artifacts").as_uri())
@@ -70,7 +70,7 @@ def store(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_classifier_is_registered_once_for_each_content_and_the_aliases_follow(store, tmp_path):
-    from stages.core.runs import create_parent
+    from stages.runner.runs import create_parent
 
     name = "seamline-demo-classifier"
     runs = [create_parent(store, f"r{number}", 0.0) for number in range(4)]
@@ -112,9 +112,9 @@ def test_classifier_trained_since_is_not_taken_for_the_one_that_was_evaluated(st
 def test_end_of_a_repro_adds_final_scores_pictures_and_description_to_the_parent(store):
     from PIL import Image
 
-    from stages.core import tracking
-    from stages.core.runs import create_parent, find_parent
     from stages.report.tracked import close_parent
+    from stages.runner import tracking
+    from stages.runner.runs import create_parent, find_parent
 
     train("aaa", 0.5)
     metrics = Path("metrics/demo")
@@ -145,9 +145,9 @@ def test_end_of_a_repro_adds_final_scores_pictures_and_description_to_the_parent
 
 @pytest.mark.slow
 def test_failed_repro_gets_no_scores_from_files_that_may_be_older(store):
-    from stages.core import tracking
-    from stages.core.runs import create_parent
     from stages.report.tracked import close_parent
+    from stages.runner import tracking
+    from stages.runner.runs import create_parent
 
     train("aaa", 0.5)
     run_id = create_parent(store, "make-1", 0.0)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from stages.crops.choice import Item, Match, area, choose, choose_among, padded, squared
-from stages.crops.match import cut, needed_detectors
+from stages.crops.crops import cut, needed_detectors
 from stages.crops.params import CropParams, DatasetParams
 
 BASE = {

@@ -7,10 +7,20 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
+from stages.contracts.images import encode_jpeg, open_rgb
+from stages.contracts.tables import (
+    CROPS,
+    HEADS,
+    IMAGES,
+    LABELS,
+    OUTCOMES,
+    read_shards,
+    read_table,
+    write_rows,
+    write_shards,
+)
 from stages.core.errors import StageError
-from stages.core.images import encode_jpeg, open_rgb
-from stages.core.tables import CROPS, HEADS, IMAGES, LABELS, OUTCOMES, read_shards, read_table, write_rows, write_shards
-from stages.crops import match
+from stages.crops import crops as match
 from stages.crops.params import CropParams
 
 # What the detectors find by the width of the image, which here names it.

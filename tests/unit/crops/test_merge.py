@@ -7,14 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from stages.contracts.tables import CROPS, HEADS, LABELS, OUTCOMES, read_shards, read_table, write_rows, write_shards
 from stages.core.errors import StageError
-from stages.core.tables import CROPS, HEADS, LABELS, OUTCOMES, read_shards, read_table, write_rows, write_shards
-from stages.crops import merge
+from stages.crops import dataset as merge
 from stages.crops.params import DatasetParams
 
 
 def fingerprint(number):
-    """224 bytes as stages.core.fingerprint makes them, far from those of every other number."""
+    """224 bytes as stages.ingest.fingerprint makes them, far from those of every other number."""
     return hashlib.sha256(str(number).encode()).digest() * 7
 
 

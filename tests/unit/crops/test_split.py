@@ -7,10 +7,10 @@ import networkx as nx
 import pytest
 from PIL import Image, ImageEnhance
 
+from stages.contracts.splits import SHARES
 from stages.core.errors import StageError
-from stages.core.fingerprint import fingerprint
-from stages.core.splits import SHARES
 from stages.crops.split import assign, check_no_leakage, connected, pictures
+from stages.ingest.fingerprint import fingerprint
 
 
 def row(group, cluster, source="s", split="train", picture=None):

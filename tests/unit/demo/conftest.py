@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from stages.core.tables import read_table
-from stages.demo import (
+from stages.contracts.tables import read_table
+from stages.demo.sources import (
     category_coarse,
     category_fine,
     consumer_to_shop,
@@ -95,10 +94,9 @@ SMALL: dict[str, tuple[Any, Any]] = {
 
 
 def draw(source: str, root: Path, **changes: Any) -> None:
-    """Run a source's main: its tree to root/<source>, its truth to root/truth/<source>."""
+    """Write a source: its tree to root/<source>, its truth to root/truth/<source>."""
     module, params = SMALL[source]
-    args = SimpleNamespace(out=root / source, truth=root / "truth" / source)
-    module.main(args, SimpleNamespace(demo=params.model_copy(update=changes)))
+    module.write_source(params.model_copy(update=changes), root / source, root / "truth" / source)
 
 
 def rows_of(root: Path, source: str) -> list[dict[str, Any]]:

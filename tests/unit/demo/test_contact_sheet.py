@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.core.errors import StageError
-from stages.demo.contact_sheet import chosen, image_paths, sheet
+from stages.report.contact_sheet import chosen, image_paths, sheet
 
 
 def test_every_image_of_the_truth_is_found(source: str, drawn: Path, truth) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.demo import cues
+from stages.report import shortcut_check as cues
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.demo import fashion144k
+from stages.demo.sources import fashion144k
 
 
 def test_files_are_upstreams(drawn):

@@ -5,12 +5,12 @@ from random import Random
 import numpy as np
 import pytest
 
-from stages.demo.backgrounds import plain_background
-from stages.demo.cuts import CUTS
-from stages.demo.figures import Photo, flat_photo, worn_photo
-from stages.demo.garments import Garment, make_garment
-from stages.demo.palette import SKINS
-from stages.demo.people import Person, random_person
+from stages.demo.drawing.backgrounds import plain_background
+from stages.demo.drawing.garment_kinds import CUTS
+from stages.demo.drawing.garments import Garment, make_garment
+from stages.demo.drawing.palette import SKINS
+from stages.demo.drawing.people import Person, random_person
+from stages.demo.drawing.photo import Photo, flat_photo, worn_photo
 
 SIZE = (150, 220)
 

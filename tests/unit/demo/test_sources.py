@@ -9,8 +9,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from stages.core.errors import StageError
-from stages.demo.fashion_products import FashionProductsDemo
-from stages.demo.palette import BASE_COLOURS
+from stages.demo.drawing.palette import BASE_COLOURS
+from stages.demo.sources.fashion_products import FashionProductsDemo
 
 LANDMARKS = {1: 25, 2: 33, 3: 31, 4: 39, 5: 15, 6: 15, 7: 10, 8: 14, 9: 8, 10: 29, 11: 37, 12: 19, 13: 19}
 NAMES = {

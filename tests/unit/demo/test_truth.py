@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageOps
 
-from stages.core.tables import read_table
-from stages.demo.contact_sheet import image_paths
-from stages.demo.cuts import CUTS
-from stages.demo.garments import FABRICS, PATTERNS
-from stages.demo.palette import BASE_COLOURS
+from stages.contracts.tables import read_table
+from stages.demo.drawing.garment_kinds import CUTS
+from stages.demo.drawing.garments import FABRICS, PATTERNS
+from stages.demo.drawing.palette import BASE_COLOURS
 from stages.demo.truth import color_of, type_of
+from stages.report.contact_sheet import image_paths
 
 COLORS = {
     "Black", "White", "Blue", "Green", "Grey", "Light", "Brown", "Red", "Pink", "Purple", "Yellow", "Orange", "Multi",

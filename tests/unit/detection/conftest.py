@@ -8,7 +8,7 @@ import pytest
 import yaml
 from PIL import Image, ImageDraw
 
-from stages.core.tables import BOXES, IMAGES, write_rows, write_shards
+from stages.contracts.tables import BOXES, IMAGES, write_rows, write_shards
 from stages.detection.params import DetectorParams
 
 CLASSES = ["top", "bottom"]

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from stages.core.accounts import Account
+from stages.contracts.images import encode_jpeg
+from stages.contracts.ledger import Account
+from stages.contracts.tables import BOXES, IMAGES, OBJECTS, read_table, write_rows, write_shards
 from stages.core.errors import StageError
-from stages.core.images import encode_jpeg
-from stages.core.tables import BOXES, IMAGES, OBJECTS, read_table, write_rows, write_shards
 from stages.detection import boxes, export_yolo
 from stages.detection.params import DetectorParams
 from stages.detection.yolo_directory import cached_yolo_directory, write_yolo_directory, yolo_lines

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from stages.detection.model import quiet_ultralytics
 from stages.detection.yolo_directory import write_yolo_directory
+from stages.networks.detector.model import quiet_ultralytics
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def data(rectangles, tmp_path_factory):
 def training_set(data, tiny):
     from ultralytics.cfg import get_cfg
 
-    from stages.detection.dataset import TrainingSet
+    from stages.detection.training.dataset import TrainingSet
 
     def make(**augment):
         settings = get_cfg(overrides={"task": "detect", **tiny(augment=augment).ultralytics()})

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stages.contracts.tables import BOXES, read_table
 from stages.core.files import read_json
-from stages.core.tables import BOXES, read_table
-from stages.detection import evaluate, train
-from stages.detection.model import quiet_ultralytics
+from stages.detection import evaluate_detector as evaluate
+from stages.detection.training import train_detector as train
+from stages.networks.detector.model import quiet_ultralytics
 
 NAMES = ["top", "bottom", "dress"]
 

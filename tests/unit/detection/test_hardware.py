@@ -4,8 +4,8 @@ import pytest
 
 from stages.core.errors import StageError
 from stages.core.params import section
-from stages.detection import train
 from stages.detection.params import DetectorParams
+from stages.detection.training import train_detector as train
 
 
 def test_cpu_takes_no_notice_of_gpu_params(tiny):
@@ -83,7 +83,7 @@ def test_check_of_half_precision_downloads_no_network(rectangles, tiny, tmp_path
     import torch
     import ultralytics.engine.trainer as engine
 
-    from stages.detection.trainer import ResumableTrainer
+    from stages.detection.training.trainer import ResumableTrainer
 
     monkeypatch.setattr(ResumableTrainer.__mro__[1], "_setup_train", lambda trainer: None)
     ResumableTrainer._setup_train(object.__new__(ResumableTrainer))

@@ -14,10 +14,12 @@ import os, signal, sys
 from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
-import stages
-from stages.detection import train
+from stages.core.determinism import pin_process
+
+pin_process()
+from stages.detection.training import train_detector as train
 from stages.detection.params import DetectorParams
-from stages.detection.trainer import ResumableTrainer
+from stages.detection.training.trainer import ResumableTrainer
 
 root, out, params, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 end, left = ResumableTrainer._end_batch, iter(range(kill_at))

@@ -7,9 +7,9 @@ import pytest
 import torch
 from coco import coco_scores
 
-from stages.detection import evaluate
-from stages.detection.model import quiet_ultralytics
+from stages.detection import evaluate_detector as evaluate
 from stages.detection.scoring import IOU_THRESHOLDS, iou
+from stages.networks.detector.model import quiet_ultralytics
 
 NAMES = ["top", "bottom", "dress"]
 IMAGES, SIDE = 150, 200

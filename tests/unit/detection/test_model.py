@@ -9,8 +9,8 @@ import pytest
 
 from stages.core import determinism
 from stages.core.errors import StageError
-from stages.detection import model
-from stages.detection.model import Detector, _network, load_detectors, new_yolo, save_detector
+from stages.networks.detector import model
+from stages.networks.detector.model import Detector, _network, load_detectors, new_yolo, save_detector
 
 NAMES = ["top", "bottom", "dress"]
 

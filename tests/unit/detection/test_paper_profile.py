@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from stages.core.params import section
-from stages.detection import train
-from stages.detection.model import Detector
 from stages.detection.params import DetectorParams
+from stages.detection.training import train_detector as train
+from stages.networks.detector.model import Detector
 
 ROOT = Path(__file__).resolve().parents[3]
 PAPER = yaml.safe_load((ROOT / "profiles/paper.yaml").read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ def test_detectors_are_the_three_published_ones():
 def test_network_is_yolo11x_with_the_classes_of_the_detector(name, classes):
     import torch
 
-    from stages.detection.model import _network, quiet_ultralytics
+    from stages.networks.detector.model import _network, quiet_ultralytics
 
     quiet_ultralytics()
     from ultralytics.nn.tasks import yaml_model_load
@@ -81,7 +81,7 @@ def test_one_training_step_at_full_size(draw_rectangles, tmp_path, monkeypatch):
     """The stage itself, with the published params but two pictures, one epoch and no weights to download."""
     import torch
 
-    from stages.detection.trainer import ResumableTrainer
+    from stages.detection.training.trainer import ResumableTrainer
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEAMLINE_DEVICE", "cpu")

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from stages.core.errors import StageError
-from stages.detection import train
-from stages.detection.trainer import ResumableTrainer, epoch_seed
+from stages.detection.training import train_detector as train
+from stages.detection.training.trainer import ResumableTrainer, epoch_seed
 
 STEPS = 3  # batches of an epoch: 10 pictures in batches of 4; two batches make a step, so epochs share one
 FILES = ("weights.safetensors", "history.csv", "detector.json", "params.json")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from stages.core.images import encode_jpeg
+from stages.contracts.images import encode_jpeg
 
 
 @pytest.fixture(scope="session")

@@ -5,21 +5,21 @@ import pytest
 import torch
 from PIL import Image
 
+from stages.contracts.images import encode_jpeg
 from stages.core.errors import StageError
-from stages.core.images import encode_jpeg
-from stages.encoders.attention.encoder import AttentionEncoder
-from stages.encoders.attention.network import AttentionNetwork, PublishedBranch, StagesBranch, sample_regions
-from stages.encoders.attention.pictures import (
+from stages.encoders.attention import AttentionTask, label_matrix, most_frequent_share
+from stages.networks.attention.encoder import AttentionEncoder
+from stages.networks.attention.network import AttentionNetwork, PublishedBranch, StagesBranch, sample_regions
+from stages.networks.attention.pictures import (
     COLORS,
     UprightPictures,
     decode_upright,
     recommendation_sheet,
     region_box,
 )
-from stages.encoders.attention.recommend import diverse_list, region_distances
-from stages.encoders.attention.training import AttentionTask, label_matrix, most_frequent_share
-from stages.encoders.backbones import Backbone
-from stages.encoders.features import save_encoder
+from stages.networks.attention.recommend import diverse_list, region_distances
+from stages.networks.backbones.backbones import Backbone
+from stages.networks.backbones.features import save_encoder
 
 
 def test_global_branch_has_the_published_sizes():

@@ -10,7 +10,7 @@ from torchvision.transforms.functional import (
     rgb_to_grayscale,
 )
 
-from stages.encoders.augment import ColorParams, Draws, GeometryParams, random_view, recolor
+from stages.learning.augment import ColorParams, Draws, GeometryParams, random_view, recolor
 
 NOTHING = {"flip": 0, "rotation": 0, "min_scale": 1, "mask": 0, "mask_share": 0}
 

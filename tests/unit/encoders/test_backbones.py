@@ -8,10 +8,10 @@ import timm
 import torch
 
 from stages.core.errors import StageError
-from stages.encoders import backbones
-from stages.encoders.backbones import Backbone, SideBySide, beside
-from stages.encoders.features import BackboneEncoder, embed_pictures, load_weights, save_encoder
-from stages.encoders.pictures import Pictures, decode_batch
+from stages.networks.backbones import backbones
+from stages.networks.backbones.backbones import Backbone, SideBySide, beside
+from stages.networks.backbones.features import BackboneEncoder, embed_pictures, load_weights, save_encoder
+from stages.networks.backbones.pictures import Pictures, decode_batch
 
 TINY = "test_resnet"  # timm's own network for tests, 96 features
 
@@ -144,7 +144,7 @@ def test_features_do_not_depend_on_the_batch_and_leave_the_mode_alone(crops, cpu
 
 
 def test_pictures_are_the_same_decoded_once_or_on_the_fly(crops, monkeypatch):
-    from stages.encoders import pictures
+    from stages.networks.backbones import pictures
 
     cached = Pictures(crops, 24)
     monkeypatch.setattr(pictures, "CACHE_BYTES", 10)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from stages.encoders.backbones import Backbone
-from stages.encoders.colors import CELLS, WIDTH, color_histogram
+from stages.networks.backbones.backbones import Backbone
+from stages.networks.backbones.colors import CELLS, WIDTH, color_histogram
 
 
 def plain(red, green, blue, side=40):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.core.acceleration import RuntimeParams
-from stages.core.checkpoints import Checkpoints
-from stages.encoders.features import save_encoder
+from stages.encoders.loop import Run
 from stages.encoders.recipes import recipe_module
-from stages.encoders.training import Run
-from stages.retrieval.encoder import load_encoder
+from stages.learning.acceleration import RuntimeParams
+from stages.learning.checkpoints import Checkpoints
+from stages.networks.backbones.features import save_encoder
+from stages.networks.load import load_encoder
 
 with open("profiles/paper.yaml", encoding="utf-8") as stream:
     PAPER = yaml.safe_load(stream)

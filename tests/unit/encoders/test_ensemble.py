@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from stages.core.checkpoints import Checkpoints
 from stages.encoders import ensemble
-from stages.encoders.networks import Ensemble
-from stages.encoders.pictures import decode_batch
-from stages.encoders.training import Run
+from stages.encoders.loop import Run
+from stages.learning.checkpoints import Checkpoints
+from stages.networks.backbones.pictures import decode_batch
+from stages.networks.metric.networks import Ensemble
 
 MEMBERS = [{"backbone": "test_resnet", "pooling": "average"}, {"backbone": "test_resnet", "pooling": "stages"}]
 
@@ -49,7 +49,7 @@ def fitted(recipe, examples, cpu, tmp_path):
 
 
 def test_weight_is_the_best_on_validation_and_the_network_gives_those_scores(fitted, examples):
-    from stages.encoders.probe import hit_at_1
+    from stages.encoders.validation import hit_at_1
 
     at = {name: number for number, name in enumerate(fitted.header)}
     assert [row[at["share"]] for row in fitted.history] == [0, 0.5, 1]

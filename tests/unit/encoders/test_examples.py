@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
+from stages.contracts.tables import BENCHMARK_TRAIN, CROPS, write_rows
 from stages.core.errors import StageError
-from stages.core.tables import BENCHMARK_TRAIN, CROPS, write_rows
 from stages.encoders.examples import codes, input_files, read_examples, vocabulary
 from stages.encoders.recipes import LearnsFrom
 

@@ -5,7 +5,7 @@ import timm
 import torch
 
 from stages.core.errors import StageError
-from stages.encoders.extractors import Extractor, FeatureMaps
+from stages.networks.backbones.extractors import Extractor, FeatureMaps
 
 TINY = "test_resnet"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.encoders.knn import knn_accuracy, majority_share
+from stages.learning.knn import knn_accuracy, majority_share
 
 
 def test_knn_accuracy_by_hand():

@@ -5,9 +5,16 @@ import pytest
 import torch
 
 from stages.core.errors import StageError
-from stages.encoders.figures import before_and_after, check_select, collapse
-from stages.encoders.probe import Probe, chance_at_1, hit_at_1, mean_spread, nearest_share_accuracy, neighbour_shares
+from stages.encoders.history import before_and_after, check_select, collapse
 from stages.encoders.recipes import ProbeParams
+from stages.encoders.validation import (
+    Probe,
+    chance_at_1,
+    hit_at_1,
+    mean_spread,
+    nearest_share_accuracy,
+    neighbour_shares,
+)
 
 ITEMS = np.array(["a", "a", "b", "b", "c", None], object)
 

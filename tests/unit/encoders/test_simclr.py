@@ -8,14 +8,14 @@ import pytest
 import torch
 from small import PLAIN_RUNTIME, SIMCLR
 
-from stages.core.acceleration import RuntimeParams
 from stages.core.errors import StageError
-from stages.encoders.pictures import Pictures
-from stages.encoders.processes import Group
-from stages.encoders.schedule import cosine_rate
-from stages.encoders.simclr import train_epoch
-from stages.encoders.simclr_model import SimclrParams, build
-from stages.encoders.simclr_probe import KnnProbe
+from stages.learning.acceleration import RuntimeParams
+from stages.learning.distributed import Group
+from stages.learning.schedule import cosine_rate
+from stages.networks.backbones.pictures import Pictures
+from stages.simclr.model import SimclrParams, build
+from stages.simclr.pretrain import train_epoch
+from stages.simclr.validation import KnnProbe
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 

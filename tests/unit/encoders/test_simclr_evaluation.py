@@ -10,13 +10,13 @@ import pytest
 import torch
 from small import SIMCLR, write_dataset
 
+from stages.contracts.images import encode_jpeg
 from stages.core.files import read_json, write_csv, write_json
-from stages.core.images import encode_jpeg
-from stages.encoders import evaluate_simclr
-from stages.encoders.backbones import Backbone
-from stages.encoders.evaluate_simclr import backbones, heads_of, means, same_weights, score_heads, twins
-from stages.encoders.features import embed_pictures, load_weights, save_encoder
-from stages.encoders.simclr_model import SimclrParams
+from stages.networks.backbones.backbones import Backbone
+from stages.networks.backbones.features import embed_pictures, load_weights, save_encoder
+from stages.simclr import evaluate_pretrain as evaluate_simclr
+from stages.simclr.evaluate_pretrain import backbones, heads_of, means, same_weights, score_heads, twins
+from stages.simclr.model import SimclrParams
 
 PARAMS = SIMCLR | {"epochs": 2, "keep": "best", "knn_every": 2}
 TRAIN = pd.DataFrame(

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from stages.encoders.simclr_model import contrastive_loss
+from stages.simclr.model import contrastive_loss
 
 
 def test_nt_xent_by_a_slow_loop():

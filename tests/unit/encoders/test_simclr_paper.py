@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.core.acceleration import RuntimeParams
 from stages.core.params import load_params, section
-from stages.encoders.processes import Group
-from stages.encoders.simclr import train_epoch
-from stages.encoders.simclr_model import SimclrParams, build
+from stages.learning.acceleration import RuntimeParams
+from stages.learning.distributed import Group
+from stages.simclr.model import SimclrParams, build
+from stages.simclr.pretrain import train_epoch
 
 PAPER = Path("profiles/paper.yaml")
 

@@ -2,7 +2,6 @@
 
 import sys
 from itertools import chain
-from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -12,26 +11,27 @@ from launching import DIES_AFTER_ONE_EPOCH, TWO, contents, launch
 from small import PLAIN_RUNTIME, SIMCLR, write_types
 
 from stages.core.errors import StageError
-from stages.encoders import processes, simclr
-from stages.encoders.processes import Group, join, launched, mean_gradients, relaunch
+from stages.learning import distributed as processes
+from stages.learning.distributed import Group, join, launched, mean_gradients, relaunch
+from stages.simclr import pretrain as simclr
 
 PARAMS = SIMCLR | {"epochs": 2, "keep": "best", "color": dict.fromkeys(SIMCLR["color"], 0.1)}
 # Without batch norm, which CPUs cannot synchronise, processes must compute what one process computes.
 WITHOUT_BATCH_NORM = """
 import functools
 
-import stages
 from lightly.models.modules import heads
 
 heads.SimCLRProjectionHead = functools.partial(heads.SimCLRProjectionHead, batch_norm=False)
 """
 RUN = """
-from stages.core.acceleration import RuntimeParams
-from stages.core.stage import run_stage
-from stages.encoders.simclr import main
-from stages.encoders.simclr_model import SimclrParams
+from stages.learning.acceleration import RuntimeParams
+from stages.runner.stage import Stage
+from stages.simclr.pretrain import main
+from stages.simclr.model import SimclrParams
 
-run_stage(main, ["dataset", "out", "last"], {"simclr": ("simclr", SimclrParams), "runtime": ("runtime", RuntimeParams)})
+sections = {"simclr": ("simclr", SimclrParams), "runtime": ("runtime", RuntimeParams)}
+Stage(main, ["dataset", "out", "last"], sections).run()
 """
 
 
@@ -76,13 +76,13 @@ def test_gradients_are_the_mean_over_processes_whichever_of_them_has_one():
 
 def test_each_process_has_a_share_of_the_threads(monkeypatch):
     monkeypatch.setattr(processes.os, "execv", lambda *call: None)
-    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: set(range(16)))
+    monkeypatch.setattr(processes.os, "cpu_count", lambda: 16)
     monkeypatch.setenv("SEAMLINE_DEVICE", "cpu")
     monkeypatch.setenv("OMP_NUM_THREADS", "8")  # so that it is put back
-    relaunch("stages.encoders.simclr", [], 4)
+    relaunch(4)
     assert processes.os.environ["OMP_NUM_THREADS"] == "8"
     monkeypatch.delenv("OMP_NUM_THREADS")
-    relaunch("stages.encoders.simclr", [], 4)
+    relaunch(4)
     assert processes.os.environ["OMP_NUM_THREADS"] == "4"
 
 
@@ -91,18 +91,19 @@ def test_stage_becomes_torchrun(monkeypatch):
     monkeypatch.setattr(processes.os, "execv", lambda *call: calls.append(call))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("SEAMLINE_DEVICE", "cpu")
-    relaunch("stages.encoders.simclr", [Path("data"), Path("out")], 3)
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-B", "-m", "stages.run", "pretrain", "data", "out"])
+    relaunch(3)
     ((program, arguments),) = calls
     assert program == arguments[0] == sys.executable
     assert arguments[1:5] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3"]
-    assert arguments[5:] == ["-m", "stages.encoders.simclr", "data", "out"]
+    assert arguments[5:] == ["-m", "stages.run", "pretrain", "data", "out"]
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setenv("SEAMLINE_DEVICE", "cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(StageError, match="`runtime.processes` is 2, but there are 1 GPUs"):
-        relaunch("stages.encoders.simclr", [], 2)
+        relaunch(2)
 
 
 def test_batch_that_does_not_divide_is_refused_before_anything_starts(monkeypatch):
@@ -124,7 +125,7 @@ def project(crops, tmp_path):
     return run
 
 
-STAGE = ("-m", "stages.encoders.simclr")
+STAGE = ("-m", "stages.run", "pretrain")
 
 
 @pytest.mark.slow

@@ -11,12 +11,12 @@ import timm
 import torch
 from small import PLAIN_RUNTIME, SIMCLR, write_types
 
-from stages.core.acceleration import RuntimeParams
 from stages.core.errors import StageError
-from stages.encoders import simclr
-from stages.encoders.features import BackboneEncoder, load_weights
-from stages.encoders.simclr_model import Backbone, SimclrParams
-from stages.encoders.simclr_probe import KnnProbe
+from stages.learning.acceleration import RuntimeParams
+from stages.networks.backbones.features import BackboneEncoder, load_weights
+from stages.simclr import pretrain as simclr
+from stages.simclr.model import Backbone, SimclrParams
+from stages.simclr.validation import KnnProbe
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 

@@ -10,14 +10,15 @@ import pytest
 import torch
 import yaml
 
-from stages.core import checkpoints
+from stages.contracts.tables import BENCHMARK_TRAIN, write_rows
 from stages.core.errors import StageError
-from stages.core.tables import BENCHMARK_TRAIN, write_rows
-from stages.encoders import train, training
-from stages.encoders.probe import Probe
+from stages.encoders import loop as training
+from stages.encoders import train_encoder as train
 from stages.encoders.recipes import KINDS, AnyRecipe
 from stages.encoders.siamese import SiameseTask
-from stages.retrieval.encoder import load_encoder
+from stages.encoders.validation import Probe
+from stages.learning import checkpoints
+from stages.networks.load import load_encoder
 
 TRAINED = ["attention", "fir", "normsoftmax", "siamese"]
 FILES = ["encoder.json", "history.csv", "params.json", "scores.json", "weights.safetensors"]
@@ -51,7 +52,7 @@ def rows_of(files):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_encoder_is_written_loads_and_gives_the_scores_it_reported(kind, stage, examples, tmp_path):
-    from stages.encoders.probe import hit_at_1
+    from stages.encoders.validation import hit_at_1
 
     files, report = stage(kind)
     assert [name for name in files if not name.endswith(".jpg")] == FILES

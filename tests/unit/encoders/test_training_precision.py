@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from stages.core.acceleration import RuntimeParams
-from stages.core.checkpoints import Checkpoints
+from stages.encoders.loop import Run, accelerate
 from stages.encoders.recipes import recipe_module
-from stages.encoders.training import Run, accelerate
+from stages.learning.acceleration import RuntimeParams
+from stages.learning.checkpoints import Checkpoints
 
 
 def runtime(**changes):

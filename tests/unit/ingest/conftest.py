@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.core.accounts import Account
-from stages.ingest import run
+from stages.contracts.ledger import Account
+from stages.ingest import ingest as run
 from stages.ingest.reading import IngestParams, Request
 
 TABLES = Path(__file__).resolve().parents[3] / "tables"

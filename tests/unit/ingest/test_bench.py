@@ -8,7 +8,7 @@ from PIL import Image
 
 from bench.generate import fingerprints, write_annotations, write_photos
 from bench.memory import Peak, allocated
-from stages.core.fingerprint import FINGERPRINT_BYTES
+from stages.ingest.fingerprint import FINGERPRINT_BYTES
 
 
 def test_annotations_have_upstreams_form_and_size(tmp_path):

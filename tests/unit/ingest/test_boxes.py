@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.core.accounts import Account
+from stages.contracts.ledger import Account
 from stages.ingest.boxes import CORNERS, extent, repair, to_pixels
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from stages.contracts.splits import hash_split
 from stages.core.errors import StageError
-from stages.core.splits import hash_split
 from stages.ingest.splitting import decide_splits
 
 REAL = Path(__file__).resolve().parents[3].parent / "shared/real"
@@ -129,8 +129,8 @@ def test_empty_options_name_the_key(tree):
 @pytest.mark.skipif(not (REAL / "clothing-dataset").is_dir(), reason=f"the sample of clothing-dataset is not at {REAL}")
 def test_real_sample_of_clothing_dataset_has_the_counts_of_its_readme(tree):
     """1,828 JPEGs, 1,804 rows of which one has no file, 25 files without a row, 801 boxes, 101 fixed senders."""
-    from stages.core.accounts import Account
-    from stages.ingest import catalogue
+    from stages.contracts.ledger import Account
+    from stages.ingest.readers import catalogue
     from stages.ingest.reading import IngestParams, Request
 
     options = tree.catalogue | {"boxes": "clothing-dataset-boxes.csv", "splits": "splits.csv"}

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.core.errors import StageError
-from stages.ingest.category_fine import ATTRIBUTES
+from stages.ingest.readers.category_fine import ATTRIBUTES
 
 NAMES = {"train": ["Striped_Tee/img_00000001", "Maxi_Dress/img_00000001"], "val": ["A_Coat/img_00000001"], "test": []}
 MARKS = {"striped": 2, "short_sleeve": 8, "knit": 22}

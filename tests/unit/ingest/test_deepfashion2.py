@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stages.core.errors import StageError
-from stages.ingest import deepfashion2_files
+from stages.ingest.readers import deepfashion2_files
 
 MIRROR = "DeepFashion2/deepfashion2_original_images/"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages.core.errors import StageError
-from stages.ingest import report
+from stages.report import ingest_report as report
 
 TABLES = Path(__file__).resolve().parents[3] / "tables"
 DOWNLOADS = "reader,table,what,count,where\ncatalogue,items,rows of images.csv,{},counted\n"

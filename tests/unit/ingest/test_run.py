@@ -5,8 +5,8 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from stages.contracts.tables import IMAGES, OBJECTS
 from stages.core.errors import StageError
-from stages.core.tables import IMAGES, OBJECTS
 
 
 def test_stage_writes_tables_with_their_schemas_and_a_balanced_account(tree):

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageEnhance
 
+from stages.contracts.images import decode
+from stages.contracts.splits import hash_split
 from stages.core.errors import StageError
-from stages.core.fingerprint import fingerprint
-from stages.core.images import decode
-from stages.core.splits import hash_split
+from stages.ingest.fingerprint import fingerprint
 
 HEADER = "image,sender_id,label,kids\n"
 

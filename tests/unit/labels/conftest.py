@@ -6,10 +6,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from stages.core.accounts import Account
-from stages.core.tables import IMAGES, write_rows, write_shards
+from stages.contracts.ledger import Account
+from stages.contracts.tables import IMAGES, write_rows, write_shards
 from stages.labels.merge_tables import LabelTables, read_label_tables
-from stages.labels.settings import LabelParams
+from stages.labels.params import LabelParams
 
 ROOT = Path(__file__).parents[3]
 

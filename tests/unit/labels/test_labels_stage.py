@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from stages.contracts.tables import LABELS, REJECTS, read_table
 from stages.core.errors import StageError
-from stages.core.tables import LABELS, REJECTS, read_table
-from stages.labels.run import main
+from stages.labels.labels import main
 
 TABLES = Path(__file__).parents[3] / "tables"
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from stages.core.accounts import Account
+from stages.contracts.ledger import Account
 from stages.core.errors import StageError
 from stages.labels import catalogue, deepfashion_mm, fashion_products
 

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from stages.core.accounts import REASONS
+from stages.contracts.ledger import REASONS
+from stages.contracts.tables import HEADS, LABELS, OUTCOMES, write_rows
 from stages.core.files import write_json
-from stages.core.tables import HEADS, LABELS, OUTCOMES, write_rows
 from stages.report import statistics
 from stages.report.statistics import OUTCOME_NAMES, majority, outcome_table, outcomes_by_superclass, value_table
 

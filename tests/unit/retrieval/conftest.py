@@ -12,12 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from stages.core.images import encode_jpeg
+from stages.benchmarks import benchmark
+from stages.benchmarks.benchmark import BenchmarkParams
+from stages.contracts.images import encode_jpeg
+from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, IMAGES, OBJECTS, write_rows, write_shards, write_table
 from stages.core.params import section
-from stages.core.tables import BENCHMARK, BENCHMARK_TRAIN, IMAGES, OBJECTS, write_rows, write_shards, write_table
-from stages.retrieval import benchmark, embed, evaluate
-from stages.retrieval.benchmark import BenchmarkParams
-from stages.retrieval.scoring import EvaluateParams
+from stages.retrieval import embed
+from stages.retrieval import evaluate_retrieval as evaluate
+from stages.retrieval.evaluator import EvaluateParams
 
 CORNERS = ("x1", "y1", "x2", "y2")
 
@@ -95,9 +97,9 @@ def sides(tmp_path, monkeypatch):
                 folder / f"{part}.parquet", BENCHMARK, [dict(zip(BENCHMARK.names, row, strict=True)) for row in cells]
             )
         (folder / "benchmark.json").write_text('{"kind": "wardrobe"}')
-        module = ModuleType("stages.retrieval.encoder")
+        module = ModuleType("stages.networks.load")
         module.load_encoder = lambda folder, runtime: encoder
-        monkeypatch.setitem(sys.modules, "stages.retrieval.encoder", module)
+        monkeypatch.setitem(sys.modules, "stages.networks.load", module)
         places = {"encoder": "e", "benchmarks": tmp_path / "benchmarks"}
         args = Namespace(model=tmp_path, out=tmp_path / "vectors", **places)
         embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=1, flip=flip), runtime=None))

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stages.benchmarks import benchmark
+from stages.benchmarks.benchmark import BenchmarkParams
+from stages.contracts.tables import BENCHMARK, CROPS, LABELS, write_rows, write_shards
 from stages.core.errors import StageError
 from stages.core.params import section
-from stages.core.tables import BENCHMARK, CROPS, LABELS, write_rows, write_shards
-from stages.retrieval import benchmark
-from stages.retrieval.benchmark import BenchmarkParams
 
 WARDROBE = {
     "kind": "wardrobe",

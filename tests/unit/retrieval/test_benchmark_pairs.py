@@ -5,9 +5,9 @@ import io
 import pytest
 from PIL import Image
 
+from stages.benchmarks import benchmark
+from stages.benchmarks.pairs import matched, overlap
 from stages.core.errors import StageError
-from stages.retrieval import benchmark
-from stages.retrieval.benchmark_pairs import matched, overlap
 
 CROP = {"padding": 0.0, "max_side": 64, "min_side": 4, "jpeg_quality": 92}
 DETECTION = {"detector": "df", "confidence": 0.1, "nms_iou": 0.6, "overlap": 0.5, "batch": 2}

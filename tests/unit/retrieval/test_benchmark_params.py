@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stages.benchmarks.benchmark import SELECT
+from stages.benchmarks.params import KEYS, UPSTREAM, BenchmarkParams
 from stages.core.errors import StageError
 from stages.core.params import section
-from stages.retrieval.benchmark import SELECT
-from stages.retrieval.benchmark_params import KEYS, UPSTREAM, BenchmarkParams
 
 PROFILES = {
     path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))

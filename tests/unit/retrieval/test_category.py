@@ -5,7 +5,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from stages.retrieval.category import majority_accuracies, predict, top_accuracies, vote_ranks
-from stages.retrieval.search import Rows
+from stages.retrieval.similarity import Rows
 
 GALLERY = np.array([0, 0, 1, 1, 1, 2])
 

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from stages.contracts.images import encode_jpeg, pixels
+from stages.contracts.tables import BENCHMARK, write_rows
 from stages.core.errors import StageError
-from stages.core.images import encode_jpeg, pixels
-from stages.core.tables import BENCHMARK, write_rows
-from stages.retrieval import embed, evaluate
-from stages.retrieval.pictures import RIGHT, WRONG, Shown, evenly, retrieval_sheet
+from stages.retrieval import embed
+from stages.retrieval import evaluate_retrieval as evaluate
+from stages.retrieval.gallery import RIGHT, WRONG, Shown, evenly, retrieval_sheet
 from stages.retrieval.vectors import benchmark_names, read_vectors, write_vectors
 
 RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)
@@ -58,10 +59,10 @@ def project(tmp_path, monkeypatch):
     write_rows(tmp_path / "benchmarks/colors/queries.parquet", BENCHMARK, QUERIES)
     write_rows(tmp_path / "benchmarks/colors/gallery.parquet", BENCHMARK, GALLERY)
     (tmp_path / "benchmarks/colors/benchmark.json").write_text('{"kind": "wardrobe"}')
-    module = ModuleType("stages.retrieval.encoder")
+    module = ModuleType("stages.networks.load")
     module.encoder = MeanColor()
     module.load_encoder = lambda folder, runtime: module.encoder
-    monkeypatch.setitem(sys.modules, "stages.retrieval.encoder", module)
+    monkeypatch.setitem(sys.modules, "stages.networks.load", module)
     return tmp_path, module.encoder
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from stages.core.images import encode_jpeg, pixels
-from stages.encoders.flip import mean_vectors, mirror
-from stages.encoders.pictures import decode_batch
+from stages.contracts.images import encode_jpeg, pixels
+from stages.networks.backbones.flip import mean_vectors, mirror
+from stages.networks.backbones.pictures import decode_batch
 from stages.retrieval.flip import headline, on_and_off
 from stages.retrieval.vectors import read_vectors
 

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stages.contracts.images import encode_jpeg
+from stages.contracts.tables import BENCHMARK, write_rows
 from stages.core.errors import StageError
-from stages.core.images import encode_jpeg
-from stages.core.tables import BENCHMARK, write_rows
-from stages.retrieval import evaluate, ranking
+from stages.retrieval import evaluate_retrieval as evaluate
+from stages.retrieval import ranking
+from stages.retrieval.evaluator import EvaluateParams
+from stages.retrieval.evaluator import evaluate as score
 from stages.retrieval.ranking import Sizes
-from stages.retrieval.scoring import EvaluateParams
-from stages.retrieval.scoring import evaluate as score
-from stages.retrieval.search import Rows
+from stages.retrieval.similarity import Rows
 from stages.retrieval.vectors import vectors_path, write_vectors
 
 PARAMS = EvaluateParams(ks=[50, 1, 5, 5], bootstrap_samples=30, seed=0, memory_mb=64)

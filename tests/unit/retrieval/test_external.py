@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from stages.core.images import encode_jpeg
-from stages.core.tables import BENCHMARK, write_rows
+from stages.contracts.images import encode_jpeg
+from stages.contracts.tables import BENCHMARK, write_rows
 from stages.retrieval import external
 from stages.retrieval.vectors import write_vectors
 

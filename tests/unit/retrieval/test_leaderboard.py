@@ -14,9 +14,9 @@ import yaml
 from safetensors.torch import save_file
 
 from stages.core.errors import StageError
-from stages.retrieval import leaderboard, leaderboard_page
-from stages.retrieval.leaderboard_page import page
-from stages.retrieval.published import Published, read_published
+from stages.report import leaderboard, leaderboard_page
+from stages.report.leaderboard_page import page
+from stages.report.published import Published, read_published
 
 ROOT = Path(__file__).resolve().parents[3]
 

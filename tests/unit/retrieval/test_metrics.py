@@ -11,7 +11,7 @@ from torchmetrics.functional import retrieval
 
 from stages.retrieval import metrics
 from stages.retrieval.ranking import Ranking, Sizes, rank_chunks
-from stages.retrieval.search import Rows
+from stages.retrieval.similarity import Rows
 
 
 def ranking(found, relevant, gallery=10, detected=None):

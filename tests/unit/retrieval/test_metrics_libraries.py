@@ -9,9 +9,9 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
 
 from stages.retrieval import metrics
-from stages.retrieval.matches import VIEWS
 from stages.retrieval.ranking import Sizes, rank_chunks
-from stages.retrieval.search import Rows
+from stages.retrieval.relevance import VIEWS
+from stages.retrieval.similarity import Rows
 
 # Their name -> ours.
 SAME = {

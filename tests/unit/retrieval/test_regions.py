@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from stages.core.images import pixels
+from stages.contracts.images import pixels
+from stages.report.leaderboard import entry
+from stages.report.leaderboard_page import recommended
 from stages.retrieval import regions
-from stages.retrieval.leaderboard import entry
-from stages.retrieval.leaderboard_page import recommended
 from stages.retrieval.regions import recommendation, region_folders
-from stages.retrieval.search import Rows
+from stages.retrieval.similarity import Rows
 from stages.retrieval.vectors import read_vectors
 
 

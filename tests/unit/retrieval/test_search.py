@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from stages.core.errors import StageError
-from stages.retrieval.matches import VIEWS
 from stages.retrieval.ranking import Ranking, Sizes, at_least, rank_chunks
-from stages.retrieval.search import Rows, nearest
+from stages.retrieval.relevance import VIEWS
+from stages.retrieval.similarity import Rows, nearest
 
 
 def rows(vectors, items, ids=None, categories=None, detected=None, prefix="r"):

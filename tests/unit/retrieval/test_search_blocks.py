@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from stages.core.errors import StageError
-from stages.retrieval.matches import VIEWS
 from stages.retrieval.ranking import Counting, Sizes, rank_chunks
-from stages.retrieval.search import TIE, Rows
+from stages.retrieval.relevance import VIEWS
+from stages.retrieval.similarity import TIE, Rows
 
 WHOLE = (10_000, 10_000, 10_000_000)
 

@@ -1,1 +1,0 @@
-"""The multi-head attribute classifier, learned from partial labels."""

@@ -1,0 +1,1 @@
+"""Queries and galleries of the retrieval benchmarks."""

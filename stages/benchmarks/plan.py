@@ -1,0 +1,165 @@
+"""What a benchmark over an upstream tree is made of: which picture, or which box in it, is which row."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stages.contracts.tables import read_shards, read_table
+from stages.core.errors import StageError, shown
+
+Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels of the stored image
+IMAGE_COLUMNS = ["image_id", "split", "sha256", "cluster"]
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One row of a benchmark before its picture is cut.
+
+    Attributes:
+        image_id: where the picture is; None: nothing was detected, the row has no picture.
+        box: the part that is cut out; None: the whole image.
+        split: of a training row, train or val.
+        missed: of a query without a picture, why.
+    """
+
+    row_id: str
+    item: str | None
+    category: str | None
+    image_id: str | None
+    box: Box | None = None
+    detected_class: str | None = None
+    labels: tuple[str, ...] = ()
+    split: str = ""
+    missed: str = ""
+
+
+@dataclass
+class Plan:
+    """Queries, gallery and training rows.
+
+    Attributes:
+        left_out: why -> number of upstream's rows that are in none of the three.
+        about: further content of benchmark.json.
+    """
+
+    queries: list[Pick] = field(default_factory=list)
+    gallery: list[Pick] = field(default_factory=list)
+    train: list[Pick] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def missed(self) -> dict[str, int]:
+        """Why a query has no picture -> number of queries."""
+        return dict(sorted(Counter(pick.missed for pick in self.queries if pick.missed).items()))
+
+    @property
+    def without_match(self) -> int:
+        """Queries with no correct row in the gallery; the query itself does not count."""
+        rows: dict[str | None, set[str]] = {}
+        for pick in self.gallery:
+            rows.setdefault(pick.item, set()).add(pick.row_id)
+        return sum(not (rows.get(pick.item, set()) - {pick.row_id}) for pick in self.queries)
+
+    def separate(self) -> None:
+        """Leave training rows out whose item is a query's or in the gallery, and train rows whose item is in val."""
+        test = {pick.item for pick in (*self.queries, *self.gallery)} - {None}
+        val = {pick.item for pick in self.train if pick.split == "val"} - {None}
+        kept = [pick for pick in self.train if pick.item not in test]
+        kept = [pick for pick in kept if pick.split == "val" or pick.item not in val]
+        if len(kept) < len(self.train):
+            self.left_out["train: item is held out"] += len(self.train) - len(kept)
+        self.train = kept
+
+    def check(self, name: str, found: str) -> None:
+        """Refuse a benchmark that measures nothing.
+
+        Raises:
+            StageError: without queries, gallery or a match; with repeated row ids.
+        """
+        for what, picks in (("query", self.queries), ("gallery row", self.gallery)):
+            if not picks:
+                raise StageError(f"benchmark.{name}: no {what}. Found {found}. Change benchmark.{name} to fit.")
+        for picks in (self.queries, self.gallery, self.train):
+            counts = Counter(pick.row_id for pick in picks)
+            if twice := [row_id for row_id, count in counts.items() if count > 1]:
+                raise StageError(f"benchmark.{name}: row ids must be unique, found twice: {shown(twice)}.")
+        if self.without_match == len(self.queries):
+            raise StageError(
+                f"benchmark.{name}: none of {len(self.queries)} queries has a correct row in the gallery of "
+                f"{len(self.gallery)}. Found {found}. Change benchmark.{name} to fit."
+            )
+
+
+@dataclass(frozen=True)
+class Source:
+    """An ingested source without its pictures.
+
+    Attributes:
+        splits: image_id -> split, of the images that passed.
+        digests: image_id -> sha256 of the file.
+        clusters: image_id -> its cluster of near duplicates.
+        items: rows as the reader wrote them.
+        objects: rows of OBJECTS.
+    """
+
+    name: str
+    splits: dict[str, str]
+    digests: dict[str, str]
+    clusters: dict[str, str]
+    items: list[dict[str, Any]]
+    objects: list[dict[str, Any]]
+
+    def boxes(self, which: str) -> dict[str, Box]:
+        """image_id -> its box, for ``benchmark.boxes``; none for whole, and an image without one is taken whole.
+
+        Raises:
+            StageError: when boxes are asked for and no image has one.
+        """
+        if which != "whole" and not self.objects:
+            raise StageError(
+                f"source {self.name} has no boxes, so `boxes: {which}` cannot be cut. Put upstream's list of boxes "
+                "where docs/datasets.md shows it, or take whole pictures (`boxes: whole`)."
+            )
+        return {} if which == "whole" else {row["image_id"]: box_of(row) for row in self.objects}
+
+    @property
+    def found(self) -> str:
+        """What is there, for an error message."""
+        counts = Counter(self.splits.values())
+        return f"source {self.name}: {', '.join(f'{count} {split}' for split, count in sorted(counts.items()))} images"
+
+
+def read_source(ingested: Path, name: str, columns: Iterable[str]) -> Source:
+    """The tables of a source.
+
+    Raises:
+        StageError: when it was not ingested, or its items lack one of ``columns``.
+    """
+    folder = ingested / name
+    if not folder.is_dir():
+        there = shown(path.name for path in ingested.iterdir()) if ingested.is_dir() else "nothing"
+        raise StageError(f"{folder}: no such folder. Ingested are: {there}. List {name} in `sources`, run `dvc repro`.")
+    images = read_shards(folder, IMAGE_COLUMNS)
+    items = read_table(folder / "items.parquet")
+    if missing := set(columns) - set(items.column_names):
+        raise StageError(
+            f"{folder / 'items.parquet'}: no column {shown(missing)}; it has {shown(items.column_names)}. Another "
+            f"reader read source {name}: change `source` of the benchmark, or `reader` of the source."
+        )
+    ids = images["image_id"].to_pylist()
+    return Source(
+        name,
+        dict(zip(ids, images["split"].to_pylist(), strict=True)),
+        dict(zip(ids, images["sha256"].to_pylist(), strict=True)),
+        dict(zip(ids, images["cluster"].to_pylist(), strict=True)),
+        items.to_pylist(),
+        read_table(folder / "objects.parquet").to_pylist(),
+    )
+
+
+def box_of(row: dict[str, Any]) -> Box:
+    """The corners of an object."""
+    return row["x1"], row["y1"], row["x2"], row["y2"]

@@ -1,0 +1,1 @@
+"""The multi-head attribute classifier, learned from partial labels: training, evaluation, ablation."""

@@ -1,0 +1,138 @@
+"""Train one rung of an ablation ladder and score it on the validation split.
+
+A rung is the pipeline's classifier with some params changed, on the pipeline's SimCLR backbone or on another one. The
+test split plays no part: rungs are compared to choose among them, and the published ladder is of validation accuracy.
+
+Reads:  the data set, models/<profile>/encoders/simclr, the merge tables.
+Writes: <out>: what was changed, the figures by head beside their baselines, the epoch that they are of.
+Params: ablation.<variant>; classifier, which it changes; labels, runtime.
+
+A killed training goes on after its last whole epoch (stages/learning/checkpoints.py). With ``runtime.processes``
+above 1 the stage starts itself anew under torchrun.
+"""
+
+import argparse
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from stages.classifier.evaluate_classifier import evaluate, groups_of, report_line
+from stages.classifier.training.train_classifier import build, check_batch, checkpoint_key, fit, pretrained
+from stages.core.determinism import seed_everything
+from stages.core.files import write_json
+from stages.core.params import Section, section
+from stages.labels.params import LabelParams
+from stages.learning.acceleration import RuntimeParams
+from stages.learning.checkpoints import WORK, Checkpoints
+from stages.learning.distributed import Group, in_group
+from stages.networks.backbones.backbones import Backbone, Weights
+from stages.networks.backbones.pictures import read_crops
+from stages.networks.classifier.params import ClassifierParams
+from stages.runner.progress import say
+from stages.runner.stage import Report, Stage
+
+SIMCLR = "simclr"
+
+
+class VariantParams(Section):
+    """Section ``ablation.<variant>``."""
+
+    published: float | None = Field(ge=0, le=1)
+    backbone: str
+    weights: Weights | None
+    classifier: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _weights_where_needed(self) -> Self:
+        if (self.backbone == SIMCLR) is not (self.weights is None):
+            raise ValueError(
+                "weights: null with backbone simclr, which has its own; none, packaged or download with others"
+            )
+        return self
+
+
+class Rung(Section):
+    """Everything that decides what is trained, for the key of its checkpoints."""
+
+    backbone: str
+    weights: Weights | None
+    classifier: ClassifierParams
+
+
+def overridden(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``; a mapping inside is changed key by key."""
+    result = dict(base)
+    for key, value in changes.items():
+        inner = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = overridden(base[key], value) if inner else value
+    return result
+
+
+def rung_of(name: str, variant: VariantParams, classifier: ClassifierParams) -> Rung:
+    """The classifier's params with the variant's changes.
+
+    Raises:
+        StageError: naming the keys below ``ablation.<variant>.classifier`` that are none of the classifier's, and
+            values that it does not take.
+    """
+    changed = overridden(classifier.model_dump(), variant.classifier)
+    options = section(ClassifierParams, f"ablation.{name}.classifier", {"ablation": {name: {"classifier": changed}}})
+    return Rung(backbone=variant.backbone, weights=variant.weights, classifier=options)
+
+
+def build_backbone(rung: Rung, simclr: Path) -> Backbone:
+    """The pipeline's pre-trained backbone, or timm's of that name.
+
+    Raises:
+        StageError: unknown name, no packaged weights for it, or the download failed.
+    """
+    pooling = rung.classifier.pooling
+    if rung.backbone == SIMCLR:
+        return pretrained(simclr, pooling)
+    return Backbone(rung.backbone, rung.weights or "none", pooling)
+
+
+def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
+    """Train the rung in as many processes as asked for, score the epoch that it keeps on validation, write."""
+    rung = rung_of(args.variant, params.variant, params.classifier)
+    check_batch(rung.classifier.batch, params.runtime.processes, f"ablation.{args.variant}.classifier.batch")
+    return in_group(params.runtime, lambda group: _run(args, params, rung, group))
+
+
+def _run(args: argparse.Namespace, params: SimpleNamespace, rung: Rung, group: Group) -> Report:
+    name = args.variant
+    options = rung.classifier
+    seed_everything(options.seed)
+    group.say(f"ablation {name}: {rung.backbone}, {params.variant.classifier}")
+    network = build(args, build_backbone(rung, args.simclr), options, params.runtime, group)
+    train, val = read_crops(args.dataset, "train"), read_crops(args.dataset, "val")
+    checkpoints = Checkpoints(WORK / "ablation" / name, group.key(checkpoint_key(args, rung)))
+    trainer = fit(network, [train, val], options, params.runtime, checkpoints, group)
+    if not group.leader:
+        return Report()
+    figures, _ = evaluate(network, options, train, val, groups_of(network, train, params.labels, args.tables))
+    figures["val_rows"] = figures.pop("test_rows")
+    for head, scores in figures["heads"].items():
+        if scores["rows"]:
+            say(f"ablation {name}: {report_line(head, scores, 'val')}")
+    changed = params.variant.model_dump(mode="json")
+    content = {**figures, "variant": name, "changed": changed, "epoch": trainer.kept_epoch}
+    if params.variant.published is not None:
+        content["published_mean_accuracy"] = params.variant.published
+    write_json(args.out, content)
+    checkpoints.clear()
+    return Report(metrics={"val_mean_accuracy": figures["mean"]["accuracy"]})
+
+
+STAGE = Stage(
+    main,
+    ["variant", "dataset", "simclr", "tables", "out"],
+    {
+        "variant": ("ablation.{variant}", VariantParams),
+        "classifier": ("classifier", ClassifierParams),
+        "labels": ("labels", LabelParams),
+        "runtime": ("runtime", RuntimeParams),
+    },
+)

@@ -1,0 +1,158 @@
+"""Train the multi-head classifier on the SimCLR backbone.
+
+Reads:  the data set and its vocabulary, models/<profile>/encoders/simclr, tables/superclasses.csv.
+Writes: weights.safetensors (of the epoch with the best mean validation accuracy over heads, or the last: ``keep``),
+        encoder.json (heads, classes, shapes), history.csv, params.json.
+Params: classifier, runtime.
+
+A killed training goes on after its last whole epoch (stages/learning/checkpoints.py). With ``runtime.processes``
+above 1 the stage starts itself anew under torchrun.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+
+from stages.classifier.training.losses import UNKNOWN_CLASS
+from stages.classifier.training.rows import prepare
+from stages.classifier.training.trainer import Trainer
+from stages.contracts.tables import shard_paths
+from stages.core.determinism import device, seed_everything
+from stages.core.errors import StageError, shown
+from stages.core.files import fresh_folder, read_json, write_csv, write_json
+from stages.core.params import Section
+from stages.learning.acceleration import RuntimeParams, prepare_model
+from stages.learning.checkpoints import WORK, Checkpoints, training_key
+from stages.learning.distributed import ALONE, Group, in_group, synchronised
+from stages.networks.backbones.backbones import Backbone, Pooling, beside
+from stages.networks.backbones.features import load_weights, save_encoder
+from stages.networks.backbones.pictures import read_crops
+from stages.networks.classifier.network import MultiHead
+from stages.networks.classifier.params import ClassifierParams, MissingLabels
+from stages.runner.stage import Report, Stage
+
+
+def choose_classes(
+    vocabulary: dict[str, list[str]], heads: list[str], missing_labels: MissingLabels = "masked"
+) -> dict[str, list[str]]:
+    """Classes of the wanted heads; with ``as_class`` the last one of each is ``UNKNOWN_CLASS``.
+
+    Raises:
+        StageError: when a head is not in the data, or has fewer than two classes.
+    """
+    for head in heads:
+        if head not in vocabulary:
+            raise StageError(f"classifier.heads: {head!r} is no head; the data set has {shown(vocabulary)}.")
+        if len(vocabulary[head]) < 2:
+            raise StageError(
+                f"classifier.heads: {head!r} has {len(vocabulary[head])} classes in the training split "
+                f"({shown(vocabulary[head])}); a head needs two. Take it out of classifier.heads."
+            )
+    extra = [UNKNOWN_CLASS] if missing_labels == "as_class" else []
+    return {head: vocabulary[head] + extra for head in heads}
+
+
+def pretrained(simclr: Path, pooling: Pooling) -> Backbone:
+    """The backbone that the SimCLR stage wrote into ``simclr``.
+
+    Raises:
+        StageError: when its card or weights are missing or do not fit each other.
+    """
+    backbone = Backbone(read_json(simclr / "encoder.json")["backbone"], "none", pooling)
+    load_weights(backbone, simclr)
+    return backbone
+
+
+def build(
+    args: argparse.Namespace,
+    backbone: Backbone,
+    options: ClassifierParams,
+    runtime: RuntimeParams,
+    group: Group = ALONE,
+) -> MultiHead:
+    """The network with heads for the labels of ``args.dataset``, on its device, ready for ``runtime`` and ``group``.
+
+    Raises:
+        StageError: as ``choose_classes``, or there are no weights for a network of ``options.beside``.
+    """
+    whole = beside(backbone, options.beside, "packaged")
+    classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads, options.missing_labels)
+    superclasses = list(pd.read_csv(args.tables / "superclasses.csv").sort_values("id")["superclass"])
+    network = MultiHead(whole, classes, superclasses, options).to(device())
+    return prepare_model(synchronised(network, group), runtime)
+
+
+def fit(
+    network: MultiHead,
+    frames: Sequence[pd.DataFrame],
+    options: ClassifierParams,
+    runtime: RuntimeParams,
+    checkpoints: Checkpoints,
+    group: Group,
+) -> Trainer:
+    """Train the network on the first of two splits; it ends with the epoch to keep, by the second or the last."""
+    train, val = (prepare(frame, network.classes, network.superclasses, options) for frame in frames)
+    trainer = Trainer(network, train, options, runtime, group)
+    trainer.fit(val, checkpoints)
+    return trainer
+
+
+def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
+    """Train in as many processes as asked for, keep the epoch that is best on validation."""
+    options, runtime = params.classifier, params.runtime
+    check_batch(options.batch, runtime.processes, "classifier.batch")
+    return in_group(runtime, lambda group: _run(args, options, runtime, group))
+
+
+def check_batch(batch: int, processes: int, key: str) -> None:
+    """Refuse a batch of which a process would hold less than the two rows that BatchNorm takes."""
+    if batch < 2 * processes:
+        raise StageError(
+            f"{key} is {batch}, too few for {processes} processes: each needs two rows. Raise it, or lower "
+            "runtime.processes."
+        )
+
+
+def _run(args: argparse.Namespace, options: ClassifierParams, runtime: RuntimeParams, group: Group) -> Report:
+    seed_everything(options.seed)
+    network = build(args, pretrained(args.simclr, options.pooling), options, runtime, group)
+    frames = [read_crops(args.dataset, split) for split in ("train", "val")]
+    checkpoints = Checkpoints(WORK / "train_classifier", group.key(checkpoint_key(args, options)))
+    trainer = fit(network, frames, options, runtime, checkpoints, group)
+    if not group.leader:
+        return Report()
+    out = fresh_folder(args.out)
+    card = {
+        "kind": "classifier", "backbone": network.backbone.name, "image_size": options.image_size, "metric": "cosine",
+        "epoch": trainer.kept_epoch, "classes": network.classes, "superclasses": network.superclasses,
+        "params": options.model_dump(mode="json"),
+    }  # fmt: skip
+    save_encoder(network, card, out)
+    header = ["epoch", "train_loss", "val_mean_accuracy", *[f"val_{head}" for head in network.classes]]
+    write_csv(out / "history.csv", header, trainer.history)
+    write_json(out / "params.json", options.model_dump(mode="json"))
+    checkpoints.clear()
+    _, losses, means, *_ = zip(*trainer.history, strict=True)
+    curves = {"train_loss": list(losses), "val_mean_accuracy": list(means)}
+    return Report(metrics={"kept_val_mean_accuracy": trainer.kept_score}, curves=curves)
+
+
+def checkpoint_key(args: argparse.Namespace, params: Section) -> str:
+    """The key of a checkpoint of a training with ``params`` on what the stage reads."""
+    dataset = [*shard_paths(args.dataset), args.dataset / "vocabulary.json"]
+    encoder = [args.simclr / "encoder.json", args.simclr / "weights.safetensors"]
+    return training_key(
+        params,
+        [*dataset, *encoder, args.tables / "superclasses.csv"],
+        ("core", "learning", "networks", "classifier/training"),
+    )
+
+
+STAGE = Stage(
+    main,
+    ["dataset", "simclr", "tables", "out"],
+    {"classifier": ("classifier", ClassifierParams), "runtime": ("runtime", RuntimeParams)},
+)

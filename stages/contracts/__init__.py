@@ -1,0 +1,1 @@
+"""What passes between stages: tables, ledgers of rows, splits, images."""

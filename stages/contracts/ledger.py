@@ -1,0 +1,143 @@
+"""The conservation law: rows in = rows kept + rows rejected by reason, for every table of a stage."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stages.core.files import write_json
+
+# The closed vocabulary of reasons. Adding one means adding a line here.
+REASONS = {
+    "missing_image": "the annotation names an image file that is not there",
+    "corrupt_image": "the image does not decode",
+    "too_small": "the image is smaller than ingest's min_side",
+    "too_large": "the image has more pixels than ingest's max_pixels",
+    "ambiguous_name": "another image of the same folder has this name with another suffix",
+    "no_annotation": "an image file that no annotation names",
+    "duplicate_image": "the same bytes as another image of this source, kept once",
+    "near_duplicate": "nearly the same picture as one in a split that is held out more: it would leak",
+    "duplicate_row": "the same item appears a second time",
+    "image_rejected": "the row's image was rejected",
+    "malformed_row": "the line or record cannot be read as its format says",
+    "malformed_box": "the box has no four finite numbers",
+    "empty_box": "nothing is left of the box inside the image",
+    "bad_name": "the file name does not follow the naming convention",
+    "not_a_garment": "the label table rejects this value",
+    "gender_left_out": "the gender is neither Men nor Women and labels.gender_policy is drop_row",
+    "ambiguous_layer": "fabric or pattern of upper and outer layer differ and the photo does not tell which is which",
+    "no_detection": "no detector found anything above the confidence threshold",
+    "mismatch": "no detection agrees with the label",
+    "taken": "every agreeing detection is the box of another item of the same photo",
+    "several": "several detections agree and crops.several is drop",
+    "unusable_crop": "the crop is smaller than crops.min_side",
+}
+
+
+@dataclass
+class Reject:
+    """One row that did not pass: ``key`` names file and line or id, ``detail`` what was found there."""
+
+    key: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass
+class Repair:
+    """One thing put right in a row: ``what`` names the kind, ``detail`` what was found there."""
+
+    key: str
+    what: str
+    detail: str = ""
+
+
+@dataclass
+class Ledger:
+    """What happened to the rows of one table."""
+
+    rows_in: int = 0
+    kept: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    repairs: list[Repair] = field(default_factory=list)
+
+    @property
+    def repaired(self) -> Counter:
+        """How many repairs of each kind there are."""
+        return Counter(repair.what for repair in self.repairs)
+
+    def reject(self, key: str, reason: str, detail: object = "") -> None:
+        """Put a row on record as rejected; the reason must be in ``REASONS``."""
+        if reason not in REASONS:
+            raise KeyError(f"reject reason {reason!r} is not in the closed vocabulary of stages/contracts/ledger.py")
+        self.rejects.append(Reject(str(key), reason, str(detail)))
+
+    def repair(self, key: str, what: str, detail: object = "") -> None:
+        """Put on record that a row was put right."""
+        self.repairs.append(Repair(str(key), what, str(detail)))
+
+    def summary(self) -> dict[str, Any]:
+        """Counts as written to account.json."""
+        rejected = Counter(row.reason for row in self.rejects)
+        return {
+            "rows_in": self.rows_in,
+            "rows_kept": self.kept,
+            "rejected": dict(sorted(rejected.items())),
+            "repaired": dict(sorted(self.repaired.items())),
+        }
+
+
+class Account:
+    """The ledgers of one stage run, one for each table it passes on."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.ledgers: dict[str, Ledger] = {}
+        self.notes: dict[str, Any] = {}
+
+    def ledger(self, table: str) -> Ledger:
+        """The ledger of ``table``, opened when first asked for."""
+        return self.ledgers.setdefault(table, Ledger())
+
+    def note(self, name: str, counts: Counter | dict[str, Any]) -> None:
+        """Further counts that a reader wants beside the ledgers, such as unknown values by name."""
+        self.notes[name] = dict(sorted(counts.items()))
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Write account.json, rejects.parquet and repairs.parquet into ``folder``; rows in the order of recording.
+
+        Raises:
+            AssertionError: when the conservation law does not hold; that is a bug in the stage.
+        """
+        import pyarrow as pa
+
+        from stages.contracts.tables import REJECTS, write_rows
+
+        content: dict[str, Any] = {name: ledger.summary() for name, ledger in sorted(self.ledgers.items())}
+        for name, row in content.items():
+            out = row["rows_kept"] + sum(row["rejected"].values())
+            assert row["rows_in"] == out, f"{self.source}, {name}: {row['rows_in']} rows in, {out} accounted for"
+        if self.notes:
+            content["notes"] = self.notes
+        write_json(folder / "account.json", content)
+        write_rows(folder / "rejects.parquet", REJECTS, list(self._rows("rejects")))
+        repairs = pa.schema([(name, pa.string()) for name in ("source", "table", "key", "what", "detail")])
+        write_rows(folder / "repairs.parquet", repairs, list(self._rows("repairs")))
+        return content
+
+    def _rows(self, kind: str) -> Iterable[dict[str, str]]:
+        for table, ledger in sorted(self.ledgers.items()):
+            for row in getattr(ledger, kind):
+                yield {"source": self.source, "table": table, **vars(row)}
+
+    def lines(self) -> list[str]:
+        """The account as lines for the log."""
+        result = []
+        for name, ledger in sorted(self.ledgers.items()):
+            row = ledger.summary()
+            parts = [f"{self.source}: {row['rows_in']} {name} in, {row['rows_kept']} kept"]
+            parts += [f"{count} {reason}" for reason, count in row["rejected"].items()]
+            parts += [f"repaired: {count} {what}" for what, count in row["repaired"].items()]
+            result.append(", ".join(parts))
+        return result

@@ -1,0 +1,212 @@
+"""Arrow schemas of every table that passes between stages, and the only way they are written.
+
+Parquet files hold no time, no path and no index: the same rows give the same bytes.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.contracts.splits import shard_of
+from stages.core.errors import StageError
+
+WAITING = 128  # rows of a shard in memory before they go to disk: a few MB of crops
+HEADS = ("gender", "type", "usage", "color", "fabric", "pattern")
+
+IMAGES = pa.schema(
+    [
+        ("image_id", pa.string()),  # unique in its source; file name without folder where that is unique
+        ("source", pa.string()),
+        ("split", pa.string()),  # upstream's: train, val, test
+        ("group_id", pa.string()),  # who or what must not cross splits
+        ("cluster", pa.string()),  # smallest image_id among its near duplicates
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("sha256", pa.string()),  # of the upstream file
+        ("fingerprint", pa.binary()),  # what near duplicates are found by (stages/ingest/fingerprint.py)
+        ("bytes", pa.binary()),  # JPEG, RGB, upright
+    ]
+)
+OBJECTS = pa.schema(
+    [
+        ("object_id", pa.string()),
+        ("image_id", pa.string()),
+        ("class_name", pa.string()),  # upstream's
+        ("x1", pa.float64()),  # pixels, origin top left, x2 and y2 exclusive
+        ("y1", pa.float64()),
+        ("x2", pa.float64()),
+        ("y2", pa.float64()),
+        ("pair_id", pa.string()),  # DeepFashion2; null elsewhere
+        ("style", pa.int32()),
+    ]
+)
+BOXES = pa.schema(
+    [
+        ("object_id", pa.string()),
+        ("image_id", pa.string()),
+        ("split", pa.string()),
+        ("superclass", pa.string()),
+        ("class_id", pa.int32()),  # joint superclass id of tables/superclasses.csv
+        ("cx", pa.float64()),  # centre and size as shares of the image's width and height
+        ("cy", pa.float64()),
+        ("w", pa.float64()),
+        ("h", pa.float64()),
+    ]
+)
+_LABEL_FIELDS = [
+    ("item_id", pa.string()),
+    ("image_id", pa.string()),
+    ("photo", pa.string()),  # the shot: upstream may store it under several image ids, one for each item
+    ("source", pa.string()),
+    ("split", pa.string()),
+    ("group_id", pa.string()),
+    ("cluster", pa.string()),
+    ("fingerprint", pa.binary()),
+    ("instance", pa.string()),  # the physical item, the same in every photo of it; null = not known
+    ("colorway", pa.string()),
+    ("view", pa.string()),
+    ("superclass", pa.string()),
+    ("agrees", pa.list_(pa.string())),  # superclasses a detection may have to count as this item
+    *[(head, pa.string()) for head in HEADS],  # null = unknown
+]
+LABELS = pa.schema(_LABEL_FIELDS)
+OUTCOMES = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("outcome", pa.string()),  # matched, whole_image, or a reject reason
+        ("candidates", pa.int32()),  # detections above the threshold
+        ("agreeing", pa.int32()),  # of these, detections whose class agrees
+        ("detector", pa.string()),
+        ("detected_class", pa.string()),
+        ("confidence", pa.float64()),
+        ("x1", pa.float64()),
+        ("y1", pa.float64()),
+        ("x2", pa.float64()),
+        ("y2", pa.float64()),
+    ]
+)
+CROPS = pa.schema(
+    [
+        ("crop_id", pa.string()),
+        *_LABEL_FIELDS,
+        ("detector", pa.string()),
+        ("detected_class", pa.string()),
+        ("confidence", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("bytes", pa.binary()),
+    ]
+)
+BENCHMARK = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("item", pa.string()),  # rows of query and gallery with the same item are correct matches
+        ("category", pa.string()),
+        ("detected_class", pa.string()),
+        ("bytes", pa.binary()),  # null: the item was never detected, which counts as a miss
+    ]
+)
+BENCHMARK_TRAIN = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("split", pa.string()),  # train or val, by item group: no item is in both, or among the queries
+        ("item", pa.string()),  # null where the benchmark knows no physical items
+        ("category", pa.string()),
+        ("labels", pa.list_(pa.string())),  # of a benchmark with several labels to an image; empty elsewhere
+        ("bytes", pa.binary()),
+    ]
+)
+REJECTS = pa.schema([(name, pa.string()) for name in ("source", "table", "key", "reason", "detail")])
+
+
+def write_table(path: Path, table: pa.Table, floats: Sequence[str] = ()) -> None:
+    """One Parquet file, byte-identical for identical rows.
+
+    Args:
+        floats: Parquet paths of columns whose values hardly repeat, such as ``vector.list.element``: their bytes are
+            stored plane by plane (the demo's vectors take 40 % less room than with a dictionary).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    planes = list(floats) or False
+    pq.write_table(
+        table, path, compression="zstd", row_group_size=1024, use_byte_stream_split=planes, use_dictionary=not planes
+    )
+
+
+def write_rows(path: Path, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:
+    """Rows as dicts into one Parquet file with exactly ``schema``."""
+    write_table(path, pa.Table.from_pylist(rows, schema=schema))
+
+
+def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] | None = None) -> pa.Table:
+    """A Parquet file of the pipeline.
+
+    Raises:
+        StageError: when it is missing, or its columns are not those of ``schema``.
+    """
+    if not path.is_file():
+        raise StageError(f"{path}: no such file. It is made by an earlier stage: run `dvc repro`.")
+    table = pq.read_table(path, columns=columns)
+    if schema is not None and columns is None and not table.schema.equals(schema):
+        found = {str(one) for one in table.schema} ^ {str(one) for one in schema}
+        raise StageError(f"{path}: not the expected columns (differing: {sorted(found)}). Run `dvc repro`.")
+    return table
+
+
+def write_shards(folder: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]], key: str, shards: int) -> int:
+    """Rows into ``shards`` files by a hash of ``key``; within a file they are sorted by ``key``. How many there were.
+
+    Rows are taken one by one and wait on disk, so that memory stays bounded by the largest shard.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting: list[list[dict[str, Any]]] = [[] for _ in range(shards)]
+    count = 0
+    with TemporaryDirectory(dir=folder) as parts, ExitStack() as stack:
+        files = [f"{parts}/{number}" for number in range(shards)]
+        writers = [stack.enter_context(pa.ipc.new_file(file, schema)) for file in files]
+        for row in rows:
+            number, count = shard_of(row[key], shards), count + 1
+            waiting[number].append(row)
+            if len(waiting[number]) == WAITING:
+                writers[number].write(pa.Table.from_pylist(waiting[number], schema=schema))
+                waiting[number] = []
+        for number, (file, writer) in enumerate(zip(files, writers, strict=True)):
+            writer.write(pa.Table.from_pylist(waiting[number], schema=schema))
+            writer.close()
+            with pa.OSFile(file) as source:
+                table = pa.ipc.open_file(source).read_all()
+            write_table(folder / shard_name(number), table.sort_by(key).combine_chunks())
+    return count
+
+
+def shard_name(number: int) -> str:
+    """File name of a shard."""
+    return f"shard-{number:04d}.parquet"
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """The shard files of a folder in order.
+
+    Raises:
+        StageError: when there is none.
+    """
+    paths = sorted(folder.glob("shard-*.parquet"))
+    if not paths:
+        raise StageError(f"{folder}: no shard-*.parquet. It is made by an earlier stage: run `dvc repro`.")
+    return paths
+
+
+def read_shards(folder: Path, columns: list[str] | None = None) -> pa.Table:
+    """All shards of a folder as one table."""
+    return pa.concat_tables([pq.read_table(path, columns=columns) for path in shard_paths(folder)])
+
+
+def iter_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """The shards of a folder one at a time, so that memory stays bounded by the largest."""
+    for path in shard_paths(folder):
+        yield pq.read_table(path, columns=columns)

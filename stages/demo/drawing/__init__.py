@@ -1,0 +1,1 @@
+"""Draws people, garments and photos, the same bytes on every machine."""

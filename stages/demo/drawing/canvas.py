@@ -1,0 +1,237 @@
+"""A canvas at twice the final size that draws shapes and remembers which pixel belongs to which garment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw
+
+from stages.demo.drawing.body import Point
+from stages.demo.drawing.garments import Garment
+from stages.demo.drawing.palette import GOLD, RGB, luminance, scaled
+from stages.demo.drawing.silhouettes import Shape, Trim
+from stages.demo.drawing.textures import fill
+
+SUPER = 2
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where body units land on the canvas: pixel = origin + unit * scale; flip mirrors left and right."""
+
+    x: float
+    y: float
+    scale: float
+    flip: bool = False
+
+    def pixel(self, point: Point) -> tuple[int, int]:
+        """The supersampled pixel of a point."""
+        x = -point[0] if self.flip else point[0]
+        return round(self.x + x * self.scale), round(self.y + point[1] * self.scale)
+
+    def pixels(self, points: list[Point]) -> list[tuple[int, int]]:
+        """The supersampled pixels of an outline."""
+        return [self.pixel(point) for point in points]
+
+    def within(self, x: float, y: float, scale: float, flip: bool = False) -> Frame:
+        """The frame of something with units of its own, placed at a point of this frame."""
+        px, py = self.pixel((x, y))
+        return Frame(px, py, self.scale * scale, self.flip != flip)
+
+
+class Canvas:
+    """Image, owner map and the drawing of garments; everything in supersampled pixels until `finish`."""
+
+    def __init__(self, size: tuple[int, int], background: Image.Image, light: int = 0) -> None:
+        self.size = size
+        self.light = light
+        self.wide = (size[0] * SUPER, size[1] * SUPER)
+        self.image = background.resize(self.wide, Image.Resampling.NEAREST)
+        self.owner = Image.new("L", self.wide)
+        self.draw = ImageDraw.Draw(self.image)
+        self.owner_draw = ImageDraw.Draw(self.owner)
+        self.outlines: dict[int, list[list[tuple[int, int]]]] = {}
+
+    def polygon(self, points: list[tuple[int, int]], colour: RGB, owner: int = 0, edge: RGB | None = None) -> None:
+        """A plain polygon (skin, hair, soles); what it hides belongs to nobody, or to owner."""
+        self.draw.polygon(points, fill=colour)
+        self.owner_draw.polygon(points, fill=owner)
+        if edge:
+            self.draw.line([*points, points[0]], fill=edge, width=2)
+
+    def ellipse(self, frame: Frame, centre: Point, rx: float, ry: float, colour: RGB) -> None:
+        """A plain ellipse in the frame's units."""
+        x, y = frame.pixel(centre)
+        box = (
+            x - round(rx * frame.scale),
+            y - round(ry * frame.scale),
+            x + round(rx * frame.scale),
+            y + round(ry * frame.scale),
+        )
+        self.draw.ellipse(box, fill=colour)
+        self.owner_draw.ellipse(box, fill=0)
+
+    def panel(
+        self, garment: Garment, points: list[tuple[int, int]], anchor: tuple[int, int], scale: float, owner: int
+    ) -> None:
+        """One piece of cloth: textured, shaded, with a darker edge."""
+        self.outlines.setdefault(owner, []).append(points)
+        box = self._clip(points)
+        if box is None:
+            return
+        x0, y0, x1, y1 = box
+        mask = Image.new("L", (x1 - x0, y1 - y0))
+        pen = ImageDraw.Draw(mask)
+        local = [(x - x0, y - y0) for x, y in points]
+        pen.polygon(local, fill=255)
+        if garment.fabric == "furry":
+            self._tufts(pen, local, garment.seed, max(2, round(4 * scale)))
+        cloth = Image.fromarray(fill(garment, box, anchor, max(1, round(scale * 1024)), self.light))
+        edge = scaled(garment.rgb, 62) if luminance(garment.rgb) > 50 else scaled(garment.rgb, 122)
+        ImageDraw.Draw(cloth).line([*local, local[0]], fill=edge, width=2)
+        cover = mask.point(_SHEER) if garment.fabric == "chiffon" else mask
+        self.image.paste(cloth, box, cover)
+        self.owner.paste(owner, box, mask)
+
+    def trims(self, garment: Garment, trims: list[Trim], frame: Frame, owner: int) -> None:
+        """Details, clipped to the pixels that belong to the garment."""
+        if not trims:
+            return
+        inks = inks_of(garment)
+        box = self._clip([point for outline in self.outlines.get(owner, []) for point in outline])
+        if box is None:
+            return
+        x0, y0, x1, y1 = box
+        mine = self.owner.crop(box).point([255 if value == owner else 0 for value in range(256)])
+        for ink, group in _runs(trims):
+            mask = Image.new("L", (x1 - x0, y1 - y0))
+            pen = ImageDraw.Draw(mask)
+            for trim in group:
+                local = [(x - x0, y - y0) for x, y in frame.pixels(list(trim.points))]
+                size = max(1, round(trim.width * frame.scale))
+                if trim.shape == "poly":
+                    pen.polygon(local, fill=255)
+                elif trim.shape == "line":
+                    pen.line(local, fill=255, width=max(2, size))
+                else:
+                    for x, y in local:
+                        pen.ellipse((x - size, y - size, x + size, y + size), fill=255)
+            self.image.paste(inks[ink], box, ImageChops.darker(mask, mine))
+
+    def under(self, garment: Garment, shape: Shape, frame: Frame, owner: int) -> None:
+        """The inside of a garment that shows at its opening; it counts as the garment."""
+        for points, ink in shape.under:
+            outline = frame.pixels(points)
+            self.polygon(outline, inks_of(garment)[ink], owner)
+            self.outlines.setdefault(owner, []).append(outline)
+
+    def pieces(self, garment: Garment, panels: list[list[Point]], shape: Shape, frame: Frame, owner: int) -> None:
+        """Several panels of one garment."""
+        anchor = frame.pixel(shape.anchor)
+        for points in panels:
+            self.panel(garment, frame.pixels(points), anchor, frame.scale, owner)
+
+    def whole(self, garment: Garment, shape: Shape, frame: Frame, owner: int, skin: RGB | None = None) -> None:
+        """A garment in one go: inside, skin, cloth, soles, details."""
+        self.under(garment, shape, frame, owner)
+        for points in shape.skin if skin else []:
+            self.polygon(frame.pixels(points), skin or (0, 0, 0))
+        self.pieces(garment, shape.parts + shape.sleeves, shape, frame, owner)
+        for points, ink in shape.extras:
+            outline = frame.pixels(points)
+            self.polygon(outline, inks_of(garment)[ink], owner, edge=(70, 70, 72))
+            self.outlines.setdefault(owner, []).append(outline)
+        self.trims(garment, shape.trims, frame, owner)
+
+    def boxes(self) -> dict[int, Box]:
+        """Final-size boxes (x0, y0, x1, y1, exclusive ends) around the visible pixels of each garment."""
+        owners = np.asarray(self.owner)
+        found: dict[int, Box] = {}
+        for owner in sorted(self.outlines):
+            mine = owners == owner
+            rows, columns = np.flatnonzero(mine.any(1)), np.flatnonzero(mine.any(0))
+            if len(rows):
+                found[owner] = (
+                    int(columns[0]) // SUPER,
+                    int(rows[0]) // SUPER,
+                    -(-int(columns[-1] + 1) // SUPER),
+                    -(-int(rows[-1] + 1) // SUPER),
+                )
+        return found
+
+    def finish(self, rng: Random, noise: int = 3) -> Image.Image:
+        """The image at its final size, lit and with a little sensor noise."""
+        image = self.image.reduce(SUPER)
+        warm, gain = rng.randint(-4, 4), rng.randint(94, 106)
+        lut = [
+            min(255, max(0, value * (gain + tint) // 100))
+            for tint in (warm // 2, 0, -warm // 2)
+            for value in range(256)
+        ]
+        pixels = np.asarray(image.point(lut)).astype(np.int16)
+        shift = rng.randrange(len(_NOISE) - pixels.shape[0] * pixels.shape[1])
+        grain = _NOISE[shift : shift + pixels.shape[0] * pixels.shape[1]].reshape(pixels.shape[0], pixels.shape[1], 1)
+        return Image.fromarray(np.clip(pixels + grain * noise // 8, 0, 255).astype(np.uint8))
+
+    def _clip(self, points: list[tuple[int, int]]) -> Box | None:
+        x0, x1 = max(0, min(x for x, _ in points) - 8), min(self.wide[0], max(x for x, _ in points) + 9)
+        y0, y1 = max(0, min(y for _, y in points) - 8), min(self.wide[1], max(y for _, y in points) + 9)
+        return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+    @staticmethod
+    def _tufts(pen: ImageDraw.ImageDraw, points: list[tuple[int, int]], seed: int, size: int) -> None:
+        """Fur has no straight edge: small discs along the outline."""
+        rng = Random(seed)
+        for (xa, ya), (xb, yb) in zip(points, points[1:] + points[:1], strict=True):
+            steps = max(abs(xb - xa), abs(yb - ya)) // (size + 1) + 1
+            for step in range(steps):
+                x, y = xa + (xb - xa) * step // steps, ya + (yb - ya) * step // steps
+                r = rng.randint(1, size)
+                pen.ellipse((x - r, y - r, x + r, y + r), fill=255)
+
+
+_SHEER = [value * 200 // 255 for value in range(256)]
+_NOISE = np.random.default_rng(20240).integers(-8, 9, 1 << 19).astype(np.int16)
+
+
+def inks_of(garment: Garment) -> dict[str, RGB]:
+    """The colours of a garment's details, all taken from its own colours."""
+    base = garment.rgb
+    bright = luminance(base) > 128
+    contrast = (
+        garment.colours[1]
+        if abs(luminance(garment.colours[1]) - luminance(base)) > 50
+        else ((30, 30, 34) if bright else (244, 244, 244))
+    )
+    return {
+        "dark": scaled(base, 72) if luminance(base) > 45 else scaled(base, 114),
+        "light": scaled(base, 134),
+        "seam": scaled(base, 58) if luminance(base) > 60 else scaled(base, 128),
+        "fold": scaled(base, 84) if luminance(base) > 60 else scaled(base, 112),
+        "inside": scaled(base, 52),
+        "second": garment.colours[1],
+        "third": garment.colours[2],
+        "contrast": contrast,
+        "stitch": (214, 160, 84),
+        "button": (250, 248, 240) if not bright else scaled(base, 40),
+        "metal": (196, 198, 204),
+        "gold": GOLD if abs(luminance(base) - luminance(GOLD)) > 30 else (150, 30, 50),
+        "black": (26, 26, 30),
+        "sole": (44, 36, 32) if luminance(base) > 60 else (120, 90, 66),
+        "rubber": (240, 240, 238) if luminance(base) < 215 else (90, 92, 98),
+        "lace": (246, 246, 246) if luminance(base) < 200 else (70, 70, 76),
+    }
+
+
+def _runs(trims: list[Trim]) -> list[tuple[str, list[Trim]]]:
+    """Neighbours with the same ink together, order kept."""
+    runs: list[tuple[str, list[Trim]]] = []
+    for trim in trims:
+        if runs and runs[-1][0] == trim.ink:
+            runs[-1][1].append(trim)
+        else:
+            runs.append((trim.ink, [trim]))
+    return runs

@@ -1,0 +1,200 @@
+"""Photos: a person wearing garments, or one garment laid flat; with the box of each garment as drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+from PIL import Image
+
+from stages.demo.drawing.backgrounds import plain_background, scene_background
+from stages.demo.drawing.body import FLAT_POSE, Pose, body_for, random_pose
+from stages.demo.drawing.canvas import SUPER, Box, Canvas, Frame
+from stages.demo.drawing.caps import cap_shape
+from stages.demo.drawing.footwear import flip_flop_from_above, shoe_shape
+from stages.demo.drawing.garments import Garment
+from stages.demo.drawing.palette import scaled
+from stages.demo.drawing.people import Person, draw_arms, draw_feet, draw_hair_behind, draw_head, draw_trunk_skin
+from stages.demo.drawing.silhouettes import Shape, clothing
+from stages.demo.drawing.trims import lower_trims, torso_trims
+
+KNEES_UP = 500  # photos that begin below this height show legs and feet only
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A finished picture.
+
+    Attributes:
+        image: RGB at the final size.
+        boxes: garment index -> box (x0, y0, x1, y1) around its visible pixels, ends exclusive.
+        outlines: garment index -> its panels' outlines in final pixels, not clipped to the image.
+        garments: what was drawn, in the order of the indices; a garment without a box is hidden.
+        view: front, side, back or flat.
+        owners: uint8 [height, width], garment index + 1 of each pixel, 0 = none.
+    """
+
+    image: Image.Image
+    boxes: dict[int, Box]
+    outlines: dict[int, list[list[tuple[float, float]]]]
+    garments: list[Garment]
+    view: str
+    owners: np.ndarray
+
+    def shows(self, index: int) -> bool:
+        """Whether enough of a garment is visible that a person would label it: not a sliver under another one."""
+        if index not in self.boxes:
+            return False
+        x0, y0, x1, y1 = self.boxes[index]
+        large = (x1 - x0) * (y1 - y0) * 150 >= self.image.width * self.image.height
+        return large and min(x1 - x0, y1 - y0) * 20 >= self.image.width
+
+
+def worn_photo(
+    rng: Random,
+    size: tuple[int, int],
+    person: Person,
+    garments: list[Garment],
+    view: str = "front",
+    span: tuple[float, float] = (-30, 1030),
+    background: Image.Image | None = None,
+    shift: float = 0.0,
+) -> Photo:
+    """A person wearing garments.
+
+    Args:
+        rng: chance of pose, place and light.
+        size: width and height of the photo.
+        person: who wears them.
+        garments: in any order; drawn lower, upper, outer, feet, head. Index in this list = index of boxes.
+        view: front, side or back.
+        span: body heights (units) at the photo's top and bottom.
+        background: a scene by default.
+        shift: how far off the middle the person stands, as a share of the width.
+    """
+    background = background or scene_background(rng, size)
+    canvas = Canvas(size, background, rng.randint(-60, 60))
+    scale = size[1] * SUPER / (span[1] - span[0])
+    middle = size[0] * SUPER * (0.5 + shift + rng.randint(-4, 4) / 100)
+    frame = Frame(middle, -span[0] * scale, scale, rng.random() < 0.5)
+    body, pose = body_for(person.gender, view, person.build), random_pose(rng, view)
+    if span[0] > KNEES_UP:  # a close-up of shoes: both feet in the picture
+        pose = Pose(pose.arms, ((3, 1), (2, 0)) if view == "side" else ((0, 1), (1, 0)))
+    numbered = {index + 1: garment for index, garment in enumerate(garments)}
+    layers = {
+        layer: [(i, g) for i, g in numbered.items() if g.cut.layer == layer]
+        for layer in ("lower", "upper", "outer", "feet", "head")
+    }
+
+    if view != "back" and person.long_hair:
+        draw_hair_behind(canvas, frame, person, view)
+    if view == "side":  # the far arm, behind the trunk
+        draw_arms(canvas, frame, person, body, Pose(pose.arms[::-1], pose.legs), (-1,))
+    draw_trunk_skin(canvas, frame, person, body, pose)
+    feet = layers["feet"] if layers["feet"] else [(0, None)]
+    for owner, shoe in feet:
+        draw_feet(canvas, frame, person, body, pose, shoe, owner, view)
+    dressed = [*layers["lower"], *layers["upper"], *layers["outer"]]
+    shapes = {owner: clothing(garment, body, pose) for owner, garment in dressed}
+    for owner, garment in dressed:
+        canvas.under(garment, shapes[owner], frame, owner)
+        canvas.pieces(garment, shapes[owner].parts, shapes[owner], frame, owner)
+        details = torso_trims if garment.cut.family == "torso" else lower_trims
+        canvas.trims(garment, details(garment, body, pose), frame, owner)
+    sleeved = [(owner, garment) for owner, garment in dressed if garment.sleeve in ("short", "long")]
+    draw_arms(canvas, frame, person, body, pose, (1,) if view == "side" else (-1, 1), bool(sleeved))
+    covered = any(garment.cut.layer == "outer" and garment.sleeve == "long" for _, garment in sleeved)
+    for owner, garment in sleeved:
+        if garment.cut.layer == "outer" or not covered:
+            canvas.pieces(garment, shapes[owner].sleeves, shapes[owner], frame, owner)
+            canvas.trims(garment, torso_trims(garment, body, pose), frame, owner)
+    draw_head(canvas, frame, person, view)
+    for owner, cap in layers["head"]:
+        shape = cap_shape(cap, view)
+        canvas.whole(cap, shape, frame.within(0, 12, 1.06), owner)
+    return _photo(rng, canvas, 3, garments, view)
+
+
+def flat_photo(
+    rng: Random, size: tuple[int, int], garment: Garment, background: Image.Image | None = None, fill: int | None = None
+) -> Photo:
+    """One garment alone, as a shop shows it.
+
+    Args:
+        rng: chance of place, light and background.
+        size: width and height of the photo.
+        garment: what to show; its index in the result is 0.
+        background: a studio wall by default.
+        fill: how much of the photo it takes, in percent of the tighter side.
+    """
+    background = background or plain_background(rng, size)
+    canvas = Canvas(size, background, rng.randint(-40, 40))
+    fill = fill or rng.randint(74, 92)
+    placements = _flat_shapes(rng, garment)
+    points = [(x + dx, y + dy) for shape, dx, dy in placements for panel in _panels(shape) for x, y in panel]
+    left, right = min(x for x, _ in points), max(x for x, _ in points)
+    top, bottom = min(y for _, y in points), max(y for _, y in points)
+    scale = min(size[0] * SUPER * fill / (100 * (right - left)), size[1] * SUPER * fill / (100 * (bottom - top)))
+    flip = garment.cut.family in ("shoe", "cap") and rng.random() < 0.5
+    centre = (right + left) / 2 * (-1 if flip else 1)
+    jitter = [rng.randint(-2, 2) * size[axis] * SUPER / 100 for axis in (0, 1)]
+    frame = Frame(
+        size[0] * SUPER / 2 - centre * scale + jitter[0],
+        size[1] * SUPER / 2 - (top + bottom) / 2 * scale + jitter[1],
+        scale,
+        flip,
+    )
+    for shape, dx, dy in placements:
+        moved = frame.within(dx, dy, 1)
+        _shadow(canvas, shape, moved)
+        canvas.whole(garment, shape, moved, 1)
+    return _photo(rng, canvas, 2, [garment], "flat")
+
+
+def _flat_shapes(rng: Random, garment: Garment) -> list[tuple[Shape, float, float]]:
+    """Shapes to place, with their offsets: shoes mostly come in pairs."""
+    family = garment.cut.family
+    if family == "cap":
+        view = rng.choice(("flat", "flat", "front"))
+        return [(cap_shape(garment, view), 0, 0)]
+    if family == "shoe":
+        if garment.kind == "flip_flop":
+            shape = flip_flop_from_above(garment)
+            return [(shape, 0, -62), (shape, 14, 62)]
+        shape = shoe_shape(garment, worn=False)
+        return [(shape, 0, 0)] if rng.random() < 0.4 else [(shape, 34, -58), (shape, 0, 0)]
+    body = body_for(garment.gender, "flat")
+    shape = clothing(garment, body, FLAT_POSE)
+    trims = torso_trims if family == "torso" else lower_trims
+    shape.trims += trims(garment, body, FLAT_POSE)
+    return [(shape, 0, 0)]
+
+
+def _panels(shape: Shape) -> list[list[tuple[float, float]]]:
+    return [
+        *shape.parts,
+        *shape.sleeves,
+        *(points for points, _ in shape.extras),
+        *(points for points, _ in shape.under),
+    ]
+
+
+def _shadow(canvas: Canvas, shape: Shape, frame: Frame) -> None:
+    """A soft shadow on the wall behind a flat garment: a flat tone is enough at this size."""
+    for points in (*shape.parts, *shape.sleeves):
+        outline = [(x + 4, y + 5) for x, y in frame.pixels(points)]
+        x, y = min(max(outline[0][0], 0), canvas.wide[0] - 1), min(max(outline[0][1], 0), canvas.wide[1] - 1)
+        below = canvas.image.getpixel((0, y if x >= 0 else 0))
+        canvas.draw.polygon(outline, fill=scaled(below, 88))
+
+
+def _photo(rng: Random, canvas: Canvas, noise: int, garments: list[Garment], view: str) -> Photo:
+    boxes = {owner - 1: box for owner, box in canvas.boxes().items() if owner > 0}
+    outlines = {
+        owner - 1: [[(x / SUPER, y / SUPER) for x, y in panel] for panel in panels]
+        for owner, panels in canvas.outlines.items()
+        if owner > 0
+    }
+    owners = np.asarray(canvas.owner)[::SUPER, ::SUPER]
+    return Photo(canvas.finish(rng, noise), boxes, outlines, garments, view, owners)

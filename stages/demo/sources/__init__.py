@@ -1,0 +1,1 @@
+"""Writes the drawn photos as the upstream data sets publish theirs, defects included."""

@@ -1,0 +1,102 @@
+"""Draw a demo in the format of DeepFashion's Category and Attribute Prediction, the coarse layout.
+
+Writes: OUT/Img/img/<garment>/img_00000001.jpg, OUT/Eval/list_eval_partition.txt, and below OUT/Anno_coarse
+        list_{category_cloth,category_img,attr_cloth,attr_img,bbox}.txt; TRUTH/garments.parquet, what the images show.
+Params: demo.category_coarse
+
+Of upstream's defects: the same picture under two names, in test and in train, and folders that the lists spell with
+other capitals than the disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import Field
+
+from stages.core.files import fresh_folder
+from stages.demo.drawing.encoding import picked, rng_for, write_text
+from stages.demo.drawing.garments import Garment
+from stages.demo.sources.category_photos import CATEGORIES, CategoryDemo, CategoryShot, draw_shots, shown_box
+from stages.demo.sources.deepfashion_lists import list_text
+from stages.demo.sources.item_photos import write_images
+from stages.demo.truth import write_truth
+
+SOURCE = "category_coarse"
+UPPER = (
+    "Anorak", "Blazer", "Blouse", "Bomber", "Button-Down", "Cardigan", "Flannel", "Halter", "Henley", "Hoodie",
+    "Jacket", "Jersey", "Parka", "Peacoat", "Poncho", "Sweater", "Tank", "Tee", "Top", "Turtleneck",
+)  # fmt: skip
+LOWER = (
+    "Capris", "Chinos", "Culottes", "Cutoffs", "Gauchos", "Jeans", "Jeggings", "Jodhpurs", "Joggers", "Leggings",
+    "Sarong", "Shorts", "Skirt", "Sweatpants", "Sweatshorts", "Trunks",
+)  # fmt: skip
+FULL = (
+    "Caftan", "Cape", "Coat", "Coverup", "Dress", "Jumpsuit", "Kaftan", "Kimono", "Nightdress", "Onesie", "Robe",
+    "Romper", "Shirtdress", "Sundress",
+)  # fmt: skip
+# (name, upstream's type: 1 texture, 2 fabric, 3 shape, 4 part); names hold spaces. Upstream has 1000.
+ATTRIBUTES = (
+    ("color block", 1), ("floral", 1), ("graphic", 1), ("plaid", 1), ("striped", 1),
+    ("chiffon", 2), ("cotton", 2), ("denim", 2), ("faux fur", 2), ("faux leather", 2), ("knit", 2),
+    ("a-line", 3), ("long sleeve", 4), ("short sleeve", 4), ("sleeveless", 4), ("turtle neck", 4), ("v-neck", 4),
+)  # fmt: skip
+_FABRICS = {"furry": "faux fur", "leather": "faux leather", "knitted": "knit"}
+_PATTERNS = {"lattice": "plaid"}
+_SLEEVES = {"long": "long sleeve", "short": "short sleeve", "none": "sleeveless", "sling": "sleeveless"}
+_NECKS = {"v": "v-neck", "turtle": "turtle neck"}
+
+
+class CategoryCoarseDemo(CategoryDemo):
+    """Section demo.category_coarse of params.yaml."""
+
+    duplicates: int = Field(ge=0)
+    recased_paths: int = Field(ge=0)
+
+
+def marks_of(garment: Garment) -> list[int]:
+    """1 or -1 for each attribute; what a garment does not have at all (a skirt's sleeves) is 0, unknown."""
+    words = {_PATTERNS.get(garment.pattern, garment.pattern), _FABRICS.get(garment.fabric, garment.fabric)}
+    words |= {_SLEEVES[garment.sleeve], _NECKS.get(garment.neckline, "")} if garment.cut.family == "torso" else set()
+    words |= {"a-line"} if garment.flare > 40 else set()
+    part = 4 if garment.cut.family != "torso" else 0
+    return [0 if kind == part else 1 if name in words else -1 for name, kind in ATTRIBUTES]
+
+
+def write_lists(out: Path, shots: list[CategoryShot], recased: set[int]) -> None:
+    """The six list files; the paths of ``recased`` images are in small letters."""
+    names = [f"img/{shot.path.lower() if index in recased else shot.path}.jpg" for index, shot in enumerate(shots)]
+    listed = list(zip(names, shots, strict=True))
+    status = [(name, shot.status) for name, shot in listed]
+    category = [(name, str(CATEGORIES[shot.category][0])) for name, shot in listed]
+    boxes = [(name, *map(str, shown_box(shot))) for name, shot in listed]
+    marks = [(name, *map(str, marks_of(shot.garment))) for name, shot in listed]
+    cloth = [(name, str(layer)) for layer, part in enumerate((UPPER, LOWER, FULL), start=1) for name in part]
+    anno = out / "Anno_coarse"
+    write_text(out / "Eval/list_eval_partition.txt", list_text(("image_name", "evaluation_status"), status))
+    write_text(anno / "list_category_cloth.txt", list_text(("category_name", "category_type"), cloth))
+    write_text(anno / "list_category_img.txt", list_text(("image_name", "category_label"), category))
+    attributes = [(name, str(kind)) for name, kind in ATTRIBUTES]
+    write_text(anno / "list_attr_cloth.txt", list_text(("attribute_name", "attribute_type"), attributes))
+    write_text(anno / "list_attr_img.txt", list_text(("image_name", "attribute_labels"), marks))
+    write_text(anno / "list_bbox.txt", list_text(("image_name", "x_1", "y_1", "x_2", "y_2"), boxes))
+
+
+def write_source(demo: CategoryCoarseDemo, out: Path, truth: Path) -> None:
+    """Write images, lists and the ground truth."""
+    fresh_folder(out)
+    shots = draw_shots(demo, SOURCE)
+    held_out = [index for index, shot in enumerate(shots) if shot.status == "test"]
+    chosen = picked(rng_for(demo.seed, SOURCE, "duplicates"), len(held_out), demo.duplicates)
+    for place in chosen:
+        shot = shots[held_out[place]]
+        again = f"{shot.path}_again"
+        shots.append(replace(shot, path=again, item=again, status="train"))
+    recased = set(picked(rng_for(demo.seed, SOURCE, "recased"), len(shots), demo.recased_paths))
+    rows = write_images(out / "Img/img", shots)
+    write_lists(out, shots, recased)
+    write_truth(truth, rows)
+
+
+PARAMS = CategoryCoarseDemo

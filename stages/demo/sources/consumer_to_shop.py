@@ -1,0 +1,146 @@
+"""Draw a demo in DeepFashion Consumer-to-Shop's format: customers' photos of items that shops show clean.
+
+Writes: OUT/Img/img/<TYPE>/<Sub>/id_XXXXXXXX/{shop,comsumer}_NN.jpg (spelled as upstream),
+        OUT/Eval/list_eval_partition.txt, OUT/Anno/list_bbox_consumer2shop.txt; TRUTH/garments.parquet, what the images
+        really show.
+Params: demo.consumer_to_shop
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from pydantic import Field
+
+from stages.core.files import fresh_folder
+from stages.core.params import Section
+from stages.demo.drawing.encoding import picked, rng_for, write_text
+from stages.demo.drawing.garments import Garment, make_garment
+from stages.demo.drawing.photo import Photo
+from stages.demo.sources.deepfashion_lists import LAYER_CODES, list_text
+from stages.demo.sources.item_photos import Shot, laid_photo, span_of, street_photo, studio_photo, write_images
+from stages.demo.truth import write_truth
+from stages.runner.progress import track
+
+SOURCE = "consumer_to_shop"
+# folder -> kinds and weight; upstream has 23 such folders below its four types
+CATEGORIES: dict[str, tuple[tuple[str, ...], int]] = {
+    "CLOTHING/Blouse": (("blouse", "top"), 5),
+    "CLOTHING/Coat": (("coat", "jacket"), 5),
+    "CLOTHING/Shirt": (("shirt",), 5),
+    "CLOTHING/Summer_Wear": (("jumpsuit",), 3),
+    "CLOTHING/Sweater": (("sweater", "cardigan"), 6),
+    "DRESSES/Dress": (("dress",), 7),
+    "DRESSES/Skirt": (("skirt",), 5),
+    "TOPS/Hoodie": (("sweatshirt",), 4),
+    "TOPS/T_Shirt": (("tshirt",), 6),
+    "TOPS/Tank_Top": (("tank", "sling"), 4),
+    "TROUSERS/Jeans": (("jeans",), 4),
+    "TROUSERS/Pants": (("trousers", "track_pants"), 5),
+    "TROUSERS/Shorts": (("shorts",), 4),
+}
+MENS = ("coat", "jacket", "shirt", "sweater", "sweatshirt", "tshirt", "jeans", "trousers", "track_pants", "shorts")
+SOURCES = {"shop": 1, "comsumer": 2}  # upstream's spelling, and its source_type
+
+
+class ConsumerToShopDemo(Section):
+    """Section demo.consumer_to_shop of params.yaml."""
+
+    seed: int
+    train_items: int = Field(ge=0)
+    val_items: int = Field(ge=0)
+    test_items: int = Field(ge=0)
+    shop_photos: int = Field(ge=1)
+    consumer_photos: int = Field(ge=1)
+    width: int = Field(ge=32, le=256)
+    height: int = Field(ge=32, le=256)
+    flat_percent: int = Field(ge=0, le=100)
+    missing_images: int = Field(ge=0)
+
+
+@dataclass(frozen=True)
+class SourcedShot(Shot):
+    """A photo by the shop or by a consumer."""
+
+    source: str
+
+
+def choose_item(seed: int, number: int) -> tuple[str, Garment]:
+    """The folder and the garment of an item."""
+    rng = rng_for(seed, SOURCE, number)
+    folder = rng.choices(list(CATEGORIES), weights=[weight for _, weight in CATEGORIES.values()])[0]
+    kind = rng.choice(CATEGORIES[folder][0])
+    return folder, make_garment(rng, kind, rng.choice(("Men", "Women")) if kind in MENS else "Women")
+
+
+def draw_item(demo: ConsumerToShopDemo, number: int, status: str) -> list[SourcedShot]:
+    """The photos of item ``number``: some by the shop, some by consumers, all by other people."""
+    folder, garment = choose_item(demo.seed, number)
+    item = f"id_{number + 1:08d}"
+    size = (demo.width, demo.height)
+    chance = rng_for(demo.seed, SOURCE, number, "photos")
+    shots = []
+    for source, most in (("shop", demo.shop_photos), ("comsumer", demo.consumer_photos)):
+        for turn in range(1, chance.randint(1, most) + 1):
+            rng = rng_for(demo.seed, SOURCE, number, source, turn)
+            photo = _photo(rng, demo, size, garment, source)
+            shots.append(SourcedShot(f"{folder}/{item}/{source}_{turn:02d}", item, status, None, photo, source))
+    return shots
+
+
+def _photo(rng: Random, demo: ConsumerToShopDemo, size: tuple[int, int], garment: Garment, source: str) -> Photo:
+    if source == "shop" and rng.randrange(100) < demo.flat_percent:
+        return laid_photo(rng, size, garment, white=True)
+    draw = studio_photo if source == "shop" else street_photo
+    view = rng.choice(("front", "front", "side") if source == "shop" else ("front", "front", "side", "back"))
+    return draw(rng, size, garment, view, span_of(rng, garment))
+
+
+def write_lists(out: Path, items: list[list[SourcedShot]]) -> None:
+    """The partition with a row for each consumer's photo and each of the shop's; and the boxes.
+
+    Args:
+        out: the tree.
+        items: the photos of each item.
+    """
+    pairs = [
+        (f"img/{consumer.path}.jpg", f"img/{shop.path}.jpg", shop.item, shop.status)
+        for shots in items
+        for consumer in shots
+        if consumer.source == "comsumer"
+        for shop in shots
+        if shop.source == "shop"
+    ]
+    boxes = [
+        (
+            f"img/{shot.path}.jpg",
+            str(LAYER_CODES[shot.photo.garments[0].kind]),
+            str(SOURCES[shot.source]),
+            *map(str, shot.photo.boxes[0]),
+        )
+        for shots in items
+        for shot in shots
+        if 0 in shot.photo.boxes
+    ]
+    header = ("image_pair_name_1", "image_pair_name_2", "item_id", "evaluation_status")
+    write_text(out / "Eval/list_eval_partition.txt", list_text(header, pairs))
+    header = ("image_name", "clothes_type", "source_type", "x_1", "y_1", "x_2", "y_2")
+    write_text(out / "Anno/list_bbox_consumer2shop.txt", list_text(header, boxes))
+
+
+def write_source(demo: ConsumerToShopDemo, out: Path, truth: Path) -> None:
+    """Write images, lists and the ground truth."""
+    fresh_folder(out)
+    statuses = ["train"] * demo.train_items + ["val"] * demo.val_items + ["test"] * demo.test_items
+    numbered = track(enumerate(statuses), total=len(statuses), desc=f"draw {SOURCE}")
+    items = [draw_item(demo, number, status) for number, status in numbered]
+    shots = [shot for drawn in items for shot in drawn]
+    gone = set(picked(rng_for(demo.seed, SOURCE, "missing"), len(shots), demo.missing_images))
+    rows = write_images(out / "Img/img", shots, gone)
+    write_lists(out, items)
+    write_truth(truth, rows)
+
+
+PARAMS = ConsumerToShopDemo

@@ -1,0 +1,136 @@
+"""Draw a demo in DeepFashion In-shop's format: items in several views, split into train, query and gallery.
+
+Writes: OUT/Img/img_highres/{MEN,WOMEN}/<type>/id_XXXXXXXX/01_1_front.jpg, OUT/Eval/list_eval_partition.txt,
+        OUT/Anno/list_bbox_inshop.txt and list_item_inshop.txt; TRUTH/garments.parquet, what the images really show.
+Params: demo.inshop
+
+As upstream, an item's photos stand in one folder, boxes are those of the picture in 256 x 256, and rows are padded with
+spaces. The demo has no low-resolution pictures, so the boxes have to be scaled.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from stages.core.files import fresh_folder
+from stages.core.params import Section
+from stages.demo.drawing.encoding import picked, rng_for, write_text
+from stages.demo.drawing.garments import Garment, make_garment
+from stages.demo.sources.deepfashion_lists import LAYER_CODES, list_text, square_box
+from stages.demo.sources.item_photos import WHOLE, Shot, laid_photo, span_of, studio_photo, write_images
+from stages.demo.truth import write_truth
+from stages.runner.progress import track
+
+SOURCE = "inshop"
+# type -> (kinds, weight for men, weight for women); upstream has 17 types
+TYPES: dict[str, tuple[tuple[str, ...], int, int]] = {
+    "Tees_Tanks": (("tshirt", "tank"), 5, 5),
+    "Graphic_Tees": (("tshirt",), 3, 3),
+    "Shirts_Polos": (("shirt",), 5, 0),
+    "Blouses_Shirts": (("blouse", "shirt", "top"), 0, 6),
+    "Sweaters": (("sweater",), 4, 4),
+    "Sweatshirts_Hoodies": (("sweatshirt",), 4, 3),
+    "Jackets_Coats": (("jacket", "coat"), 0, 4),
+    "Jackets_Vests": (("jacket", "short_jacket"), 4, 0),
+    "Cardigans": (("cardigan",), 0, 4),
+    "Suiting": (("blazer",), 3, 0),
+    "Denim": (("jeans",), 3, 3),
+    "Pants": (("trousers", "track_pants"), 5, 4),
+    "Shorts": (("shorts",), 4, 4),
+    "Skirts": (("skirt",), 0, 5),
+    "Leggings": (("leggings",), 0, 2),
+    "Dresses": (("dress",), 0, 7),
+    "Rompers_Jumpsuits": (("jumpsuit",), 0, 3),
+}
+# view -> (number in the file name, upstream's pose_type)
+VIEWS = {"front": (1, 1), "side": (2, 2), "back": (3, 3), "full": (4, 4), "flat": (6, 6), "additional": (7, 5)}
+FIRST = ("front",)  # every item has it
+OTHERS = ("side", "back", "full", "flat", "additional")
+
+
+class InshopDemo(Section):
+    """Section demo.inshop of params.yaml."""
+
+    seed: int
+    train_items: int = Field(ge=0)
+    test_items: int = Field(ge=0)
+    views: int = Field(ge=2, le=6)
+    width: int = Field(ge=32, le=256)
+    height: int = Field(ge=32, le=256)
+    single_image_items: int = Field(ge=0)
+    missing_images: int = Field(ge=0)
+
+
+def choose_item(seed: int, number: int) -> tuple[str, Garment]:
+    """The type and the garment of an item; every attribute on its own, so that items differ in what they are."""
+    rng = rng_for(seed, SOURCE, number)
+    gender = rng.choice(("Men", "Women", "Women"))
+    column = 1 if gender == "Men" else 2
+    open_types = {name: row[column] for name, row in TYPES.items() if row[column]}
+    name = rng.choices(list(open_types), weights=list(open_types.values()))[0]
+    kind = rng.choice(TYPES[name][0])
+    pattern = "graphic" if name == "Graphic_Tees" else None
+    return name, make_garment(rng, kind, gender, pattern=pattern)
+
+
+def draw_item(demo: InshopDemo, number: int, train: bool, views: int) -> list[Shot]:
+    """The photos of item ``number``: a front view and others; of a test item every second one is a query."""
+    name, garment = choose_item(demo.seed, number)
+    item = f"id_{number + 1:08d}"
+    rng = rng_for(demo.seed, SOURCE, number, "views")
+    chosen = [*FIRST, *rng.sample(OTHERS, views - 1)]
+    shots = []
+    for place, view in enumerate(chosen):
+        chance = rng_for(demo.seed, SOURCE, number, view)
+        size = (demo.width, demo.height)
+        if view == "flat":
+            photo = laid_photo(chance, size, garment)
+        else:
+            span = WHOLE if view == "full" else span_of(chance, garment, view == "additional")
+            facing = view if view in ("side", "back") else "front"
+            photo = studio_photo(chance, size, garment, facing, span)
+        path = f"{garment.gender.upper()}/{name}/{item}/01_{VIEWS[view][0]}_{view}"
+        status = "train" if train else ("query" if place % 2 == 0 else "gallery")
+        shots.append(Shot(path, item, status, view, photo))
+    return shots
+
+
+def write_lists(out: Path, shots: list[Shot], size: tuple[int, int]) -> None:
+    """The three list files; an item's garment has one row with its visible box."""
+    shown = [shot for shot in shots if 0 in shot.photo.boxes]
+    partition = [(f"img/{shot.path}.jpg", shot.item, shot.status) for shot in shots]
+    boxes = [
+        (
+            f"img/{shot.path}.jpg",
+            str(LAYER_CODES[shot.photo.garments[0].kind]),
+            str(VIEWS[shot.view][1]),
+            *map(str, square_box(shot.photo.boxes[0], size)),
+        )
+        for shot in shown
+    ]
+    write_text(
+        out / "Eval/list_eval_partition.txt", list_text(("image_name", "item_id", "evaluation_status"), partition)
+    )
+    header = ("image_name", "clothes_type", "pose_type", "x_1", "y_1", "x_2", "y_2")
+    write_text(out / "Anno/list_bbox_inshop.txt", list_text(header, boxes))
+    write_text(out / "Anno/list_item_inshop.txt", list_text((), [(item,) for item in sorted({s.item for s in shots})]))
+
+
+def write_source(demo: InshopDemo, out: Path, truth: Path) -> None:
+    """Write images, lists and the ground truth."""
+    fresh_folder(out)
+    total = demo.train_items + demo.test_items
+    single = set(picked(rng_for(demo.seed, SOURCE, "single"), demo.train_items, demo.single_image_items))
+    shots: list[Shot] = []
+    for number in track(range(total), total=total, desc=f"draw {SOURCE}"):
+        train = number < demo.train_items
+        shots += draw_item(demo, number, train, 1 if number in single else demo.views)
+    gone = set(picked(rng_for(demo.seed, SOURCE, "missing"), len(shots), demo.missing_images))
+    rows = write_images(out / "Img/img_highres", shots, gone)
+    write_lists(out, shots, (demo.width, demo.height))
+    write_truth(truth, rows)
+
+
+PARAMS = InshopDemo

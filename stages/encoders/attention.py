@@ -1,0 +1,161 @@
+"""Training the attention network (system B) on pictures with several labels each.
+
+L = L_cls + gamma1 L_div + gamma2 L_loc (stages/encoders/attention_losses.py).
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from stages.core.errors import StageError
+from stages.encoders.attention_losses import (
+    AttentionLossParams,
+    classification_loss,
+    diversity_loss,
+    localisation_loss,
+)
+from stages.encoders.examples import Examples
+from stages.encoders.history import shown_row
+from stages.encoders.loop import Fitted, Run, Split, Trainer
+from stages.encoders.recipes import TrainedRecipe
+from stages.encoders.tasks import PictureTask
+from stages.encoders.validation import Probe
+from stages.learning.augment import random_view
+from stages.learning.sampler import Batches, batches_in_order, epoch_generator, shuffled_batches
+from stages.networks.attention.network import AttentionNetwork, AttentionNetworkParams
+from stages.networks.attention.pictures import (
+    UprightPictures,
+    attention_sheet,
+    recommendation_sheet,
+    save_sheet,
+    width_of,
+)
+from stages.networks.attention.recommend import diverse_list, region_distances
+from stages.runner.progress import say
+
+SHOWN = 6  # validation pictures whose attention and recommendations are drawn
+RECOMMENDED = 8  # pictures for each
+
+
+class AttentionRecipe(TrainedRecipe):
+    """A recipe of kind ``attention``; ``image_size`` is the height of the pictures, two thirds of it their width."""
+
+    kind: Literal["attention"]
+    network: AttentionNetworkParams
+    losses: AttentionLossParams
+
+
+RECIPE = AttentionRecipe
+
+
+def label_matrix(labels: list[list[str]], names: list[str]) -> torch.Tensor:
+    """float32 [n, len(names)] of 0 and 1; a label that is not among the names is left out."""
+    position = {name: at for at, name in enumerate(names)}
+    matrix = torch.zeros(len(labels), len(names))
+    for row, one in enumerate(labels):
+        for name in one:
+            if name in position:
+                matrix[row, position[name]] = 1
+    return matrix
+
+
+class AttentionTask(PictureTask):
+    """The three losses on pictures of 3:2."""
+
+    metric = "euclidean"
+
+    def __init__(self, recipe: AttentionRecipe, train: Examples, val: Examples) -> None:
+        self.names = sorted({name for one in train.labels for name in one})
+        if len(self.names) < 2:
+            raise StageError(
+                f"attention: the training rows know {len(self.names)} labels, expected two or more. Name heads in "
+                "`learns_from.labels`, or learn from a benchmark that lists labels."
+            )
+        super().__init__(recipe, train, val, AttentionNetwork(recipe.network, len(self.names)), UprightPictures)
+        self.labels = {"train": label_matrix(train.labels, self.names), "val": label_matrix(val.labels, self.names)}
+        self.chance = {"top_label": most_frequent_share(self.labels["train"], self.labels["val"])}
+
+    def images(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
+        """Views are made of squares: the picture is laid on a white one and cut out again."""
+        if split == "val":
+            return super().images(split, rows)
+        images = self.pictures[split].batch(rows).to(self.device)
+        height, width = images.shape[2:]
+        left = (height - width) // 2
+        square = torch.full((len(images), 3, height, height), 255, dtype=torch.uint8, device=self.device)
+        square[:, :, :, left : left + width] = images
+        return random_view(square, self.recipe.geometry)[:, :, :, left : left + width]
+
+    def batches(self, epoch: int) -> Batches:
+        """Every row once."""
+        draw = epoch_generator(self.recipe.seed, epoch)
+        return shuffled_batches(np.arange(len(self.train)), self.recipe.schedule.batch, draw)
+
+    def val_batches(self) -> Batches:
+        """All rows in order."""
+        return batches_in_order(len(self.val), self.recipe.schedule.batch)
+
+    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """loss and its parts, and the share of pictures whose highest score is one of their labels."""
+        labels = self.labels[split][rows].to(self.device)
+        seen, params = self.network.look(self.images(split, rows)), self.recipe.losses
+        parts = {
+            "cls": classification_loss(seen.scores, labels),
+            "div": diversity_loss(seen.maps),
+            "loc": localisation_loss(seen.size, seen.centre, self.network.anchors, params),
+        }
+        loss = parts["cls"] + params.gamma_div * parts["div"] + params.gamma_loc * parts["loc"]
+        top = labels.gather(1, seen.scores.argmax(1, keepdim=True))[:, 0]
+        return {"loss": loss, **parts, "top_label": top.sum() / (labels.sum(1) > 0).sum().clamp(min=1)}
+
+    @torch.no_grad()
+    def draw(self, out: Path) -> list[Path]:
+        """attention.jpg: a few validation pictures with their regions and attention maps.
+
+        recommendations.jpg: what their regions find in turn among the other validation pictures.
+        """
+        rows = np.unique(np.linspace(0, len(self.val) - 1, SHOWN).astype(int))
+        self.modules.eval()
+        seen = self.network.look(self.images("val", torch.from_numpy(rows)))
+        parts = [self.network.look(self.images("val", batch)).regions for batch in self.val_batches()]
+        regions = F.normalize(torch.cat(parts), dim=2).cpu().numpy()
+        data = dict(zip(self.val.ids, self.val.data, strict=True))
+        found = []
+        for row in rows:
+            others = np.delete(np.arange(len(self.val)), row)
+            ids = [self.val.ids[other] for other in others]
+            listed = diverse_list(region_distances(regions[row], regions[others]), ids, RECOMMENDED)
+            found.append([(data[name], region) for name, region in listed])
+        shown = [self.val.data[row] for row in rows]
+        return [
+            save_sheet(out / "attention.jpg", attention_sheet(shown, seen)),
+            save_sheet(out / "recommendations.jpg", recommendation_sheet(shown, found)),
+        ]
+
+
+def most_frequent_share(train: torch.Tensor, val: torch.Tensor) -> float:
+    """What ``top_label`` is when the most frequent training label is guessed for every validation picture.
+
+    Args:
+        train, val: 0 or 1, [n, labels] and [m, labels]; rows without a label ask nothing.
+    """
+    known = val.sum(1) > 0
+    return float(val[known][:, train.sum(0).argmax()].mean()) if known.any() else 0.0
+
+
+def fit(recipe: AttentionRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
+    """Train; the encoder of the best epoch."""
+    task = AttentionTask(recipe, train, val)
+    say(
+        f"{run.name}: {len(task.names)} labels, pictures of {recipe.image_size} x {width_of(recipe.image_size)}, "
+        f"{len(recipe.network.anchors)} glimpses; guessing the most frequent label: {shown_row(task.chance)}"
+    )
+    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule).fit()
+    card = {
+        "kind": "attention", "image_size": recipe.image_size, "metric": "euclidean", "labels": task.names,
+        "network": recipe.network.model_dump(mode="json"),
+    }  # fmt: skip
+    return Fitted(task.network, card, trained.header, trained.history, trained.scores, task.draw)

@@ -1,1 +1,0 @@
-"""System B: attention to regions of a picture, and retrieval by them."""

@@ -1,0 +1,64 @@
+"""Train one encoder by its recipe, or fit a frozen one; the encoders of the published systems and modern ones.
+
+Reads:  what the recipe learns from: the data set, or benchmark NAME's train.parquet. The test split is not read.
+Writes: weights.safetensors, encoder.json, history.csv (a line for each epoch: losses of train and val, val scores),
+        scores.json (before, after and chance), params.json; pictures where the kind draws some.
+Params: encoder.<name>, runtime; stages/encoders/recipes.py names the kinds.
+
+A killed training goes on after its last whole epoch (stages/learning/checkpoints.py).
+"""
+
+import argparse
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+
+from stages.core.determinism import seed_everything
+from stages.core.files import digest, fresh_folder, write_csv, write_json
+from stages.core.params import Section
+from stages.encoders.examples import input_files, read_examples
+from stages.encoders.loop import Run
+from stages.encoders.recipes import AnyRecipe, read_recipe
+from stages.learning.acceleration import RuntimeParams
+from stages.learning.checkpoints import WORK, Checkpoints, training_key
+from stages.networks.backbones.features import save_encoder
+from stages.runner.progress import say
+from stages.runner.stage import Report, Stage
+
+# Code and libraries that count in the key of a checkpoint, beside those that always do.
+_AREAS = ("core", "learning", "networks", "encoders")
+_LIBRARIES = ("pytorch-metric-learning", "scikit-learn")
+
+
+def checkpoint_key(recipe: Section, inputs: Sequence[Path]) -> str:
+    """The key of a checkpoint, which also changes with the libraries that only these trainings use."""
+    return digest(training_key(recipe, inputs, _AREAS), *[f"{name} {version(name)}" for name in _LIBRARIES])[:16]
+
+
+def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
+    """Read the examples, fit, write."""
+    module, recipe = read_recipe(args.encoder, params.recipe.kind)
+    seed_everything(recipe.seed)
+    train, val = read_examples(recipe.learns_from, args.dataset, args.benchmarks)
+    say(f"{args.encoder}: {len(train)} training and {len(val)} validation pictures of {recipe.learns_from.table}")
+    inputs = input_files(recipe.learns_from, args.dataset, args.benchmarks)
+    checkpoints = Checkpoints(WORK / "train_encoder" / args.encoder, checkpoint_key(recipe, inputs))
+    fitted = module.fit(recipe, train, val, Run(args.encoder, checkpoints, params.runtime))
+    out = fresh_folder(args.out)
+    save_encoder(fitted.network, fitted.card, out)
+    write_csv(out / "history.csv", fitted.header, fitted.history)
+    write_json(out / "scores.json", fitted.scores)
+    write_json(out / "params.json", recipe.model_dump(mode="json"))
+    pictures = fitted.draw(out) if fitted.draw else []
+    checkpoints.clear()
+    columns = zip(fitted.header, zip(*fitted.history, strict=True), strict=True)
+    curves = {name: [value for value in column if value is not None] for name, column in columns if name != "epoch"}
+    return Report(metrics=fitted.scores, curves={k: v for k, v in curves.items() if v}, pictures=pictures)
+
+
+STAGE = Stage(
+    main,
+    ["encoder", "dataset", "benchmarks", "out"],
+    {"recipe": ("encoder.{encoder}", AnyRecipe), "runtime": ("runtime", RuntimeParams)},
+)

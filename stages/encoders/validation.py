@@ -1,0 +1,132 @@
+"""How an encoder does on the validation split: finding the same item, and k-NN of the category, beside chance."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from stages.encoders.examples import Examples
+from stages.encoders.recipes import ProbeParams
+from stages.learning.knn import knn_accuracy, majority_share
+
+# Part of a figure on the validation split; None where the rows do not allow it.
+Scores = dict[str, float | None]
+CHUNK = 512
+TIE = 1e-6  # float32 vectors of unit length: closer similarities are the same
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows [n, d] brought to length 1; a zero row stays zero."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def hit_at_1(vectors: np.ndarray, items: np.ndarray, metric: str) -> float | None:
+    """Share of rows whose nearest other row shows the same item; ties count against the model.
+
+    Args:
+        vectors: [n, d].
+        items: strings or None [n]; rows without item are searched too, but ask nothing.
+        metric: cosine or euclidean.
+
+    Returns:
+        None when no row has a partner.
+    """
+    partners = _partners(items)
+    asking = np.flatnonzero(partners > 0)
+    if not len(asking):
+        return None
+    rows = unit(vectors) if metric == "cosine" else vectors.astype(np.float64)
+    lengths = np.zeros(len(rows)) if metric == "cosine" else (rows**2).sum(1)
+    hits = 0
+    for start in range(0, len(asking), CHUNK):
+        ask = asking[start : start + CHUNK]
+        scores = 2 * rows[ask] @ rows.T - lengths
+        scores[np.arange(len(ask)), ask] = -np.inf
+        same = items[ask][:, None] == items[None, :]
+        right = np.where(same, scores, -np.inf).max(1)
+        wrong = np.where(same, -np.inf, scores).max(1)
+        hits += int((right > wrong + TIE * np.maximum(lengths.max(), 1)).sum())
+    return hits / len(asking)
+
+
+def chance_at_1(items: np.ndarray) -> float | None:
+    """What ``hit_at_1`` of a random order is on average."""
+    partners = _partners(items)
+    asking = partners > 0
+    return float((partners[asking] / (len(items) - 1)).mean()) if asking.any() else None
+
+
+def _partners(items: np.ndarray) -> np.ndarray:
+    """Other rows with the same known item, int [n]."""
+    known = np.array([item is not None for item in items], bool)
+    counts = np.zeros(len(items), np.int64)
+    if known.any():
+        _, codes, sizes = np.unique(items[known].astype(str), return_inverse=True, return_counts=True)
+        counts[known] = sizes[codes] - 1
+    return counts
+
+
+def neighbour_shares(distances: np.ndarray, labels: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """P(y = j | x) as the share of the k nearest rows that are of class j.
+
+    Args:
+        distances: [n, m] from each query to each row.
+        labels: strings [m].
+
+    Returns:
+        The class names [c], sorted, and the shares [n, c].
+    """
+    names, of_row = np.unique(labels, return_inverse=True)
+    nearest = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    votes = (of_row[nearest][:, :, None] == np.arange(len(names))).sum(1)
+    return names, votes / max(nearest.shape[1], 1)
+
+
+def nearest_share_accuracy(
+    train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, val_labels: np.ndarray, k: int
+) -> float:
+    """Share of val rows whose most frequent label among the k nearest rows by Euclidean distance is their own."""
+    right = 0
+    lengths = (train.astype(np.float64) ** 2).sum(1)
+    for start in range(0, len(val), CHUNK):
+        distances = lengths - 2 * val[start : start + CHUNK].astype(np.float64) @ train.T
+        names, shares = neighbour_shares(distances, train_labels, k)
+        right += int((names[shares.argmax(1)] == val_labels[start : start + CHUNK]).sum())
+    return right / max(len(val), 1)
+
+
+def mean_spread(vectors: np.ndarray) -> float:
+    """1 - |mean of the unit vectors|^2: half their mean squared distance. 0 = all the same, a collapse."""
+    return float(1 - (unit(vectors).mean(0) ** 2).sum())
+
+
+class Probe:
+    """Scores vectors of the validation split; k-NN searches a fixed part of the training split.
+
+    Attributes:
+        reference: rows of the training split that k-NN searches.
+        chance: what guessing gives, by the same names.
+    """
+
+    def __init__(self, train: Examples, val: Examples, params: ProbeParams) -> None:
+        """Choose the reference rows, evenly spread over those whose category is known."""
+        self.params, self.val = params, val
+        known = np.flatnonzero([one is not None for one in train.categories])
+        count = min(len(known), params.reference)
+        self.reference = known[np.linspace(0, len(known) - 1, count).astype(int)] if count else known
+        self.labels = train.categories[self.reference].astype(str)
+        self.asking = np.flatnonzero([one is not None for one in val.categories])
+        self.val_labels = val.categories[self.asking].astype(str)
+        enough = len(self.labels) > 0 and len(self.val_labels) > 0
+        self.knn_possible = enough
+        self.chance: Scores = {
+            "hit_at_1": chance_at_1(val.items),
+            "knn": majority_share(self.labels, self.val_labels) if enough else None,
+        }
+
+    def scores(self, val: np.ndarray, reference: Callable[[], np.ndarray], metric: str) -> Scores:
+        """``hit_at_1``, ``knn`` and ``spread`` of vectors [n, d]; reference vectors are asked for when needed."""
+        knn = None
+        if self.knn_possible:
+            vote = knn_accuracy if metric == "cosine" else nearest_share_accuracy
+            knn = float(vote(reference(), self.labels, val[self.asking], self.val_labels, self.params.k))
+        return {"hit_at_1": hit_at_1(val, self.val.items, metric), "knn": knn, "spread": mean_spread(val)}

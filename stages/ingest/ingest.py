@@ -1,0 +1,153 @@
+"""Read one source from its upstream tree, once: verified shards, annotations, rejects, account.
+
+Reads:  the upstream tree (unchanged), the annotations folder (our own boxes and splits), tables/.
+Writes: shard-*.parquet (images), objects.parquet (boxes in pixels), items.parquet (catalogue rows as
+        upstream wrote them), rejects.parquet, repairs.parquet, account.json.
+Params: ingest.<source>.
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+
+from stages.contracts.ledger import Account
+from stages.contracts.tables import OBJECTS, write_rows, write_table
+from stages.core.errors import StageError
+from stages.core.files import fresh_folder
+from stages.ingest.boxes import extent, repair, to_pixels
+from stages.ingest.readers import (
+    catalogue,
+    category_coarse,
+    category_fine,
+    consumer_to_shop,
+    deepfashion2,
+    deepfashion_mm,
+    fashion144k,
+    fashion_products,
+    inshop,
+    shoes,
+    voc,
+    yolo,
+)
+from stages.ingest.reading import IngestParams, Reading, Request, require_folder
+from stages.ingest.splitting import decide_splits, exact_duplicates
+from stages.ingest.verify import Checked, check_images, find_clusters, finish_shards
+from stages.runner.progress import say
+from stages.runner.stage import Report, Stage
+
+LARGE_CLUSTER, LARGE_SHARE = 20, 0.02  # images, and share of all images, above which a cluster is worth a warning
+READERS = {
+    "catalogue": catalogue.read,
+    "category_coarse": category_coarse.read,
+    "category_fine": category_fine.read,
+    "consumer_to_shop": consumer_to_shop.read,
+    "deepfashion2": deepfashion2.read,
+    "deepfashion_mm": deepfashion_mm.read,
+    "fashion144k": fashion144k.read,
+    "fashion_products": fashion_products.read,
+    "inshop": inshop.read,
+    "shoes": shoes.read,
+    "voc": voc.read,
+    "yolo": yolo.read,
+}
+
+
+def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
+    """Run the reader, check its images, repair its boxes, write what passed."""
+    options: IngestParams = params.ingest
+    account = Account(args.source)
+    require_folder(args.raw, args.source, "the unpacked download of this data set")
+    out = fresh_folder(args.out)
+    reading = READERS[options.reader](Request(args.source, args.raw, args.annotations, args.tables, options, account))
+    if not reading.images:
+        raise StageError(
+            f"source {args.source}: no usable image in {args.raw} ({'; '.join(account.lines()) or 'nothing found'}). "
+            f"Expected the tree that docs/datasets.md shows for reader {options.reader}."
+        )
+    passed, clusters = _check(reading, args.source, options, out, account)
+    if not passed:
+        raise StageError(
+            f"source {args.source}: none of {len(reading.images)} images in {args.raw} passed: "
+            f"{'; '.join(account.lines())}; first: {account.ledger('images').rejects[0].detail}. "
+            "Expected image files; were they downloaded whole (not git-LFS pointers)?"
+        )
+    sizes = {image.image_id: (image.width, image.height) for image in passed}
+
+    objects = account.ledger("objects")
+    if reach := extent(reading.objects, reading.units, sizes):
+        account.note("boxes and images", reach)
+    display = options.shoes.display if options.shoes else None
+    boxes = repair(to_pixels(reading.objects, reading.units, sizes, display, objects), sizes, objects)
+    objects.kept = len(boxes)
+    write_rows(out / "objects.parquet", OBJECTS, sorted(boxes, key=lambda row: row["object_id"]))
+
+    items = account.ledger("items")
+    kept = [row for row in reading.items if row["image_id"] in sizes]
+    for row in reading.items:
+        if row["image_id"] not in sizes:
+            items.reject(row["item_id"], "image_rejected", row["image_id"])
+    items.kept = len(kept)
+    names = list(reading.items[0]) if reading.items else ["item_id", "image_id"]
+    schema = pa.schema([(name, pa.string()) for name in names])
+    write_table(
+        out / "items.parquet",
+        pa.Table.from_pylist(sorted(kept, key=lambda row: row["item_id"]), schema=schema),
+    )
+    account.note("near duplicates", near_duplicate_counts(clusters))
+    account.write(out)
+    for line in account.lines():
+        say(line)
+    return Report(metrics={f"{name}_kept": ledger.kept for name, ledger in account.ledgers.items()})
+
+
+def near_duplicate_counts(clusters: dict[str, str]) -> dict[str, int]:
+    """Images, clusters, and how many images the largest cluster has; a warning where it looks like a mistake.
+
+    Clusters are chained: at a threshold that is too loose, strangers tie strangers together until one cluster holds
+    most of a large catalogue, and goes whole into one split.
+
+    Args:
+        clusters: image_id -> its cluster.
+    """
+    members = Counter(clusters.values())
+    name, largest = max(members.items(), key=lambda entry: (entry[1], entry[0]))
+    if largest > max(LARGE_CLUSTER, LARGE_SHARE * len(clusters)):
+        say(
+            f"WARNING: {largest} of {len(clusters)} images are near duplicates of {name}, directly or through others. "
+            "If they are not, lower near_hamming and near_color of this source."
+        )
+    return {"images": len(clusters), "clusters": len(members), "largest cluster": largest}
+
+
+def _check(
+    reading: Reading, source: str, options: IngestParams, out: Path, account: Account
+) -> tuple[list[Checked], dict[str, str]]:
+    """Write the shards of the images that may stay: these images, and the near-duplicate cluster of each."""
+    checks = check_images(reading.images, source, options, out)
+    images = account.ledger("images")
+    for image_id, what, detail in checks.repaired:
+        images.repair(image_id, what, detail)
+    for image_id, reason, detail in checks.rejected:
+        images.reject(image_id, reason, detail)
+    files = {file.image_id: file for file in reading.images}
+    digests = {image.image_id: image.sha256 for image in checks.checked}
+    repeated = exact_duplicates(digests, files) if options.duplicates == "drop" else {}
+    for image_id, other in repeated.items():
+        images.reject(image_id, "duplicate_image", f"same bytes as {other}")
+    whole = [image for image in checks.checked if image.image_id not in repeated]
+    clusters = find_clusters(whole, options.near_hamming, options.near_color)
+    splits, leaking = decide_splits([files[image.image_id] for image in whole], clusters)
+    for image_id, detail in sorted(leaking.items()):
+        images.reject(image_id, "near_duplicate", detail)
+    passed = [image for image in whole if image.image_id in splits]
+    firsts: dict[str, str] = {}  # a cluster whose first image was rejected gets the name of the next
+    names = {one.image_id: firsts.setdefault(clusters[one.image_id], one.image_id) for one in passed}
+    finish_shards(out, options.shards, splits, names)
+    images.kept = len(passed)
+    return passed, names
+
+
+STAGE = Stage(main, ["source", "raw", "annotations", "tables", "out"], {"ingest": ("ingest.{source}", IngestParams)})

@@ -1,0 +1,190 @@
+"""DeepFashion's list files and image folders: what the trees of its benchmarks share.
+
+A list file starts with the number of its rows and a header, then has one row for each image, padded with spaces. Images
+are found by listing the folder: a name in a list chooses among these files and opens nothing by itself.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.core.errors import StageError, shown
+from stages.ingest.reading import IMAGE_SUFFIXES, Request
+from stages.runner.progress import say
+
+FOLDERS = ("Img/img", "img", "Img/img_highres", "img_highres")  # the first that is there is read
+LAYERS = {"1": "upper", "2": "lower", "3": "full"}  # upstream's clothes_type
+PARTITIONS = tuple(f"{folder}list_eval_partition.txt" for folder in ("Eval/", "Anno/", ""))
+
+
+@dataclass(frozen=True)
+class Images:
+    """Image files of a tree.
+
+    Attributes:
+        folder: below the tree's root, where they were found.
+        paths: path below that folder without suffix -> file.
+        folded: the same path in small letters -> the path; upstream's folders are not spelled as its lists say.
+    """
+
+    folder: str
+    paths: dict[str, Path]
+    folded: dict[str, str]
+
+    @property
+    def high_resolution(self) -> bool:
+        """Whether these are not the pictures that upstream's boxes were drawn on."""
+        return self.folder.endswith("img_highres")
+
+    def find(self, name: str) -> str | None:
+        """The path, as a key of ``paths``, of the image that a list calls ``img/<path>.jpg``; None: no such file."""
+        parts = name.replace("\\", "/").split("/")
+        if parts[0] == self.folder.rsplit("/", 1)[-1] or parts[0] in ("img", "img_highres"):
+            parts = parts[1:]
+        key = "/".join(parts).rsplit(".", 1)[0]
+        return key if key in self.paths else self.folded.get(key.lower())
+
+
+def list_images(
+    request: Request, expected: str, renamed: dict[str, str] | None = None, folders: tuple[str, ...] = FOLDERS
+) -> Images:
+    """The images of a tree, the files of its ``images`` ledger.
+
+    Args:
+        request: what the reader got.
+        expected: the tree, for the message when there is no image folder.
+        renamed: start of a path on disk -> what the lists call it.
+        folders: where to look; the first that is there is read.
+
+    Raises:
+        StageError: when none of ``folders`` is there.
+    """
+    folder = next((name for name in folders if (request.root / name).is_dir()), None)
+    if folder is None:
+        there = shown(path.name for path in request.root.iterdir())
+        raise StageError(
+            f"source {request.source}: no image folder in {request.root} (looked for {', '.join(folders)}). Expected "
+            f"{expected}. Found there: {there}. Unpack the images there."
+        )
+    ledger = request.account.ledger("images")
+    paths: dict[str, Path] = {}
+    folded: dict[str, str] = {}
+    for path in sorted((request.root / folder).rglob("*")):
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir():
+            continue
+        key = path.relative_to(request.root / folder).with_suffix("").as_posix()
+        for start, name in (renamed or {}).items():
+            key = name + key.removeprefix(start) if key.startswith(start) else key
+        ledger.rows_in += 1
+        if key in paths:
+            ledger.reject(f"{folder}/{key}", "ambiguous_name", paths[key].name)
+        else:
+            paths[key] = path
+            folded.setdefault(key.lower(), key)
+    request.account.note("read from", {"images": folder})
+    return Images(folder, paths, folded)
+
+
+def reject_unnamed(request: Request, images: Images, named: set[str]) -> None:
+    """Put the images that no list names on record."""
+    for key in sorted(images.paths.keys() - named):
+        request.account.ledger("images").reject(f"{images.folder}/{key}", "no_annotation")
+
+
+def find_list(root: Path, *names: str) -> Path | None:
+    """The first of ``names`` below ``root`` that is a file."""
+    return next((root / name for name in names if (root / name).is_file()), None)
+
+
+def need_list(request: Request, expected: str, *names: str) -> Path:
+    """The first of ``names`` that is there.
+
+    Raises:
+        StageError: when there is none.
+    """
+    path = find_list(request.root, *names)
+    if path is None:
+        raise StageError(
+            f"source {request.source}: no {Path(names[0]).name} in {request.root} (looked for {', '.join(names)}). "
+            f"Expected {expected}."
+        )
+    return path
+
+
+def text_lines(path: Path) -> list[str]:
+    """The lines of a text file, whatever ends them.
+
+    Raises:
+        StageError: when it is not text in UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise StageError(f"{path}: not text in UTF-8 ({error}). Download it again.") from None
+    # Not splitlines: it also cuts at separators that a damaged line may hold.
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def list_rows(request: Request, path: Path, header: tuple[str, ...]) -> list[tuple[str, list[str]]]:
+    """Rows of a list file as (``file:line``, fields); an empty ``header``: the file has a count only.
+
+    A count that is not that of the rows is noted in the account and said aloud: an upload may have been cut off.
+
+    Raises:
+        StageError: when the count or the header is not where it should be.
+    """
+    lines = text_lines(path)
+    said = rows_said(path, lines[0], lines[1] if len(lines) > 1 else "", header)
+    first = 2 if header else 1
+    rows = [
+        (f"{path.name}:{number}", line.split())
+        for number, line in enumerate(lines[first:], start=first + 1)
+        if line.strip()
+    ]
+    compare_rows(request, path, len(rows), said)
+    return rows
+
+
+def rows_said(path: Path, first: str, second: str, header: tuple[str, ...]) -> int:
+    """The number of rows that a list file's first line says; the second is the header, where one is expected.
+
+    Raises:
+        StageError: when one of them is something else.
+    """
+    if not first.strip().isdecimal():
+        raise StageError(f"{path}, line 1: found {first[:80]!r}, expected the number of rows. Download the file again.")
+    if header and tuple(second.split()) != header:
+        found = " ".join(second.split())[:120]
+        raise StageError(f"{path}, line 2: found {found!r}, expected {' '.join(header)!r}. Download it again.")
+    return int(first.strip())
+
+
+def compare_rows(request: Request, path: Path, rows: int, said: int) -> None:
+    """Note how many rows a list file has and says it has; where they differ, say so."""
+    request.account.note(path.name, {"rows": rows, "rows that line 1 says": said})
+    if said != rows:
+        say(
+            f"WARNING: {path}: line 1 says {said} rows, there are {rows}. Those that are there are read; if the "
+            "file was cut off, download it again."
+        )
+
+
+def partition_rows(request: Request, expected: str, header: tuple[str, ...]) -> list[tuple[str, list[str]]]:
+    """``list_rows`` of list_eval_partition.txt, wherever a release has it.
+
+    Raises:
+        StageError: when it is missing, or does not start as upstream's.
+    """
+    return list_rows(request, need_list(request, expected, *PARTITIONS), header)
+
+
+def warn_missing(request: Request, what: str, name: str, effect: str) -> None:
+    """Say and note that an optional list is not there."""
+    request.account.note(name, {"missing": effect})
+    say(f"WARNING: source {request.source}: no {name} in {request.root}, so {effect}. Expected {what}.")
+
+
+def status_counts(request: Request, name: str, found: dict[str, int], missing: dict[str, int]) -> None:
+    """Note how many rows of each status have an image, and how many have none."""
+    counts = {status: count for status, count in found.items() if count}
+    counts |= {f"{status} without image": count for status, count in missing.items() if count}
+    request.account.note(name, counts)

@@ -1,0 +1,119 @@
+"""Fashion144k (the StyleNet release): photos.txt, photos/, item labels and splits in NumPy or MATLAB files.
+
+    photos.txt                  a path a line; the line's number, from 0, is the photo's index in all other files
+    feat/singles_at_59.npy      [photos, 59] of 0 and 1: the item labels without colours that the published system uses;
+                                or feat/feat_sin.npy, [photos, 123], StyleNet's own labels, colours among them
+    feat/singles_at_59.txt      names of the columns, a line each; feat/singles.txt for the 123. Without names the
+                                labels are called label_00, label_01, ...
+    {train,valid,test}ids.npy   indices of each split; or split.mat with variables of these names
+
+Taken from public code that loads the release, not from the release itself: what differs is one message.
+"""
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+from stages.core.errors import StageError, shown
+from stages.ingest.readers.deepfashion_lists import (
+    find_list,
+    list_images,
+    need_list,
+    reject_unnamed,
+    status_counts,
+    text_lines,
+)
+from stages.ingest.readers.fashion144k_arrays import read_labels, read_splits
+from stages.ingest.reading import ImageFile, Reading, Request
+from stages.ingest.splitting import held_out
+
+EXPECTED = (
+    "photos.txt, photos/, feat/singles_at_59.npy (or feat/feat_sin.npy) and {train,valid,test}ids.npy (or split.mat)"
+)
+LABELS = (("feat/singles_at_59.npy", "feat/singles_at_59.txt"), ("feat/feat_sin.npy", "feat/singles.txt"))
+SEPARATOR = "|"  # between an image's labels in its row: names hold spaces and commas
+
+
+def read(request: Request) -> Reading:
+    """Photos with upstream's split and their item labels. A photo in no split is on record and left out.
+
+    Raises:
+        StageError: when a file is missing, is no plain array, or has other rows than photos.txt.
+    """
+    names = photo_names(need_list(request, EXPECTED, "photos.txt"))
+    place, columns = next(
+        ((path, names_of) for path, names_of in LABELS if (request.root / path).is_file()), (LABELS[0][0], "")
+    )
+    matrix = read_labels(need_list(request, EXPECTED, *(path for path, _ in LABELS)), len(names))
+    labels = label_names(find_list(request.root, columns) if columns else None, matrix.shape[1], request)
+    splits = read_splits(request, EXPECTED, len(names))
+    images = list_images(request, EXPECTED, folders=("photos",))
+    request.account.note("read from", {"images": images.folder, "labels": f"{place}, {matrix.shape[1]} labels"})
+    reading = Reading()
+    ledger = request.account.ledger("items")
+    found, missing = Counter[str](), Counter[str]()
+    named: set[str] = set()
+    for index, name in enumerate(names):
+        ledger.rows_in += 1
+        key, status = f"photos.txt:{index + 1}", max(splits.get(index, [""]), key=held_out)
+        image_id = images.find(name) if name else None
+        if len(splits.get(index, [])) > 1:
+            ledger.repair(key, "two_statuses", " and ".join(splits[index]))
+        if image_id is None:
+            missing[status or "no split"] += 1
+            ledger.reject(key, "missing_image" if name else "malformed_row", name)
+        elif image_id in named:
+            ledger.reject(key, "duplicate_row", name)
+        elif not status:
+            named.add(image_id)
+            ledger.reject(key, "no_annotation", "in no split")
+            request.account.ledger("images").reject(f"{images.folder}/{image_id}", "no_annotation", "in no split")
+        else:
+            named.add(image_id)
+            found[status] += 1
+            worn = (label for label, there in zip(labels, matrix[index], strict=True) if there)
+            reading.items.append(
+                {"item_id": image_id, "image_id": image_id, "status": status, "labels": SEPARATOR.join(worn)}
+            )
+            reading.images.append(ImageFile(image_id, images.paths[image_id], status))
+    reject_unnamed(request, images, named)
+    status_counts(request, "partition", found, missing)
+    return reading
+
+
+def photo_names(path: Path) -> list[str]:
+    """The first CSV field of each line; an empty name keeps its place, because lines are numbered.
+
+    Raises:
+        StageError: when a line is longer than any path.
+    """
+    lines = text_lines(path)
+    while lines and not lines[-1].strip():
+        lines.pop()
+    names = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = next(csv.reader([line]), [])
+        except csv.Error as error:
+            raise StageError(f"{path}, line {number}: {error}; expected one path a line. Download it again.") from None
+        names.append(row[0].strip() if row else "")
+    return names
+
+
+def label_names(path: Path | None, count: int, request: Request) -> list[str]:
+    """The names of ``count`` labels, numbered where no file has them.
+
+    Raises:
+        StageError: when the file has another number of names, or one twice.
+    """
+    if path is None:
+        request.account.note("labels", {"names": f"none found; called label_00 to label_{count - 1:02d}"})
+        return [f"label_{number:02d}" for number in range(count)]
+    names = [line.strip().replace(SEPARATOR, "/") for line in text_lines(path) if line.strip()]
+    if len(names) != count or len(set(names)) != count:
+        twice = [name for name, times in Counter(names).items() if times > 1]
+        raise StageError(
+            f"{path}: {len(names)} names ({shown(twice) + ' twice' if twice else 'each once'}), but the labels have "
+            f"{count} columns. Expected a name for each column; without this file labels are numbered."
+        )
+    return names

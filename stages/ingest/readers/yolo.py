@@ -1,0 +1,131 @@
+"""A standard YOLO directory: data.yaml with the classes and the splits, images/<split>/*.jpg, labels/<split>/*.txt.
+
+An image without a label file shows nothing of the classes: the format means just that. So it stays, and is counted.
+"""
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from stages.core.errors import StageError, shown
+from stages.core.files import parse_yaml
+from stages.ingest.readers.yolo_lines import read_labels, reject_labels
+from stages.ingest.reading import ImageFile, Reading, Request, image_files, require_folder, upstream_image
+
+SPLITS = ("train", "val", "test")
+EXPECTED = "data.yaml (names, train, val), images/<split>/*.jpg and labels/<split>/*.txt"
+
+
+def read(request: Request) -> Reading:
+    """Images and boxes; an image's id is split and stem, because names repeat across splits.
+
+    With train, val and test in data.yaml these are our splits. Without test, as in most exports, val is our test and a
+    share of train our val.
+
+    Raises:
+        StageError: when data.yaml or a folder it names is missing, or it is of another form.
+    """
+    require_folder(request.root, request.source, EXPECTED)
+    path, content = _data_yaml(request.root)
+    names = _names(path, content)
+    splits = [split for split in SPLITS if content.get(split)]
+    if not {"train", "val"} <= set(splits):
+        raise StageError(f"{path}: splits found: {shown(splits)}; expected train and val, and test if there is one.")
+    reading = Reading()
+    unlabelled = dict.fromkeys(splits, 0)
+    seen: set[str] = set()
+    for split in splits:
+        for folder in _folders(request, path, content, split):
+            unlabelled[split] += _read_folder(folder, split, "test" in splits, names, seen, request, reading)
+    request.account.note("images without a label file", unlabelled)
+    return reading
+
+
+def _data_yaml(root: Path) -> tuple[Path, dict[str, Any]]:
+    found = [root / "data.yaml"]
+    if not found[0].is_file():
+        found = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
+    if len(found) != 1:
+        raise StageError(f"{root}: no data.yaml; found {shown(one.name for one in found)}. Expected {EXPECTED}.")
+    try:
+        content = parse_yaml(found[0].read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StageError(f"{found[0]}: not valid YAML: {' '.join(str(error).split())}. Correct the file.") from None
+    if not isinstance(content, dict):
+        raise StageError(f"{found[0]}: expected names, train and val, found {type(content).__name__}.")
+    return found[0], content
+
+
+def _names(path: Path, content: dict[str, Any]) -> list[str]:
+    names = content.get("names")
+    if isinstance(names, dict) and set(names) == set(range(len(names))):
+        names = [names[number] for number in range(len(names))]
+    if not isinstance(names, list) or not names:
+        raise StageError(f"{path}: names is {names!r}; expected a list of class names, or 0: name, 1: name, ...")
+    return [str(name) for name in names]
+
+
+def _folders(request: Request, path: Path, content: dict[str, Any], split: str) -> list[Path]:
+    """The image folders of a split, below root whatever machine's path the export holds."""
+    values = content[split] if isinstance(content[split], list) else [content[split]]
+    base = PurePosixPath(str(content.get("path") or ""))
+    folders = []
+    for value in values:
+        inner = [part for part in PurePosixPath(str(value)).parts if part not in ("..", ".", "/")]
+        below = [part for part in (base / str(value)).parts if part not in ("..", ".", "/")]
+        # The longest end of the path that is a folder here: /home/me/set/images/train is images/train.
+        ends = [Path(*parts[start:]) for parts in (below, inner) for start in range(len(parts))]
+        found = next((end for end in ends if (request.root / end).is_dir()), None)
+        if found is None:
+            raise StageError(
+                f"{path}: {split} is {value!r}, but there is no such folder below {request.root}. Expected {EXPECTED}; "
+                "lists of images in .txt files are not read."
+            )
+        folders.append(request.root / found)
+    return folders
+
+
+def _labels(folder: Path, root: Path) -> Path:
+    """images/train -> labels/train, train/images -> train/labels; beside the images where no part is called images."""
+    parts = list(folder.relative_to(root).parts)
+    if "images" in parts:
+        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
+    return root.joinpath(*parts)
+
+
+def _read_folder(
+    folder: Path, split: str, own_test: bool, names: list[str], seen: set[str], request: Request, reading: Reading
+) -> int:
+    """Read one image folder and its labels; how many images have no label file."""
+    ledger, objects = request.account.ledger("images"), request.account.ledger("objects")
+    place = _labels(folder, request.root)
+    labels = {file.relative_to(place).with_suffix(""): file for file in sorted(place.rglob("*.txt"))}
+    if place == folder:
+        labels.pop(Path("classes"), None)
+    unlabelled = 0
+    for stem, file in image_files(folder, ledger).items():
+        ledger.rows_in += 1
+        image_id = f"{split}-{stem}"
+        label = labels.pop(file.relative_to(folder).with_suffix(""), None)
+        key = label.relative_to(request.root).as_posix() if label else ""
+        if image_id in seen:  # of another of the split's folders
+            ledger.reject(file.relative_to(request.root).as_posix(), "ambiguous_name", image_id)
+            if label:
+                reject_labels(label, key, "ambiguous_name", objects)
+            continue
+        seen.add(image_id)
+        if own_test:
+            reading.images.append(ImageFile(image_id, file, split))
+        else:
+            reading.images.append(upstream_image(image_id, file, split, image_id, request.params.val_share))
+        if label:
+            read_labels(label, key, image_id, names, objects, reading)
+        else:
+            unlabelled += 1
+    for label in labels.values():
+        key = label.relative_to(request.root).as_posix()
+        ledger.rows_in += 1
+        ledger.reject(key, "missing_image")
+        reject_labels(label, key, "missing_image", objects)
+    return unlabelled

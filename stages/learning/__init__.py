@@ -1,0 +1,1 @@
+"""What trains: checkpoints, several processes, augmentation, samplers, schedules, k-NN."""

@@ -1,0 +1,183 @@
+"""Several processes that train one network, each on its part of every batch (torchrun, one process for each GPU).
+
+All processes start from the same seed and build the same network; one checkpoint, written by the first, resumes them
+all. Batch norm is synchronised on GPUs; torch cannot do so on CPUs, where each process normalises over its own part.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from stages.core.determinism import device
+from stages.core.errors import StageError
+from stages.learning.acceleration import RuntimeParams
+from stages.runner.progress import say
+
+T = TypeVar("T")
+PATIENCE = timedelta(hours=6)  # how long the others wait while the first scores features or writes
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of one training; by default this one alone."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leader(self) -> bool:
+        """Whether this process is the one that reports and writes."""
+        return self.rank == 0
+
+    def part(self, batch: int) -> slice:
+        """The rows of a batch that this process computes; where it is no multiple, the first ones compute one more."""
+        share, more = divmod(batch, self.size)
+        start = self.rank * share + min(self.rank, more)
+        return slice(start, start + share + (self.rank < more))
+
+    def key(self, key: str) -> str:
+        """The key of a checkpoint of this many processes: another number rounds differently.
+
+        Params say it already unless torchrun was started by hand.
+        """
+        return key if self.size == 1 else f"{key}-{self.size}"
+
+    def say(self, message: str) -> None:
+        """One line to the log, from the leader only."""
+        if self.leader:
+            say(message)
+
+    def gather(self, value: T) -> list[T]:
+        """The processes' values, on all of them."""
+        if self.size == 1:
+            return [value]
+        values = [value] * self.size
+        torch.distributed.all_gather_object(values, value)
+        return values
+
+    def mean(self, value: float) -> float:
+        """The mean of the processes' values."""
+        return value if self.size == 1 else sum(self.gather(value)) / self.size
+
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum of the processes' tensors, where ``values`` are."""
+        if self.size == 1:
+            return values
+        over_gpus = torch.distributed.get_backend() == "nccl"  # which takes what lies on GPUs alone
+        summed = values.to(torch.cuda.current_device() if over_gpus else "cpu", copy=True)
+        torch.distributed.all_reduce(summed)
+        return summed.to(values.device)
+
+    def from_leader(self, compute: Callable[[], T]) -> T:
+        """What the leader computes, on all processes."""
+        if self.size == 1:
+            return compute()
+        box = [compute() if self.leader else None]
+        torch.distributed.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def share(self, network: nn.Module) -> nn.Module:
+        """The network to call in training: gradients are averaged over the processes, batch norm is synchronised."""
+        if self.size == 1:
+            return network
+        on_gpu = next(network.parameters()).is_cuda
+        gpus = [torch.cuda.current_device()] if on_gpu else None
+        return nn.parallel.DistributedDataParallel(network, device_ids=gpus)
+
+
+ALONE = Group()
+
+
+def mean_gradients(network: nn.Module, group: Group) -> None:
+    """Give each weight the mean of the processes' gradients; none in all of them stays None, none in some counts as 0.
+
+    For networks of which a step may use a part: ``Group.share`` would wait for the gradients of the rest.
+    """
+    if group.size == 1:
+        return
+    weights = list(network.parameters())
+    somewhere = group.total(torch.tensor([weight.grad is not None for weight in weights], dtype=torch.int32)) > 0
+    moved = [weight for weight, some in zip(weights, somewhere.tolist(), strict=True) if some]
+    for weight in moved:
+        weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+    means = group.total(torch.cat([weight.grad.flatten() for weight in moved])).div_(group.size)
+    for weight, mean in zip(moved, means.split([weight.numel() for weight in moved]), strict=True):
+        weight.grad.copy_(mean.view_as(weight))
+
+
+def own_draws(seed: int, group: Group) -> None:
+    """From here on torch draws other random numbers in each process; one that is alone goes on as before."""
+    if group.size > 1:
+        torch.manual_seed(int(np.random.SeedSequence([seed, group.rank]).generate_state(1)[0]))
+
+
+def synchronised(network: nn.Module, group: Group) -> nn.Module:
+    """The network with batch norm over all processes' rows, where there are several on GPUs; in place."""
+    if group.size == 1 or not next(network.parameters()).is_cuda:
+        return network
+    from timm.layers import convert_sync_batchnorm  # torch's own loses the activation that timm's layers hold
+
+    return convert_sync_batchnorm(network)
+
+
+def launched() -> bool:
+    """Whether torchrun started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def in_group(runtime: RuntimeParams, run: Callable[[Group], T]) -> T:
+    """What ``run`` gives in this process; with ``runtime.processes`` above 1 the stage becomes torchrun first.
+
+    Raises:
+        StageError: as ``relaunch``.
+    """
+    if runtime.processes > 1 and not launched():
+        relaunch(runtime.processes)
+    with join() as group:
+        return run(group)
+
+
+def relaunch(processes: int) -> None:
+    """Become torchrun with ``processes`` processes of this process's command (``-m MODULE ...``); does not return.
+
+    Raises:
+        StageError: more processes than GPUs, where models run on GPUs.
+    """
+    if device() == "cuda" and processes > torch.cuda.device_count():
+        raise StageError(
+            f"params.yaml: `runtime.processes` is {processes}, but there are {torch.cuda.device_count()} GPUs. "
+            "Each process needs one: lower it."
+        )
+    # Without it torchrun gives each process one thread, for decoding too.
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = sys.orig_argv[sys.orig_argv.index("-m") :]
+    os.execv(sys.executable, [*torchrun, *command])
+
+
+@contextmanager
+def join() -> Iterator[Group]:
+    """The group that torchrun put this process into, or a group of one."""
+    if not launched():
+        yield Group()
+        return
+    on_gpu = device() == "cuda"
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
+    group = Group(torch.distributed.get_rank(), torch.distributed.get_world_size())
+    if not group.leader:
+        os.environ["SEAMLINE_TRACKING"] = "off"  # one training is one run in MLflow
+    yield group
+    torch.distributed.barrier()  # the first may have more to do than the others
+    # Only after success: a process that failed must not wait for the others here.
+    torch.distributed.destroy_process_group()

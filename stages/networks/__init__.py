@@ -1,0 +1,1 @@
+"""Networks, and trained ones as encoders of pictures."""

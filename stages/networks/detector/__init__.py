@@ -1,0 +1,1 @@
+"""A trained detector as files, and the network that it is."""

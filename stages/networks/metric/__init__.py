@@ -1,0 +1,1 @@
+"""The networks of the ensemble, siamese, FIR and normalized-softmax encoders."""

@@ -1,0 +1,142 @@
+"""The networks of the ensemble, siamese, FIR and normalised-softmax encoders: uint8 pictures in, vectors out."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from stages.networks.backbones.backbones import Weights
+from stages.networks.backbones.extractors import Extractor, FeatureMaps, Pool
+
+
+class Member(TypedDict):
+    """One extractor of an ensemble."""
+
+    backbone: str
+    pooling: Pool
+
+
+class Ensemble(nn.Module):
+    """Weighted average of two extractors' vectors; the wider one keeps as many columns as the narrower one has."""
+
+    def __init__(self, members: Sequence[Member], weights: Sequence[Weights], image_size: int) -> None:
+        """Build both extractors; columns and weight are what ``fit`` or a weights file puts in."""
+        super().__init__()
+        self.members = nn.ModuleList(
+            Extractor(member["backbone"], source, image_size, member["pooling"])
+            for member, source in zip(members, weights, strict=True)
+        )
+        widths = [member.width for member in self.members]
+        self.width = min(widths)
+        self.wider = int(widths[1] > widths[0])
+        self.register_buffer("columns", torch.arange(self.width))
+        self.register_buffer("share", torch.tensor(0.5))
+
+    def mixed(self, vectors: Sequence[torch.Tensor]) -> torch.Tensor:
+        """``share`` x first + (1 - ``share``) x second, [n, width], of the members' own vectors.
+
+        The wider one is cut to ``columns``, and each brought to unit length: otherwise the extractor with the larger
+        numbers decides whatever the weight says.
+        """
+        first, second = (F.normalize(one[:, self.columns] if at == self.wider else one)
+                         for at, one in enumerate(vectors))  # fmt: skip
+        return self.share * first + (1 - self.share) * second
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Vectors [n, width] of images [n, 3, h, w]."""
+        return self.mixed([member(images) for member in self.members])
+
+
+class Siamese(nn.Module):
+    """One branch of the siamese network; the other is the same one.
+
+    Pooled features, a dense layer. Distances between its vectors are Euclidean. The pooled features are brought to unit
+    length first: distances of raw maxima are many times the margin, and the loss then only shrinks. The dense layer
+    starts orthogonal: what the pretrained features say of two pictures' likeness is where the training begins.
+    """
+
+    def __init__(self, backbone: str, weights: Weights, image_size: int, pooling: Pool, embedding: int) -> None:
+        super().__init__()
+        self.pooled = Extractor(backbone, weights, image_size, pooling)
+        self.pooled.requires_grad_(False)
+        self.dense = nn.Linear(self.pooled.width, embedding)
+        nn.init.orthogonal_(self.dense.weight)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """What the dense layer gets: pooled maps of unit length [n, width]."""
+        return F.normalize(self.pooled(images))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Vectors [n, embedding] of images [n, 3, h, w]."""
+        return self.dense(self.features(images))
+
+
+class FeatureRelaxation(nn.Module):
+    """The module between the shared features and the category loss (Park et al. 2019): conv, ReLU, dropout, conv.
+
+    Both convolutions are 1 x 1, so that they adjust the distribution of the features at each place; the class scores
+    are the mean over places. The publication gives no kernel and no width.
+    """
+
+    def __init__(self, width: int, hidden: int, dropout: float, classes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, hidden, 1), nn.ReLU(), nn.Dropout(dropout), nn.Conv2d(hidden, classes, 1)
+        )
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Category logits [n, classes] of maps [n, width, h, w]."""
+        return self.layers(maps).mean((2, 3))
+
+
+class Fir(nn.Module):
+    """Two paths over one backbone: pooled features for similarity, the relaxation module for categories.
+
+    The paths part at the feature maps. The vector that is searched is the pooled, L2-normalised feature itself.
+    """
+
+    def __init__(
+        self, backbone: str, weights: Weights, image_size: int, categories: Sequence[str], hidden: int, dropout: float
+    ) -> None:
+        """Build it; no categories = no relaxation module, the similarity path alone (IS)."""
+        super().__init__()
+        self.maps = FeatureMaps(backbone, weights, image_size)
+        self.categories = list(categories)
+        self.relaxation = FeatureRelaxation(self.maps.width, hidden, dropout, len(categories)) if categories else None
+
+    @property
+    def trunk(self) -> nn.Module:
+        """What pictures go through before the paths part."""
+        return self.maps
+
+    def both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Unit vectors [n, width] and category logits [n, classes] (None without the module)."""
+        maps = self.maps(images)
+        logits = self.relaxation(maps) if self.relaxation is not None else None
+        return F.normalize(maps.mean((2, 3))), logits
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Unit vectors [n, width]."""
+        return F.normalize(self.maps(images).mean((2, 3)))
+
+
+class NormalisedFeatures(nn.Module):
+    """Pooled features, layer-normalised without weights, optionally projected (Zhai & Wu 2019)."""
+
+    def __init__(self, backbone: str, weights: Weights, image_size: int, pooling: Pool, embedding: int | None) -> None:
+        super().__init__()
+        self.pooled = Extractor(backbone, weights, image_size, pooling)
+        self.norm = nn.LayerNorm(self.pooled.width, elementwise_affine=False)
+        self.project = nn.Linear(self.pooled.width, embedding) if embedding else nn.Identity()
+        self.width = embedding or self.pooled.width
+
+    @property
+    def trunk(self) -> nn.Module:
+        """What pictures go through."""
+        return self.pooled
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Vectors [n, width], not normalised: the loss and the cosine do that."""
+        return self.project(self.norm(self.pooled(images)))

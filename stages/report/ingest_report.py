@@ -1,0 +1,184 @@
+"""What ingest found, repaired and rejected in a source, and whether it is the complete download. Reads only.
+
+Usage: python -m stages.run ingest_report SOURCE [INGESTED [TABLES]]  (`make ingest-report SOURCE=shoes`)
+
+INGESTED is the source's folder with account.json (by default data/<profile>/ingested/SOURCE); TABLES holds
+downloads.csv.
+"""
+
+import argparse
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from stages.contracts.ledger import REASONS
+from stages.contracts.splits import SPLITS
+from stages.contracts.tables import read_shards, read_table
+from stages.core.errors import StageError
+from stages.core.files import read_json
+from stages.core.params import load_params, lookup, section
+from stages.ingest.readers.catalogue import read_csv
+from stages.ingest.reading import IngestParams
+from stages.runner.progress import say
+
+EXAMPLES = 3  # of each repair and each reason
+REPAIRS = {
+    "format": "the file is no JPEG, whatever its name; stored as one",
+    "mode": "not RGB (grey, palette, transparent, CMYK); made RGB, what is transparent became white",
+    "exif_rotation": "turned upright, as its EXIF tag says",
+    "reversed": "corners in the wrong order; swapped",
+    "clipped": "the box went over the image's border; cut off",
+    "scaled_from_display": "the box was drawn on a smaller display; scaled back to the picture",
+    "scaled_from_256": "the box belongs to the picture in 256 x 256; scaled to the picture that is there",
+    "two_statuses": "the image stands in pairs of several splits; it counts for the most held-out one",
+    "json_before_txt": "the image has boxes in the JSON and in a YOLO file; the JSON's were taken",
+    "class_of_folder": "the YOLO file's class is another than the folder's; the folder's was taken",
+    "comma_in_last_column": "more fields than columns; the surplus belongs to the last column",
+}
+
+
+def report(source: str, reader: str, drawn: bool, ingested: Path, tables: Path) -> str:
+    """The report as plain text.
+
+    Args:
+        drawn: the demo drew this source, so it is no download at all.
+        ingested: the source's folder with account.json, rejects, repairs and shards.
+        tables: holds downloads.csv.
+
+    Raises:
+        StageError: when the source was not ingested yet.
+    """
+    if not (ingested / "account.json").is_file():
+        raise StageError(
+            f"{ingested}: source {source} was not ingested yet, there is no account.json. Run "
+            f"`dvc repro ingest@{source}` (the source must stand in `sources` of params.yaml)."
+        )
+    account = read_json(ingested / "account.json")
+    notes = account.pop("notes", {})
+    notes.pop("near duplicates", None)  # told with the pictures
+    lines = [f"{source} (reader {reader}), as ingested into {ingested}", ""]
+    lines += [*completeness(account, reader, drawn, published(tables)), ""]
+    repairs = _examples(read_table(ingested / "repairs.parquet"), "what")
+    rejects = _examples(read_table(ingested / "rejects.parquet"), "reason")
+    for table, ledger in account.items():
+        if not ledger["rows_in"]:
+            continue
+        lines.append(f"{table}: {ledger['rows_in']} rows in, {ledger['rows_kept']} kept")
+        for heading, counts, examples, meaning in (
+            ("repaired", ledger["repaired"], repairs, REPAIRS),
+            ("rejected", ledger["rejected"], rejects, REASONS),
+        ):
+            for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
+                said = f": {meaning[name]}" if name in meaning else ""
+                lines.append(f"  {heading} {count} {name}{said}")
+                lines += [f"      {key}  {detail}".rstrip() for key, detail in examples[table, name]]
+        lines.append("")
+    lines += pictures(read_shards(ingested, ["split", "group_id", "cluster", "width", "height"]))
+    for name, counts in notes.items():
+        lines.append(f"{name}: {', '.join(f'{key} {value}' for key, value in counts.items())}")
+    return "\n".join(lines)
+
+
+def published(tables: Path) -> dict[tuple[str, str], list[tuple[int | None, str]]]:
+    """(reader, table) -> (count, what and where) of downloads.csv; no count where copies differ.
+
+    Raises:
+        StageError: when the file is missing, or a count is no number.
+    """
+    path = tables / "downloads.csv"
+    found = defaultdict(list)
+    for line, row in read_csv(path, ["reader", "table", "what", "count", "where"]):
+        count = row["count"]
+        if count and not count.isdigit():
+            raise StageError(
+                f"{path}, line {line}: count {count!r}, expected a whole number or none. Correct the line."
+            )
+        known = int(count) if count else None
+        found[row["reader"], row["table"]].append((known, f"{row['what']}; {row['where']}"))
+    return dict(found)
+
+
+def completeness(
+    account: dict[str, Any], reader: str, drawn: bool, known: dict[tuple[str, str], list[tuple[int | None, str]]]
+) -> list[str]:
+    """For each table whether as many rows came in as a complete download has."""
+    lines = (
+        ["This is not the complete download: the project drew this source itself (`demo_sources`)."] if drawn else []
+    )
+    for table, ledger in account.items():
+        # A row whose image is not there shows that something is missing; an image that nothing names is none of them.
+        absent = ("missing_image", "no_annotation", "ambiguous_name") if table == "images" else ()
+        rows_in = ledger["rows_in"] - sum(ledger["rejected"].get(reason, 0) for reason in absent)
+        parts = known.get((reader, table), [])
+        counts = [count for count, _ in parts if count is not None]
+        if not counts:
+            remarks = "".join(f" ({said})" for _, said in parts)
+            lines += [f"{table}: {rows_in}, no published count{remarks}"] if rows_in else []
+            continue
+        missing = sum(counts) - rows_in
+        if missing > 0:
+            verdict = f"{missing} fewer than a complete download"
+        else:
+            verdict = f"{-missing} more than a complete download" if missing else "complete"
+        told = " + ".join(f"{count} {said}" for count, said in parts)
+        lines.append(f"{table}: {rows_in}, {verdict} ({told})")
+    return lines
+
+
+def pictures(shards: pa.Table) -> list[str]:
+    """Sizes, splits, groups and near-duplicate clusters of the images that were kept."""
+    sizes = sorted(
+        zip(shards["width"].to_pylist(), shards["height"].to_pylist(), strict=True),
+        key=lambda size: (size[0] * size[1], size),
+    )
+    if not sizes:
+        return ["no image was kept"]
+    smallest, median, largest = (f"{w}x{h}" for w, h in (sizes[0], sizes[(len(sizes) - 1) // 2], sizes[-1]))
+    splits = Counter(shards["split"].to_pylist())
+    members = Counter(shards["cluster"].to_pylist())
+    several = [count for count in members.values() if count > 1]
+    return [
+        f"image sizes by area: smallest {smallest}, median {median}, largest {largest}",
+        f"splits: {', '.join(f'{splits[split]} {split}' for split in SPLITS)}",
+        f"groups: {len(set(shards['group_id'].to_pylist()))}",
+        f"near duplicates: {len(several)} clusters of more than one image, with {sum(several)} images; "
+        f"{len(members)} clusters in all",
+    ]
+
+
+def _examples(table: pa.Table, kind: str) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """(table, what or reason) -> the first keys and details."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for row in _rows(table):
+        examples = found[row["table"], row[kind]]
+        if len(examples) < EXAMPLES:
+            examples.append((row["key"], row["detail"]))
+    return found
+
+
+def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    batches: Iterable[pa.RecordBatch] = table.to_batches(max_chunksize=10_000)
+    for batch in batches:
+        yield from batch.to_pylist()
+
+
+def main() -> None:
+    """Print the report of a source of the active profile."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source")
+    parser.add_argument("ingested", type=Path, nargs="?")
+    parser.add_argument("tables", type=Path, nargs="?", default=Path("tables"))
+    args = parser.parse_args()
+    try:
+        content = load_params()
+        options = section(IngestParams, f"ingest.{args.source}", content)
+        ingested = args.ingested or Path("data") / str(lookup(content, "profile")) / "ingested" / args.source
+        drawn = args.source in (lookup(content, "demo_sources") or [])
+        print(report(args.source, options.reader, drawn, ingested, args.tables))
+    except StageError as error:
+        say(f"ERROR {error}")
+        sys.exit(1)

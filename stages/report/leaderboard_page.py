@@ -1,0 +1,240 @@
+"""docs/leaderboard.md: every encoder on every benchmark, chance and what was published beside it (`make docs`).
+
+Usage: python -m stages.run leaderboard_page [OUT]      (docs/leaderboard.md)
+
+Reads:  metrics/<profile>/leaderboard.json of every profile that has one, metrics/<profile>/external/*.json (vectors
+        that someone else computed, external.py), tables/published.csv, and `demo_sources` of profiles/<profile>.yaml:
+        where it names anything, the data is drawn, and the page says so above published numbers.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from stages.core.errors import StageError, shown
+from stages.core.files import read_json
+from stages.core.params import load_params
+from stages.report.leaderboard import CHANCE, SHOWN_KS, SHOWN_TOPS, entry
+from stages.report.published import Published, read_published
+from stages.runner.progress import say
+from stages.runner.stage import new_parser, one_message
+
+Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
+COLUMNS: Columns = (*((f"hit_at_{k}", f"hit@{k}") for k in SHOWN_KS), ("map", "mAP"), ("map_at_r", "MAP@R"))
+CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"category top-{n}") for n in SHOWN_TOPS)
+INTERVALS = ("hit_at_1", "map")  # shown in the table; the JSON has that of MAP@R too
+SAME_BENCHMARK = ("n_scored", "n_missed", "n_without_match", "gallery")  # differ where the benchmark was built anew
+INTRO = """# Leaderboard
+
+Made by `make docs` from `metrics/<profile>/leaderboard.json`, `metrics/<profile>/external/` and `tables/published.csv`.
+
+All rows but the published ones were scored by the same evaluator on the same queries and gallery (rules:
+`stages/retrieval/similarity.py`, formulas: `stages/retrieval/metrics.py`). Ties count against the encoder, a query
+whose item was not detected is a miss, a query without a match is left out. Brackets are 95 % bootstrap intervals over
+the queries; encoders whose intervals overlap widely are not told apart by this benchmark. Input is the side of the
+pictures in pixels, size the dimensions of a vector, parameters are the numbers in the encoder's weight files. An
+encoder that *kept its start* was best on validation before its training, so its features are those of the weights it
+started from. A k beyond the gallery means the whole gallery.
+
+Vectors that someone else computed join with
+`python -m stages.run score_vectors --embeddings FILE --benchmark NAME --name NAME`; they are marked *external*.
+"""
+VOTE = (
+    "Category top-n: the query's category is among the first n by the vote of its nearest gallery rows "
+    "(`stages/retrieval/category.py`); in the row of chance, among the n most frequent ones."
+)
+PUBLISHED = (
+    "Rows in italics are **published, not measured here**: other code, other training, the publication's own protocol. "
+    "They stand below our row of the same method, those without one at the end."
+)
+DRAWN = (
+    "This profile's pictures are **drawn by the project**. Published rows are about the real data set behind the "
+    "benchmark of this name: they are no yardstick for the rows above them."
+)
+
+
+def million(count: int) -> str:
+    """A number of parameters, short."""
+    return f"{count / 1e6:.1f} M" if count >= 100_000 else f"{count / 1e3:.1f} k"
+
+
+def columns_of(board: dict[str, Any], benchmark: str) -> Columns:
+    """``COLUMNS``, and those of category prediction where an encoder has figures of it."""
+    voted = any(key in entries.get(benchmark, {}) for entries in board.values() for key, _ in CATEGORY_COLUMNS)
+    return COLUMNS + CATEGORY_COLUMNS if voted else COLUMNS
+
+
+def cells(line: dict[str, Any], columns: Columns) -> list[str]:
+    """The figures of one row; a dash where there is none."""
+    texts = []
+    for key, _ in columns:
+        text = f"{line[key]:.3f}" if key in line else "-"
+        if key in INTERVALS and f"{key}_low95" in line:
+            text += f" [{line[f'{key}_low95']:.3f}, {line[f'{key}_high95']:.3f}]"
+        texts.append(text)
+    return texts
+
+
+def measured_rows(
+    board: dict[str, Any], external: dict[str, Any], benchmark: str, columns: Columns, below: dict[str, list[list[str]]]
+) -> list[list[str]]:
+    """Rows of encoders and external vectors, the best hit@1 first, and chance last.
+
+    Args:
+        below: encoder -> rows of what was published of its method; taken out of it where the encoder has a row.
+    """
+    lines = [(name, entries[benchmark]) for name, entries in board.items() if name != CHANCE and benchmark in entries]
+    asked = [tuple(line[key] for key in SAME_BENCHMARK) for _, line in lines[:1]]
+    for name, own in external.items():
+        if benchmark in own:
+            line = entry(own[benchmark], {})
+            same = not asked or asked[0] == tuple(line[key] for key in SAME_BENCHMARK)
+            remark = "external" if same else "external; another version of the benchmark, score it again"
+            lines.append((f"{name} ({remark})", line))
+    lines.sort(key=lambda one: (-one[1].get("hit_at_1", -1.0), one[0]))
+    rows = []
+    for name, line in lines:
+        size = million(line["parameters"]) if "parameters" in line else "-"
+        about = [str(line.get("image_size", "-")), str(line["dimensions"]), size]
+        shown_name = f"{name} (kept its start)" if line.get("kept_epoch") == 0 else name
+        rows.append([shown_name, *about, *cells(line, columns)])
+        if "without_flip" in line:
+            rows.append([f"{name}, without flip", *about, *cells(line["without_flip"], columns)])
+        for number, scores in line.get("regions", {}).items():
+            rows.append([f"{name}, region {number} alone", *about[:1], "-", *about[2:], *cells(scores, columns)])
+        rows += below.pop(name, [])
+    return [*rows, ["chance", "-", "-", "-", *cells(board.get(CHANCE, {}).get(benchmark, {}), columns)]]
+
+
+def published_rows(published: list[Published], benchmark: str, columns: Columns) -> dict[str, list[list[str]]]:
+    """Encoder that a published system belongs to (empty: to none) -> its rows.
+
+    One row for each system and source with a number in our columns, in the order of the table.
+    """
+    systems: dict[tuple[str, str, str], dict[str, str]] = {}
+    for one in published:
+        if one.benchmark == benchmark and one.metric in dict(columns):
+            text = f"*{one.value:.3f}*" if one.high is None else f"*{one.value:.2f} to {one.high:.2f}*"
+            systems.setdefault((one.encoder, one.system, one.source), {})[one.metric] = text
+    rows: dict[str, list[list[str]]] = {}
+    for (encoder, system, _), numbers in systems.items():
+        row = [f"*{system}* (published)", "-", "-", "-", *(numbers.get(key, "-") for key, _ in columns)]
+        rows.setdefault(encoder, []).append(row)
+    return rows
+
+
+def sources(published: list[Published], benchmark: str, columns: Columns) -> list[str]:
+    """One line for each source of a benchmark's published rows, with its systems and what must be known about them."""
+    by_source: dict[str, dict[str, str]] = {}
+    for one in published:
+        if one.benchmark == benchmark and one.metric in dict(columns):
+            by_source.setdefault(one.source, {}).setdefault(one.system, one.note)
+    lines = []
+    for source, systems in by_source.items():
+        names = "; ".join(f"{system} ({note})" if note else system for system, note in systems.items())
+        lines.append(f"- {source}: {names}.")
+    return lines
+
+
+def recommended(name: str, line: dict[str, Any]) -> list[str]:
+    """What the list shows in which an encoder's regions take turns, as a paragraph; nothing of other encoders."""
+    scores = line.get("recommendation")
+    if not scores or "list_categories" not in scores:  # no query has a match and was detected
+        return []
+    ways = {"list": "in the list in which its regions take turns", "whole": "in its ranking by whole pictures"}
+    told = [
+        f"{text} hit@5 is {scores[f'{way}_hit_at_5']:.3f}, hit@10 {scores[f'{way}_hit_at_10']:.3f}, with "
+        f"{scores[f'{way}_categories']:.1f} categories among the first ten"
+        for way, text in ways.items()
+    ]
+    return [f"Recommendations of {name} for {scores['n_scored']} queries: {'; '.join(told)}.", ""]
+
+
+def markdown_table(rows: list[list[str]], columns: Columns) -> list[str]:
+    """Rows of encoder, input, size, parameters and ``columns``, under these headings."""
+    header = ["encoder", "input", "size", "parameters", *(title for _, title in columns)]
+    rule = "| --- |" + " ---: |" * (len(header) - 1)
+    return ["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def benchmark_section(
+    benchmark: str, board: dict[str, Any], external: dict[str, Any], published: list[Published], drawn: bool
+) -> list[str]:
+    """Heading, what was scored, the table and the sources of its published rows."""
+    line = next((entries[benchmark] for name, entries in board.items() if name != CHANCE), {})
+    lines = [f"### {benchmark}", ""]
+    if line:
+        lines += [
+            f"{line['n_scored']} queries scored ({line['n_missed']} of them not detected: misses), "
+            f"{line['n_without_match']} left out without a match, {line['gallery']} gallery rows.",
+            "",
+        ]
+    columns = columns_of(board, benchmark)
+    below = published_rows(published, benchmark, columns)
+    others = bool(below)
+    rows = measured_rows(board, external, benchmark, columns, below)
+    rows += [row for rest in below.values() for row in rest]
+    lines += [*markdown_table(rows, columns), ""]
+    if columns != COLUMNS:
+        lines += [VOTE, ""]
+    lines += [sentence for name, entries in board.items() for sentence in recommended(name, entries.get(benchmark, {}))]
+    if others:
+        lines += [PUBLISHED, *([DRAWN] if drawn else []), "", *sources(published, benchmark, columns), ""]
+    return lines
+
+
+def page(
+    boards: dict[str, dict[str, Any]],
+    externals: dict[str, dict[str, Any]],
+    published: list[Published],
+    drawn: set[str],
+) -> str:
+    """The whole page.
+
+    Args:
+        boards: profile -> encoder -> benchmark -> line, as leaderboard.py writes it.
+        externals: profile -> name -> benchmark -> what the evaluator gave for external vectors.
+        drawn: profiles whose data the project draws.
+    """
+    lines = [INTRO]
+    on_page: set[str] = set()
+    for profile, board in boards.items():
+        lines += [f"## Profile {profile}" + (" (drawn data)" if profile in drawn else ""), ""]
+        benchmarks = sorted({name for entries in board.values() for name in entries})
+        on_page |= set(benchmarks)
+        for benchmark in benchmarks:
+            lines += benchmark_section(benchmark, board, externals.get(profile, {}), published, profile in drawn)
+    if rest := {one.benchmark for one in published} - on_page:
+        lines += [f"`tables/published.csv` also has numbers for: {shown(rest, 40)}. None of these is on this page.", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def read_externals(folder: Path) -> dict[str, Any]:
+    """Name -> benchmark -> figures."""
+    return {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
+
+
+def write_page(out: Path) -> None:
+    """Read every profile's leaderboard, write the page.
+
+    Raises:
+        StageError: when no profile has a leaderboard yet.
+    """
+    paths = sorted(Path("metrics").glob("*/leaderboard.json"))
+    if not paths:
+        raise StageError("no metrics/<profile>/leaderboard.json. Run `dvc repro leaderboard`.")
+    boards = {path.parent.name: read_json(path) for path in paths}
+    externals = {path.parent.name: read_externals(path.parent / "external") for path in paths}
+    profiles = {name: Path("profiles") / f"{name}.yaml" for name in boards}
+    drawn = {name for name, path in profiles.items() if path.is_file() and load_params(path).get("demo_sources")}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page(boards, externals, read_published(Path("tables/published.csv")), drawn), encoding="utf-8")
+    say(f"{out}: {len(boards)} profiles")
+
+
+def main() -> None:
+    """The command."""
+    parser = new_parser(__doc__)
+    parser.add_argument("out", type=Path, nargs="?", default=Path("docs/leaderboard.md"))
+    args = parser.parse_args()
+    with one_message():
+        write_page(args.out)

@@ -1,0 +1,200 @@
+"""Do trivial cues solve the heads? Two weak classifiers that see almost nothing of a garment try every head.
+
+Usage: python -m stages.run shortcut_check
+
+One sees the mean colour of the garment's own pixels, the other its silhouette. A head is not solved by a cue when the
+balanced accuracy stays less than half way from chance to 1: above that, a model that reached a good score would owe
+more to the cue than to anything else. Colour is the cue that color is about, the silhouette the one of type and gender.
+Each head is tried on garments as the source draws them that teaches it: fabric and pattern on DeepFashion-MultiModal's,
+the others on Fashion Products'.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+from PIL import Image
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import GroupShuffleSplit
+
+from stages.demo.drawing.encoding import rng_for
+from stages.demo.drawing.garments import Garment
+from stages.demo.drawing.photo import Photo
+from stages.demo.sources.deepfashion_mm import choose_item
+from stages.demo.sources.fashion_products import choose_garment, product_photo
+from stages.demo.sources.product_rows import ARTICLES
+from stages.demo.truth import color_of, type_of
+
+# Head -> the source whose garments it is tried on.
+HEADS = {
+    "gender": "fashion_products",
+    "type": "fashion_products",
+    "usage": "fashion_products",
+    "color": "fashion_products",
+    "fabric": "deepfashion_mm",
+    "pattern": "deepfashion_mm",
+}
+LAYERS = (
+    "upper",
+    "upper",
+    "lower",
+    "lower",
+    "outer",
+    "dress",
+)  # of DeepFashion-MultiModal's garments, as often as here
+# Cue -> the heads that it may solve, because they are about it.
+OWN_HEADS = {"mean colour": {"color"}, "silhouette": {"type", "gender"}}
+SIZE = (72, 96)  # pixels of a photo
+SIDE = 16  # cells of a silhouette, both ways
+USAGES = {"Casual": 1, "Sports": 1, "Ethnic": 1, "Formal": 1}  # alike, so that chance is the same for each
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Look:
+    """One garment in one photo.
+
+    Attributes:
+        garment: number of the garment; its photos stay on one side of the split.
+        worn: by a person, or laid flat.
+        colour: float [3], mean of its visible pixels, 0..255.
+        histogram: float [64], shares of its visible pixels in 4 x 4 x 4 cells of RGB.
+        silhouette: float [16 * 16], share of each cell of its box that it covers.
+        labels: the right class of each head; None where color has none.
+    """
+
+    garment: int
+    worn: bool
+    colour: np.ndarray
+    histogram: np.ndarray
+    silhouette: np.ndarray
+    labels: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one cue reaches at one head, on garments that it was not trained on."""
+
+    cue: str
+    head: str
+    classes: int
+    majority: float
+    accuracy: float
+    balanced: float
+
+    @property
+    def chance(self) -> float:
+        """Balanced accuracy of any constant answer."""
+        return 1 / self.classes
+
+    @property
+    def bound(self) -> float:
+        """Half way from chance to 1."""
+        return (1 + self.chance) / 2
+
+    @property
+    def may_solve(self) -> bool:
+        """Whether the head is about this cue."""
+        return self.head in OWN_HEADS[self.cue]
+
+
+def look_at(number: int, category: str, photo: Photo) -> Look:
+    """What the cues see of a photo's first garment, found by the canvas's own map of owners."""
+    garment: Garment = photo.garments[0]
+    mask = photo.owners == 1
+    pixels = np.asarray(photo.image)[mask].astype(np.int64)
+    x0, y0, x1, y1 = photo.boxes[0]
+    silhouette = Image.fromarray((mask * np.uint8(255))[y0:y1, x0:x1]).resize((SIDE, SIDE), Image.Resampling.BOX)
+    cells = (pixels // 64) @ np.array([16, 4, 1])
+    labels = {
+        "gender": garment.gender,
+        "type": type_of(garment.kind, category),
+        "usage": garment.usage,
+        "color": color_of(garment.colour),
+        "fabric": garment.fabric,
+        "pattern": garment.pattern,
+    }
+    return Look(
+        number,
+        photo.view != "flat",
+        pixels.mean(axis=0),
+        np.bincount(cells, minlength=64) / len(cells),
+        np.asarray(silhouette, dtype=np.float64).reshape(-1) / 255,
+        labels,
+    )
+
+
+def draw_looks(source: str, count: int) -> list[Look]:
+    """So many garments as a source draws them, each worn and flat."""
+    looks = []
+    for number in range(count):
+        rng = rng_for(SEED, "cues", source, number)
+        category, garment = _garment(rng, source)
+        for worn_percent in (100, 0):
+            photo = product_photo(rng, SIZE, garment, worn_percent)
+            if (photo.owners == 1).any():
+                looks.append(look_at(number, category, photo))
+    return looks
+
+
+def _garment(rng: Random, source: str) -> tuple[str, Garment]:
+    """A garment and the name of its category, all categories of Fashion Products alike."""
+    if source == "fashion_products":
+        article = rng.choice(list(ARTICLES))
+        return article, choose_garment(rng, USAGES, article)
+    item = None
+    while item is None:  # no dresses for men
+        item = choose_item(rng, rng.choice(("Men", "Women", "Women")), rng.choice(LAYERS), set())
+    return item
+
+
+def score(looks: list[Look], cue: str, head: str) -> Score:
+    """Train on 70 % of the garments, test on the others."""
+    looks = [look for look in looks if look.labels[head] is not None]
+    features = np.stack([look.colour if cue == "mean colour" else look.silhouette for look in looks])
+    labels = np.array([look.labels[head] for look in looks])
+    groups = [look.garment for look in looks]
+    train, test = next(GroupShuffleSplit(1, test_size=0.3, random_state=SEED).split(features, labels, groups))
+    model = RandomForestClassifier(100, min_samples_leaf=2, class_weight="balanced", random_state=SEED)
+    answers = model.fit(features[train], labels[train]).predict(features[test])
+    _, counts = np.unique(labels[test], return_counts=True)
+    return Score(
+        cue,
+        head,
+        len(counts),
+        counts.max() / counts.sum(),
+        float((answers == labels[test]).mean()),
+        float(balanced_accuracy_score(labels[test], answers)),
+    )
+
+
+def scores(garments: int) -> list[Score]:
+    """Every cue at every head, on so many garments of each source."""
+    looks = {source: draw_looks(source, garments) for source in sorted(set(HEADS.values()))}
+    return [score(looks[source], cue, head) for cue in OWN_HEADS for head, source in HEADS.items()]
+
+
+def as_markdown(found: list[Score]) -> str:
+    """The scores as a table."""
+    lines = [
+        "| cue | head | classes | chance | majority | accuracy | balanced accuracy | not solved below | |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in found:
+        verdict = "its own cue" if row.may_solve else "not solved" if row.balanced < row.bound else "SOLVED"
+        numbers = (row.chance, row.majority, row.accuracy, row.balanced, row.bound)
+        lines.append(
+            f"| {row.cue} | {row.head} | {row.classes} | {' | '.join(f'{n:.2f}' for n in numbers)} | {verdict} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    print(as_markdown(scores(1200)))

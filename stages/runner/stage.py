@@ -1,0 +1,95 @@
+"""What every stage's ``main`` runs in: arguments, typed params, one clear message on bad input, tracking.
+
+Commands that are no stages share ``new_parser`` and ``one_message``.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+from stages.core.errors import StageError
+from stages.core.params import Section, load_params, section
+from stages.runner.progress import say
+
+
+@dataclass
+class Report:
+    """What a stage wants tracked, beside its files: metrics, curves (name -> values by step), pictures."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    pictures: list[Path] = field(default_factory=list)
+
+
+def new_parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser whose ``--help`` shows a module's docstring as it stands."""
+    return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+@contextmanager
+def one_message() -> Iterator[None]:
+    """End a command with one line and status 1 on bad input, and without a traceback when somebody stops it.
+
+    Files that cannot be read or written are bad input too: a command takes paths from a person.
+    """
+    try:
+        yield
+    except StageError as error:
+        say(f"ERROR {error}")
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        say(f"ERROR {error.filename}: {error.strerror}.")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell reports Ctrl-C
+
+
+# Arguments that name an item of a list in params.yaml; the others are paths.
+NAMES = frozenset({"source", "detector", "encoder", "benchmark", "variant", "table"})
+Main = Callable[[argparse.Namespace, SimpleNamespace], Report | None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of dvc.yaml: what ``python -m stages.run NAME`` runs.
+
+    Attributes:
+        main: gets a namespace of arguments and a namespace of params objects.
+        arguments: names of the positional arguments; those in ``NAMES`` are strings, all others become paths.
+        params: name -> (dotted key in params.yaml, model); the key may use arguments: ``detector.{detector}``.
+    """
+
+    main: Main
+    arguments: Sequence[str]
+    params: dict[str, tuple[str, type[Section]]]
+
+    def run(self, argv: Sequence[str] | None = None) -> None:
+        """Parse arguments, read params, run, track; end the process with status 1 after one message on bad input."""
+        parser = new_parser(sys.modules[self.main.__module__].__doc__)
+        for name in self.arguments:
+            parser.add_argument(name, type=str if name in NAMES else Path)
+        args = parser.parse_args(argv)
+        started = time.time()
+        sections: dict[str, Section] = {}
+        report, failed = Report(), False
+        try:
+            content = load_params()
+            for name, (key, model) in self.params.items():
+                sections[name] = section(model, key.format(**vars(args)), content)
+            report = self.main(args, SimpleNamespace(**sections)) or report
+        except StageError as error:
+            say(f"\nERROR {error}")
+            failed = True
+        from stages.runner.tracking import track_stage
+
+        plain = {name: value.model_dump(mode="json") for name, value in sections.items()}
+        track_stage(report, plain, [str(value) for value in vars(args).values()], started, failed)
+        if failed:
+            sys.exit(1)

@@ -1,0 +1,202 @@
+"""MLflow mirrors what the files say: one parent run for each repro, one child run for each executed stage.
+
+A finished stage puts an event into ``.work/tracking/`` and starts a background process that passes the
+events on; importing MLflow takes seconds that no stage should wait for. The parent is found or created by its
+tag ``repro_key``: ``make repro`` passes a new one in ``SEAMLINE_REPRO`` and waits for the events at the end, a
+plain ``dvc repro`` falls back on the hash of git commit, dvc.yaml and params.yaml. What is written to MLflow stands in
+runs.py and registry.py; stages/report/tracked.py adds at the end what did not run.
+
+The store is ``sqlite:///mlflow.db`` at the project's root unless ``MLFLOW_TRACKING_URI`` says otherwise;
+``SEAMLINE_TRACKING=off`` switches tracking off. A failure to track warns, once, and never fails a stage: files are the
+truth.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.core.files import file_digest, parse_yaml
+from stages.runner.progress import say
+from stages.runner.scores import flatten, scores_at
+
+if TYPE_CHECKING:
+    from stages.runner.stage import Report
+
+REPRO_VARIABLE = "SEAMLINE_REPRO"
+DEFAULT_URI = "sqlite:///mlflow.db"
+QUEUE = Path(".work/tracking")
+# The worker outlives stages, as MLflow's import takes four seconds of a core: short stages always, long ones while
+# `make repro` is under way, which ends the worker when it is done.
+LINGER_SECONDS = 20.0
+# Longer than this after its last stage, `make repro` was killed, or is in a training too long to notice an import.
+REPRO_SECONDS = 600.0
+
+
+def enabled() -> bool:
+    """Tracking is on for stages that DVC runs, unless ``SEAMLINE_TRACKING=off``."""
+    return bool(os.environ.get("DVC_STAGE")) and not switched_off()
+
+
+def switched_off() -> bool:
+    """Whether the user wants no tracking."""
+    return os.environ.get("SEAMLINE_TRACKING") == "off"
+
+
+def track_stage(
+    report: "Report", params: dict[str, Any], arguments: list[str], started: float, failed: bool = False
+) -> None:
+    """Queue the stage that just ran as a child of this repro's parent run."""
+    if not enabled():
+        return
+    try:
+        event = {
+            "stage": os.environ["DVC_STAGE"],
+            "repro": repro_key(),
+            "started": started,
+            "ended": time.time(),
+            "failed": failed,
+            "params": flatten(params),
+            "metrics": report.metrics,
+            "curves": report.curves,
+            "pictures": [str(path) for path in report.pictures],
+            "scores": {} if failed else {k: v for path in arguments for k, v in scores_at(Path(path)).items()},
+            "tags": {**git_tags(), **{f"input.{path}": md5 for path, md5 in _inputs(arguments).items()}},
+        }
+        _enqueue(event)
+        if (QUEUE / "error").is_file():
+            warn((QUEUE / "error").read_text(encoding="utf-8").strip())
+            (QUEUE / "error").unlink()
+        subprocess.Popen(
+            ["nice", sys.executable, "-m", "stages.run", "track", "work"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except Exception as error:
+        warn(f"{type(error).__name__}: {error}")
+
+
+def warn(text: str) -> None:
+    """Say why something is not tracked, once until tracking works again."""
+    told = QUEUE / "told"
+    first = " ".join(text.split())[:300]
+    kind = first.partition(":")[0]  # messages of one kind differ by run ids and addresses
+    if told.is_file() and told.read_text(encoding="utf-8") == kind:
+        return
+    say(f"WARNING not tracked in MLflow: {first}")
+    if QUEUE.is_dir():
+        told.write_text(kind, encoding="utf-8")
+
+
+def state_key() -> str:
+    """Hash of git commit, dvc.yaml and params.yaml."""
+    return file_digest(Path("dvc.yaml"), Path("params.yaml"))[:16] + "-" + git_tags()["git_commit"][:12]
+
+
+def repro_key() -> str:
+    """What stages of one repro share: what ``make repro`` chose, else the state of commit and configuration."""
+    return os.environ.get(REPRO_VARIABLE) or state_key()
+
+
+def git_tags() -> dict[str, str]:
+    """Commit of the checkout, and whether it has uncommitted changes."""
+
+    def git(*command: str) -> str:
+        return subprocess.run(["git", *command], capture_output=True, text=True, check=False).stdout.strip()
+
+    return {"git_commit": git("rev-parse", "HEAD") or "none", "git_dirty": str(bool(git("status", "--porcelain")))}
+
+
+def read_lock() -> dict[str, Any]:
+    """Entries of dvc.lock by stage; empty without the file."""
+    path = Path("dvc.lock")
+    return ((parse_yaml(path.read_text(encoding="utf-8")) or {}).get("stages") or {}) if path.is_file() else {}
+
+
+def _inputs(arguments: list[str]) -> dict[str, str]:
+    """Hashes of the outs in dvc.lock that are among, or lie below, the stage's arguments."""
+    own = os.environ["DVC_STAGE"]
+    hashes = {}
+    for name, entry in read_lock().items():
+        for out in entry.get("outs", []) if name != own else []:
+            if any(out["path"] == path or out["path"].startswith(f"{path}/") for path in arguments):
+                hashes[out["path"]] = out.get("md5", "")
+    return hashes
+
+
+def _enqueue(event: dict[str, Any]) -> None:
+    QUEUE.mkdir(parents=True, exist_ok=True)
+    name = f"{time.time_ns()}.json"
+    part = QUEUE / f"{name}.part"
+    part.write_text(json.dumps(event), encoding="utf-8")
+    part.rename(QUEUE / name)
+    if REPRO_VARIABLE in os.environ:
+        (QUEUE / f"repro-{event['repro']}").touch()  # tells close_parent that there is something to close
+
+
+def work(linger: float = LINGER_SECONDS) -> None:
+    """Pass queued events on to MLflow until none has come for ``linger`` seconds and no ``make repro`` is under way.
+
+    One process works and at most one more waits for its turn, so an event queued at any moment is seen.
+    """
+    QUEUE.mkdir(parents=True, exist_ok=True)
+    with (QUEUE / "waiter.lock").open("w") as waiter, (QUEUE / "worker.lock").open("w") as worker:
+        if linger:
+            try:
+                fcntl.flock(waiter, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+        else:
+            (QUEUE / "hurry").touch()  # ends the linger of a worker that is still there
+        fcntl.flock(worker, fcntl.LOCK_EX)
+        fcntl.flock(waiter, fcntl.LOCK_UN)
+        if not linger:  # whoever else waited has had its turn and must not stay either
+            (QUEUE / "hurry").unlink(missing_ok=True)
+        _drain(linger)
+
+
+def _drain(linger: float) -> None:
+    # Not at the top: a stage imports this module, and only this process needs the other.
+    from stages.runner.runs import connect, log_stage
+
+    client = None
+    deadline = time.monotonic() + linger
+    while True:
+        for path in sorted(QUEUE.glob("*.json")):
+            client = client or connect()
+            log_stage(client, json.loads(path.read_text(encoding="utf-8")))
+            path.unlink()
+            (QUEUE / "told").unlink(missing_ok=True)
+            deadline = time.monotonic() + linger
+        if (QUEUE / "hurry").exists() or (time.monotonic() >= deadline and not (linger and _repro_under_way())):
+            return
+        time.sleep(0.3)
+
+
+def _repro_under_way() -> bool:
+    # stat() of a marker that close_parent takes away meanwhile: the repro has ended.
+    try:
+        ages = [time.time() - marker.stat().st_mtime for marker in QUEUE.glob("repro-*")]
+    except FileNotFoundError:
+        return False
+    return any(age < REPRO_SECONDS for age in ages)
+
+
+def note_error(error: Exception) -> None:
+    """Leave a message for the next stage to say."""
+    (QUEUE / "error").write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
+
+
+def main() -> None:
+    """``work`` passes queued events on."""
+    try:
+        if sys.argv[1:] == ["work"]:
+            work()
+    except Exception as error:
+        note_error(error)

@@ -1,0 +1,1 @@
+"""SimCLR pre-training, and what it gave."""

@@ -1,0 +1,150 @@
+"""What SimCLR gave: k-NN accuracy on the test split, before and after, for every label that the data set has.
+
+Features of the same pictures side by side: the same network with random weights (``untrained``), with the weights that
+SimCLR started from (``imagenet``; null when it started from scratch), as the last epoch of SimCLR left it
+(``simclr_last``), and of the epoch that was kept (``simclr``): the start, with ``kept_epoch`` 0, where SimCLR made k-NN
+on validation worse. The neighbours come from the training split. Chance and the majority label stand beside them.
+
+Reads:  the data set, models/<profile>/encoders/simclr, models/<profile>/simclr_last.
+Writes: <out>.json, and plot files in <out>/: loss.csv and knn.csv (validation) by epoch.
+Params: simclr, by way of the model's own params.json; runtime.
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from stages.contracts.tables import HEADS
+from stages.core.determinism import device, seed_everything
+from stages.core.files import fresh_folder, read_json, write_csv, write_json
+from stages.learning.knn import knn_accuracy, majority_share
+from stages.networks.backbones.backbones import Backbone
+from stages.networks.backbones.features import embed_pictures, load_weights
+from stages.networks.backbones.pictures import Pictures, read_crops
+from stages.runner.progress import say
+from stages.runner.stage import Report, Stage
+from stages.simclr.model import SimclrParams
+
+FIRST = "type"  # the label that the published k-NN validation and ours look at
+Features = tuple[np.ndarray, np.ndarray]  # of the training rows [n, d] and of the test rows [m, d]
+
+
+def backbones(model: Path, last: Path, params: SimclrParams) -> dict[str, Backbone | None]:
+    """The networks that are compared, by name; None where there is nothing to compare with."""
+    seed_everything(params.seed)
+    untrained, left, kept = (Backbone(params.backbone, "none") for _ in range(3))
+    load_weights(left, last)
+    load_weights(kept, model)
+    start = None if params.weights == "none" else Backbone(params.backbone, params.weights)
+    return {"untrained": untrained, "imagenet": start, "simclr_last": left, "simclr": kept}
+
+
+def same_weights(a: Backbone | None, b: Backbone | None) -> bool:
+    """Whether two networks of one architecture, on one device, give the same features."""
+    if a is None or b is None:
+        return False
+    other = b.state_dict()
+    return all(torch.equal(value, other[name]) for name, value in a.state_dict().items())
+
+
+def twins(networks: Mapping[str, Backbone | None]) -> dict[str, str]:
+    """Network -> the first of those before it that has its weights, where there is one."""
+    names = list(networks)
+    found = {}
+    for at, name in enumerate(names):
+        for other in names[:at]:
+            if same_weights(networks[other], networks[name]):
+                found[name] = other
+                break
+    return found
+
+
+def heads_of(train: pd.DataFrame) -> list[str]:
+    """The labels that training rows have with at least two values, ``FIRST`` before the others."""
+    order = [FIRST, *(head for head in HEADS if head != FIRST)]
+    return [head for head in order if head in train and train[head].nunique() > 1]
+
+
+def score_heads(
+    train: pd.DataFrame, test: pd.DataFrame, features: Mapping[str, Features | None], k: int
+) -> dict[str, dict[str, Any]]:
+    """Of each head the rows that were scored and its accuracies: by each of ``features``, by chance, by majority.
+
+    Chance is 1 / number of training labels; majority is the most frequent training label. A head without a test row
+    has counts alone.
+    """
+    heads: dict[str, dict[str, Any]] = {}
+    for head in heads_of(train):
+        known, asked = (frame[head].notna().to_numpy() for frame in (train, test))
+        labels, answers = train[head].to_numpy()[known], test[head].to_numpy()[asked]
+        scores: dict[str, Any] = {
+            "rows": len(answers), "reference_rows": len(labels), "classes": len(set(labels)),
+        }  # fmt: skip
+        heads[head] = scores
+        if not len(answers):
+            continue
+        scores |= {"baseline_chance": 1 / scores["classes"], "baseline_majority": majority_share(labels, answers)}
+        for name, pair in features.items():
+            scores[name] = pair and knn_accuracy(pair[0][known], labels, pair[1][asked], answers, k)
+    return heads
+
+
+def means(heads: dict[str, dict[str, Any]]) -> dict[str, float | None]:
+    """Every accuracy averaged over the heads that have test rows."""
+    scored = [scores for scores in heads.values() if scores["rows"]]
+    counts = {"rows", "reference_rows", "classes"}
+    names = [name for name in scored[0] if name not in counts] if scored else []
+    values = {name: [scores[name] for scores in scored] for name in names}
+    return {name: None if None in column else float(np.mean(column)) for name, column in values.items()}
+
+
+def write_curves(history: pd.DataFrame, majority: float, plots: Path) -> None:
+    """loss.csv and knn.csv of the history (columns epoch, loss, knn_<head>), without what was not measured."""
+    knn = history.columns[2]
+    loss = history[history["loss"].notna()]
+    write_csv(plots / "loss.csv", ["epoch", "loss"], loss[["epoch", "loss"]].to_numpy(object).tolist())
+    score = history[history[knn].notna()]
+    rows = [[epoch, value, majority] for epoch, value in score[["epoch", knn]].to_numpy(object).tolist()]
+    write_csv(plots / "knn.csv", ["epoch", "accuracy", "majority"], rows)
+
+
+def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
+    """Embed both splits by each network, score, write."""
+    options = SimclrParams.model_validate(read_json(args.model / "params.json"))
+    card = read_json(args.model / "encoder.json")
+    train, test = read_crops(args.dataset, "train"), read_crops(args.dataset, "test")
+    pictures = [Pictures(list(frame["bytes"]), options.image_size) for frame in (train, test)]
+    features: dict[str, Features | None] = {}
+    networks = backbones(args.model, args.last, options)
+    same = twins(networks)  # before any of them moves to another device
+    for name, backbone in networks.items():
+        if name in same:
+            say(f"simclr: {name} has the weights of {same[name]}")
+            features[name] = features[same[name]]
+            continue
+        say(f"simclr: {name} features" if backbone else f"simclr: no {name} features, it started from scratch")
+        both = [embed_pictures(backbone.to(device()), one, options.batch) for one in pictures] if backbone else None
+        features[name] = (both[0], both[1]) if both else None
+    heads = score_heads(train, test, features, options.knn_k)
+    plots = fresh_folder(args.out)
+    write_curves(pd.read_csv(args.model / "history.csv"), card["knn_majority"], plots)
+    about = {"k": options.knn_k, "kept_epoch": card["epoch"], "test_rows": len(test)}
+    write_json(Path(f"{args.out}.json"), {"heads": heads, "mean": means(heads), **about})
+    metrics = {}
+    for head, scores in heads.items():
+        if scores["rows"]:
+            found = {name: scores[name] for name in features if scores[name] is not None}
+            shown = found | {"majority": scores["baseline_majority"], "chance": scores["baseline_chance"]}
+            figures = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
+            say(f"simclr: k-NN {head} {figures}, on {scores['rows']} test rows")
+            metrics |= {f"{head}_{name}": value for name, value in found.items()}
+    return Report(metrics=metrics)
+
+
+STAGE = Stage(main, ["dataset", "model", "last", "out"], {})
