@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from stages.core.errors import StageError, shown
 from stages.core.files import parse_yaml
@@ -32,7 +32,9 @@ Share = Annotated[float, Field(ge=0, le=1)]  # a probability, or a part of a who
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy's generator takes
 LowHigh = AfterValidator(_low_first)  # of a pair between which a number is drawn
 
-S = TypeVar("S", bound=Section)
+Names = list[Annotated[str, Field(min_length=1)]]  # a list of params.yaml that says which items run
+
+S = TypeVar("S")
 
 
 def load_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
@@ -71,20 +73,20 @@ def lookup(content: dict[str, Any], dotted: str, path: Path = PARAMS_FILE) -> An
 
 
 def section(model: type[S], dotted: str, content: dict[str, Any] | None = None, path: Path = PARAMS_FILE) -> S:
-    """Section ``dotted`` of the params file as an object of type ``model``.
+    """What the params file has at ``dotted`` as a value of type ``model``: a ``Section``, or a type such as ``Names``.
 
     Raises:
         StageError: naming every key that is missing, unknown or of the wrong type or range.
     """
     value = lookup(content if content is not None else load_params(path), dotted, path)
     try:
-        return model.model_validate(value)
+        return TypeAdapter(model).validate_python(value)
     except ValidationError as error:
         lines = [_explain(problem, dotted, model) for problem in error.errors()]
         raise StageError(f"{path}: " + "; ".join(lines)) from None
 
 
-def _explain(problem: Any, dotted: str, model: type[Section]) -> str:
+def _explain(problem: Any, dotted: str, model: type[Any]) -> str:
     key = ".".join([dotted, *map(str, problem["loc"])])
     if problem["type"] == "missing":
         return f"`{key}` is missing"

@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+
+from pydantic_core import to_jsonable_python
 
 from stages.core.errors import StageError
-from stages.core.params import Section, load_params, section
+from stages.core.params import load_params, section
 from stages.runner.progress import say
 
 
@@ -63,12 +66,13 @@ class Stage:
     Attributes:
         main: gets a namespace of arguments and a namespace of params objects.
         arguments: names of the positional arguments; those in ``NAMES`` are strings, all others become paths.
-        params: name -> (dotted key in params.yaml, model); the key may use arguments: ``detector.{detector}``.
+        params: name -> (dotted key in params.yaml, type); the key may use arguments: ``detector.{detector}``. The type
+            is a ``Section``, or one for a list or a mapping of sections: ``Names``, ``dict[str, SomeSection]``.
     """
 
     main: Main
     arguments: Sequence[str]
-    params: dict[str, tuple[str, type[Section]]]
+    params: dict[str, tuple[str, Any]]
 
     def run(self, argv: Sequence[str] | None = None) -> None:
         """Parse arguments, read params, run, track; end the process with status 1 after one message on bad input."""
@@ -77,7 +81,7 @@ class Stage:
             parser.add_argument(name, type=str if name in NAMES else Path)
         args = parser.parse_args(argv)
         started = time.time()
-        sections: dict[str, Section] = {}
+        sections: dict[str, Any] = {}
         report, failed = Report(), False
         try:
             content = load_params()
@@ -89,7 +93,7 @@ class Stage:
             failed = True
         from stages.runner.tracking import track_stage
 
-        plain = {name: value.model_dump(mode="json") for name, value in sections.items()}
+        plain = {name: to_jsonable_python(value) for name, value in sections.items()}
         track_stage(report, plain, [str(value) for value in vars(args).values()], started, failed)
         if failed:
             sys.exit(1)

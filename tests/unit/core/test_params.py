@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from stages.core.errors import StageError, shown
-from stages.core.params import LowHigh, Section, Seed, Share, load_params, lookup, section
+from stages.core.params import LowHigh, Names, Section, Seed, Share, load_params, lookup, section
 
 
 class Inner(Section):
@@ -137,3 +137,12 @@ def test_long_lists_in_messages_are_cut_with_the_count_of_the_rest():
     assert shown(["b", "a", "b"]) == "a, b"
     assert shown([]) == "nothing"
     assert shown(range(10, 25), limit=3) == "10, 11, 12 and 12 more"
+
+
+def test_list_of_names_is_checked_like_a_section(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("encoders: [simclr, 3]\n", encoding="utf-8")
+    with pytest.raises(StageError, match=r"`encoders.1` is 3"):
+        section(Names, "encoders", path=path)
+    path.write_text("encoders: [simclr, imagenet]\n", encoding="utf-8")
+    assert section(Names, "encoders", path=path) == ["simclr", "imagenet"]
