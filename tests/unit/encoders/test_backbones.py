@@ -11,7 +11,7 @@ from stages.core.errors import StageError
 from stages.networks.backbones import backbones
 from stages.networks.backbones.backbones import Backbone, SideBySide, beside
 from stages.networks.backbones.features import BackboneEncoder, embed_pictures, load_weights, save_encoder
-from stages.networks.backbones.pictures import Pictures, decode_batch
+from stages.networks.backbones.pictures import Pictures, square
 
 TINY = "test_resnet"  # timm's own network for tests, 96 features
 
@@ -116,8 +116,8 @@ def test_saved_encoder_gives_the_same_vectors(tmp_path, crops, cpu):
     save_encoder(backbone, {"backbone": TINY, "image_size": 32, "metric": "cosine"}, tmp_path)
     encoder = BackboneEncoder(tmp_path)
     with torch.inference_mode():
-        expected = backbone(decode_batch(crops, 32)).numpy()
-    vectors = encoder.embed(crops, ["top"] * len(crops))
+        expected = backbone(square(32).decode(crops)).numpy()
+    vectors = encoder.embed(encoder.pixels.decode(crops), ["top"] * len(crops))
     assert encoder.metric == "cosine"
     assert vectors.dtype == np.float32
     assert np.array_equal(vectors, expected)
