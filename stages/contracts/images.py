@@ -12,6 +12,8 @@ Fit = Literal["pad", "cover"]
 # A crop or a repaired image is written once and read many times: above 92 the size doubles for
 # differences no network sees; 4:4:4 keeps the colour of thin stripes.
 JPEG_QUALITY = 92
+# At 1 the pixels of 64 come out sharper (inshop's vectors turn by 15 degrees); from 1.5 on by a third of a grey level.
+DRAFT = 1.5
 
 # What PIL may take a file for, whatever its name: among the others are formats that start programs (EPS).
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
@@ -114,8 +116,8 @@ def resized(data: bytes, width: int, height: int, fit: Fit = "pad") -> Image.Ima
     """An image from a shard at ``width`` x ``height`` pixels, its proportions kept.
 
     ``pad``: all of it, centred on white. ``cover``: what sticks out is cut off evenly at both ends, so that what is
-    left is shown as large as it can be. A JPEG of twice the size or more is decoded at a half, a quarter or an eighth
-    of it, whichever is still as large as the result: most of the work of decoding falls away.
+    left is shown as large as it can be. A large JPEG is decoded at a half, a quarter or an eighth of its size,
+    whichever is still ``DRAFT`` times as large as the result, and then resized: in half the time for 160 pixels of 533.
     """
     image = open_rgb(data)
     full = image.size
@@ -130,7 +132,7 @@ def resized(data: bytes, width: int, height: int, fit: Fit = "pad") -> Image.Ima
         size = max(1, round(full[0] * scale)), max(1, round(full[1] * scale))
         box = 0, 0, *full
     # What the whole picture measures in the result; None is no JPEG, or one that was decoded to be made RGB.
-    if drafted := image.draft(None, tuple(max(1, round(side * scale)) for side in full)):
+    if drafted := image.draft(None, tuple(max(1, round(side * scale * DRAFT)) for side in full)):
         reduced = drafted[1][2] / full[0]
         box = tuple(side * reduced for side in box)
     shown = image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
