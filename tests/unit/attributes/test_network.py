@@ -204,6 +204,11 @@ def test_predictions_are_probabilities_and_accuracy_ignores_unknown_rows(network
     probabilities = predict(model, rows, 4)
     assert probabilities["type"].shape == (6, 3)
     assert probabilities["type"].sum(axis=1) == pytest.approx(np.ones(6), abs=1e-5)
+    turned = predict(model, rows, 4, flip=True)
+    mirrored = rows.pictures.batch(range(6)).flip(3)
+    with torch.inference_mode():
+        expected = model(mirrored, rows.detected)["type"].softmax(1).numpy()
+    assert turned["type"] == pytest.approx(expected, abs=1e-5)
     always_blue = {"color": np.array([[0.9, 0.1]] * 6)}
     assert accuracies(always_blue, rows) == {"color": pytest.approx(2 / 5)}  # five rows know their colour, two are blue
 

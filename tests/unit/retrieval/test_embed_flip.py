@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from stages.contracts.images import encode_jpeg
+from stages.contracts import images as images_module
+from stages.contracts.images import encode_jpeg, open_rgb
 from stages.networks.backbones.flip import mean_vectors, mirrored
 from stages.networks.backbones.pictures import Pixels, square
 from stages.retrieval.flip import headline, on_and_off
@@ -92,6 +93,13 @@ def test_flip_writes_means_and_the_plain_vectors_beside_them(project):
     assert np.allclose(plain, [[0, 200], [160, 120]], atol=3)
     assert np.allclose(means, [[100, 100], [140, 140]], atol=3)
     assert read_vectors(vectors / "plain/sides-queries.parquet")[0] == ["q1"]  # q2 has no picture
+
+
+def test_each_picture_is_decoded_once_for_both(project, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(images_module, "open_rgb", lambda data: decoded.append(data) or open_rgb(data))
+    project(flip=True)
+    assert len([data for data in decoded if data]) == 3 + 3  # one for each vector; the report shows the three again
 
 
 def test_both_are_reported_side_by_side(project):
