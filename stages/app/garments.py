@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from stages.contracts.images import decode, encode_jpeg
 from stages.core.errors import StageError
@@ -87,12 +88,15 @@ def read_wardrobe(folder: Path, detectors: Sequence[Detector], params: CropParam
     return garments
 
 
+def inputs(garments: Sequence[Garment], encoder: Encoder) -> tuple[torch.Tensor, list[str]]:
+    """Decoded crops and their superclasses, as the encoder takes them."""
+    return encoder.pixels.decode([one.crop for one in garments]), [one.superclass for one in garments]
+
+
 def embed(garments: Sequence[Garment], encoder: Encoder, batch: int = 32) -> np.ndarray:
     """float32 [n, d], scaled to length 1 where the encoder compares by cosine."""
-    parts = [
-        encoder.embed([one.crop for one in group], [one.superclass for one in group])
-        for group in (garments[start : start + batch] for start in range(0, len(garments), batch))
-    ]
+    groups = (garments[start : start + batch] for start in range(0, len(garments), batch))
+    parts = [encoder.embed(*inputs(group, encoder)) for group in groups]
     vectors = np.concatenate(parts)
     if encoder.metric == "cosine":
         vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

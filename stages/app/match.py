@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.app.garments import Garment, embed, find_garments, read_wardrobe
+from stages.app.garments import Garment, embed, find_garments, inputs, read_wardrobe
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.params import load_params, lookup, section
@@ -88,7 +88,7 @@ def print_matches(args: argparse.Namespace) -> None:
     queries = find_garments(args.photo, detectors, params)
     wardrobe = read_wardrobe(args.wardrobe, detectors, params)
     vectors, wanted = embed(wardrobe, encoder), embed(queries, encoder)
-    attributes = encoder.attributes([one.crop for one in queries], [one.superclass for one in queries])
+    attributes = encoder.attributes(*inputs(queries, encoder))
     for garment, query, known in zip(queries, wanted, attributes, strict=True):
         if garment.box is None:
             print(f"\nno garment detected: the whole photo is taken as one\n  {describe(known)}")

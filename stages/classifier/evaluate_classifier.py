@@ -22,7 +22,6 @@ from stages.classifier.training.rows import prepare
 from stages.core.determinism import seed_everything
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.labels.params import LabelParams
-from stages.networks.backbones.flip import mirror
 from stages.networks.backbones.pictures import read_crops
 from stages.networks.classifier.encoder import ClassifierEncoder
 from stages.networks.classifier.network import MultiHead
@@ -61,8 +60,8 @@ def evaluate(
         train: for the baselines alone.
         groups: the group of each type; empty: none are scored.
     """
-    probabilities = _probabilities(network, options, test)
-    mirrored = _probabilities(network, options, test.assign(bytes=[mirror(data) for data in test["bytes"]]))
+    prepared = prepare(test, network.classes, network.superclasses, options)
+    probabilities, flipped = (predict(network, prepared, options.batch, flip) for flip in (False, True))
     heads: dict[str, Any] = {}
     confusions: Confusions = {}
     result: dict[str, Any] = {"heads": heads, "test_rows": len(test)}
@@ -72,7 +71,7 @@ def evaluate(
             heads[head] = {"rows": 0, "coverage": 0.0, "classes": len(classes)}
             continue
         own, learned = probabilities[head][known], labelled(train, head)[0]
-        both = predicted_names((own + mirrored[head][known]) / 2, classes)
+        both = predicted_names((own + flipped[head][known]) / 2, classes)
         heads[head] = {
             "coverage": float(known.mean()),
             "accuracy_with_flip": float(np.mean([one == other for one, other in zip(rows.labels, both, strict=True)])),
@@ -85,10 +84,6 @@ def evaluate(
             confusions["type_group"] = _pairs(rows.translated(groups).labels, guessed)
     result["mean"] = _mean([scores for scores in heads.values() if scores["rows"]])
     return result, confusions
-
-
-def _probabilities(network: MultiHead, options: ClassifierParams, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    return predict(network, prepare(frame, network.classes, network.superclasses, options), options.batch)
 
 
 def _pairs(actual: list[str], predicted: list[str]) -> list[list[str]]:

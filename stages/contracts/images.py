@@ -12,6 +12,8 @@ Fit = Literal["pad", "cover"]
 # A crop or a repaired image is written once and read many times: above 92 the size doubles for
 # differences no network sees; 4:4:4 keeps the colour of thin stripes.
 JPEG_QUALITY = 92
+# At 1 the pixels of 64 come out sharper (inshop's vectors turn by 15 degrees); from 1.5 on by a third of a grey level.
+DRAFT = 1.5
 
 # What PIL may take a file for, whatever its name: among the others are formats that start programs (EPS).
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
@@ -110,20 +112,32 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(open_rgb(data))
 
 
-def square(image: Image.Image, size: int, fit: Fit = "pad") -> Image.Image:
-    """The image resized to ``size`` x ``size`` with its proportions kept.
+def resized(data: bytes, width: int, height: int, fit: Fit = "pad") -> Image.Image:
+    """An image from a shard at ``width`` x ``height`` pixels, its proportions kept.
 
-    ``pad``: all of it, centred on white. ``cover``: its longer side is cut off evenly at both ends, so that what is
-    left is shown as large as it can be.
+    ``pad``: all of it, centred on white. ``cover``: what sticks out is cut off evenly at both ends, so that what is
+    left is shown as large as it can be. A large JPEG is decoded at a half, a quarter or an eighth of its size,
+    whichever is still ``DRAFT`` times as large as the result, and then resized: in half the time for 160 pixels of 533.
     """
+    image = open_rgb(data)
+    full = image.size
     if fit == "cover":
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        box = (left, top, left + side, top + side)
-        return image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
-    scale = size / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
-    resized = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    canvas = Image.new("RGB", (size, size), "white")
-    canvas.paste(resized, ((size - width) // 2, (size - height) // 2))
+        scale = max(width / full[0], height / full[1])
+        size = width, height
+        wide, high = (min(side, round(goal / scale)) for side, goal in zip(full, size, strict=True))
+        left, top = (full[0] - wide) // 2, (full[1] - high) // 2
+        box = left, top, left + wide, top + high
+    else:
+        scale = min(width / full[0], height / full[1])
+        size = max(1, round(full[0] * scale)), max(1, round(full[1] * scale))
+        box = 0, 0, *full
+    # What the whole picture measures in the result; None is no JPEG, or one that was decoded to be made RGB.
+    if drafted := image.draft(None, tuple(max(1, round(side * scale * DRAFT)) for side in full)):
+        reduced = drafted[1][2] / full[0]
+        box = tuple(side * reduced for side in box)
+    shown = image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
+    if size == (width, height):
+        return shown
+    canvas = Image.new("RGB", (width, height), "white")
+    canvas.paste(shown, ((width - size[0]) // 2, (height - size[1]) // 2))
     return canvas

@@ -28,7 +28,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder
 from stages.core.params import Section
 from stages.learning.acceleration import RuntimeParams
-from stages.networks.backbones.flip import mean_vectors, mirror
+from stages.networks.backbones.flip import mean_vectors, mirrored
 from stages.retrieval.flip import PLAIN
 from stages.retrieval.similarity import METRICS
 from stages.retrieval.vectors import PARTS, REGIONS, benchmark_names, vectors_path, write_vectors
@@ -55,16 +55,12 @@ def batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
-def embed_batch(encoder: "Encoder", batch: pa.RecordBatch, mirrored: bool = False) -> np.ndarray:
-    """float32 [n, d] of one batch, or of its mirror images.
+def checked(vectors: np.ndarray, ids: list[str]) -> np.ndarray:
+    """float32 [n, d], what an encoder returned for the rows ``ids``.
 
     Raises:
-        StageError: when the encoder returns another shape, NaN or infinity.
+        StageError: when that is another shape, NaN or infinity.
     """
-    ids = batch["row_id"].to_pylist()
-    classes = [name or "" for name in batch["detected_class"].to_pylist()]
-    images = batch["bytes"].to_pylist()
-    vectors = np.asarray(encoder.embed([mirror(data) for data in images] if mirrored else images, classes))
     if vectors.ndim != 2 or len(vectors) != len(ids):
         raise StageError(f"the encoder returned an array {list(vectors.shape)} for {len(ids)} images, expected [n, d].")
     if (bad := ~np.isfinite(vectors).all(axis=1)).any():
@@ -93,19 +89,25 @@ def embed_part(encoder: "Encoder", path: Path, params: EmbedParams, desc: str) -
     """Everything of one table that has an image; None when no row has one."""
     ids: list[str] = []
     plain: list[np.ndarray] = []
-    mirrored: list[np.ndarray] = []
+    flipped: list[np.ndarray] = []
     regions: list[np.ndarray] = []
     rows = read_table(path, columns=["row_id"]).num_rows
     for batch in track(batches(path, params.batch), -(-rows // params.batch), desc):
-        ids += batch["row_id"].to_pylist()
-        plain.append(embed_batch(encoder, batch))
+        own = batch["row_id"].to_pylist()
+        classes = [name or "" for name in batch["detected_class"].to_pylist()]
+        images = encoder.pixels.decode(batch["bytes"].to_pylist())
+        if hasattr(encoder, "embed_regions"):
+            vectors, attended = encoder.embed_regions(images)
+            regions.append(attended)
+        else:
+            vectors = encoder.embed(images, classes)
+        plain.append(checked(vectors, own))
         if params.flip:
-            mirrored.append(embed_batch(encoder, batch, mirrored=True))
-        if hasattr(encoder, "regions"):
-            regions.append(encoder.regions(batch["bytes"].to_pylist()))
+            flipped.append(checked(encoder.embed(mirrored(images), classes), own))
+        ids += own
     if not ids:
         return None
-    optional = (np.concatenate(parts) if parts else None for parts in (mirrored, regions))
+    optional = (np.concatenate(parts) if parts else None for parts in (flipped, regions))
     return Embedded(ids, np.concatenate(plain), *optional)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from stages.contracts.images import open_rgb, square
+from stages.contracts.images import resized
 
 THUMBNAIL = 72  # pixels, frame included: a row of six fits a narrow report column
 FRAME = 4
@@ -34,7 +34,8 @@ def evenly(count: int, wanted: int) -> list[int]:
 def framed(data: bytes, color: tuple[int, int, int]) -> Image.Image:
     """A thumbnail of an encoded image with a frame."""
     tile = Image.new("RGB", (THUMBNAIL, THUMBNAIL), color)
-    tile.paste(square(open_rgb(data), THUMBNAIL - 2 * FRAME), (FRAME, FRAME))
+    inside = THUMBNAIL - 2 * FRAME
+    tile.paste(resized(data, inside, inside), (FRAME, FRAME))
     return tile
 
 

@@ -6,6 +6,7 @@ import torch
 
 from stages.learning.distributed import ALONE, Group
 from stages.networks.backbones.backbones import Backbone, SideBySide
+from stages.networks.backbones.features import in_passes
 from stages.networks.backbones.pictures import Pictures
 from stages.runner.progress import track
 
@@ -21,6 +22,8 @@ def cached_features(
 ) -> torch.Tensor:
     """float32 [views, n, width] of all pictures, in evaluation mode, on the CPU; the backbone's mode is put back.
 
+    The features stand for the pictures from now on, which forget what was decoded of them.
+
     Args:
         views: how many; they differ only by ``augment``.
         augment: uint8 or float images [n, 3, side, side] to the same shape; None: the pictures as they are.
@@ -35,7 +38,8 @@ def cached_features(
     for view, start in track(own, total=len(own), desc="features of the frozen backbone") if group.leader else own:
         images = pictures.batch(range(start, min(start + batch, len(pictures))))
         images = augment(images) if augment else images
-        features[view, start : start + len(images)] = backbone(images.to(where)).float().cpu()
+        features[view, start : start + len(images)] = in_passes(backbone, images.to(where)).float().cpu()
+    pictures.forget()
     backbone.train(was_training)
     for one in features if group.size > 1 else ():  # one view at a time: all of them together are large
         one.copy_(group.total(one))

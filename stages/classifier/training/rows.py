@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from stages.classifier.training.losses import UNKNOWN
+from stages.core.lean import import_timm
 from stages.learning.augment import random_view
 from stages.networks.backbones.pictures import Pictures
 from stages.networks.classifier.network import encode_detected
@@ -90,6 +91,7 @@ class Augment:
     """The published photometric table for each image on its own, then geometry for the whole batch."""
 
     def __init__(self, params: AugmentParams) -> None:
+        import_timm()  # and torchvision with it
         from torchvision.transforms import v2
 
         self.geometry = params.geometry

@@ -211,6 +211,9 @@ class AttentionNetwork(nn.Module):
         return F.normalize(encoded) * encoded.shape[1] ** 0.5
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Vectors of whole pictures, as ``whole`` makes them."""
+        return self.whole(self.look(images))
+
+    def whole(self, seen: Glimpses) -> torch.Tensor:
         """Whole pictures [n, branch width + hidden]: pooled features and mean region, each of unit length."""
-        seen = self.look(images)
         return torch.cat([F.normalize(seen.whole), F.normalize(seen.regions.mean(1))], dim=1)

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
 
-from stages.contracts.images import open_rgb
+from stages.contracts.images import Fit, resized
 from stages.networks.attention.network import Glimpses
-from stages.networks.backbones.pictures import Pictures
+from stages.networks.backbones.pictures import Pictures, Pixels
 
 COLORS = ((230, 60, 40), (40, 120, 230), (30, 160, 70), (240, 160, 0), (150, 60, 190), (0, 160, 170))
 SIDE = 192  # height of a drawn picture in pixels
@@ -22,34 +21,18 @@ def width_of(height: int) -> int:
     return height * 2 // 3
 
 
-def upright(image: Image.Image, height: int) -> Image.Image:
-    """The image fitted into ``height`` x ``width_of(height)``, centred on white, its proportions kept."""
-    width = width_of(height)
-    scale = min(height / image.height, width / image.width)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    canvas = Image.new("RGB", (width, height), "white")
-    resized = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    canvas.paste(resized, ((width - size[0]) // 2, (height - size[1]) // 2))
-    return canvas
-
-
-def decode_upright(data: Sequence[bytes], height: int) -> torch.Tensor:
-    """uint8 tensor [n, 3, height, width_of(height)] of JPEG bytes."""
-    arrays = [np.asarray(upright(open_rgb(one), height)) for one in data]
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+def upright(height: int) -> Pixels:
+    """Input of 3:2 that shows all of a picture, centred on white."""
+    return Pixels(height, width_of(height))
 
 
 class UprightPictures(Pictures):
     """What ``Pictures`` are in squares, upright; ``size`` is their height."""
 
-    @property
-    def bytes_each(self) -> int:
-        """What a decoded picture takes."""
-        return 3 * self.size * width_of(self.size)
-
-    def decode(self, data: Sequence[bytes]) -> torch.Tensor:
-        """uint8 tensor [n, 3, size, width_of(size)] of encoded pictures."""
-        return decode_upright(data, self.size)
+    @staticmethod
+    def input(size: int, fit: Fit) -> Pixels:
+        """What the pictures are decoded to; they are never cut."""
+        return upright(size)
 
 
 def region_box(size: Sequence[float], centre: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
@@ -69,7 +52,7 @@ def attention_sheet(data: Sequence[bytes], seen: Glimpses) -> Image.Image:
     width, count = width_of(SIDE), seen.maps.shape[1]
     sheet = Image.new("RGB", ((width + GAP) * (1 + count) - GAP, (SIDE + GAP) * len(data) - GAP), "white")
     for row, one in enumerate(data):
-        picture, top = upright(open_rgb(one), SIDE), row * (SIDE + GAP)
+        picture, top = resized(one, width, SIDE), row * (SIDE + GAP)
         boxed = picture.copy()
         pen = ImageDraw.Draw(boxed)
         light = F.interpolate(seen.maps[row : row + 1], size=(SIDE, width), mode="bilinear", align_corners=False)[0]
@@ -96,9 +79,9 @@ def recommendation_sheet(data: Sequence[bytes], found: Sequence[Sequence[tuple[b
     columns = 1 + max(len(row) for row in found)
     sheet = Image.new("RGB", ((width + GAP) * columns - GAP, (SIDE + GAP) * len(data) - GAP), "white")
     for at, (query, row) in enumerate(zip(data, found, strict=True)):
-        sheet.paste(upright(open_rgb(query), SIDE), (0, at * (SIDE + GAP)))
+        sheet.paste(resized(query, width, SIDE), (0, at * (SIDE + GAP)))
         for place, (one, region) in enumerate(row, start=1):
-            picture = upright(open_rgb(one), SIDE)
+            picture = resized(one, width, SIDE)
             color = COLORS[region % len(COLORS)]
             ImageDraw.Draw(picture).rectangle((0, 0, width - 1, SIDE - 1), outline=color, width=4)
             sheet.paste(picture, (place * (width + GAP), at * (SIDE + GAP)))

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from stages.core.errors import StageError, shown
+from stages.core.lean import import_timm
 from stages.networks.backbones import colors
 from stages.networks.backbones.pretrained import PACKAGED, packaged_state
 
@@ -119,7 +120,7 @@ def create(name: str, weights: Weights, image_size: int | None = None) -> nn.Mod
     Raises:
         StageError: unknown name, no packaged weights for it, not buildable for this size, or the download failed.
     """
-    import timm
+    timm = import_timm()
 
     base, _, tag = name.partition(".")
     if not timm.is_model(base) or (tag and name not in timm.list_pretrained(f"{base}.*")):

@@ -1,6 +1,6 @@
 """Features of pictures, and encoders as files: safetensors weights beside a JSON card."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,17 +12,28 @@ from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.core.files import read_json, write_json
 from stages.networks.backbones.backbones import Backbone
-from stages.networks.backbones.pictures import Pictures, decode_batch
+from stages.networks.backbones.pictures import Pictures, Pixels, passes, square
 
 
 class Encoder(Protocol):
-    """What embed, evaluation and the app need of an encoder, whatever it is."""
+    """What embed, evaluation and the app need of an encoder, whatever it is.
+
+    Attributes:
+        metric: cosine or euclidean.
+        pixels: what ``embed`` wants crops decoded to; encoders with equal ones can be given the same pictures.
+    """
 
     metric: str
+    pixels: Pixels
 
-    def embed(self, rows: Sequence[bytes], detected_classes: Sequence[str]) -> np.ndarray:
-        """float32 [n, d] vectors of JPEG crops."""
+    def embed(self, images: torch.Tensor, detected_classes: Sequence[str]) -> np.ndarray:
+        """float32 [n, d] vectors of crops, uint8 [n, 3, height, width] on the CPU, and their detected classes."""
         ...
+
+
+def in_passes(network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+    """What a network gives for images [n, 3, height, width], in as many passes as memory asks for (``passes``)."""
+    return torch.cat([network(images[part]) for part in passes(images)])
 
 
 def embed_pictures(network: nn.Module, pictures: Pictures, batch: int) -> np.ndarray:
@@ -37,12 +48,12 @@ def embed_rows(network: nn.Module, pictures: Pictures, rows: Sequence[int] | tor
     Args:
         network: on this process's device.
         rows: positions [n].
-        batch: pictures per forward pass.
+        batch: pictures at a time.
     """
     was_training = network.training
     network.eval()
     parts = [
-        network(pictures.batch(rows[start : start + batch]).to(device())).float().cpu().numpy()
+        in_passes(network, pictures.batch(rows[start : start + batch]).to(device())).float().cpu().numpy()
         for start in range(0, len(rows), batch)
     ]
     network.train(was_training)
@@ -80,12 +91,12 @@ class BackboneEncoder:
         """Load what the SimCLR stage wrote."""
         card = read_json(folder / "encoder.json")
         self.metric: str = card["metric"]
-        self.image_size: int = card["image_size"]
+        self.pixels = square(card["image_size"])
         self.network = Backbone(card["backbone"], "none")
         load_weights(self.network, folder)
         self.network.to(device()).eval()
 
     @torch.inference_mode()
-    def embed(self, rows: Sequence[bytes], detected_classes: Sequence[str]) -> np.ndarray:
-        """float32 [n, d] vectors of JPEG crops."""
-        return self.network(decode_batch(rows, self.image_size).to(device())).float().cpu().numpy()
+    def embed(self, images: torch.Tensor, detected_classes: Sequence[str]) -> np.ndarray:
+        """float32 [n, d] vectors of crops [n, 3, height, width]."""
+        return in_passes(self.network, images.to(device())).float().cpu().numpy()

@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from stages.core.errors import StageError, shown
+from stages.core.lean import import_timm
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,7 @@ def packaged_state(name: str) -> "dict[str, torch.Tensor]":
     Raises:
         StageError: for an architecture that is not in ``PACKAGED``, or when the package does not fit timm.
     """
-    import timm
+    timm = import_timm()
     import torch
 
     if name not in PACKAGED:

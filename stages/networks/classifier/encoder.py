@@ -1,6 +1,6 @@
 """The trained classifier as an encoder for matching and as a predictor of attributes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from stages.core.determinism import device
 from stages.core.files import read_json
 from stages.networks.backbones.backbones import Backbone, beside
 from stages.networks.backbones.features import load_weights
-from stages.networks.backbones.pictures import decode_batch
+from stages.networks.backbones.pictures import passes, square
 from stages.networks.classifier.network import MultiHead, encode_detected
 from stages.networks.classifier.params import ClassifierParams
 
@@ -23,27 +23,33 @@ class ClassifierEncoder:
         card = read_json(folder / "encoder.json")
         params = ClassifierParams.model_validate(card["params"])
         self.metric: str = card["metric"]
-        self.image_size, self.fit = params.image_size, params.fit
+        self.pixels = square(params.image_size, params.fit)
         backbone = beside(Backbone(card["backbone"], "none", params.pooling), params.beside, "none")
         self.network = MultiHead(backbone, card["classes"], card["superclasses"], params)
         load_weights(self.network, folder)
         self.network.to(device()).eval()
 
-    def _inputs(self, rows: Sequence[bytes], detected_classes: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _inputs(
+        self, images: torch.Tensor, detected_classes: Sequence[str]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Images and encoded classes of one forward pass after the other."""
         where = device()
-        detected = encode_detected(self.network.kind, detected_classes, self.network.superclasses)
-        return decode_batch(rows, self.image_size, self.fit).to(where), detected.to(where)
+        detected = encode_detected(self.network.kind, detected_classes, self.network.superclasses).to(where)
+        images = images.to(where)
+        return ((images[part], detected[part]) for part in passes(images))
 
     @torch.inference_mode()
-    def embed(self, rows: Sequence[bytes], detected_classes: Sequence[str]) -> np.ndarray:
-        """float32 [n, 512] vectors of JPEG crops."""
-        return self.network.embedding(*self._inputs(rows, detected_classes)).float().cpu().numpy()
+    def embed(self, images: torch.Tensor, detected_classes: Sequence[str]) -> np.ndarray:
+        """float32 [n, 512] vectors of crops [n, 3, height, width]."""
+        parts = [self.network.embedding(*inputs) for inputs in self._inputs(images, detected_classes)]
+        return torch.cat(parts).float().cpu().numpy()
 
     @torch.inference_mode()
-    def attributes(self, rows: Sequence[bytes], detected_classes: Sequence[str]) -> list[dict[str, tuple[str, float]]]:
-        """For each crop: head -> (most probable class, its probability)."""
-        logits = self.network(*self._inputs(rows, detected_classes))
-        result: list[dict[str, tuple[str, float]]] = [{} for _ in rows]
+    def attributes(self, images: torch.Tensor, detected_classes: Sequence[str]) -> list[dict[str, tuple[str, float]]]:
+        """For each of the crops [n, 3, height, width]: head -> (most probable class, its probability)."""
+        parts = [self.network(*inputs) for inputs in self._inputs(images, detected_classes)]
+        logits = {head: torch.cat([part[head] for part in parts]) for head in self.network.classes}
+        result: list[dict[str, tuple[str, float]]] = [{} for _ in images]
         for head, values in logits.items():
             best = values.softmax(dim=1).max(dim=1)
             for row, (probability, index) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):

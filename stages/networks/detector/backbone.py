@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from stages.core.lean import import_timm
 from stages.networks.backbones.pretrained import LITE_MEAN, LITE_STD, packaged_state
 
 HERE = Path(__file__).parent
@@ -16,7 +17,7 @@ class FeatureMaps(nn.Module):
     def __init__(self, name: str, weights: str) -> None:
         """Build timm's architecture ``name``; ``weights`` is packaged or none."""
         super().__init__()
-        import timm
+        timm = import_timm()
 
         self.network = timm.create_model(name, features_only=True)
         if weights == "packaged":

@@ -13,8 +13,8 @@ from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.networks.backbones.extractors import Extractor
-from stages.networks.backbones.features import load_weights
-from stages.networks.backbones.pictures import decode_batch
+from stages.networks.backbones.features import in_passes, load_weights
+from stages.networks.backbones.pictures import Pixels, square
 from stages.networks.metric.networks import Ensemble, Fir, NormalisedFeatures, Siamese
 
 
@@ -30,7 +30,7 @@ class NetworkEncoder(ABC):
         card = read_json(folder / "encoder.json")
         try:
             self.metric: str = card["metric"]
-            self.image_size: int = card["image_size"]
+            self.pixels = self.input(card["image_size"])
             self.network = self.build(card)
         except KeyError as error:
             raise StageError(f"{folder}/encoder.json: key {error} is missing. Run `dvc repro`.") from None
@@ -41,14 +41,14 @@ class NetworkEncoder(ABC):
     def build(self, card: dict[str, Any]) -> nn.Module:
         """The network that the card describes, without its weights."""
 
-    def images(self, rows: Sequence[bytes]) -> torch.Tensor:
-        """JPEG crops as the network's input."""
-        return decode_batch(rows, self.image_size).to(device())
+    def input(self, image_size: int) -> Pixels:
+        """What crops are decoded to."""
+        return square(image_size)
 
     @torch.inference_mode()
-    def embed(self, rows: Sequence[bytes], detected_classes: Sequence[str]) -> np.ndarray:
-        """float32 [n, d] vectors of JPEG crops."""
-        return self.network(self.images(rows)).float().cpu().numpy()
+    def embed(self, images: torch.Tensor, detected_classes: Sequence[str]) -> np.ndarray:
+        """float32 [n, d] vectors of crops [n, 3, height, width]."""
+        return in_passes(self.network, images.to(device())).float().cpu().numpy()
 
 
 class FrozenEncoder(NetworkEncoder):
@@ -80,13 +80,13 @@ class FirEncoder(NetworkEncoder):
         return Fir(card["backbone"], "none", card["image_size"], *shape)
 
     @torch.inference_mode()
-    def categories(self, rows: Sequence[bytes]) -> tuple[list[str], np.ndarray]:
-        """Category names [c] and their probabilities, float32 [n, c].
+    def categories(self, images: torch.Tensor) -> tuple[list[str], np.ndarray]:
+        """Category names [c] and their probabilities, float32 [n, c], of crops [n, 3, height, width].
 
         Raises:
             StageError: for an encoder that was trained without the category loss.
         """
-        logits = self.network.both(self.images(rows))[1]
+        logits = self.network.both(images.to(device()))[1]
         if logits is None:
             raise StageError("this encoder was trained without the category loss (OC): it has no category path.")
         return self.network.categories, logits.softmax(1).float().cpu().numpy()

@@ -13,6 +13,7 @@ from stages.classifier.evaluate_classifier import evaluate, groups_of, labelled,
 from stages.classifier.training.losses import UNKNOWN_CLASS
 from stages.contracts.images import encode_jpeg
 from stages.labels.params import LabelParams
+from stages.networks.backbones.flip import mirrored
 
 TABLES = Path(__file__).resolve().parents[3] / "tables"
 CLASSES = {"type": ["Dresses", "Jeans", "Shirts"], "fabric": ["cotton", "denim"]}
@@ -29,8 +30,9 @@ def halves(left, right):
 def figures(params, superclasses, monkeypatch):
     """Scores of a network that looks at the left half only: its grey, as a share, is the probability of Jeans."""
 
-    def predict(network, rows, batch):
-        left = rows.pictures.batch(range(len(rows.pictures)))[..., :16].float().mean((1, 2, 3)).numpy() / 255
+    def predict(network, rows, batch, flip):
+        images = rows.pictures.batch(range(len(rows.pictures)))
+        left = (mirrored(images) if flip else images)[..., :16].float().mean((1, 2, 3)).numpy() / 255
         return {
             "type": np.stack([0.4 * (1 - left), left, 0.6 * (1 - left)], axis=1),
             "fabric": np.tile([0.7, 0.3], (len(left), 1)),

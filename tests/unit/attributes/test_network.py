@@ -19,7 +19,7 @@ from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.backbones import Backbone, beside
 from stages.networks.backbones.colors import WIDTH, color_histogram
 from stages.networks.backbones.features import save_encoder
-from stages.networks.backbones.pictures import decode_batch
+from stages.networks.backbones.pictures import square
 from stages.networks.classifier.encoder import ClassifierEncoder
 from stages.networks.classifier.network import SHARED, MultiHead, encode_detected
 
@@ -175,7 +175,7 @@ def test_saved_classifier_gives_the_same_vectors(saved, crops, superclasses):
     rows = prepare(frame(crops), CLASSES, superclasses, options)
     with torch.inference_mode():
         expected = model.embedding(rows.pictures.batch(range(6)), rows.detected).numpy()
-    vectors = encoder.embed(crops, list(frame(crops)["detected_class"]))
+    vectors = encoder.embed(encoder.pixels.decode(crops), list(frame(crops)["detected_class"]))
     assert (vectors.shape, vectors.dtype, encoder.metric) == ((6, 512), np.float32, "cosine")
     assert np.array_equal(vectors, expected)
 
@@ -190,7 +190,7 @@ def test_label_names_come_back_as_they_went_in(saved, crops, superclasses, monke
         for head, targets in rows.targets.items()
     }
     monkeypatch.setattr(encoder.network, "forward", lambda images, detected: perfect)
-    result = encoder.attributes(crops, list(data["detected_class"]))
+    result = encoder.attributes(encoder.pixels.decode(crops), list(data["detected_class"]))
     for head in CLASSES:
         for found, name in zip(result, data[head], strict=True):
             if isinstance(name, str):
@@ -204,6 +204,11 @@ def test_predictions_are_probabilities_and_accuracy_ignores_unknown_rows(network
     probabilities = predict(model, rows, 4)
     assert probabilities["type"].shape == (6, 3)
     assert probabilities["type"].sum(axis=1) == pytest.approx(np.ones(6), abs=1e-5)
+    turned = predict(model, rows, 4, flip=True)
+    mirrored = rows.pictures.batch(range(6)).flip(3)
+    with torch.inference_mode():
+        expected = model(mirrored, rows.detected)["type"].softmax(1).numpy()
+    assert turned["type"] == pytest.approx(expected, abs=1e-5)
     always_blue = {"color": np.array([[0.9, 0.1]] * 6)}
     assert accuracies(always_blue, rows) == {"color": pytest.approx(2 / 5)}  # five rows know their colour, two are blue
 
@@ -254,10 +259,10 @@ def test_networks_beside_are_trained_with_saved_and_read_again(cpu, params, supe
             "params": options.model_dump(mode="json")}  # fmt: skip
     save_encoder(model, card, tmp_path)
     encoder = ClassifierEncoder(tmp_path)
-    images = decode_batch(crops, options.image_size, options.fit)
+    images = square(options.image_size, options.fit).decode(crops)
     nothing = torch.zeros(len(crops), 0)
     with torch.inference_mode():
-        assert encoder.embed(crops, [""] * len(crops)) == pytest.approx(
+        assert encoder.embed(images, [""] * len(crops)) == pytest.approx(
             model.embedding(images, nothing).numpy(), abs=1e-5
         )
         features = model.backbone(images)

@@ -126,7 +126,8 @@ def check(folder: Path) -> None:
     """Every predicted name, and every line of the confusion tables, is the one that upstream's value stands for."""
     rows = [row for row in read_shards(folder / "dataset").to_pylist() if row["split"] == "test"]
     rows.sort(key=lambda row: row["crop_id"])
-    found = ClassifierEncoder(folder / "model").attributes([row["bytes"] for row in rows], ["top"] * len(rows))
+    encoder = ClassifierEncoder(folder / "model")
+    found = encoder.attributes(encoder.pixels.decode([row["bytes"] for row in rows]), ["top"] * len(rows))
     names = [{head: one[head][0] for head in HEADS} for one in found]
     assert names == [expected(row["crop_id"]) for row in rows]
 

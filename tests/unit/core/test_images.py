@@ -6,9 +6,9 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
-from stages.contracts.images import TooManyPixels, decode, encode_jpeg, open_rgb, pixels, square
+from stages.contracts.images import TooManyPixels, decode, encode_jpeg, open_rgb, pixels, resized
 
 RED, BLUE = (250, 10, 10), (10, 10, 250)
 
@@ -173,9 +173,12 @@ def test_encoding_is_repeatable_and_holds_no_metadata():
     assert pixels(encode_jpeg(image)).shape == (40, 60, 3)
 
 
-def test_square_keeps_proportions_on_white():
-    small = square(Image.new("RGB", (60, 30), RED), 20)
-    array = np.asarray(small)
+def lossless(image):
+    return saved(image, "PNG")
+
+
+def test_resized_keeps_proportions_on_white():
+    array = np.asarray(resized(lossless(Image.new("RGB", (60, 30), RED)), 20, 20))
     assert array.shape == (20, 20, 3)
     # 60 x 30 becomes 20 x 10, in rows 5 to 14.
     assert (array[5:15] == RED).all()
@@ -183,19 +186,57 @@ def test_square_keeps_proportions_on_white():
     assert (array[15:] == 255).all()
 
 
+def test_resized_into_a_shape_that_is_no_square():
+    array = np.asarray(resized(lossless(Image.new("RGB", (60, 30), RED)), 20, 30))
+    assert array.shape == (30, 20, 3)
+    assert (array[10:20] == RED).all() and (array[:10] == 255).all() and (array[20:] == 255).all()
+
+
 @pytest.mark.parametrize("size", [(60, 20), (20, 60)])
-def test_square_that_covers_shows_the_middle_of_the_longer_side(size):
+def test_resized_that_covers_shows_the_middle_of_the_longer_side(size):
     image = Image.new("RGB", size, RED)
     left, top = (size[0] - 20) // 2, (size[1] - 20) // 2
     image.paste(Image.new("RGB", (20, 20), "blue"), (left, top))
-    covered = np.asarray(square(image, 10, "cover"))
+    covered = np.asarray(resized(lossless(image), 10, 10, "cover"))
     assert np.array_equal(covered[1:9, 1:9], np.asarray(Image.new("RGB", (8, 8), "blue")))  # borders are blended
 
 
-def test_square_of_a_thin_image_keeps_at_least_one_pixel():
-    array = np.asarray(square(Image.new("RGB", (200, 1), RED), 20))
+def test_resized_thin_image_keeps_at_least_one_pixel():
+    array = np.asarray(resized(lossless(Image.new("RGB", (200, 1), RED)), 20, 20))
     assert (array == RED).all(axis=2).sum() == 20
 
 
-def test_square_of_a_square_fills_it():
-    assert (np.asarray(square(Image.new("RGB", (64, 64), RED), 32)) == RED).all()
+def test_resized_square_fills_a_square():
+    assert (np.asarray(resized(lossless(Image.new("RGB", (64, 64), RED)), 32, 32)) == RED).all()
+
+
+def smooth(size):
+    """A picture that changes slowly, as photos do."""
+    corners = np.random.default_rng(3).integers(0, 255, (4, 4, 3), dtype=np.uint8)
+    return Image.fromarray(corners).resize(size, Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("fit", ["pad", "cover"])
+@pytest.mark.parametrize("size", [(256, 192), (257, 190), (131, 263), (640, 481)])
+def test_large_jpeg_is_decoded_smaller_and_looks_the_same(size, fit, monkeypatch):
+    """Beside the same pixels from a file that is decoded whole: no shift, no other size, colours to the rounding."""
+    data = saved(smooth(size), "JPEG", quality=92)
+    whole = lossless(open_rgb(data))
+    scales = []
+    draft = JpegImagePlugin.JpegImageFile.draft
+
+    def noted(image, mode, wanted):
+        full, result = image.size, draft(image, mode, wanted)
+        scales.append(round(full[0] / image.size[0]))
+        return result
+
+    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "draft", noted)
+    found, expected = (np.asarray(resized(one, 64, 64, fit)).astype(int) for one in (data, whole))
+    scale = {"pad": {256: 2, 257: 2, 131: 2, 640: 4}, "cover": {256: 2, 257: 1, 131: 1, 640: 4}}
+    assert scales == [scale[fit][size[0]]]
+    assert np.abs(found - expected).mean() < 1 and np.abs(found - expected).max() < 16
+
+
+def test_jpeg_that_is_not_much_larger_is_resized_from_all_its_pixels():
+    data = saved(smooth((191, 150)), "JPEG", quality=92)
+    assert np.array_equal(np.asarray(resized(data, 64, 64)), np.asarray(resized(lossless(open_rgb(data)), 64, 64)))

@@ -13,9 +13,9 @@ from stages.networks.attention.network import AttentionNetwork, PublishedBranch,
 from stages.networks.attention.pictures import (
     COLORS,
     UprightPictures,
-    decode_upright,
     recommendation_sheet,
     region_box,
+    upright,
 )
 from stages.networks.attention.recommend import diverse_list, region_distances
 from stages.networks.backbones.backbones import Backbone
@@ -135,7 +135,7 @@ def test_whole_vector_is_pooled_features_and_mean_region_of_unit_length(network)
 
 def test_pictures_are_upright_with_white_around_them():
     data = [encode_jpeg(Image.new("RGB", (60, 30), "black"))]
-    image = decode_upright(data, 48)[0]
+    image = upright(48).decode(data)[0]
     assert image.shape == (3, 48, 32)
     # 60 x 30 becomes 32 x 16, centred: 16 white rows above and below.
     assert (image[:, :15] == 255).all() and (image[:, 33:] == 255).all() and (image[:, 18:30] < 20).all()
@@ -185,12 +185,15 @@ def test_encoder_gives_whole_pictures_regions_and_recommendations(recipe, exampl
     card = {"kind": "attention", "image_size": 48, "metric": "euclidean", "labels": task.names,
             "network": task.recipe.network.model_dump(mode="json")}  # fmt: skip
     save_encoder(task.network, card, tmp_path)
-    encoder, data = AttentionEncoder(tmp_path), examples[1].data
-    assert encoder.embed(data, [""] * 15) == pytest.approx(task.embed("val", np.arange(15)), abs=1e-5)
-    assert np.linalg.norm(encoder.regions(data), axis=2) == pytest.approx(np.ones((15, 2)), abs=1e-5)
-    assert encoder.probabilities(data).sum(1) == pytest.approx(np.ones(15), abs=1e-5)
-    found = encoder.recommend(data[0], data, examples[1].ids, 4)
-    distances = region_distances(encoder.regions(data[:1])[0], encoder.regions(data))
+    encoder = AttentionEncoder(tmp_path)
+    images = encoder.pixels.decode(examples[1].data)
+    whole, regions = encoder.embed_regions(images)
+    assert np.array_equal(encoder.embed(images, [""] * 15), whole)
+    assert whole == pytest.approx(task.embed("val", np.arange(15)), abs=1e-5)
+    assert np.linalg.norm(regions, axis=2) == pytest.approx(np.ones((15, 2)), abs=1e-5)
+    assert encoder.probabilities(images).sum(1) == pytest.approx(np.ones(15), abs=1e-5)
+    found = encoder.recommend(images[0], images, examples[1].ids, 4)
+    distances = region_distances(encoder.embed_regions(images[:1])[1][0], regions)
     assert found == diverse_list(distances, examples[1].ids, 4)
     assert distances[:, 0] == pytest.approx(distances.min(1), abs=1e-3)  # none is nearer than the picture itself
     assert [region for _, region in found] == [0, 1, 0, 1] and len({name for name, _ in found}) == 4

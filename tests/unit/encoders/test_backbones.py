@@ -9,9 +9,16 @@ import torch
 
 from stages.core.errors import StageError
 from stages.networks.backbones import backbones
+from stages.networks.backbones import pictures as pictures_module
 from stages.networks.backbones.backbones import Backbone, SideBySide, beside
-from stages.networks.backbones.features import BackboneEncoder, embed_pictures, load_weights, save_encoder
-from stages.networks.backbones.pictures import Pictures, decode_batch
+from stages.networks.backbones.features import (
+    BackboneEncoder,
+    embed_pictures,
+    in_passes,
+    load_weights,
+    save_encoder,
+)
+from stages.networks.backbones.pictures import Pictures, Pixels, passes, square
 
 TINY = "test_resnet"  # timm's own network for tests, 96 features
 
@@ -116,8 +123,8 @@ def test_saved_encoder_gives_the_same_vectors(tmp_path, crops, cpu):
     save_encoder(backbone, {"backbone": TINY, "image_size": 32, "metric": "cosine"}, tmp_path)
     encoder = BackboneEncoder(tmp_path)
     with torch.inference_mode():
-        expected = backbone(decode_batch(crops, 32)).numpy()
-    vectors = encoder.embed(crops, ["top"] * len(crops))
+        expected = backbone(square(32).decode(crops)).numpy()
+    vectors = encoder.embed(encoder.pixels.decode(crops), ["top"] * len(crops))
     assert encoder.metric == "cosine"
     assert vectors.dtype == np.float32
     assert np.array_equal(vectors, expected)
@@ -144,10 +151,8 @@ def test_features_do_not_depend_on_the_batch_and_leave_the_mode_alone(crops, cpu
 
 
 def test_pictures_are_the_same_decoded_once_or_on_the_fly(crops, monkeypatch):
-    from stages.networks.backbones import pictures
-
     cached = Pictures(crops, 24)
-    monkeypatch.setattr(pictures, "CACHE_BYTES", 10)
+    monkeypatch.setattr(pictures_module, "CACHE_BYTES", 10)
     lazy = Pictures(crops, 24)
     assert (cached.decoded is None, lazy.decoded is None, len(lazy)) == (False, True, 12)
     rows = torch.tensor([3, 0, 11])
@@ -157,6 +162,33 @@ def test_pictures_are_the_same_decoded_once_or_on_the_fly(crops, monkeypatch):
     assert image.shape == (3, 24, 24)
     assert (image[:, :, :4] == 255).all()
     assert (image[:, :, 20:] == 255).all()
+
+
+def test_forgotten_pictures_are_decoded_when_they_are_asked_for(crops):
+    pictures = Pictures(crops, 24)
+    before = pictures.batch([2, 5])
+    pictures.forget()
+    assert pictures.decoded is None and torch.equal(pictures.batch([2, 5]), before)
+
+
+def test_equal_inputs_are_equal_and_say_how_large_a_picture_is():
+    assert square(32) == Pixels(32, 32, "pad") and len({square(32), square(32), square(32, "cover")}) == 2
+    assert Pixels(48, 32).bytes_each == 3 * 48 * 32
+
+
+def test_forward_passes_on_a_cpu_hold_a_million_pixels_and_give_the_same_vectors(monkeypatch):
+    assert [len(range(200)[part]) for part in passes(torch.zeros(200, 3, 128, 128, dtype=torch.uint8))] == [
+        64,
+        64,
+        64,
+        8,
+    ]
+    assert [len(range(3)[part]) for part in passes(torch.zeros(3, 3, 2048, 1024, dtype=torch.uint8))] == [1, 1, 1]
+    backbone = Backbone(TINY, "none").eval()
+    images = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
+    monkeypatch.setattr(pictures_module, "PASS_PIXELS", 2 * 32 * 32)
+    with torch.inference_mode():
+        assert torch.allclose(in_passes(backbone, images), backbone(images), atol=1e-5)
 
 
 def test_stage_pooling_adds_mean_and_deviation_of_every_stage():

@@ -74,7 +74,8 @@ def test_network_of_the_paper_takes_one_step(name, examples, cpu, tmp_path):
     assert sum(weight.numel() for weight in fitted.network.parameters()) / 1e6 == pytest.approx(million, rel=0.01)
     (tmp_path / "out").mkdir()
     save_encoder(fitted.network, fitted.card, tmp_path / "out")
-    vectors = load_encoder(tmp_path / "out").embed(val.data[:2], ["", ""])
+    encoder = load_encoder(tmp_path / "out")
+    vectors = encoder.embed(encoder.pixels.decode(val.data[:2]), ["", ""])
     assert vectors.shape == (2, width) and np.isfinite(vectors).all()
     if "schedule" in raw:
         assert len(fitted.history) == 2 and fitted.scores["best_epoch"] == 1

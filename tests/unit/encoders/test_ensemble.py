@@ -7,7 +7,7 @@ import torch
 from stages.encoders import ensemble
 from stages.encoders.loop import Run
 from stages.learning.checkpoints import Checkpoints
-from stages.networks.backbones.pictures import decode_batch
+from stages.networks.backbones.pictures import square
 from stages.networks.metric.networks import Ensemble
 
 MEMBERS = [{"backbone": "test_resnet", "pooling": "average"}, {"backbone": "test_resnet", "pooling": "stages"}]
@@ -56,7 +56,7 @@ def test_weight_is_the_best_on_validation_and_the_network_gives_those_scores(fit
     hits = [row[at["val_hit_at_1"]] for row in fitted.history]
     assert float(fitted.network.share) == [0, 0.5, 1][int(np.argmax(hits))]
     with torch.no_grad():
-        vectors = fitted.network.eval()(decode_batch(examples[1].data, 32)).numpy()
+        vectors = fitted.network.eval()(square(32).decode(examples[1].data)).numpy()
     assert hit_at_1(vectors, examples[1].items, "cosine") == max(hits)
 
 

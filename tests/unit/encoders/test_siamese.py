@@ -74,12 +74,12 @@ def test_both_branches_are_one_and_its_vector_is_dense_of_normalised_maxima(cpu)
 
 
 def test_cached_features_give_the_vectors_of_the_network(recipe, examples, cpu):
-    from stages.networks.backbones.pictures import decode_batch
+    from stages.networks.backbones.pictures import square
 
     task = SiameseTask(recipe("siamese"), *examples)
     task.network.eval()
     with torch.no_grad():
-        expected = task.network(decode_batch(examples[1].data, 32)).numpy()
+        expected = task.network(square(32).decode(examples[1].data)).numpy()
     assert task.embed("val", np.arange(15)) == pytest.approx(expected, abs=1e-5)
 
 

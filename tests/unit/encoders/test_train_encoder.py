@@ -61,7 +61,7 @@ def test_encoder_is_written_loads_and_gives_the_scores_it_reported(kind, stage, 
     drawn = ["attention.jpg", "recommendations.jpg"] if kind == "attention" else []
     assert [name for name in files if name.endswith(".jpg")] == drawn
     encoder = load_encoder(tmp_path / "out")
-    vectors = encoder.embed(examples[1].data, ["top"] * 15)
+    vectors = encoder.embed(encoder.pixels.decode(examples[1].data), ["top"] * 15)
     assert vectors.dtype == np.float32 and np.isfinite(vectors).all()
     assert hit_at_1(vectors, examples[1].items, encoder.metric) == pytest.approx(report.metrics["val_hit_at_1"])
     assert json.loads(files["scores.json"])["val_hit_at_1_chance"] == pytest.approx(2 / 14, abs=1e-6)
@@ -195,12 +195,14 @@ def test_losses_own_weights_are_in_the_checkpoint(stage, monkeypatch):
 
 def test_categories_of_a_fir_encoder_are_probabilities_and_need_the_category_loss(stage, examples, tmp_path):
     stage("fir")
-    names, probabilities = load_encoder(tmp_path / "out").categories(examples[1].data[:4])
+    encoder = load_encoder(tmp_path / "out")
+    images = encoder.pixels.decode(examples[1].data[:4])
+    names, probabilities = encoder.categories(images)
     assert names == ["shirt", "skirt"]
     assert probabilities.sum(1) == pytest.approx(np.ones(4), abs=1e-5)
     stage("fir", losses=["IS"])
     with pytest.raises(StageError, match="without the category loss"):
-        load_encoder(tmp_path / "out").categories(examples[1].data[:1])
+        load_encoder(tmp_path / "out").categories(images)
 
 
 def test_damaged_card_is_one_message(stage, tmp_path):

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from stages.contracts.images import encode_jpeg, pixels
+from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import BENCHMARK, write_rows
 from stages.core.errors import StageError
+from stages.networks.backbones.pictures import Pixels
 from stages.retrieval import embed
 from stages.retrieval import evaluate_retrieval as evaluate
 from stages.retrieval.gallery import RIGHT, WRONG, Shown, evenly, retrieval_sheet
@@ -28,13 +29,14 @@ class MeanColor:
     """Embeds an image as its mean colour, so that what is near what is plain to see."""
 
     metric = "euclidean"
+    pixels = Pixels(30, 20)
 
     def __init__(self):
         self.calls = []
 
-    def embed(self, rows, detected_classes):
+    def embed(self, images, detected_classes):
         self.calls.append(detected_classes)
-        return np.stack([pixels(data).reshape(-1, 3).mean(axis=0) for data in rows]).astype(np.float32)
+        return images.float().mean((2, 3)).numpy()
 
 
 def row(row_id, item, color, category="top", detected="top"):

@@ -1,13 +1,16 @@
 """Flip test-time augmentation: the vectors, what is written, and the figures with and without it side by side."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from stages.contracts.images import encode_jpeg, pixels
-from stages.networks.backbones.flip import mean_vectors, mirror
-from stages.networks.backbones.pictures import decode_batch
+from stages.contracts import images as images_module
+from stages.contracts.images import encode_jpeg, open_rgb
+from stages.networks.backbones.flip import mean_vectors, mirrored
+from stages.networks.backbones.pictures import Pixels, square
 from stages.retrieval.flip import headline, on_and_off
 from stages.retrieval.vectors import read_vectors
 
@@ -19,20 +22,26 @@ def halves(left, right):
     return encode_jpeg(Image.fromarray(array))
 
 
-def test_mirror_turns_the_pixels_round_and_changes_none():
-    data = halves(10, 200)
-    assert np.array_equal(pixels(mirror(data)), pixels(data)[:, ::-1])
-    assert np.array_equal(pixels(mirror(mirror(data))), pixels(data))
+def test_mirrored_pictures_are_the_pictures_turned_round():
+    images = torch.arange(6, dtype=torch.uint8).view(1, 1, 2, 3)
+    assert mirrored(images).tolist() == [[[[2, 1, 0], [5, 4, 3]]]]
 
 
-def test_mirror_of_a_grey_jpeg_is_rgb():
-    data = encode_jpeg(Image.new("L", (8, 8), 77))
-    assert pixels(mirror(data)).shape == (8, 8, 3)
+@pytest.mark.parametrize("fit", ["pad", "cover"])
+def test_flipped_tensor_is_the_input_of_the_mirrored_picture(fit):
+    """Here to the pixel: what is added or cut off on both sides is even, and 80 x 48 is resized to the half."""
+    array = np.random.default_rng(0).integers(0, 255, (80, 48, 3), dtype=np.uint8)
+    plain, turned = (
+        Pixels(40, 40, fit).decode([bmp(Image.fromarray(one))]) for one in (array, np.ascontiguousarray(array[:, ::-1]))
+    )
+    assert torch.equal(mirrored(plain), turned)
 
 
-def test_network_sees_the_mirrored_tensor():
-    crop = encode_jpeg(Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 32, 3), dtype=np.uint8)))
-    assert torch.equal(decode_batch([mirror(crop)], 48), decode_batch([crop], 48).flip(-1))
+def bmp(image):
+    """Encoded without loss."""
+    stream = io.BytesIO()
+    image.save(stream, "BMP")
+    return stream.getvalue()
 
 
 def test_cosine_mean_is_the_bisector_whatever_the_lengths():
@@ -62,11 +71,10 @@ class LeftAndRight:
     """Embeds a picture as the mean grey of its left and right half: a mirror image is another vector."""
 
     metric = "euclidean"
+    pixels = square(32)
 
-    def embed(self, rows, detected_classes):
-        return np.stack([[pixels(data)[:, :16].mean(), pixels(data)[:, 16:].mean()] for data in rows]).astype(
-            np.float32
-        )
+    def embed(self, images, detected_classes):
+        return np.stack([images[..., :16].float().mean((1, 2, 3)), images[..., 16:].float().mean((1, 2, 3))], axis=1)
 
 
 @pytest.fixture
@@ -85,6 +93,13 @@ def test_flip_writes_means_and_the_plain_vectors_beside_them(project):
     assert np.allclose(plain, [[0, 200], [160, 120]], atol=3)
     assert np.allclose(means, [[100, 100], [140, 140]], atol=3)
     assert read_vectors(vectors / "plain/sides-queries.parquet")[0] == ["q1"]  # q2 has no picture
+
+
+def test_each_picture_is_decoded_once_for_both(project, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(images_module, "open_rgb", lambda data: decoded.append(data) or open_rgb(data))
+    project(flip=True)
+    assert len([data for data in decoded if data]) == 3 + 3  # one for each vector; the report shows the three again
 
 
 def test_both_are_reported_side_by_side(project):
