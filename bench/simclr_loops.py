@@ -24,10 +24,11 @@ from stages.core.determinism import seed_everything, start_process
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.augment import ColorParams, GeometryParams
 from stages.learning.distributed import Group
+from stages.learning.loop import train_epoch
 from stages.networks.backbones.pictures import Pictures
 from stages.runner.progress import say
 from stages.simclr.model import SimclrParams, build
-from stages.simclr.pretrain import train_epoch
+from stages.simclr.pretrain import SimclrTask
 
 SIDE, BATCH = 64, 128
 TEMPERATURE, RATE, MOMENTUM, DECAY = 0.5, 0.06, 0.9, 5e-4  # lightly's tutorial
@@ -134,13 +135,14 @@ class Ours:
         self.parts = build(self.params, options, Group())
         self.parts.backbone.network.load_state_dict(tutorial.start)  # timm names a ResNet's layers as torchvision does
         self.parts.head.load_state_dict(tutorial.head.state_dict())
-        self.pictures: Pictures | None = None
+        self.task: SimclrTask | None = None
 
     def epoch(self, number: int) -> float:
         """Train one epoch, the first with decoding; mean loss."""
-        if self.pictures is None:
-            self.pictures = Pictures([path.read_bytes() for path in self.photos], self.params.image_size)
-        return train_epoch(self.parts, self.pictures, self.params, number, len(self.photos) // self.params.batch)
+        if self.task is None:
+            pictures = Pictures([path.read_bytes() for path in self.photos], self.params.image_size)
+            self.task = SimclrTask(self.parts, pictures, self.params)
+        return train_epoch(self.task, number)["train_loss"]
 
     @torch.inference_mode()
     def projections(self, views: torch.Tensor) -> torch.Tensor:

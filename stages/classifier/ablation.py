@@ -109,7 +109,7 @@ def _run(args: argparse.Namespace, params: SimpleNamespace, rung: Rung, group: G
     network = build(args, build_backbone(rung, args.simclr), options, params.runtime, group)
     train, val = read_crops(args.dataset, "train"), read_crops(args.dataset, "val")
     checkpoints = Checkpoints(WORK / "ablation" / name, group.key(checkpoint_key(args, rung)))
-    trainer = fit(network, [train, val], options, params.runtime, checkpoints, group)
+    trained = fit(network, [train, val], options, params.runtime, checkpoints, group)
     if not group.leader:
         return Report()
     figures, _ = evaluate(network, options, train, val, groups_of(network, train, params.labels, args.tables))
@@ -118,7 +118,7 @@ def _run(args: argparse.Namespace, params: SimpleNamespace, rung: Rung, group: G
         if scores["rows"]:
             say(f"ablation {name}: {report_line(head, scores, 'val')}")
     changed = params.variant.model_dump(mode="json")
-    content = {**figures, "variant": name, "changed": changed, "epoch": trainer.kept_epoch}
+    content = {**figures, "variant": name, "changed": changed, "epoch": trained.epoch}
     if params.variant.published is not None:
         content["published_mean_accuracy"] = params.variant.published
     write_json(args.out, content)

@@ -18,12 +18,13 @@ from stages.encoders.attention_losses import (
     localisation_loss,
 )
 from stages.encoders.examples import Examples
-from stages.encoders.history import shown_row
 from stages.encoders.loop import Fitted, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
 from stages.encoders.tasks import PictureTask
 from stages.encoders.validation import Probe
 from stages.learning.augment import random_view
+from stages.learning.distributed import ALONE, Group
+from stages.learning.loop import shown_row
 from stages.learning.sampler import Batches, batches_in_order, epoch_generator, shuffled_batches
 from stages.networks.attention.network import AttentionNetwork, AttentionNetworkParams
 from stages.networks.attention.pictures import (
@@ -34,7 +35,6 @@ from stages.networks.attention.pictures import (
     width_of,
 )
 from stages.networks.attention.recommend import diverse_list, region_distances
-from stages.runner.progress import say
 
 SHOWN = 6  # validation pictures whose attention and recommendations are drawn
 RECOMMENDED = 8  # pictures for each
@@ -67,14 +67,15 @@ class AttentionTask(PictureTask):
 
     metric = "euclidean"
 
-    def __init__(self, recipe: AttentionRecipe, train: Examples, val: Examples) -> None:
+    def __init__(self, recipe: AttentionRecipe, train: Examples, val: Examples, group: Group = ALONE) -> None:
         self.names = sorted({name for one in train.labels for name in one})
         if len(self.names) < 2:
             raise StageError(
                 f"attention: the training rows know {len(self.names)} labels, expected two or more. Name heads in "
                 "`learns_from.labels`, or learn from a benchmark that lists labels."
             )
-        super().__init__(recipe, train, val, AttentionNetwork(recipe.network, len(self.names)), UprightPictures)
+        network = AttentionNetwork(recipe.network, len(self.names))
+        super().__init__(recipe, train, val, network, UprightPictures, group)
         self.labels = {"train": label_matrix(train.labels, self.names), "val": label_matrix(val.labels, self.names)}
         self.chance = {"top_label": most_frequent_share(self.labels["train"], self.labels["val"])}
 
@@ -101,14 +102,17 @@ class AttentionTask(PictureTask):
     def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """loss and its parts, and the share of pictures whose highest score is one of their labels."""
         labels = self.labels[split][rows].to(self.device)
-        seen, params = self.network.look(self.images(split, rows)), self.recipe.losses
+        seen, params = self.network.look(self.images(split, self.part(split, rows))), self.recipe.losses
+        scores, maps, size, centre = (
+            self.whole(split, one, rows) for one in (seen.scores, seen.maps, seen.size, seen.centre)
+        )
         parts = {
-            "cls": classification_loss(seen.scores, labels),
-            "div": diversity_loss(seen.maps),
-            "loc": localisation_loss(seen.size, seen.centre, self.network.anchors, params),
+            "cls": classification_loss(scores, labels),
+            "div": diversity_loss(maps),
+            "loc": localisation_loss(size, centre, self.network.anchors, params),
         }
         loss = parts["cls"] + params.gamma_div * parts["div"] + params.gamma_loc * parts["loc"]
-        top = labels.gather(1, seen.scores.argmax(1, keepdim=True))[:, 0]
+        top = labels.gather(1, scores.argmax(1, keepdim=True))[:, 0]
         return {"loss": loss, **parts, "top_label": top.sum() / (labels.sum(1) > 0).sum().clamp(min=1)}
 
     @torch.no_grad()
@@ -148,12 +152,12 @@ def most_frequent_share(train: torch.Tensor, val: torch.Tensor) -> float:
 
 def fit(recipe: AttentionRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Train; the encoder of the best epoch."""
-    task = AttentionTask(recipe, train, val)
-    say(
+    task = AttentionTask(recipe, train, val, run.group)
+    run.group.say(
         f"{run.name}: {len(task.names)} labels, pictures of {recipe.image_size} x {width_of(recipe.image_size)}, "
         f"{len(recipe.network.anchors)} glimpses; guessing the most frequent label: {shown_row(task.chance)}"
     )
-    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule).fit()
+    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
     card = {
         "kind": "attention", "image_size": recipe.image_size, "metric": "euclidean", "labels": task.names,
         "network": recipe.network.model_dump(mode="json"),

@@ -15,10 +15,11 @@ from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.core.params import Section, Share
 from stages.encoders.examples import Examples, vocabulary
-from stages.encoders.history import before_and_after, check_select, shown_row
+from stages.encoders.history import before_and_after, check_select
 from stages.encoders.loop import Fitted, Run
 from stages.encoders.recipes import Recipe
 from stages.encoders.validation import Probe
+from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Weights
 from stages.networks.backbones.extractors import Pool
 from stages.networks.backbones.features import embed_pictures

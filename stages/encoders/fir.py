@@ -16,15 +16,15 @@ from torch import nn
 
 from stages.core.errors import StageError
 from stages.encoders.examples import Examples, codes, vocabulary
-from stages.encoders.history import Row
 from stages.encoders.loop import Fitted, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
 from stages.encoders.tasks import PictureTask
 from stages.encoders.validation import Probe
+from stages.learning.distributed import ALONE, Group
+from stages.learning.loop import Row
 from stages.learning.sampler import Batches, batches_in_order, epoch_generator, pk_batches, shuffled_batches
 from stages.networks.backbones.backbones import Weights
 from stages.networks.metric.networks import Fir
-from stages.runner.progress import say
 
 Loss = Literal["OC", "OS", "IS"]
 # A triplet loss this close to the margin (as a share of it), while the vectors spread less than this, is a collapse.
@@ -93,7 +93,7 @@ class Triplets(nn.Module):
 class FirTask(PictureTask):
     """The losses that the recipe names, on one batch."""
 
-    def __init__(self, recipe: FirRecipe, train: Examples, val: Examples) -> None:
+    def __init__(self, recipe: FirRecipe, train: Examples, val: Examples, group: Group = ALONE) -> None:
         categories = vocabulary(train.categories)
         if {"OC", "OS"} & set(recipe.losses) and len(categories) < 2:
             raise StageError(f"fir: {recipe.losses} need two categories; the training rows know {len(categories)}.")
@@ -101,7 +101,7 @@ class FirTask(PictureTask):
             raise StageError(f"fir: {recipe.losses} needs items with two pictures; the training rows have none.")
         network = Fir(recipe.backbone, recipe.weights, recipe.image_size,
                       categories if "OC" in recipe.losses else [], recipe.relaxation, recipe.dropout)  # fmt: skip
-        super().__init__(recipe, train, val, network)
+        super().__init__(recipe, train, val, network, group=group)
         self.triplets = Triplets(recipe.margin, recipe.miner)
         self.of_category = {split: codes(rows.categories, categories) for split, rows in self._splits()}
         self.of_item = {split: codes(rows.items, vocabulary(rows.items)) for split, rows in self._splits()}
@@ -131,7 +131,9 @@ class FirTask(PictureTask):
     def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """loss, and what it is the sum of before weighting: ce and accuracy (OC), triplet_os, triplet_is."""
         recipe, figures = self.recipe, {}
-        vectors, logits = self.network.both(self.images(split, rows))
+        vectors, logits = self.network.both(self.images(split, self.part(split, rows)))
+        vectors = self.whole(split, vectors, rows)
+        logits = None if logits is None else self.whole(split, logits, rows)
         category = torch.from_numpy(self.of_category[split])[rows].to(self.device)
         item = torch.from_numpy(self.of_item[split])[rows].to(self.device)
         loss = vectors.new_zeros(())
@@ -167,9 +169,9 @@ def _has_pairs(items: np.ndarray) -> bool:
 
 def fit(recipe: FirRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Train; the encoder of the best epoch."""
-    task = FirTask(recipe, train, val)
-    say(f"{run.name}: {'+'.join(recipe.losses)}, {len(task.network.categories)} categories for OC")
-    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, task.warn).fit()
+    task = FirTask(recipe, train, val, run.group)
+    run.group.say(f"{run.name}: {'+'.join(recipe.losses)}, {len(task.network.categories)} categories for OC")
+    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed, task.warn).fit()
     card = {
         "kind": "fir", "backbone": recipe.backbone, "image_size": recipe.image_size, "metric": "cosine",
         "categories": task.network.categories, "relaxation": recipe.relaxation, "dropout": recipe.dropout,

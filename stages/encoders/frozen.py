@@ -10,10 +10,11 @@ import numpy as np
 
 from stages.core.determinism import device
 from stages.encoders.examples import Examples
-from stages.encoders.history import before_and_after, shown_row
+from stages.encoders.history import before_and_after
 from stages.encoders.loop import Fitted, Run
 from stages.encoders.recipes import Recipe
 from stages.encoders.validation import Probe
+from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Weights
 from stages.networks.backbones.extractors import Extractor, Pool
 from stages.networks.backbones.features import embed_pictures

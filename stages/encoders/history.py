@@ -3,9 +3,8 @@
 from stages.core.errors import StageError
 from stages.encoders.recipes import ProbeParams
 from stages.encoders.validation import Scores
+from stages.learning.loop import Row
 
-# Figures of one epoch by the names of history.csv's columns.
-Row = dict[str, float | None]
 COLLAPSED = 0.01  # spread of the validation vectors below which they are all the same
 
 
@@ -44,9 +43,3 @@ def collapse(row: Row) -> str | None:
     if spread is None or spread >= COLLAPSED:
         return None
     return f"the vectors have collapsed: spread {spread:.4f} of at most 1, so all pictures look the same to it"
-
-
-def shown_row(row: Row) -> str:
-    """Figures of a row for the log."""
-    silent = ("epoch", "learning_rate")
-    return ", ".join(f"{name} {value:.3f}" for name, value in row.items() if value is not None and name not in silent)

@@ -1,31 +1,37 @@
-"""The loop that every trained recipe runs in: epochs, learning-rate steps, validation, the best epoch, exact resume."""
+"""What every trained recipe shares: its task on the loop (stages/learning/loop.py), validation, and what comes out."""
 
-import copy
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from stages.core.errors import StageError
-from stages.encoders.history import Row, before_and_after, check_select, collapse, shown_row
+from stages.encoders.history import before_and_after, check_select, collapse
 from stages.encoders.recipes import ScheduleParams
 from stages.encoders.validation import Probe, Scores
+from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams, autocast, lay_out, prepare_model
-from stages.learning.checkpoints import Checkpoints, random_state, restore_random_state
+from stages.learning.checkpoints import Checkpoints
+from stages.learning.distributed import ALONE, Group, own_draws
+from stages.learning.loop import Figures, Row, shown_row
 from stages.learning.sampler import Batches
-from stages.runner.progress import say
+from stages.learning.schedule import drops
 
 Split = Literal["train", "val"]
 
 
 class Task(Protocol):
-    """What a recipe gives the loop.
+    """What a recipe gives its trainer.
+
+    In several processes, which all hold all rows, ``figures`` of a training batch computes vectors of this process's
+    part, gathers all of them (``Group.whole``), and the losses of the whole batch: pairs and triplets are those of one
+    process. Validation is the leader's alone.
 
     Attributes:
         metric: how vectors are compared.
@@ -55,7 +61,7 @@ class Task(Protocol):
         """Put the modules into training mode, as far as the recipe wants them there."""
         ...
 
-    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    def figures(self, split: Split, rows: torch.Tensor) -> Figures:
         """``loss``, which is minimised, and what else shall be drawn as a curve."""
         ...
 
@@ -72,11 +78,13 @@ class Run:
         name: of the encoder, for the log.
         checkpoints: of this training.
         runtime: memory layout of the networks, precision and compilation of their trunk; None: as they come.
+        group: the processes that share the training.
     """
 
     name: str
     checkpoints: Checkpoints
     runtime: RuntimeParams | None = None
+    group: Group = ALONE
 
 
 @dataclass
@@ -108,16 +116,6 @@ class Trained:
     scores: dict[str, float]
 
 
-@dataclass
-class _Progress:
-    """How far a training has come: what a checkpoint keeps beside weights, optimizer and generators."""
-
-    history: list[Row] = field(default_factory=list)
-    best: dict[str, torch.Tensor] = field(default_factory=dict)
-    best_score: float = float("-inf")
-    best_epoch: int = 0
-
-
 def accelerate(trunk: nn.Module, runtime: RuntimeParams) -> None:
     """Let a trunk compute in ``runtime.precision`` while it trains, compiled if asked for.
 
@@ -137,119 +135,104 @@ def accelerate(trunk: nn.Module, runtime: RuntimeParams) -> None:
 
 
 class Trainer:
-    """Trains one task."""
+    """Trains one recipe: its task, Adam and the drops of its rate, judged on validation, as a task of the loop."""
+
+    schedule_by: Literal["epoch"] = "epoch"
 
     def __init__(
-        self, run: Run, task: Task, probe: Probe, schedule: ScheduleParams,
+        self, run: Run, task: Task, probe: Probe, schedule: ScheduleParams, seed: int = 0,
         warn: Callable[[Row], str | None] = lambda row: None,
     ) -> None:  # fmt: skip
         """Prepare the networks and the optimizer.
 
         Args:
+            seed: of the random numbers that each of several processes draws for itself.
             warn: looks at a row of the history and says what is wrong with it, if anything.
+
+        Raises:
+            StageError: the processes would hold less than the two rows of a batch that batch norm takes.
         """
-        self.name, self.task, self.probe, self.schedule = run.name, task, probe, schedule
-        self.checkpoints, self.warn = run.checkpoints, warn
+        self.run, self.name, self.task, self.probe, self.params = run, run.name, task, probe, schedule
+        self.rates = f"`encoder.{run.name}.schedule.learning_rate` ({schedule.learning_rate:g})"
+        self.seed, self._warn = seed, warn
+        if run.group.size > 1 and task.trunk is not None:
+            self._check_batches()
         if run.runtime:
             lay_out(task.modules, run.runtime)
             if task.trunk is not None:
                 accelerate(task.trunk, run.runtime)
-        groups = task.groups()
-        self.rates = [group["lr"] for group in groups]
-        self.optimizer = torch.optim.Adam(groups, weight_decay=schedule.weight_decay)
-        self.progress = _Progress()
+        self.optimizer = torch.optim.Adam(task.groups(), weight_decay=schedule.weight_decay)
+        self.schedule = LambdaLR(self.optimizer, drops(schedule.drop_at, schedule.drop_factor))
+        self.averaged = self.kept = task.modules
+        self.train, self.batches = task.training_mode, task.batches
+
+    def _check_batches(self) -> None:
+        least, size = min(map(len, self.task.batches(0)), default=0), self.run.group.size
+        if least < 2 * size:
+            raise StageError(
+                f"{self.name}: a batch of {least} rows is too small for {size} processes, each of which needs two. "
+                f"Raise `encoder.{self.name}.schedule.batch`, learn from more rows, or lower `runtime.processes`."
+            )
 
     def fit(self) -> Trained:
-        """All epochs, or those that an earlier run did not finish.
+        """All epochs, or those that an earlier run did not finish; the modules end with the weights of the best.
 
         Raises:
             StageError: when ``probe.select`` names a figure that these rows do not have, or the loss is not finite.
         """
-        if not self._resume():
-            self.progress.history.append({"epoch": 0} | self._val())
-            start_row = self.progress.history[0]
-            say(f"{self.name}: before training {shown_row(start_row)}; chance {shown_row(self.probe.chance)}")
-        first, start, epochs = len(self.progress.history) - 1, time.monotonic(), self.schedule.epochs
-        check_select(self.probe.params, self.progress.history[0])
-        for epoch in range(first, epochs):
-            row = {"epoch": epoch + 1, **self._epoch(epoch), **self._val()}
-            self.progress.history.append(row)
-            self._keep_best(row)
-            self.checkpoints.save(self._state())
-            left = (time.monotonic() - start) / (epoch + 1 - first) * (epochs - epoch - 1)
-            say(f"{self.name}: epoch {epoch + 1}/{epochs}, {shown_row(row)}, {left:.0f} s left")
-            if problem := self.warn(row) or collapse(row):
-                say(f"WARNING {self.name}: {problem}")
-        self.task.modules.load_state_dict(self.progress.best)
-        return self._trained()
+        self.run.group.say(f"{self.name}: chance {shown_row(self.probe.chance)}")
+        own_draws(self.seed, self.run.group)
+        trained = loop.fit(self, self.params.epochs, self.run.checkpoints, self.run.group)
+        self.task.modules.load_state_dict(trained.weights)
+        history = trained.history
+        header = list(dict.fromkeys(name for row in reversed(history) for name in row))
+        scores = before_and_after(history[0], trained.row, self.probe.chance | self.task.chance)
+        return Trained(header, [[row.get(name) for name in header] for row in history], scores)
 
-    def _epoch(self, epoch: int) -> Row:
-        factor = self.schedule.drop_factor ** sum(epoch >= one for one in self.schedule.drop_at)
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor
-        self.task.training_mode()
-        rows, batches = [], self.task.batches(epoch)
-        for batch in batches:
-            figures = self.task.figures("train", batch)
-            if not torch.isfinite(figures["loss"]):
-                raise StageError(
-                    f"{self.name}: the loss is {figures['loss'].item()} in epoch {epoch + 1}; lower "
-                    f"`encoder.{self.name}.schedule.learning_rate` ({self.schedule.learning_rate:g})."
-                )
-            self.optimizer.zero_grad()
-            if figures["loss"].requires_grad:  # a batch without a triplet has nothing to teach
-                figures["loss"].backward()
-                self.optimizer.step()
-            rows.append({name: float(value.detach()) for name, value in figures.items()})
-        return {"learning_rate": self.rates[0] * factor, **_means("train", rows, [len(one) for one in batches])}
+    def figures(self, rows: torch.Tensor) -> Figures:
+        """The task's, of a training batch."""
+        return self.task.figures("train", rows)
+
+    def stepped(self) -> None:
+        """Nothing follows a step."""
+
+    def weight(self, rows: torch.Tensor) -> float:
+        """Each row counts alike: the last batch may be a small one."""
+        return len(rows)
 
     @torch.no_grad()
-    def _val(self) -> Row:
-        """Validation losses and scores; draws nothing from the global generators."""
+    def validate(self, epoch: int) -> Row:
+        """Validation losses and scores."""
         self.task.modules.eval()
         batches = self.task.val_batches()
         rows = [{name: float(value) for name, value in self.task.figures("val", batch).items()} for batch in batches]
         vectors = self.task.embed("val", np.arange(len(self.probe.val)))
         scores = self.probe.scores(vectors, lambda: self.task.embed("train", self.probe.reference), self.task.metric)
-        means = _means("val", rows, [len(one) for one in batches])
-        return means | {f"val_{name}": value for name, value in scores.items()}
+        means = _means([len(one) for one in batches], rows)
+        row = means | {f"val_{name}": value for name, value in scores.items()}
+        if epoch == 0:
+            check_select(self.probe.params, row)
+        return row
 
-    def _keep_best(self, row: Row) -> None:
-        value = row[f"val_{self.probe.params.select}"]
-        score = -value if self.probe.params.select == "loss" else value
-        if score >= self.progress.best_score:  # of equals the one that has learnt longer
-            self.progress.best = copy.deepcopy(self.task.modules.state_dict())
-            self.progress.best_score, self.progress.best_epoch = score, int(row["epoch"])
+    def score(self, row: Row) -> float | None:
+        """The figure that selects; the start is no epoch to keep."""
+        value = None if row["epoch"] == 0 else row[f"val_{self.probe.params.select}"]
+        return value if value is None or self.probe.params.select != "loss" else -value
 
-    def _state(self) -> dict[str, Any]:
-        return {
-            "modules": self.task.modules.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "progress": vars(self.progress),
-            "random": random_state(),
-        }
+    def warn(self, row: Row) -> str | None:
+        """The recipe's own warning, or that the vectors have collapsed."""
+        return self._warn(row) or collapse(row)
 
-    def _resume(self) -> bool:
-        """Become what ``_state`` was after the last whole epoch, if there was one."""
-        state = self.checkpoints.load()
-        if state is None:
-            return False
+    def state(self) -> dict[str, Any]:
+        """The modules."""
+        return {"modules": self.task.modules.state_dict()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Become what ``state`` was."""
         self.task.modules.load_state_dict(state["modules"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.progress = _Progress(**state["progress"])
-        restore_random_state(state["random"])
-        say(f"{self.name}: resumed after epoch {len(self.progress.history) - 1} of {self.schedule.epochs}")
-        return True
-
-    def _trained(self) -> Trained:
-        history = self.progress.history
-        header = list(dict.fromkeys(name for row in reversed(history) for name in row))
-        best = next(row for row in history if row["epoch"] == self.progress.best_epoch)
-        scores = before_and_after(history[0], best, self.probe.chance | self.task.chance)
-        return Trained(header, [[row.get(name) for name in header] for row in history], scores)
 
 
-def _means(split: str, rows: list[dict[str, float]], sizes: list[int]) -> Row:
-    """Means over batches of ``sizes`` rows, so that each row counts alike: the last batch may be a small one."""
+def _means(sizes: list[int], rows: list[dict[str, float]]) -> Row:
+    """Means over validation batches of ``sizes`` rows, so that each row counts alike."""
     names = rows[0] if rows else {}
-    return {f"{split}_{name}": float(np.average([row[name] for row in rows], weights=sizes)) for name in names}
+    return {f"val_{name}": float(np.average([row[name] for row in rows], weights=sizes)) for name in names}

@@ -17,11 +17,11 @@ from stages.encoders.loop import Fitted, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
 from stages.encoders.tasks import PictureTask
 from stages.encoders.validation import Probe
+from stages.learning.distributed import ALONE, Group
 from stages.learning.sampler import Batches, epoch_generator, pk_batches, shuffled_batches
 from stages.networks.backbones.backbones import Weights
 from stages.networks.backbones.extractors import Pool
 from stages.networks.metric.networks import NormalisedFeatures
-from stages.runner.progress import say
 
 
 class NormsoftmaxRecipe(TrainedRecipe):
@@ -69,9 +69,10 @@ def build_loss(recipe: NormsoftmaxRecipe, classes: int, width: int) -> nn.Module
 class NormsoftmaxTask(PictureTask):
     """Rows of known classes; validation has other items, so it has scores and no loss."""
 
-    def __init__(self, recipe: NormsoftmaxRecipe, train: Examples, val: Examples) -> None:
-        super().__init__(recipe, train, val, NormalisedFeatures(
-            recipe.backbone, recipe.weights, recipe.image_size, recipe.pooling, recipe.embedding))  # fmt: skip
+    def __init__(self, recipe: NormsoftmaxRecipe, train: Examples, val: Examples, group: Group = ALONE) -> None:
+        shape = recipe.image_size, recipe.pooling, recipe.embedding
+        network = NormalisedFeatures(recipe.backbone, recipe.weights, *shape)
+        super().__init__(recipe, train, val, network, group=group)
         values = train.items if recipe.target == "item" else train.categories
         self.classes = vocabulary(values)
         if len(self.classes) < 2:
@@ -112,7 +113,7 @@ class NormsoftmaxTask(PictureTask):
 
     def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """The loss, and how many rows are nearest to their own class."""
-        vectors = self.network(self.images(split, rows))
+        vectors = self.whole(split, self.network(self.images(split, self.part(split, rows))), rows)
         targets = torch.from_numpy(self.targets)[rows].to(self.device)
         loss = self.modules["loss"]
         with torch.no_grad():
@@ -123,9 +124,11 @@ class NormsoftmaxTask(PictureTask):
 
 def fit(recipe: NormsoftmaxRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Train; the encoder of the best epoch."""
-    task = NormsoftmaxTask(recipe, train, val)
-    say(f"{run.name}: {len(task.known)} of {len(train)} rows know their {recipe.target}, {len(task.classes)} classes")
-    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule).fit()
+    task = NormsoftmaxTask(recipe, train, val, run.group)
+    run.group.say(
+        f"{run.name}: {len(task.known)} of {len(train)} rows know their {recipe.target}, {len(task.classes)} classes"
+    )
+    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
     card = {
         "kind": "normsoftmax", "backbone": recipe.backbone, "pooling": recipe.pooling, "embedding": recipe.embedding,
         "image_size": recipe.image_size, "metric": "cosine",

@@ -15,17 +15,17 @@ from torch import nn
 from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.encoders.examples import Examples, codes, vocabulary
-from stages.encoders.history import shown_row
 from stages.encoders.loop import Fitted, Run, Split, Trainer
 from stages.encoders.recipes import Recipe, ScheduleParams
 from stages.encoders.validation import Probe, Scores
+from stages.learning.distributed import ALONE, Group
+from stages.learning.loop import shown_row
 from stages.learning.sampler import Batches, epoch_generator
 from stages.networks.backbones.backbones import Weights
 from stages.networks.backbones.extractors import Pool
 from stages.networks.backbones.features import embed_pictures
 from stages.networks.backbones.pictures import Pictures
 from stages.networks.metric.networks import Siamese
-from stages.runner.progress import say
 
 
 class SiameseRecipe(Recipe):
@@ -96,8 +96,9 @@ class SiameseTask:
 
     metric = "euclidean"
 
-    def __init__(self, recipe: SiameseRecipe, train: Examples, val: Examples) -> None:
+    def __init__(self, recipe: SiameseRecipe, train: Examples, val: Examples, group: Group = ALONE) -> None:
         self.recipe, self.device = recipe, device()
+        self._group: dict[Split, Group] = {"train": group, "val": ALONE}
         shape = recipe.image_size, recipe.pooling, recipe.embedding
         self.network = Siamese(recipe.backbone, recipe.weights, *shape).to(self.device)
         self.modules = nn.ModuleDict({"dense": self.network.dense})
@@ -138,9 +139,11 @@ class SiameseTask:
 
     def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """Contrastive loss of pairs [n, 3], and the share of pairs on the right side of half the margin."""
-        first, second = (self.network.dense(self.features[split][rows[:, at]].to(self.device)) for at in (0, 1))
+        group = self._group[split]
+        own = rows[group.part(len(rows))]
+        first, second = (self.network.dense(self.features[split][own[:, at]].to(self.device)) for at in (0, 1))
         same = (rows[:, 2] == 1).to(self.device)
-        distance = F.pairwise_distance(first, second)
+        distance = group.whole(F.pairwise_distance(first, second), len(rows))
         accuracy = ((distance < self.recipe.margin / 2) == same).float().mean()
         return {"loss": contrastive_loss(distance, same, self.recipe.margin), "accuracy": accuracy}
 
@@ -157,13 +160,13 @@ def frequent(categories: np.ndarray, least: int) -> list[str]:
 
 def fit(recipe: SiameseRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Train; the encoder of the best epoch."""
-    task = SiameseTask(recipe, train, val)
+    task = SiameseTask(recipe, train, val, run.group)
     guess = f"; guessing that no validation pair matches: {shown_row(task.chance)}" if task.chance else ""
-    say(
+    run.group.say(
         f"{run.name}: {len(task.names)} of {len(vocabulary(train.categories))} categories have {recipe.min_images} "
         f"training pictures{guess}"
     )
-    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule).fit()
+    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
     card = {
         "kind": "siamese", "backbone": recipe.backbone, "pooling": recipe.pooling,
         "embedding": recipe.embedding, "image_size": recipe.image_size, "metric": "euclidean",

@@ -12,6 +12,7 @@ from stages.encoders.loop import Split
 from stages.encoders.recipes import TrainedRecipe
 from stages.encoders.validation import Scores
 from stages.learning.augment import random_view
+from stages.learning.distributed import ALONE, Group, synchronised
 from stages.networks.backbones.features import embed_rows
 from stages.networks.backbones.pictures import Pictures
 
@@ -33,12 +34,18 @@ class PictureTask:
         val: Examples,
         network: nn.Module,
         pictures: type[Pictures] = Pictures,
+        group: Group = ALONE,
     ) -> None:
-        """Decode what fits into memory; ``pictures(data, image_size)`` makes the inputs."""
+        """Decode what fits into memory; ``pictures(data, image_size)`` makes the inputs.
+
+        Args:
+            group: processes that share each training batch.
+        """
         self.recipe, self.train, self.val = recipe, train, val
         self.chance: Scores = {}
         self.device = device()
-        self.network = network.to(self.device)
+        self.network = synchronised(network.to(self.device), group)
+        self._group: dict[Split, Group] = {"train": group, "val": ALONE}
         if recipe.freeze_norm:
             for module in self.network.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -59,6 +66,14 @@ class PictureTask:
             for module in self.network.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
+
+    def part(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
+        """The rows of a batch that this process computes."""
+        return rows[self._group[split].part(len(rows))]
+
+    def whole(self, split: Split, values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Values of all rows of a batch, of those of this process's part."""
+        return self._group[split].whole(values, len(rows))
 
     def images(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
         """Pictures of a step: random views in training, as they are in validation."""

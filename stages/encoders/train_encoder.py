@@ -5,25 +5,27 @@ Writes: weights.safetensors, encoder.json, history.csv (a line for each epoch: l
         scores.json (before, after and chance), params.json; pictures where the kind draws some.
 Params: encoder.<name>, runtime; stages/encoders/recipes.py names the kinds.
 
-A killed training goes on after its last whole epoch (stages/learning/checkpoints.py).
+A killed training goes on after its last whole epoch (stages/learning/checkpoints.py). With ``runtime.processes`` above
+1 a recipe that is trained starts itself anew under torchrun: each process computes the vectors of its part of every
+batch, and the losses of the whole of it. On CPUs batch norm normalises over each process's own part.
 """
 
 import argparse
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 from stages.core.determinism import seed_everything
 from stages.core.files import digest, fresh_folder, write_csv, write_json
 from stages.core.params import Section
 from stages.encoders.examples import input_files, read_examples
 from stages.encoders.loop import Run
-from stages.encoders.recipes import AnyRecipe, read_recipe
+from stages.encoders.recipes import AnyRecipe, Recipe, read_recipe
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
+from stages.learning.distributed import ALONE, Group, in_group
 from stages.networks.backbones.features import save_encoder
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
 # Code and libraries that count in the key of a checkpoint, beside those that always do.
@@ -37,14 +39,23 @@ def checkpoint_key(recipe: Section, inputs: Sequence[Path]) -> str:
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Read the examples, fit, write."""
+    """Train in as many processes as asked for; what is only fitted needs no more than one."""
     module, recipe = read_recipe(args.encoder, params.recipe.kind)
+    if not hasattr(recipe, "schedule"):
+        return _run(args, module, recipe, params.runtime, ALONE)
+    return in_group(params.runtime, lambda group: _run(args, module, recipe, params.runtime, group))
+
+
+def _run(args: argparse.Namespace, module: ModuleType, recipe: Recipe, runtime: RuntimeParams, group: Group) -> Report:
+    """Read the examples, fit; the leader writes."""
     seed_everything(recipe.seed)
     train, val = read_examples(recipe.learns_from, args.dataset, args.benchmarks)
-    say(f"{args.encoder}: {len(train)} training and {len(val)} validation pictures of {recipe.learns_from.table}")
+    group.say(f"{args.encoder}: {len(train)} training and {len(val)} validation pictures of {recipe.learns_from.table}")
     inputs = input_files(recipe.learns_from, args.dataset, args.benchmarks)
-    checkpoints = Checkpoints(WORK / "train_encoder" / args.encoder, checkpoint_key(recipe, inputs))
-    fitted = module.fit(recipe, train, val, Run(args.encoder, checkpoints, params.runtime))
+    checkpoints = Checkpoints(WORK / "train_encoder" / args.encoder, group.key(checkpoint_key(recipe, inputs)))
+    fitted = module.fit(recipe, train, val, Run(args.encoder, checkpoints, runtime, group))
+    if not group.leader:
+        return Report()
     out = fresh_folder(args.out)
     save_encoder(fitted.network, fitted.card, out)
     write_csv(out / "history.csv", fitted.header, fitted.history)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -76,6 +76,14 @@ class Group:
         torch.distributed.all_reduce(summed)
         return summed.to(values.device)
 
+    def whole(self, values: torch.Tensor, batch: int) -> torch.Tensor:
+        """The rows [batch, ...] of all processes, of which ``values`` are this one's ``part``.
+
+        A gradient flows to this process's rows, times the number of processes: where all of them compute the same loss
+        of the same rows, the mean of their gradients (``mean_gradients``) is that of the whole batch.
+        """
+        return values if self.size == 1 else _Whole.apply(values, self, batch)
+
     def from_leader(self, compute: Callable[[], T]) -> T:
         """What the leader computes, on all processes."""
         if self.size == 1:
@@ -93,6 +101,21 @@ class Group:
         return nn.parallel.DistributedDataParallel(network, device_ids=gpus)
 
 
+class _Whole(torch.autograd.Function):
+    """``Group.whole``."""
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor, group: Group, batch: int) -> torch.Tensor:
+        ctx.group, ctx.part = group, group.part(batch)
+        rows = values.new_zeros(batch, *values.shape[1:])
+        rows[ctx.part] = values
+        return group.total(rows)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return gradient[ctx.part] * ctx.group.size, None, None
+
+
 ALONE = Group()
 
 
@@ -106,6 +129,8 @@ def mean_gradients(network: nn.Module, group: Group) -> None:
     weights = list(network.parameters())
     somewhere = group.total(torch.tensor([weight.grad is not None for weight in weights], dtype=torch.int32)) > 0
     moved = [weight for weight, some in zip(weights, somewhere.tolist(), strict=True) if some]
+    if not moved:
+        return
     for weight in moved:
         weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
     means = group.total(torch.cat([weight.grad.flatten() for weight in moved])).div_(group.size)

@@ -13,14 +13,11 @@ Params: simclr, runtime.
 """
 
 import argparse
-import math
-import time
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 
 from stages.contracts.tables import shard_paths
 from stages.core.determinism import seed_everything
@@ -28,113 +25,79 @@ from stages.core.errors import StageError
 from stages.core.files import fresh_folder, write_csv, write_json
 from stages.learning.acceleration import RuntimeParams, autocast
 from stages.learning.augment import Draws, random_view
-from stages.learning.checkpoints import WORK, Checkpoints, random_state, restore_random_state, training_key
+from stages.learning.checkpoints import WORK, Checkpoints, training_key
 from stages.learning.distributed import Group, in_group, launched
-from stages.learning.schedule import cosine_rate
+from stages.learning.loop import Figures, Row, fit
+from stages.learning.schedule import cosine
 from stages.networks.backbones.features import save_encoder
 from stages.networks.backbones.pictures import Pictures, read_crops
 from stages.runner.stage import Report, Stage
 from stages.simclr.model import Parts, SimclrParams, build
 from stages.simclr.validation import KnnProbe
 
-_MODULES = ("backbone", "head", "optimizer")
 
+class SimclrTask:
+    """SimCLR for the loop: batches of pictures, each seen twice, and the k-NN probe that judges the features."""
 
-@dataclass
-class Progress:
-    """How far a training has come.
+    name, rates = "simclr", "simclr.learning_rate"
+    schedule_by: Literal["batch"] = "batch"
+    averaged = None  # DistributedDataParallel averages while it computes
 
-    Attributes:
-        history: of the start and each finished epoch its number, mean loss and k-NN accuracy; None = not measured.
-        best: epoch, score and weights of the best features so far; None when the last are kept, or none count yet.
-    """
+    def __init__(self, parts: Parts, pictures: Pictures, params: SimclrParams, probe: KnnProbe | None = None) -> None:
+        """Train ``parts``; without a probe nothing is judged."""
+        self.parts, self.pictures, self.params, self.probe = parts, pictures, params, probe
+        self.kept = parts.backbone
+        self.steps = len(pictures) // params.batch
+        self.optimizer = parts.optimizer
+        self.schedule = LambdaLR(self.optimizer, cosine(params.epochs * self.steps))
+        self.part = parts.group.part(params.batch)
+        self.draws = Draws(params.batch, self.part, parts.device)
 
-    history: list[list[Any]]
-    best: dict[str, Any] | None = None
+    def train(self) -> None:
+        """All of it learns."""
+        self.parts.network.train()
 
-    def add(self, row: list[Any], parts: Parts, counts: bool) -> None:
-        """Take an epoch in; ``counts`` says whether its features may be kept."""
-        epoch, _, score = row
-        self.history.append(row)
-        if counts and score is not None and (self.best is None or score >= self.best["score"]):
-            weights = {name: value.detach().cpu().clone() for name, value in parts.backbone.state_dict().items()}
-            self.best = {"epoch": epoch, "score": score, "weights": weights}
+    def batches(self, epoch: int) -> list[torch.Tensor]:
+        """The pictures in random order; the last ones that fill no batch are left out."""
+        return list(torch.randperm(len(self.pictures))[: self.steps * self.params.batch].split(self.params.batch))
 
-
-def train_epoch(parts: Parts, pictures: Pictures, params: SimclrParams, epoch: int, steps: int) -> float:
-    """One pass over the pictures in random order; mean loss. The last rows that fill no batch are left out."""
-    parts.network.train()
-    order = torch.randperm(len(pictures))
-    part = parts.group.part(params.batch)
-    draws = Draws(params.batch, part, parts.device)
-    losses = []
-    for step in range(steps):
-        rate = cosine_rate(epoch * steps + step, params.epochs * steps, params.learning_rate)
-        for group in parts.optimizer.param_groups:
-            group["lr"] = rate
-        rows = order[step * params.batch : (step + 1) * params.batch][part]
-        images = pictures.batch(rows).to(parts.device)
-        views = torch.cat([random_view(images, params.geometry, params.color, draws) for _ in range(2)])
+    def figures(self, rows: torch.Tensor) -> Figures:
+        """The contrastive loss of two views of each picture."""
+        parts = self.parts
+        images = self.pictures.batch(rows[self.part]).to(parts.device)
+        views = torch.cat([random_view(images, self.params.geometry, self.params.color, self.draws) for _ in range(2)])
         with autocast(parts.runtime, parts.device):
             projections = parts.network(views)
         first, second = projections.float().chunk(2)
-        loss = parts.loss(first, second)
-        parts.optimizer.zero_grad()
-        loss.backward()
-        parts.optimizer.step()
-        losses.append(loss.detach())
-    return parts.group.mean(float(np.mean([loss.item() for loss in losses])))
+        return {"loss": parts.loss(first, second)}
 
+    def stepped(self) -> None:
+        """Nothing follows a step."""
 
-def pretrain(
-    parts: Parts, pictures: Pictures, probe: KnnProbe, params: SimclrParams, checkpoints: Checkpoints
-) -> Progress:
-    """All epochs, or those that an earlier run did not finish; the backbone ends with the last one's features.
+    def weight(self, rows: torch.Tensor) -> float:
+        """All batches are of one size."""
+        return 1.0
 
-    Raises:
-        StageError: when the loss diverged.
-    """
-    group, best = parts.group, params.keep == "best"
-    progress = _resume(parts, checkpoints, params)
-    if progress is None:
-        progress = Progress([])
-        score = group.from_leader(lambda: probe.accuracy(parts.backbone))
-        progress.add([0, None, score], parts, best and params.weights != "none")
-    history, count, head = progress.history, len(pictures), params.knn_head
-    group.say(f"simclr: {count} crops, k-NN {head} before {history[0][2]:.3f}, majority {probe.majority:.3f}")
-    first, start = len(history) - 1, time.monotonic()
-    for epoch in range(first, params.epochs):
-        loss = train_epoch(parts, pictures, params, epoch, count // params.batch)
-        if not math.isfinite(loss):
-            raise StageError(f"simclr: the loss is {loss} after epoch {epoch + 1}. Lower simclr.learning_rate.")
-        score = None
-        if (epoch + 1) % params.knn_every == 0 or epoch + 1 == params.epochs:
-            score = group.from_leader(lambda: probe.accuracy(parts.backbone))
-        progress.add([epoch + 1, loss, score], parts, best)
-        if group.leader:
-            checkpoints.save(_state(parts, progress))
-        left = (time.monotonic() - start) / (epoch + 1 - first) * (params.epochs - epoch - 1)
-        shown = "" if score is None else f", k-NN {head} {score:.3f}"
-        group.say(f"simclr: epoch {epoch + 1}/{params.epochs}, loss {loss:.3f}{shown}, {left:.0f} s left")
-    return progress
+    def validate(self, epoch: int) -> Row:
+        """k-NN accuracy of the start, of every ``knn_every``-th epoch, and of the last."""
+        due = epoch % self.params.knn_every == 0 or epoch == self.params.epochs
+        return {"knn": self.probe.accuracy(self.parts.backbone)} if due and self.probe else {}
 
+    def score(self, row: Row) -> float | None:
+        """The accuracy; a random start is never what was asked for, however good it looks on a tiny split."""
+        return None if row["epoch"] == 0 and self.params.weights == "none" else row.get("knn")
 
-def _state(parts: Parts, progress: Progress) -> dict[str, Any]:
-    modules = {name: getattr(parts, name).state_dict() for name in _MODULES}
-    done = {"epoch": len(progress.history) - 1, "history": progress.history, "best": progress.best}
-    return {**modules, **done, "random": random_state()}
+    def warn(self, row: Row) -> None:
+        """Nothing to warn of."""
 
+    def state(self) -> dict[str, Any]:
+        """Backbone and head."""
+        return {"backbone": self.parts.backbone.state_dict(), "head": self.parts.head.state_dict()}
 
-def _resume(parts: Parts, checkpoints: Checkpoints, params: SimclrParams) -> Progress | None:
-    """Make ``parts`` and the generators what they were after the last whole epoch; None without one."""
-    state = checkpoints.load()
-    if state is None:
-        return None
-    for name in _MODULES:
-        getattr(parts, name).load_state_dict(state[name])
-    restore_random_state(state["random"])
-    parts.group.say(f"simclr: resumed after epoch {state['epoch']} of {params.epochs}")
-    return Progress(state["history"], state["best"])
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Become what ``state`` was."""
+        self.parts.backbone.load_state_dict(state["backbone"])
+        self.parts.head.load_state_dict(state["head"])
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -162,12 +125,12 @@ def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams
     probe = KnnProbe(train, val, pictures, options)
     key = training_key(options, shard_paths(args.dataset), ("core", "learning", "networks", "simclr"))
     checkpoints = Checkpoints(WORK / "pretrain", group.key(key))
-    progress = pretrain(parts, pictures, probe, options, checkpoints)
+    group.say(f"simclr: {len(train)} crops, majority {probe.majority:.3f} of {options.knn_head}")
+    task = SimclrTask(parts, pictures, options, probe)
+    trained = fit(task, options.epochs, checkpoints, group, keep=options.keep)
     if not group.leader:
         return Report()
-    history = progress.history
-    last = history[-1][0]
-    kept = progress.best["epoch"] if progress.best else last
+    last = int(trained.history[-1]["epoch"] or 0)
     card = {
         "kind": "simclr",
         "backbone": options.backbone,
@@ -177,18 +140,19 @@ def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams
         "knn_majority": probe.majority,
     }
     save_encoder(parts.backbone, card, fresh_folder(args.last))
-    if progress.best:
-        parts.backbone.load_state_dict(progress.best["weights"])
-        group.say(f"simclr: kept the features of epoch {kept}, the best on validation")
+    if options.keep == "best":
+        parts.backbone.load_state_dict(trained.weights)
+        group.say(f"simclr: kept the features of epoch {trained.epoch}, the best on validation")
     out = fresh_folder(args.out)
-    save_encoder(parts.backbone, card | {"epoch": kept}, out)
+    save_encoder(parts.backbone, card | {"epoch": trained.epoch}, out)
+    history = [[row["epoch"], row.get("train_loss"), row.get("knn")] for row in trained.history]
     write_csv(out / "history.csv", ["epoch", "loss", f"knn_{options.knn_head}"], history)
     write_json(out / "params.json", options.model_dump())
     checkpoints.clear()
-    scores = [row[2] for row in history if row[2] is not None]
+    scores = [score for *_, score in history if score is not None]
     return Report(
-        metrics={"knn_before": scores[0], "knn_after": history[kept][2], "knn_majority": probe.majority},
-        curves={"loss": [row[1] for row in history[1:]], "knn": scores},
+        metrics={"knn_before": scores[0], "knn_after": trained.row["knn"], "knn_majority": probe.majority},
+        curves={"loss": [loss for _, loss, _ in history[1:]], "knn": scores},
     )
 
 

@@ -27,6 +27,7 @@ from stages.core.params import Section
 from stages.learning.acceleration import RuntimeParams, prepare_model
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
 from stages.learning.distributed import ALONE, Group, in_group, synchronised
+from stages.learning.loop import Trained
 from stages.networks.backbones.backbones import Backbone, Pooling, beside
 from stages.networks.backbones.features import load_weights, save_encoder
 from stages.networks.backbones.pictures import read_crops
@@ -92,12 +93,10 @@ def fit(
     runtime: RuntimeParams,
     checkpoints: Checkpoints,
     group: Group,
-) -> Trainer:
+) -> Trained:
     """Train the network on the first of two splits; it ends with the epoch to keep, by the second or the last."""
     train, val = (prepare(frame, network.classes, network.superclasses, options) for frame in frames)
-    trainer = Trainer(network, train, options, runtime, group)
-    trainer.fit(val, checkpoints)
-    return trainer
+    return Trainer(network, train, options, runtime, group).fit(val, checkpoints)
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -121,23 +120,22 @@ def _run(args: argparse.Namespace, options: ClassifierParams, runtime: RuntimePa
     network = build(args, pretrained(args.simclr, options.pooling), options, runtime, group)
     frames = [read_crops(args.dataset, split) for split in ("train", "val")]
     checkpoints = Checkpoints(WORK / "train_classifier", group.key(checkpoint_key(args, options)))
-    trainer = fit(network, frames, options, runtime, checkpoints, group)
+    trained = fit(network, frames, options, runtime, checkpoints, group)
     if not group.leader:
         return Report()
     out = fresh_folder(args.out)
     card = {
         "kind": "classifier", "backbone": network.backbone.name, "image_size": options.image_size, "metric": "cosine",
-        "epoch": trainer.kept_epoch, "classes": network.classes, "superclasses": network.superclasses,
+        "epoch": trained.epoch, "classes": network.classes, "superclasses": network.superclasses,
         "params": options.model_dump(mode="json"),
     }  # fmt: skip
     save_encoder(network, card, out)
     header = ["epoch", "train_loss", "val_mean_accuracy", *[f"val_{head}" for head in network.classes]]
-    write_csv(out / "history.csv", header, trainer.history)
+    write_csv(out / "history.csv", header, [[row[name] for name in header] for row in trained.history])
     write_json(out / "params.json", options.model_dump(mode="json"))
     checkpoints.clear()
-    _, losses, means, *_ = zip(*trainer.history, strict=True)
-    curves = {"train_loss": list(losses), "val_mean_accuracy": list(means)}
-    return Report(metrics={"kept_val_mean_accuracy": trainer.kept_score}, curves=curves)
+    curves = {name: [row[name] for row in trained.history] for name in header[1:3]}
+    return Report(metrics={"kept_val_mean_accuracy": trained.row["val_mean_accuracy"]}, curves=curves)
 
 
 def checkpoint_key(args: argparse.Namespace, params: Section) -> str:

@@ -158,13 +158,12 @@ def test_rung_is_scored_on_validation_beside_the_majority(project):
 
 
 def test_figures_are_those_of_the_epoch_that_was_best_on_validation(project, monkeypatch):
-    kept = {}
-    fit = trainer.Trainer.fit
-    monkeypatch.setattr(trainer.Trainer, "fit", lambda self, *args: (fit(self, *args), kept.update(trainer=self)))
+    trained, fit = [], trainer.Trainer.fit
+    monkeypatch.setattr(trainer.Trainer, "fit", lambda self, *args: trained.append(fit(self, *args)) or trained[0])
     content, _ = project("one")
-    best = max(kept["trainer"].history, key=lambda row: row[2])
-    assert content["mean"]["accuracy"] == pytest.approx(best[2], abs=1e-6)
-    assert content["epoch"] == best[0]
+    best = max(trained[0].history, key=lambda row: row["val_mean_accuracy"])
+    assert content["mean"]["accuracy"] == pytest.approx(best["val_mean_accuracy"], abs=1e-6)
+    assert content["epoch"] == best["epoch"]
 
 
 def test_rung_without_mask_and_batch_norm_on_another_backbone_trains_and_scores(project):

@@ -16,6 +16,7 @@ from stages.classifier.training.train_classifier import build, choose_classes
 from stages.classifier.training.trainer import Trainer
 from stages.core.errors import StageError
 from stages.learning.acceleration import RuntimeParams
+from stages.learning.loop import train_epoch
 from stages.networks.backbones.backbones import Backbone, beside
 from stages.networks.backbones.colors import WIDTH, color_histogram
 from stages.networks.backbones.features import save_encoder
@@ -219,7 +220,7 @@ def test_epoch_trains_and_a_frozen_backbone_stays_as_it_was(network, crops, supe
         model, options = network(freeze_backbone=frozen)
         rows = prepare(frame(crops), CLASSES, superclasses, options)
         before = {name: value.clone() for name, value in model.state_dict().items()}
-        assert np.isfinite(Trainer(model, rows, options, RUNTIME).epoch(0))
+        assert np.isfinite(train_epoch(Trainer(model, rows, options, RUNTIME), 0)["train_loss"])
         changed = {name for name, value in model.state_dict().items() if not torch.equal(before[name], value)}
         assert any(name.startswith("heads.") for name in changed)
         assert any(name.startswith("backbone.") for name in changed) is not frozen
@@ -229,7 +230,7 @@ def test_head_without_labels_in_the_batch_is_not_touched(network, crops, supercl
     model, options = network(freeze_backbone=True)
     data = frame(crops).assign(color=None)
     before = head_of(model, "color").weight.clone()
-    Trainer(model, prepare(data, CLASSES, superclasses, options), options, RUNTIME).epoch(0)
+    train_epoch(Trainer(model, prepare(data, CLASSES, superclasses, options), options, RUNTIME), 0)
     assert torch.equal(head_of(model, "color").weight, before)
 
 

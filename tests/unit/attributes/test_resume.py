@@ -12,6 +12,7 @@ from small import PLAIN_RUNTIME, write_dataset
 from stages.classifier.training import train_classifier as train
 from stages.classifier.training import trainer
 from stages.core.files import read_json, write_json
+from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import save_encoder
@@ -48,13 +49,13 @@ def stage(crops, params, cpu, tmp_path, monkeypatch):
     save_encoder(encoder, {"backbone": "test_efficientnet"}, tmp_path / "simclr")
     (tmp_path / "tables").mkdir()
     shutil.copy(ROOT / "tables" / "superclasses.csv", tmp_path / "tables")
-    step, epoch, epochs = train.Trainer._loss, train.Trainer.epoch, []
+    step, epoch, epochs = train.Trainer._loss, loop.train_epoch, []
 
-    def counted(trainer, number):
+    def counted(task, number, group):
         epochs.append(number)
-        return epoch(trainer, number)
+        return epoch(task, number, group)
 
-    monkeypatch.setattr(train.Trainer, "epoch", counted)
+    monkeypatch.setattr(loop, "train_epoch", counted)
 
     def run(out, kill_at_step=None, **changes):
         left = iter(range(kill_at_step if kill_at_step is not None else 10**6))

@@ -9,9 +9,12 @@ from stages.classifier.training.rows import Rows
 from stages.classifier.training.train_classifier import check_batch
 from stages.classifier.training.trainer import Trainer
 from stages.core.errors import StageError
+from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import Checkpoints
 from stages.learning.distributed import Group
+from stages.learning.loop import train_epoch
+from stages.learning.schedule import cosine
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.pictures import Pictures
 from stages.networks.classifier.network import MultiHead
@@ -38,18 +41,27 @@ def test_processes_that_would_hold_a_single_row_are_refused(trainer, tmp_path):
     check_batch(6, 3, "classifier.batch")
     one = trainer()
     one.group = Group(0, 4)
-    with pytest.raises(StageError, match="6 training crops are too few for 4 processes"):
+    with pytest.raises(
+        StageError, match=r"6 training crops, expected 8 or more: .*Add items .*or lower runtime.processes"
+    ):
         one.fit(one.rows, Checkpoints(tmp_path, "key"))
 
 
 def test_learning_rate_rises_over_the_warm_up_and_falls_with_the_cosine(trainer):
-    one = trainer(epochs=4, warmup_epochs=1)
-    rates = [one._rate(epoch, step, 10) for epoch in range(4) for step in range(10)]
-    assert rates[0] == pytest.approx(0.1)
-    assert rates[:9] == sorted(rates[:9])
-    assert rates[9:] == sorted(rates[9:], reverse=True)
-    assert rates[20] == pytest.approx(0.5)  # half way down
-    assert trainer(epochs=4, warmup_epochs=0)._rate(0, 0, 10) == 1.0
+    share = cosine(40, 10)  # four epochs of ten steps, the first of them the warm-up
+    shares = [share(step) for step in range(40)]
+    assert shares[0] == pytest.approx(0.1)
+    assert shares[:9] == sorted(shares[:9])
+    assert shares[9:] == sorted(shares[9:], reverse=True)
+    assert shares[20] == pytest.approx(0.5)  # half way down
+    assert cosine(40, 0)(0) == 1.0
+    one = trainer(epochs=2, warmup_epochs=1, learning_rate=0.2, backbone_learning_rate=0.1)  # two steps an epoch
+    rates = [[group["lr"] for group in one.optimizer.param_groups]]
+    for epoch in range(2):
+        train_epoch(one, epoch)
+        rates.append([group["lr"] for group in one.optimizer.param_groups])
+    # Step 0: half way up; step 2: up, and half way down; after step 3: at the end of the cosine.
+    assert rates == [pytest.approx([0.1, 0.05]), pytest.approx([0.1, 0.05]), pytest.approx([0, 0])]
 
 
 @pytest.mark.parametrize(("keep", "epoch"), [("best", 2), ("last", 3)])
@@ -57,9 +69,9 @@ def test_epoch_that_is_kept(trainer, keep, epoch, monkeypatch, tmp_path):
     one, scores = trainer(epochs=3, keep=keep), iter([0.5, 0.75, 0.25])
     monkeypatch.setattr("stages.classifier.training.trainer.accuracies", lambda *_: {"color": next(scores)})
     states = []
-    monkeypatch.setattr(one, "epoch", lambda number: states.append(_shift(one.network)) or 1.0)
-    one.fit(one.rows, Checkpoints(tmp_path, "key"))
-    assert (one.kept_epoch, one.kept_score) == (epoch, {2: 0.75, 3: 0.25}[epoch])
+    monkeypatch.setattr(loop, "train_epoch", lambda *_: states.append(_shift(one.network)) or {"train_loss": 1.0})
+    trained = one.fit(one.rows, Checkpoints(tmp_path, "key"))
+    assert (trained.epoch, trained.row["val_mean_accuracy"]) == (epoch, {2: 0.75, 3: 0.25}[epoch])
     assert torch.equal(one.network.projection.bias, states[epoch - 1])
 
 
@@ -73,24 +85,25 @@ def _shift(network):
 def test_running_mean_of_the_weights_by_hand(trainer):
     one = trainer(average=0.5)
     name = "projection.weight"
-    start = one.average.state_dict()[name].clone()
+    start = one.kept.state_dict()[name].clone()
     with torch.no_grad():
         one.network.state_dict()[name].add_(1.0)
-    one._follow(0)  # keeps 1/10 of what it was
-    assert one.average.state_dict()[name] == pytest.approx(start + 0.9, abs=1e-5)
-    one._follow(1000)  # keeps the half that `average` allows
-    assert one.average.state_dict()[name] == pytest.approx(start + 0.95, abs=1e-5)
+    one.stepped()  # the first step: keeps 1/10 of what it was
+    assert one.kept.state_dict()[name] == pytest.approx(start + 0.9, abs=1e-5)
+    one.schedule.last_epoch = 1000
+    one.stepped()  # keeps the half that `average` allows
+    assert one.kept.state_dict()[name] == pytest.approx(start + 0.95, abs=1e-5)
 
 
 def test_without_average_the_weights_themselves_are_scored(trainer):
     one = trainer(average=0.0)
-    assert one.average is one.network
+    assert one.kept is one.network
 
 
 def test_every_step_calls_the_network_as_a_whole_which_is_what_is_compiled(trainer):
     one, calls = trainer(freeze_backbone=False), []
     one.network.register_forward_hook(lambda *given: calls.append(1))
-    one.epoch(0)
+    train_epoch(one, 0)
     assert len(calls) == 2  # six rows in batches of four
 
 
@@ -110,9 +123,9 @@ def test_heads_on_cached_features_learn_what_they_would_from_the_pictures(cpu, p
             return Rows(Pictures(crops, 32), torch.zeros(6, 0), targets, np.array(["s"] * 6))
 
         one = Trainer(network, rows(), options, RUNTIME)
-        one.fit(rows(), NoCheckpoints())
-        results.append((one.history, network.state_dict()["projection.weight"]))
-    assert results[1][0][0][1] == pytest.approx(results[0][0][0][1], abs=1e-5)
+        trained = one.fit(rows(), NoCheckpoints())
+        results.append((trained.history[0]["train_loss"], network.state_dict()["projection.weight"]))
+    assert results[1][0] == pytest.approx(results[0][0], abs=1e-5)
     assert results[1][1] == pytest.approx(results[0][1], abs=1e-4)
 
 
@@ -140,7 +153,7 @@ def test_augmentation_that_cannot_be_drawn_is_refused(params, changes, message):
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_diverged_training_is_one_message(trainer, loss, monkeypatch):
     one = trainer(epochs=1)
-    monkeypatch.setattr(one, "epoch", lambda number: loss)
+    monkeypatch.setattr(loop, "train_epoch", lambda *_: {"train_loss": loss})
     with pytest.raises(StageError, match=rf"the loss is {loss} after epoch 1\. Lower classifier.learning_rate"):
         one.fit(one.rows, NoCheckpoints())
 

@@ -11,20 +11,31 @@ from small import PLAIN_RUNTIME, SIMCLR
 from stages.core.errors import StageError
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.distributed import Group
-from stages.learning.schedule import cosine_rate
+from stages.learning.loop import train_epoch
+from stages.learning.schedule import cosine
 from stages.networks.backbones.pictures import Pictures
 from stages.simclr.model import SimclrParams, build
-from stages.simclr.pretrain import train_epoch
+from stages.simclr.pretrain import SimclrTask
 from stages.simclr.validation import KnnProbe
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 
 
 def test_rate_is_half_a_cosine():
-    assert cosine_rate(0, 100, 0.2) == 0.2
-    assert cosine_rate(50, 100, 0.2) == pytest.approx(0.1)
-    assert cosine_rate(25, 100, 0.2) == pytest.approx(0.2 * (0.5 + math.sqrt(2) / 4))
-    assert cosine_rate(100, 100, 0.2) == pytest.approx(0)
+    share = cosine(100)
+    assert share(0) == 1
+    assert [share(50), share(25), share(100)] == pytest.approx([0.5, 0.5 + math.sqrt(2) / 4, 0])
+
+
+def test_rate_of_each_step_is_the_schedules(crops, cpu):
+    params = SimclrParams.model_validate(SIMCLR | {"epochs": 2})
+    task = SimclrTask(build(params, RUNTIME, Group()), Pictures(crops, 32), params)
+    rates = []
+    task.optimizer.register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
+    rows = [train_epoch(task, epoch) for epoch in range(2)]
+    peak = params.learning_rate
+    assert rates == pytest.approx([peak, peak * (0.5 + math.sqrt(2) / 4), peak / 2, peak * (0.5 - math.sqrt(2) / 4)])
+    assert [row["learning_rate"] for row in rows] == [rates[0], rates[2]]
 
 
 def train(crops, epochs=1, **changes):
@@ -32,9 +43,8 @@ def train(crops, epochs=1, **changes):
     params = SimclrParams.model_validate(SIMCLR | changes)
     parts = build(params, RUNTIME, Group())
     start = {name: value.clone() for name, value in parts.backbone.state_dict().items()}
-    losses = [
-        train_epoch(parts, Pictures(crops, 32), params, epoch, len(crops) // params.batch) for epoch in range(epochs)
-    ]
+    task = SimclrTask(parts, Pictures(crops, 32), params)
+    losses = [train_epoch(task, epoch)["train_loss"] for epoch in range(epochs)]
     return losses, start, parts
 
 
@@ -59,7 +69,7 @@ def test_both_views_pass_in_one_forward_call(crops, cpu):
     parts = build(params, RUNTIME, Group())
     seen = []
     parts.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[0]))
-    train_epoch(parts, Pictures(crops, 32), params, 0, 2)
+    train_epoch(SimclrTask(parts, Pictures(crops, 32), params), 0)
     assert seen == [12, 12]
 
 

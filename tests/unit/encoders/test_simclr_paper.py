@@ -8,8 +8,9 @@ import torch
 from stages.core.params import load_params, section
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.distributed import Group
+from stages.learning.loop import train_epoch
 from stages.simclr.model import SimclrParams, build
-from stages.simclr.pretrain import train_epoch
+from stages.simclr.pretrain import SimclrTask
 
 PAPER = Path("profiles/paper.yaml")
 
@@ -56,7 +57,7 @@ def test_published_network_takes_one_step(paper, cpu):
         def batch(self, rows):
             return torch.randint(0, 256, (2, 3, 256, 256), dtype=torch.uint8)[rows]
 
-    loss = train_epoch(parts, TwoPictures(), params, epoch=0, steps=1)
+    loss = train_epoch(SimclrTask(parts, TwoPictures(), params), 0)["train_loss"]
     assert shapes == {"input": (4, 3, 256, 256), "features": (4, 2048), "projections": (4, 512)}
     assert 0 < loss < float("inf")
     # timm starts the last scale of every residual block at 0, so at first nothing but that scale learns in a block.

@@ -12,6 +12,7 @@ import torch
 from small import PLAIN_RUNTIME, SIMCLR, write_types
 
 from stages.core.errors import StageError
+from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.features import BackboneEncoder, load_weights
 from stages.simclr import pretrain as simclr
@@ -33,12 +34,12 @@ def stage(crops, cpu, tmp_path, monkeypatch):
     write_types(tmp_path / "dataset", crops)
     views, epochs = simclr.random_view, []
 
-    def train_epoch(parts, pictures, params, epoch, steps):
+    def train_epoch(task, epoch, group):
         epochs.append(epoch)
-        return epoch_of_the_stage(parts, pictures, params, epoch, steps)
+        return epoch_of_the_loop(task, epoch, group)
 
-    epoch_of_the_stage = simclr.train_epoch
-    monkeypatch.setattr(simclr, "train_epoch", train_epoch)
+    epoch_of_the_loop = loop.train_epoch
+    monkeypatch.setattr(loop, "train_epoch", train_epoch)
 
     def run(out, kill_at_view=None, **changes):
         left = iter(range(kill_at_view if kill_at_view is not None else 10**6))
@@ -106,11 +107,15 @@ def test_damaged_checkpoint_is_trained_again(stage, capsys):
 
 def test_diverged_training_is_one_message_and_leaves_the_epoch_before(stage, monkeypatch):
     run, epochs, _ = stage
-    train_epoch = simclr.train_epoch
-    monkeypatch.setattr(simclr, "train_epoch", lambda *given: train_epoch(*given) if given[3] == 0 else math.nan)
+    figures = simclr.SimclrTask.figures
+
+    def diverging(task, rows):
+        return {name: value * (math.nan if len(epochs) == 2 else 1) for name, value in figures(task, rows).items()}
+
+    monkeypatch.setattr(simclr.SimclrTask, "figures", diverging)
     with pytest.raises(StageError, match=r"simclr: the loss is nan after epoch 2\. Lower simclr.learning_rate"):
         run("out", epochs=2)
-    monkeypatch.setattr(simclr, "train_epoch", train_epoch)
+    monkeypatch.setattr(simclr.SimclrTask, "figures", figures)
     run("out", epochs=2)
     assert epochs == [1]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from small import PLAIN_RUNTIME
 
 from stages.contracts.tables import BENCHMARK_TRAIN, write_rows
 from stages.core.errors import StageError
@@ -17,7 +18,8 @@ from stages.encoders import train_encoder as train
 from stages.encoders.recipes import KINDS, AnyRecipe
 from stages.encoders.siamese import SiameseTask
 from stages.encoders.validation import Probe
-from stages.learning import checkpoints
+from stages.learning import checkpoints, loop
+from stages.learning.acceleration import RuntimeParams
 from stages.networks.load import load_encoder
 
 TRAINED = ["attention", "fir", "normsoftmax", "siamese"]
@@ -42,7 +44,9 @@ def stage(tmp_path, monkeypatch, train_rows, recipe_values, cpu):
         values = recipe_values(kind, **changes)
         (tmp_path / "params.yaml").write_text(yaml.safe_dump({"encoder": {"mine": values}}))
         args = Namespace(encoder="mine", dataset=tmp_path, benchmarks=tmp_path / "benchmarks", out=tmp_path / out)
-        report = train.main(args, SimpleNamespace(recipe=AnyRecipe.model_validate(values), runtime=None))
+        report = train.main(
+            args, SimpleNamespace(recipe=AnyRecipe.model_validate(values), runtime=RuntimeParams(**PLAIN_RUNTIME))
+        )
         return {path.name: path.read_bytes() for path in sorted((tmp_path / out).iterdir())}, report
 
     return run
@@ -73,15 +77,15 @@ def test_encoder_is_written_loads_and_gives_the_scores_it_reported(kind, stage, 
 def test_killed_training_goes_on_and_ends_with_the_same_bytes(kind, stage, monkeypatch, capsys):
     unbroken, _ = stage(kind)
     assert stage(kind, "again")[0] == unbroken
-    epoch, epochs = training.Trainer._epoch, []
+    epoch, epochs = loop.train_epoch, []
 
-    def killed(trainer, number):
+    def killed(task, number, group):
         epochs.append(number)
         if number == 2 and epochs.count(2) == 1:
             raise Killed
-        return epoch(trainer, number)
+        return epoch(task, number, group)
 
-    monkeypatch.setattr(training.Trainer, "_epoch", killed)
+    monkeypatch.setattr(loop, "train_epoch", killed)
     with pytest.raises(Killed):
         stage(kind, "broken")
     capsys.readouterr()
@@ -118,13 +122,14 @@ def test_loss_goes_down_on_a_tiny_set(stage):
 def test_best_epoch_on_validation_is_kept(stage, monkeypatch, tmp_path):
     scores, probe = iter([0.1, 0.3, 0.9, 0.2]), training.Probe.scores
     monkeypatch.setattr(training.Probe, "scores", lambda *args: probe(*args) | {"hit_at_1": next(scores)})
-    states, keep = [], training.Trainer._keep_best
+    states, epoch = [], loop.train_epoch
 
-    def kept(trainer, row):
-        states.append(trainer.task.network.dense.weight.detach().clone())
-        keep(trainer, row)
+    def trained(task, number, group):
+        row = epoch(task, number, group)
+        states.append(task.kept["dense"].weight.detach().clone())
+        return row
 
-    monkeypatch.setattr(training.Trainer, "_keep_best", kept)
+    monkeypatch.setattr(loop, "train_epoch", trained)
     _, report = stage("siamese")
     assert (report.metrics["best_epoch"], report.metrics["val_hit_at_1"], report.metrics["val_hit_at_1_before"]) == (
         2,
@@ -141,7 +146,7 @@ def test_validation_loss_counts_each_pair_alike_however_small_the_last_batch(rec
     )
     with torch.no_grad():
         whole = {name: float(value) for name, value in task.figures("val", torch.cat(task.val_batches())).items()}
-    row = trainer._val()
+    row = trainer.validate(1)
     assert (row["val_loss"], row["val_accuracy"]) == pytest.approx((whole["loss"], whole["accuracy"]), rel=1e-5)
 
 
@@ -165,21 +170,21 @@ def test_selection_by_a_loss_that_validation_has_not_is_refused(stage):
 def test_diverging_training_is_one_message(stage, monkeypatch):
     monkeypatch.setattr("stages.encoders.siamese.contrastive_loss", lambda *args: torch.tensor(float("nan")))
     with pytest.raises(
-        StageError, match=r"mine: the loss is nan in epoch 1; lower `encoder.mine.schedule.learning_rate`"
+        StageError, match=r"mine: the loss is nan after epoch 1\. Lower `encoder.mine.schedule.learning_rate`"
     ):
         stage("siamese")
 
 
 def test_changed_recipe_starts_over(stage, monkeypatch, capsys):
-    epoch = training.Trainer._epoch
+    epoch = loop.train_epoch
 
-    def killed(trainer, number):
+    def killed(task, number, group):
         if number == 1:
             raise Killed
-        return epoch(trainer, number)
+        return epoch(task, number, group)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training.Trainer, "_epoch", killed)
+        patch.setattr(loop, "train_epoch", killed)
         stage("siamese")
     capsys.readouterr()
     stage("siamese", margin=0.5)
@@ -188,7 +193,7 @@ def test_changed_recipe_starts_over(stage, monkeypatch, capsys):
 
 def test_losses_own_weights_are_in_the_checkpoint(stage, monkeypatch):
     kept = []
-    monkeypatch.setattr(train.Checkpoints, "save", lambda self, state: kept.append(set(state["modules"])))
+    monkeypatch.setattr(train.Checkpoints, "save", lambda self, state: kept.append(set(state["task"]["modules"])))
     stage("normsoftmax")
     assert "loss.W" in kept[0]
 
