@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from stages.benchmarks.params import CropOptions
-from stages.benchmarks.plan import Box, Pick, Plan
+from stages.benchmarks.plan import Pick, Plan
+from stages.contracts.boxes import Box
 from stages.contracts.images import encode_jpeg, open_rgb
 from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, iter_shards, shard_paths
 from stages.crops.choice import padded

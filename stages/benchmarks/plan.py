@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stages.contracts.boxes import Box, box_of
 from stages.contracts.tables import read_shards, read_table
 from stages.core.errors import StageError, shown
 
-Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels of the stored image
 IMAGE_COLUMNS = ["image_id", "split", "sha256", "cluster"]
 
 
@@ -19,7 +19,7 @@ class Pick:
 
     Attributes:
         image_id: where the picture is; None: nothing was detected, the row has no picture.
-        box: the part that is cut out; None: the whole image.
+        box: the part that is cut out, in pixels of the stored image; None: the whole image.
         split: of a training row, train or val.
         missed: of a query without a picture, why.
     """
@@ -158,8 +158,3 @@ def read_source(ingested: Path, name: str, columns: Iterable[str]) -> Source:
         items.to_pylist(),
         read_table(folder / "objects.parquet").to_pylist(),
     )
-
-
-def box_of(row: dict[str, Any]) -> Box:
-    """The corners of an object."""
-    return row["x1"], row["y1"], row["x2"], row["y2"]

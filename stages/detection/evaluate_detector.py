@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.contracts.boxes import box_array, box_of, to_corners
 from stages.contracts.images import pixels
 from stages.contracts.tables import BOXES, iter_shards, read_table
 from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, write_csv, write_json
 from stages.detection.params import DetectorParams
 from stages.detection.pictures import draw_samples
-from stages.detection.scoring import confusion_pairs, constant_box_baseline, corners
+from stages.detection.scoring import CENTRES, confusion_pairs, constant_box_baseline
 from stages.detection.yolo_directory import cached_yolo_directory
 from stages.networks.detector.model import Detector
 from stages.runner.progress import say
@@ -131,8 +132,8 @@ def _confusion_and_samples(
     chosen = set(np.array(sorted(of_image))[np.linspace(0, len(of_image) - 1, SAMPLES).astype(int)])
     for row, image, found in _detections(detector, ingested, set(of_image), background):
         truth = of_image.get(row["image_id"], test.iloc[:0])
-        actual = corners(truth) * np.array([row["width"], row["height"]] * 2)
-        places = np.array([[box[side] for side in ("x1", "y1", "x2", "y2")] for box in found]).reshape(-1, 4)
+        actual = to_corners(truth[CENTRES].to_numpy()) * np.array([row["width"], row["height"]] * 2)
+        places = box_array(map(box_of, found))
         names = [box["superclass"] for box in found]
         pairs += map(list, confusion_pairs(actual, list(truth["superclass"]), places, names))
         if row["image_id"] in chosen:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from stages.benchmarks import benchmark
-from stages.benchmarks.pairs import matched, overlap
+from stages.benchmarks.pairs import matched
 from stages.core.errors import StageError
 
 CROP = {"padding": 0.0, "max_side": 64, "min_side": 4, "jpeg_quality": 92}
@@ -84,12 +84,6 @@ def test_train_pairs_are_other_items_than_validations_of_the_same_number(upstrea
 def test_copy_that_does_not_say_who_took_a_photo_is_one_message(upstream):
     with pytest.raises(StageError, match="no image says whether a shop or a user took it"):
         upstream.build([image(row["image_id"], None, row["split"]) for row in IMAGES], ANNOTATED, GARMENTS)
-
-
-def test_overlap_is_intersection_over_union():
-    assert overlap((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(50 / 150)
-    assert overlap((0, 0, 10, 10), (10, 0, 20, 10)) == 0
-    assert overlap((2, 2, 4, 4), (2, 2, 4, 4)) == 1
 
 
 def found(x1, y1, x2, y2, superclass="bottom", confidence=0.9):
