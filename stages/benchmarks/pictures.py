@@ -6,42 +6,34 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from stages.benchmarks.params import CropOptions
 from stages.benchmarks.plan import Pick, Plan
 from stages.contracts.boxes import Box
+from stages.contracts.cutting import cut
 from stages.contracts.images import encode_jpeg, open_rgb
 from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, iter_shards, shard_paths
-from stages.crops.choice import padded
 from stages.runner.progress import track
 
 ROW_GROUP = 1024  # rows, as stages.contracts.tables writes them
 COLUMNS = ["image_id", "width", "height", "bytes"]
 
 
-def cut(data: bytes, size: tuple[int, int], box: Box | None, options: CropOptions) -> bytes | None:
+def picture_of(data: bytes, size: tuple[int, int], box: Box | None, options: CropOptions) -> bytes | None:
     """JPEG bytes of a whole image, or of a box in it; None when the crop is smaller than ``min_side``.
 
     Args:
         data: the stored image.
         size: its width and height.
-        box: x1, y1, x2, y2 in pixels.
-        options: a whole image no longer than ``max_side`` keeps its bytes.
+        box: in pixels; None: the whole image, however small, which keeps its bytes unless it is longer than
+            ``max_side``.
+        options: how it is cut.
     """
     if box is None and max(size) <= options.max_side:
         return data
-    image = open_rgb(data)
-    if box is not None:
-        corners = dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))
-        image = image.crop(padded(corners, options.padding, *size))
-    if max(image.size) > options.max_side:
-        scale = options.max_side / max(image.size)
-        smaller = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image = image.resize(smaller, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    if box is not None and min(image.size) < options.min_side:
-        return None
-    return encode_jpeg(image, options.jpeg_quality)
+    least = options.min_side if box is not None else 0
+    image = cut(open_rgb(data), box, padding=options.padding, max_side=options.max_side, min_side=least)
+    return encode_jpeg(image, options.jpeg_quality) if image is not None else None
 
 
 def cut_all(plan: Plan, folder: Path, options: CropOptions, desc: str) -> dict[tuple[str, Box | None], bytes | None]:
@@ -56,7 +48,7 @@ def cut_all(plan: Plan, folder: Path, options: CropOptions, desc: str) -> dict[t
             for row in batch.to_pylist():
                 for box in wanted.get(row["image_id"], ()):
                     size = (row["width"], row["height"])
-                    pictures[row["image_id"], box] = cut(row["bytes"], size, box, options)
+                    pictures[row["image_id"], box] = picture_of(row["bytes"], size, box, options)
     return pictures
 
 

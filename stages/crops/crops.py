@@ -13,6 +13,8 @@ from typing import Any
 
 from PIL import Image
 
+from stages.contracts.boxes import box_of
+from stages.contracts.cutting import cut
 from stages.contracts.images import encode_jpeg, pixels
 from stages.contracts.ledger import Account, Ledger
 from stages.contracts.tables import (
@@ -29,7 +31,7 @@ from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder
 from stages.core.params import load_params, lookup
-from stages.crops.choice import Detection, Item, Match, choose, choose_among, padded, squared
+from stages.crops.choice import Detection, Item, Match, choose, choose_among
 from stages.crops.params import CropParams
 from stages.networks.detector.model import Detector, load_detectors
 from stages.runner.progress import say, track
@@ -83,17 +85,16 @@ def match_item(
     return choose_among(detections, mates, size, params)[label["item_id"]]
 
 
-def cut(image: Image.Image, match: Match, params: CropParams) -> Image.Image | None:
-    """The crop of a match, its long side at most ``max_side``; None when it is smaller than ``min_side``."""
-    crop = image
-    if match.detection is not None:
-        corners = padded(match.detection, params.padding, *image.size)
-        crop = image.crop(squared(corners, *image.size) if params.shape == "square" else corners)
-    if max(crop.size) > params.max_side:
-        scale = params.max_side / max(crop.size)
-        size = (max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))
-        crop = crop.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return crop if min(crop.size) >= params.min_side else None
+def cut_match(image: Image.Image, detection: Detection | None, params: CropParams) -> Image.Image | None:
+    """The crop of a detection, or the whole image; None when it is smaller than ``min_side``."""
+    return cut(
+        image,
+        box_of(detection) if detection else None,
+        padding=params.padding,
+        max_side=params.max_side,
+        min_side=params.min_side,
+        square=params.shape == "square",
+    )
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -167,7 +168,7 @@ def _crop_rows(
 def _crop_row(label: dict[str, Any], image: Image.Image, match: Match, params: CropParams) -> dict[str, Any] | None:
     if match.outcome not in ("matched", "whole_image"):
         return None
-    crop = cut(image, match, params)
+    crop = cut_match(image, match.detection, params)
     if crop is None:
         return None
     found = match.detection or {"detector": NO_DETECTOR, "superclass": NO_DETECTOR, "confidence": None}
