@@ -15,15 +15,13 @@ from PIL import Image
 
 from stages.contracts.boxes import box_of
 from stages.contracts.cutting import cut
-from stages.contracts.images import encode_jpeg, pixels
+from stages.contracts.images import encode_jpeg
 from stages.contracts.ledger import Account, Ledger
 from stages.contracts.tables import (
     CROPS,
     LABELS,
     OUTCOMES,
-    iter_shards,
     read_table,
-    shard_paths,
     write_rows,
     write_shards,
 )
@@ -34,7 +32,8 @@ from stages.core.params import load_params, lookup
 from stages.crops.choice import Detection, Item, Match, choose, choose_among
 from stages.crops.params import CropParams
 from stages.networks.detector.model import Detector, load_detectors
-from stages.runner.progress import say, track
+from stages.networks.detector.shards import search_shards
+from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
 NO_DETECTOR = "none"  # detected class of a crop that is the whole image
@@ -45,26 +44,6 @@ def needed_detectors(detectors: dict[str, Detector], agrees: list[str], params: 
     if params.agreement == "ignored":
         return list(detectors)
     return [name for name, detector in detectors.items() if set(detector.names) & set(agrees)]
-
-
-def detect(
-    rows: list[dict[str, Any]], wanted: dict[str, set[str]], detectors: dict[str, Detector], params: CropParams
-) -> dict[str, list[Detection]]:
-    """image_id -> detections of the detectors wanted for it.
-
-    Args:
-        rows: images with ``image_id`` and ``bytes``.
-        wanted: image_id -> names of detectors to run on it.
-    """
-    found: dict[str, list[Detection]] = {row["image_id"]: [] for row in rows}
-    for name, detector in detectors.items():
-        mine = [row for row in rows if name in wanted.get(row["image_id"], ())]
-        for start in range(0, len(mine), params.batch):
-            batch = mine[start : start + params.batch]
-            results = detector.predict([pixels(row["bytes"]) for row in batch], params.confidence, params.nms_iou)
-            for row, detections in zip(batch, results, strict=True):
-                found[row["image_id"]] += [{"detector": name, **detection} for detection in detections]
-    return found
 
 
 def match_item(
@@ -144,25 +123,31 @@ def _crop_rows(
         image: {name for label in group for name in needed_detectors(detectors, label["agrees"], options)}
         for image, group in items.items()
     }
-    shards = iter_shards(args.ingested, ["image_id", "bytes"])
-    for shard in track(shards, total=len(shard_paths(args.ingested)), desc=f"match {args.source} (shards)"):
-        rows = [row for row in shard.to_pylist() if row["image_id"] in items]
-        found = detect(rows, wanted, detectors, options)
-        for row in rows:
-            image = Image.fromarray(pixels(row["bytes"]))
-            for label in items[row["image_id"]]:
-                # The image may have been searched for another item of its own, with other detectors.
-                mine = needed_detectors(detectors, label["agrees"], options)
-                detections = [detection for detection in found[row["image_id"]] if detection["detector"] in mine]
-                match = match_item(label, detections, mates[label["photo"]], image.size, options)
-                crop = _crop_row(label, image, match, options)
-                if match.outcome in ("matched", "whole_image") and crop is None:
-                    match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)
-                outcomes.append(_outcome_row(label, match))
-                if crop is None:
-                    ledger.reject(label["item_id"], match.outcome, _seen(detections, label["agrees"]))
-                else:
-                    yield crop
+    pictures = search_shards(
+        args.ingested,
+        ["image_id", "bytes"],
+        detectors,
+        lambda row: wanted.get(row["image_id"]),
+        batch=options.batch,
+        confidence=options.confidence,
+        iou=options.nms_iou,
+        desc=f"match {args.source} (shards)",
+    )
+    for row, array, found in pictures:
+        image = Image.fromarray(array)
+        for label in items[row["image_id"]]:
+            # The image may have been searched for another item of its own, with other detectors.
+            own = needed_detectors(detectors, label["agrees"], options)
+            detections = [detection for detection in found if detection["detector"] in own]
+            match = match_item(label, detections, mates[label["photo"]], image.size, options)
+            crop = _crop_row(label, image, match, options)
+            if match.outcome in ("matched", "whole_image") and crop is None:
+                match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)
+            outcomes.append(_outcome_row(label, match))
+            if crop is None:
+                ledger.reject(label["item_id"], match.outcome, _seen(detections, label["agrees"]))
+            else:
+                yield crop
 
 
 def _crop_row(label: dict[str, Any], image: Image.Image, match: Match, params: CropParams) -> dict[str, Any] | None:
