@@ -8,20 +8,18 @@ from stages.core.errors import StageError, shown
 from stages.networks.detector.shards import Detection, Predictor, search_shards
 
 
-def load(folder: Path, options: DetectionOptions) -> Predictor:
+def load(folder: Path) -> Predictor:
     """The detector.
 
     Raises:
         StageError: when it was not trained.
     """
-    if not (folder / options.detector).is_dir():
-        there = shown(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else "nothing"
-        raise StageError(
-            f"{folder / options.detector}: no such detector. Trained are: {there}. List it in `detectors`."
-        )
+    if not folder.is_dir():
+        there = shown(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else "nothing"
+        raise StageError(f"{folder}: no such detector. Trained are: {there}. List it in `detectors`.")
     from stages.networks.detector.model import Detector  # after the check: importing it takes seconds
 
-    return Detector(folder / options.detector)
+    return Detector(folder)
 
 
 def detect(plan: Plan, source: Path, detector: Predictor, options: DetectionOptions) -> dict[str, list[Detection]]:

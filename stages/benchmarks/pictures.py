@@ -1,6 +1,7 @@
-"""Cut the pictures of a plan out of an ingested source, and write the tables of the benchmark."""
+"""Take or cut the pictures of a plan, and write the tables of the benchmark."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, iter_shards, sha
 from stages.runner.progress import track
 
 ROW_GROUP = 1024  # rows, as stages.contracts.tables writes them
-COLUMNS = ["image_id", "width", "height", "bytes"]
 
 
 def picture_of(data: bytes, size: tuple[int, int], box: Box | None, options: CropOptions) -> bytes | None:
@@ -36,29 +36,42 @@ def picture_of(data: bytes, size: tuple[int, int], box: Box | None, options: Cro
     return encode_jpeg(image, options.jpeg_quality) if image is not None else None
 
 
-def cut_all(plan: Plan, folder: Path, options: CropOptions, desc: str) -> dict[tuple[str, Box | None], bytes | None]:
-    """(image_id, box) -> JPEG bytes of every picture that the plan names; a picture in two tables is cut once."""
+def pictures_of(
+    plan: Plan, folder: Path, options: CropOptions | None, desc: str
+) -> dict[tuple[str, Box | None], bytes | None]:
+    """(image_id, box) -> JPEG bytes of every picture that the plan names; a picture in two tables is cut once.
+
+    Args:
+        folder: an ingested source, or with ``options`` None the data set, whose crops are taken as they are.
+    """
     wanted: dict[str, set[Box | None]] = defaultdict(set)
     for pick in (*plan.queries, *plan.gallery, *plan.train):
         if pick.image_id is not None:
             wanted[pick.image_id].add(pick.box)
     pictures: dict[tuple[str, Box | None], bytes | None] = {}
-    for shard in track(iter_shards(folder, COLUMNS), total=len(shard_paths(folder)), desc=desc):
+    key = "crop_id" if options is None else "image_id"
+    for shard in track(
+        iter_shards(folder, [key, "width", "height", "bytes"]), total=len(shard_paths(folder)), desc=desc
+    ):
         for batch in shard.to_batches(max_chunksize=ROW_GROUP):
             for row in batch.to_pylist():
-                for box in wanted.get(row["image_id"], ()):
-                    size = (row["width"], row["height"])
-                    pictures[row["image_id"], box] = picture_of(row["bytes"], size, box, options)
+                for box in wanted.get(row[key], ()):
+                    size, data = (row["width"], row["height"]), row["bytes"]
+                    pictures[row[key], box] = data if options is None else picture_of(data, size, box, options)
     return pictures
 
 
-def write_plan(plan: Plan, folder: Path, options: CropOptions, out: Path, desc: str) -> Plan:
-    """Write queries, gallery and train.parquet, sorted by row_id.
+def write_plan(
+    plan: Plan, pictures: dict[tuple[str, Box | None], bytes | None], parts: Collection[str], out: Path
+) -> Plan:
+    """Write ``parts`` of queries, gallery and train as Parquet files, sorted by row_id.
+
+    Args:
+        pictures: of every pick that has an image; None: too small to be a picture.
 
     Returns:
-        the plan as written: a crop too small to be a picture is a missed query (``unusable_crop``), or left out.
+        the plan as written: a query without a usable picture is a miss (``unusable_crop``), other rows are left out.
     """
-    pictures = cut_all(plan, folder, options, desc)
 
     def picture(pick: Pick) -> bytes | None:
         return pictures[pick.image_id, pick.box] if pick.image_id is not None else None
@@ -73,7 +86,8 @@ def write_plan(plan: Plan, folder: Path, options: CropOptions, out: Path, desc: 
         if len(kept) < len(picks):
             written.left_out[f"{name}: unusable_crop"] += len(picks) - len(kept)
         setattr(written, name, kept)
-    for name, schema in (("queries", BENCHMARK), ("gallery", BENCHMARK), ("train", BENCHMARK_TRAIN)):
+    for name in parts:
+        schema = BENCHMARK_TRAIN if name == "train" else BENCHMARK
         picks = sorted(getattr(written, name), key=lambda pick: pick.row_id)
         with pq.ParquetWriter(out / f"{name}.parquet", schema, compression="zstd") as writer:
             for start in range(0, max(1, len(picks)), ROW_GROUP):

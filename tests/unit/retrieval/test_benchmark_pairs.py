@@ -1,6 +1,7 @@
 """DeepFashion2's pairs: by annotated boxes, and by detected ones, where what no detector found is a miss."""
 
 import io
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -121,8 +122,8 @@ def detected(upstream, monkeypatch):
         for number, boxes in answers.items():
             picture = np.asarray(Image.open(io.BytesIO(upstream.jpeg((40, 60), number))))
             means[round(float(picture.mean()), 3)] = boxes
-        monkeypatch.setattr(benchmark, "load", lambda folder, options: Found(means))
-        return upstream.build(images, DETECTED, garments)
+        monkeypatch.setattr(benchmark, "load", lambda folder: Found(means))
+        return upstream.build(images, DETECTED, garments, detectors=Path("models"))
 
     return run
 
@@ -166,6 +167,11 @@ def test_one_photo_of_the_shop_that_was_detected_is_enough(detected):
 def test_missing_detector_is_one_message(upstream, tmp_path):
     with pytest.raises(StageError, match="no such detector. Trained are: nothing"):
         upstream.build(IMAGES, DETECTED, GARMENTS, detectors=tmp_path / "models")
+
+
+def test_folder_of_another_source_or_detector_is_one_message():
+    with pytest.raises(StageError, match="`benchmark_reads.b` names models/df, but `benchmark.b` reads other"):
+        benchmark._named(Path("models/df"), "other", "b")
 
 
 def test_detected_boxes_need_the_options_of_detection(upstream):
