@@ -9,8 +9,7 @@ import torch
 
 from stages.contracts.images import decode, encode_jpeg
 from stages.core.errors import StageError
-from stages.crops.choice import Match
-from stages.crops.crops import NO_DETECTOR, cut
+from stages.crops.crops import NO_DETECTOR, cut_match
 from stages.crops.params import CropParams
 from stages.ingest.reading import IMAGE_SUFFIXES
 from stages.networks.backbones.features import Encoder
@@ -62,12 +61,12 @@ def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams)
     ]
     garments = []
     for detection in sorted(found, key=lambda row: -row["confidence"]):
-        crop = cut(image, Match("matched", 1, 1, detection), params)
+        crop = cut_match(image, detection, params)
         if crop is not None:
             box = tuple(round(detection[side]) for side in ("x1", "y1", "x2", "y2"))
             garments.append(Garment(path, detection["superclass"], detection["confidence"], box, encode_jpeg(crop)))
     if not garments:
-        whole = cut(image, Match("whole_image", 0, 0), params)
+        whole = cut_match(image, None, params)
         if whole is None:
             raise StageError(f"{path}: {image.width}x{image.height} pixels are too few to see a garment in.")
         garments.append(Garment(path, NO_DETECTOR, None, None, encode_jpeg(whole)))

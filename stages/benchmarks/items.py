@@ -1,7 +1,8 @@
 """Benchmarks with physical items: In-shop, and Consumer-to-Shop. Tables in, a plan out, no pictures."""
 
 from stages.benchmarks.params import BenchmarkParams
-from stages.benchmarks.plan import Box, Pick, Plan, Source
+from stages.benchmarks.plan import Pick, Plan, Source
+from stages.contracts.boxes import Box
 
 INSHOP = ("item", "role", "category")
 CONSUMER_TO_SHOP = ("item", "role", "status", "category")

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from stages.benchmarks.params import BenchmarkParams
-from stages.benchmarks.plan import Box, Pick, Plan, Source, box_of
+from stages.benchmarks.plan import Pick, Plan, Source
+from stages.contracts.boxes import Box, box_array, box_of, iou
 from stages.core.errors import StageError
 
 PAIRS = ("taken_by",)
@@ -62,16 +63,6 @@ def _box(row: dict[str, Any], params: BenchmarkParams) -> Box | None:
     return None if params.boxes == "whole" else box_of(row)
 
 
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes, in 0..1."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / ((one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - both)
-
-
 def matched(boxes: dict[str, Box], detections: list[Detection], least: float) -> dict[str, Detection]:
     """object_id -> the detection that is this garment: pairs by overlap, the largest first, each used once.
 
@@ -80,10 +71,11 @@ def matched(boxes: dict[str, Box], detections: list[Detection], least: float) ->
         detections: of the same image.
         least: intersection over union from which a detection counts; its class plays no part.
     """
+    overlaps = iou(box_array(boxes.values()), box_array(map(box_of, detections)))
     pairs = [
-        (overlap(box, box_of(found)), object_id, place)
-        for object_id, box in boxes.items()
-        for place, found in enumerate(detections)
+        (overlaps[row, place], object_id, place)
+        for row, object_id in enumerate(boxes)
+        for place in range(len(detections))
     ]
     result: dict[str, Detection] = {}
     used: set[int] = set()

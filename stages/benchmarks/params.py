@@ -1,6 +1,6 @@
 """Section ``benchmark.<name>`` of params.yaml: which kinds there are and what each needs."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -89,3 +89,25 @@ class BenchmarkParams(Section):
         if self.boxes == "detected" and (self.kind != "pairs" or self.detection is None):
             raise ValueError("boxes: detected needs detection, and kind pairs")
         return self
+
+
+def benchmark_reads(content: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Section ``benchmark_reads``: for each listed benchmark the folders that it depends on.
+
+    DVC cannot leave a dependency out for some items, so one that uses no detector has its images' folder twice.
+
+    Args:
+        content: params.yaml with ``profile``, ``benchmarks`` and ``benchmark``.
+
+    Returns:
+        name -> ``images``, the data set or an ingested source, and ``model``, a trained detector.
+    """
+    profile, result = content["profile"], {}
+    for name in content["benchmarks"]:
+        section = content["benchmark"][name]
+        upstream = section["kind"] in UPSTREAM
+        images = f"data/{profile}/ingested/{section['source']}" if upstream else f"data/{profile}/dataset"
+        detected = section.get("boxes") == "detected"
+        model = f"models/{profile}/detectors/{section['detection']['detector']}" if detected else images
+        result[name] = {"images": images, "model": model}
+    return result

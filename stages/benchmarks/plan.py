@@ -1,4 +1,4 @@
-"""What a benchmark over an upstream tree is made of: which picture, or which box in it, is which row."""
+"""What a benchmark is made of: which picture, or which box in it, is which row."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stages.contracts.boxes import Box, box_of
 from stages.contracts.tables import read_shards, read_table
 from stages.core.errors import StageError, shown
 
-Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels of the stored image
 IMAGE_COLUMNS = ["image_id", "split", "sha256", "cluster"]
 
 
@@ -18,8 +18,9 @@ class Pick:
     """One row of a benchmark before its picture is cut.
 
     Attributes:
-        image_id: where the picture is; None: nothing was detected, the row has no picture.
-        box: the part that is cut out; None: the whole image.
+        image_id: where the picture is, an image of a source or a crop of the data set; None: nothing was detected, the
+            row has no picture.
+        box: the part that is cut out, in pixels of the stored image; None: the whole image.
         split: of a training row, train or val.
         missed: of a query without a picture, why.
     """
@@ -42,6 +43,7 @@ class Plan:
     Attributes:
         left_out: why -> number of upstream's rows that are in none of the three.
         about: further content of benchmark.json.
+        found: what the tables hold that it was chosen from, for an error message.
     """
 
     queries: list[Pick] = field(default_factory=list)
@@ -49,6 +51,7 @@ class Plan:
     train: list[Pick] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     about: dict[str, Any] = field(default_factory=dict)
+    found: str = ""
 
     @property
     def missed(self) -> dict[str, int]:
@@ -73,7 +76,7 @@ class Plan:
             self.left_out["train: item is held out"] += len(self.train) - len(kept)
         self.train = kept
 
-    def check(self, name: str, found: str) -> None:
+    def check(self, name: str) -> None:
         """Refuse a benchmark that measures nothing.
 
         Raises:
@@ -81,7 +84,7 @@ class Plan:
         """
         for what, picks in (("query", self.queries), ("gallery row", self.gallery)):
             if not picks:
-                raise StageError(f"benchmark.{name}: no {what}. Found {found}. Change benchmark.{name} to fit.")
+                raise StageError(f"benchmark.{name}: no {what}. Found {self.found}. Change benchmark.{name} to fit.")
         for picks in (self.queries, self.gallery, self.train):
             counts = Counter(pick.row_id for pick in picks)
             if twice := [row_id for row_id, count in counts.items() if count > 1]:
@@ -89,7 +92,7 @@ class Plan:
         if self.without_match == len(self.queries):
             raise StageError(
                 f"benchmark.{name}: none of {len(self.queries)} queries has a correct row in the gallery of "
-                f"{len(self.gallery)}. Found {found}. Change benchmark.{name} to fit."
+                f"{len(self.gallery)}. Found {self.found}. Change benchmark.{name} to fit."
             )
 
 
@@ -132,34 +135,30 @@ class Source:
         return f"source {self.name}: {', '.join(f'{count} {split}' for split, count in sorted(counts.items()))} images"
 
 
-def read_source(ingested: Path, name: str, columns: Iterable[str]) -> Source:
-    """The tables of a source.
+def read_source(folder: Path, columns: Iterable[str]) -> Source:
+    """The tables of an ingested source.
 
     Raises:
         StageError: when it was not ingested, or its items lack one of ``columns``.
     """
-    folder = ingested / name
     if not folder.is_dir():
-        there = shown(path.name for path in ingested.iterdir()) if ingested.is_dir() else "nothing"
-        raise StageError(f"{folder}: no such folder. Ingested are: {there}. List {name} in `sources`, run `dvc repro`.")
+        there = shown(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else "nothing"
+        raise StageError(
+            f"{folder}: no such folder. Ingested are: {there}. List {folder.name} in `sources`, run `dvc repro`."
+        )
     images = read_shards(folder, IMAGE_COLUMNS)
     items = read_table(folder / "items.parquet")
     if missing := set(columns) - set(items.column_names):
         raise StageError(
             f"{folder / 'items.parquet'}: no column {shown(missing)}; it has {shown(items.column_names)}. Another "
-            f"reader read source {name}: change `source` of the benchmark, or `reader` of the source."
+            f"reader read source {folder.name}: change `source` of the benchmark, or `reader` of the source."
         )
     ids = images["image_id"].to_pylist()
     return Source(
-        name,
+        folder.name,
         dict(zip(ids, images["split"].to_pylist(), strict=True)),
         dict(zip(ids, images["sha256"].to_pylist(), strict=True)),
         dict(zip(ids, images["cluster"].to_pylist(), strict=True)),
         items.to_pylist(),
         read_table(folder / "objects.parquet").to_pylist(),
     )
-
-
-def box_of(row: dict[str, Any]) -> Box:
-    """The corners of an object."""
-    return row["x1"], row["y1"], row["x2"], row["y2"]

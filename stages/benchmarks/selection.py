@@ -1,108 +1,76 @@
-"""Which crops are queries and which are gallery, for each kind of benchmark; tables in, tables out, no images."""
+"""Benchmarks over the data set: which crops are queries and which are gallery. Tables in, a plan out, no images."""
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stages.core.errors import StageError, shown
+from stages.benchmarks.params import BenchmarkParams
+from stages.benchmarks.plan import Pick, Plan
+from stages.contracts.tables import HEADS, read_shards, read_table
+from stages.core.errors import shown
 
 # Outcomes of an item that has a crop; every other outcome is a reason why it has none.
 CUT = ("matched", "whole_image")
+CROPS = ["crop_id", "source", "split", "instance", "colorway", "view", "detected_class", "superclass", *HEADS]
+ITEMS = ["item_id", "source", "split", "instance", "colorway", "view", "superclass", "outcome", *HEADS]
+Key = Callable[[pa.Table], pa.ChunkedArray]
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Rows of a benchmark without images.
+def select_crops(dataset: Path, params: BenchmarkParams) -> Plan:
+    """The plan of a benchmark over the data set's crops; a test item without a crop is a query too: a miss.
 
-    Attributes:
-        queries, gallery: columns row_id, item, category, detected_class.
-        missed: outcome -> number of queries that have no crop for this reason.
-        left_out: ``queries`` and ``gallery`` -> rows left out because their item is not known.
-        found: what the tables hold, as a sentence for an error message.
+    Kinds:
+        wardrobe: test crops of a source, by view; correct = the same physical item (and colorway, if
+            ``same_colorway``). A missed query counts when the gallery holds a match for it.
+        category: test crops search training crops, of a source or of all; correct = the same ``item_column``.
     """
-
-    queries: pa.Table
-    gallery: pa.Table
-    missed: dict[str, int]
-    left_out: dict[str, int]
-    found: str
-
-    def __post_init__(self) -> None:
-        for table in (self.queries, self.gallery):
-            counts = Counter(table["row_id"].to_pylist())
-            if twice := [key for key, count in counts.items() if count > 1]:
-                raise StageError(f"a benchmark's row ids must be unique, found twice: {shown(twice)}")
-
-    @property
-    def without_match(self) -> int:
-        """Queries with no correct row in the gallery; the query itself does not count."""
-        ids: dict[str, set[str]] = {}
-        for item, row_id in zip(self.gallery["item"].to_pylist(), self.gallery["row_id"].to_pylist(), strict=True):
-            ids.setdefault(item, set()).add(row_id)
-        queries = zip(self.queries["item"].to_pylist(), self.queries["row_id"].to_pylist(), strict=True)
-        return sum(not (ids.get(item, set()) - {row_id}) for item, row_id in queries)
+    crops = read_shards(dataset, CROPS)
+    items = read_table(dataset / "items.parquet", columns=ITEMS)
+    return (select_wardrobe if params.kind == "wardrobe" else select_category)(crops, items, params)
 
 
-def select_wardrobe(
-    crops: pa.Table,
-    items: pa.Table,
-    source: str,
-    query_views: list[str],
-    gallery_views: list[str],
-    same_colorway: bool,
-) -> Selection:
-    """Test crops of ``source`` by view; correct = same physical item (and colourway, if ``same_colorway``).
-
-    An item of the query views that has no crop becomes a query too when the gallery holds a match for it: a miss.
-    """
-    here = _where(crops, source=[source], split=["test"])
-    queries, no_query_item = _keyed(_where(here, view=query_views), "crop_id", _item_key(same_colorway))
-    gallery, no_gallery_item = _keyed(_where(here, view=gallery_views), "crop_id", _item_key(same_colorway))
-    uncut = _uncut(items, source=[source], split=["test"], view=query_views)
-    missed, no_missed_item = _keyed(uncut, "item_id", _item_key(same_colorway), keep="outcome")
-    missed = missed.filter(pc.is_in(missed["item"], value_set=pc.unique(gallery["item"])))
-    return Selection(
-        queries=pa.concat_tables([queries, missed.drop_columns("outcome")]),
-        gallery=gallery,
-        missed=_counts(missed["outcome"]),
-        left_out={"queries": no_query_item + no_missed_item, "gallery": no_gallery_item},
-        found=f"{here.num_rows} test crops of source {source} by view: {_shown_counts(here['view'])}; "
-        f"sources of all {crops.num_rows} crops: {_shown_counts(crops['source'])}.",
+def select_wardrobe(crops: pa.Table, items: pa.Table, params: BenchmarkParams) -> Plan:
+    """See ``select_crops``."""
+    here = _where(crops, source=[params.source], split=["test"])
+    uncut = _uncut(items, source=[params.source], split=["test"], view=params.query_views)
+    plan = Plan(
+        found=f"{here.num_rows} test crops of source {params.source} by view: {_shown_counts(here['view'])}; "
+        f"sources of all {crops.num_rows} crops: {_shown_counts(crops['source'])}"
     )
+    key = _item_key(params.same_colorway)
+    plan.queries = _picks(_where(here, view=params.query_views), key, plan, "queries")
+    plan.gallery = _picks(_where(here, view=params.gallery_views), key, plan, "gallery")
+    there = {pick.item for pick in plan.gallery}
+    plan.queries += [pick for pick in _picks(uncut, key, plan, "queries") if pick.item in there]
+    return plan
 
 
-def select_category(crops: pa.Table, items: pa.Table, source: str | None, item_column: str) -> Selection:
-    """Test crops search training crops (of ``source``, or of all); correct = same value of ``item_column``.
-
-    A test item that has no crop becomes a query too: a miss.
-    """
-    here = crops if source is None else _where(crops, source=[source])
-    uncut = _uncut(items if source is None else _where(items, source=[source]), split=["test"])
-    missed, no_missed_item = _keyed(uncut, "item_id", _column_key(item_column), keep="outcome")
-    queries, no_query_item = _keyed(_where(here, split=["test"]), "crop_id", _column_key(item_column))
-    gallery, no_gallery_item = _keyed(_where(here, split=["train"]), "crop_id", _column_key(item_column))
-    return Selection(
-        queries=pa.concat_tables([queries, missed.drop_columns("outcome")]),
-        gallery=gallery,
-        missed=_counts(missed["outcome"]),
-        left_out={"queries": no_query_item + no_missed_item, "gallery": no_gallery_item},
-        found=f"{here.num_rows} crops of {source or 'all sources'} by split: {_shown_counts(here['split'])}; by "
-        f"{item_column}: {_shown_counts(here[item_column])}; "
-        f"sources of all {crops.num_rows} crops: {_shown_counts(crops['source'])}.",
+def select_category(crops: pa.Table, items: pa.Table, params: BenchmarkParams) -> Plan:
+    """See ``select_crops``."""
+    column, here = params.item_column, crops
+    if params.source is not None:
+        here, items = (_where(table, source=[params.source]) for table in (crops, items))
+    plan = Plan(
+        found=f"{here.num_rows} crops of {params.source or 'all sources'} by split: {_shown_counts(here['split'])}; by "
+        f"{column}: {_shown_counts(here[column])}; sources of all {crops.num_rows} crops: "
+        f"{_shown_counts(crops['source'])}"
     )
+    plan.queries = _picks(_where(here, split=["test"]), lambda table: table[column], plan, "queries")
+    plan.queries += _picks(_uncut(items, split=["test"]), lambda table: table[column], plan, "queries")
+    plan.gallery = _picks(_where(here, split=["train"]), lambda table: table[column], plan, "gallery")
+    return plan
 
 
 def _uncut(items: pa.Table, **allowed: list[str]) -> pa.Table:
-    """Items without a crop, with the empty column ``detected_class`` that crops have."""
+    """Items without a crop."""
     rows = _where(items, **allowed)
-    rows = rows.filter(pc.invert(pc.is_in(rows["outcome"], value_set=pa.array(CUT))))
-    return rows.append_column("detected_class", pa.nulls(rows.num_rows, pa.string()))
+    return rows.filter(pc.invert(pc.is_in(rows["outcome"], value_set=pa.array(CUT))))
 
 
-def _item_key(same_colorway: bool) -> Any:
+def _item_key(same_colorway: bool) -> Key:
     def key(table: pa.Table) -> pa.ChunkedArray:
         if not same_colorway:
             return table["instance"]
@@ -111,34 +79,25 @@ def _item_key(same_colorway: bool) -> Any:
     return key
 
 
-def _column_key(column: str) -> Any:
-    return lambda table: table[column]
-
-
 def _where(table: pa.Table, **allowed: list[str]) -> pa.Table:
     for column, values in allowed.items():
         table = table.filter(pc.is_in(table[column], value_set=pa.array(values, pa.string())))
     return table
 
 
-def _keyed(table: pa.Table, id_column: str, key: Any, keep: str | None = None) -> tuple[pa.Table, int]:
-    """The benchmark's columns for rows whose item is known, and how many rows have none."""
-    columns = {
-        "row_id": table[id_column],
-        "item": key(table),
-        "category": table["superclass"],
-        "detected_class": table["detected_class"],
-    }
-    if keep:
-        columns[keep] = table[keep]
-    keyed = pa.table(columns)
-    known = keyed.filter(keyed["item"].is_valid())
-    return known, keyed.num_rows - known.num_rows
-
-
-def _counts(column: pa.ChunkedArray) -> dict[str, int]:
-    return dict(sorted(Counter(map(str, column.to_pylist())).items()))
+def _picks(table: pa.Table, key: Key, plan: Plan, part: str) -> list[Pick]:
+    """Rows of crops, or of items without one, whose item is known; the others are counted as left out."""
+    picks = []
+    for row, item in zip(table.to_pylist(), key(table).to_pylist(), strict=True):
+        if item is None:
+            plan.left_out[f"{part}: item not known"] += 1
+        elif "crop_id" in row:
+            crop = row["crop_id"]
+            picks.append(Pick(crop, item, row["superclass"], crop, detected_class=row["detected_class"]))
+        else:
+            picks.append(Pick(row["item_id"], item, row["superclass"], None, missed=row["outcome"]))
+    return picks
 
 
 def _shown_counts(column: pa.ChunkedArray) -> str:
-    return shown(f"{name} {count}" for name, count in _counts(column).items())
+    return shown(f"{name} {count}" for name, count in Counter(map(str, column.to_pylist())).items())

@@ -110,33 +110,3 @@ def choose_among(
             free = [detection for detection in free if detection is not found.detection]
             matches[item.item_id] = Match(found.outcome, len(detections), agreeing, found.detection)
     return matches
-
-
-def padded(detection: Detection, padding: float, width: int, height: int) -> tuple[int, int, int, int]:
-    """Whole-pixel corners of a box grown by ``padding`` of its side on each side, inside the image."""
-    grow_x = (detection["x2"] - detection["x1"]) * padding
-    grow_y = (detection["y2"] - detection["y1"]) * padding
-    left = max(0, int(detection["x1"] - grow_x))
-    top = max(0, int(detection["y1"] - grow_y))
-    right = min(width, int(detection["x2"] + grow_x + 0.999999))
-    bottom = min(height, int(detection["y2"] + grow_y + 0.999999))
-    return left, top, right, bottom
-
-
-def squared(corners: tuple[int, int, int, int], width: int, height: int) -> tuple[int, int, int, int]:
-    """Corners grown along the shorter side until they are a square, or reach both ends of the image there.
-
-    What is added is the garment's surroundings instead of the white that a network's square input would be padded with.
-    """
-    left, top, right, bottom = corners
-    side = max(right - left, bottom - top)
-    left, right = _grown(left, right, side, width)
-    top, bottom = _grown(top, bottom, side, height)
-    return left, top, right, bottom
-
-
-def _grown(low: int, high: int, side: int, limit: int) -> tuple[int, int]:
-    """The span ``low``..``high`` grown to ``side`` about its middle, moved inside 0..``limit``."""
-    side = min(side, limit)
-    start = min(max(0, low - (side - (high - low)) // 2), limit - side)
-    return start, start + side

@@ -13,15 +13,15 @@ from typing import Any
 
 from PIL import Image
 
-from stages.contracts.images import encode_jpeg, pixels
+from stages.contracts.boxes import box_of
+from stages.contracts.cutting import cut
+from stages.contracts.images import encode_jpeg
 from stages.contracts.ledger import Account, Ledger
 from stages.contracts.tables import (
     CROPS,
     LABELS,
     OUTCOMES,
-    iter_shards,
     read_table,
-    shard_paths,
     write_rows,
     write_shards,
 )
@@ -29,10 +29,11 @@ from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder
 from stages.core.params import load_params, lookup
-from stages.crops.choice import Detection, Item, Match, choose, choose_among, padded, squared
+from stages.crops.choice import Detection, Item, Match, choose, choose_among
 from stages.crops.params import CropParams
 from stages.networks.detector.model import Detector, load_detectors
-from stages.runner.progress import say, track
+from stages.networks.detector.shards import search_shards
+from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
 NO_DETECTOR = "none"  # detected class of a crop that is the whole image
@@ -43,26 +44,6 @@ def needed_detectors(detectors: dict[str, Detector], agrees: list[str], params: 
     if params.agreement == "ignored":
         return list(detectors)
     return [name for name, detector in detectors.items() if set(detector.names) & set(agrees)]
-
-
-def detect(
-    rows: list[dict[str, Any]], wanted: dict[str, set[str]], detectors: dict[str, Detector], params: CropParams
-) -> dict[str, list[Detection]]:
-    """image_id -> detections of the detectors wanted for it.
-
-    Args:
-        rows: images with ``image_id`` and ``bytes``.
-        wanted: image_id -> names of detectors to run on it.
-    """
-    found: dict[str, list[Detection]] = {row["image_id"]: [] for row in rows}
-    for name, detector in detectors.items():
-        mine = [row for row in rows if name in wanted.get(row["image_id"], ())]
-        for start in range(0, len(mine), params.batch):
-            batch = mine[start : start + params.batch]
-            results = detector.predict([pixels(row["bytes"]) for row in batch], params.confidence, params.nms_iou)
-            for row, detections in zip(batch, results, strict=True):
-                found[row["image_id"]] += [{"detector": name, **detection} for detection in detections]
-    return found
 
 
 def match_item(
@@ -83,17 +64,16 @@ def match_item(
     return choose_among(detections, mates, size, params)[label["item_id"]]
 
 
-def cut(image: Image.Image, match: Match, params: CropParams) -> Image.Image | None:
-    """The crop of a match, its long side at most ``max_side``; None when it is smaller than ``min_side``."""
-    crop = image
-    if match.detection is not None:
-        corners = padded(match.detection, params.padding, *image.size)
-        crop = image.crop(squared(corners, *image.size) if params.shape == "square" else corners)
-    if max(crop.size) > params.max_side:
-        scale = params.max_side / max(crop.size)
-        size = (max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))
-        crop = crop.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return crop if min(crop.size) >= params.min_side else None
+def cut_match(image: Image.Image, detection: Detection | None, params: CropParams) -> Image.Image | None:
+    """The crop of a detection, or the whole image; None when it is smaller than ``min_side``."""
+    return cut(
+        image,
+        box_of(detection) if detection else None,
+        padding=params.padding,
+        max_side=params.max_side,
+        min_side=params.min_side,
+        square=params.shape == "square",
+    )
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -143,31 +123,37 @@ def _crop_rows(
         image: {name for label in group for name in needed_detectors(detectors, label["agrees"], options)}
         for image, group in items.items()
     }
-    shards = iter_shards(args.ingested, ["image_id", "bytes"])
-    for shard in track(shards, total=len(shard_paths(args.ingested)), desc=f"match {args.source} (shards)"):
-        rows = [row for row in shard.to_pylist() if row["image_id"] in items]
-        found = detect(rows, wanted, detectors, options)
-        for row in rows:
-            image = Image.fromarray(pixels(row["bytes"]))
-            for label in items[row["image_id"]]:
-                # The image may have been searched for another item of its own, with other detectors.
-                mine = needed_detectors(detectors, label["agrees"], options)
-                detections = [detection for detection in found[row["image_id"]] if detection["detector"] in mine]
-                match = match_item(label, detections, mates[label["photo"]], image.size, options)
-                crop = _crop_row(label, image, match, options)
-                if match.outcome in ("matched", "whole_image") and crop is None:
-                    match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)
-                outcomes.append(_outcome_row(label, match))
-                if crop is None:
-                    ledger.reject(label["item_id"], match.outcome, _seen(detections, label["agrees"]))
-                else:
-                    yield crop
+    pictures = search_shards(
+        args.ingested,
+        ["image_id", "bytes"],
+        detectors,
+        lambda row: wanted.get(row["image_id"]),
+        batch=options.batch,
+        confidence=options.confidence,
+        iou=options.nms_iou,
+        desc=f"match {args.source} (shards)",
+    )
+    for row, array, found in pictures:
+        image = Image.fromarray(array)
+        for label in items[row["image_id"]]:
+            # The image may have been searched for another item of its own, with other detectors.
+            own = needed_detectors(detectors, label["agrees"], options)
+            detections = [detection for detection in found if detection["detector"] in own]
+            match = match_item(label, detections, mates[label["photo"]], image.size, options)
+            crop = _crop_row(label, image, match, options)
+            if match.outcome in ("matched", "whole_image") and crop is None:
+                match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)
+            outcomes.append(_outcome_row(label, match))
+            if crop is None:
+                ledger.reject(label["item_id"], match.outcome, _seen(detections, label["agrees"]))
+            else:
+                yield crop
 
 
 def _crop_row(label: dict[str, Any], image: Image.Image, match: Match, params: CropParams) -> dict[str, Any] | None:
     if match.outcome not in ("matched", "whole_image"):
         return None
-    crop = cut(image, match, params)
+    crop = cut_match(image, match.detection, params)
     if crop is None:
         return None
     found = match.detection or {"detector": NO_DETECTOR, "superclass": NO_DETECTOR, "confidence": None}

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from stages.contracts.disjoint import connected
 from stages.contracts.splits import SPLITS, hash_split
 from stages.core.errors import StageError
 from stages.ingest.fingerprint import near_duplicates
@@ -43,29 +44,15 @@ def leakage_keys(row: dict[str, Any], namespaces: Mapping[str, str]) -> dict[str
     }
 
 
-def connected(rows: list[dict[str, Any]], namespaces: Mapping[str, str]) -> list[str]:
+def leakage_units(rows: list[dict[str, Any]], namespaces: Mapping[str, str]) -> list[str]:
     """The leakage unit of each row: rows that share one of ``leakage_keys`` share the unit.
 
     Sharing is transitive: a photo that appears under two people ties the two together. A unit is named by
     the smallest key in it.
     """
-    parent: dict[str, str] = {}
-
-    def root(key: str) -> str:
-        parent.setdefault(key, key)
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
-    groups = []
-    for row in rows:
-        group, *others = leakage_keys(row, namespaces).values()
-        groups.append(group)
-        for other in others:
-            low, high = sorted((root(group), root(other)))
-            parent[high] = low
-    return [root(group) for group in groups]
+    keys = [tuple(leakage_keys(row, namespaces).values()) for row in rows]
+    units = connected((group, other) for group, *others in keys for other in others)
+    return [units[group] for group, *_ in keys]
 
 
 def assign(
@@ -78,7 +65,7 @@ def assign(
 
     Where upstream's own split cuts through a unit, the unit goes whole to the most held-out of its splits.
     """
-    units = connected(rows, namespaces)
+    units = leakage_units(rows, namespaces)
     held_out: dict[str, str] = {}
     for row, unit in zip(rows, units, strict=True):
         if row["source"] in upstream:

@@ -10,8 +10,10 @@ import argparse
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 
+from stages.contracts.boxes import to_centres
 from stages.contracts.ledger import Account
 from stages.contracts.tables import BOXES, OBJECTS, read_shards, read_table, write_rows
 from stages.core.errors import StageError, shown
@@ -51,14 +53,9 @@ def normalise(objects: pd.DataFrame) -> pd.DataFrame:
     Returns:
         columns cx, cy, w, h, each in [0, 1].
     """
-    return pd.DataFrame(
-        {
-            "cx": (objects["x1"] + objects["x2"]) / 2 / objects["width"],
-            "cy": (objects["y1"] + objects["y2"]) / 2 / objects["height"],
-            "w": (objects["x2"] - objects["x1"]) / objects["width"],
-            "h": (objects["y2"] - objects["y1"]) / objects["height"],
-        }
-    )
+    sides = objects[["width", "height"]].to_numpy(float)
+    shares = to_centres(objects[["x1", "y1", "x2", "y2"]].to_numpy(float)) / np.tile(sides, 2)
+    return pd.DataFrame(shares, columns=["cx", "cy", "w", "h"])
 
 
 def box_table(

@@ -9,7 +9,6 @@ Params: detector.<detector>.
 """
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,20 +16,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.contracts.images import pixels
-from stages.contracts.tables import BOXES, iter_shards, read_table
+from stages.contracts.boxes import box_array, box_of, to_corners
+from stages.contracts.tables import BOXES, read_table
 from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, write_csv, write_json
 from stages.detection.params import DetectorParams
 from stages.detection.pictures import draw_samples
-from stages.detection.scoring import confusion_pairs, constant_box_baseline, corners
+from stages.detection.scoring import CENTRES, confusion_pairs, constant_box_baseline
 from stages.detection.yolo_directory import cached_yolo_directory
 from stages.networks.detector.model import Detector
+from stages.networks.detector.shards import Predictor, search_shards
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
 CONFUSION_CONFIDENCE = 0.25  # Ultralytics' own choice for its matrix
 NMS_IOU = 0.7
+BATCH = 32  # images in a forward pass
 SAMPLES = 12
 CURVE_POINTS = 101
 
@@ -45,7 +46,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     )
     boxes = read_table(args.boxes / "boxes.parquet", BOXES).to_pandas()
     test = boxes[boxes["split"] == "test"]
-    metrics = detector.yolo.val(
+    metrics = detector.yolo().val(
         data=str(data), split="test", imgsz=options.image_size, batch=options.batch, device=device(), workers=0,
         plots=False, verbose=False, project=str(Path(".work/val").absolute()), name=args.detector, exist_ok=True,
     )  # fmt: skip
@@ -57,8 +58,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     _write_curves(metrics, plots)
     history = pd.read_csv(args.model / "history.csv")
     _write_losses(history, plots / "losses.csv")
-    # A fresh Detector: validation fuses layers of the one it ran.
-    _confusion_and_samples(Detector(args.model), args.ingested, test, options.unboxed_is_background, plots)
+    _confusion_and_samples(detector, args.ingested, test, options.unboxed_is_background, plots)
     say(
         f"{args.detector}: test mAP50 {scores['map50']:.3f} (constant box {scores['baseline_map50_constant_box']:.3f}),"
         f" mAP50-95 {scores['map50_95']:.3f}, {len(test)} boxes"
@@ -122,35 +122,38 @@ def _write_losses(history: pd.DataFrame, path: Path) -> None:
 
 
 def _confusion_and_samples(
-    detector: Detector, ingested: Path, test: pd.DataFrame, background: bool, plots: Path
+    detector: Predictor, ingested: Path, test: pd.DataFrame, background: bool, plots: Path
 ) -> None:
     """Actual and predicted class of every box and false alarm; pictures of some images that have boxes."""
     of_image = dict(list(test.groupby("image_id", sort=False)))
     pairs: list[list[str]] = []
     samples = []
     chosen = set(np.array(sorted(of_image))[np.linspace(0, len(of_image) - 1, SAMPLES).astype(int)])
-    for row, image, found in _detections(detector, ingested, set(of_image), background):
+
+    def wanted(row: dict[str, Any]) -> list[str] | None:
+        """Test images that have boxes, or that have none and are background."""
+        return ["it"] if row["image_id"] in of_image or (background and row["split"] == "test") else None
+
+    pictures = search_shards(
+        ingested,
+        ["image_id", "split", "width", "height", "bytes"],
+        {"it": detector},
+        wanted,
+        batch=BATCH,
+        confidence=CONFUSION_CONFIDENCE,
+        iou=NMS_IOU,
+        desc="confusion (shards)",
+    )
+    for row, image, found in pictures:
         truth = of_image.get(row["image_id"], test.iloc[:0])
-        actual = corners(truth) * np.array([row["width"], row["height"]] * 2)
-        places = np.array([[box[side] for side in ("x1", "y1", "x2", "y2")] for box in found]).reshape(-1, 4)
+        actual = to_corners(truth[CENTRES].to_numpy()) * np.array([row["width"], row["height"]] * 2)
+        places = box_array(map(box_of, found))
         names = [box["superclass"] for box in found]
         pairs += map(list, confusion_pairs(actual, list(truth["superclass"]), places, names))
         if row["image_id"] in chosen:
             samples.append((row["image_id"], image, actual, found))
     write_csv(plots / "confusion.csv", ["actual", "predicted"], sorted(pairs))
     draw_samples(sorted(samples, key=lambda sample: sample[0]), plots / "samples.jpg")
-
-
-def _detections(
-    detector: Detector, ingested: Path, boxed: set[str], background: bool
-) -> Iterator[tuple[dict[str, Any], np.ndarray, list[dict[str, Any]]]]:
-    """Row, pixels and detections of each test image that has boxes, or that has none and is background."""
-    for shard in iter_shards(ingested, ["image_id", "split", "width", "height", "bytes"]):
-        rows = [row for row in shard.to_pylist() if row["image_id"] in boxed or (background and row["split"] == "test")]
-        for start in range(0, len(rows), 32):
-            batch = rows[start : start + 32]
-            images = [pixels(row["bytes"]) for row in batch]
-            yield from zip(batch, images, detector.predict(images, CONFUSION_CONFIDENCE, NMS_IOU), strict=True)
 
 
 STAGE = Stage(

@@ -5,24 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.contracts.boxes import iou, to_corners
+
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-
-
-def corners(boxes: pd.DataFrame) -> np.ndarray:
-    """Corners [n, 4] (x1, y1, x2, y2) of centre-and-size boxes, in the same units."""
-    half = boxes[["w", "h"]].to_numpy() / 2
-    centre = boxes[["cx", "cy"]].to_numpy()
-    return np.concatenate([centre - half, centre + half], axis=1)
-
-
-def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union [n, m] of corner boxes [n, 4] and [m, 4]."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (first, second)]
-    union = areas[0][:, None] + areas[1][None, :] - shared
-    return np.divide(shared, union, out=np.zeros(shared.shape), where=union > 0)
+CENTRES = ["cx", "cy", "w", "h"]  # columns of BOXES
 
 
 def confusion_pairs(
@@ -56,11 +42,11 @@ def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
 
     learned = sorted(train["superclass"].unique())
     classes = sorted({*learned, *test["superclass"]})
-    median = train.groupby("superclass")[["cx", "cy", "w", "h"]].median().loc[learned]
+    median = to_corners(train.groupby("superclass")[CENTRES].median().loc[learned].to_numpy())
     share = (train["superclass"].value_counts() / len(train)).loc[learned].to_numpy()
     hits, scores, predicted, actual = [], [], [], []
     for _, rows in test.groupby("image_id", sort=True):
-        overlaps = iou(corners(rows), corners(median))
+        overlaps = iou(to_corners(rows[CENTRES].to_numpy()), median)
         names = rows["superclass"].to_numpy()
         for column, name in enumerate(learned):
             best = overlaps[names == name, column].max(initial=0.0)

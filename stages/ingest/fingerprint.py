@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from stages.contracts.disjoint import DisjointSet
 from stages.core.errors import StageError
 
 HASH_SIDE = 16  # 256 bits: 64 are too few to tell two shirts on white apart
@@ -57,9 +58,11 @@ def near_duplicates(fingerprints: Sequence[bytes], hamming: int, color: float) -
     same = [firsts.setdefault(one, index) for index, one in enumerate(fingerprints)]
     if not firsts:
         return []
-    clusters = _Clusters(list(firsts.values()))
+    clusters = DisjointSet(len(firsts))
     _connect(np.frombuffer(b"".join(firsts), np.uint8).reshape(len(firsts), -1), hamming, color, clusters)
-    smallest = dict(zip(firsts.values(), clusters.smallest(), strict=True))
+    # In the order of the first indices, so that the smallest row of a cluster is that of its smallest index.
+    indices = list(firsts.values())
+    smallest = {index: indices[row] for index, row in zip(indices, clusters.smallest().tolist(), strict=True)}
     return [smallest[first] for first in same]
 
 
@@ -71,35 +74,7 @@ def alike(one: bytes, other: bytes, hamming: int, color: float) -> bool:
     return bits <= hamming and bool(apart <= color)
 
 
-class _Clusters:
-    """Disjoint sets of rows; ``label`` says of every row at once in which set it is."""
-
-    def __init__(self, indices: list[int]) -> None:
-        self.indices = indices
-        self.label = np.arange(len(indices))
-        self.members: dict[int, list[int]] = {}
-
-    def join(self, one: int, other: int) -> None:
-        """Make one set of two; the smaller gets the larger's label, so a row changes its label log n times at most."""
-        labels = int(self.label[one]), int(self.label[other])
-        if labels[0] == labels[1]:
-            return
-        small, large = sorted(labels, key=lambda label: len(self.members.get(label, (label,))))
-        moved = self.members.pop(small, [small])
-        self.label[moved] = large
-        self.members.setdefault(large, [large]).extend(moved)
-
-    def smallest(self) -> list[int]:
-        """For each row the smallest of its set's indices."""
-        result = list(self.indices)
-        for rows in self.members.values():
-            first = min(self.indices[row] for row in rows)
-            for row in rows:
-                result[row] = first
-        return result
-
-
-def _connect(data: np.ndarray, hamming: int, color: float, clusters: _Clusters) -> None:
+def _connect(data: np.ndarray, hamming: int, color: float, clusters: DisjointSet) -> None:
     """Join near rows of ``data``, uint8 [rows, 224]."""
     thumbnails = data[:, HASH_BYTES:]
     totals = thumbnails.sum(axis=1, dtype=np.int64)
@@ -126,7 +101,7 @@ def _connect(data: np.ndarray, hamming: int, color: float, clusters: _Clusters) 
 
 
 def _join_alike(
-    row: int, near: np.ndarray, thumbnails: np.ndarray, color: float, order: np.ndarray, clusters: _Clusters
+    row: int, near: np.ndarray, thumbnails: np.ndarray, color: float, order: np.ndarray, clusters: DisjointSet
 ) -> None:
     """Join ``row`` with those of ``near`` whose thumbnails are alike; what is joined already is not compared."""
     near = near[clusters.label[order[near]] != clusters.label[order[row]]]

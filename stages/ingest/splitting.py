@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from stages.contracts.disjoint import connected
 from stages.contracts.splits import SPLITS, hash_split
 from stages.ingest.reading import ImageFile
 
@@ -63,20 +64,10 @@ def _leaking(splits: dict[str, str], clusters: dict[str, str]) -> dict[str, str]
 
 def _units(files: list[ImageFile], clusters: dict[str, str]) -> list[list[ImageFile]]:
     """The images in parts that are connected by group or cluster."""
-    parent: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def root(key: tuple[str, str]) -> tuple[str, str]:
-        parent.setdefault(key, key)
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
-    for file in files:
-        parent[root(("group", file.group or file.image_id))] = root(("cluster", clusters[file.image_id]))
+    parts = connected((("group", file.group or file.image_id), ("cluster", clusters[file.image_id])) for file in files)
     units: dict[tuple[str, str], list[ImageFile]] = defaultdict(list)
     for file in files:
-        units[root(("cluster", clusters[file.image_id]))].append(file)
+        units[parts["cluster", clusters[file.image_id]]].append(file)
     return list(units.values())
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from stages.contracts.boxes import Box, box_array, box_of, iou
 from stages.contracts.tables import HEADS, LABELS, OUTCOMES, read_table
 from stages.core.errors import StageError
 from stages.core.params import load_params, lookup
@@ -20,7 +21,6 @@ from stages.labels.merge_tables import LabelTables, read_label_tables
 from stages.labels.merging import decode, merge_colors, merge_gender, merge_types, merge_usage
 from stages.runner.stage import new_parser, one_message
 
-Box = tuple[float, float, float, float]
 # A box is on a garment when it overlaps it more than any other and does not merely touch it. How well it fits is
 # another question: for that the share is counted again at COCO's least IoU for a hit.
 LEAST_IOU, GOOD_IOU = 0.25, 0.5
@@ -42,16 +42,6 @@ class Share:
         return f"{self.value:.1%} of {self.rows}"
 
 
-def iou(first: Box, second: Box) -> float:
-    """Intersection over union of two boxes (x1, y1, x2, y2)."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (first, second)]
-    return width * height / (sum(areas) - width * height)
-
-
 def label_shares(labels: list[dict[str, Any]], truth: dict[str, dict[str, Any]]) -> dict[str, Share]:
     """Head -> labels that are right, of those that are known.
 
@@ -69,14 +59,11 @@ def label_shares(labels: list[dict[str, Any]], truth: dict[str, dict[str, Any]])
 
 def shown_garment(box: Box, garments: list[dict[str, Any]], least: float) -> int | None:
     """Number of the garment whose visible box overlaps ``box`` most; None when the IoU is below ``least``."""
-    overlaps = [iou(box, corners(garment)) for garment in garments]
-    best = max(range(len(garments)), key=lambda number: overlaps[number], default=None)
-    return best if best is not None and overlaps[best] >= least else None
-
-
-def corners(row: dict[str, Any]) -> Box:
-    """The box of a row with columns x1, y1, x2, y2."""
-    return row["x1"], row["y1"], row["x2"], row["y2"]
+    if not garments:
+        return None
+    overlaps = iou(box_array([box]), box_array(map(box_of, garments)))[0]
+    best = int(overlaps.argmax())
+    return best if overlaps[best] >= least else None
 
 
 def crop_shares(
@@ -100,7 +87,7 @@ def crop_shares(
             continue
         here = by_image[image_of[row["item_id"]]]
         own = next((number for number, garment in enumerate(here) if garment["item"] == row["item_id"]), None)
-        hit = own is not None and shown_garment(corners(row), here, least) == own
+        hit = own is not None and shown_garment(box_of(row), here, least) == own
         for key in ("all", here[own]["superclass"] if own is not None else "not in the picture"):
             rows[key] += 1
             right[key] += hit

@@ -6,11 +6,15 @@ import pytest
 import yaml
 from imports import closure, direct_imports
 
+from stages.benchmarks.params import benchmark_reads
 from stages.demo.demo import SOURCES
 from stages.run import STAGES as MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = {
+    name: stage.get("do", stage)  # a `foreach` has its stage below `do`
+    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items()
+}
 PROFILES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "profiles").glob("*.yaml")}
 # Their content never changes what a stage writes (.dvcignore says the same).
 UNTRACKED = "stages/runner/"
@@ -90,7 +94,13 @@ def keys(tree: dict, prefix: str = "") -> set[str]:
 
 
 # Names that the user chooses, not keys of ours.
-FREE = ("demo.fashion_products.types", "labels.policies", "labels.catalogues", "dataset.group_namespaces")
+FREE = (
+    "benchmark_reads.",
+    "demo.fashion_products.types",
+    "labels.policies",
+    "labels.catalogues",
+    "dataset.group_namespaces",
+)
 
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
@@ -112,6 +122,11 @@ def test_every_listed_item_has_its_section():
         assert set(profile["demo_sources"]) <= set(profile["demo"])
         assert set(profile["detectors"]) <= set(profile["sources"])
         assert set(profile["label_sources"]) <= set(profile["sources"])
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_every_listed_benchmark_depends_on_what_its_section_reads(name):
+    assert PROFILES[name]["benchmark_reads"] == benchmark_reads(PROFILES[name])
 
 
 def test_no_path_of_this_machine_is_tracked_in_requirements():

@@ -1,5 +1,7 @@
 """A trained detector as files that hold no date, path or machine: safetensors weights and a JSON card."""
 
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,14 @@ def quiet_ultralytics() -> None:
     LOGGER.setLevel("WARNING")
 
 
-def new_yolo(architecture: str) -> Any:
-    """An untrained Ultralytics YOLO of the given architecture file."""
+def new_network(architecture: str, classes: int) -> Any:
+    """An untrained Ultralytics network of the given architecture file for that many classes, in evaluation mode."""
     quiet_ultralytics()
     register_backbone()
-    from ultralytics import YOLO
+    from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
-    return YOLO(architecture_path(architecture), task="detect", verbose=False)
+    content = yaml_model_load(architecture_path(architecture)) | {"nc": classes}
+    return DetectionModel(content, nc=classes, verbose=False).eval()
 
 
 def save_detector(state: dict[str, Any], card: dict[str, Any], out: Path) -> None:
@@ -45,7 +48,7 @@ def save_detector(state: dict[str, Any], card: dict[str, Any], out: Path) -> Non
 
 
 class Detector:
-    """A trained detector, ready to predict.
+    """A trained detector, ready to predict; its network is built when it is first needed.
 
     Attributes:
         name: the detector's name.
@@ -54,78 +57,98 @@ class Detector:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Load what ``save_detector`` wrote.
+        """Read the card that ``save_detector`` wrote.
 
         Raises:
-            StageError: when the folder has no detector or its weights do not fit.
+            StageError: when the folder has no detector.
+        """
+        card = read_json(folder / "detector.json")
+        self.folder = folder
+        self.name: str = folder.name
+        self.names: list[str] = card["superclasses"]
+        self.image_size: int = card["image_size"]
+        self._architecture: str = card["model"]
+
+    def network(self) -> Any:
+        """A new network with the saved weights.
+
+        Raises:
+            StageError: when they do not fit.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        card = read_json(folder / "detector.json")
-        self.name: str = folder.name
-        self.names: list[str] = card["superclasses"]
-        self.image_size: int = card["image_size"]
-        self.yolo = new_yolo(card["model"])
-        network = _network(self.yolo, len(self.names))
+        network = new_network(self._architecture, len(self.names))
         try:
-            network.load_state_dict(load_file(folder / "weights.safetensors"))
+            network.load_state_dict(load_file(self.folder / "weights.safetensors"))
         except (OSError, RuntimeError, SafetensorError) as error:
-            raise StageError(f"{folder}: weights do not fit {card['model']}: {error}. Run `dvc repro`.") from None
+            raise StageError(
+                f"{self.folder}: weights do not fit {self._architecture}: {error}. Run `dvc repro`."
+            ) from None
         network.names = dict(enumerate(self.names))
-        self.yolo.model = network
-        # Ultralytics sets its own thread count when it selects the CPU; ours must hold for the first batch too.
-        for event in ("on_predict_start", "on_val_start"):
-            self.yolo.add_callback(event, lambda _: fix_threads())
+        return network
 
-    def predict(self, images: list[np.ndarray], confidence: float, iou: float) -> list[list[dict[str, Any]]]:
+    def yolo(self) -> Any:
+        """Ultralytics' own model around the network, for its validation."""
+        quiet_ultralytics()
+        register_backbone()
+        from ultralytics import YOLO
+
+        yolo = YOLO(architecture_path(self._architecture), task="detect", verbose=False)
+        network = self.network()
+        network.args, network.task = yolo.model.args, "detect"
+        yolo.model = network
+        # Ultralytics sets its own thread count when it selects the CPU; ours must hold for the first batch too.
+        yolo.add_callback("on_val_start", lambda _: fix_threads())
+        return yolo
+
+    @cached_property
+    def _fused(self) -> Any:
+        """The network that predicts, as Ultralytics' predictor has it: batch norms folded in, channels last."""
+        import torch
+
+        network = self.network().fuse(verbose=False).to(device(), memory_format=torch.channels_last)
+        fix_threads()  # of OpenCV, which is imported by now
+        return network
+
+    def predict(self, images: Sequence[np.ndarray], confidence: float, iou: float) -> list[list[dict[str, Any]]]:
         """Detections of each image, most confident first.
+
+        The steps are those of Ultralytics' predictor, which a test compares: its own sets the number of threads, and
+        drops boxes when a busy machine makes it wait.
 
         Args:
             images: uint8 arrays [height, width, 3], RGB.
             confidence: smallest confidence to report, in [0, 1].
-            iou: overlap above which the weaker of two boxes is suppressed.
+            iou: overlap above which the weaker of two boxes is suppressed, whatever their classes.
 
         Returns:
             for each image a list of dicts: superclass, confidence, x1, y1, x2, y2 (pixels of that image).
         """
-        results = self.yolo.predict(
-            [np.ascontiguousarray(image[..., ::-1]) for image in images],
-            imgsz=self.image_size,
-            conf=confidence,
-            iou=iou,
-            agnostic_nms=True,
-            device=device(),
-            rect=False,
-            verbose=False,
-            save=False,
-        )
-        return [self._rows(result) for result in results]
+        network = self._fused
+        import torch
+        from ultralytics.data.augment import LetterBox
+        from ultralytics.utils.nms import non_max_suppression
+        from ultralytics.utils.ops import scale_boxes
 
-    def _rows(self, result: Any) -> list[dict[str, Any]]:
-        rows = []
-        for corners, score, index in zip(
-            result.boxes.xyxy.cpu().tolist(),
-            result.boxes.conf.cpu().tolist(),
-            result.boxes.cls.int().tolist(),
-            strict=True,
-        ):
-            x1, y1, x2, y2 = corners
-            rows.append({"superclass": self.names[index], "confidence": score, "x1": x1, "y1": y1, "x2": x2, "y2": y2})
+        letterbox = LetterBox(self.image_size)
+        batch = torch.from_numpy(np.stack([letterbox(image=image) for image in images])).to(device())
+        with torch.inference_mode():
+            inputs = batch.permute(0, 3, 1, 2).float().div_(255)
+            kept = non_max_suppression(network(inputs), confidence, iou, agnostic=True, max_time_img=float("inf"))
+            for found, image in zip(kept, images, strict=True):
+                found[:, :4] = scale_boxes(inputs.shape[2:], found[:, :4], image.shape)
+        return [self._rows(found.tolist()) for found in kept]
+
+    def _rows(self, found: list[list[float]]) -> list[dict[str, Any]]:
+        rows = [
+            {"superclass": self.names[int(index)], "confidence": score, "x1": x1, "y1": y1, "x2": x2, "y2": y2}
+            for x1, y1, x2, y2, score, index in found
+        ]
         return sorted(rows, key=lambda row: (-row["confidence"], row["x1"], row["y1"]))
 
 
-def _network(yolo: Any, classes: int) -> Any:
-    """The detection network of an architecture with another number of classes."""
-    from ultralytics.nn.tasks import DetectionModel
-
-    network = DetectionModel(yolo.model.yaml | {"nc": classes}, nc=classes, verbose=False)
-    network.args = yolo.model.args
-    network.task = "detect"
-    return network.eval()
-
-
-def load_detectors(folder: Path, names: list[str]) -> dict[str, Detector]:
+def load_detectors(folder: Path, names: Iterable[str]) -> dict[str, Detector]:
     """Detectors by name.
 
     Raises:

@@ -1,13 +1,11 @@
-"""Every branch of the choice between detections, and how a crop is cut."""
+"""Every branch of the choice between detections."""
 
 import itertools
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from stages.crops.choice import Item, Match, area, choose, choose_among, padded, squared
-from stages.crops.crops import cut, needed_detectors
+from stages.crops.choice import Item, Match, area, choose, choose_among
+from stages.crops.crops import needed_detectors
 from stages.crops.params import CropParams, DatasetParams
 
 BASE = {
@@ -159,51 +157,6 @@ def test_equal_confidence_is_decided_by_area_and_equal_area_by_confidence():
     assert area(large) == 400
 
 
-@pytest.mark.parametrize(
-    ("corners", "padding", "expected"),
-    [
-        ((10, 20, 30, 60), 0.0, (10, 20, 30, 60)),
-        ((10, 20, 30, 60), 0.1, (8, 16, 32, 64)),  # a tenth of 20 and of 40
-        ((0, 0, 100, 80), 0.5, (0, 0, 100, 80)),  # stays inside the image of 100 x 80
-        ((1, 1, 99, 79), 0.1, (0, 0, 100, 80)),
-        ((10.4, 20.6, 30.2, 60.0), 0.0, (10, 20, 31, 60)),  # whole pixels that hold the box
-    ],
-)
-def test_padding_grows_the_box_inside_the_image(corners, padding, expected):
-    assert padded(box("top", 0.5, corners), padding, 100, 80) == expected
-
-
-def matched(*corners):
-    return Match("matched", 1, 1, box("top", 0.5, corners))
-
-
-def gradient(width=100, height=80):
-    """Red counts columns, green counts rows."""
-    array = np.zeros((height, width, 3), np.uint8)
-    array[..., 0], array[..., 1] = np.arange(width), np.arange(height)[:, None]
-    return Image.fromarray(array)
-
-
-def test_cut_takes_the_pixels_of_the_box():
-    crop = cut(gradient(), matched(10, 20, 40, 60), params())
-    assert crop.size == (30, 40)
-    assert crop.getpixel((0, 0)) == (10, 20, 0)
-    assert crop.getpixel((29, 39)) == (39, 59, 0)
-
-
-def test_cut_that_is_too_small_is_none():
-    assert cut(gradient(), matched(10, 10, 25, 60), params(min_side=16)) is None
-    assert cut(gradient(), matched(10, 10, 26, 60), params(min_side=16)).size == (16, 50)
-
-
-def test_cut_that_is_too_large_keeps_its_proportions():
-    assert cut(gradient(), matched(0, 0, 100, 50), params(max_side=40)).size == (40, 20)
-
-
-def test_whole_image_is_the_crop_where_nothing_was_found():
-    assert cut(gradient(), Match("whole_image", 0, 0), params()).size == (100, 80)
-
-
 class Found:
     def __init__(self, *names):
         self.names = list(names)
@@ -220,18 +173,3 @@ def test_label_picks_the_detectors_that_can_find_it():
 def test_shares_that_do_not_sum_to_one_are_refused(shares):
     with pytest.raises(ValueError, match="sum to 1"):
         DatasetParams(shares=shares, upstream_splits=[], shards=1)
-
-
-@pytest.mark.parametrize(
-    ("corners", "expected"),
-    [
-        ((40, 10, 60, 50), (30, 10, 70, 50)),  # 20 x 40: ten columns on either side
-        ((0, 10, 20, 50), (0, 10, 40, 50)),  # at the left border: all on the right
-        ((85, 10, 95, 50), (60, 10, 100, 50)),  # too near the right border
-        ((10, 30, 60, 50), (10, 15, 60, 65)),
-        ((0, 20, 100, 40), (0, 0, 100, 80)),  # wider than the image is high: all of the height
-        ((3, 3, 8, 8), (3, 3, 8, 8)),
-    ],
-)
-def test_square_crop_grows_the_shorter_side_inside_the_image(corners, expected):
-    assert squared(corners, 100, 80) == expected

@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance
 
 from stages.contracts.splits import SHARES
 from stages.core.errors import StageError
-from stages.crops.split import assign, check_no_leakage, connected, pictures
+from stages.crops.split import assign, check_no_leakage, leakage_units, pictures
 from stages.ingest.fingerprint import fingerprint
 
 
@@ -24,23 +24,23 @@ def row(group, cluster, source="s", split="train", picture=None):
 
 
 def test_rows_of_a_group_or_a_cluster_share_their_unit():
-    units = connected([row("anna", "p1"), row("anna", "p2"), row("bea", "p2"), row("cleo", "p9")], {})
+    units = leakage_units([row("anna", "p1"), row("anna", "p2"), row("bea", "p2"), row("cleo", "p9")], {})
     assert units[0] == units[1] == units[2] != units[3]
 
 
 def test_sharing_is_transitive_over_any_number_of_steps():
     chain = [row(f"g{n}", f"c{n}") for n in range(20)] + [row(f"g{n}", f"c{n + 1}") for n in range(19)]
     random.Random(0).shuffle(chain)
-    assert len(set(connected(chain, {}))) == 1
+    assert len(set(leakage_units(chain, {}))) == 1
 
 
 def test_same_names_in_two_sources_are_not_the_same():
-    units = connected([row("anna", "p1", "a"), row("anna", "p1", "b")], {})
+    units = leakage_units([row("anna", "p1", "a"), row("anna", "p1", "b")], {})
     assert units[0] != units[1]
 
 
 def test_group_and_cluster_of_the_same_name_are_not_the_same():
-    units = connected([row("x", "y"), row("y", "x")], {})
+    units = leakage_units([row("x", "y"), row("y", "x")], {})
     assert units[0] != units[1]
 
 
@@ -66,7 +66,7 @@ def test_units_are_the_connected_components_of_the_graph():
         graph.add_edge(number, ("cluster", one["source"], one["cluster"]))
     expected = {frozenset(node for node in part if isinstance(node, int)) for part in nx.connected_components(graph)}
     by_unit = {}
-    for number, unit in enumerate(connected(rows, {})):
+    for number, unit in enumerate(leakage_units(rows, {})):
         by_unit.setdefault(unit, set()).add(number)
     assert {frozenset(part) for part in by_unit.values()} == expected
 

@@ -57,14 +57,10 @@ def test_detectors_are_the_three_published_ones():
 def test_network_is_yolo11x_with_the_classes_of_the_detector(name, classes):
     import torch
 
-    from stages.networks.detector.model import _network, quiet_ultralytics
-
-    quiet_ultralytics()
-    from ultralytics.nn.tasks import yaml_model_load
+    from stages.networks.detector.model import new_network
 
     assert len(options(name).superclasses) == classes
-    start = SimpleNamespace(model=SimpleNamespace(yaml=yaml_model_load(options(name).model), args={}))
-    network = _network(start, classes)
+    network = new_network(options(name).model, classes)
     parameters = sum(weight.numel() for weight in network.parameters())
     assert parameters == COCO_PARAMETERS - CLASS_PARAMETERS * (COCO_CLASSES - classes)
     assert round(parameters / 1e6, 1) == 56.9

@@ -3,37 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from torchvision.ops import box_iou
 
-from stages.detection.scoring import confusion_pairs, constant_box_baseline, corners, iou
-
-
-def test_iou_by_hand():
-    first = np.array([[0.0, 0, 10, 10]])
-    second = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [5, 5, 15, 15], [10, 0, 20, 10], [2, 2, 4, 4], [3, 3, 3, 3]])
-    # The same; half of each shared: 50 / 150; a quarter: 25 / 175; touching; inside: 4 / 100; no area.
-    assert iou(first, second)[0] == pytest.approx([1, 1 / 3, 1 / 7, 0, 0.04, 0])
-
-
-def test_iou_agrees_with_torchvision():
-    draw = np.random.default_rng(0).uniform(0, 50, (30, 4))
-    boxes = np.concatenate([draw[:, :2], draw[:, :2] + draw[:, 2:] + 1], axis=1)
-    expected = box_iou(torch.from_numpy(boxes[:10]), torch.from_numpy(boxes[10:])).numpy()
-    assert iou(boxes[:10], boxes[10:]) == pytest.approx(expected)
-
-
-def test_two_boxes_without_area_do_not_divide_by_zero():
-    empty = np.array([[1.0, 1, 1, 1]])
-    assert iou(empty, empty).tolist() == [[0]]
+from stages.detection.scoring import confusion_pairs, constant_box_baseline
 
 
 def frame(*rows):
     return pd.DataFrame(rows, columns=["image_id", "superclass", "cx", "cy", "w", "h"])
-
-
-def test_corners_of_centre_and_size():
-    assert corners(frame(("a", "top", 0.5, 0.4, 0.2, 0.6))).tolist() == [pytest.approx([0.4, 0.1, 0.6, 0.7])]
 
 
 A, B, FAR = [0, 0, 10, 10], [100, 0, 110, 10], [300, 0, 310, 10]

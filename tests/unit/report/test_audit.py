@@ -1,8 +1,6 @@
 """The audit against the ground truth, on three garments whose right answers are known by hand."""
 
-import pytest
-
-from stages.report.audit import crop_shares, iou, label_shares, shown_garment
+from stages.report.audit import crop_shares, label_shares, shown_garment
 
 
 def garment(item, box, superclass="top", image="p1"):
@@ -23,15 +21,11 @@ def found(item, box, outcome="matched"):
     return {"item_id": item, "outcome": outcome, **dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))}
 
 
-def test_iou_by_hand():
-    assert iou((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(50 / 150)
-    assert iou((0, 0, 10, 10), (10, 0, 20, 10)) == 0
-
-
 def test_the_garment_that_overlaps_most_is_the_one_shown():
     assert shown_garment((0, 1, 10, 11), [SHIRT, JEANS], 0.25) == 0
     assert shown_garment((0, 8, 10, 28), [SHIRT, JEANS], 0.25) == 1
     assert shown_garment((50, 50, 60, 60), [SHIRT, JEANS], 0.25) is None
+    assert shown_garment((0, 1, 10, 11), [], 0.25) is None
 
 
 def test_a_box_that_hardly_touches_a_garment_shows_none():

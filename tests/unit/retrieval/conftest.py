@@ -64,7 +64,8 @@ def upstream(tmp_path):
 
     def build(rows, params, objects=(), detectors=None):
         folder = ingested(tmp_path / "ingested", rows, objects)
-        args = Namespace(benchmark="b", ingested=folder, dataset=None, detectors=detectors, out=tmp_path / "o")
+        model = detectors and detectors / params["detection"]["detector"]
+        args = Namespace(benchmark="b", images=folder / params["source"], model=model, out=tmp_path / "o")
         benchmark.main(args, SimpleNamespace(benchmark=section(BenchmarkParams, "b", {"b": params})))
         tables = {part: pq.read_table(tmp_path / "o" / f"{part}.parquet") for part in ("queries", "gallery", "train")}
         assert tables["queries"].schema.equals(BENCHMARK) and tables["gallery"].schema.equals(BENCHMARK)

@@ -50,9 +50,8 @@ def dataset(folder, items):
 
 
 def build(tmp_path, items, params, name="b"):
-    args = Namespace(
-        benchmark=name, ingested=tmp_path / "absent", dataset=dataset(tmp_path / "d", items), out=tmp_path / "o"
-    )
+    folder = dataset(tmp_path / "d", items)
+    args = Namespace(benchmark=name, images=folder, model=folder, out=tmp_path / "o")
     report = benchmark.main(args, SimpleNamespace(benchmark=section(BenchmarkParams, "b", {"b": params})))
     tables = {part: pq.read_table(tmp_path / "o" / f"{part}.parquet") for part in ("queries", "gallery")}
     assert all(table.schema.equals(BENCHMARK) for table in tables.values())
@@ -114,13 +113,13 @@ def test_same_colorway_makes_another_colour_of_the_item_wrong(tmp_path):
     assert build(tmp_path / "any", items, WARDROBE)[1]["queries_without_match"] == 0
     tables, content, _ = build(tmp_path / "same", items, WARDROBE | {"same_colorway": True})
     assert content["queries_without_match"] == 1
-    assert content["left_out_without_item"] == {"gallery": 0, "queries": 1}
+    assert content["left_out"] == {"queries: item not known": 1}
     assert {row["row_id"]: row["item"] for row in tables["queries"]}["c-f3"] == "i1/c2"
 
 
 def test_rows_without_known_instance_are_left_out_and_counted(tmp_path):
     tables, content, _ = build(tmp_path, [*PHOTOS, item("f5", "front"), item("p5", "flat")], WARDROBE)
-    assert content["left_out_without_item"] == {"gallery": 1, "queries": 1}
+    assert content["left_out"] == {"gallery: item not known": 1, "queries: item not known": 1}
     assert len(tables["queries"]) == 3 and len(tables["gallery"]) == 2
 
 
@@ -145,7 +144,7 @@ def test_category_searches_training_crops_by_label(tmp_path):
     assert [row["bytes"] is None for row in tables["queries"]] == [False, True]
     assert [(row["row_id"], row["item"]) for row in tables["gallery"]] == [("c-b", "shirt"), ("c-c", "hat")]
     assert tables["gallery"][1]["category"] == "headwear"
-    assert content["left_out_without_item"] == {"gallery": 1, "queries": 0}
+    assert content["left_out"] == {"gallery: item not known": 1}
     tables, _, _ = build(tmp_path / "x", items, CATEGORY | {"source": "x"})
     assert ids(tables["gallery"]) == ["c-b"]
 

@@ -1,12 +1,13 @@
 """DeepFashion2's pairs: by annotated boxes, and by detected ones, where what no detector found is a miss."""
 
 import io
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from stages.benchmarks import benchmark
-from stages.benchmarks.pairs import matched, overlap
+from stages.benchmarks.pairs import matched
 from stages.core.errors import StageError
 
 CROP = {"padding": 0.0, "max_side": 64, "min_side": 4, "jpeg_quality": 92}
@@ -86,12 +87,6 @@ def test_copy_that_does_not_say_who_took_a_photo_is_one_message(upstream):
         upstream.build([image(row["image_id"], None, row["split"]) for row in IMAGES], ANNOTATED, GARMENTS)
 
 
-def test_overlap_is_intersection_over_union():
-    assert overlap((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(50 / 150)
-    assert overlap((0, 0, 10, 10), (10, 0, 20, 10)) == 0
-    assert overlap((2, 2, 4, 4), (2, 2, 4, 4)) == 1
-
-
 def found(x1, y1, x2, y2, superclass="bottom", confidence=0.9):
     return {"superclass": superclass, "confidence": confidence, "x1": x1, "y1": y1, "x2": x2, "y2": y2}
 
@@ -127,8 +122,8 @@ def detected(upstream, monkeypatch):
         for number, boxes in answers.items():
             picture = np.asarray(Image.open(io.BytesIO(upstream.jpeg((40, 60), number))))
             means[round(float(picture.mean()), 3)] = boxes
-        monkeypatch.setattr(benchmark, "load", lambda folder, options: Found(means))
-        return upstream.build(images, DETECTED, garments)
+        monkeypatch.setattr(benchmark, "load", lambda folder: Found(means))
+        return upstream.build(images, DETECTED, garments, detectors=Path("models"))
 
     return run
 
@@ -172,6 +167,11 @@ def test_one_photo_of_the_shop_that_was_detected_is_enough(detected):
 def test_missing_detector_is_one_message(upstream, tmp_path):
     with pytest.raises(StageError, match="no such detector. Trained are: nothing"):
         upstream.build(IMAGES, DETECTED, GARMENTS, detectors=tmp_path / "models")
+
+
+def test_folder_of_another_source_or_detector_is_one_message():
+    with pytest.raises(StageError, match="`benchmark_reads.b` names models/df, but `benchmark.b` reads other"):
+        benchmark._named(Path("models/df"), "other", "b")
 
 
 def test_detected_boxes_need_the_options_of_detection(upstream):

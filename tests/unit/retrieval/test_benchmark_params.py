@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from stages.benchmarks.benchmark import SELECT
-from stages.benchmarks.params import KEYS, UPSTREAM, BenchmarkParams
+from stages.benchmarks.params import KEYS, UPSTREAM, BenchmarkParams, benchmark_reads
 from stages.core.errors import StageError
 from stages.core.params import section
 
@@ -30,6 +30,21 @@ def test_every_section_of_a_profile_is_valid_and_names_a_source(profile):
         assert params.source in PROFILES[profile]["ingest"]
         if params.boxes == "detected":
             assert params.detection.detector in PROFILES[profile]["detector"]
+
+
+def test_a_benchmark_depends_on_its_images_and_on_the_detector_that_it_uses():
+    worn = {"kind": "wardrobe", "source": "df"}
+    pairs = INSHOP | {"kind": "pairs", "source": "df2", "boxes": "detected", "detection": {"detector": "clothes"}}
+    content = {
+        "profile": "p",
+        "benchmarks": ["worn", "shop", "found"],
+        "benchmark": {"worn": worn, "shop": INSHOP, "found": pairs, "unlisted": INSHOP},
+    }
+    assert benchmark_reads(content) == {
+        "worn": {"images": "data/p/dataset", "model": "data/p/dataset"},
+        "shop": {"images": "data/p/ingested/inshop", "model": "data/p/ingested/inshop"},
+        "found": {"images": "data/p/ingested/df2", "model": "models/p/detectors/clothes"},
+    }
 
 
 def test_every_kind_over_an_upstream_tree_has_its_selection():

@@ -1,0 +1,81 @@
+"""Detectors run over the pictures of an ingested source, shard by shard, each picture decoded once."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from stages.contracts.images import pixels
+from stages.contracts.tables import iter_shards, shard_paths
+from stages.runner.progress import track
+
+Detection = dict[str, Any]  # detector, superclass, confidence, x1, y1, x2, y2 (pixels)
+Row = dict[str, Any]
+
+
+class Predictor(Protocol):
+    """What finds boxes, such as ``stages.networks.detector.model.Detector``."""
+
+    def predict(self, images: Sequence[np.ndarray], confidence: float, iou: float) -> list[list[Detection]]:
+        """Detections of each image."""
+        ...
+
+
+class Searched(NamedTuple):
+    """A picture with what was found in it: its row, its pixels [height, width, 3] and the detections."""
+
+    row: Row
+    image: np.ndarray
+    detections: list[Detection]
+
+
+def search_shards(
+    folder: Path,
+    columns: Sequence[str],
+    detectors: Mapping[str, Predictor],
+    wanted: Callable[[Row], Collection[str] | None],
+    *,
+    batch: int,
+    confidence: float,
+    iou: float,
+    desc: str,
+) -> Iterator[Searched]:
+    """The wanted pictures of a source in the order of its shards.
+
+    Args:
+        folder: ingested source.
+        columns: of IMAGES that rows have, ``bytes`` among them.
+        detectors: name -> detector; what they find stands in this order.
+        wanted: names of the detectors that search the picture of a row; None: the row is left out.
+        batch: pictures in a forward pass. At most so many for each detector are in memory at once.
+        confidence: smallest confidence of a detection.
+        iou: overlap above which the weaker of two boxes of one detector goes.
+        desc: of the line of progress.
+    """
+    waiting: list[tuple[Row, Collection[str]]] = []
+    for shard in track(iter_shards(folder, list(columns)), total=len(shard_paths(folder)), desc=desc):
+        for part in shard.to_batches(max_chunksize=batch):
+            waiting += [(row, names) for row in part.to_pylist() if (names := wanted(row)) is not None]
+            if len(waiting) >= batch * max(1, len(detectors)):
+                yield from _search(waiting, detectors, batch, confidence, iou)
+                waiting = []
+    yield from _search(waiting, detectors, batch, confidence, iou)
+
+
+def _search(
+    rows: list[tuple[Row, Collection[str]]],
+    detectors: Mapping[str, Predictor],
+    batch: int,
+    confidence: float,
+    iou: float,
+) -> list[Searched]:
+    found = [Searched(row, pixels(row["bytes"]), []) for row, _ in rows]
+    for name, detector in detectors.items():
+        own = [searched for searched, (_, names) in zip(found, rows, strict=True) if name in names]
+        for start in range(0, len(own), batch):
+            part = own[start : start + batch]
+            results = detector.predict([searched.image for searched in part], confidence, iou)
+            for searched, detections in zip(part, results, strict=True):
+                searched.detections.extend({"detector": name, **detection} for detection in detections)
+    return found
