@@ -35,6 +35,7 @@ from stages.networks.attention.pictures import (
     width_of,
 )
 from stages.networks.attention.recommend import diverse_list, region_distances
+from stages.networks.kinds import card_of
 
 SHOWN = 6  # validation pictures whose attention and recommendations are drawn
 RECOMMENDED = 8  # pictures for each
@@ -158,8 +159,6 @@ def fit(recipe: AttentionRecipe, train: Examples, val: Examples, run: Run) -> Fi
         f"{len(recipe.network.anchors)} glimpses; guessing the most frequent label: {shown_row(task.chance)}"
     )
     trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
-    card = {
-        "kind": "attention", "image_size": recipe.image_size, "metric": "euclidean", "labels": task.names,
-        "network": recipe.network.model_dump(mode="json"),
-    }  # fmt: skip
+    network = recipe.network.model_dump(mode="json")
+    card = card_of("attention", image_size=recipe.image_size, labels=task.names, network=network)
     return Fitted(task.network, card, trained.header, trained.history, trained.scores, task.draw)

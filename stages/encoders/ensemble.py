@@ -24,6 +24,7 @@ from stages.networks.backbones.backbones import Weights
 from stages.networks.backbones.extractors import Pool
 from stages.networks.backbones.features import embed_pictures
 from stages.networks.backbones.pictures import Pictures
+from stages.networks.kinds import card_of
 from stages.networks.metric.networks import Ensemble
 from stages.runner.progress import say
 
@@ -107,10 +108,7 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
     network.share.fill_(best["share"])
     before = next((row for row in rows if row["share"] == 1), rows[0])  # the first alone, if that was tried
     scores = before_and_after(before | {"epoch": 0}, best | {"epoch": 0}, probe.chance) | {"share": best["share"]}
-    card = {
-        "kind": "ensemble", "members": [_member(one) for one in recipe.members], "image_size": recipe.image_size,
-        "metric": "cosine",
-    }  # fmt: skip
+    card = card_of("ensemble", members=[_member(one) for one in recipe.members], image_size=recipe.image_size)
     return Fitted(network, card, list(rows[0]), [list(row.values()) for row in rows], scores)
 
 

@@ -24,6 +24,7 @@ from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import Row
 from stages.learning.sampler import Batches, batches_in_order, epoch_generator, pk_batches, shuffled_batches
 from stages.networks.backbones.backbones import Weights
+from stages.networks.kinds import card_of
 from stages.networks.metric.networks import Fir
 
 Loss = Literal["OC", "OS", "IS"]
@@ -172,8 +173,6 @@ def fit(recipe: FirRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     task = FirTask(recipe, train, val, run.group)
     run.group.say(f"{run.name}: {'+'.join(recipe.losses)}, {len(task.network.categories)} categories for OC")
     trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed, task.warn).fit()
-    card = {
-        "kind": "fir", "backbone": recipe.backbone, "image_size": recipe.image_size, "metric": "cosine",
-        "categories": task.network.categories, "relaxation": recipe.relaxation, "dropout": recipe.dropout,
-    }  # fmt: skip
+    card = card_of("fir", backbone=recipe.backbone, image_size=recipe.image_size, categories=task.network.categories,
+                   relaxation=recipe.relaxation, dropout=recipe.dropout)  # fmt: skip
     return Fitted(task.network, card, trained.header, trained.history, trained.scores)

@@ -19,6 +19,7 @@ from stages.networks.backbones.backbones import Weights
 from stages.networks.backbones.extractors import Extractor, Pool
 from stages.networks.backbones.features import embed_pictures
 from stages.networks.backbones.pictures import Pictures
+from stages.networks.kinds import card_of
 from stages.runner.progress import say
 
 
@@ -45,8 +46,5 @@ def fit(recipe: FrozenRecipe, train: Examples, val: Examples, run: Run) -> Fitte
     scores = probe.scores(vectors(val), lambda: vectors(train.take(probe.reference)), "cosine")
     row = {"epoch": 0} | {f"val_{name}": value for name, value in scores.items()}
     say(f"{run.name}: {shown_row(row)}; chance {shown_row(probe.chance)}")
-    card = {
-        "kind": "frozen", "backbone": recipe.backbone, "pooling": recipe.pooling, "image_size": recipe.image_size,
-        "metric": "cosine",
-    }  # fmt: skip
+    card = card_of("frozen", backbone=recipe.backbone, pooling=recipe.pooling, image_size=recipe.image_size)
     return Fitted(network, card, list(row), [list(row.values())], before_and_after(row, row, probe.chance))

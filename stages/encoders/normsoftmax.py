@@ -21,6 +21,7 @@ from stages.learning.distributed import ALONE, Group
 from stages.learning.sampler import Batches, epoch_generator, pk_batches, shuffled_batches
 from stages.networks.backbones.backbones import Weights
 from stages.networks.backbones.extractors import Pool
+from stages.networks.kinds import card_of
 from stages.networks.metric.networks import NormalisedFeatures
 
 
@@ -129,8 +130,6 @@ def fit(recipe: NormsoftmaxRecipe, train: Examples, val: Examples, run: Run) -> 
         f"{run.name}: {len(task.known)} of {len(train)} rows know their {recipe.target}, {len(task.classes)} classes"
     )
     trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
-    card = {
-        "kind": "normsoftmax", "backbone": recipe.backbone, "pooling": recipe.pooling, "embedding": recipe.embedding,
-        "image_size": recipe.image_size, "metric": "cosine",
-    }  # fmt: skip
+    card = card_of("normsoftmax", backbone=recipe.backbone, pooling=recipe.pooling, embedding=recipe.embedding,
+                   image_size=recipe.image_size)  # fmt: skip
     return Fitted(task.network, card, trained.header, trained.history, trained.scores)

@@ -1,4 +1,4 @@
-"""Recipes of the encoders in section ``encoder`` of params.yaml: what they have in common, and the modules by kind."""
+"""Recipes of the encoders in section ``encoder`` of params.yaml: what they have in common, and the module of a kind."""
 
 from importlib import import_module
 from types import ModuleType
@@ -9,16 +9,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from stages.core.errors import StageError, shown
 from stages.core.params import Section, Seed, section
 from stages.learning.augment import GeometryParams
-
-# Kind of a recipe -> its module. A module offers RECIPE, its Section, and fit(recipe, train, val, run) -> Fitted.
-KINDS = {
-    "frozen": "stages.encoders.frozen",
-    "ensemble": "stages.encoders.ensemble",
-    "siamese": "stages.encoders.siamese",
-    "fir": "stages.encoders.fir",
-    "normsoftmax": "stages.encoders.normsoftmax",
-    "attention": "stages.encoders.attention",
-}
+from stages.networks.kinds import RECIPES
 
 
 class AnyRecipe(Section):
@@ -112,9 +103,9 @@ def recipe_module(kind: str, where: str) -> ModuleType:
     Raises:
         StageError: when there is no such kind.
     """
-    if kind not in KINDS:
-        raise StageError(f"params.yaml: `{where}.kind` is {kind!r}, expected one of: {shown(KINDS)}.")
-    return import_module(KINDS[kind])
+    if kind not in RECIPES:
+        raise StageError(f"params.yaml: `{where}.kind` is {kind!r}, expected one of: {shown(RECIPES)}.")
+    return import_module(f"stages.encoders.{kind}")
 
 
 def read_recipe(name: str, kind: str) -> tuple[ModuleType, Recipe]:

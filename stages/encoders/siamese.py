@@ -25,6 +25,7 @@ from stages.networks.backbones.backbones import Weights
 from stages.networks.backbones.extractors import Pool
 from stages.networks.backbones.features import embed_pictures
 from stages.networks.backbones.pictures import Pictures
+from stages.networks.kinds import card_of
 from stages.networks.metric.networks import Siamese
 
 
@@ -167,8 +168,6 @@ def fit(recipe: SiameseRecipe, train: Examples, val: Examples, run: Run) -> Fitt
         f"training pictures{guess}"
     )
     trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
-    card = {
-        "kind": "siamese", "backbone": recipe.backbone, "pooling": recipe.pooling,
-        "embedding": recipe.embedding, "image_size": recipe.image_size, "metric": "euclidean",
-    }  # fmt: skip
+    card = card_of("siamese", backbone=recipe.backbone, pooling=recipe.pooling, embedding=recipe.embedding,
+                   image_size=recipe.image_size)  # fmt: skip
     return Fitted(task.network, card, trained.header, trained.history, trained.scores)

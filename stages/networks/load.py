@@ -4,24 +4,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.core.errors import StageError, shown
 from stages.core.files import read_json
 from stages.networks.backbones.features import Encoder
+from stages.networks.kinds import kind_of
 
 if TYPE_CHECKING:
     from stages.learning.acceleration import RuntimeParams
-
-# Kind in encoder.json -> the class that loads it. Imported when asked for: torch takes seconds.
-KINDS = {
-    "simclr": ("stages.networks.backbones.features", "BackboneEncoder"),
-    "classifier": ("stages.networks.classifier.encoder", "ClassifierEncoder"),
-    "frozen": ("stages.networks.metric.encoder", "FrozenEncoder"),
-    "ensemble": ("stages.networks.metric.encoder", "EnsembleEncoder"),
-    "siamese": ("stages.networks.metric.encoder", "SiameseEncoder"),
-    "fir": ("stages.networks.metric.encoder", "FirEncoder"),
-    "normsoftmax": ("stages.networks.metric.encoder", "NormsoftmaxEncoder"),
-    "attention": ("stages.networks.attention.encoder", "AttentionEncoder"),
-}
 
 
 def load_encoder(folder: Path, runtime: "RuntimeParams | None" = None) -> Encoder:
@@ -31,13 +19,11 @@ def load_encoder(folder: Path, runtime: "RuntimeParams | None" = None) -> Encode
         runtime: memory layout of its network; None: as it comes.
 
     Raises:
-        StageError: when the card is missing or names an unknown kind.
+        StageError: when the card is missing, names an unknown kind or lacks a key, or the weights do not fit it.
     """
-    kind = read_json(folder / "encoder.json").get("kind")
-    if kind not in KINDS:
-        raise StageError(f"{folder}/encoder.json: kind {kind!r}, expected one of: {shown(KINDS)}. Run `dvc repro`.")
-    module, name = KINDS[kind]
-    encoder = getattr(import_module(module), name)(folder)
+    path = folder / "encoder.json"
+    module, name = kind_of(read_json(path), str(path)).loader
+    encoder = getattr(import_module(f"stages.networks.{module}"), name)(folder)
     if runtime is not None:
         from stages.learning.acceleration import lay_out
 

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from imports import closure, direct_imports
+from imports import closure, direct_imports, module_file
 
 from stages.benchmarks.params import benchmark_reads
 from stages.demo.demo import SOURCES
+from stages.networks.kinds import KINDS, RECIPES
 from stages.run import STAGES as MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
+LOADER = ROOT / "stages/networks/load.py"
 STAGES = {
     name: stage.get("do", stage)  # a `foreach` has its stage below `do`
     for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items()
@@ -21,8 +23,11 @@ UNTRACKED = "stages/runner/"
 
 
 def imported(name: str) -> set[str]:
-    """Files of ours that the stage's module imports; those that the demo imports by name, too."""
+    """Files of ours that the stage's module imports; those that the demo and the registry import by name, too."""
     modules = [MODULES[name], *(f"stages.demo.sources.{source}" for source in SOURCES if name == "demo")]
+    modules += [f"stages.encoders.{kind}" for kind in RECIPES if name == "train_encoder"]
+    if LOADER in closure(module_file(MODULES[name], ROOT), ROOT):
+        modules += [f"stages.networks.{kind.loader[0]}" for kind in KINDS.values()]
     files = {file for module in modules for file in closure(ROOT / (module.replace(".", "/") + ".py"), ROOT)}
     paths = {path.relative_to(ROOT).as_posix() for path in files}
     return {path for path in paths if not path.startswith(UNTRACKED)}

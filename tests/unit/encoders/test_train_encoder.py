@@ -3,7 +3,9 @@
 import csv
 import json
 from argparse import Namespace
+from importlib import import_module
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,11 +17,12 @@ from stages.contracts.tables import BENCHMARK_TRAIN, write_rows
 from stages.core.errors import StageError
 from stages.encoders import loop as training
 from stages.encoders import train_encoder as train
-from stages.encoders.recipes import KINDS, AnyRecipe
+from stages.encoders.recipes import AnyRecipe, recipe_module
 from stages.encoders.siamese import SiameseTask
 from stages.encoders.validation import Probe
 from stages.learning import checkpoints, loop
 from stages.learning.acceleration import RuntimeParams
+from stages.networks.kinds import KINDS, RECIPES, card_of
 from stages.networks.load import load_encoder
 
 TRAINED = ["attention", "fir", "normsoftmax", "siamese"]
@@ -56,7 +59,7 @@ def rows_of(files):
     return list(csv.DictReader(files["history.csv"].decode().splitlines()))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", RECIPES)
 def test_encoder_is_written_loads_and_gives_the_scores_it_reported(kind, stage, examples, tmp_path):
     from stages.encoders.validation import hit_at_1
 
@@ -208,6 +211,20 @@ def test_categories_of_a_fir_encoder_are_probabilities_and_need_the_category_los
     stage("fir", losses=["IS"])
     with pytest.raises(StageError, match="without the category loss"):
         load_encoder(tmp_path / "out").categories(images)
+
+
+def test_every_kind_has_its_loader_and_every_recipe_its_module():
+    for name, kind in KINDS.items():
+        assert hasattr(import_module(f"stages.networks.{kind.loader[0]}"), kind.loader[1]), name
+    for name in RECIPES:
+        module = recipe_module(name, "test")
+        assert module.RECIPE.model_fields["kind"].annotation == Literal[name] and callable(module.fit)
+
+
+def test_card_with_other_keys_than_its_kind_names_is_refused():
+    assert card_of("ensemble", members=[], image_size=8)["metric"] == "cosine"
+    with pytest.raises(TypeError, match="card of ensemble: got members, expected image_size, members"):
+        card_of("ensemble", members=[])
 
 
 def test_damaged_card_is_one_message(stage, tmp_path):

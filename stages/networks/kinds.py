@@ -1,0 +1,74 @@
+"""The registry of encoders: for each kind its card, the class that loads it, and whether a recipe makes it.
+
+Names of modules are relative, and imported when asked for: torch takes seconds, and what embeds needs no training code.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from stages.core.errors import StageError, shown
+
+
+class Kind(NamedTuple):
+    """One kind of encoder.
+
+    Attributes:
+        loader: module below ``stages.networks`` and its class that takes the folder of card and weights.
+        metric: how its vectors are compared.
+        keys: of its card, encoder.json, beside ``kind`` and ``metric``: what the loader needs to build the network.
+        recipe: whether ``stages.encoders`` has a module of the kind's name, which offers RECIPE, its Section, and
+            fit(recipe, train, val, run) -> Fitted; others have a stage of their own.
+    """
+
+    loader: tuple[str, str]
+    metric: Literal["cosine", "euclidean"]
+    keys: tuple[str, ...]
+    recipe: bool = True
+
+
+KINDS = {
+    "simclr": Kind(("backbones.features", "BackboneEncoder"), "cosine", ("backbone", "image_size"), recipe=False),
+    "classifier": Kind(
+        ("classifier.encoder", "ClassifierEncoder"), "cosine",
+        ("backbone", "image_size", "classes", "superclasses", "params"), recipe=False,
+    ),
+    "frozen": Kind(("metric.encoder", "FrozenEncoder"), "cosine", ("backbone", "pooling", "image_size")),
+    "ensemble": Kind(("metric.encoder", "EnsembleEncoder"), "cosine", ("members", "image_size")),
+    "siamese": Kind(
+        ("metric.encoder", "SiameseEncoder"), "euclidean", ("backbone", "pooling", "embedding", "image_size")
+    ),
+    "fir": Kind(
+        ("metric.encoder", "FirEncoder"), "cosine",
+        ("backbone", "image_size", "categories", "relaxation", "dropout"),
+    ),
+    "normsoftmax": Kind(
+        ("metric.encoder", "NormsoftmaxEncoder"), "cosine", ("backbone", "pooling", "embedding", "image_size")
+    ),
+    "attention": Kind(("attention.encoder", "AttentionEncoder"), "euclidean", ("image_size", "labels", "network")),
+}  # fmt: skip
+RECIPES = {name: kind for name, kind in KINDS.items() if kind.recipe}
+
+
+def card_of(kind: str, **values: Any) -> dict[str, Any]:
+    """The card of an encoder whose network these values describe.
+
+    Raises:
+        TypeError: for values that are not exactly the kind's keys.
+    """
+    if set(values) != set(KINDS[kind].keys):
+        raise TypeError(f"card of {kind}: got {shown(values)}, expected {shown(KINDS[kind].keys)}")
+    return {"kind": kind, "metric": KINDS[kind].metric, **values}
+
+
+def kind_of(card: Mapping[str, Any], where: str) -> Kind:
+    """The kind that a card names.
+
+    Raises:
+        StageError: an unknown kind, or a key that the card lacks.
+    """
+    kind = KINDS.get(card.get("kind", ""))
+    if kind is None:
+        raise StageError(f"{where}: kind {card.get('kind')!r}, expected one of: {shown(KINDS)}. Run `dvc repro`.")
+    if missing := [key for key in ("metric", *kind.keys) if key not in card]:
+        raise StageError(f"{where}: key {missing[0]!r} is missing. Run `dvc repro`.")
+    return kind
