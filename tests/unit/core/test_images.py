@@ -6,7 +6,11 @@ import zlib
 
 import numpy as np
 import pytest
+<<<<<<< HEAD
 from PIL import Image, JpegImagePlugin
+=======
+from PIL import Image, ImageOps
+>>>>>>> geometry
 
 from stages.contracts.images import TooManyPixels, decode, encode_jpeg, open_rgb, pixels, resized
 
@@ -45,6 +49,28 @@ def test_exif_rotation_is_applied():
     assert near(image.getpixel((20, 5)), RED)  # the left half is on top now
     assert near(image.getpixel((20, 55)), BLUE)
     assert decode(encode_jpeg(image))[1] == []
+
+
+def test_picture_is_turned_although_another_tag_holds_what_it_should_not():
+    """A resolution of bytes instead of a fraction: PIL's own exif_transpose fails when it writes the tags anew."""
+    entries = [(0x0112, 3, 1, struct.pack("<HH", 6, 0)), (0x011A, 7, 4, b"abcd")]
+    tags = b"".join(struct.pack("<HHI", *entry) + value for *entry, value in entries)
+    block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + tags + struct.pack("<I", 0)
+    data = saved(two_colors(), "JPEG", quality=95)
+    data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:]
+    with pytest.raises(TypeError):
+        ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    image, repairs = decode(data)
+    assert (image.size, repairs) == ((40, 60), ["exif_rotation"])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_as_pil_turns_it(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(Image.fromarray(np.arange(6 * 9 * 3, dtype=np.uint8).reshape(6, 9, 3)), "PNG", exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    assert decode(data)[0].tobytes() == expected.tobytes()
 
 
 def test_transparent_pixels_become_white():
