@@ -87,7 +87,7 @@ def crop_shares(
     Args:
         outcomes: rows of OUTCOMES.
         image_of: item -> image.
-        garments: truth rows; ``item`` says which labelled item a garment is.
+        garments: truth rows; ``item`` says which labeled item a garment is.
         least: the smallest IoU at which a box is on a garment.
     """
     by_image = defaultdict(list)
