@@ -5,8 +5,8 @@ Usage: python -m stages.run shortcut_check
 One sees the mean color of the garment's own pixels, the other its silhouette. A head is not solved by a feature when
 the balanced accuracy stays less than half way from chance to 1: above that, a model that reached a good score would owe
 more to the feature than to anything else. Mean color may solve color, the silhouette type and gender. Each head is
-tried on garments as the source draws them that teaches it: fabric and pattern on DeepFashion-MultiModal's, the others on
-Fashion Products'.
+tried on garments as the source draws them that teaches it: fabric and pattern on DeepFashion-MultiModal's, the others
+on Fashion Products'.
 """
 
 from __future__ import annotations

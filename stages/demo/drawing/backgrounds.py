@@ -18,7 +18,7 @@ def plain_background(rng: Random, size: tuple[int, int], white: bool = False) ->
     fall = 4 if white else rng.randint(8, 22)
     rows = np.abs(np.arange(size[1]) * 200 // size[1] - 90)
     levels = np.array(tone, np.int16)[None, :] - (rows * fall // 100)[:, None]
-    return Image.fromarray(np.broadcast_to(levels[:, None, :], (size[1], size[0], 3)).astype(np.uint8))
+    return Image.fromarray(levels[:, None, :].astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
 
 
 def scene_background(rng: Random, size: tuple[int, int]) -> Image.Image:

@@ -84,17 +84,17 @@ class Canvas:
         if box is None:
             return
         x0, y0, x1, y1 = box
-        mask = Image.new("L", (x1 - x0, y1 - y0))
+        mask = Image.new("1", (x1 - x0, y1 - y0))
         pen = ImageDraw.Draw(mask)
         local = [(x - x0, y - y0) for x, y in points]
-        pen.polygon(local, fill=255)
+        pen.polygon(local, fill=1)
         if garment.fabric == "furry":
             self._tufts(pen, local, garment.seed, max(2, round(4 * scale)))
         pixels = fill(garment, box, anchor, max(1, round(scale * 1024)), self.light)
         cloth = Image.frombuffer("RGB", mask.size, pixels, "raw", "RGBX", 0, 1)
         edge = scaled(garment.rgb, 62) if luminance(garment.rgb) > 50 else scaled(garment.rgb, 122)
         ImageDraw.Draw(cloth).line([*local, local[0]], fill=edge, width=2)
-        cover = mask.point(_SHEER) if garment.fabric == "chiffon" else mask
+        cover = mask.convert("L").point(_SHEER) if garment.fabric == "chiffon" else mask
         self.image.paste(cloth, box, cover)
         self.owner.paste(owner, box, mask)
 
@@ -106,7 +106,7 @@ class Canvas:
         cloth = self._clip([point for outline in self.outlines.get(owner, []) for point in outline])
         if cloth is None:
             return
-        mine = self.owner.crop(cloth).point(_mask_of(owner))
+        mine = Image.fromarray(np.asarray(self.owner.crop(cloth)) == owner)
         for ink, group in _runs(trims):
             drawn = [(trim, frame.pixels(list(trim.points)), max(1, round(trim.width * frame.scale))) for trim in group]
             # Only the part of the cloth that these details reach.
@@ -115,19 +115,19 @@ class Canvas:
             if box is None:
                 continue
             x0, y0, x1, y1 = box
-            mask = Image.new("L", (x1 - x0, y1 - y0))
+            mask = Image.new("1", (x1 - x0, y1 - y0))
             pen = ImageDraw.Draw(mask)
             for trim, points, size in drawn:
                 local = [(x - x0, y - y0) for x, y in points]
                 if trim.shape == "poly":
-                    pen.polygon(local, fill=255)
+                    pen.polygon(local, fill=1)
                 elif trim.shape == "line":
-                    pen.line(local, fill=255, width=max(2, size))
+                    pen.line(local, fill=1, width=max(2, size))
                 else:
                     for x, y in local:
-                        pen.ellipse((x - size, y - size, x + size, y + size), fill=255)
+                        pen.ellipse((x - size, y - size, x + size, y + size), fill=1)
             here = mine.crop((x0 - cloth[0], y0 - cloth[1], x1 - cloth[0], y1 - cloth[1]))
-            self.image.paste(inks[ink], box, ImageChops.darker(mask, here))
+            self.image.paste(inks[ink], box, ImageChops.logical_and(mask, here))
 
     def under(self, garment: Garment, shape: Shape, frame: Frame, owner: int) -> None:
         """The inside of a garment that shows at its opening; it counts as the garment."""
@@ -177,8 +177,8 @@ class Canvas:
         lit = self.image.reduce(SUPER).point(np.minimum(255, np.arange(256) * tints // 100).ravel().tolist())
         pixels = np.asarray(lit).astype(np.int16)
         count = pixels.shape[0] * pixels.shape[1]
-        shift = rng.randrange(len(_NOISE) - count)
-        pixels += (_NOISE[shift : shift + count] * noise // 8).reshape(*pixels.shape[:2], 1)
+        shift = rng.randrange(NOISE_PIXELS - count)
+        pixels += _noise(noise)[shift : shift + count].reshape(*pixels.shape[:2], 1)
         return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
     def _clip(self, points: list[tuple[int, int]], margin: int = 8) -> Box | None:
@@ -196,17 +196,18 @@ class Canvas:
             for step in range(steps):
                 x, y = xa + (xb - xa) * step // steps, ya + (yb - ya) * step // steps
                 r = rng.randint(1, size)
-                pen.ellipse((x - r, y - r, x + r, y + r), fill=255)
+                pen.ellipse((x - r, y - r, x + r, y + r), fill=1)
 
 
 _SHEER = [value * 200 // 255 for value in range(256)]
-_NOISE = np.random.default_rng(20240).integers(-8, 9, 1 << 19).astype(np.int16)
+NOISE_PIXELS = 1 << 19
 
 
-@lru_cache(maxsize=16)
-def _mask_of(owner: int) -> list[int]:
-    """What turns an owner map into the mask of one owner."""
-    return [255 if value == owner else 0 for value in range(256)]
+@lru_cache(maxsize=8)
+def _noise(level: int) -> np.ndarray:
+    """int16 [NOISE_PIXELS]: noise of a sensor, from -level to level."""
+    noise = np.random.default_rng(20240).integers(-8, 9, NOISE_PIXELS)
+    return (noise * level // 8).astype(np.int16)
 
 
 def _overlap(first: Box | None, second: Box) -> Box | None:

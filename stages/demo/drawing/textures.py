@@ -22,27 +22,26 @@ BLOCK = 2048  # height of the color-block tile in units: taller than any garment
 LEVELS = 640  # of brightness; 256 is neutral, and grain, shade and folds together stay between 40 and 600
 
 
+Tile = tuple[np.ndarray, list[RGB]]  # uint8 [height, width], places in the list of colors
+
+
 @lru_cache(maxsize=64)
 def pattern_tile(pattern: str, colors: tuple[RGB, ...], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The repeating pattern, one texel per body unit.
 
     Returns:
-        int32 [height, width], where the texel's color begins in the table; uint8 [colors * LEVELS, 4], the table: RGB
-        at each level of brightness, and a byte that pads them.
+        int32 [height, width], where the texel's color begins in the table; uint32 [colors * LEVELS], the table: each
+        color at each level of brightness, its bytes are R, G, B and one that pads them.
     """
-    tile = _drawn_tile(pattern, colors, Random(seed))
-    packed = tile.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
-    found, place = np.unique(packed, return_inverse=True)
-    palette = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1)
+    tile, palette = _drawn_tile(pattern, colors, Random(seed))
     level = np.arange(LEVELS)[None, :, None]
     lifted = (level - 256) >> 3  # dark cloth shows its texture by reflection, not by multiplication
     table = np.zeros((len(palette), LEVELS, 4), np.uint8)
-    table[:, :, :3] = np.clip((palette[:, None, :] * level >> 8) + lifted, 0, 255)
-    return (place.reshape(tile.shape[:2]) * LEVELS).astype(np.int32), table.reshape(-1, 4)
+    table[:, :, :3] = np.clip((np.array(palette)[:, None, :] * level >> 8) + lifted, 0, 255)
+    return tile.astype(np.int32) * LEVELS, table.view(np.uint32).reshape(-1)
 
 
-def _drawn_tile(pattern: str, colors: tuple[RGB, ...], rng: Random) -> np.ndarray:
-    """uint8 [height, width, 3]."""
+def _drawn_tile(pattern: str, colors: tuple[RGB, ...], rng: Random) -> Tile:
     if pattern == "striped":
         return _stripes(rng, colors)
     if pattern == "lattice":
@@ -51,73 +50,74 @@ def _drawn_tile(pattern: str, colors: tuple[RGB, ...], rng: Random) -> np.ndarra
         return _floral(rng, colors)
     if pattern == "color block":
         return _blocks(rng, colors)
-    return np.full((1, 1, 3), colors[0], np.uint8)
+    return np.zeros((1, 1), np.uint8), [colors[0]]
 
 
-def _stripes(rng: Random, colors: tuple[RGB, ...]) -> np.ndarray:
+def _stripes(rng: Random, colors: tuple[RGB, ...]) -> Tile:
     period = rng.choice((32, 40, 48, 60))
     share = rng.randint(32, 44)
-    order = colors if len(colors) == 4 else colors[:2]
-    line = np.empty((period * len(order) // 2, 3), np.uint8)
-    if len(order) == 4:
-        for index, color in enumerate(order):
-            line[index * period // 2 : (index + 1) * period // 2] = color
+    if len(colors) == 4:
+        line = np.repeat(np.arange(4, dtype=np.uint8), period // 2)
     else:
-        line[:] = order[0]
-        line[: period * share // 100] = order[1]
+        line = np.zeros(period, np.uint8)
+        line[: period * share // 100] = 1
     vertical = rng.random() < 0.35
-    return line[None, :, :] if vertical else line[:, None, :]
+    return (line[None, :] if vertical else line[:, None]), list(colors)
 
 
-def _lattice(rng: Random, colors: tuple[RGB, ...]) -> np.ndarray:
+def _lattice(rng: Random, colors: tuple[RGB, ...]) -> Tile:
     period = rng.choice((44, 56, 68))
     wide = period * rng.randint(30, 40) // 100
-    tile = np.empty((period, period, 3), np.int64)
-    tile[:] = colors[0]
-    second = np.array(colors[1], np.int64)
-    tile[:wide] = (tile[:wide] + second) // 2  # crossing threads mix, as in woven checks
-    tile[:, :wide] = (tile[:, :wide] + second) // 2
+    thread = np.zeros(period, np.uint8)
+    thread[:wide] = 1
+    tile = thread[:, None] + thread[None, :]  # crossing threads mix, as in woven checks
     middle = (period + wide) // 2
-    tile[middle : middle + 5] = colors[2]
-    tile[:, middle : middle + 5] = colors[2]
-    return tile.astype(np.uint8)
+    tile[middle : middle + 5] = 3
+    tile[:, middle : middle + 5] = 3
+    mixed = _mean(colors[0], colors[1])
+    return tile, [colors[0], mixed, _mean(mixed, colors[1]), colors[2]]
 
 
-def _floral(rng: Random, colors: tuple[RGB, ...]) -> np.ndarray:
+def _mean(first: RGB, second: RGB) -> RGB:
+    red, green, blue = ((one + other) // 2 for one, other in zip(first, second, strict=True))
+    return red, green, blue
+
+
+def _floral(rng: Random, colors: tuple[RGB, ...]) -> Tile:
     size = 192
-    image = Image.new("RGB", (size, size), colors[0])
+    image = Image.new("L", (size, size))
     draw = ImageDraw.Draw(image)
     petals = ((0, -10), (10, -3), (6, 8), (-6, 8), (-10, -3))
-    cells = [(x, y) for y in range(3) for x in range(3)]
-    for index, (cx, cy) in enumerate(cells):
-        x = cx * 64 + 32 + rng.randint(-14, 14)
-        y = cy * 64 + 32 + rng.randint(-14, 14)
+    leaf, middle = len(colors), len(colors) + 1
+    for index in range(9):
+        x = index % 3 * 64 + 32 + rng.randint(-14, 14)
+        y = index // 3 * 64 + 32 + rng.randint(-14, 14)
         radius = rng.randint(7, 10)
-        petal = colors[1 + index % (len(colors) - 1)]
-        leaf = (60, 130, 70) if colors[0][1] < 150 else (38, 92, 48)
+        petal = 1 + index % (len(colors) - 1)
         for dx, dy in ((-size, 0), (0, 0), (size, 0), (0, -size), (0, size)):
             px, py = x + dx, y + dy
+            if not (-34 < px < size + 34 and -34 < py < size + 34):
+                continue  # the repeated flower does not reach into the tile
             draw.ellipse((px + 10, py + 10, px + 24, py + 18), fill=leaf)
             for ox, oy in petals:
                 draw.ellipse((px + ox - radius, py + oy - radius, px + ox + radius, py + oy + radius), fill=petal)
-            draw.ellipse((px - 5, py - 5, px + 5, py + 5), fill=(246, 206, 70))
-    return np.asarray(image)
+            draw.ellipse((px - 5, py - 5, px + 5, py + 5), fill=middle)
+    return np.asarray(image), [*colors, (60, 130, 70) if colors[0][1] < 150 else (38, 92, 48), (246, 206, 70)]
 
 
-def _blocks(rng: Random, colors: tuple[RGB, ...]) -> np.ndarray:
-    tile = np.empty((BLOCK, 1, 3), np.uint8)
+def _blocks(rng: Random, colors: tuple[RGB, ...]) -> Tile:
+    tile = np.zeros((BLOCK, 1), np.uint8)
     middle = BLOCK // 2
-    tile[:] = colors[0]
     edge = middle + rng.randint(10, 40)
-    tile[edge:] = colors[1]  # below the middle, so that the named color keeps the larger part
+    tile[edge:] = 1  # below the middle, so that the named color keeps the larger part
     if len(colors) == 4 or rng.random() < 0.4:
-        tile[edge : edge + rng.randint(26, 44)] = colors[2]
+        tile[edge : edge + rng.randint(26, 44)] = 2
     if len(colors) == 4:
-        tile[: middle - rng.randint(60, 90)] = colors[3]
-    return tile
+        tile[: middle - rng.randint(60, 90)] = 3
+    return tile, list(colors)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=48)
 def fabric_grain(fabric: str, step: int, repeats: int) -> np.ndarray:
     """Brightness of the weave, int16 [repeats * GRAIN, repeats * GRAIN], 256 is neutral.
 
@@ -180,9 +180,9 @@ def fill(
     columns = (xs - x0) * 63 // width
     folds = _folds(garment.fabric, garment.seed)
     # Folds hang a little slanted: from band to band of the height they move by one place.
-    bands = np.stack([shade + folds[columns + band] for band in range(SLANT)]).astype(np.int16)
+    bands = (shade + folds[columns + np.arange(SLANT)[:, None]]).astype(np.int16)
     left, top = x0 % GRAIN, y0 % GRAIN
-    repeats = -(-max(left + width, top + height) // GRAIN)
+    repeats = 1 << ((max(left + width, top + height) - 1) // GRAIN).bit_length()  # few sizes, so that they are cached
     grain = fabric_grain(garment.fabric, 1 if scale < 900 else 2, repeats)[top : top + height, left : left + width]
     level = grain + bands[(ys - y0) * SLANT // height]
 
@@ -191,4 +191,4 @@ def fill(
     v = ((ys - anchor[1]) * 1024 // scale + (BLOCK // 2 if garment.pattern == "color block" else 0)) % tile.shape[0]
     texels = tile[:, u] if tile.shape[1] > 1 else tile
     texels = texels[v] if tile.shape[0] > 1 else texels
-    return table.view(np.uint32)[:, 0][level + texels].view(np.uint8).reshape(height, width, 4)
+    return table.take(level + texels).view(np.uint8).reshape(height, width, 4)
