@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
@@ -150,6 +150,14 @@ def flat_photo(
         _shadow(canvas, shape, moved)
         canvas.whole(garment, shape, moved, 1)
     return _photo(rng, canvas, 2, [garment], "flat")
+
+
+def lit(rng: Random, photo: Photo) -> Photo:
+    """The photo in the light of a room: darker or brighter, warmer or colder."""
+    gain, tint = rng.randint(78, 112), rng.randint(-10, 10)
+    gains = np.array([[gain + tint], [gain + tint // 4], [gain - tint]])
+    levels = np.minimum(255, np.arange(256) * gains // 100)
+    return replace(photo, image=photo.image.point(levels.ravel().tolist()))
 
 
 def _flat_shapes(rng: Random, garment: Garment) -> list[tuple[Shape, float, float]]:

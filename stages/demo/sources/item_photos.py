@@ -7,12 +7,11 @@ what the garment is (kind, cut, colors, pattern, fabric, details) leads from one
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from stages.demo.drawing.backgrounds import plain_background, scene_background
@@ -20,7 +19,7 @@ from stages.demo.drawing.canvas import Box
 from stages.demo.drawing.encoding import jpeg_bytes
 from stages.demo.drawing.garments import Garment, companions
 from stages.demo.drawing.people import random_person
-from stages.demo.drawing.photo import Photo, flat_photo, worn_photo
+from stages.demo.drawing.photo import Photo, flat_photo, lit, worn_photo
 from stages.demo.sources.shared import write_bytes
 from stages.demo.truth import Named, Row, garment_rows
 
@@ -102,14 +101,6 @@ def street_photo(rng: Random, size: Size, garment: Garment, view: str, span: tup
 def laid_photo(rng: Random, size: Size, garment: Garment, white: bool = False) -> Photo:
     """The item alone, flat."""
     return flat_photo(rng, size, garment, plain_background(rng, size, white), rng.randint(66, 94))
-
-
-def lit(rng: Random, photo: Photo) -> Photo:
-    """The photo in the light of a room: darker or brighter, warmer or colder."""
-    gain, tint = rng.randint(78, 112), rng.randint(-10, 10)
-    gains = np.array([[gain + tint], [gain + tint // 4], [gain - tint]])
-    levels = np.minimum(255, np.arange(256) * gains // 100)
-    return replace(photo, image=photo.image.point(levels.ravel().tolist()))
 
 
 def _worn(
