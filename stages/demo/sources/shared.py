@@ -45,8 +45,11 @@ class DefectPlan:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """A file, with its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    try:
+        path.write_bytes(content)
+    except FileNotFoundError:  # tried first: thousands of files share a few folders
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
