@@ -184,11 +184,16 @@ def fill(
     left, top = x0 % GRAIN, y0 % GRAIN
     repeats = 1 << ((max(left + width, top + height) - 1) // GRAIN).bit_length()  # few sizes, so that they are cached
     grain = fabric_grain(garment.fabric, 1 if scale < 900 else 2, repeats)[top : top + height, left : left + width]
-    level = grain + bands[(ys - y0) * SLANT // height]
+    places = grain + bands[(ys - y0) * SLANT // height]
 
     tile, table = pattern_tile(garment.pattern, garment.colors, garment.seed)
-    u = (xs - anchor[0]) * 1024 // scale % tile.shape[1]
-    v = ((ys - anchor[1]) * 1024 // scale + (BLOCK // 2 if garment.pattern == "color block" else 0)) % tile.shape[0]
-    texels = tile[:, u] if tile.shape[1] > 1 else tile
-    texels = texels[v] if tile.shape[0] > 1 else texels
-    return table.take(level + texels).view(np.uint8).reshape(height, width, 4)
+    if tile.size > 1:
+        places = places + _texels(garment, tile, (xs - anchor[0]) * 1024 // scale, (ys - anchor[1]) * 1024 // scale)
+    return table.take(places).view(np.uint8).reshape(height, width, 4)
+
+
+def _texels(garment: Garment, tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """The texels at columns u and rows v, in units from the anchor; one row or column where all are alike."""
+    v = v + (BLOCK // 2 if garment.pattern == "color block" else 0)
+    found = tile[:, u % tile.shape[1]] if tile.shape[1] > 1 else tile
+    return found[v % tile.shape[0]] if tile.shape[0] > 1 else found
