@@ -4,54 +4,90 @@ Reads:  nothing.
 Writes: RAW/<source>, the tree as upstream publishes it; TRUTH/<source>, the ground truth, which no stage reads.
 Params: demo_sources (the list), demo.
 
-Each source is drawn from its own seed, whatever else the list names.
+Each source is drawn from its own seed, whatever else the list names. One pool of processes draws the pictures of all.
 """
 
 from argparse import Namespace
-from importlib import import_module
+from collections.abc import Mapping
+from itertools import chain, islice
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder
-from stages.core.params import load_params, lookup, section
-from stages.runner.progress import say
+from stages.core.parallel import in_processes
+from stages.core.params import Names, Section
+from stages.demo.sources import (
+    category_coarse,
+    category_fine,
+    consumer_to_shop,
+    deepfashion2,
+    deepfashion_mm,
+    fashion144k,
+    fashion_products,
+    headwear,
+    inshop,
+    shoes,
+)
+from stages.runner.progress import track
 from stages.runner.stage import Stage
 
-SOURCES = (
-    "deepfashion2",
-    "headwear",
-    "shoes",
-    "fashion_products",
-    "deepfashion_mm",
-    "inshop",
-    "consumer_to_shop",
-    "category_coarse",
-    "category_fine",
-    "fashion144k",
-)
+# A source's module has ``PARAMS``, the model of its section; ``jobs(params)``, what there is to draw; ``draw(params,
+# job)``, which a process calls; and ``write(params, drawn, out, truth)``, which gets the results in the order of jobs.
+SOURCES: dict[str, ModuleType] = {
+    "deepfashion2": deepfashion2,
+    "headwear": headwear,
+    "shoes": shoes,
+    "fashion_products": fashion_products,
+    "deepfashion_mm": deepfashion_mm,
+    "inshop": inshop,
+    "consumer_to_shop": consumer_to_shop,
+    "category_coarse": category_coarse,
+    "category_fine": category_fine,
+    "fashion144k": fashion144k,
+}
+BATCH = 8  # jobs that a process is sent at once
 
 
-def source_module(source: str) -> ModuleType:
-    """The module that draws a source, with its section's model ``PARAMS`` and ``write_source(params, out, truth)``.
+def draw_batch(batch: tuple[str, Section, list[Any]]) -> list[Any]:
+    """What a process draws: some jobs of one source."""
+    source, params, jobs = batch
+    return [SOURCES[source].draw(params, job) for job in jobs]
 
-    Raises:
-        StageError: when the demo has no such source.
+
+def draw_sources(sections: Mapping[str, Section], raw: Path, truth: Path) -> None:
+    """Draw sources, each into a folder of its name below ``raw`` and below ``truth``.
+
+    Args:
+        sections: source -> its params.
+        raw: folder of the trees.
+        truth: folder of the ground truth.
     """
-    if source not in SOURCES:
-        raise StageError(f"params.yaml: `demo_sources` names {source!r}; the demo can draw: {shown(SOURCES)}.")
-    return import_module(f"stages.demo.sources.{source}")
+    jobs = {name: SOURCES[name].jobs(params) for name, params in sections.items()}
+    batches = {
+        name: [(name, params, jobs[name][at : at + BATCH]) for at in range(0, len(jobs[name]), BATCH)]
+        for name, params in sections.items()
+    }
+    work = list(chain.from_iterable(batches.values()))
+    drawn = track(in_processes(draw_batch, work), total=len(work), desc=f"draw, {BATCH} pictures at a time")
+    for name, params in sections.items():
+        results = list(chain.from_iterable(islice(drawn, len(batches[name]))))
+        SOURCES[name].write(params, results, fresh_folder(raw / name), fresh_folder(truth / name))
+    next(drawn, None)  # ends the pool
 
 
 def main(args: Namespace, params: SimpleNamespace) -> None:
-    """Draw every listed source."""
-    content = load_params()
-    for folder in (args.raw, args.truth):
-        fresh_folder(folder)
-    for source in lookup(content, "demo_sources"):
-        module = source_module(source)
-        options = section(module.PARAMS, f"demo.{source}", content)
-        say(f"demo: drawing {source}")
-        module.write_source(options, args.raw / source, args.truth / source)
+    """Draw every listed source.
+
+    Raises:
+        StageError: when the list names one that the demo cannot draw.
+    """
+    if unknown := set(params.sources) - set(SOURCES):
+        raise StageError(f"params.yaml: `demo_sources` names {shown(unknown)}; the demo can draw: {shown(SOURCES)}.")
+    sections = {name: getattr(params, name) for name in params.sources}
+    draw_sources(sections, fresh_folder(args.raw), fresh_folder(args.truth))
 
 
-STAGE = Stage(main, ["raw", "truth"], {})
+SECTIONS = {name: (f"demo.{name}", module.PARAMS) for name, module in SOURCES.items()}
+STAGE = Stage(main, ["raw", "truth"], {"sources": ("demo_sources", Names), **SECTIONS})

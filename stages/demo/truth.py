@@ -16,7 +16,6 @@ from typing import Any
 import pyarrow as pa
 
 from stages.contracts.tables import write_rows
-from stages.core.files import fresh_folder
 from stages.demo.drawing.garments import Garment
 from stages.demo.drawing.photo import Photo
 
@@ -29,13 +28,15 @@ TRUTH = pa.schema(
         ("person", pa.string()),  # who wears it; null when flat
         ("view", pa.string()),  # front, side, back, full, additional, flat
         ("worn", pa.bool_()),
-        ("kind", pa.string()),  # key of stages.demo.drawing.garment_kinds.CUTS
+        ("kind", pa.string()),  # key of stages.demo.drawing.garment_kinds.GARMENT_KINDS
         ("superclass", pa.string()),
         ("gender", pa.string()),  # whom the garment is cut for
         ("type", pa.string()),  # one of the 32 clothing types
         ("usage", pa.string()),
-        ("base_colour", pa.string()),  # upstream's name of the colour it is drawn in
+        ("base_color", pa.string()),  # name of the color it is drawn in
         ("color", pa.string()),  # one of the 13; null for the names that the published merge leaves out
+        ("type_swapped", pa.bool_()),  # whether upstream's annotation has another type: planted label noise
+        ("color_swapped", pa.bool_()),  # the same of the color
         ("fabric", pa.string()),
         ("pattern", pa.string()),
         *((corner, pa.int32()) for corner in ("x1", "y1", "x2", "y2")),  # visible pixels, ends exclusive
@@ -43,6 +44,7 @@ TRUTH = pa.schema(
         ("height", pa.int32()),
     ]
 )
+NOISY_HEADS = ("type", "color")  # whose labels the demo plants errors in
 Row = dict[str, Any]
 
 _TYPE_OF_KIND = {
@@ -84,20 +86,28 @@ _COLOR_OF = {
 
 @dataclass(frozen=True)
 class Named:
-    """What a source calls one garment of a photo."""
+    """What a source calls one garment of a photo.
+
+    Attributes:
+        instance: the physical garment.
+        item: the annotation that speaks of it.
+        category: upstream's name of what it is, before label noise.
+        swapped: heads (type, color) whose label the annotation has wrong.
+    """
 
     instance: str
     item: str | None = None
     category: str | None = None
+    swapped: frozenset[str] = frozenset()
 
 
 def superclass_of(garment: Garment) -> str:
     """The detectors' class of a garment, as the published merge of DeepFashion2's 13 classes has it."""
-    cut = garment.cut
-    if cut.layer == "outer":
+    layer = garment.traits.layer
+    if layer == "outer":
         return "outwear"
-    if cut.layer != "upper":
-        return {"lower": "bottom", "head": "headwear", "feet": "footwear"}[cut.layer]
+    if layer != "upper":
+        return {"lower": "bottom", "head": "headwear", "feet": "footwear"}[layer]
     if garment.kind in ("dress", "jumpsuit", "sling"):  # the published table counts slings among the dresses
         return "dress"
     return "vest" if garment.sleeve == "none" else "top"
@@ -113,9 +123,9 @@ def type_of(kind: str, category: str | None = None) -> str:
     return _TYPE_OF_CATEGORY.get(category, category)
 
 
-def color_of(base_colour: str) -> str | None:
-    """The class of upstream's colour name; None for Silver, Bronze, Copper and Coffee Brown."""
-    return _COLOR_OF.get(base_colour)
+def color_of(base_color: str) -> str | None:
+    """The class of upstream's color name; None for Silver, Bronze, Copper and Coffee Brown."""
+    return _COLOR_OF.get(base_color)
 
 
 def garment_rows(
@@ -156,8 +166,9 @@ def garment_rows(
                 "gender": garment.gender,
                 "type": type_of(garment.kind, named.category),
                 "usage": garment.usage,
-                "base_colour": garment.colour,
-                "color": color_of(garment.colour),
+                "base_color": garment.color,
+                "color": color_of(garment.color),
+                **{f"{head}_swapped": head in named.swapped for head in NOISY_HEADS},
                 "fabric": garment.fabric,
                 "pattern": garment.pattern,
                 **dict(zip(("x1", "y1", "x2", "y2"), photo.boxes[index], strict=True)),
@@ -170,4 +181,4 @@ def garment_rows(
 
 def write_truth(folder: Path, rows: list[Row]) -> None:
     """``garments.parquet``, sorted by image; the garments of an image keep their order."""
-    write_rows(fresh_folder(folder) / FILE, TRUTH, sorted(rows, key=lambda row: row["image_id"]))
+    write_rows(folder / FILE, TRUTH, sorted(rows, key=lambda row: row["image_id"]))

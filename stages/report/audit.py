@@ -3,7 +3,8 @@
 Usage: python -m stages.run audit  (`make audit`; after `make repro` of the demo profile)
 
 Prints for each label source: the share of right labels in upstream's annotations and after the label policies, by head;
-and the share of crops that show the garment their label speaks of, by superclass.
+how many labels with a planted error came through; and the share of crops that show the garment their label speaks of,
+by superclass. Label noise is counted apart: no policy can see it, so it says nothing about the policies.
 """
 
 from collections import Counter, defaultdict
@@ -17,6 +18,7 @@ from stages.contracts.boxes import Box, box_array, box_of, iou
 from stages.contracts.tables import HEADS, LABELS, OUTCOMES, read_table
 from stages.core.errors import StageError
 from stages.core.params import load_params, lookup
+from stages.demo.truth import NOISY_HEADS
 from stages.labels.merge_tables import LabelTables, read_label_tables
 from stages.labels.merging import decode, merge_colors, merge_gender, merge_types, merge_usage
 from stages.runner.stage import new_parser, one_message
@@ -43,7 +45,7 @@ class Share:
 
 
 def label_shares(labels: list[dict[str, Any]], truth: dict[str, dict[str, Any]]) -> dict[str, Share]:
-    """Head -> labels that are right, of those that are known.
+    """Head -> labels that are right, of those that are known and have no planted error.
 
     Args:
         labels: rows with item_id and a column for each head, null = unknown.
@@ -51,10 +53,32 @@ def label_shares(labels: list[dict[str, Any]], truth: dict[str, dict[str, Any]])
     """
     shares = {}
     for head in HEADS:
-        known = [row for row in labels if row[head] is not None]
+        known = [row for row in labels if row[head] is not None and not swapped(truth[row["item_id"]], head)]
         right = sum(row[head] == truth[row["item_id"]][head] for row in known)
         shares[head] = Share(right, len(known))
     return shares
+
+
+def swapped(garment: dict[str, Any], head: str) -> bool:
+    """Whether the demo planted an error in the label of a garment."""
+    return head in NOISY_HEADS and garment[f"{head}_swapped"]
+
+
+def planted_errors(labels: list[dict[str, Any]], truth: dict[str, dict[str, Any]]) -> dict[str, set[str]]:
+    """Head -> items whose label has a planted error and is still wrong: what a finder of label errors should find.
+
+    Args:
+        labels: as in ``label_shares``.
+        truth: as in ``label_shares``.
+    """
+    return {
+        head: {
+            row["item_id"]
+            for row in labels
+            if swapped(truth[row["item_id"]], head) and row[head] not in (None, truth[row["item_id"]][head])
+        }
+        for head in NOISY_HEADS
+    }
 
 
 def shown_garment(box: Box, garments: list[dict[str, Any]], least: float) -> int | None:
@@ -74,7 +98,7 @@ def crop_shares(
     Args:
         outcomes: rows of OUTCOMES.
         image_of: item -> image.
-        garments: truth rows; ``item`` says which labelled item a garment is.
+        garments: truth rows; ``item`` says which labeled item a garment is.
         least: the smallest IoU at which a box is on a garment.
     """
     by_image = defaultdict(list)
@@ -97,10 +121,11 @@ def crop_shares(
 def before_shares(
     source: str, items: pd.DataFrame, tables: LabelTables, truth: dict[str, dict[str, Any]]
 ) -> dict[str, Share]:
-    """Head -> upstream's annotations that name the right class, of those of ``items``, before any policy.
+    """Head -> upstream's annotations that name the right class, of those of ``items`` without a planted error.
 
-    Values are translated name by name; a row without a garment, or a value that is no class, is not right. For the
-    layers of DeepFashion-MultiModal every item takes the upper label, as a reader without a policy would.
+    This is before any policy. Values are translated name by name; a row without a garment, or a value that is no class,
+    is not right. For the layers of DeepFashion-MultiModal every item takes the upper label, as a reader without a
+    policy would.
 
     Args:
         source: fashion_products or deepfashion_mm.
@@ -120,17 +145,19 @@ def before_shares(
             "usage": merge_usage(items["usage"], tables.usage),
             "color": merge_colors(items["baseColour"], tables.colors),
         }
-    none = dict.fromkeys(HEADS)
+    none = dict.fromkeys([*HEADS, *(f"{head}_swapped" for head in NOISY_HEADS)])
     shares = {}
     for head, values in named.items():
         rows = zip(items["item_id"], values.astype(object).where(values.notna(), None), strict=True)
-        right = sum(value is not None and value == truth.get(item, none)[head] for item, value in rows)
-        shares[head] = Share(right, len(items))
+        pairs = [(value, truth.get(item, none)) for item, value in rows]
+        sound = [value is not None and value == garment[head] for value, garment in pairs if not swapped(garment, head)]
+        shares[head] = Share(sum(sound), len(sound))
     return shares
 
 
 def audit(data: Path, tables: LabelTables, sources: list[str]) -> dict[str, dict[str, dict[str, Share]]]:
-    """source -> ``before``, ``after`` (by head), ``before, kept`` (of the rows that stay), ``crops`` (by superclass).
+    """source -> ``before``, ``after`` (by head), ``before, kept`` (of the rows that stay), ``planted`` (by noisy head,
+    labels that are wrong as planted, of all that stay), ``crops`` (by superclass).
 
     Args:
         data: the profile's data folder.
@@ -156,6 +183,10 @@ def audit(data: Path, tables: LabelTables, sources: list[str]) -> dict[str, dict
             "before": before_shares(source, items, tables, truth),
             "before, kept": before_shares(source, items[items["item_id"].isin(kept)], tables, truth),
             "after": label_shares(labels, truth),
+            "planted": {
+                head: Share(len(items_found), sum(row[head] is not None for row in labels))
+                for head, items_found in planted_errors(labels, truth).items()
+            },
             "crops": crop_shares(outcomes, image_of, garments),
             "crops, good fit": crop_shares(outcomes, image_of, garments, GOOD_IOU),
         }
@@ -165,14 +196,17 @@ def audit(data: Path, tables: LabelTables, sources: list[str]) -> dict[str, dict
 def as_markdown(result: dict[str, dict[str, dict[str, Share]]]) -> str:
     """The audit as one Markdown table for the labels and one for the crops."""
     lines = [
-        "| source | head | right before cleaning | of these rows, those that stay | right after |",
-        "| --- | --- | --- | --- | --- |",
+        "The planted errors are left out, and counted in the last column:",
+        "",
+        "| source | head | right before cleaning | of the rows that stay | right after | planted errors that stay |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for source, parts in result.items():
         for head, share in parts["after"].items():
             if share.rows:
                 before, kept = (parts[name].get(head, "in the name") for name in ("before", "before, kept"))
-                lines.append(f"| {source} | {head} | {before} | {kept} | {share} |")
+                planted = parts["planted"].get(head, "none")
+                lines.append(f"| {source} | {head} | {before} | {kept} | {share} | {planted} |")
     lines += [
         "",
         f"| source | garment | crops on the right garment | and with IoU of {GOOD_IOU} or more |",

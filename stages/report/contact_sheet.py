@@ -2,7 +2,7 @@
 
 Usage: python -m stages.run contact_sheet RAW_FOLDER TRUTH_FOLDER OUT.jpg
 
-Pictures are taken at an even stride over the sorted image ids; a box's colour says its superclass.
+Pictures are taken at an even stride over the sorted image ids; a box's color says its superclass.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COLUMNS, ROWS = 10, 4
 WIDTH, TALLEST = 116, 150  # pixels of a photo's place
 CAPTION = 11  # pixels below it
 MOST_BYTES = 150_000  # pages with several sheets should still load at once
-COLOURS: dict[str, RGB] = {
+COLORS: dict[str, RGB] = {
     "outwear": (220, 30, 30),
     "bottom": (20, 90, 230),
     "dress": (190, 30, 190),
@@ -72,7 +72,7 @@ def cell(path: Path, image_id: str, rows: list[Row], height: int) -> Image.Image
     for row in rows:
         x1, y1, x2, y2 = (round(row[corner] * scale) for corner in ("x1", "y1", "x2", "y2"))
         corners = (left + x1, y1, left + max(x1, x2 - 1), max(y1, y2 - 1))
-        draw.rectangle(corners, outline=COLOURS[row["superclass"]])
+        draw.rectangle(corners, outline=COLORS[row["superclass"]])
     font = ImageFont.load_default(8)
     while draw.textlength(image_id, font) > WIDTH:
         image_id = "…" + image_id.lstrip("…")[1:]

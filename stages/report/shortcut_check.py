@@ -1,12 +1,12 @@
-"""Do trivial cues solve the heads? Two weak classifiers that see almost nothing of a garment try every head.
+"""Do trivial features solve the heads? Two weak classifiers that see almost nothing of a garment try every head.
 
 Usage: python -m stages.run shortcut_check
 
-One sees the mean colour of the garment's own pixels, the other its silhouette. A head is not solved by a cue when the
-balanced accuracy stays less than half way from chance to 1: above that, a model that reached a good score would owe
-more to the cue than to anything else. Colour is the cue that color is about, the silhouette the one of type and gender.
-Each head is tried on garments as the source draws them that teaches it: fabric and pattern on DeepFashion-MultiModal's,
-the others on Fashion Products'.
+One sees the mean color of the garment's own pixels, the other its silhouette. A head is not solved by a feature when
+the balanced accuracy stays less than half way from chance to 1: above that, a model that reached a good score would owe
+more to the feature than to anything else. Mean color may solve color, the silhouette type and gender. Each head is
+tried on garments as the source draws them that teaches it: fabric and pattern on DeepFashion-MultiModal's, the others
+on Fashion Products'.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GroupShuffleSplit
 
-from stages.demo.drawing.encoding import rng_for
 from stages.demo.drawing.garments import Garment
 from stages.demo.drawing.photo import Photo
 from stages.demo.sources.deepfashion_mm import choose_item
 from stages.demo.sources.fashion_products import choose_garment, product_photo
 from stages.demo.sources.product_rows import ARTICLES
+from stages.demo.sources.shared import rng_for
 from stages.demo.truth import color_of, type_of
 
 # Head -> the source whose garments it is tried on.
@@ -46,8 +46,8 @@ LAYERS = (
     "outer",
     "dress",
 )  # of DeepFashion-MultiModal's garments, as often as here
-# Cue -> the heads that it may solve, because they are about it.
-OWN_HEADS = {"mean colour": {"color"}, "silhouette": {"type", "gender"}}
+# Feature -> the heads that it may solve, because they are about it.
+OWN_HEADS = {"mean color": {"color"}, "silhouette": {"type", "gender"}}
 SIZE = (72, 96)  # pixels of a photo
 SIDE = 16  # cells of a silhouette, both ways
 USAGES = {"Casual": 1, "Sports": 1, "Ethnic": 1, "Formal": 1}  # alike, so that chance is the same for each
@@ -61,7 +61,7 @@ class Look:
     Attributes:
         garment: number of the garment; its photos stay on one side of the split.
         worn: by a person, or laid flat.
-        colour: float [3], mean of its visible pixels, 0..255.
+        color: float [3], mean of its visible pixels, 0..255.
         histogram: float [64], shares of its visible pixels in 4 x 4 x 4 cells of RGB.
         silhouette: float [16 * 16], share of each cell of its box that it covers.
         labels: the right class of each head; None where color has none.
@@ -69,7 +69,7 @@ class Look:
 
     garment: int
     worn: bool
-    colour: np.ndarray
+    color: np.ndarray
     histogram: np.ndarray
     silhouette: np.ndarray
     labels: dict[str, str | None]
@@ -77,9 +77,9 @@ class Look:
 
 @dataclass(frozen=True)
 class Score:
-    """What one cue reaches at one head, on garments that it was not trained on."""
+    """What one feature reaches at one head, on garments that it was not trained on."""
 
-    cue: str
+    feature: str
     head: str
     classes: int
     majority: float
@@ -98,12 +98,12 @@ class Score:
 
     @property
     def may_solve(self) -> bool:
-        """Whether the head is about this cue."""
-        return self.head in OWN_HEADS[self.cue]
+        """Whether the head is about this feature."""
+        return self.head in OWN_HEADS[self.feature]
 
 
 def look_at(number: int, category: str, photo: Photo) -> Look:
-    """What the cues see of a photo's first garment, found by the canvas's own map of owners."""
+    """What the features see of a photo's first garment, found by the canvas's own map of owners."""
     garment: Garment = photo.garments[0]
     mask = photo.owners == 1
     pixels = np.asarray(photo.image)[mask].astype(np.int64)
@@ -114,7 +114,7 @@ def look_at(number: int, category: str, photo: Photo) -> Look:
         "gender": garment.gender,
         "type": type_of(garment.kind, category),
         "usage": garment.usage,
-        "color": color_of(garment.colour),
+        "color": color_of(garment.color),
         "fabric": garment.fabric,
         "pattern": garment.pattern,
     }
@@ -132,7 +132,7 @@ def draw_looks(source: str, count: int) -> list[Look]:
     """So many garments as a source draws them, each worn and flat."""
     looks = []
     for number in range(count):
-        rng = rng_for(SEED, "cues", source, number)
+        rng = rng_for(SEED, "shortcuts", source, number)
         category, garment = _garment(rng, source)
         for worn_percent in (100, 0):
             photo = product_photo(rng, SIZE, garment, worn_percent)
@@ -152,18 +152,18 @@ def _garment(rng: Random, source: str) -> tuple[str, Garment]:
     return item
 
 
-def score(looks: list[Look], cue: str, head: str) -> Score:
+def score(looks: list[Look], feature: str, head: str) -> Score:
     """Train on 70 % of the garments, test on the others."""
     looks = [look for look in looks if look.labels[head] is not None]
-    features = np.stack([look.colour if cue == "mean colour" else look.silhouette for look in looks])
+    inputs = np.stack([look.color if feature == "mean color" else look.silhouette for look in looks])
     labels = np.array([look.labels[head] for look in looks])
     groups = [look.garment for look in looks]
-    train, test = next(GroupShuffleSplit(1, test_size=0.3, random_state=SEED).split(features, labels, groups))
+    train, test = next(GroupShuffleSplit(1, test_size=0.3, random_state=SEED).split(inputs, labels, groups))
     model = RandomForestClassifier(100, min_samples_leaf=2, class_weight="balanced", random_state=SEED)
-    answers = model.fit(features[train], labels[train]).predict(features[test])
+    answers = model.fit(inputs[train], labels[train]).predict(inputs[test])
     _, counts = np.unique(labels[test], return_counts=True)
     return Score(
-        cue,
+        feature,
         head,
         len(counts),
         counts.max() / counts.sum(),
@@ -173,22 +173,22 @@ def score(looks: list[Look], cue: str, head: str) -> Score:
 
 
 def scores(garments: int) -> list[Score]:
-    """Every cue at every head, on so many garments of each source."""
+    """Every feature at every head, on so many garments of each source."""
     looks = {source: draw_looks(source, garments) for source in sorted(set(HEADS.values()))}
-    return [score(looks[source], cue, head) for cue in OWN_HEADS for head, source in HEADS.items()]
+    return [score(looks[source], feature, head) for feature in OWN_HEADS for head, source in HEADS.items()]
 
 
 def as_markdown(found: list[Score]) -> str:
     """The scores as a table."""
     lines = [
-        "| cue | head | classes | chance | majority | accuracy | balanced accuracy | not solved below | |",
+        "| feature | head | classes | chance | majority | accuracy | balanced accuracy | not solved below | |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in found:
-        verdict = "its own cue" if row.may_solve else "not solved" if row.balanced < row.bound else "SOLVED"
+        verdict = "its own" if row.may_solve else "not solved" if row.balanced < row.bound else "SOLVED"
         numbers = (row.chance, row.majority, row.accuracy, row.balanced, row.bound)
         lines.append(
-            f"| {row.cue} | {row.head} | {row.classes} | {' | '.join(f'{n:.2f}' for n in numbers)} | {verdict} |"
+            f"| {row.feature} | {row.head} | {row.classes} | {' | '.join(f'{n:.2f}' for n in numbers)} | {verdict} |"
         )
     return "\n".join(lines)
 

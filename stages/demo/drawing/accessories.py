@@ -12,17 +12,17 @@ from stages.demo.drawing.canvas import SUPER, Canvas, Frame
 from stages.demo.drawing.palette import scaled, shade_of
 
 
-def draw_other(rng: Random, size: tuple[int, int], sub_category: str, colour: str) -> Image.Image:
+def draw_other(rng: Random, size: tuple[int, int], kind: str, color: str) -> Image.Image:
     """A bag or a watch on a white background."""
     canvas = Canvas(size, plain_background(rng, size, white=True))
     scale = min(size) * SUPER / 120
     frame = Frame(size[0] * SUPER / 2, size[1] * SUPER / 2, scale)
-    rgb = shade_of(rng, colour)
+    rgb = shade_of(rng, color)
 
     def shape(points: list[Point], percent: int) -> None:
         canvas.polygon(frame.pixels(points), scaled(rgb, percent), edge=scaled(rgb, 60))
 
-    if sub_category == "Bags":
+    if kind == "Bags":
         shape([(-26, -4), (-20, -38), (20, -38), (26, -4), (20, -4), (15, -31), (-15, -31), (-20, -4)], 70)
         shape([(-38, -8), (38, -8), (46, 40), (-46, 40)], 100)
         shape([(-40, -8), (40, -8), (36, 12), (-36, 12)], 88)

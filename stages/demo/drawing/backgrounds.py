@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def plain_background(rng: Random, size: tuple[int, int], white: bool = False) -> Image.Image:
-    """A studio wall: almost one colour, brighter in the middle."""
+    """A studio wall: almost one color, brighter in the middle."""
     tone = (
         (250, 250, 250)
         if white
@@ -17,8 +17,8 @@ def plain_background(rng: Random, size: tuple[int, int], white: bool = False) ->
     )
     fall = 4 if white else rng.randint(8, 22)
     rows = np.abs(np.arange(size[1]) * 200 // size[1] - 90)
-    levels = np.array(tone, np.int64)[None, :] - (rows * fall // 100)[:, None]
-    return Image.fromarray(np.broadcast_to(levels[:, None, :], (size[1], size[0], 3)).astype(np.uint8))
+    levels = np.array(tone, np.int16)[None, :] - (rows * fall // 100)[:, None]
+    return Image.fromarray(levels[:, None, :].astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
 
 
 def scene_background(rng: Random, size: tuple[int, int]) -> Image.Image:
@@ -35,7 +35,7 @@ def scene_background(rng: Random, size: tuple[int, int]) -> Image.Image:
         )
     )
     floor = rng.choice(((150, 126, 102), (128, 130, 134), (186, 172, 150), (110, 118, 96), (168, 160, 158)))
-    pixels = np.empty((size[1], size[0], 3), np.int64)
+    pixels = np.empty((size[1], size[0], 3), np.int16)
     horizon = size[1] * rng.randint(64, 88) // 100
     pixels[:horizon] = np.array(wall) - (np.arange(horizon) * 18 // max(1, horizon))[:, None, None]
     pixels[horizon:] = floor

@@ -7,6 +7,7 @@ between machines, and the demo's bytes must not.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from random import Random
 
 Point = tuple[float, float]
@@ -27,6 +28,7 @@ def _sine(degrees: int) -> float:
     return (_SINES[low] * (5 - rest) + _SINES[low + 1] * rest) / 50000
 
 
+@lru_cache(maxsize=720)
 def direction(degrees: int) -> Point:
     """Unit vector of a limb: 0 hangs straight down, positive turns towards +x."""
     return _sine(degrees), _sine(90 - degrees)

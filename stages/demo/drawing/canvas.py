@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 
 import numpy as np
@@ -55,23 +56,23 @@ class Canvas:
         self.owner_draw = ImageDraw.Draw(self.owner)
         self.outlines: dict[int, list[list[tuple[int, int]]]] = {}
 
-    def polygon(self, points: list[tuple[int, int]], colour: RGB, owner: int = 0, edge: RGB | None = None) -> None:
+    def polygon(self, points: list[tuple[int, int]], color: RGB, owner: int = 0, edge: RGB | None = None) -> None:
         """A plain polygon (skin, hair, soles); what it hides belongs to nobody, or to owner."""
-        self.draw.polygon(points, fill=colour)
+        self.draw.polygon(points, fill=color)
         self.owner_draw.polygon(points, fill=owner)
         if edge:
             self.draw.line([*points, points[0]], fill=edge, width=2)
 
-    def ellipse(self, frame: Frame, centre: Point, rx: float, ry: float, colour: RGB) -> None:
+    def ellipse(self, frame: Frame, center: Point, rx: float, ry: float, color: RGB) -> None:
         """A plain ellipse in the frame's units."""
-        x, y = frame.pixel(centre)
+        x, y = frame.pixel(center)
         box = (
             x - round(rx * frame.scale),
             y - round(ry * frame.scale),
             x + round(rx * frame.scale),
             y + round(ry * frame.scale),
         )
-        self.draw.ellipse(box, fill=colour)
+        self.draw.ellipse(box, fill=color)
         self.owner_draw.ellipse(box, fill=0)
 
     def panel(
@@ -83,16 +84,17 @@ class Canvas:
         if box is None:
             return
         x0, y0, x1, y1 = box
-        mask = Image.new("L", (x1 - x0, y1 - y0))
+        mask = Image.new("1", (x1 - x0, y1 - y0))
         pen = ImageDraw.Draw(mask)
         local = [(x - x0, y - y0) for x, y in points]
-        pen.polygon(local, fill=255)
+        pen.polygon(local, fill=1)
         if garment.fabric == "furry":
             self._tufts(pen, local, garment.seed, max(2, round(4 * scale)))
-        cloth = Image.fromarray(fill(garment, box, anchor, max(1, round(scale * 1024)), self.light))
+        pixels = fill(garment, box, anchor, max(1, round(scale * 1024)), self.light)
+        cloth = Image.frombuffer("RGB", mask.size, pixels, "raw", "RGBX", 0, 1)
         edge = scaled(garment.rgb, 62) if luminance(garment.rgb) > 50 else scaled(garment.rgb, 122)
         ImageDraw.Draw(cloth).line([*local, local[0]], fill=edge, width=2)
-        cover = mask.point(_SHEER) if garment.fabric == "chiffon" else mask
+        cover = mask.convert("L").point(_SHEER) if garment.fabric == "chiffon" else mask
         self.image.paste(cloth, box, cover)
         self.owner.paste(owner, box, mask)
 
@@ -101,25 +103,31 @@ class Canvas:
         if not trims:
             return
         inks = inks_of(garment)
-        box = self._clip([point for outline in self.outlines.get(owner, []) for point in outline])
-        if box is None:
+        cloth = self._clip([point for outline in self.outlines.get(owner, []) for point in outline])
+        if cloth is None:
             return
-        x0, y0, x1, y1 = box
-        mine = self.owner.crop(box).point([255 if value == owner else 0 for value in range(256)])
+        mine = Image.fromarray(np.asarray(self.owner.crop(cloth)) == owner)
         for ink, group in _runs(trims):
-            mask = Image.new("L", (x1 - x0, y1 - y0))
+            drawn = [(trim, frame.pixels(list(trim.points)), max(1, round(trim.width * frame.scale))) for trim in group]
+            # Only the part of the cloth that these details reach.
+            box = self._clip([p for _, points, _ in drawn for p in points], 8 + max(size for *_, size in drawn))
+            box = _overlap(box, cloth)
+            if box is None:
+                continue
+            x0, y0, x1, y1 = box
+            mask = Image.new("1", (x1 - x0, y1 - y0))
             pen = ImageDraw.Draw(mask)
-            for trim in group:
-                local = [(x - x0, y - y0) for x, y in frame.pixels(list(trim.points))]
-                size = max(1, round(trim.width * frame.scale))
+            for trim, points, size in drawn:
+                local = [(x - x0, y - y0) for x, y in points]
                 if trim.shape == "poly":
-                    pen.polygon(local, fill=255)
+                    pen.polygon(local, fill=1)
                 elif trim.shape == "line":
-                    pen.line(local, fill=255, width=max(2, size))
+                    pen.line(local, fill=1, width=max(2, size))
                 else:
                     for x, y in local:
-                        pen.ellipse((x - size, y - size, x + size, y + size), fill=255)
-            self.image.paste(inks[ink], box, ImageChops.darker(mask, mine))
+                        pen.ellipse((x - size, y - size, x + size, y + size), fill=1)
+            here = mine.crop((x0 - cloth[0], y0 - cloth[1], x1 - cloth[0], y1 - cloth[1]))
+            self.image.paste(inks[ink], box, ImageChops.logical_and(mask, here))
 
     def under(self, garment: Garment, shape: Shape, frame: Frame, owner: int) -> None:
         """The inside of a garment that shows at its opening; it counts as the garment."""
@@ -164,22 +172,20 @@ class Canvas:
 
     def finish(self, rng: Random, noise: int = 3) -> Image.Image:
         """The image at its final size, lit and with a little sensor noise."""
-        image = self.image.reduce(SUPER)
         warm, gain = rng.randint(-4, 4), rng.randint(94, 106)
-        lut = [
-            min(255, max(0, value * (gain + tint) // 100))
-            for tint in (warm // 2, 0, -warm // 2)
-            for value in range(256)
-        ]
-        pixels = np.asarray(image.point(lut)).astype(np.int16)
-        shift = rng.randrange(len(_NOISE) - pixels.shape[0] * pixels.shape[1])
-        grain = _NOISE[shift : shift + pixels.shape[0] * pixels.shape[1]].reshape(pixels.shape[0], pixels.shape[1], 1)
-        return Image.fromarray(np.clip(pixels + grain * noise // 8, 0, 255).astype(np.uint8))
+        tints = np.array([[gain + warm // 2], [gain], [gain - warm // 2]])
+        lit = self.image.reduce(SUPER).point(np.minimum(255, np.arange(256) * tints // 100).ravel().tolist())
+        pixels = np.asarray(lit).astype(np.int16)
+        count = pixels.shape[0] * pixels.shape[1]
+        shift = rng.randrange(NOISE_PIXELS - count)
+        pixels += _noise(noise)[shift : shift + count].reshape(*pixels.shape[:2], 1)
+        return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
-    def _clip(self, points: list[tuple[int, int]]) -> Box | None:
-        x0, x1 = max(0, min(x for x, _ in points) - 8), min(self.wide[0], max(x for x, _ in points) + 9)
-        y0, y1 = max(0, min(y for _, y in points) - 8), min(self.wide[1], max(y for _, y in points) + 9)
-        return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+    def _clip(self, points: list[tuple[int, int]], margin: int = 8) -> Box | None:
+        """The box around points and so many pixels more, as far as it is on the canvas."""
+        xs, ys = [x for x, _ in points], [y for _, y in points]
+        box = (min(xs) - margin, min(ys) - margin, max(xs) + margin + 1, max(ys) + margin + 1)
+        return _overlap(box, (0, 0, *self.wide))
 
     @staticmethod
     def _tufts(pen: ImageDraw.ImageDraw, points: list[tuple[int, int]], seed: int, size: int) -> None:
@@ -190,20 +196,36 @@ class Canvas:
             for step in range(steps):
                 x, y = xa + (xb - xa) * step // steps, ya + (yb - ya) * step // steps
                 r = rng.randint(1, size)
-                pen.ellipse((x - r, y - r, x + r, y + r), fill=255)
+                pen.ellipse((x - r, y - r, x + r, y + r), fill=1)
 
 
 _SHEER = [value * 200 // 255 for value in range(256)]
-_NOISE = np.random.default_rng(20240).integers(-8, 9, 1 << 19).astype(np.int16)
+NOISE_PIXELS = 1 << 19
 
 
+@lru_cache(maxsize=8)
+def _noise(level: int) -> np.ndarray:
+    """int16 [NOISE_PIXELS]: noise of a sensor, from -level to level."""
+    noise = np.random.default_rng(20240).integers(-8, 9, NOISE_PIXELS)
+    return (noise * level // 8).astype(np.int16)
+
+
+def _overlap(first: Box | None, second: Box) -> Box | None:
+    if first is None:
+        return None
+    (a0, b0, a1, b1), (c0, d0, c1, d1) = first, second
+    box = max(a0, c0), max(b0, d0), min(a1, c1), min(b1, d1)
+    return box if box[0] < box[2] and box[1] < box[3] else None
+
+
+@lru_cache(maxsize=64)
 def inks_of(garment: Garment) -> dict[str, RGB]:
-    """The colours of a garment's details, all taken from its own colours."""
+    """The colors of a garment's details, all taken from its own colors."""
     base = garment.rgb
     bright = luminance(base) > 128
     contrast = (
-        garment.colours[1]
-        if abs(luminance(garment.colours[1]) - luminance(base)) > 50
+        garment.colors[1]
+        if abs(luminance(garment.colors[1]) - luminance(base)) > 50
         else ((30, 30, 34) if bright else (244, 244, 244))
     )
     return {
@@ -212,8 +234,8 @@ def inks_of(garment: Garment) -> dict[str, RGB]:
         "seam": scaled(base, 58) if luminance(base) > 60 else scaled(base, 128),
         "fold": scaled(base, 84) if luminance(base) > 60 else scaled(base, 112),
         "inside": scaled(base, 52),
-        "second": garment.colours[1],
-        "third": garment.colours[2],
+        "second": garment.colors[1],
+        "third": garment.colors[2],
         "contrast": contrast,
         "stitch": (214, 160, 84),
         "button": (250, 248, 240) if not bright else scaled(base, 40),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from stages.demo.drawing.garments import Garment
-from stages.demo.drawing.outlines import rounded_outline
-from stages.demo.drawing.primitives import band, digit, dots, line, motif
+from stages.demo.drawing.primitives import band, digit, dots, line, motif, rounded_outline
 from stages.demo.drawing.silhouettes import Shape, Trim
 
 
@@ -24,7 +23,7 @@ def cap_shape(garment: Garment, view: str) -> Shape:
             dots("dark", 5, (-2, -18 + tall)),
             line("dark", 5, (-56, 54), (54, 54)),
         ]
-        centre = -18.0
+        center = -18.0
     else:
         crown = [(-50.0, 50.0), (-52.0, 14.0), (-28.0, -16.0 + tall), (28.0, -16.0 + tall), (52.0, 14.0), (50.0, 50.0)]
         shape.parts.append(rounded_outline(crown, 1))
@@ -46,15 +45,15 @@ def cap_shape(garment: Garment, view: str) -> Shape:
             ]
             shape.parts.append(rounded_outline(brim, 1))
             shape.trims.append(line("seam", 3, (-46, 58), (0, 66), (46, 58)))
-        centre = 0.0
+        center = 0.0
     if garment.gender == "Women":  # a ribbon above the brim
         shape.trims += [band("second", 32, 46)]
     if garment.pattern == "graphic":
-        shape.trims += [_shrunk(trim, centre) for trim in motif(garment)]
+        shape.trims += [_shrunk(trim, center) for trim in motif(garment)]
     if garment.usage == "Sports":
         shape.trims += [
             line("contrast", 8, (-50, 34), (-36, -30)),
-            *digit("contrast", rng.randint(1, 9), centre - 8, -6, 8),
+            *digit("contrast", rng.randint(1, 9), center - 8, -6, 8),
         ]
     elif garment.usage == "Ethnic":
         shape.trims += [band("gold", 34, 48), dots("contrast", 4, *[(float(x), 41.0) for x in range(-48, 52, 14)])]
@@ -63,7 +62,7 @@ def cap_shape(garment: Garment, view: str) -> Shape:
     return shape
 
 
-def _shrunk(trim: Trim, centre: float) -> Trim:
+def _shrunk(trim: Trim, center: float) -> Trim:
     """A chest print brought to the size of a cap's front."""
-    points = tuple((centre + x * 0.42, 14 + (y - 318) * 0.42) for x, y in trim.points)
+    points = tuple((center + x * 0.42, 14 + (y - 318) * 0.42) for x, y in trim.points)
     return Trim(trim.shape, points, trim.ink, trim.width * 0.42)

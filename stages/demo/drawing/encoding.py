@@ -1,11 +1,8 @@
-"""What every demo source shares: seeds derived from (seed, source, index), image files with fixed encoder settings."""
+"""Image files with fixed encoder settings."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-from pathlib import Path
-from random import Random
 
 from PIL import Image
 
@@ -13,14 +10,8 @@ JPEG_QUALITY = 90  # above the range that training augments with (40-70), so tha
 NEAR_DUPLICATE_QUALITY = 75
 
 
-def rng_for(seed: int, source: str, *index: int | str) -> Random:
-    """A generator of its own for each drawn thing: adding images never changes the ones before."""
-    key = ":".join(str(part) for part in (seed, source, *index))
-    return Random(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big"))
-
-
 def jpeg_bytes(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
-    """The image as JPEG; full colour resolution, no optional encoder passes."""
+    """The image as JPEG; full color resolution, no optional encoder passes."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()
@@ -36,7 +27,7 @@ def turned_jpeg_bytes(image: Image.Image) -> bytes:
 
 
 def near_duplicate_bytes(image: Image.Image) -> bytes:
-    """The same picture as another shop would publish it: two grey levels brighter, at another JPEG quality."""
+    """The same picture as another shop would publish it: two gray levels brighter, at another JPEG quality."""
     return jpeg_bytes(image.point([min(255, level % 256 + 2) for level in range(768)]), NEAR_DUPLICATE_QUALITY)
 
 
@@ -45,20 +36,3 @@ def png_bytes(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=0)
     return buffer.getvalue()
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """A file, with its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-
-
-def write_text(path: Path, content: str) -> None:
-    """A text file with its line ends as they are, with its folder."""
-    write_bytes(path, content.encode())
-
-
-def picked(rng: Random, total: int, count: int, taken: set[int] | None = None) -> list[int]:
-    """Indices that get a defect: `count` of range(total), sorted, none of them taken already."""
-    free = [index for index in range(total) if index not in (taken or set())]
-    return sorted(rng.sample(free, min(count, len(free))))

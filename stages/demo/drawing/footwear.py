@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from stages.demo.drawing.body import Point
 from stages.demo.drawing.garments import Garment
-from stages.demo.drawing.outlines import rounded_outline
-from stages.demo.drawing.primitives import dots, line, poly
+from stages.demo.drawing.primitives import dots, line, poly, rounded_outline
 from stages.demo.drawing.silhouettes import Shape, Trim
 
 _LOW = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Cut:
+class GarmentKind:
     """What the garments of a kind have in common; ranges are in body units (see stages.demo.drawing.body).
 
     Attributes:
@@ -39,11 +39,11 @@ _WARM = ("cotton", "knitted", "furry")
 _COAT = ("leather", "denim", "cotton", "furry")
 _SHOE = ("leather", "cotton")
 
-CUTS: dict[str, Cut] = {
-    "tshirt": Cut("torso", "upper", ("short",), ("crew", "crew", "v"), (505, 545), (10, 22)),
-    "tank": Cut("torso", "upper", ("none",), ("scoop",), (490, 535), (4, 14), fabrics=_SOFT),
-    "sling": Cut("torso", "upper", ("sling",), ("square",), (440, 520), (4, 12), (0, 14), fabrics=_SOFT),
-    "shirt": Cut(
+GARMENT_KINDS: dict[str, GarmentKind] = {
+    "tshirt": GarmentKind("torso", "upper", ("short",), ("crew", "crew", "v"), (505, 545), (10, 22)),
+    "tank": GarmentKind("torso", "upper", ("none",), ("scoop",), (490, 535), (4, 14), fabrics=_SOFT),
+    "sling": GarmentKind("torso", "upper", ("sling",), ("square",), (440, 520), (4, 12), (0, 14), fabrics=_SOFT),
+    "shirt": GarmentKind(
         "torso",
         "upper",
         ("long", "long", "short"),
@@ -53,7 +53,7 @@ CUTS: dict[str, Cut] = {
         trims=("collar", "buttons"),
         fabrics=("cotton", "chiffon", "denim"),
     ),
-    "blouse": Cut(
+    "blouse": GarmentKind(
         "torso",
         "upper",
         ("long", "short"),
@@ -64,8 +64,10 @@ CUTS: dict[str, Cut] = {
         ("ruffle",),
         ("chiffon", "denim", "cotton"),
     ),
-    "top": Cut("torso", "upper", ("short", "none"), ("scoop", "square"), (440, 500), (2, 12), (0, 16), fabrics=_SOFT),
-    "kurta": Cut(
+    "top": GarmentKind(
+        "torso", "upper", ("short", "none"), ("scoop", "square"), (440, 500), (2, 12), (0, 16), fabrics=_SOFT
+    ),
+    "kurta": GarmentKind(
         "torso",
         "upper",
         ("long", "long", "short"),
@@ -76,7 +78,7 @@ CUTS: dict[str, Cut] = {
         ("placket",),
         ("cotton", "chiffon"),
     ),
-    "sweater": Cut(
+    "sweater": GarmentKind(
         "torso",
         "upper",
         ("long",),
@@ -86,10 +88,10 @@ CUTS: dict[str, Cut] = {
         trims=("ribs",),
         fabrics=("knitted", "chiffon", "cotton", "furry"),
     ),
-    "sweatshirt": Cut(
+    "sweatshirt": GarmentKind(
         "torso", "upper", ("long",), ("crew",), (505, 540), (20, 30), trims=("ribs", "pouch"), fabrics=_WARM
     ),
-    "cardigan": Cut(
+    "cardigan": GarmentKind(
         "torso",
         "outer",
         ("long",),
@@ -99,10 +101,10 @@ CUTS: dict[str, Cut] = {
         trims=("ribs", "buttons"),
         fabrics=("knitted", "chiffon", "cotton", "furry"),
     ),
-    "jacket": Cut(
+    "jacket": GarmentKind(
         "torso", "outer", ("long",), ("collar",), (490, 540), (20, 30), trims=("zip", "ribs", "pockets"), fabrics=_COAT
     ),
-    "coat": Cut(
+    "coat": GarmentKind(
         "torso",
         "outer",
         ("long",),
@@ -113,7 +115,7 @@ CUTS: dict[str, Cut] = {
         ("lapels", "pockets", "belt"),
         ("cotton", "furry", "leather"),
     ),
-    "blazer": Cut(
+    "blazer": GarmentKind(
         "torso",
         "outer",
         ("long",),
@@ -123,7 +125,7 @@ CUTS: dict[str, Cut] = {
         trims=("lapels", "pockets"),
         fabrics=("cotton", "cotton", "knitted"),
     ),
-    "short_jacket": Cut(
+    "short_jacket": GarmentKind(
         "torso",
         "outer",
         ("short",),
@@ -133,8 +135,8 @@ CUTS: dict[str, Cut] = {
         trims=("collar", "zip"),
         fabrics=("cotton", "denim", "chiffon"),
     ),
-    "jeans": Cut("legs", "lower", hem=(185, 200), ease=(2, 10), trims=("fly", "seams"), fabrics=("denim",)),
-    "trousers": Cut(
+    "jeans": GarmentKind("legs", "lower", hem=(185, 200), ease=(2, 10), trims=("fly", "seams"), fabrics=("denim",)),
+    "trousers": GarmentKind(
         "legs",
         "lower",
         hem=(185, 200),
@@ -142,13 +144,15 @@ CUTS: dict[str, Cut] = {
         trims=("fly",),
         fabrics=("cotton", "chiffon", "leather", "knitted"),
     ),
-    "track_pants": Cut(
+    "track_pants": GarmentKind(
         "legs", "lower", hem=(180, 196), ease=(8, 16), trims=("drawstring", "cuffs"), fabrics=("cotton", "knitted")
     ),
-    "leggings": Cut("legs", "lower", hem=(170, 195), ease=(0, 1), fabrics=("knitted", "cotton", "leather")),
-    "capris": Cut("legs", "lower", hem=(125, 145), ease=(4, 10), trims=("fly",), fabrics=("cotton", "denim")),
-    "shorts": Cut("legs", "lower", hem=(42, 88), ease=(8, 20), trims=("fly",), fabrics=("cotton", "denim", "leather")),
-    "skirt": Cut(
+    "leggings": GarmentKind("legs", "lower", hem=(170, 195), ease=(0, 1), fabrics=("knitted", "cotton", "leather")),
+    "capris": GarmentKind("legs", "lower", hem=(125, 145), ease=(4, 10), trims=("fly",), fabrics=("cotton", "denim")),
+    "shorts": GarmentKind(
+        "legs", "lower", hem=(42, 88), ease=(8, 20), trims=("fly",), fabrics=("cotton", "denim", "leather")
+    ),
+    "skirt": GarmentKind(
         "skirt",
         "lower",
         hem=(620, 800),
@@ -157,7 +161,7 @@ CUTS: dict[str, Cut] = {
         trims=("waistband",),
         fabrics=("cotton", "denim", "chiffon", "leather"),
     ),
-    "dress": Cut(
+    "dress": GarmentKind(
         "torso",
         "upper",
         ("none", "short", "long", "sling"),
@@ -168,7 +172,7 @@ CUTS: dict[str, Cut] = {
         ("waist",),
         ("cotton", "denim", "chiffon", "knitted"),
     ),
-    "jumpsuit": Cut(
+    "jumpsuit": GarmentKind(
         "torso",
         "upper",
         ("none", "short"),
@@ -178,15 +182,15 @@ CUTS: dict[str, Cut] = {
         trims=("waist", "trouser legs"),
         fabrics=("cotton", "denim"),
     ),
-    "cap": Cut("cap", "head", fabrics=("cotton", "cotton", "denim", "leather")),
-    "sneaker": Cut("shoe", "feet", fabrics=_SHOE),
-    "sports_shoe": Cut("shoe", "feet", fabrics=("cotton", "knitted")),
-    "soccer_shoe": Cut("shoe", "feet", fabrics=_SHOE),
-    "formal_shoe": Cut("shoe", "feet", fabrics=("leather",)),
-    "loafer": Cut("shoe", "feet", fabrics=_SHOE),
-    "boot": Cut("shoe", "feet", fabrics=("leather", "leather", "cotton")),
-    "heel": Cut("shoe", "feet", fabrics=_SHOE),
-    "flat": Cut("shoe", "feet", fabrics=_SHOE),
-    "sandal": Cut("shoe", "feet", fabrics=("leather",)),
-    "flip_flop": Cut("shoe", "feet", fabrics=("cotton",)),
+    "cap": GarmentKind("cap", "head", fabrics=("cotton", "cotton", "denim", "leather")),
+    "sneaker": GarmentKind("shoe", "feet", fabrics=_SHOE),
+    "sports_shoe": GarmentKind("shoe", "feet", fabrics=("cotton", "knitted")),
+    "soccer_shoe": GarmentKind("shoe", "feet", fabrics=_SHOE),
+    "formal_shoe": GarmentKind("shoe", "feet", fabrics=("leather",)),
+    "loafer": GarmentKind("shoe", "feet", fabrics=_SHOE),
+    "boot": GarmentKind("shoe", "feet", fabrics=("leather", "leather", "cotton")),
+    "heel": GarmentKind("shoe", "feet", fabrics=_SHOE),
+    "flat": GarmentKind("shoe", "feet", fabrics=_SHOE),
+    "sandal": GarmentKind("shoe", "feet", fabrics=("leather",)),
+    "flip_flop": GarmentKind("shoe", "feet", fabrics=("cotton",)),
 }

@@ -1,6 +1,6 @@
-"""The colours of the demo: one RGB value per upstream baseColour name, skin and hair tones, shade variation.
+"""The colors of the demo: an RGB value for each color name, skin and hair tones, shade variation.
 
-All arithmetic is on integers, so that a colour is the same on every machine.
+All arithmetic is on integers, so that a color is the same on every machine.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from random import Random
 
 RGB = tuple[int, int, int]
 
-BASE_COLOURS: dict[str, RGB] = {
+NAMED_COLORS: dict[str, RGB] = {
     "Black": (34, 34, 38),
     "White": (244, 244, 244),
     "Blue": (42, 92, 190),
@@ -83,32 +83,37 @@ def clamp(value: int) -> int:
     return 0 if value < 0 else 255 if value > 255 else value
 
 
-def scaled(colour: RGB, percent: int) -> RGB:
+def scaled(color: RGB, percent: int) -> RGB:
     """A darker (percent < 100) or lighter shade; lighter moves towards white, so that black gains too."""
     if percent <= 100:
-        return tuple(c * percent // 100 for c in colour)  # type: ignore[return-value]
-    return tuple(clamp(c + (255 - c) * (percent - 100) // 100) for c in colour)  # type: ignore[return-value]
+        return tuple(c * percent // 100 for c in color)  # type: ignore[return-value]
+    return tuple(clamp(c + (255 - c) * (percent - 100) // 100) for c in color)  # type: ignore[return-value]
 
 
-def luminance(colour: RGB) -> int:
+def luminance(color: RGB) -> int:
     """Perceived brightness, 0..255 (ITU-R BT.601 weights in thousandths)."""
-    return (299 * colour[0] + 587 * colour[1] + 114 * colour[2]) // 1000
+    return (299 * color[0] + 587 * color[1] + 114 * color[2]) // 1000
+
+
+def distance(first: RGB, second: RGB) -> int:
+    """Squared Euclidean distance of two colors."""
+    return sum((one - other) ** 2 for one, other in zip(first, second, strict=True))
 
 
 def shade_of(rng: Random, name: str) -> RGB:
-    """One item's shade of a named colour: the name's RGB with a little variation in brightness and hue."""
+    """One item's shade of a named color: the name's RGB with a little variation in brightness and hue."""
     percent = rng.randint(93, 107)
-    base = scaled(BASE_COLOURS[name], percent)
+    base = scaled(NAMED_COLORS[name], percent)
     return tuple(clamp(c + rng.randint(-6, 6)) for c in base)  # type: ignore[return-value]
 
 
-def contrasting(rng: Random, colour: RGB) -> RGB:
-    """A second colour that can be told from the first: neutral more often than bright, as in real prints."""
-    pool = [c for c in NEUTRALS * 2 + BRIGHT if abs(luminance(c) - luminance(colour)) > 60]
+def contrasting(rng: Random, color: RGB) -> RGB:
+    """A second color that can be told from the first: neutral more often than bright, as in real prints."""
+    pool = [c for c in NEUTRALS * 2 + BRIGHT if abs(luminance(c) - luminance(color)) > 60]
     return rng.choice(pool or list(NEUTRALS))
 
 
 def pick_name(rng: Random) -> str:
-    """A baseColour name, drawn with the demo's weights."""
+    """A color name, drawn with the demo's weights."""
     names = list(NAME_WEIGHTS)
     return rng.choices(names, weights=list(NAME_WEIGHTS.values()))[0]

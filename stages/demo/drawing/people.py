@@ -9,8 +9,8 @@ from stages.demo.drawing.body import Body, Pose, across, arm, leg, tube
 from stages.demo.drawing.canvas import Canvas, Frame
 from stages.demo.drawing.footwear import shoe_shape
 from stages.demo.drawing.garments import Garment
-from stages.demo.drawing.outlines import rounded_outline
 from stages.demo.drawing.palette import HAIRS, RGB, SKINS, scaled
+from stages.demo.drawing.primitives import rounded_outline
 
 FOOT_SCALE = 0.34  # body units per shoe unit: a foot of 300 shoe units is 102 body units long
 

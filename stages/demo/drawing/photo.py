@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
@@ -83,7 +83,7 @@ def worn_photo(
         pose = Pose(pose.arms, ((3, 1), (2, 0)) if view == "side" else ((0, 1), (1, 0)))
     numbered = {index + 1: garment for index, garment in enumerate(garments)}
     layers = {
-        layer: [(i, g) for i, g in numbered.items() if g.cut.layer == layer]
+        layer: [(i, g) for i, g in numbered.items() if g.traits.layer == layer]
         for layer in ("lower", "upper", "outer", "feet", "head")
     }
 
@@ -100,13 +100,13 @@ def worn_photo(
     for owner, garment in dressed:
         canvas.under(garment, shapes[owner], frame, owner)
         canvas.pieces(garment, shapes[owner].parts, shapes[owner], frame, owner)
-        details = torso_trims if garment.cut.family == "torso" else lower_trims
+        details = torso_trims if garment.traits.family == "torso" else lower_trims
         canvas.trims(garment, details(garment, body, pose), frame, owner)
     sleeved = [(owner, garment) for owner, garment in dressed if garment.sleeve in ("short", "long")]
     draw_arms(canvas, frame, person, body, pose, (1,) if view == "side" else (-1, 1), bool(sleeved))
-    covered = any(garment.cut.layer == "outer" and garment.sleeve == "long" for _, garment in sleeved)
+    covered = any(garment.traits.layer == "outer" and garment.sleeve == "long" for _, garment in sleeved)
     for owner, garment in sleeved:
-        if garment.cut.layer == "outer" or not covered:
+        if garment.traits.layer == "outer" or not covered:
             canvas.pieces(garment, shapes[owner].sleeves, shapes[owner], frame, owner)
             canvas.trims(garment, torso_trims(garment, body, pose), frame, owner)
     draw_head(canvas, frame, person, view)
@@ -136,11 +136,11 @@ def flat_photo(
     left, right = min(x for x, _ in points), max(x for x, _ in points)
     top, bottom = min(y for _, y in points), max(y for _, y in points)
     scale = min(size[0] * SUPER * fill / (100 * (right - left)), size[1] * SUPER * fill / (100 * (bottom - top)))
-    flip = garment.cut.family in ("shoe", "cap") and rng.random() < 0.5
-    centre = (right + left) / 2 * (-1 if flip else 1)
+    flip = garment.traits.family in ("shoe", "cap") and rng.random() < 0.5
+    center = (right + left) / 2 * (-1 if flip else 1)
     jitter = [rng.randint(-2, 2) * size[axis] * SUPER / 100 for axis in (0, 1)]
     frame = Frame(
-        size[0] * SUPER / 2 - centre * scale + jitter[0],
+        size[0] * SUPER / 2 - center * scale + jitter[0],
         size[1] * SUPER / 2 - (top + bottom) / 2 * scale + jitter[1],
         scale,
         flip,
@@ -152,9 +152,17 @@ def flat_photo(
     return _photo(rng, canvas, 2, [garment], "flat")
 
 
+def lit(rng: Random, photo: Photo) -> Photo:
+    """The photo in the light of a room: darker or brighter, warmer or colder."""
+    gain, tint = rng.randint(78, 112), rng.randint(-10, 10)
+    gains = np.array([[gain + tint], [gain + tint // 4], [gain - tint]])
+    levels = np.minimum(255, np.arange(256) * gains // 100)
+    return replace(photo, image=photo.image.point(levels.ravel().tolist()))
+
+
 def _flat_shapes(rng: Random, garment: Garment) -> list[tuple[Shape, float, float]]:
     """Shapes to place, with their offsets: shoes mostly come in pairs."""
-    family = garment.cut.family
+    family = garment.traits.family
     if family == "cap":
         view = rng.choice(("flat", "flat", "front"))
         return [(cap_shape(garment, view), 0, 0)]

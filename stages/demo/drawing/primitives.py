@@ -1,4 +1,4 @@
-"""The marks that details are made of: lines, bands, dots, digits, cuffs, and the prints of graphic garments."""
+"""What shapes and details are made of: curves, lines, bands, dots, digits, cuffs, and prints."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ _BARS = (
     ((0, 4), (2, 4)),
 )
 _LIT = ("1110111", "0010010", "1011101", "1011011", "0111010", "1101011", "1101111", "1010010", "1111111", "1111011")
+
+
+def rounded_outline(points: list[Point], rounds: int = 2) -> list[Point]:
+    """Corners cut twice (Chaikin), so that a few points give a curve; exact in binary fractions."""
+    for _ in range(rounds):
+        corners: list[Point] = []
+        for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1], strict=True):
+            corners += [(x0 * 0.75 + x1 * 0.25, y0 * 0.75 + y1 * 0.25), (x0 * 0.25 + x1 * 0.75, y0 * 0.25 + y1 * 0.75)]
+        points = corners
+    return points
 
 
 def line(ink: str, width: float, *points: Point) -> Trim:

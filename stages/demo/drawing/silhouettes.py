@@ -29,7 +29,7 @@ class Shape:
         sleeves: fabric panels that cover the arms.
         extras: solid pieces of another material (soles, straps), with their ink, part of the garment.
         trims: details clipped to the garment.
-        anchor: where the pattern is centred.
+        anchor: where the pattern is centerd.
         skin: pieces of skin to draw between under and parts (a foot in a sandal), only when worn.
     """
 
@@ -117,7 +117,7 @@ def mirrored(points: list[Point]) -> list[Point]:
 
 def clothing(garment: Garment, body: Body, pose: Pose) -> Shape:
     """The shape of a torso, legs or skirt garment on a body."""
-    family = garment.cut.family
+    family = garment.traits.family
     if family == "legs":
         return legs_shape(garment, body, pose)
     if family == "skirt":

@@ -14,7 +14,7 @@ def torso_trims(garment: Garment, body: Body, pose: Pose) -> list[Trim]:
     """What the kind and the usage put on a torso garment, in drawing order."""
     trunk, front = Trunk(garment, body), body.view in ("front", "flat")
     squeeze = 0.5 if body.view == "side" else 1.0
-    hem, kinds = float(garment.hem), garment.cut.trims
+    hem, kinds = float(garment.hem), garment.traits.trims
     depth, width = NECK_DEPTH[garment.neckline], NECK_WIDTH[garment.neckline] * squeeze
     arms = [] if trunk.sleeveless else [arm(body, pose, side) for side in ((-1, 1) if body.view != "side" else (1,))]
     reach = SLEEVE_REACH.get(garment.sleeve, 0)
@@ -114,7 +114,7 @@ def _torso_usage(garment: Garment, trunk: Trunk, arms: list[Limb], reach: float,
         if front and not garment.opened:
             trims += _collar(34, True)
             trims += [dots("button", 6, *[(0.0, 230 + index * 42) for index in range(6) if 230 + index * 42 < hem])]
-            if "lapels" not in garment.cut.trims:
+            if "lapels" not in garment.traits.trims:
                 trims += [line("seam", 3, (34, 300), (70, 300), (70, 344), (34, 344), (34, 300))]
         return trims
     if garment.usage == "Ethnic":
@@ -138,8 +138,8 @@ def embroidery(top: float, bottom: float, reach: float) -> list[Trim]:
 
 def lower_trims(garment: Garment, body: Body, pose: Pose) -> list[Trim]:
     """What the kind and the usage put on trousers, shorts and skirts."""
-    kinds, front = garment.cut.trims, body.view in ("front", "flat")
-    if garment.cut.family == "skirt":
+    kinds, front = garment.traits.trims, body.view in ("front", "flat")
+    if garment.traits.family == "skirt":
         return _skirt_trims(garment, body)
     reach = garment.hem / 100
     legs = [leg(body, pose, side) for side in (-1, 1)]

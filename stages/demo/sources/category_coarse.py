@@ -15,12 +15,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from stages.core.files import fresh_folder
-from stages.demo.drawing.encoding import picked, rng_for, write_text
 from stages.demo.drawing.garments import Garment
-from stages.demo.sources.category_photos import CATEGORIES, CategoryDemo, CategoryShot, draw_shots, shown_box
+from stages.demo.sources.category_photos import CATEGORIES, CategoryDemo, CategoryShot, Job, draw_shot, list_jobs
 from stages.demo.sources.deepfashion_lists import list_text
 from stages.demo.sources.item_photos import write_images
+from stages.demo.sources.shared import DefectPlan, write_text
 from stages.demo.truth import write_truth
 
 SOURCE = "category_coarse"
@@ -49,18 +48,23 @@ _NECKS = {"v": "v-neck", "turtle": "turtle neck"}
 
 
 class CategoryCoarseDemo(CategoryDemo):
-    """Section demo.category_coarse of params.yaml."""
+    """Section demo.category_coarse of params.yaml.
 
-    duplicates: int = Field(ge=0)
-    recased_paths: int = Field(ge=0)
+    Attributes:
+        duplicates: training images with the bytes of a test image (upstream: about 5 %); ingest rejects them.
+        recased_paths: images that the lists spell in small letters.
+    """
+
+    duplicates: int = Field(3, ge=0)
+    recased_paths: int = Field(6, ge=0)
 
 
-def marks_of(garment: Garment) -> list[int]:
+def attribute_values(garment: Garment) -> list[int]:
     """1 or -1 for each attribute; what a garment does not have at all (a skirt's sleeves) is 0, unknown."""
     words = {_PATTERNS.get(garment.pattern, garment.pattern), _FABRICS.get(garment.fabric, garment.fabric)}
-    words |= {_SLEEVES[garment.sleeve], _NECKS.get(garment.neckline, "")} if garment.cut.family == "torso" else set()
+    words |= {_SLEEVES[garment.sleeve], _NECKS.get(garment.neckline, "")} if garment.traits.family == "torso" else set()
     words |= {"a-line"} if garment.flare > 40 else set()
-    part = 4 if garment.cut.family != "torso" else 0
+    part = 4 if garment.traits.family != "torso" else 0
     return [0 if kind == part else 1 if name in words else -1 for name, kind in ATTRIBUTES]
 
 
@@ -70,8 +74,8 @@ def write_lists(out: Path, shots: list[CategoryShot], recased: set[int]) -> None
     listed = list(zip(names, shots, strict=True))
     status = [(name, shot.status) for name, shot in listed]
     category = [(name, str(CATEGORIES[shot.category][0])) for name, shot in listed]
-    boxes = [(name, *map(str, shown_box(shot))) for name, shot in listed]
-    marks = [(name, *map(str, marks_of(shot.garment))) for name, shot in listed]
+    boxes = [(name, *map(str, shot.shown_box)) for name, shot in listed]
+    values = [(name, *map(str, attribute_values(shot.garment))) for name, shot in listed]
     cloth = [(name, str(layer)) for layer, part in enumerate((UPPER, LOWER, FULL), start=1) for name in part]
     anno = out / "Anno_coarse"
     write_text(out / "Eval/list_eval_partition.txt", list_text(("image_name", "evaluation_status"), status))
@@ -79,23 +83,34 @@ def write_lists(out: Path, shots: list[CategoryShot], recased: set[int]) -> None
     write_text(anno / "list_category_img.txt", list_text(("image_name", "category_label"), category))
     attributes = [(name, str(kind)) for name, kind in ATTRIBUTES]
     write_text(anno / "list_attr_cloth.txt", list_text(("attribute_name", "attribute_type"), attributes))
-    write_text(anno / "list_attr_img.txt", list_text(("image_name", "attribute_labels"), marks))
+    write_text(anno / "list_attr_img.txt", list_text(("image_name", "attribute_labels"), values))
     write_text(anno / "list_bbox.txt", list_text(("image_name", "x_1", "y_1", "x_2", "y_2"), boxes))
 
 
-def write_source(demo: CategoryCoarseDemo, out: Path, truth: Path) -> None:
+def jobs(demo: CategoryCoarseDemo) -> list[Job]:
+    """Every image but the copies."""
+    return list_jobs(demo, SOURCE)
+
+
+def draw(demo: CategoryCoarseDemo, job: Job) -> CategoryShot:
+    """The image of a job."""
+    return draw_shot(demo, SOURCE, job)
+
+
+def renamed(shot: CategoryShot, path: str, status: str) -> CategoryShot:
+    """The same picture under another name, in another split."""
+    rows = [row | {"image_id": path, "item": path if row["item"] else None} for row in shot.rows]
+    return replace(shot, path=path, status=status, rows=rows)
+
+
+def write(demo: CategoryCoarseDemo, drawn: list[CategoryShot], out: Path, truth: Path) -> None:
     """Write images, lists and the ground truth."""
-    fresh_folder(out)
-    shots = draw_shots(demo, SOURCE)
-    held_out = [index for index, shot in enumerate(shots) if shot.status == "test"]
-    chosen = picked(rng_for(demo.seed, SOURCE, "duplicates"), len(held_out), demo.duplicates)
-    for place in chosen:
-        shot = shots[held_out[place]]
-        again = f"{shot.path}_again"
-        shots.append(replace(shot, path=again, item=again, status="train"))
-    recased = set(picked(rng_for(demo.seed, SOURCE, "recased"), len(shots), demo.recased_paths))
+    plan = DefectPlan(demo.seed, SOURCE, len(drawn))
+    held_out = {index for index, shot in enumerate(drawn) if shot.status == "test"}
+    again = [drawn[index] for index in plan.take(demo.duplicates, held_out)]
+    shots = [*drawn, *(renamed(shot, f"{shot.path}_again", "train") for shot in again)]
     rows = write_images(out / "Img/img", shots)
-    write_lists(out, shots, recased)
+    write_lists(out, shots, set(plan.take(demo.recased_paths)))
     write_truth(truth, rows)
 
 

@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.core.files import fresh_folder
-from stages.demo.drawing.encoding import write_text
 from stages.demo.drawing.garments import Garment
-from stages.demo.sources.category_photos import CATEGORIES, SPLITS, CategoryDemo, CategoryShot, draw_shots, shown_box
-from stages.demo.sources.deepfashion2_annotation import resampled
+from stages.demo.sources.category_photos import (
+    CATEGORIES,
+    SPLITS,
+    CategoryDemo,
+    CategoryShot,
+    Job,
+    draw_shot,
+    list_jobs,
+)
+from stages.demo.sources.deepfashion2 import resampled
 from stages.demo.sources.item_photos import write_images
+from stages.demo.sources.shared import write_text
 from stages.demo.truth import write_truth
 
 SOURCE = "category_fine"
@@ -37,7 +44,7 @@ class CategoryFineDemo(CategoryDemo):
 
 def attributes_of(garment: Garment) -> set[str]:
     """One word of each of upstream's six groups."""
-    torso = garment.cut.family == "torso"
+    torso = garment.traits.family == "torso"
     length = "no_dress" if garment.kind != "dress" else "maxi_length" if garment.hem > 755 else "mini_length"
     return {
         _PATTERNS.get(garment.pattern, garment.pattern),
@@ -53,25 +60,32 @@ def write_split(folder: Path, split: str, shots: list[CategoryShot]) -> None:
     """The five files of a split: image names, categories, attributes, boxes and landmarks."""
     columns: dict[str, list[str]] = {"": [], "_cate": [], "_attr": [], "_bbox": [], "_landmarks": []}
     for shot in shots:
-        marked = attributes_of(shot.garment)
-        outline = max(shot.photo.outlines[0], key=len)
-        points = resampled(outline, LANDMARKS, shot.photo.image.size)
+        words = attributes_of(shot.garment)
+        points = resampled(shot.outline, LANDMARKS, shot.size)
         columns[""].append(f"img/{shot.path}.jpg")
         columns["_cate"].append(str(CATEGORIES[shot.category][0]))
-        columns["_attr"].append(" ".join(str(int(name in marked)) for name in ATTRIBUTES))
-        columns["_bbox"].append(" ".join(map(str, shown_box(shot))))
+        columns["_attr"].append(" ".join(str(int(name in words)) for name in ATTRIBUTES))
+        columns["_bbox"].append(" ".join(map(str, shot.shown_box)))
         columns["_landmarks"].append(" ".join(str(value) for place, value in enumerate(points) if place % 3 < 2))
     for name, lines in columns.items():
         write_text(folder / f"{split}{name}.txt", "".join(f"{line}\n" for line in lines))
 
 
-def write_source(demo: CategoryFineDemo, out: Path, truth: Path) -> None:
+def jobs(demo: CategoryFineDemo) -> list[Job]:
+    """Every image."""
+    return list_jobs(demo, SOURCE)
+
+
+def draw(demo: CategoryFineDemo, job: Job) -> CategoryShot:
+    """The image of a job."""
+    return draw_shot(demo, SOURCE, job)
+
+
+def write(demo: CategoryFineDemo, drawn: list[CategoryShot], out: Path, truth: Path) -> None:
     """Write images, the files of each split and the ground truth."""
-    fresh_folder(out)
-    shots = draw_shots(demo, SOURCE)
-    rows = write_images(out / "Img/img", shots)
+    rows = write_images(out / "Img/img", drawn)
     for split in SPLITS:
-        write_split(out / "Anno_fine", split, [shot for shot in shots if shot.status == split])
+        write_split(out / "Anno_fine", split, [shot for shot in drawn if shot.status == split])
     write_truth(truth, rows)
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
 from pydantic import Field
 
 from stages.core.params import Section
-from stages.demo.drawing.encoding import rng_for
+from stages.demo.drawing.canvas import Box
 from stages.demo.drawing.garments import Garment, make_garment
 from stages.demo.drawing.photo import Photo
-from stages.demo.sources.item_photos import Shot, Size, laid_photo, span_of, street_photo, studio_photo
+from stages.demo.sources.item_photos import Shot, Size, about, laid_photo, span_of, street_photo, studio_photo
+from stages.demo.sources.shared import rng_for
 
 SPLITS = ("train", "val", "test")
 
@@ -48,7 +50,12 @@ WORDS = {
 
 
 class CategoryDemo(Section):
-    """What the demo sections of both layouts have."""
+    """What the demo sections of both layouts have.
+
+    Attributes:
+        train, val, test: images of each split, the categories in turn.
+        width, height: pixels; upstream's long side is 300.
+    """
 
     seed: int
     train: int = Field(ge=0)
@@ -60,32 +67,57 @@ class CategoryDemo(Section):
 
 @dataclass(frozen=True)
 class CategoryShot(Shot):
-    """An image with upstream's category of what it shows; no two images show the same item."""
+    """An image with upstream's category of what it shows; no two images show the same item.
+
+    Attributes:
+        category: a key of CATEGORIES.
+        outline: of the garment's largest part, in pixels.
+        size: of the image.
+    """
 
     category: str
+    outline: list[tuple[float, float]]
+    size: tuple[int, int]
 
     @property
-    def garment(self) -> Garment:
-        """What the image is a photo of."""
-        return self.photo.garments[0]
+    def shown_box(self) -> Box:
+        """The box of the garment; the whole image where it is hidden."""
+        return self.box or (0, 0, *self.size)
 
 
-def draw_shots(demo: CategoryDemo, source: str) -> list[CategoryShot]:
+@dataclass(frozen=True)
+class Job:
+    """An image to draw: its split, its number in the split, the garment's category, and the path below img/."""
+
+    status: str
+    number: int
+    category: str
+    path: str
+
+
+def list_jobs(demo: CategoryDemo, source: str) -> list[Job]:
     """Images of each split, the categories in turn; folders are named by pattern, fabric and category."""
-    shots: list[CategoryShot] = []
-    in_folder: dict[str, int] = {}
+    jobs: list[Job] = []
+    in_folder: Counter[str] = Counter()
     names = list(CATEGORIES)
     for status in SPLITS:
         for number in range(getattr(demo, status)):
-            rng = rng_for(demo.seed, source, status, number)
             category = names[number % len(names)]
-            garment = _garment(rng, category)
+            garment = _garment(rng_for(demo.seed, source, status, number), category)
             folder = f"{WORDS[garment.pattern]}_{garment.fabric.title()}_{category}"
-            in_folder[folder] = in_folder.get(folder, 0) + 1
-            path = f"{folder}/img_{in_folder[folder]:08d}"
-            photo = _photo(rng, (demo.width, demo.height), garment)
-            shots.append(CategoryShot(path, path, status, None, photo, category))
-    return shots
+            in_folder[folder] += 1
+            jobs.append(Job(status, number, category, f"{folder}/img_{in_folder[folder]:08d}"))
+    return jobs
+
+
+def draw_shot(demo: CategoryDemo, source: str, job: Job) -> CategoryShot:
+    """The image of a job."""
+    rng = rng_for(demo.seed, source, job.status, job.number)
+    size = (demo.width, demo.height)
+    photo = _photo(rng, size, _garment(rng, job.category))
+    names = about(photo, job.path, job.path)
+    outline = max(photo.outlines[0], key=len)
+    return CategoryShot(**names, status=job.status, category=job.category, outline=outline, size=size)
 
 
 def _garment(rng: Random, category: str) -> Garment:
@@ -104,8 +136,3 @@ def _photo(rng: Random, size: Size, garment: Garment) -> Photo:
         return laid_photo(rng, size, garment, white=rng.random() < 0.5)
     view = rng.choice(("front", "front", "front", "side", "back"))
     return (studio_photo if draw < 7 else street_photo)(rng, size, garment, view, span_of(rng, garment))
-
-
-def shown_box(shot: CategoryShot) -> tuple[int, int, int, int]:
-    """The box of the garment; the whole image where it is hidden."""
-    return shot.photo.boxes.get(0, (0, 0, *shot.photo.image.size))

@@ -14,15 +14,21 @@ from random import Random
 
 from pydantic import Field
 
-from stages.core.files import fresh_folder
 from stages.core.params import Section
-from stages.demo.drawing.encoding import picked, rng_for, write_text
 from stages.demo.drawing.garments import Garment, make_garment
 from stages.demo.drawing.photo import Photo
 from stages.demo.sources.deepfashion_lists import LAYER_CODES, list_text
-from stages.demo.sources.item_photos import Shot, laid_photo, span_of, street_photo, studio_photo, write_images
+from stages.demo.sources.item_photos import (
+    Shot,
+    about,
+    laid_photo,
+    span_of,
+    street_photo,
+    studio_photo,
+    write_images,
+)
+from stages.demo.sources.shared import DefectPlan, rng_for, write_text
 from stages.demo.truth import write_truth
-from stages.runner.progress import track
 
 SOURCE = "consumer_to_shop"
 # folder -> kinds and weight; upstream has 23 such folders below its four types
@@ -46,7 +52,16 @@ SOURCES = {"shop": 1, "comsumer": 2}  # upstream's spelling, and its source_type
 
 
 class ConsumerToShopDemo(Section):
-    """Section demo.consumer_to_shop of params.yaml."""
+    """Section demo.consumer_to_shop of params.yaml.
+
+    Attributes:
+        train_items, val_items, test_items: items of each split (upstream: 33,881 in all).
+        shop_photos: of an item, at most; each stands in a pair with each of the consumers'.
+        consumer_photos: of an item, at most.
+        width, height: pixels.
+        flat_percent: of the shop's photos that show the item flat.
+        missing_images: photos that pairs name and that are not there.
+    """
 
     seed: int
     train_items: int = Field(ge=0)
@@ -57,7 +72,7 @@ class ConsumerToShopDemo(Section):
     width: int = Field(ge=32, le=256)
     height: int = Field(ge=32, le=256)
     flat_percent: int = Field(ge=0, le=100)
-    missing_images: int = Field(ge=0)
+    missing_images: int = Field(1, ge=0)
 
 
 @dataclass(frozen=True)
@@ -75,8 +90,9 @@ def choose_item(seed: int, number: int) -> tuple[str, Garment]:
     return folder, make_garment(rng, kind, rng.choice(("Men", "Women")) if kind in MENS else "Women")
 
 
-def draw_item(demo: ConsumerToShopDemo, number: int, status: str) -> list[SourcedShot]:
-    """The photos of item ``number``: some by the shop, some by consumers, all by other people."""
+def draw(demo: ConsumerToShopDemo, job: tuple[int, str]) -> list[SourcedShot]:
+    """The photos of an item (number, split): some by the shop, some by consumers, all by other people."""
+    number, status = job
     folder, garment = choose_item(demo.seed, number)
     item = f"id_{number + 1:08d}"
     size = (demo.width, demo.height)
@@ -86,7 +102,8 @@ def draw_item(demo: ConsumerToShopDemo, number: int, status: str) -> list[Source
         for turn in range(1, chance.randint(1, most) + 1):
             rng = rng_for(demo.seed, SOURCE, number, source, turn)
             photo = _photo(rng, demo, size, garment, source)
-            shots.append(SourcedShot(f"{folder}/{item}/{source}_{turn:02d}", item, status, None, photo, source))
+            path = f"{folder}/{item}/{source}_{turn:02d}"
+            shots.append(SourcedShot(**about(photo, path, item), status=status, source=source))
     return shots
 
 
@@ -116,13 +133,13 @@ def write_lists(out: Path, items: list[list[SourcedShot]]) -> None:
     boxes = [
         (
             f"img/{shot.path}.jpg",
-            str(LAYER_CODES[shot.photo.garments[0].kind]),
+            str(LAYER_CODES[shot.garment.kind]),
             str(SOURCES[shot.source]),
-            *map(str, shot.photo.boxes[0]),
+            *map(str, shot.box),
         )
         for shots in items
         for shot in shots
-        if 0 in shot.photo.boxes
+        if shot.box
     ]
     header = ("image_pair_name_1", "image_pair_name_2", "item_id", "evaluation_status")
     write_text(out / "Eval/list_eval_partition.txt", list_text(header, pairs))
@@ -130,16 +147,16 @@ def write_lists(out: Path, items: list[list[SourcedShot]]) -> None:
     write_text(out / "Anno/list_bbox_consumer2shop.txt", list_text(header, boxes))
 
 
-def write_source(demo: ConsumerToShopDemo, out: Path, truth: Path) -> None:
+def jobs(demo: ConsumerToShopDemo) -> list[tuple[int, str]]:
+    """Number and split of every item."""
+    return list(enumerate(["train"] * demo.train_items + ["val"] * demo.val_items + ["test"] * demo.test_items))
+
+
+def write(demo: ConsumerToShopDemo, drawn: list[list[SourcedShot]], out: Path, truth: Path) -> None:
     """Write images, lists and the ground truth."""
-    fresh_folder(out)
-    statuses = ["train"] * demo.train_items + ["val"] * demo.val_items + ["test"] * demo.test_items
-    numbered = track(enumerate(statuses), total=len(statuses), desc=f"draw {SOURCE}")
-    items = [draw_item(demo, number, status) for number, status in numbered]
-    shots = [shot for drawn in items for shot in drawn]
-    gone = set(picked(rng_for(demo.seed, SOURCE, "missing"), len(shots), demo.missing_images))
-    rows = write_images(out / "Img/img", shots, gone)
-    write_lists(out, items)
+    shots = [shot for item in drawn for shot in item]
+    rows = write_images(out / "Img/img", shots, DefectPlan(demo.seed, SOURCE, len(shots)).take(demo.missing_images))
+    write_lists(out, drawn)
     write_truth(truth, rows)
 
 

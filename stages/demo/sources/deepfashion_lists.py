@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.demo.drawing.canvas import Box
-from stages.demo.drawing.garment_kinds import CUTS
+from stages.demo.drawing.garment_kinds import GARMENT_KINDS
 
 SQUARE = 256  # pixels: the side of upstream's low-resolution pictures
 # kind -> upstream's clothes_type: 1 upper body, 2 lower body, 3 full body
 LAYER_CODES = {
-    kind: 3 if kind in ("dress", "jumpsuit") else 2 if cut.layer == "lower" else 1 for kind, cut in CUTS.items()
+    kind: 3 if kind in ("dress", "jumpsuit") else 2 if cut.layer == "lower" else 1
+    for kind, cut in GARMENT_KINDS.items()
 }
 
 

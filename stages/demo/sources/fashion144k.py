@@ -1,4 +1,4 @@
-"""Draw a demo in Fashion144k's format: street photos of people in whole outfits, labelled with what they wear.
+"""Draw a demo in Fashion144k's format: street photos of people in whole outfits, labeled with what they wear.
 
 Writes: OUT/photos.txt, OUT/photos/*.jpg, OUT/feat/singles_at_59.npy and its names in singles_at_59.txt,
         OUT/{train,valid,test}ids.npy; TRUTH/garments.parquet, what the images really show.
@@ -16,16 +16,13 @@ from random import Random
 import numpy as np
 from pydantic import Field
 
-from stages.core.files import fresh_folder
 from stages.core.params import Section
-from stages.demo.drawing.encoding import jpeg_bytes, picked, rng_for, write_bytes, write_text
-from stages.demo.drawing.garments import Garment, make_garment
-from stages.demo.drawing.outfits import LOWERS, SHOES, UPPERS
+from stages.demo.drawing.encoding import jpeg_bytes
+from stages.demo.drawing.garments import LOWERS, SHOES, UPPERS, Garment, make_garment
 from stages.demo.drawing.people import random_person
-from stages.demo.drawing.photo import Photo, worn_photo
-from stages.demo.sources.item_photos import lit
+from stages.demo.drawing.photo import Photo, lit, worn_photo
+from stages.demo.sources.shared import DefectPlan, rng_for, write_bytes, write_text
 from stages.demo.truth import Named, Row, garment_rows, write_truth
-from stages.runner.progress import track
 
 SOURCE = "fashion144k"
 # kind -> label; several kinds may share one
@@ -49,7 +46,16 @@ SPANS = ((-30, 1030), (-30, 1030), (-24, 900), (-20, 760))
 
 
 class Fashion144kDemo(Section):
-    """Section demo.fashion144k of params.yaml."""
+    """Section demo.fashion144k of params.yaml.
+
+    Attributes:
+        train, valid, test: photos of each split (upstream: about 90,000 in all).
+        width, height: pixels; upstream has 256 x 384, the same 2:3.
+        dress_percent: of women's outfits that are a dress or a jumpsuit.
+        outer_percent: of outfits with a jacket, coat, blazer or cardigan.
+        hat_percent: of outfits with a cap.
+        missing_images: lines of photos.txt without a file.
+    """
 
     seed: int
     train: int = Field(ge=0)
@@ -60,7 +66,7 @@ class Fashion144kDemo(Section):
     dress_percent: int = Field(ge=0, le=100)
     outer_percent: int = Field(ge=0, le=100)
     hat_percent: int = Field(ge=0, le=100)
-    missing_images: int = Field(ge=0)
+    missing_images: int = Field(1, ge=0)
 
 
 def choose_outfit(rng: Random, demo: Fashion144kDemo, gender: str) -> list[Garment]:
@@ -97,34 +103,44 @@ def npy_bytes(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def write_source(demo: Fashion144kDemo, out: Path, truth: Path) -> None:
+def photo_name(demo: Fashion144kDemo, number: int) -> str:
+    """Name of photo ``number``, as random as upstream's."""
+    return f"{rng_for(demo.seed, SOURCE, number, 'name').randrange(16**8):08x}_{number}"
+
+
+def jobs(demo: Fashion144kDemo) -> list[int]:
+    """Number of every photo."""
+    return list(range(demo.train + demo.valid + demo.test))
+
+
+def draw(demo: Fashion144kDemo, number: int) -> tuple[set[str], bytes, list[Row]]:
+    """Labels, JPEG bytes and ground truth of photo ``number``."""
+    photo, name = draw_outfit(demo, number), photo_name(demo, number)
+    named = {
+        index: Named(f"{name}/{index}", f"{name}/{index}" if photo.shows(index) else None)
+        for index in range(len(photo.garments))
+    }
+    return labels_of(photo), jpeg_bytes(photo.image), garment_rows(name, photo, named)
+
+
+def write(demo: Fashion144kDemo, drawn: list[tuple[set[str], bytes, list[Row]]], out: Path, truth: Path) -> None:
     """Write photos, labels, splits and the ground truth."""
-    fresh_folder(out)
-    total = demo.train + demo.valid + demo.test
-    gone = set(picked(rng_for(demo.seed, SOURCE, "missing"), total, demo.missing_images))
-    matrix = np.zeros((total, len(NAMES)), np.uint8)
-    rows: list[Row] = []
-    names = [f"{rng_for(demo.seed, SOURCE, number, 'name').randrange(16**8):08x}_{number}" for number in range(total)]
-    for number in track(range(total), total=total, desc=f"draw {SOURCE}"):
-        photo = draw_outfit(demo, number)
-        shown = labels_of(photo)
-        matrix[number] = [name in shown for name in NAMES]
-        if number not in gone:
-            write_bytes(out / "photos" / f"{names[number]}.jpg", jpeg_bytes(photo.image))
-            named = {
-                index: Named(f"{names[number]}/{index}", f"{names[number]}/{index}" if photo.shows(index) else None)
-                for index in range(len(photo.garments))
-            }
-            rows += garment_rows(names[number], photo, named)
+    total, plan = len(drawn), DefectPlan(demo.seed, SOURCE, len(drawn))
+    missing = plan.take(demo.missing_images)
+    names = [photo_name(demo, number) for number in range(total)]
+    for number, (_, content, _) in enumerate(drawn):
+        if number not in missing:
+            write_bytes(out / "photos" / f"{names[number]}.jpg", content)
     order = rng_for(demo.seed, SOURCE, "splits").sample(range(total), total)
     ends = (0, demo.train, demo.train + demo.valid, total)
     for place, split in enumerate(("train", "valid", "test")):
         ids = np.array(sorted(order[ends[place] : ends[place + 1]]), np.int64)
         write_bytes(out / f"{split}ids.npy", npy_bytes(ids))
-    write_bytes(out / "feat/singles_at_59.npy", npy_bytes(matrix))
+    matrix = np.array([name in labels for labels, _, _ in drawn for name in NAMES], np.uint8)
+    write_bytes(out / "feat/singles_at_59.npy", npy_bytes(matrix.reshape(total, len(NAMES))))
     write_text(out / "feat/singles_at_59.txt", "".join(f"{name}\n" for name in NAMES))
     write_text(out / "photos.txt", "".join(f"photos/{name}.jpg\n" for name in names))
-    write_truth(truth, rows)
+    write_truth(truth, [row for number, (*_, rows) in enumerate(drawn) if number not in missing for row in rows])
 
 
 PARAMS = Fashion144kDemo

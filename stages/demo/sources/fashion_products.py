@@ -7,51 +7,71 @@ Params: demo.fashion_products
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from PIL import Image
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from stages.core.errors import StageError, shown
-from stages.core.files import fresh_folder
-from stages.core.parallel import in_processes
+from stages.core.errors import shown
 from stages.core.params import Section
 from stages.demo.drawing.accessories import draw_other
 from stages.demo.drawing.backgrounds import plain_background
-from stages.demo.drawing.encoding import jpeg_bytes, near_duplicate_bytes, picked, rng_for, write_bytes, write_text
-from stages.demo.drawing.garments import Garment, make_garment
-from stages.demo.drawing.outfits import companions
+from stages.demo.drawing.encoding import jpeg_bytes, near_duplicate_bytes
+from stages.demo.drawing.garments import Garment, companions, make_garment
 from stages.demo.drawing.palette import pick_name
 from stages.demo.drawing.people import random_person
 from stages.demo.drawing.photo import Photo, flat_photo, worn_photo
 from stages.demo.sources.product_rows import (
     ARTICLES,
-    COLOUR,
+    COLOR,
     GENDER,
     NAME,
     OTHERS,
     USAGE,
     YEAR,
-    mislabelled,
+    look_alikes,
     row_of,
     table_text,
+    with_wrong_color,
+    with_wrong_type,
 )
-from stages.demo.truth import Named, Row, garment_rows, write_truth
-from stages.runner.progress import track
+from stages.demo.sources.shared import DefectPlan, rng_for, write_bytes, write_text
+from stages.demo.truth import NOISY_HEADS, Named, Row, garment_rows, write_truth
 
 SOURCE = "fashion_products"
 # Values that upstream has and no class of ours: each row with an odd label gets the next.
 ODD_LABELS = (
-    (USAGE, "NA"), (COLOUR, "NA"), (COLOUR, "Silver"), (USAGE, "Smart Casual"), (COLOUR, "Bronze"), (USAGE, "Party"),
-    (COLOUR, "Copper"), (USAGE, "Travel"), (COLOUR, "Coffee Brown"), (USAGE, "Home"), (USAGE, ""),
+    (USAGE, "NA"), (COLOR, "NA"), (COLOR, "Silver"), (USAGE, "Smart Casual"), (COLOR, "Bronze"), (USAGE, "Party"),
+    (COLOR, "Copper"), (USAGE, "Travel"), (COLOR, "Coffee Brown"), (USAGE, "Home"), (USAGE, ""),
 )  # fmt: skip
 SPANS = {"upper": (-20, 780), "outer": (-20, 760), "lower": (340, 1030), "feet": (720, 1022), "head": (-45, 330)}
 
 
 class FashionProductsDemo(Section):
-    """Section demo.fashion_products of params.yaml."""
+    """Section demo.fashion_products of params.yaml.
+
+    No row has two of the defects, years apart.
+
+    Attributes:
+        types: rows per articleType.
+        others: rows of Bags and Watches, which the label policy rejects.
+        width, height: pixels; upstream's small version (60 x 80) is too small to recognize drawings in.
+        worn_percent: shown on a person; the rest are product shots.
+        usages: percent of each; upstream is 77/9/7/5, too uneven for a small demo.
+        label_noise_percent: of the products have a wrong articleType, and as many others a wrong baseColour, which is
+            what careful audits find in published data sets (3.3 % on average in ten test sets: Northcutt et al. 2021).
+            They are swapped for a look-alike in every split alike, as in life, and the truth keeps them apart.
+        other_genders: rows with gender Unisex, Boys or Girls.
+        odd_labels: rows with a value that is no class; one for each of the values that upstream has.
+        comma_names: lines with extra commas in productDisplayName (upstream: 22 of 44,446).
+        missing_images: rows without an image file (upstream: 5).
+        float_years: rows with a year like 2014.0, as in copies that went through a float column.
+        near_duplicates: rows on top: another row's picture a little brighter, at another JPEG quality, same labels.
+        crlf: line ends of styles.csv, as in some copies; false: LF.
+        product_names: false: without the last column, as in some copies (comma_names must then be 0).
+    """
 
     seed: int
     types: dict[str, int]
@@ -60,21 +80,47 @@ class FashionProductsDemo(Section):
     height: int = Field(ge=32, le=640)
     worn_percent: int = Field(ge=0, le=100)
     usages: dict[str, int]
-    other_genders: int = Field(ge=0)
-    odd_labels: int = Field(ge=0)
-    comma_names: int = Field(ge=0)
-    missing_images: int = Field(ge=0)
-    float_years: int = Field(ge=0)
-    wrong_labels: int = Field(ge=0)
-    near_duplicates: int = Field(ge=0)
-    crlf: bool
-    product_names: bool
+    label_noise_percent: int = Field(3, ge=0, le=50)
+    other_genders: int = Field(9, ge=0)
+    odd_labels: int = Field(11, ge=0)
+    comma_names: int = Field(1, ge=0)
+    missing_images: int = Field(2, ge=0)
+    float_years: int = Field(58, ge=0)
+    near_duplicates: int = Field(4, ge=0)
+    crlf: bool = True
+    product_names: bool = True
+
+    @field_validator("types")
+    @classmethod
+    def _can_draw(cls, types: dict[str, int]) -> dict[str, int]:
+        if unknown := set(types) - set(ARTICLES):
+            raise ValueError(f"cannot draw {shown(unknown)}; known: {shown(ARTICLES, 40)}")
+        return types
 
     @model_validator(mode="after")
     def _commas_need_names(self) -> FashionProductsDemo:
         if self.comma_names and not self.product_names:
             raise ValueError("comma_names puts commas into product names; set it to 0 or product_names to true")
         return self
+
+
+@dataclass(frozen=True)
+class Product:
+    """One row, and what is wrong with it.
+
+    Attributes:
+        index: of the row.
+        article: its articleType; "" for a bag or a watch.
+        defects: names of params.
+        odd: column and value of a label that is no class.
+        copy: index of the row that repeats it.
+    """
+
+    index: int
+    article: str
+    defects: frozenset[str]
+    odd: tuple[int, str] | None = None
+    copy: int | None = None
 
 
 def product_photo(rng: Random, size: tuple[int, int], garment: Garment, worn_percent: int) -> Photo:
@@ -89,57 +135,52 @@ def product_photo(rng: Random, size: tuple[int, int], garment: Garment, worn_per
         if garment.gender in ("Women", "Girls")
         else rng.choice(("Men", "Women"))
     )
-    span = SPANS[garment.cut.layer] if rng.random() < 0.6 else (-30, 1030)
+    span = SPANS[garment.traits.layer] if rng.random() < 0.6 else (-30, 1030)
     if garment.kind in ("dress", "kurta", "jumpsuit"):
         span = (-30, 1030)
-    if garment.cut.layer in ("feet", "head"):  # a catalogue never shows them small
-        span = SPANS[garment.cut.layer]
-    view = rng.choice(("side", "front") if garment.cut.layer == "feet" else ("front", "front", "front", "side"))
+    if garment.traits.layer in ("feet", "head"):  # a catalogue never shows them small
+        span = SPANS[garment.traits.layer]
+    view = rng.choice(("side", "front") if garment.traits.layer == "feet" else ("front", "front", "front", "side"))
     clothes = [garment, *companions(rng, garment, gender)]
     return worn_photo(rng, size, random_person(rng, gender), clothes, view, span, plain_background(rng, size, white))
 
 
 def choose_garment(rng: Random, usages: dict[str, int], article: str) -> Garment:
-    """A product of a type; gender, usage, colour, fabric and pattern are drawn independently of each other."""
+    """A product of a type; gender, usage, color, fabric and pattern are drawn independently of each other."""
     _, _, mens, womens = ARTICLES[article]
     gender = rng.choice([gender for gender, kind in (("Men", mens), ("Women", womens)) if kind])
     usage = rng.choices(list(usages), weights=list(usages.values()))[0]
     kind = (mens if gender == "Men" else womens) or "tshirt"
-    return make_garment(rng, kind, gender, colour=pick_name(rng), usage=usage)
+    return make_garment(rng, kind, gender, color=pick_name(rng), usage=usage)
 
 
-def plan(demo: FashionProductsDemo) -> tuple[list[str], dict[str, set[int]]]:
-    """The articleType of each row ("" = a bag or a watch), and defect -> the rows that have it; no row has two."""
-    chance = rng_for(demo.seed, SOURCE, "defects")
-    articles: list[str] = [article for article, count in demo.types.items() for _ in range(count)] + [""] * demo.others
-    chance.shuffle(articles)
-    taken = {index for index, article in enumerate(articles) if not article}
-    hit: dict[str, set[int]] = {}
-    # Two generators: the second draws the defects that came later and leaves the first one's choices alone.
-    newer = rng_for(demo.seed, SOURCE, "defects", "newer")
-    for name in ("other_genders", "odd_labels", "comma_names", "missing_images"):
-        hit[name] = set(picked(chance, len(articles), getattr(demo, name), taken))
-        taken |= hit[name]
-    for name in ("wrong_labels", "near_duplicates"):
-        hit[name] = set(picked(newer, len(articles), getattr(demo, name), taken))
-        taken |= hit[name]
-    hit["float_years"] = set(picked(newer, len(articles), demo.float_years))
-    return articles, hit
-
-
-def draw_product(demo: FashionProductsDemo, index: int, article: str) -> tuple[list[str], Image.Image, Photo | None]:
-    """Row number index as it should be, its picture, and the photo behind it unless it is a bag or a watch."""
-    rng, number, size = rng_for(demo.seed, SOURCE, index), product_id(index), (demo.width, demo.height)
-    if not article:
-        sub, kind = rng.choice(OTHERS)
-        colour = pick_name(rng)
-        row = row_of(rng, number, rng.choice(("Men", "Women", "Unisex")), "Accessories", sub, kind, colour, "Casual")
-        return row, draw_other(rng, size, sub, colour), None
-    garment = choose_garment(rng, demo.usages, article)
-    master, sub, _, _ = ARTICLES[article]
-    photo = product_photo(rng, size, garment, demo.worn_percent)
-    row = row_of(rng, number, garment.gender, master, sub, article, garment.colour, garment.usage)
-    return row, photo.image, photo
+def jobs(demo: FashionProductsDemo) -> list[Product]:
+    """Every row but the copies."""
+    articles = [article for article, count in demo.types.items() for _ in range(count)]
+    noisy = round(len(articles) * demo.label_noise_percent / 100)
+    articles += [""] * demo.others
+    plan = DefectPlan(demo.seed, SOURCE, len(articles))
+    plan.rng.shuffle(articles)
+    plan.exclude(index for index, article in enumerate(articles) if not article)
+    confusable = {
+        index for index, article in enumerate(articles) if article and look_alikes(article, "Women", demo.types)
+    }
+    hit = {"wrong_types": plan.take(noisy, confusable), "wrong_colors": plan.take(noisy)}
+    names = ("other_genders", "odd_labels", "comma_names", "missing_images", "near_duplicates")
+    hit |= {name: plan.take(getattr(demo, name)) for name in names}
+    hit["float_years"] = plan.rng.sample(range(len(articles)), min(demo.float_years, len(articles)))
+    odd = {index: ODD_LABELS[place % len(ODD_LABELS)] for place, index in enumerate(hit["odd_labels"])}
+    copies = {index: len(articles) + place for place, index in enumerate(hit["near_duplicates"])}
+    return [
+        Product(
+            index,
+            article,
+            frozenset(name for name, indices in hit.items() if index in indices),
+            odd.get(index),
+            copies.get(index),
+        )
+        for index, article in enumerate(articles)
+    ]
 
 
 def product_id(index: int) -> int:
@@ -147,64 +188,70 @@ def product_id(index: int) -> int:
     return 1163 + index * 7
 
 
-def with_defects(demo: FashionProductsDemo, index: int, row: list[str], hit: dict[str, set[int]]) -> list[str]:
-    """Row number index as styles.csv has it."""
-    row = list(row)
-    if index in hit["float_years"]:
-        row[YEAR] += ".0"  # as in copies that went through a float column
-    if index in hit["other_genders"]:
-        row[GENDER] = ("Unisex", "Boys", "Girls")[index % 3]
-    if index in hit["odd_labels"]:
-        column, value = ODD_LABELS[sorted(hit["odd_labels"]).index(index) % len(ODD_LABELS)]
-        row[column] = value
-    if index in hit["comma_names"]:
+def draw_product(demo: FashionProductsDemo, product: Product) -> tuple[list[str], Image.Image, Photo | None]:
+    """A product's row as it should be, its picture, and the photo behind it unless it is a bag or a watch."""
+    rng, size = rng_for(demo.seed, SOURCE, product.index), (demo.width, demo.height)
+    number = product_id(product.index)
+    if not product.article:
+        sub, kind = rng.choice(OTHERS)
+        color = pick_name(rng)
+        row = row_of(rng, number, rng.choice(("Men", "Women", "Unisex")), "Accessories", sub, kind, color, "Casual")
+        return row, draw_other(rng, size, sub, color), None
+    garment = choose_garment(rng, demo.usages, product.article)
+    master, sub, _, _ = ARTICLES[product.article]
+    photo = product_photo(rng, size, garment, demo.worn_percent)
+    row = row_of(rng, number, garment.gender, master, sub, product.article, garment.color, garment.usage)
+    return row, photo.image, photo
+
+
+def with_defects(demo: FashionProductsDemo, product: Product, row: list[str]) -> list[str]:
+    """A product's row as styles.csv has it."""
+    rng, row = rng_for(demo.seed, SOURCE, product.index, "wrong"), list(row)
+    if "float_years" in product.defects:
+        row[YEAR] += ".0"
+    if "other_genders" in product.defects:
+        row[GENDER] = ("Unisex", "Boys", "Girls")[product.index % 3]
+    if product.odd:
+        row[product.odd[0]] = product.odd[1]
+    if "comma_names" in product.defects:
         row[NAME] += ", pack of 2, washed"
-    return mislabelled(rng_for(demo.seed, SOURCE, index, "wrong"), row) if index in hit["wrong_labels"] else row
+    if "wrong_types" in product.defects:
+        row = with_wrong_type(rng, row, demo.types)
+    return with_wrong_color(rng, row) if "wrong_colors" in product.defects else row
 
 
-def draw(
-    demo: FashionProductsDemo, hit: dict[str, set[int]], job: tuple[int, str]
-) -> tuple[list[str], dict[str, bytes], list[Row]]:
-    """What a process draws: row number index as styles.csv has it, JPEG bytes by id, their ground truth.
+def draw(demo: FashionProductsDemo, product: Product) -> tuple[list[str], dict[str, bytes], list[Row]]:
+    """A product's row as styles.csv has it, JPEG bytes by id, their ground truth.
 
     No file where upstream lacks one, a second one for a near duplicate: copies are numbered after all products.
     """
-    index, article = job
-    row, image, photo = draw_product(demo, index, article)
-    row = with_defects(demo, index, row, hit)
-    files = {row[0]: jpeg_bytes(image)} if index not in hit["missing_images"] else {}
-    if index in hit["near_duplicates"]:
-        copy = product_id(sum(demo.types.values()) + demo.others + sorted(hit["near_duplicates"]).index(index))
-        files[str(copy)] = near_duplicate_bytes(image)
+    row, image, photo = draw_product(demo, product)
+    row = with_defects(demo, product, row)
+    files = {} if "missing_images" in product.defects else {row[0]: jpeg_bytes(image)}
+    if product.copy is not None:
+        files[str(product_id(product.copy))] = near_duplicate_bytes(image)
+    swapped = frozenset(head for head in NOISY_HEADS if f"wrong_{head}s" in product.defects)
     rows = [
         truth
         for name in files
         if photo
-        for truth in garment_rows(name, photo, {0: Named(row[0], name, article)}, picture=row[0])
+        for truth in garment_rows(name, photo, {0: Named(row[0], name, product.article, swapped)}, picture=row[0])
     ]
     return row, files, rows
 
 
-def write_source(demo: FashionProductsDemo, out: Path, truth: Path) -> None:
+def write(
+    demo: FashionProductsDemo, drawn: list[tuple[list[str], dict[str, bytes], list[Row]]], out: Path, truth: Path
+) -> None:
     """Write styles.csv, the images and the ground truth."""
-    unknown = set(demo.types) - set(ARTICLES)
-    if unknown:
-        raise StageError(f"demo.fashion_products.types: cannot draw {shown(unknown)}; known: {shown(ARTICLES, 40)}")
-    fresh_folder(out)
-    articles, hit = plan(demo)
-    table: list[list[str]] = []
     again: list[list[str]] = []
-    rows: list[Row] = []
-    jobs = list(enumerate(articles))
-    drawn = in_processes(partial(draw, demo, hit), jobs)
-    for row, files, garments in track(drawn, total=len(jobs), desc=f"draw {SOURCE}"):
-        table.append(row)
+    for row, files, _ in drawn:
         again += [[name, *row[1:]] for name in files if name != row[0]]
         for name, content in files.items():
             write_bytes(out / "images" / f"{name}.jpg", content)
-        rows += garments
+    table = [row for row, _, _ in drawn]
     write_text(out / "styles.csv", table_text(table + again, demo.crlf, demo.product_names))
-    write_truth(truth, rows)
+    write_truth(truth, [row for *_, rows in drawn for row in rows])
 
 
 PARAMS = FashionProductsDemo

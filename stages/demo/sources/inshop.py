@@ -10,18 +10,18 @@ spaces. The demo has no low-resolution pictures, so the boxes have to be scaled.
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
 
-from stages.core.files import fresh_folder
 from stages.core.params import Section
-from stages.demo.drawing.encoding import picked, rng_for, write_text
 from stages.demo.drawing.garments import Garment, make_garment
 from stages.demo.sources.deepfashion_lists import LAYER_CODES, list_text, square_box
-from stages.demo.sources.item_photos import WHOLE, Shot, laid_photo, span_of, studio_photo, write_images
+from stages.demo.sources.item_photos import WHOLE, Shot, about, laid_photo, span_of, studio_photo, write_images
+from stages.demo.sources.shared import DefectPlan, rng_for, write_text
 from stages.demo.truth import write_truth
-from stages.runner.progress import track
 
 SOURCE = "inshop"
 # type -> (kinds, weight for men, weight for women); upstream has 17 types
@@ -51,7 +51,15 @@ OTHERS = ("side", "back", "full", "flat", "additional")
 
 
 class InshopDemo(Section):
-    """Section demo.inshop of params.yaml."""
+    """Section demo.inshop of params.yaml.
+
+    Attributes:
+        train_items, test_items: item ids in train (upstream: 3,997), and in query and gallery (upstream: 3,985).
+        views: photos of an item: front and others of side, back, full, flat, additional; two of a test item ask.
+        width, height: pixels; about an eighth of img_highres' 750 x 1101, so boxes have to be scaled.
+        single_image_items: training items with one photo (upstream: 12).
+        missing_images: rows without a file.
+    """
 
     seed: int
     train_items: int = Field(ge=0)
@@ -59,8 +67,15 @@ class InshopDemo(Section):
     views: int = Field(ge=2, le=6)
     width: int = Field(ge=32, le=256)
     height: int = Field(ge=32, le=256)
-    single_image_items: int = Field(ge=0)
-    missing_images: int = Field(ge=0)
+    single_image_items: int = Field(2, ge=0)
+    missing_images: int = Field(1, ge=0)
+
+
+@dataclass(frozen=True)
+class InshopShot(Shot):
+    """An image with its view: front, side, back, full, flat or additional."""
+
+    view: str
 
 
 def choose_item(seed: int, number: int) -> tuple[str, Garment]:
@@ -75,8 +90,9 @@ def choose_item(seed: int, number: int) -> tuple[str, Garment]:
     return name, make_garment(rng, kind, gender, pattern=pattern)
 
 
-def draw_item(demo: InshopDemo, number: int, train: bool, views: int) -> list[Shot]:
-    """The photos of item ``number``: a front view and others; of a test item every second one is a query."""
+def draw(demo: InshopDemo, job: tuple[int, int]) -> list[InshopShot]:
+    """The photos of an item (number, views): a front view and others; of a test item every second one is a query."""
+    number, views = job
     name, garment = choose_item(demo.seed, number)
     item = f"id_{number + 1:08d}"
     rng = rng_for(demo.seed, SOURCE, number, "views")
@@ -92,23 +108,23 @@ def draw_item(demo: InshopDemo, number: int, train: bool, views: int) -> list[Sh
             facing = view if view in ("side", "back") else "front"
             photo = studio_photo(chance, size, garment, facing, span)
         path = f"{garment.gender.upper()}/{name}/{item}/01_{VIEWS[view][0]}_{view}"
-        status = "train" if train else ("query" if place % 2 == 0 else "gallery")
-        shots.append(Shot(path, item, status, view, photo))
+        status = "train" if number < demo.train_items else ("query" if place % 2 == 0 else "gallery")
+        shots.append(InshopShot(**about(photo, path, item, view), status=status, view=view))
     return shots
 
 
-def write_lists(out: Path, shots: list[Shot], size: tuple[int, int]) -> None:
+def write_lists(out: Path, shots: list[InshopShot], size: tuple[int, int]) -> None:
     """The three list files; an item's garment has one row with its visible box."""
-    shown = [shot for shot in shots if 0 in shot.photo.boxes]
     partition = [(f"img/{shot.path}.jpg", shot.item, shot.status) for shot in shots]
     boxes = [
         (
             f"img/{shot.path}.jpg",
-            str(LAYER_CODES[shot.photo.garments[0].kind]),
+            str(LAYER_CODES[shot.garment.kind]),
             str(VIEWS[shot.view][1]),
-            *map(str, square_box(shot.photo.boxes[0], size)),
+            *map(str, square_box(shot.box, size)),
         )
-        for shot in shown
+        for shot in shots
+        if shot.box
     ]
     write_text(
         out / "Eval/list_eval_partition.txt", list_text(("image_name", "item_id", "evaluation_status"), partition)
@@ -118,17 +134,20 @@ def write_lists(out: Path, shots: list[Shot], size: tuple[int, int]) -> None:
     write_text(out / "Anno/list_item_inshop.txt", list_text((), [(item,) for item in sorted({s.item for s in shots})]))
 
 
-def write_source(demo: InshopDemo, out: Path, truth: Path) -> None:
+def jobs(demo: InshopDemo) -> list[tuple[int, int]]:
+    """Number of every item, and of its views."""
+    single = DefectPlan(demo.seed, SOURCE, demo.train_items).take(demo.single_image_items)
+    items = range(demo.train_items + demo.test_items)
+    return [(number, 1 if number in single else demo.views) for number in items]
+
+
+def write(demo: InshopDemo, drawn: list[list[InshopShot]], out: Path, truth: Path) -> None:
     """Write images, lists and the ground truth."""
-    fresh_folder(out)
-    total = demo.train_items + demo.test_items
-    single = set(picked(rng_for(demo.seed, SOURCE, "single"), demo.train_items, demo.single_image_items))
-    shots: list[Shot] = []
-    for number in track(range(total), total=total, desc=f"draw {SOURCE}"):
-        train = number < demo.train_items
-        shots += draw_item(demo, number, train, 1 if number in single else demo.views)
-    gone = set(picked(rng_for(demo.seed, SOURCE, "missing"), len(shots), demo.missing_images))
-    rows = write_images(out / "Img/img_highres", shots, gone)
+    shots = [shot for item in drawn for shot in item]
+    views = Counter(shot.item for shot in shots)
+    several = {index for index, shot in enumerate(shots) if views[shot.item] > 1}
+    missing = DefectPlan(demo.seed, SOURCE, len(shots)).take(demo.missing_images, several)
+    rows = write_images(out / "Img/img_highres", shots, missing)
     write_lists(out, shots, (demo.width, demo.height))
     write_truth(truth, rows)
 

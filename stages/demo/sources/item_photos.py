@@ -1,7 +1,7 @@
 """Photos of one item for retrieval: nothing but the item itself is the same in two of them.
 
 Who wears it, what else is worn, the pose, the background and the light are drawn anew for every photo, so that only
-what the garment is (kind, cut, colours, pattern, fabric, details) leads from one photo to the other.
+what the garment is (kind, cut, colors, pattern, fabric, details) leads from one photo to the other.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from PIL import Image
 
 from stages.demo.drawing.backgrounds import plain_background, scene_background
-from stages.demo.drawing.encoding import jpeg_bytes, write_bytes
-from stages.demo.drawing.garments import Garment
-from stages.demo.drawing.outfits import companions
+from stages.demo.drawing.canvas import Box
+from stages.demo.drawing.encoding import jpeg_bytes
+from stages.demo.drawing.garments import Garment, companions
 from stages.demo.drawing.people import random_person
-from stages.demo.drawing.photo import Photo, flat_photo, worn_photo
+from stages.demo.drawing.photo import Photo, flat_photo, lit, worn_photo
+from stages.demo.sources.shared import write_bytes
 from stages.demo.truth import Named, Row, garment_rows
 
 Size = tuple[int, int]
@@ -41,15 +43,31 @@ class Shot:
         path: below img/, without suffix.
         item: what it shows; the same garment is in every photo of this name.
         status: the split that upstream's lists give it.
-        view: as the truth names it; None: the photo's own.
-        photo: the item is its garment 0.
+        garment: the item, which is garment 0 of the photo.
+        box: of its visible pixels; None where it is hidden.
+        content: the file's bytes.
+        rows: the ground truth.
     """
 
     path: str
     item: str
     status: str
-    view: str | None
-    photo: Photo
+    garment: Garment
+    box: Box | None
+    content: bytes
+    rows: list[Row]
+
+
+def about(photo: Photo, path: str, item: str, view: str | None = None) -> dict[str, Any]:
+    """What a ``Shot`` has of its photo and of its names; ``view`` as the truth names it, the photo's own by default."""
+    return {
+        "path": path,
+        "item": item,
+        "garment": photo.garments[0],
+        "box": photo.boxes.get(0),
+        "content": jpeg_bytes(photo.image),
+        "rows": garment_rows(path, photo, {0: Named(item, path)}, view=view),
+    }
 
 
 def write_images(folder: Path, shots: Sequence[Shot], missing: Collection[int] = ()) -> list[Row]:
@@ -57,16 +75,16 @@ def write_images(folder: Path, shots: Sequence[Shot], missing: Collection[int] =
     rows: list[Row] = []
     for index, shot in enumerate(shots):
         if index not in missing:
-            write_bytes(folder / f"{shot.path}.jpg", jpeg_bytes(shot.photo.image))
-            rows += garment_rows(shot.path, shot.photo, {0: Named(shot.item, shot.path)}, view=shot.view)
+            write_bytes(folder / f"{shot.path}.jpg", shot.content)
+            rows += shot.rows
     return rows
 
 
 def span_of(rng: Random, garment: Garment, close_up: bool = False) -> tuple[int, int]:
     """Body heights for a photo of a garment; a close-up shows part of it."""
     if close_up:
-        return CLOSE_UP[garment.cut.layer]
-    return rng.choice((WHOLE, (-24, 960)) if garment.kind in LONG else SPANS[garment.cut.layer])
+        return CLOSE_UP[garment.traits.layer]
+    return rng.choice((WHOLE, (-24, 960)) if garment.kind in LONG else SPANS[garment.traits.layer])
 
 
 def studio_photo(rng: Random, size: Size, garment: Garment, view: str, span: tuple[int, int]) -> Photo:
@@ -83,14 +101,6 @@ def street_photo(rng: Random, size: Size, garment: Garment, view: str, span: tup
 def laid_photo(rng: Random, size: Size, garment: Garment, white: bool = False) -> Photo:
     """The item alone, flat."""
     return flat_photo(rng, size, garment, plain_background(rng, size, white), rng.randint(66, 94))
-
-
-def lit(rng: Random, photo: Photo) -> Photo:
-    """The photo in the light of a room: darker or brighter, warmer or colder."""
-    gain, tint = rng.randint(78, 112), rng.randint(-10, 10)
-    levels = [min(255, value * (gain + share) // 100) for share in (tint, tint // 4, -tint) for value in range(256)]
-    image: Image.Image = photo.image.point(levels)
-    return Photo(image, photo.boxes, photo.outlines, photo.garments, photo.view, photo.owners)
 
 
 def _worn(

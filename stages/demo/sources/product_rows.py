@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from random import Random
 
-from stages.demo.drawing.palette import pick_name
+from stages.demo.drawing.palette import NAME_WEIGHTS, NAMED_COLORS, distance
 from stages.demo.truth import color_of
 
 HEADER = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"
-GENDER, SUB_CATEGORY, ARTICLE, COLOUR, YEAR, USAGE, NAME = 1, 3, 4, 5, 7, 8, 9  # columns
+GENDER, SUB_CATEGORY, ARTICLE, COLOR, YEAR, USAGE, NAME = 1, 3, 4, 5, 7, 8, 9  # columns
 # articleType -> (masterCategory, subCategory, kind for men, kind for women; None: not made for them)
 ARTICLES: dict[str, tuple[str, str, str | None, str | None]] = {
     "Tshirts": ("Apparel", "Topwear", "tshirt", "tshirt"),
@@ -36,11 +37,12 @@ ARTICLES: dict[str, tuple[str, str, str | None, str | None]] = {
     "Flip Flops": ("Footwear", "Flip Flops", "flip_flop", "flip_flop"),
     "Caps": ("Accessories", "Headwear", "cap", "cap"),
 }
+NEAR_COLORS = 8
 OTHERS = (("Bags", "Handbags"), ("Bags", "Backpacks"), ("Watches", "Watches"))
 
 
 def row_of(
-    rng: Random, number: int, gender: str, master: str, sub: str, article: str, colour: str, usage: str
+    rng: Random, number: int, gender: str, master: str, sub: str, article: str, color: str, usage: str
 ) -> list[str]:
     """One line of styles.csv as its ten fields."""
     season, year = rng.choice(("Summer", "Fall", "Winter", "Spring")), str(rng.randint(2010, 2017))
@@ -51,24 +53,42 @@ def row_of(
         master,
         sub,
         article,
-        colour,
+        color,
         season,
         year,
         usage,
-        f"{brand} {gender} {colour} {article}",
+        f"{brand} {gender} {color} {article}",
     ]
 
 
-def mislabelled(rng: Random, row: list[str]) -> list[str]:
-    """The row with an annotator's mistake: another articleType of its subCategory, or the name of another colour."""
-    alike = [name for name, about in ARTICLES.items() if about[1] == row[SUB_CATEGORY] and name != row[ARTICLE]]
-    wrong = list(row)
-    if alike and rng.random() < 0.5:
-        wrong[ARTICLE] = rng.choice(alike)
-        return wrong
-    while color_of(wrong[COLOUR]) == color_of(row[COLOUR]):
-        wrong[COLOUR] = pick_name(rng)
-    return wrong
+def group_of(article: str) -> str:
+    """The group that an articleType's class is of (tables/types.csv): subCategory of clothes, else masterCategory."""
+    master, sub, _, _ = ARTICLES[article]
+    return sub if master == "Apparel" else master
+
+
+def look_alikes(article: str, gender: str, sold: Collection[str]) -> list[str]:
+    """The articleTypes that an annotator takes one for: those of its group that are sold, best for the same gender."""
+    alike = [name for name in sold if name != article and group_of(name) == group_of(article)]
+    column = 2 if gender == "Men" else 3
+    return [name for name in alike if ARTICLES[name][column]] or alike
+
+
+def near_colors(color: str) -> list[str]:
+    """The color names that an annotator takes one for: the nearest in RGB that stand for another class."""
+    others = [name for name in NAME_WEIGHTS if color_of(name) != color_of(color)]
+    return sorted(others, key=lambda name: (distance(NAMED_COLORS[name], NAMED_COLORS[color]), name))[:NEAR_COLORS]
+
+
+def with_wrong_type(rng: Random, row: list[str], sold: Collection[str]) -> list[str]:
+    """The row with a look-alike's articleType; its subCategory goes with it, as annotators pick both from one tree."""
+    wrong = rng.choice(look_alikes(row[ARTICLE], row[GENDER], sold))
+    return [*row[:SUB_CATEGORY], ARTICLES[wrong][1], wrong, *row[COLOR:]]
+
+
+def with_wrong_color(rng: Random, row: list[str]) -> list[str]:
+    """The row with the name of a near color of another class."""
+    return [*row[:COLOR], rng.choice(near_colors(row[COLOR])), *row[COLOR + 1 :]]
 
 
 def table_text(rows: list[list[str]], crlf: bool, names: bool) -> str:

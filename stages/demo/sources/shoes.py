@@ -8,21 +8,20 @@ Params: demo.shoes
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
 
-from stages.core.files import fresh_folder
 from stages.core.params import Section
 from stages.demo.drawing.backgrounds import scene_background
 from stages.demo.drawing.canvas import Box
-from stages.demo.drawing.encoding import jpeg_bytes, picked, rng_for, write_bytes, write_text
-from stages.demo.drawing.garments import make_garment
-from stages.demo.drawing.outfits import companions
+from stages.demo.drawing.encoding import jpeg_bytes
+from stages.demo.drawing.garments import companions, make_garment
 from stages.demo.drawing.people import random_person
 from stages.demo.drawing.photo import Photo, flat_photo, worn_photo
+from stages.demo.sources.shared import DefectPlan, rng_for, write_bytes, write_text
 from stages.demo.truth import Named, Row, garment_rows, write_truth
-from stages.runner.progress import track
 
 SOURCE = "shoes"
 # Heels, flats and formal shoes have no folder upstream; they occur among the nearest of the six classes.
@@ -39,19 +38,45 @@ USAGES = ("Casual", "Casual", "Sports", "Ethnic", "Formal")
 
 
 class ShoesDemo(Section):
-    """Section demo.shoes of params.yaml."""
+    """Section demo.shoes of params.yaml. Every defect hits pictures of its own.
+
+    Attributes:
+        images: over six classes; upstream has 961.
+        width, height: pixels; display-scaled pictures are drawn at twice the size.
+        flat_percent: shoes alone, the rest on legs.
+        validation_percent: of each class, in validation/.
+        reversed_boxes: corners swapped (upstream: 75 of 961).
+        negative_boxes: x1 below 0 where the image cuts the shoes off (upstream: 18 of 961).
+        display_scaled: pictures of twice the size whose boxes are those of the picture scaled down to width x height.
+        images_without_entry: images that their class's JSON does not name.
+        entries_without_image: names in a JSON for which there is no file.
+    """
 
     seed: int
     images: int = Field(ge=6)
-    width: int = Field(ge=32, le=360)  # display-scaled pictures are drawn at twice the size
+    width: int = Field(ge=32, le=360)
     height: int = Field(ge=32, le=360)
     flat_percent: int = Field(ge=0, le=100)
     validation_percent: int = Field(ge=0, le=100)
-    reversed_boxes: int = Field(ge=0)
-    negative_boxes: int = Field(ge=0)
-    display_scaled: int = Field(ge=0)
-    images_without_entry: int = Field(ge=0)
-    entries_without_image: int = Field(ge=0)
+    reversed_boxes: int = Field(8, ge=0)
+    negative_boxes: int = Field(3, ge=0)
+    display_scaled: int = Field(3, ge=0)
+    images_without_entry: int = Field(1, ge=0)
+    entries_without_image: int = Field(1, ge=0)
+
+
+def defects_of(demo: ShoesDemo) -> tuple[DefectPlan, dict[str, list[int]]]:
+    """The plan, and defect -> pictures that have it, for the defects that any picture can have."""
+    plan = DefectPlan(demo.seed, SOURCE, demo.images)
+    names = ("reversed_boxes", "display_scaled", "images_without_entry")
+    return plan, {name: plan.take(getattr(demo, name)) for name in names}
+
+
+def jobs(demo: ShoesDemo) -> list[tuple[int, str | None]]:
+    """Number and defect of every picture."""
+    _, hit = defects_of(demo)
+    defects = {index: name for name, indices in hit.items() for index in indices}
+    return [(index, defects.get(index)) for index in range(demo.images)]
 
 
 def draw_shoes(params: ShoesDemo, folder: str, index: int, scale: int = 1) -> Photo:
@@ -66,72 +91,72 @@ def draw_shoes(params: ShoesDemo, folder: str, index: int, scale: int = 1) -> Ph
     # lower legs mostly, sometimes from the hips or the whole person
     top = rng.choice((820, 780, 740, 640, 480, -30))
     view = rng.choice(("front", "side", "side", "back"))
-    return worn_photo(
-        rng,
-        size,
-        random_person(rng, gender),
-        [shoe, *companions(rng, shoe, gender)],
-        view,
-        (top, 1025),
-        None,
-        rng.randint(-8, 8) / 100,
-    )
+    person, clothes = random_person(rng, gender), [shoe, *companions(rng, shoe, gender)]
+    return worn_photo(rng, size, person, clothes, view, (top, 1025), None, rng.randint(-8, 8) / 100)
 
 
-def plan(demo: ShoesDemo) -> dict[str, set[int]]:
-    """Defect -> the pictures that have it, for the defects that any picture can have; no picture has two."""
-    taken: set[int] = set()
-    hit: dict[str, set[int]] = {}
-    # Two generators: the second draws the defects that came later and leaves the first one's choices alone.
-    for names, chance in (
-        (("reversed_boxes",), rng_for(demo.seed, SOURCE, "defects")),
-        (("display_scaled", "images_without_entry"), rng_for(demo.seed, SOURCE, "defects", "newer")),
-    ):
-        for name in names:
-            hit[name] = set(picked(chance, demo.images, getattr(demo, name), taken))
-            taken |= hit[name]
-    return hit
-
-
-def published(box: Box, index: int, defects: dict[str, set[int]]) -> list[int]:
-    """A box as the annotation file of picture number index gives it."""
+def published(box: Box, defect: str | None) -> list[int]:
+    """A box as the annotation file gives it."""
     x0, y0, x1, y1 = box
-    if index in defects["reversed_boxes"]:
+    if defect == "reversed_boxes":
         return [x1, y1, x0, y0]
-    if index in defects["display_scaled"]:  # drawn by hand on the picture as the screen showed it
+    if defect == "display_scaled":  # drawn by hand on the picture as the screen showed it
         return [x0 // SCALE, y0 // SCALE, -(-x1 // SCALE), -(-y1 // SCALE)]
     return [x0, y0, x1, y1]
 
 
-def write_source(demo: ShoesDemo, out: Path, truth: Path) -> None:
+@dataclass(frozen=True)
+class Entry:
+    """One picture, as it is published.
+
+    Attributes:
+        folder: its class.
+        split: training or validation.
+        name: of the file, without suffix.
+        content: the file's bytes.
+        boxes: of its entry in the class's JSON; None: it has none.
+        rows: the ground truth.
+    """
+
+    folder: str
+    split: str
+    name: str
+    content: bytes
+    boxes: list[list[int]] | None
+    rows: list[Row]
+
+
+def draw(demo: ShoesDemo, job: tuple[int, str | None]) -> Entry:
+    """Picture number and defect -> what is published; the classes take turns."""
+    index, defect = job
+    folder, number = list(KINDS)[index % len(KINDS)], index // len(KINDS)
+    photo = draw_shoes(demo, folder, number, SCALE if defect == "display_scaled" else 1)
+    in_validation = (number + 1) * demo.validation_percent // 100 > number * demo.validation_percent // 100
+    split, name = "validation" if in_validation else "training", f"image{number + 1}"
+    image_id, has_entry = f"{folder}-{split}-{name}", defect != "images_without_entry"
+    boxes = [published(photo.boxes[0], defect)] if 0 in photo.boxes else []
+    names = {0: Named(image_id, f"{image_id}:1" if has_entry else None)}
+    rows = garment_rows(image_id, photo, names)
+    return Entry(folder, split, name, jpeg_bytes(photo.image), boxes if has_entry else None, rows)
+
+
+def write(demo: ShoesDemo, drawn: list[Entry], out: Path, truth: Path) -> None:
     """Write images, the six annotation files and the ground truth."""
-    fresh_folder(out)
-    defects = plan(demo)
+    plan, _ = defects_of(demo)
     annotations: dict[str, dict[str, list[list[int]]]] = {folder: {} for folder in KINDS}
-    folders = list(KINDS)
-    cut_off: list[list[int]] = []  # sound boxes that begin where the image cuts the shoes off
-    rows: list[Row] = []
-    for index in track(range(demo.images), total=demo.images, desc=f"draw {SOURCE}"):
-        folder, number = folders[index % len(folders)], index // len(folders)
-        photo = draw_shoes(demo, folder, number, SCALE if index in defects["display_scaled"] else 1)
-        in_validation = (number + 1) * demo.validation_percent // 100 > number * demo.validation_percent // 100
-        split, name = "validation" if in_validation else "training", f"image{number + 1}"
-        write_bytes(out / split / folder / f"{name}.jpg", jpeg_bytes(photo.image))
-        image_id, has_entry = f"{folder}-{split}-{name}", index not in defects["images_without_entry"]
-        if has_entry:
-            boxes = [photo.boxes[0]] if 0 in photo.boxes else []
-            annotations[folder][f"{name}.jpg"] = [published(box, index, defects) for box in boxes]
-            if boxes and boxes[0][0] == 0 and not any(index in indices for indices in defects.values()):
-                cut_off.append(annotations[folder][f"{name}.jpg"][0])
-        rows += garment_rows(image_id, photo, {0: Named(image_id, f"{image_id}:1" if has_entry else None)})
-    for place in picked(rng_for(demo.seed, SOURCE, "negative"), len(cut_off), demo.negative_boxes):
-        cut_off[place][0] = -3
+    for entry in drawn:
+        write_bytes(out / entry.split / entry.folder / f"{entry.name}.jpg", entry.content)
+        if entry.boxes is not None:
+            annotations[entry.folder][f"{entry.name}.jpg"] = entry.boxes
+    cut_off = {index: entry.boxes[0] for index, entry in enumerate(drawn) if entry.boxes and entry.boxes[0][0] == 0}
+    for index in plan.take(demo.negative_boxes, cut_off):
+        cut_off[index][0] = -3
     for number in range(demo.entries_without_image):
         name = f"image{demo.images + number + 1}.jpg"  # above every number that a class has
-        annotations[folders[number % len(folders)]][name] = [[0, 0, demo.width, demo.height]]
+        annotations[list(KINDS)[number % len(KINDS)]][name] = [[0, 0, demo.width, demo.height]]
     for folder, boxes_by_name in annotations.items():
         write_text(out / f"annotations_{folder}.json", json.dumps(boxes_by_name))
-    write_truth(truth, rows)
+    write_truth(truth, [row for entry in drawn for row in entry.rows])
 
 
 PARAMS = ShoesDemo

@@ -6,11 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-<<<<<<< HEAD
-from PIL import Image, JpegImagePlugin
-=======
-from PIL import Image, ImageOps
->>>>>>> geometry
+from PIL import Image, ImageOps, JpegImagePlugin
 
 from stages.contracts.images import TooManyPixels, decode, encode_jpeg, open_rgb, pixels, resized
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.demo.drawing.backgrounds import plain_background
-from stages.demo.drawing.garment_kinds import CUTS
+from stages.demo.drawing.garment_kinds import GARMENT_KINDS
 from stages.demo.drawing.garments import Garment, make_garment
 from stages.demo.drawing.palette import SKINS
 from stages.demo.drawing.people import Person, random_person
@@ -15,8 +15,8 @@ from stages.demo.drawing.photo import Photo, flat_photo, worn_photo
 SIZE = (150, 220)
 
 
-def middle_colour(photo: Photo, index: int) -> np.ndarray:
-    """Mean colour of the middle of a garment's box, where the background does not reach."""
+def middle_color(photo: Photo, index: int) -> np.ndarray:
+    """Mean color of the middle of a garment's box, where the background does not reach."""
     x0, y0, x1, y1 = photo.boxes[index]
     width, height = x1 - x0, y1 - y0
     pixels = np.asarray(photo.image)[
@@ -25,23 +25,23 @@ def middle_colour(photo: Photo, index: int) -> np.ndarray:
     return pixels.reshape(-1, 3).mean(axis=0)
 
 
-def plain(kind: str, gender: str, colour: str, fabric: str = "cotton") -> Garment:
-    return make_garment(Random(f"{kind} {colour}"), kind, gender, colour=colour, fabric=fabric, pattern="pure color")
+def plain(kind: str, gender: str, color: str, fabric: str = "cotton") -> Garment:
+    return make_garment(Random(f"{kind} {color}"), kind, gender, color=color, fabric=fabric, pattern="pure color")
 
 
 @pytest.mark.parametrize("kind", ["tshirt", "shirt", "sweater", "dress", "skirt", "kurta"])
-@pytest.mark.parametrize("colour", ["Red", "Navy Blue", "Yellow"])
-def test_worn_and_flat_views_of_an_item_have_close_colours(kind: str, colour: str) -> None:
-    garment = plain(kind, "Women", colour)
+@pytest.mark.parametrize("color", ["Red", "Navy Blue", "Yellow"])
+def test_worn_and_flat_views_of_an_item_have_close_colors(kind: str, color: str) -> None:
+    garment = plain(kind, "Women", color)
     person = Person("Women", SKINS[1], (32, 26, 24), False, 100)
     worn = worn_photo(Random(1), SIZE, person, [garment], "front")
     flat = flat_photo(Random(2), SIZE, garment)
-    assert np.abs(middle_colour(worn, 0) - middle_colour(flat, 0)).max() < 26
+    assert np.abs(middle_color(worn, 0) - middle_color(flat, 0)).max() < 26
 
 
-def test_two_colours_are_further_apart_than_two_views() -> None:
-    red, blue = (flat_photo(Random(3), SIZE, plain("tshirt", "Men", colour)) for colour in ("Red", "Blue"))
-    assert np.abs(middle_colour(red, 0) - middle_colour(blue, 0)).max() > 80
+def test_two_colors_are_further_apart_than_two_views() -> None:
+    red, blue = (flat_photo(Random(3), SIZE, plain("tshirt", "Men", color)) for color in ("Red", "Blue"))
+    assert np.abs(middle_color(red, 0) - middle_color(blue, 0)).max() > 80
 
 
 @pytest.mark.parametrize("kind", ["tshirt", "trousers", "dress", "boot", "cap"])
@@ -55,20 +55,20 @@ def test_flat_box_contains_the_garment_tightly(kind: str) -> None:
     assert x0 <= columns.min() and columns.max() < x1
     assert y0 <= rows.min() and rows.max() < y1
     # soles are not red and may end the box lower than the cloth
-    slack = 12 if CUTS[kind].family == "shoe" else 3
+    slack = 12 if GARMENT_KINDS[kind].family == "shoe" else 3
     assert columns.min() - x0 <= 3 and x1 - 1 - columns.max() <= 3
     assert rows.min() - y0 <= (12 if kind in ("tshirt", "dress") else 3) and y1 - 1 - rows.max() <= slack
 
 
 @pytest.mark.parametrize("view", ["front", "side", "back"])
-@pytest.mark.parametrize("kind", sorted(CUTS))
+@pytest.mark.parametrize("kind", sorted(GARMENT_KINDS))
 def test_every_kind_is_drawn_from_every_view_inside_the_image(kind: str, view: str) -> None:
     rng = Random(f"{kind} {view}")
     garment = make_garment(rng, kind, "Women")
     photo = worn_photo(rng, (120, 180), random_person(rng, "Women"), [garment], view)
     x0, y0, x1, y1 = photo.boxes[0]
     assert 0 <= x0 < x1 <= 120 and 0 <= y0 < y1 <= 180
-    assert photo.shows(0) or CUTS[kind].layer in ("feet", "head")
+    assert photo.shows(0) or GARMENT_KINDS[kind].layer in ("feet", "head")
 
 
 def test_a_hidden_garment_has_no_box_or_is_not_shown() -> None:

@@ -55,7 +55,7 @@ def test_boxes_are_those_of_the_picture_in_the_middle_of_256(drawn, truth):
 def test_an_item_looks_the_same_in_every_view_and_only_it_does(truth):
     looks, companions = {}, {}
     for row in truth("inshop"):
-        look = tuple(row[name] for name in ("kind", "gender", "base_colour", "fabric", "pattern"))
+        look = tuple(row[name] for name in ("kind", "gender", "base_color", "fabric", "pattern"))
         if row["item"]:
             assert looks.setdefault(row["instance"], look) == look
         else:

@@ -2,14 +2,17 @@
 
 import json
 import re
+from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 from pydantic import ValidationError
 
 from stages.core.errors import StageError
-from stages.demo.drawing.palette import BASE_COLOURS
+from stages.demo.demo import SOURCES, draw_sources, main
+from stages.demo.drawing.palette import NAMED_COLORS
 from stages.demo.sources.fashion_products import FashionProductsDemo
 
 LANDMARKS = {1: 25, 2: 33, 3: 31, 4: 39, 5: 15, 6: 15, 7: 10, 8: 14, 9: 8, 10: 29, 11: 37, 12: 19, 13: 19}
@@ -27,12 +30,19 @@ def files(root: Path, source: str) -> dict[str, bytes]:
 
 
 def test_same_params_give_the_same_bytes_in_any_number_of_processes(
-    source: str, drawn: Path, redraw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    counts, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEAMLINE_WORKERS", "2")
-    redraw(source, tmp_path)
-    assert files(tmp_path, source) == files(drawn, source)
-    assert len(files(drawn, source)) > 20
+    sections = {source: counts(source) for source in reversed(SOURCES)}  # nor does their order matter
+    draw_sources(sections, tmp_path, tmp_path / "truth")
+    for source in SOURCES:
+        assert files(tmp_path, source) == files(drawn, source)
+        assert len(files(drawn, source)) > 20
+
+
+def test_a_source_that_the_demo_cannot_draw_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="gloves; the demo can draw: category_coarse"):
+        main(Namespace(raw=tmp_path / "raw", truth=tmp_path / "truth"), SimpleNamespace(sources=["gloves"]))
 
 
 def test_another_seed_gives_other_truth(source: str, drawn: Path, redraw, tmp_path: Path) -> None:
@@ -86,14 +96,15 @@ def test_fashion_products_csv_has_upstreams_header(drawn: Path) -> None:
         lines[0] == "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"
     )
     rows = [line.split(",") for line in lines[1:]]
-    assert len(rows) == 26 and len({row[0] for row in rows}) == 26  # 24 products, 2 of them twice
-    assert all(row[5] in BASE_COLOURS or row[5] == "NA" for row in rows)
+    assert len(rows) == 31 and len({row[0] for row in rows}) == 31  # 29 products, 2 of them twice
+    assert all(row[5] in NAMED_COLORS or row[5] == "NA" for row in rows)
     assert sum(row[3] in ("Bags", "Watches") for row in rows) == 4
 
 
-def test_fashion_products_refuses_a_type_it_cannot_draw(redraw, tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="Tshirt"):
-        redraw("fashion_products", tmp_path, types={"Tshirt": 3})
+def test_fashion_products_refuses_a_type_it_cannot_draw(counts) -> None:
+    plain = counts("fashion_products").model_dump() | {"types": {"Tshirt": 3}}
+    with pytest.raises(ValidationError, match="cannot draw Tshirt; known: Blazers"):
+        FashionProductsDemo.model_validate(plain)
 
 
 def test_fashion_products_refuses_commas_in_a_column_that_is_not_there(counts) -> None:

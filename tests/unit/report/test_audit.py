@@ -1,6 +1,8 @@
 """The audit against the ground truth, on three garments whose right answers are known by hand."""
 
-from stages.report.audit import crop_shares, label_shares, shown_garment
+import pytest
+
+from stages.report.audit import crop_shares, label_shares, planted_errors, shown_garment
 
 
 def garment(item, box, superclass="top", image="p1"):
@@ -57,9 +59,23 @@ def test_crop_of_an_item_that_the_picture_does_not_show_is_wrong():
 
 def test_unknown_labels_are_neither_right_nor_wrong():
     heads = dict.fromkeys(("gender", "type", "usage", "color", "fabric", "pattern"))
-    truth = {"a": heads | {"color": "Blue", "type": "Jeans"}, "b": heads | {"color": "Red"}}
+    sound = {"type_swapped": False, "color_swapped": False}
+    truth = {"a": heads | sound | {"color": "Blue", "type": "Jeans"}, "b": heads | sound | {"color": "Red"}}
     labels = [heads | {"item_id": "a", "color": "Blue", "type": "Shirts"}, heads | {"item_id": "b"}]
     shares = label_shares(labels, truth)
     assert (shares["color"].right, shares["color"].rows) == (1, 1)
     assert (shares["type"].right, shares["type"].rows) == (0, 1)
     assert str(shares["fabric"]) == "100.0% of 0"
+
+
+def test_planted_errors_are_counted_apart():
+    heads = dict.fromkeys(("gender", "type", "usage", "color", "fabric", "pattern"))
+    blue_jeans = {"type": "Jeans", "color": "Blue", "type_swapped": False, "color_swapped": False}
+    truth = {item: heads | blue_jeans | {"type_swapped": item in "bc", "color_swapped": item == "d"} for item in "abcd"}
+    said = {"a": ("Shirts", "Blue"), "b": ("Trousers", "Blue"), "c": ("Jeans", "Blue"), "d": ("Jeans", "Black")}
+    labels = [heads | {"item_id": item, "type": name, "color": color} for item, (name, color) in said.items()]
+    shares = label_shares(labels, truth)
+    # a is wrong on its own account; b and d as planted; c was planted and somebody has put it right
+    assert (shares["type"].right, shares["type"].rows) == (1, 2)
+    assert (shares["color"].right, shares["color"].rows) == (3, 3)
+    assert planted_errors(labels, truth) == {"type": {"b"}, "color": {"d"}}
