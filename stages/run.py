@@ -37,7 +37,7 @@ STAGES = {
 }
 # Commands beside the DAG -> the module that has their ``main()``.
 COMMANDS = {
-    "use": "stages.runner.profiles",
+    "use": "stages.profiles.use",
     "summary": "stages.report.summary",
     "track": "stages.runner.tracking",
     "match": "stages.app.match",

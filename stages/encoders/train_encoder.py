@@ -1,6 +1,7 @@
 """Train one encoder by its recipe, or fit a frozen one; the encoders of the published systems and modern ones.
 
-Reads:  what the recipe learns from: the data set, or benchmark NAME's train.parquet. The test split is not read.
+Reads:  FOLDER, the table that the recipe learns from: the data set, or a benchmark's folder with its train.parquet. The
+        test split is not read.
 Writes: weights.safetensors, encoder.json, history.csv (a line for each epoch: losses of train and val, val scores),
         scores.json (before, after and chance), params.json; pictures where the kind draws some.
 Params: encoder.<name>, runtime; stages/encoders/recipes.py names the kinds.
@@ -19,7 +20,7 @@ from stages.core.files import digest, fresh_folder, write_csv, write_json
 from stages.core.params import Section
 from stages.encoders.examples import input_files, read_examples
 from stages.encoders.loop import Run
-from stages.encoders.recipes import AnyRecipe, read_recipe
+from stages.encoders.recipes import AnyRecipe, read_recipe, recipe_module
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
 from stages.networks.backbones.features import save_encoder
@@ -38,11 +39,12 @@ def checkpoint_key(recipe: Section, inputs: Sequence[Path]) -> str:
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Read the examples, fit, write."""
-    module, recipe = read_recipe(args.encoder, params.recipe.kind)
+    recipe = read_recipe(args.encoder, {"encoder": {args.encoder: params.recipe.model_dump()}})
+    module = recipe_module(recipe.kind, f"encoder.{args.encoder}")
     seed_everything(recipe.seed)
-    train, val = read_examples(recipe.learns_from, args.dataset, args.benchmarks)
+    train, val = read_examples(recipe.learns_from, args.folder)
     say(f"{args.encoder}: {len(train)} training and {len(val)} validation pictures of {recipe.learns_from.table}")
-    inputs = input_files(recipe.learns_from, args.dataset, args.benchmarks)
+    inputs = input_files(recipe.learns_from, args.folder)
     checkpoints = Checkpoints(WORK / "train_encoder" / args.encoder, checkpoint_key(recipe, inputs))
     fitted = module.fit(recipe, train, val, Run(args.encoder, checkpoints, params.runtime))
     out = fresh_folder(args.out)
@@ -59,6 +61,6 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 STAGE = Stage(
     main,
-    ["encoder", "dataset", "benchmarks", "out"],
+    ["encoder", "folder", "out"],
     {"recipe": ("encoder.{encoder}", AnyRecipe), "runtime": ("runtime", RuntimeParams)},
 )

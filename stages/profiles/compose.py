@@ -63,7 +63,9 @@ def members(section: str, content: Mapping[str, Any]) -> Tree:
         if parent is not None and parent not in own:
             raise StageError(f"profiles: `{section}.{name}` is based on {parent!r}; {section} has: {shown(own)}.")
         inherited = resolve(parent, (*seen, name)) if parent is not None else content.get(DEFAULTS) or {}
-        return merged(inherited, {key: value for key, value in own[name].items() if key != BASED_ON})
+        said = {key: value for key, value in own[name].items() if key != BASED_ON}
+        whole = merged(inherited, said)
+        return {key: whole[key] for key in (*said, *whole)}  # what it says itself comes first
 
     return {name: resolve(name, ()) for name in own}
 
