@@ -13,7 +13,7 @@ from types import ModuleType, SimpleNamespace
 
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder
-from stages.core.params import load_params, lookup, section
+from stages.core.params import Names, load_params, section
 from stages.runner.progress import say
 from stages.runner.stage import Stage
 
@@ -47,11 +47,11 @@ def main(args: Namespace, params: SimpleNamespace) -> None:
     content = load_params()
     for folder in (args.raw, args.truth):
         fresh_folder(folder)
-    for source in lookup(content, "demo_sources"):
+    for source in params.sources:
         module = source_module(source)
         options = section(module.PARAMS, f"demo.{source}", content)
         say(f"demo: drawing {source}")
         module.write_source(options, args.raw / source, args.truth / source)
 
 
-STAGE = Stage(main, ["raw", "truth"], {})
+STAGE = Stage(main, ["raw", "truth"], {"sources": ("demo_sources", Names)})

@@ -10,8 +10,8 @@ from stages.demo.demo import SOURCES
 from stages.run import STAGES as MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-PROFILES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "profiles").glob("*.yaml")}
+DVC_YAML = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = {name: stage.get("do", stage) for name, stage in DVC_YAML.items()}
 # Their content never changes what a stage writes (.dvcignore says the same).
 UNTRACKED = "stages/runner/"
 
@@ -68,7 +68,7 @@ def test_imports_point_to_earlier_areas_only():
     flow = [
         *("core", "runner", "contracts", "learning", "networks"),
         *("demo", "ingest", "labels", "detection", "crops", "simclr", "classifier", "benchmarks", "encoders"),
-        *("retrieval", "report", "app"),
+        *("retrieval", "profiles", "report", "app"),
     ]
     for path in (ROOT / "stages").rglob("*.py"):
         area = path.relative_to(ROOT / "stages").parts[0]
@@ -78,40 +78,6 @@ def test_imports_point_to_earlier_areas_only():
             target = other.relative_to(ROOT / "stages").parts[0]
             allowed = target not in flow or flow.index(target) <= flow.index(area)
             assert allowed, f"{path} imports {other}"
-
-
-def keys(tree: dict, prefix: str = "") -> set[str]:
-    found = set()
-    for key, value in tree.items():
-        found.add(f"{prefix}{key}")
-        if isinstance(value, dict):
-            found |= keys(value, f"{prefix}{key}.")
-    return found
-
-
-# Names that the user chooses, not keys of ours.
-FREE = ("demo.fashion_products.types", "labels.policies", "labels.catalogues", "dataset.group_namespaces")
-
-
-@pytest.mark.parametrize("name", sorted(PROFILES))
-def test_all_profiles_have_the_same_keys(name):
-    def fixed(profile):
-        return {key for key in keys(PROFILES[profile]) if not key.startswith(FREE)}
-
-    assert fixed(name) == fixed("demo")
-
-
-def test_committed_params_are_the_demo_profile():
-    assert (ROOT / "params.yaml").read_bytes() == (ROOT / "profiles" / "demo.yaml").read_bytes()
-
-
-def test_every_listed_item_has_its_section():
-    for profile in PROFILES.values():
-        for listed, section in (("sources", "ingest"), ("detectors", "detector"), ("benchmarks", "benchmark")):
-            assert set(profile[listed]) <= set(profile[section])
-        assert set(profile["demo_sources"]) <= set(profile["demo"])
-        assert set(profile["detectors"]) <= set(profile["sources"])
-        assert set(profile["label_sources"]) <= set(profile["sources"])
 
 
 def test_no_path_of_this_machine_is_tracked_in_requirements():

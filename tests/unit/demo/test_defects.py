@@ -9,10 +9,11 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 import pytest
-import yaml
 from defusedxml.common import EntitiesForbidden
 from defusedxml.ElementTree import parse
 from PIL import Image, ImageOps
+
+from profiles import composed
 
 CORNERS = ("x1", "y1", "x2", "y2")
 
@@ -191,10 +192,8 @@ def test_fashion_products_rows_have_their_defects(drawn: Path) -> None:
     assert sum(row[8] == "NA" or row[5] in ("NA", "Silver") for row in rows) == 3
 
 
-@pytest.mark.parametrize("profile", ["demo", "photos", "paper"])
-def test_wrong_labels_are_at_most_half_a_percent_of_all(profile: str) -> None:
-    path = Path(__file__).parents[3] / "profiles" / f"{profile}.yaml"
-    demo = yaml.safe_load(path.read_text())["demo"]["fashion_products"]
+def test_wrong_labels_are_at_most_half_a_percent_of_all() -> None:
+    demo = composed("demo")["demo"]["fashion_products"]
     labels = 4 * sum(demo["types"].values())  # gender, type, usage and color of each product
     assert demo["wrong_labels"] <= 0.005 * labels
 

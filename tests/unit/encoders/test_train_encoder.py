@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from stages.contracts.tables import BENCHMARK_TRAIN, write_rows
 from stages.core.errors import StageError
@@ -38,8 +37,7 @@ def stage(tmp_path, monkeypatch, train_rows, recipe_values, cpu):
 
     def run(kind, out="out", **changes):
         values = recipe_values(kind, **changes)
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump({"encoder": {"mine": values}}))
-        args = Namespace(encoder="mine", dataset=tmp_path, benchmarks=tmp_path / "benchmarks", out=tmp_path / out)
+        args = Namespace(encoder="mine", folder=tmp_path / "benchmarks/tiny", out=tmp_path / out)
         report = train.main(args, SimpleNamespace(recipe=AnyRecipe.model_validate(values), runtime=None))
         return {path.name: path.read_bytes() for path in sorted((tmp_path / out).iterdir())}, report
 
