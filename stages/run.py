@@ -44,7 +44,7 @@ COMMANDS = {
     "audit": "stages.report.audit",
     "ingest_report": "stages.report.ingest_report",
     "export_yolo": "stages.detection.export_yolo",
-    "run_ablation": "stages.classifier.ablation_run",
+    "run_ablation": "stages.report.ablation_run",
     "run_seeds": "stages.report.seeds_run",
     "leaderboard_page": "stages.report.leaderboard_page",
     "score_vectors": "stages.retrieval.external",
