@@ -3,9 +3,10 @@
 A finished stage puts an event into ``.work/tracking/`` and starts a background process that passes the
 events on; importing MLflow takes seconds that no stage should wait for. The parent is found or created by its
 tag ``repro_key``: ``make repro`` passes a new one in ``SEAMLINE_REPRO`` and waits for the events at the end, an
-experiment of DVC has its name (queued ones too, which run in a checkout below .dvc/tmp that is deleted afterwards: their
-stages wait for MLflow), a plain ``dvc repro`` falls back on the hash of git commit, dvc.yaml and params.yaml. What is written to MLflow stands in
-runs.py and registry.py; stages/report/tracked.py adds at the end what did not run.
+experiment of DVC has its name, a plain ``dvc repro`` falls back on the hash of git commit, dvc.yaml and params.yaml.
+Queued experiments run in a checkout below .dvc/tmp that is deleted afterwards: their stages wait for MLflow, and the
+store is that of the checkout around it. What is written to MLflow stands in runs.py and registry.py;
+stages/report/tracked.py adds at the end what did not run.
 
 The store is ``sqlite:///mlflow.db`` at the project's root unless ``MLFLOW_TRACKING_URI`` says otherwise;
 ``SEAMLINE_TRACKING=off`` switches tracking off. A failure to track warns, once, and never fails a stage: files are the
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 REPRO_VARIABLE = "SEAMLINE_REPRO"
 EXPERIMENT_VARIABLE = "DVC_EXP_NAME"
+DEFAULT_URI = "sqlite:///mlflow.db"
 TEMPORARY = (".dvc", "tmp", "exps")  # where DVC checks queued experiments out
 QUEUE = Path(".work/tracking")
 # The worker outlives stages, as MLflow's import takes four seconds of a core: short stages always, long ones while
@@ -50,7 +52,7 @@ def checkout() -> Path:
 
 def default_uri() -> str:
     """The store at the checkout's root."""
-    return f"sqlite:///{checkout() / 'mlflow.db'}"
+    return DEFAULT_URI if checkout() == Path.cwd() else f"sqlite:///{checkout() / 'mlflow.db'}"
 
 
 def enabled() -> bool:

@@ -1,5 +1,7 @@
 """Bad input through the commands that users run: one message with what was found, expected, and to do."""
 
+from pathlib import Path
+
 import yaml
 from commands import run
 
