@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 PROFILE ?= demo
+CHOSEN := $(filter command% environment%,$(origin PROFILE))
+EDITS = $(if $(KEEP),--keep-edits) $(if $(DISCARD),--discard-edits)
 override VENV := $(abspath $(VENV))
 export PATH := $(VENV)/bin:$(PATH)
 # One stamp for each content of requirements.txt, inside the environment it speaks of.
@@ -22,8 +24,8 @@ $(STAMP):
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
 	@touch $@
 
-repro: install  ## run the pipeline (dvc repro), print the metrics table and where plots and MLflow are
-	@export SEAMLINE_REPRO=make-$$(date +%s%N); \
+repro: install  ## run the pipeline (dvc repro) of params.yaml as it stands, or with PROFILE=name of that profile
+	@$(if $(CHOSEN),python -m stages.run use $(PROFILE) $(EDITS) &&) export SEAMLINE_REPRO=make-$$(date +%s%N); \
 	dvc repro $(ARGS); status=$$?; \
 	python -m stages.run summary --repro $$SEAMLINE_REPRO --status $$status
 
@@ -41,8 +43,8 @@ format: install  ## let ruff put the format right
 	ruff check --fix .
 	ruff format .
 
-use: install  ## switch profiles: make use PROFILE=demo|photos|paper
-	@python -m stages.run use $(PROFILE)
+use: install  ## compose params.yaml: make use PROFILE=demo|photos|paper [KEEP=1 keeps edits by hand, DISCARD=1 drops them]
+	@python -m stages.run use $(PROFILE) $(EDITS)
 
 match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder
 	@test -n "$(PHOTO)" -a -n "$(WARDROBE)" || { echo "make match: PHOTO and WARDROBE are needed: make match PHOTO=look.jpg WARDROBE=folder"; exit 1; }
@@ -65,7 +67,7 @@ ablation: install  ## train the ladder of `ablation` in params.yaml and print it
 
 seeds: install  ## mean and spread over training seeds: make seeds [SEEDS="0 1 2"] [ONLY=encoder] [PROFILE=name] [KEEP=1]
 	@python -m stages.run run_seeds $(or $(SEEDS),0 1 2) $(if $(KEEP),--keep) $(if $(ONLY),--only $(ONLY)) \
-		$(if $(filter command% environment%,$(origin PROFILE)),--profile $(PROFILE))
+		$(if $(CHOSEN),--profile $(PROFILE))
 
 mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]
 	@python -m stages.run summary --track

@@ -37,14 +37,14 @@ STAGES = {
 }
 # Commands beside the DAG -> the module that has their ``main()``.
 COMMANDS = {
-    "use": "stages.runner.profiles",
+    "use": "stages.profiles.use",
     "summary": "stages.report.summary",
     "track": "stages.runner.tracking",
     "match": "stages.app.match",
     "audit": "stages.report.audit",
     "ingest_report": "stages.report.ingest_report",
     "export_yolo": "stages.detection.export_yolo",
-    "run_ablation": "stages.classifier.ablation_run",
+    "run_ablation": "stages.report.ablation_run",
     "run_seeds": "stages.report.seeds_run",
     "leaderboard_page": "stages.report.leaderboard_page",
     "score_vectors": "stages.retrieval.external",

@@ -1,5 +1,15 @@
 """The environment that `python -m stages.run` gives a stage, for tests that call its code."""
 
-from stages.core.determinism import pin_process
+import pytest
+
+from stages.core.determinism import pin_process, use_runtime
 
 pin_process()
+
+
+@pytest.fixture(autouse=True)
+def runtime_of_this_test():
+    """A test that writes a params.yaml computes with it, and none with the one of the test before."""
+    use_runtime(None)
+    yield
+    use_runtime(None)

@@ -1,24 +1,23 @@
 """Section ``benchmark.<name>`` of params.yaml: which kinds there are and what each needs."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from stages.core.params import Section
 
-# kind -> the keys that it reads beside kind and source; wardrobe and category ignore each other's
-_DATASET = ("query_views", "gallery_views", "same_colorway", "item_column")
-_PICTURES = ("boxes", "crop", "detection")
+# kind -> the keys that it needs besides kind and source
+_PICTURES = ("boxes", "crop")
 KEYS: dict[str, tuple[str, ...]] = {
-    "wardrobe": _DATASET,
-    "category": _DATASET,
+    "wardrobe": ("query_views", "gallery_views", "same_colorway"),
+    "category": ("item_column",),
     "inshop": _PICTURES,
     "consumer_to_shop": _PICTURES,
     "pairs": _PICTURES,
     "image_category": (*_PICTURES, "protocol", "min_category_images"),
     "multilabel": _PICTURES,
 }
-UPSTREAM = tuple(kind for kind in KEYS if KEYS[kind] is not _DATASET)  # read from an ingested source, not the data set
+UPSTREAM = tuple(kind for kind in KEYS if "crop" in KEYS[kind])  # read from an ingested source, not the data set
 
 
 class CropOptions(Section):
@@ -55,7 +54,10 @@ class DetectionOptions(Section):
 
 
 class BenchmarkParams(Section):
-    """One benchmark; every key of its kind must be there, and no key of another kind."""
+    """One benchmark; every key of its kind must be there, and no key of another kind.
+
+    ``detection`` stands only where ``boxes`` is ``detected``.
+    """
 
     kind: Literal["wardrobe", "category", "inshop", "consumer_to_shop", "pairs", "image_category", "multilabel"]
     source: str | None
@@ -74,7 +76,7 @@ class BenchmarkParams(Section):
         given, wanted = self.model_fields_set - {"kind", "source"}, set(KEYS[self.kind])
         if missing := sorted(wanted - given):
             raise ValueError(f"kind {self.kind} needs {', '.join(missing)} as well")
-        if surplus := sorted(given - wanted):
+        if surplus := sorted(given - wanted - {"detection"}):
             raise ValueError(f"kind {self.kind} has no {', '.join(surplus)}")
         return self
 
@@ -88,26 +90,6 @@ class BenchmarkParams(Section):
             raise ValueError(f"kind {self.kind} needs source and crop")
         if self.boxes == "detected" and (self.kind != "pairs" or self.detection is None):
             raise ValueError("boxes: detected needs detection, and kind pairs")
+        if self.boxes != "detected" and self.detection is not None:
+            raise ValueError("detection is for boxes: detected alone")
         return self
-
-
-def benchmark_reads(content: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """Section ``benchmark_reads``: for each listed benchmark the folders that it depends on.
-
-    DVC cannot leave a dependency out for some items, so one that uses no detector has its images' folder twice.
-
-    Args:
-        content: params.yaml with ``profile``, ``benchmarks`` and ``benchmark``.
-
-    Returns:
-        name -> ``images``, the data set or an ingested source, and ``model``, a trained detector.
-    """
-    profile, result = content["profile"], {}
-    for name in content["benchmarks"]:
-        section = content["benchmark"][name]
-        upstream = section["kind"] in UPSTREAM
-        images = f"data/{profile}/ingested/{section['source']}" if upstream else f"data/{profile}/dataset"
-        detected = section.get("boxes") == "detected"
-        model = f"models/{profile}/detectors/{section['detection']['detector']}" if detected else images
-        result[name] = {"images": images, "model": model}
-    return result

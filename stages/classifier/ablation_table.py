@@ -14,7 +14,7 @@ from typing import Any
 
 from stages.core.errors import StageError
 from stages.core.files import read_json, write_csv, write_json
-from stages.core.params import load_params, lookup
+from stages.core.params import Names
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
@@ -58,7 +58,7 @@ def as_text(rows: dict[str, Row]) -> str:
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Read, join, write."""
-    names = lookup(load_params(), "ablation_variants")
+    names = params.variants
     if not names:
         raise StageError("params.yaml: `ablation_variants` is empty. List variants in it, or run `make ablation`.")
     rows = {name: table_row(read_json(args.results / f"{name}.json")) for name in names}
@@ -70,4 +70,4 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics={f"{name}_val_mean_accuracy": row["mean"] for name, row in rows.items()})
 
 
-STAGE = Stage(main, ["table", "results", "out"], {})
+STAGE = Stage(main, ["table", "results", "out"], {"variants": ("ablation_variants", Names)})

@@ -4,10 +4,10 @@
 the generators and fixes torch's thread count. Which pins are on comes from params ``runtime``.
 """
 
-import functools
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +46,31 @@ _QUIET = {
 }
 
 
-def runtime_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
-    """Section ``runtime`` of the params file; empty when there is none yet (its checks come later)."""
+_runtime: dict[str, Any] | None = None  # of this process
+
+
+def use_runtime(runtime: Mapping[str, Any] | None) -> None:
+    """Fix what this process computes with: section ``runtime`` of its params; None = forget what was fixed.
+
+    A stage hands in the section that it has read. The file is read here only where no stage has done so: before any
+    import, for the pins, and in processes that libraries start.
+    """
+    global _runtime
+    _runtime = None if runtime is None else dict(runtime)
+
+
+def runtime_params() -> dict[str, Any]:
+    """Section ``runtime`` that this process computes with; empty without params (their checks come later)."""
+    if _runtime is None:
+        use_runtime(_runtime_of(Path("params.yaml")))
+    return dict(_runtime or {})
+
+
+def _runtime_of(path: Path) -> dict[str, Any]:
     try:
-        return dict(_runtime_of(path.read_text(encoding="utf-8")))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         return {}
-
-
-@functools.lru_cache(maxsize=1)
-def _runtime_of(text: str) -> dict[str, Any]:
-    """Parsed once for each content: ``device`` is asked in every batch."""
-    content = parse_yaml(text)
     runtime = content.get("runtime") if isinstance(content, dict) else None
     return runtime if isinstance(runtime, dict) else {}
 

@@ -28,7 +28,7 @@ from stages.contracts.tables import (
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder
-from stages.core.params import load_params, lookup
+from stages.core.params import Names
 from stages.crops.choice import Detection, Item, Match, choose, choose_among
 from stages.crops.params import CropParams
 from stages.networks.detector.model import Detector, load_detectors
@@ -84,7 +84,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     ledger = account.ledger("crops")
     labels = read_table(args.labels / "labels.parquet", LABELS).to_pylist()
     ledger.rows_in = len(labels)
-    detectors = load_detectors(args.detectors, list(lookup(load_params(), "detectors")))
+    detectors = load_detectors(args.detectors, params.detectors)
     outcomes: list[dict[str, Any]] = []
     out = fresh_folder(args.out)
     rows = _crop_rows(args, labels, detectors, options, ledger, outcomes)
@@ -195,4 +195,8 @@ def _table(outcomes: list[dict[str, Any]], labels: dict[str, dict[str, Any]]) ->
     return counts
 
 
-STAGE = Stage(main, ["source", "labels", "ingested", "detectors", "out"], {"crops": ("crops", CropParams)})
+STAGE = Stage(
+    main,
+    ["source", "labels", "ingested", "detectors", "out"],
+    {"crops": ("crops", CropParams), "detectors": ("detectors", Names)},
+)

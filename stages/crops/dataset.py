@@ -31,7 +31,7 @@ from stages.contracts.tables import (
 )
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, write_json
-from stages.core.params import load_params, lookup
+from stages.core.params import Names
 from stages.crops.params import DatasetParams
 from stages.crops.split import assign, check_no_leakage, pictures
 from stages.runner.progress import say
@@ -91,7 +91,7 @@ def with_pictures(rows: list[dict[str, Any]], shards: Iterable[pa.Table]) -> Ite
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Merge, split, check, write."""
     options: DatasetParams = params.dataset
-    sources = list(lookup(load_params(), "label_sources"))
+    sources = params.label_sources
     if not sources:
         raise StageError("params.yaml: `label_sources` is empty. List at least one source with labels.")
     account = Account("dataset")
@@ -136,4 +136,6 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics={f"rows_{name.replace(' ', '_')}": count for name, count in counts.items()})
 
 
-STAGE = Stage(main, ["labels", "crops", "out"], {"dataset": ("dataset", DatasetParams)})
+STAGE = Stage(
+    main, ["labels", "crops", "out"], {"dataset": ("dataset", DatasetParams), "label_sources": ("label_sources", Names)}
+)

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from pydantic import create_model
+
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder
 from stages.core.parallel import in_processes
@@ -47,6 +49,10 @@ SOURCES: dict[str, ModuleType] = {
     "category_fine": category_fine,
     "fashion144k": fashion144k,
 }
+# Section ``demo``: a section for each source that is drawn.
+DemoParams = create_model(
+    "DemoParams", __base__=Section, **{name: (module.PARAMS | None, None) for name, module in SOURCES.items()}
+)
 BATCH = 8  # jobs that a process is sent at once
 
 
@@ -85,9 +91,10 @@ def main(args: Namespace, params: SimpleNamespace) -> None:
     """
     if unknown := set(params.sources) - set(SOURCES):
         raise StageError(f"params.yaml: `demo_sources` names {shown(unknown)}; the demo can draw: {shown(SOURCES)}.")
-    sections = {name: getattr(params, name) for name in params.sources}
+    sections = {name: getattr(params.demo, name) for name in params.sources}
+    if lacking := [name for name, section in sections.items() if section is None]:
+        raise StageError(f"params.yaml: `demo_sources` names {lacking[0]}, which section `demo` has not. Add it.")
     draw_sources(sections, fresh_folder(args.raw), fresh_folder(args.truth))
 
 
-SECTIONS = {name: (f"demo.{name}", module.PARAMS) for name, module in SOURCES.items()}
-STAGE = Stage(main, ["raw", "truth"], {"sources": ("demo_sources", Names), **SECTIONS})
+STAGE = Stage(main, ["raw", "truth"], {"sources": ("demo_sources", Names), "demo": ("demo", DemoParams)})

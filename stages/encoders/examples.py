@@ -45,21 +45,29 @@ class Examples:
         )
 
 
-def input_files(source: LearnsFrom, dataset: Path, benchmarks: Path) -> list[Path]:
+def input_files(source: LearnsFrom, folder: Path) -> list[Path]:
     """The files that ``read_examples`` reads."""
-    return shard_paths(dataset) if source.table == "dataset" else [benchmarks / source.table / "train.parquet"]
+    return shard_paths(folder) if source.table == "dataset" else [folder / "train.parquet"]
 
 
-def read_examples(source: LearnsFrom, dataset: Path, benchmarks: Path) -> tuple[Examples, Examples]:
+def read_examples(source: LearnsFrom, folder: Path) -> tuple[Examples, Examples]:
     """Training and validation examples.
+
+    Args:
+        folder: of the data set, or of the benchmark that ``source`` names.
 
     Raises:
         StageError: missing or foreign table, an empty split, an id twice in a split, or an item in both splits.
     """
+    if folder.name != source.table:
+        raise StageError(
+            f"{folder} is not the table {source.table!r} of `learns_from`: params.yaml's `trains` is of other recipes. "
+            "Run `make use PROFILE=...` (KEEP=1 keeps edits of params.yaml)."
+        )
     if source.table == "dataset":
-        frame, where = _from_dataset(source, dataset), dataset
+        frame, where = _from_dataset(source, folder), folder
     else:
-        where = benchmarks / source.table / "train.parquet"
+        where = folder / "train.parquet"
         frame = _from_benchmark(where)
     train, val = (_split(frame, split, limit) for split, limit in
                   (("train", source.max_train), ("val", source.max_val)))  # fmt: skip

@@ -1,13 +1,15 @@
 """Recipes of the encoders in section ``encoder`` of params.yaml: what they have in common, and the module of a kind."""
 
+from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, PositiveInt
 
 from stages.core.errors import StageError, shown
-from stages.core.params import Section, Seed, section
+from stages.core.params import PARAMS_FILE, Section, Seed, section
 from stages.learning.augment import GeometryParams
 from stages.networks.kinds import RECIPES
 
@@ -108,12 +110,16 @@ def recipe_module(kind: str, where: str) -> ModuleType:
     return import_module(f"stages.encoders.{kind}")
 
 
-def read_recipe(name: str, kind: str) -> tuple[ModuleType, Recipe]:
-    """Module and typed recipe of encoder ``name``.
+def read_recipe(name: str, content: Mapping[str, Any], path: Path = PARAMS_FILE) -> Recipe:
+    """The typed recipe of encoder ``name``.
+
+    Args:
+        content: params, of which section ``encoder`` counts.
+        path: where they come from, for messages.
 
     Raises:
         StageError: unknown kind, or a key that is missing, unknown or out of range.
     """
     where = f"encoder.{name}"
-    module = recipe_module(kind, where)
-    return module, section(module.RECIPE, where)
+    module = recipe_module(section(AnyRecipe, where, dict(content), path).kind, where)
+    return section(module.RECIPE, where, dict(content), path)

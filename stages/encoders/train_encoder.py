@@ -1,6 +1,7 @@
 """Train one encoder by its recipe, or fit a frozen one; the encoders of the published systems and modern ones.
 
-Reads:  what the recipe learns from: the data set, or benchmark NAME's train.parquet. The test split is not read.
+Reads:  FOLDER, the table that the recipe learns from: the data set, or a benchmark's folder with its train.parquet. The
+        test split is not read.
 Writes: weights.safetensors, encoder.json, history.csv (a line for each epoch: losses of train and val, val scores),
         scores.json (before, after and chance), params.json; pictures where the kind draws some.
 Params: encoder.<name>, runtime; stages/networks/kinds.py names the kinds.
@@ -14,14 +15,14 @@ import argparse
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 from stages.core.determinism import seed_everything
 from stages.core.files import digest, fresh_folder, write_csv, write_json
 from stages.core.params import Section
 from stages.encoders.examples import input_files, read_examples
 from stages.encoders.loop import Run
-from stages.encoders.recipes import AnyRecipe, Recipe, read_recipe
+from stages.encoders.recipes import AnyRecipe, Recipe, read_recipe, recipe_module
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
 from stages.learning.distributed import ALONE, Group, in_group
@@ -40,18 +41,19 @@ def checkpoint_key(recipe: Section, inputs: Sequence[Path]) -> str:
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Train in as many processes as asked for; what is only fitted needs no more than one."""
-    module, recipe = read_recipe(args.encoder, params.recipe.kind)
+    recipe = read_recipe(args.encoder, {"encoder": {args.encoder: params.recipe.model_dump()}})
     if not hasattr(recipe, "schedule"):
-        return _run(args, module, recipe, params.runtime, ALONE)
-    return in_group(params.runtime, lambda group: _run(args, module, recipe, params.runtime, group))
+        return _run(args, recipe, params.runtime, ALONE)
+    return in_group(params.runtime, lambda group: _run(args, recipe, params.runtime, group))
 
 
-def _run(args: argparse.Namespace, module: ModuleType, recipe: Recipe, runtime: RuntimeParams, group: Group) -> Report:
+def _run(args: argparse.Namespace, recipe: Recipe, runtime: RuntimeParams, group: Group) -> Report:
     """Read the examples, fit; the leader writes."""
+    module = recipe_module(recipe.kind, f"encoder.{args.encoder}")
     seed_everything(recipe.seed)
-    train, val = read_examples(recipe.learns_from, args.dataset, args.benchmarks)
+    train, val = read_examples(recipe.learns_from, args.folder)
     group.say(f"{args.encoder}: {len(train)} training and {len(val)} validation pictures of {recipe.learns_from.table}")
-    inputs = input_files(recipe.learns_from, args.dataset, args.benchmarks)
+    inputs = input_files(recipe.learns_from, args.folder)
     checkpoints = Checkpoints(WORK / "train_encoder" / args.encoder, group.key(checkpoint_key(recipe, inputs)))
     fitted = module.fit(recipe, train, val, Run(args.encoder, checkpoints, runtime, group))
     if not group.leader:
@@ -70,6 +72,6 @@ def _run(args: argparse.Namespace, module: ModuleType, recipe: Recipe, runtime: 
 
 STAGE = Stage(
     main,
-    ["encoder", "dataset", "benchmarks", "out"],
+    ["encoder", "folder", "out"],
     {"recipe": ("encoder.{encoder}", AnyRecipe), "runtime": ("runtime", RuntimeParams)},
 )

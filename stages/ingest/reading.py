@@ -55,7 +55,7 @@ class CatalogueOptions(Section):
 
 
 class IngestParams(Section):
-    """Section ``ingest.<source>``."""
+    """Section ``ingest.<source>``; the last three are options of the readers that they are called after."""
 
     reader: Literal[
         "deepfashion2",
@@ -78,9 +78,9 @@ class IngestParams(Section):
     near_hamming: int = Field(ge=0, le=256)
     near_color: float = Field(ge=0)
     val_share: float = Field(ge=0, lt=1)
-    voc: VocOptions | None
-    shoes: ShoesOptions | None
-    catalogue: CatalogueOptions | None
+    voc: VocOptions | None = None
+    shoes: ShoesOptions | None = None
+    catalogue: CatalogueOptions | None = None
 
 
 @dataclass

@@ -7,6 +7,7 @@ Each seed runs in ``.work/seeds/<profile>-<seed>``: the work tree as it is (trac
 included), the project's DVC cache, and params.yaml with the seeds of all sections that train replaced (seeds.py). So
 what no seed touches comes from the cache, and what a seed trained once comes from the run cache the next time. The
 project's own params.yaml, dvc.lock, data and models stay as they are. Tracking is off there.
+`dvc exp run --queue` would make the trees too, but leaves resuming, collecting and cleaning to us all the same.
 
 Writes metrics/<profile>/seeds.json. An interrupted run goes on where it was when started again. The tree of a finished
 seed keeps its dvc.lock and metrics; its data and models are deleted (DVC's cache has them) unless KEEP=1.
@@ -22,11 +23,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages.core.errors import StageError, shown
 from stages.core.files import parse_yaml, read_json, write_json
 from stages.core.params import load_params, lookup
+from stages.profiles.compose import compose
+from stages.profiles.text import dumped
 from stages.report.seeds import LEAST, TRAINED, as_markdown, claims, spread, with_seed
 from stages.runner.progress import say
 from stages.runner.stage import new_parser, one_message
@@ -95,19 +96,11 @@ def prepare(root: Path, tree: Path, profile: str | None, seed: int, sections: Se
     link_inputs(root, tree)
     configure(root, tree)
     if profile and fresh:
-        run(sys.executable, "-m", "stages.run", "use", profile, cwd=tree)
+        run(sys.executable, "-m", "stages.run", "use", profile, "--discard-edits", cwd=tree)
     elif profile:
-        shutil.copy2(tree / "profiles" / f"{profile}.yaml", tree / "params.yaml")
+        (tree / "params.yaml").write_text(dumped(compose(profile, tree / "profiles")), encoding="utf-8")
     params = with_seed(load_params(tree / "params.yaml"), seed, sections)
-    (tree / "params.yaml").write_text(yaml.dump(params, Dumper=Plain, sort_keys=False, allow_unicode=True))
-
-
-class Plain(yaml.SafeDumper):
-    """No anchors: shared sections are written out."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Always."""
-        return True
+    (tree / "params.yaml").write_text(dumped(params), encoding="utf-8")
 
 
 def repro(tree: Path, seed: int) -> None:

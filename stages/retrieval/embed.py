@@ -26,12 +26,12 @@ from stages.contracts.tables import read_table
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder
-from stages.core.params import Section
+from stages.core.params import Names, Section
 from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.flip import mean_vectors, mirrored
 from stages.retrieval.flip import PLAIN
 from stages.retrieval.similarity import METRICS
-from stages.retrieval.vectors import PARTS, REGIONS, benchmark_names, vectors_path, write_vectors
+from stages.retrieval.vectors import PARTS, REGIONS, vectors_path, write_vectors
 from stages.runner.progress import say, track
 from stages.runner.stage import Report, Stage
 
@@ -138,14 +138,15 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     """Load the encoder once, embed every benchmark."""
     from stages.networks.load import load_encoder
 
-    names = benchmark_names()
+    if not params.benchmarks:
+        raise StageError("params.yaml: `benchmarks` is empty. List at least one name of section `benchmark`.")
     seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms
     encoder = load_encoder(args.model, params.runtime)
     if encoder.metric not in METRICS:
         raise StageError(f"{args.model}: its metric is {encoder.metric!r}, expected one of: {shown(METRICS)}")
     out = fresh_folder(args.out)
     counts: dict[str, int] = {}
-    for name in names:
+    for name in params.benchmarks:
         counts |= embed_benchmark(encoder, name, args.benchmarks, out, params.embed)
     say(f"{args.encoder}: " + ", ".join(f"{key} {count}" for key, count in counts.items()))
     return Report(metrics=counts)
@@ -154,5 +155,5 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
 STAGE = Stage(
     main,
     ["encoder", "benchmarks", "model", "out"],
-    {"embed": ("embed", EmbedParams), "runtime": ("runtime", RuntimeParams)},
+    {"benchmarks": ("benchmarks", Names), "embed": ("embed", EmbedParams), "runtime": ("runtime", RuntimeParams)},
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages.core.files import parse_yaml
 from stages.runner.scores import active_params
-from stages.runner.tracking import DEFAULT_URI, git_tags, note_error, state_key
+from stages.runner.tracking import checkout, default_uri, git_tags, note_error, state_key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,7 +27,7 @@ def connect() -> "MlflowClient":
 
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI))
+    return MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or default_uri())
 
 
 def experiment(client: "MlflowClient") -> str:
@@ -36,7 +36,7 @@ def experiment(client: "MlflowClient") -> str:
     if found:
         return found.experiment_id
     # A tracking server keeps pictures where it likes; the local file store keeps them beside its database.
-    local = None if "MLFLOW_TRACKING_URI" in os.environ else Path("mlartifacts").absolute().as_uri()
+    local = None if "MLFLOW_TRACKING_URI" in os.environ else (checkout() / "mlartifacts").as_uri()
     kind = {"mlflow.experimentKind": "custom_model_development"}  # pages for training runs, not for language models
     return client.create_experiment(EXPERIMENT, artifact_location=local, tags=kind)
 
@@ -49,15 +49,15 @@ def find_parent(client: "MlflowClient", key: str, tag: str = "repro_key") -> str
     return found[0].info.run_id if found else None
 
 
-def create_parent(client: "MlflowClient", key: str, started: float) -> str:
-    """A parent run with the params of the whole repro."""
+def create_parent(client: "MlflowClient", key: str, started: float, named: str | None = None) -> str:
+    """A parent run with the params of the whole repro, called after the experiment if it is one of DVC's."""
     from mlflow.entities import Param
 
     content = parse_yaml(Path("params.yaml").read_text(encoding="utf-8"))
     profile, git = str(content.get("profile")), git_tags()
     tags = {"repro_key": key, "state": state_key(), "profile": profile, **git,
             "mlflow.source.name": "dvc repro", "mlflow.source.git.commit": git["git_commit"]}  # fmt: skip
-    name = f"{profile} {git['git_commit'][:7]}{'+' if git['git_dirty'] == 'True' else ''}"
+    name = named or f"{profile} {git['git_commit'][:7]}{'+' if git['git_dirty'] == 'True' else ''}"
     run_id = client.create_run(experiment(client), int(started * 1000), tags, run_name=name).info.run_id
     log(client, run_id, [], [Param(name, str(value)[:6000]) for name, value in active_params(content).items()])
     return run_id
@@ -73,7 +73,9 @@ def log_stage(client: "MlflowClient", event: dict[str, Any]) -> None:
     """One finished stage as a child run; its headline scores go to the parent, and a classifier into the registry."""
     from mlflow.entities import Metric, Param
 
-    parent = find_parent(client, event["repro"]) or create_parent(client, event["repro"], event["started"])
+    parent = find_parent(client, event["repro"]) or create_parent(
+        client, event["repro"], event["started"], event.get("experiment")
+    )
     tags = {"mlflow.parentRunId": parent, "stage": event["stage"], **event["tags"]}
     started, ended = (int(event[key] * 1000) for key in ("started", "ended"))
     run = client.create_run(experiment(client), start_time=started, tags=tags, run_name=event["stage"])

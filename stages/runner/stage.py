@@ -15,8 +15,10 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from stages.core.determinism import use_runtime
 from stages.core.errors import StageError
 from stages.core.params import load_params, section
+from stages.runner.lists import check_lists
 from stages.runner.progress import say
 
 
@@ -85,6 +87,9 @@ class Stage:
         report, failed = Report(), False
         try:
             content = load_params()
+            if isinstance(runtime := content.get("runtime"), dict):
+                use_runtime(runtime)
+            check_lists(content)
             for name, (key, model) in self.params.items():
                 sections[name] = section(model, key.format(**vars(args)), content)
             report = self.main(args, SimpleNamespace(**sections)) or report

@@ -2,9 +2,11 @@
 
 A finished stage puts an event into ``.work/tracking/`` and starts a background process that passes the
 events on; importing MLflow takes seconds that no stage should wait for. The parent is found or created by its
-tag ``repro_key``: ``make repro`` passes a new one in ``SEAMLINE_REPRO`` and waits for the events at the end, a
-plain ``dvc repro`` falls back on the hash of git commit, dvc.yaml and params.yaml. What is written to MLflow stands in
-runs.py and registry.py; stages/report/tracked.py adds at the end what did not run.
+tag ``repro_key``: ``make repro`` passes a new one in ``SEAMLINE_REPRO`` and waits for the events at the end, an
+experiment of DVC has its name, a plain ``dvc repro`` falls back on the hash of git commit, dvc.yaml and params.yaml.
+Queued experiments run in a checkout below .dvc/tmp that is deleted afterwards: their stages wait for MLflow, and the
+store is that of the checkout around it. What is written to MLflow stands in runs.py and registry.py;
+stages/report/tracked.py adds at the end what did not run.
 
 The store is ``sqlite:///mlflow.db`` at the project's root unless ``MLFLOW_TRACKING_URI`` says otherwise;
 ``SEAMLINE_TRACKING=off`` switches tracking off. A failure to track warns, once, and never fails a stage: files are the
@@ -28,13 +30,29 @@ if TYPE_CHECKING:
     from stages.runner.stage import Report
 
 REPRO_VARIABLE = "SEAMLINE_REPRO"
+EXPERIMENT_VARIABLE = "DVC_EXP_NAME"
 DEFAULT_URI = "sqlite:///mlflow.db"
+TEMPORARY = (".dvc", "tmp", "exps")  # where DVC checks queued experiments out
 QUEUE = Path(".work/tracking")
 # The worker outlives stages, as MLflow's import takes four seconds of a core: short stages always, long ones while
 # `make repro` is under way, which ends the worker when it is done.
 LINGER_SECONDS = 20.0
 # Longer than this after its last stage, `make repro` was killed, or is in a training too long to notice an import.
 REPRO_SECONDS = 600.0
+
+
+def checkout() -> Path:
+    """The checkout that a person works in: around the one that DVC made for an experiment, else the current folder."""
+    here = Path.cwd()
+    for at in range(len(here.parts)):
+        if here.parts[at : at + len(TEMPORARY)] == TEMPORARY:
+            return Path(*here.parts[:at])
+    return here
+
+
+def default_uri() -> str:
+    """The store at the checkout's root."""
+    return DEFAULT_URI if checkout() == Path.cwd() else f"sqlite:///{checkout() / 'mlflow.db'}"
 
 
 def enabled() -> bool:
@@ -57,6 +75,7 @@ def track_stage(
         event = {
             "stage": os.environ["DVC_STAGE"],
             "repro": repro_key(),
+            "experiment": os.environ.get(EXPERIMENT_VARIABLE),
             "started": started,
             "ended": time.time(),
             "failed": failed,
@@ -71,13 +90,16 @@ def track_stage(
         if (QUEUE / "error").is_file():
             warn((QUEUE / "error").read_text(encoding="utf-8").strip())
             (QUEUE / "error").unlink()
-        subprocess.Popen(
-            ["nice", sys.executable, "-m", "stages.run", "track", "work"],
+        temporary = checkout() != Path.cwd()
+        worker = subprocess.Popen(
+            ["nice", sys.executable, "-m", "stages.run", "track", "now" if temporary else "work"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        if temporary:
+            worker.wait()
     except Exception as error:
         warn(f"{type(error).__name__}: {error}")
 
@@ -100,7 +122,9 @@ def state_key() -> str:
 
 
 def repro_key() -> str:
-    """What stages of one repro share: what ``make repro`` chose, else the state of commit and configuration."""
+    """What stages of one repro share: the experiment, what ``make repro`` chose, or commit and configuration."""
+    if name := os.environ.get(EXPERIMENT_VARIABLE):
+        return f"experiment {name} {os.environ.get('DVC_EXP_BASELINE_REV', '')[:12]}"
     return os.environ.get(REPRO_VARIABLE) or state_key()
 
 
@@ -194,9 +218,9 @@ def note_error(error: Exception) -> None:
 
 
 def main() -> None:
-    """``work`` passes queued events on."""
+    """``work`` passes queued events on and waits for more, ``now`` passes on those that are there."""
     try:
-        if sys.argv[1:] == ["work"]:
-            work()
+        if sys.argv[1:] in (["work"], ["now"]):
+            work(LINGER_SECONDS if sys.argv[1] == "work" else 0)
     except Exception as error:
         note_error(error)

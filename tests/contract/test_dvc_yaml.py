@@ -6,18 +6,14 @@ import pytest
 import yaml
 from imports import closure, direct_imports, module_file
 
-from stages.benchmarks.params import benchmark_reads
 from stages.demo.demo import SOURCES
 from stages.networks.kinds import KINDS, RECIPES
 from stages.run import STAGES as MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADER = ROOT / "stages/networks/load.py"
-STAGES = {
-    name: stage.get("do", stage)  # a `foreach` has its stage below `do`
-    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items()
-}
-PROFILES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "profiles").glob("*.yaml")}
+DVC_YAML = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = {name: stage.get("do", stage) for name, stage in DVC_YAML.items()}  # a `foreach` has its stage below `do`
 # Their content never changes what a stage writes (.dvcignore says the same).
 UNTRACKED = "stages/runner/"
 
@@ -77,7 +73,7 @@ def test_imports_point_to_earlier_areas_only():
     flow = [
         *("core", "runner", "contracts", "learning", "networks"),
         *("demo", "ingest", "labels", "detection", "crops", "simclr", "classifier", "benchmarks", "encoders"),
-        *("retrieval", "report", "app"),
+        *("retrieval", "profiles", "report", "app"),
     ]
     for path in (ROOT / "stages").rglob("*.py"):
         area = path.relative_to(ROOT / "stages").parts[0]
@@ -87,51 +83,6 @@ def test_imports_point_to_earlier_areas_only():
             target = other.relative_to(ROOT / "stages").parts[0]
             allowed = target not in flow or flow.index(target) <= flow.index(area)
             assert allowed, f"{path} imports {other}"
-
-
-def keys(tree: dict, prefix: str = "") -> set[str]:
-    found = set()
-    for key, value in tree.items():
-        found.add(f"{prefix}{key}")
-        if isinstance(value, dict):
-            found |= keys(value, f"{prefix}{key}.")
-    return found
-
-
-# Names that the user chooses, not keys of ours.
-FREE = (
-    "benchmark_reads.",
-    "demo.fashion_products.types",
-    "labels.policies",
-    "labels.catalogues",
-    "dataset.group_namespaces",
-)
-
-
-@pytest.mark.parametrize("name", sorted(PROFILES))
-def test_all_profiles_have_the_same_keys(name):
-    def fixed(profile):
-        return {key for key in keys(PROFILES[profile]) if not key.startswith(FREE)}
-
-    assert fixed(name) == fixed("demo")
-
-
-def test_committed_params_are_the_demo_profile():
-    assert (ROOT / "params.yaml").read_bytes() == (ROOT / "profiles" / "demo.yaml").read_bytes()
-
-
-def test_every_listed_item_has_its_section():
-    for profile in PROFILES.values():
-        for listed, section in (("sources", "ingest"), ("detectors", "detector"), ("benchmarks", "benchmark")):
-            assert set(profile[listed]) <= set(profile[section])
-        assert set(profile["demo_sources"]) <= set(profile["demo"])
-        assert set(profile["detectors"]) <= set(profile["sources"])
-        assert set(profile["label_sources"]) <= set(profile["sources"])
-
-
-@pytest.mark.parametrize("name", sorted(PROFILES))
-def test_every_listed_benchmark_depends_on_what_its_section_reads(name):
-    assert PROFILES[name]["benchmark_reads"] == benchmark_reads(PROFILES[name])
 
 
 def test_no_path_of_this_machine_is_tracked_in_requirements():

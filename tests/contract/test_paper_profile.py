@@ -1,34 +1,21 @@
 """The published settings hold together without the published data: plan, params and the classifier at full size."""
 
-import importlib
 import os
 import re
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
-from stages import run
+from profiles import composed
 from stages.core.params import section
-from stages.demo.demo import SOURCES
 from stages.report.seeds_run import copy_tree
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-PROFILES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "profiles").glob("*.yaml")}
-PAPER = PROFILES["paper"]
+PAPER = composed("paper")
 PUBLISHED_CLASSES = {"gender": 2, "type": 32, "usage": 4, "color": 13, "fabric": 7, "pattern": 7}
-
-
-# The plan.
-
-
-def stage_modules() -> list[str]:
-    """Modules of the stages, and those that the stage ``demo`` imports by name."""
-    return sorted({*run.STAGES.values(), *(f"stages.demo.sources.{source}" for source in SOURCES)})
 
 
 @pytest.mark.slow
@@ -47,8 +34,8 @@ def test_switching_to_paper_plans_every_stage_once_after_the_stages_it_needs(tmp
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    command(sys.executable, "-m", "stages.run", "use", "paper")  # what `make use PROFILE=paper` runs
-    assert (tree / "params.yaml").read_bytes() == (ROOT / "profiles" / "paper.yaml").read_bytes()
+    command(sys.executable, "-m", "stages.run", "use", "paper", "--discard-edits")  # what `make use PROFILE=paper` runs
+    assert yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8")) == PAPER
     from dvc.repo import Repo
 
     with Repo(str(tree)) as repo:
@@ -75,46 +62,10 @@ def test_switching_to_paper_plans_every_stage_once_after_the_stages_it_needs(tmp
     expected = {f"{stage}@{item}" for stage, items in [
         ("ingest", PAPER["sources"]), ("boxes", PAPER["detectors"]), ("train_detector", PAPER["detectors"]),
         ("evaluate_detector", PAPER["detectors"]), ("labels", PAPER["label_sources"]), ("crops", PAPER["label_sources"]),
-        ("benchmark", PAPER["benchmarks"]), ("embed", PAPER["encoders"]), ("evaluate_retrieval", PAPER["encoders"]),
+        ("benchmark", PAPER["benchmarks"]), ("train_encoder", PAPER["trained_encoders"]), ("embed", PAPER["encoders"]), ("evaluate_retrieval", PAPER["encoders"]),
     ] for item in items} | {"dataset", "pretrain", "train_classifier", "evaluate_classifier", "statistics", "accounts", "leakage"}  # fmt: skip
     assert expected <= set(planned)
     assert not [name for name in planned if name.startswith("demo")], "nothing is drawn"
-
-
-# The params.
-
-
-@cache
-def typed_sections(module: str) -> tuple[tuple[str, type], ...]:
-    """(dotted key with its placeholders, model) of what a module reads."""
-    loaded = importlib.import_module(module)
-    if hasattr(loaded, "PARAMS"):
-        return ((f"demo.{module.rsplit('.', 1)[1]}", loaded.PARAMS),)
-    return tuple(loaded.STAGE.params.values())
-
-
-def keys_in(pattern: str, profile: dict) -> list[str]:
-    """The dotted keys that a pattern such as ``detector.{detector}`` stands for, listed items or not."""
-    head, _, item = pattern.partition(".")
-    return [f"{head}.{name}" for name in profile[head]] if item.startswith("{") else [pattern]
-
-
-@pytest.mark.parametrize("name", sorted(PROFILES))
-def test_every_section_of_a_profile_is_what_its_stages_expect(name):
-    profile, validated = PROFILES[name], set()
-    for module in stage_modules():
-        for pattern, model in typed_sections(module):
-            for key in keys_in(pattern, profile):
-                section(model, key, profile, Path("profiles") / f"{name}.yaml")
-                validated.add(key)
-    # Sections with items count one by one; demo.<source> is known to the drawing module of a listed source alone, and
-    # runtime is read before any stage starts, benchmark_reads by dvc.yaml alone.
-    elsewhere = ("demo", "runtime", "benchmark_reads")
-    written = {key for key, content in profile.items() if isinstance(content, dict) and key not in elsewhere}
-    parted = {key.split(".")[0] for key in validated if "." in key}
-    items = {f"{key}.{item}" for key in written & parted for item in profile[key]}
-    unread = ((written - parted) | items) - validated
-    assert unread == set(), "no stage checks these"
 
 
 # The classifier at full size.

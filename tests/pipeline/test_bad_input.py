@@ -1,9 +1,11 @@
 """Bad input through the commands that users run: one message with what was found, expected, and to do."""
 
-import pytest
+from pathlib import Path
+
 import yaml
 from commands import run
 
+ROOT = Path(__file__).resolve().parents[2]
 INGEST = ("python", "-m", "stages.run", "ingest", "shoes", "raw/shoes", "annotations", "tables", "out")
 
 
@@ -49,8 +51,20 @@ def test_unknown_profile_is_answered_with_the_profiles_there_are(checkout):
     assert "demo, paper, photos" in text
 
 
-@pytest.mark.parametrize("change", ["# mine\n"])
-def test_changed_params_are_not_overwritten(checkout, change):
-    with (checkout / "params.yaml").open("a") as stream:
-        stream.write(change)
-    assert "Commit them" in message(run("python", "-m", "stages.run", "use", "photos", cwd=checkout))
+def test_changed_params_are_not_overwritten_unless_asked_to(checkout):
+    edit(checkout, lambda params: params["classifier"].update(epochs=7))
+    use = ("python", "-m", "stages.run", "use")
+    assert "classifier.epochs: 7 (30 was composed)" in message(run(*use, "photos", cwd=checkout))
+    assert run(*use, "photos", "--keep-edits", cwd=checkout).returncode == 0
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    assert (params["profile"], params["classifier"]["epochs"]) == ("photos", 7)
+    assert run(*use, "demo", "--discard-edits", cwd=checkout).returncode == 0
+    assert (checkout / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
+
+
+def test_recipe_that_its_data_cannot_serve_is_refused_before_anything_runs(checkout):
+    with (checkout / "profiles" / "photos.yaml").open("a") as stream:
+        stream.write("encoders: [simclr, classifier, fir_is]\n")  # the last of two keys counts
+    text = message(run("python", "-m", "stages.run", "use", "photos", cwd=checkout))
+    assert "`encoder.fir_is.losses: IS` needs items and learns from the table 'dataset', which has none" in text
+    assert (checkout / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import yaml
 from small import PLAIN_RUNTIME, write_dataset
 
+from profiles import NAMES, whole
 from stages.classifier import ablation, ablation_table
 from stages.classifier.ablation import Rung, VariantParams, build_backbone, overridden, rung_of
 from stages.classifier.training import trainer
@@ -26,7 +26,7 @@ from stages.networks.backbones.features import save_encoder
 from stages.networks.classifier.params import ClassifierParams
 
 ROOT = Path(__file__).resolve().parents[3]
-PROFILES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "profiles").glob("*.yaml")}
+PROFILES = {name: whole(name) for name in NAMES}
 PUBLISHED = [0.35, 0.44, 0.46, 0.29, 0.31, 0.33, 0.38, 0.41]
 VARIANT = {"published": 0.3, "backbone": "simclr", "weights": None, "classifier": {}}
 LABELS = LabelParams.model_validate(
@@ -197,9 +197,8 @@ def figures(mean, **heads):
 
 def run_table(folder, names, monkeypatch):
     monkeypatch.chdir(folder)
-    (folder / "params.yaml").write_text(yaml.safe_dump({"ablation_variants": names}))
     args = Namespace(table=Path("ladder"), results=folder / "ablation", out=folder / "ablation")
-    return ablation_table.main(args, SimpleNamespace())
+    return ablation_table.main(args, SimpleNamespace(variants=names))
 
 
 def test_table_has_a_line_for_each_rung_in_the_order_of_the_list(tmp_path, monkeypatch):

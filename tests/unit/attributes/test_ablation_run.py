@@ -7,23 +7,24 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.classifier import ablation_run
-from stages.classifier.ablation_run import chosen, forget, switched_on, with_list
 from stages.core.errors import StageError
+from stages.report import ablation_run
+from stages.report.ablation_run import chosen, forget, switched_on, with_list
 
 PARAMS = """profile: demo
 ablation_variants: []           # rungs
 ablation_tables: []             # tables
-ablation:
-  one: {published: 0.3}
-  two: {published: 0.4}
 """
+RUNGS = {"one": {"published": 0.3}, "two": {"published": 0.4}}
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(PARAMS)
+    Path("profiles").mkdir()
+    Path("profiles/base.yaml").write_text(yaml.safe_dump({"ablation": RUNGS}))
+    Path("profiles/demo.yaml").write_text("{}")
     return tmp_path
 
 
@@ -43,15 +44,16 @@ def test_list_over_several_lines_is_refused():
 def test_all_sections_are_run_when_none_is_named():
     assert chosen([], {"one": {}, "two": {}}) == ["one", "two"]
     assert chosen(["two"], {"one": {}, "two": {}}) == ["two"]
-    with pytest.raises(StageError, match=r"no section `ablation.three`; there are: one, two"):
+    with pytest.raises(StageError, match=r"no rung `ablation.three`; there are: one, two"):
         chosen(["three"], {"one": {}, "two": {}})
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, StageError])
 def test_params_are_put_back_whatever_happens_and_other_edits_stay(project, error):
-    with pytest.raises(error), switched_on(["two"]):
+    with pytest.raises(error), switched_on({"two": RUNGS["two"]}):
         content = yaml.safe_load(Path("params.yaml").read_text())
         assert (content["ablation_variants"], content["ablation_tables"]) == (["two"], ["ladder"])
+        assert content["ablation"] == {"two": {"published": 0.4}}
         with open("params.yaml", "a") as stream:
             stream.write("mine: 1\n")
         raise error

@@ -6,6 +6,7 @@ an order of classes changed. Here any such change makes the check fail, which th
 import csv
 import shutil
 from argparse import Namespace
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from small import PLAIN_RUNTIME
 
+from profiles import composed
 from stages.classifier import evaluate_classifier as evaluate
 from stages.classifier.training import train_classifier as train
 from stages.contracts.images import encode_jpeg
@@ -103,7 +104,7 @@ def train_on(folder: Path, tables: Path) -> None:
     (folder / "simclr").mkdir(parents=True)
     torch.manual_seed(0)
     save_encoder(Backbone("test_efficientnet", "none"), {"backbone": "test_efficientnet"}, folder / "simclr")
-    values = yaml.safe_load((ROOT / "profiles/demo.yaml").read_text(encoding="utf-8"))["classifier"]
+    values = deepcopy(composed("demo")["classifier"])
     small = {"heads": list(HEADS), "image_size": 32, "projection": 64, "hidden": [32, 32], "dropout": 0.0, "batch": 8,
              "epochs": 30, "learning_rate": 0.01, "backbone_learning_rate": 0.001, "pooling": "stages", "color_heads": [],
              "detector_class": "none", "freeze_backbone": False, "cached_views": 0, "average": 0.0}  # fmt: skip

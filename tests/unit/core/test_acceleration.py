@@ -2,7 +2,6 @@
 
 import copy
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +9,7 @@ from small import PLAIN_RUNTIME
 from torch import nn
 
 from stages.core.errors import StageError
-from stages.core.params import load_params, section
+from stages.core.params import section
 from stages.learning import acceleration
 from stages.learning.acceleration import RuntimeParams, SmallMapConv2d, autocast, prepare_model
 
@@ -41,11 +40,6 @@ def same(one, other, **tolerance):
     others, other_grads = other
     close = [torch.allclose(result, others, **tolerance)]
     return all(close + [torch.allclose(grad, other_grads[name], **tolerance) for name, grad in grads.items()])
-
-
-@pytest.mark.parametrize("path", [Path("params.yaml"), *sorted(Path("profiles").glob("*.yaml"))])
-def test_committed_params_have_the_section(path):
-    section(RuntimeParams, "runtime", load_params(path), path)
 
 
 @pytest.mark.parametrize("changes", [{"precision": "float16"}, {"processes": 0}, {"threads": -1}])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from stages.core.determinism import use_runtime
 from stages.core.params import Section
 from stages.learning import checkpoints as module
 from stages.learning.checkpoints import Checkpoints, random_state, restore_random_state, training_key
@@ -176,6 +177,7 @@ def test_key_changes_with_every_param(key):
 def test_key_changes_with_runtime_inputs_and_code(key, tmp_path, file, content):
     before = key()
     (tmp_path / file).write_text(content)
+    use_runtime(None)  # another process
     assert key() != before
 
 

@@ -93,13 +93,13 @@ def test_device_is_the_cpu_when_runs_must_repeat_unless_chosen(environment):
     assert determinism.device() == "cuda:1"
 
 
-def test_params_are_parsed_once_for_each_content(environment, monkeypatch):
+def test_params_are_read_once_and_not_at_all_after_a_stage_handed_them_in(environment, monkeypatch):
     parsed = []
     monkeypatch.setattr(determinism, "parse_yaml", lambda text: parsed.append(text) or yaml.safe_load(text))
-    runtime("{deterministic: true, note: parsed once}")
+    runtime("{deterministic: true}")
     assert [determinism.device() for _ in range(3)] == ["cpu"] * 3
     assert len(parsed) == 1
-    runtime("{deterministic: true, note: changed, threads: 5}")
+    determinism.use_runtime({"deterministic": True, "threads": 5})
     assert determinism.runtime_params()["threads"] == 5
     determinism.runtime_params()["threads"] = 6  # a caller's copy
     assert determinism.runtime_params()["threads"] == 5

@@ -89,28 +89,6 @@ def test_file_that_is_no_mapping_is_refused(tmp_path, text, said):
         load_params(path)
 
 
-def test_committed_params_and_profiles_satisfy_every_section():
-    """The files users start from have no key that a stage refuses and lack none that it needs."""
-    from pathlib import Path
-
-    from stages.crops.params import CropParams, DatasetParams
-    from stages.detection.params import DetectorParams
-    from stages.ingest.reading import IngestParams
-    from stages.networks.classifier.params import ClassifierParams
-    from stages.simclr.pretrain import SimclrParams
-
-    for path in [Path("params.yaml"), *sorted(Path("profiles").glob("*.yaml"))]:
-        content = load_params(path)
-        for name in content["sources"]:
-            section(IngestParams, f"ingest.{name}", content, path)
-        for name in content["detectors"]:
-            section(DetectorParams, f"detector.{name}", content, path)
-        section(CropParams, "crops", content, path)
-        section(DatasetParams, "dataset", content, path)
-        section(SimclrParams, "simclr", content, path)
-        section(ClassifierParams, "classifier", content, path)
-
-
 class Drawn(Section):
     probability: Share
     between: Annotated[tuple[float, float], LowHigh]

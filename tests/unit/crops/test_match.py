@@ -60,7 +60,6 @@ def label(item, image, agrees):
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text("detectors: [clothes, shoes]\n")
     images = [
         {"image_id": f"w{width}", "source": "shop", "split": "train", "group_id": "g", "cluster": "c", "width": width, "height": 50,
          "sha256": "", "bytes": encode_jpeg(Image.new("RGB", (width, 50), "red"))}
@@ -92,7 +91,7 @@ def stage(shop, **changes):
         detectors=shop.root,
         out=shop.root / "crops",
     )
-    match.main(args, SimpleNamespace(crops=CropParams.model_validate(options)))
+    match.main(args, SimpleNamespace(crops=CropParams.model_validate(options), detectors=["clothes", "shoes"]))
     return args.out
 
 

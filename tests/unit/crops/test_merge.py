@@ -51,7 +51,6 @@ def test_statistics_count_labels_by_split():
 def shop(tmp_path, monkeypatch):
     """Sixty items of 30 people, upstream splits by person; two items were never detected."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text("label_sources: [shop]\n")
     splits = ["train"] * 20 + ["val"] * 5 + ["test"] * 5
     items = [item(n, f"g{n % 30}", splits[n % 30], type=["shirt", "dress"][n % 2]) for n in range(60)]
     items[25]["type"] = "coat"  # validation alone has a coat
@@ -67,7 +66,7 @@ def shop(tmp_path, monkeypatch):
     return tmp_path
 
 
-def stage(shop, **changes):
+def stage(shop, sources=("shop",), **changes):
     params = DatasetParams.model_validate(
         {
             "shares": (0.5, 0.25, 0.25),
@@ -79,9 +78,8 @@ def stage(shop, **changes):
         }
         | changes
     )
-    merge.main(
-        Namespace(labels=shop / "labels", crops=shop / "crops", out=shop / "dataset"), SimpleNamespace(dataset=params)
-    )
+    args = Namespace(labels=shop / "labels", crops=shop / "crops", out=shop / "dataset")
+    merge.main(args, SimpleNamespace(dataset=params, label_sources=sources))
     return shop / "dataset"
 
 
@@ -122,6 +120,5 @@ def test_empty_split_is_one_message(shop):
 
 
 def test_no_sources_is_one_message(shop):
-    (shop / "params.yaml").write_text("label_sources: []\n")
     with pytest.raises(StageError, match="`label_sources` is empty"):
-        stage(shop)
+        stage(shop, sources=[])

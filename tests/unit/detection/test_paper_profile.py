@@ -3,19 +3,17 @@
 import resource
 import time
 from argparse import Namespace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
 
+from profiles import composed
 from stages.core.params import section
 from stages.detection.params import DetectorParams
 from stages.detection.training import train_detector as train
 from stages.networks.detector.model import Detector
 
-ROOT = Path(__file__).resolve().parents[3]
-PAPER = yaml.safe_load((ROOT / "profiles/paper.yaml").read_text(encoding="utf-8"))
+PAPER = composed("paper")
 EPOCHS = {"deepfashion2": 57, "headwear": 20, "shoes": 150}
 # Ultralytics' own summary of YOLO11x for COCO's 80 classes (cfg/models/11/yolo11.yaml). Its last layers are three
 # convolutions of 384 channels to the classes, one for each stride: a class costs 3 x (384 + 1) parameters.

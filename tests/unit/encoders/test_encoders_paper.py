@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
+from profiles import composed
 from stages.encoders.loop import Run
 from stages.encoders.recipes import recipe_module
 from stages.learning.acceleration import RuntimeParams
@@ -13,8 +13,7 @@ from stages.learning.checkpoints import Checkpoints
 from stages.networks.backbones.features import save_encoder
 from stages.networks.load import load_encoder
 
-with open("profiles/paper.yaml", encoding="utf-8") as stream:
-    PAPER = yaml.safe_load(stream)
+PAPER = composed("paper")
 RECIPES: dict[str, dict[str, Any]] = PAPER["encoder"]
 # Width of a vector, and millions of weights (to 1 %). SE-ResNet50's and SE-ResNeXt50's are those that D publishes.
 SHAPES = {

@@ -4,6 +4,7 @@ import pytest
 import timm
 import torch
 
+from profiles import composed
 from stages.core.errors import StageError
 from stages.networks.backbones.extractors import Extractor, FeatureMaps
 
@@ -63,10 +64,7 @@ def test_packaged_weights_load_and_normalise_to_minus_one(cpu):
 
 
 def test_backbones_of_the_paper_profile_are_in_timm():
-    import yaml
-
-    with open("profiles/paper.yaml", encoding="utf-8") as stream:
-        recipes = yaml.safe_load(stream)["encoder"].values()
+    recipes = composed("paper")["encoder"].values()
     members = [one for recipe in recipes for one in recipe.get("members", [recipe]) if "backbone" in one]
     for member in members:
         if member["weights"] == "download":

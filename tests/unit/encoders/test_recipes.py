@@ -1,34 +1,24 @@
 """Recipes in params.yaml: every profile's are valid, and what is wrong in one is said by its key."""
 
-from pathlib import Path
-
 import pytest
-import yaml
 
+from profiles import NAMES as PROFILES
+from profiles import composed
 from stages.core.errors import StageError
-from stages.encoders.recipes import read_recipe, recipe_module
+from stages.encoders.recipes import read_recipe
 
-PROFILES = sorted(Path("profiles").glob("*.yaml"))
 SCHEDULE = {"epochs": 1, "batch": 2, "learning_rate": 0.1, "drop_factor": 0.1, "weight_decay": 0.0}
-NAMES = yaml.safe_load(PROFILES[0].read_text(encoding="utf-8"))["encoder"]
 
 
-@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("name", NAMES)
-def test_recipes_of_the_profiles_are_valid(path, name):
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    values = content["encoder"][name]
-    recipe_module(values["kind"], name).RECIPE.model_validate(values)
-
-
-@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
-def test_listed_encoders_have_a_recipe(path):
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert set(content["trained_encoders"]) <= set(content["encoder"])
+@pytest.mark.parametrize("name", PROFILES)
+def test_recipes_of_the_profiles_are_valid(name):
+    content = composed(name)
+    for encoder in content["trained_encoders"]:
+        read_recipe(encoder, content)
 
 
 def test_published_numbers_stand_in_the_paper_profile():
-    encoder = yaml.safe_load(Path("profiles/paper.yaml").read_text(encoding="utf-8"))["encoder"]
+    encoder = composed("paper")["encoder"]
     assert encoder["attention"]["network"]["widths"] == [64, 128, 256]
     assert (
         encoder["attention"]["schedule"] | {"epochs": 40, "batch": 64, "learning_rate": 1e-5}
@@ -56,18 +46,14 @@ def test_published_numbers_stand_in_the_paper_profile():
         ({"schedule": SCHEDULE | {"drop_at": [0]}}, r"`encoder.mine.schedule.drop_at.0` is 0"),
     ],
 )
-def test_mistake_in_a_recipe_names_its_key(changes, message, recipe_values, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_mistake_in_a_recipe_names_its_key(changes, message, recipe_values):
     values = recipe_values("fir") | changes
-    Path("params.yaml").write_text(yaml.safe_dump({"encoder": {"mine": values}}))
     with pytest.raises(StageError, match=message):
-        read_recipe("mine", values["kind"])
+        read_recipe("mine", {"encoder": {"mine": values}})
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5])
-def test_weight_of_an_ensemble_outside_0_and_1_is_refused(share, recipe_values, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_weight_of_an_ensemble_outside_0_and_1_is_refused(share, recipe_values):
     values = recipe_values("ensemble", shares=[0.5, share])
-    Path("params.yaml").write_text(yaml.safe_dump({"encoder": {"mine": values}}))
     with pytest.raises(StageError, match=rf"`encoder.mine.shares.1` is {share}"):
-        read_recipe("mine", "ensemble")
+        read_recipe("mine", {"encoder": {"mine": values}})

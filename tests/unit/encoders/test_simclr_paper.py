@@ -5,19 +5,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.core.params import load_params, section
+from profiles import composed
+from stages.core.params import section
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.distributed import Group
 from stages.learning.loop import train_epoch
 from stages.simclr.model import SimclrParams, build
 from stages.simclr.pretrain import SimclrTask
 
-PAPER = Path("profiles/paper.yaml")
+PAPER = Path("profiles/paper.yaml")  # for messages
 
 
 @pytest.fixture
 def paper():
-    content = load_params(PAPER)
+    content = composed("paper")
     return section(SimclrParams, "simclr", content, PAPER), section(RuntimeParams, "runtime", content, PAPER)
 
 

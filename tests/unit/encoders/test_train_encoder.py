@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
-import yaml
 from small import PLAIN_RUNTIME
 
 from stages.contracts.tables import BENCHMARK_TRAIN, write_rows
@@ -45,11 +44,9 @@ def stage(tmp_path, monkeypatch, train_rows, recipe_values, cpu):
 
     def run(kind, out="out", **changes):
         values = recipe_values(kind, **changes)
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump({"encoder": {"mine": values}}))
-        args = Namespace(encoder="mine", dataset=tmp_path, benchmarks=tmp_path / "benchmarks", out=tmp_path / out)
-        report = train.main(
-            args, SimpleNamespace(recipe=AnyRecipe.model_validate(values), runtime=RuntimeParams(**PLAIN_RUNTIME))
-        )
+        args = Namespace(encoder="mine", folder=tmp_path / "benchmarks/tiny", out=tmp_path / out)
+        runtime = RuntimeParams(**PLAIN_RUNTIME)
+        report = train.main(args, SimpleNamespace(recipe=AnyRecipe.model_validate(values), runtime=runtime))
         return {path.name: path.read_bytes() for path in sorted((tmp_path / out).iterdir())}, report
 
     return run

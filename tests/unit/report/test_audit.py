@@ -1,7 +1,5 @@
 """The audit against the ground truth, on three garments whose right answers are known by hand."""
 
-import pytest
-
 from stages.report.audit import crop_shares, label_shares, planted_errors, shown_garment
 
 

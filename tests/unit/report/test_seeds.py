@@ -4,12 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
+from profiles import NAMES, composed
 from stages.core.errors import StageError
 from stages.report.seeds import FIXED, TRAINED, as_markdown, claims, spread, with_seed
-
-PROFILES = sorted((Path(__file__).resolve().parents[3] / "profiles").glob("*.yaml"))
 
 
 def test_seeds_of_trainings_change_and_those_that_draw_or_resample_stay():
@@ -42,9 +40,9 @@ def test_seed_of_a_section_that_nobody_has_classed_is_refused():
         with_seed({"siamese": {"seed": 0}}, 1)
 
 
-@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
-def test_every_seed_of_the_profiles_is_classed_and_only_seeds_change(path):
-    before = yaml.safe_load(path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", NAMES)
+def test_every_seed_of_the_profiles_is_classed_and_only_seeds_change(name):
+    before = composed(name)
     after = with_seed(before, 41)
     for section in before:
         assert section in TRAINED or after[section] == before[section]

@@ -103,7 +103,9 @@ def sides(tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "stages.networks.load", module)
         places = {"encoder": "e", "benchmarks": tmp_path / "benchmarks"}
         args = Namespace(model=tmp_path, out=tmp_path / "vectors", **places)
-        embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=1, flip=flip), runtime=None))
+        embed.main(
+            args, SimpleNamespace(benchmarks=["sides"], embed=embed.EmbedParams(batch=1, flip=flip), runtime=None)
+        )
         args = Namespace(embeddings=tmp_path / "vectors", prefix=tmp_path / "e", **places)
         fields = {"ks": [1], "bootstrap_samples": 5, "seed": 0, "memory_mb": 64}
         evaluate.main(args, SimpleNamespace(evaluate=EvaluateParams.model_validate(fields)))

@@ -20,9 +20,8 @@ WARDROBE = {
     "query_views": ["front", "side"],
     "gallery_views": ["flat"],
     "same_colorway": False,
-    "item_column": None,
 }
-CATEGORY = WARDROBE | {"kind": "category", "source": None, "item_column": "type"}
+CATEGORY = {"kind": "category", "source": None, "item_column": "type"}
 
 
 def item(item_id, view="front", instance=None, outcome="matched", source="df", split="test", **more):
@@ -174,7 +173,7 @@ def test_empty_gallery_and_benchmark_without_any_match_are_refused(tmp_path):
         ({"kind": "category"}, "kind category needs item_column"),
         ({"item_column": "colour"}, "`b.item_column` is 'colour'"),
         ({"kind": "outfits"}, "`b.kind` is 'outfits'"),
-        ({"kind": "inshop"}, "kind inshop needs boxes, crop, detection as well"),
+        ({"kind": "inshop"}, "kind inshop needs boxes, crop as well"),
         ({"boxes": "whole"}, "kind wardrobe has no boxes"),
     ],
 )

@@ -12,8 +12,8 @@ from stages.core.errors import StageError
 
 CROP = {"padding": 0.0, "max_side": 64, "min_side": 4, "jpeg_quality": 92}
 DETECTION = {"detector": "df", "confidence": 0.1, "nms_iou": 0.6, "overlap": 0.5, "batch": 2}
-ANNOTATED = {"kind": "pairs", "source": "src", "boxes": "annotated", "crop": CROP, "detection": DETECTION}
-DETECTED = ANNOTATED | {"boxes": "detected"}
+ANNOTATED = {"kind": "pairs", "source": "src", "boxes": "annotated", "crop": CROP}
+DETECTED = ANNOTATED | {"boxes": "detected", "detection": DETECTION}
 
 
 def image(name, taken_by, split="test"):

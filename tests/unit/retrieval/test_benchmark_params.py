@@ -1,35 +1,20 @@
 """Section ``benchmark``: each kind has its own keys, and what the profiles say is valid."""
 
-from pathlib import Path
-
 import pytest
-import yaml
 
 from stages.benchmarks.benchmark import SELECT
-from stages.benchmarks.params import KEYS, UPSTREAM, BenchmarkParams, benchmark_reads
+from stages.benchmarks.params import KEYS, UPSTREAM, BenchmarkParams
 from stages.core.errors import StageError
 from stages.core.params import section
+from stages.runner.lists import OF_DATASET, benchmark_reads
 
-PROFILES = {
-    path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
-    for path in (Path(__file__).parents[3] / "profiles").glob("*.yaml")
-}
 CROP = {"padding": 0.05, "max_side": 256, "min_side": 16, "jpeg_quality": 92}
-INSHOP = {"kind": "inshop", "source": "inshop", "boxes": "whole", "crop": CROP, "detection": None}
+DETECTION = {"detector": "caps", "confidence": 0.1, "nms_iou": 0.6, "overlap": 0.5, "batch": 8}
+INSHOP = {"kind": "inshop", "source": "inshop", "boxes": "whole", "crop": CROP}
 
 
 def read(params):
     return section(BenchmarkParams, "benchmark.b", {"benchmark": {"b": params}})
-
-
-@pytest.mark.parametrize("profile", sorted(PROFILES))
-def test_every_section_of_a_profile_is_valid_and_names_a_source(profile):
-    sections = PROFILES[profile]["benchmark"]
-    for name in sections:
-        params = section(BenchmarkParams, f"benchmark.{name}", PROFILES[profile])
-        assert params.source in PROFILES[profile]["ingest"]
-        if params.boxes == "detected":
-            assert params.detection.detector in PROFILES[profile]["detector"]
 
 
 def test_a_benchmark_depends_on_its_images_and_on_the_detector_that_it_uses():
@@ -38,13 +23,17 @@ def test_a_benchmark_depends_on_its_images_and_on_the_detector_that_it_uses():
     content = {
         "profile": "p",
         "benchmarks": ["worn", "shop", "found"],
-        "benchmark": {"worn": worn, "shop": INSHOP, "found": pairs, "unlisted": INSHOP},
+        "benchmark": {"worn": worn, "shop": INSHOP, "found": pairs},
     }
     assert benchmark_reads(content) == {
         "worn": {"images": "data/p/dataset", "model": "data/p/dataset"},
         "shop": {"images": "data/p/ingested/inshop", "model": "data/p/ingested/inshop"},
         "found": {"images": "data/p/ingested/df2", "model": "models/p/detectors/clothes"},
     }
+
+
+def test_kinds_over_the_data_set_are_those_that_are_over_no_upstream_tree():
+    assert set(OF_DATASET) == set(KEYS) - set(UPSTREAM)
 
 
 def test_every_kind_over_an_upstream_tree_has_its_selection():
@@ -60,6 +49,7 @@ def test_every_kind_over_an_upstream_tree_has_its_selection():
         ({"boxes": "detected"}, "boxes: detected needs detection, and kind pairs"),
         ({"crop": CROP | {"padding": -1}}, "`benchmark.b.crop.padding` is -1"),
         ({"crop": CROP | {"shape": "square"}}, "`benchmark.b.crop.shape` is not a known key"),
+        ({"detection": DETECTION}, "detection is for boxes: detected alone"),
         ({"kind": "image_category"}, "kind image_category needs min_category_images, protocol as well"),
         ({"kind": "outfits"}, "`benchmark.b.kind` is 'outfits'"),
     ],
@@ -70,5 +60,5 @@ def test_keys_that_do_not_belong_to_the_kind_are_refused_by_name(change, message
 
 
 def test_a_missing_key_is_named():
-    with pytest.raises(StageError, match="kind inshop needs boxes, detection as well"):
+    with pytest.raises(StageError, match="kind inshop needs boxes as well"):
         read({"kind": "inshop", "source": "inshop", "crop": CROP})

@@ -70,7 +70,9 @@ def project(tmp_path, monkeypatch):
 
 def run_embed(folder, batch=2):
     args = Namespace(encoder="mean", benchmarks=folder / "benchmarks", model=folder / "model", out=folder / "vectors")
-    return embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=batch, flip=False), runtime=None))
+    return embed.main(
+        args, SimpleNamespace(benchmarks=["colors"], embed=embed.EmbedParams(batch=batch, flip=False), runtime=None)
+    )
 
 
 def run_evaluate(folder):

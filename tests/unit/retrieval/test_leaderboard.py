@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import save_file
 
+from profiles import composed
 from stages.core.errors import StageError
 from stages.report import leaderboard, leaderboard_page
 from stages.report.leaderboard_page import page
@@ -240,7 +240,7 @@ def test_published_table_holds_shares_named_like_our_metrics_once_each():
     assert len({(one.system, one.benchmark, one.metric, one.source) for one in rows}) == len(rows) > 100
     assert all(0 < one.value < 1 and (one.high is None or one.value < one.high < 1) for one in rows)
     assert all(one.source for one in rows)
-    encoders = yaml.safe_load((ROOT / "profiles/paper.yaml").read_text(encoding="utf-8"))["encoders"]
+    encoders = composed("paper")["encoders"]
     assert {one.encoder for one in rows} - {""} <= set(encoders)
     matcher = {one.metric: one.value for one in rows if one.benchmark == "wardrobe"}
     # 65, 84, 99, 111 and 117 of 174 queries

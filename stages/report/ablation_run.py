@@ -1,10 +1,13 @@
 """Run the ablation ladder once and print its table: ``python -m stages.run run_ablation [VARIANT ...]``.
 
 The stages ``ablation`` and ``ablation_table`` run over two lists of params.yaml that are empty, so that `dvc repro`
-leaves them alone. This command fills the lists (with the named variants, or with all sections of ``ablation``), runs
-DVC, and empties them again, whatever happened; it takes the stages' entries out of dvc.lock, so that the work tree is
-as before, with metrics/<profile>/ablation.csv, ablation.json and ablation/ added. What has not changed comes from DVC's
-run cache the next time. Lists that somebody filled by hand stay as they are.
+leaves them alone. This command fills the lists (with the named variants, or with all rungs of the profile), adds the
+rungs' sections as the profile composes them, runs DVC, and takes all of it out again, whatever happened; it takes the
+stages' entries out of dvc.lock, so that the work tree is as before, with metrics/<profile>/ablation.csv, ablation.json
+and ablation/ added. What has not changed comes from DVC's run cache the next time. Lists that a profile fills stay.
+
+`dvc exp` would not make this simpler: a rung is a stage with a section of its own, not a value of one stage, and nine
+experiments would have to be gathered into one table by code of ours.
 """
 
 import re
@@ -14,10 +17,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from stages.classifier.ablation_table import as_text, read_rows
 from stages.core.errors import StageError, shown
 from stages.core.params import PARAMS_FILE, load_params, lookup
+from stages.profiles.compose import resolved
+from stages.profiles.text import dumped
 from stages.runner.stage import new_parser, one_message
 
 VARIANTS, TABLES = "ablation_variants", "ablation_tables"
@@ -44,21 +50,22 @@ def chosen(named: list[str], sections: dict[str, object]) -> list[str]:
         StageError: for a name without a section, or when there is none at all.
     """
     if unknown := set(named) - set(sections):
-        raise StageError(f"{PARAMS_FILE}: no section `ablation.{shown(unknown)}`; there are: {shown(sections)}.")
+        raise StageError(f"profiles: no rung `ablation.{shown(unknown)}`; there are: {shown(sections)}.")
     if not sections:
-        raise StageError(f"{PARAMS_FILE}: section `ablation` has no variant. Add one (profiles/ has examples).")
+        raise StageError("profiles: section `ablation` has no rung. Add one (profiles/base.yaml has examples).")
     return named or list(sections)
 
 
 @contextmanager
-def switched_on(names: list[str]) -> Iterator[None]:
-    """The two lists filled in params.yaml, and emptied again at the end; a running edit of other lines is kept."""
-    filled = with_list(PARAMS_FILE.read_text(encoding="utf-8"), VARIANTS, names)
-    PARAMS_FILE.write_text(with_list(filled, TABLES, [TABLE]), encoding="utf-8")
+def switched_on(rungs: dict[str, Any]) -> Iterator[None]:
+    """The two lists and the rungs' sections in params.yaml, taken out at the end; edits meanwhile are kept."""
+    sections = dumped({"ablation": rungs})
+    filled = with_list(PARAMS_FILE.read_text(encoding="utf-8"), VARIANTS, list(rungs))
+    PARAMS_FILE.write_text(with_list(filled, TABLES, [TABLE]) + sections, encoding="utf-8")
     try:
         yield
     finally:
-        emptied = with_list(PARAMS_FILE.read_text(encoding="utf-8"), VARIANTS, [])
+        emptied = with_list(PARAMS_FILE.read_text(encoding="utf-8").replace(sections, ""), VARIANTS, [])
         PARAMS_FILE.write_text(with_list(emptied, TABLES, []), encoding="utf-8")
         forget(LOCK)
 
@@ -102,7 +109,8 @@ def run(named: list[str]) -> int:
     if by_hand:
         status = repro()  # somebody wants it in every repro
     else:
-        with switched_on(chosen(named, lookup(content, "ablation"))):
+        ladder = resolved(str(lookup(content, "profile"))).get("ablation") or {}
+        with switched_on({name: ladder[name] for name in chosen(named, ladder)}):
             status = repro()
     if status == 0:
         print(as_text(read_rows(Path("metrics") / str(lookup(content, "profile")) / "ablation.csv")))
@@ -112,7 +120,7 @@ def run(named: list[str]) -> int:
 def main() -> None:
     """The command."""
     parser = new_parser(__doc__)
-    parser.add_argument("variant", nargs="*", help="sections of `ablation`; all by default")
+    parser.add_argument("variant", nargs="*", help="rungs of the profile's `ablation`; all by default")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the lists are emptied then as well
     with one_message():

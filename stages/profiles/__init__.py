@@ -1,0 +1,1 @@
+"""From profiles to params.yaml: composition, checks before anything runs, hand edits."""

@@ -1,0 +1,165 @@
+"""params.yaml as text: composed values for a person to read, and hand edits told from composed values.
+
+The first lines name the profile and carry a digest of the composed values. While the values in the file have that
+digest, nobody has edited it, whatever has become of the profiles meanwhile. Otherwise the values that were composed
+are looked for: in the record of the last composition (.work), then by composing again, from the profiles as they are
+and as they are committed. In a fresh clone the last two find them; where nothing does, the profiles as they are count.
+"""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.core.errors import StageError, shown
+from stages.core.files import digest, parse_yaml
+from stages.core.params import load_params
+from stages.profiles.compose import PROFILES, Tree, compose, profile_names
+from stages.runner.lists import DERIVED, LISTS, derived
+from stages.runner.scores import flatten
+
+RECORD = Path(".work/composed.yaml")
+WIDTH, SHORT = 100, 80  # columns of a line, and of a member that stands on one
+MARK = "# Composed values: "
+HEADER = """\
+# Profile {name}, composed from profiles/base.yaml and profiles/{name}.yaml: what its lists name.
+# Every setting and its reason stand there. Values may be edited here too: `make use PROFILE={name}`
+# says which edits it would lose, and keeps them with KEEP=1. Comments are not kept.
+"""
+NOTHING = object()  # the key is not there
+
+
+class Plain(yaml.SafeDumper):
+    """No anchors: shared values are written out."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Always."""
+        return True
+
+
+def dumped(content: Mapping[str, Any]) -> str:
+    """YAML of params: a setting a line, lists and short members on one line, sections apart."""
+    lines: list[str] = []
+    for key, value in content.items():
+        lines += ["", *_lines(key, value, 0)] if isinstance(value, dict) else _lines(key, value, 0)
+    return "\n".join(lines) + "\n"
+
+
+def _lines(key: str, value: Any, depth: int) -> list[str]:
+    start = f"{'  ' * depth}{_flow(key)}:"
+    if isinstance(value, dict) and value:
+        short = f"{start} {_flow(value)}"
+        if depth and len(short) <= SHORT:
+            return [short]
+        return [start, *(line for name, inner in value.items() for line in _lines(name, inner, depth + 1))]
+    line = f"{start} {_flow(value)}"
+    if isinstance(value, list) and len(line) > WIDTH:
+        return [start, *(f"{'  ' * depth}- {_flow(one)}" for one in value)]
+    return [line]
+
+
+def _flow(value: Any) -> str:
+    style = {"default_flow_style": True, "sort_keys": False, "allow_unicode": True, "width": 10**6}
+    text = yaml.dump(value, Dumper=Plain, **style)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """Digest of values, as 16 hex digits; the order of keys does not count."""
+    return digest(yaml.safe_dump(dict(content), sort_keys=True))[:16]
+
+
+def params_text(name: str, composed: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> str:
+    """The file: its first lines, and the composed values or those with kept edits."""
+    return f"{HEADER.format(name=name)}{MARK}{fingerprint(composed)}\n\n{dumped(kept or composed)}"
+
+
+def write_params(path: Path, name: str, composed: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> None:
+    """Write params.yaml, and the record of what was composed."""
+    path.write_text(params_text(name, composed, kept), encoding="utf-8")
+    RECORD.parent.mkdir(parents=True, exist_ok=True)
+    RECORD.write_text(dumped(composed), encoding="utf-8")
+
+
+def hand_edits(path: Path, folder: Path = PROFILES) -> dict[str, tuple[Any, Any]]:
+    """What a person has changed in params.yaml: dotted key -> value there, value composed (``NOTHING`` = not there).
+
+    Raises:
+        StageError: the file is no YAML mapping, or names no profile that is there.
+    """
+    if not path.is_file():
+        return {}
+    text, content = path.read_text(encoding="utf-8"), load_params(path)
+    if content.get("profile") not in profile_names(folder):
+        raise StageError(
+            f"{path}: its `profile` is none of {shown(profile_names(folder))}, so its edits cannot be told. Save the "
+            "file elsewhere, then run this again with --discard-edits (make use DISCARD=1)."
+        )
+    marks = [line.removeprefix(MARK).strip() for line in text.splitlines() if line.startswith(MARK)]
+    if marks and marks[0] == fingerprint(content):
+        return {}
+    candidates = list(_candidates(content, folder))
+    same = [one for one in candidates if marks and fingerprint(one) == marks[0]]
+    if not candidates:
+        raise StageError(
+            f"{path} was edited, and profile {content['profile']} does not compose any more: mend it first."
+        )
+    return differences(content, (same or candidates)[0])
+
+
+def _candidates(content: Mapping[str, Any], folder: Path) -> Iterator[Tree]:
+    """Values that the file may have been composed of: as the profiles are, as recorded, as committed."""
+    name = content["profile"]
+    with suppress(StageError):
+        yield compose(name, folder)
+    if RECORD.is_file():
+        yield parse_yaml(RECORD.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as committed:
+        for file in ("base", name):
+            show = ["git", "show", f"HEAD:./{folder}/{file}.yaml"]
+            done = subprocess.run(show, capture_output=True, text=True, check=False)
+            (Path(committed) / f"{file}.yaml").write_text(done.stdout, encoding="utf-8")
+        with suppress(StageError):
+            yield compose(name, Path(committed))
+
+
+def differences(there: Mapping[str, Any], composed: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Dotted key -> value there, value composed, where they differ; what is derived from lists does not count."""
+    new, old = flatten(dict(there)), flatten(dict(composed))
+    return {
+        key: (new.get(key, NOTHING), old.get(key, NOTHING))
+        for key in dict.fromkeys([*old, *new])
+        if new.get(key, NOTHING) != old.get(key, NOTHING) and key.split(".")[0] not in (*DERIVED, "profile")
+    }
+
+
+def with_edits(name: str, edits: Mapping[str, tuple[Any, Any]], folder: Path = PROFILES) -> Tree:
+    """The profile composed with the edited lists, with the edited values in it, and with what follows from both.
+
+    Raises:
+        StageError: naming edits of settings that these params do not have, or that took a setting out.
+    """
+    content = compose(name, folder, {key: edits[key][0] for key in LISTS if key in edits})
+    lost = []
+    for key, (value, composed) in edits.items():
+        *parents, last = key.split(".")
+        inner: Any = content
+        for part in parents:
+            inner = inner.get(part) if isinstance(inner, dict) else None
+        here = isinstance(inner, dict) and last in inner
+        if value is NOTHING:
+            lost += [key] if here else []  # a list may have taken it out
+        elif here or (isinstance(inner, dict) and composed is NOTHING):
+            inner[last] = value
+        else:
+            lost.append(key)
+    if lost:
+        raise StageError(
+            f"profile {name}: edits of {shown(lost)} cannot be kept: it has no such settings, or they were taken out. "
+            "Write them into the profile, or drop all edits with --discard-edits (make use DISCARD=1)."
+        )
+    return content | derived(content)

@@ -1,0 +1,117 @@
+"""Switch profiles: ``python -m stages.run use NAME`` composes params.yaml, checks it and writes it.
+
+Edits of params.yaml by hand are named and not lost: ``--keep-edits`` puts them into what is written, lists included,
+``--discard-edits`` drops them.
+
+dvc.lock keeps entries of items that the lists no longer name, and a folder that a stage depends on would be
+hashed with their leftovers: entries of the new profile's stages that its lists do not name are taken out, and
+their outs removed. Entries of other profiles go as well: git has them, and every profile has folders of its own.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.core.errors import StageError
+from stages.core.files import parse_yaml
+from stages.core.params import PARAMS_FILE
+from stages.profiles.check import check
+from stages.profiles.compose import PROFILES, compose, profile_names, read_profile
+from stages.profiles.text import NOTHING, hand_edits, with_edits, write_params
+from stages.runner.progress import say
+from stages.runner.stage import new_parser, one_message
+
+SHOWN = 12  # edits named in a message
+
+
+def shown_edits(edits: Mapping[str, tuple[Any, Any]]) -> str:
+    """A line for each edit: the key, what the file says, what was composed."""
+    lines = [
+        f"  {key}: {'taken out' if value is NOTHING else repr(value)}"
+        f" ({'not there' if composed is NOTHING else repr(composed)} was composed)"
+        for key, (value, composed) in list(edits.items())[:SHOWN]
+    ]
+    return "\n".join([*lines, *([f"  and {len(edits) - SHOWN} more"] if len(edits) > SHOWN else [])])
+
+
+def write_composed(name: str, keep: bool = False, discard: bool = False) -> dict[str, tuple[Any, Any]]:
+    """Compose, check and write params.yaml; the edits by hand that it keeps.
+
+    Raises:
+        StageError: unknown profile, params that a stage or a recipe's data do not allow, edits that would be lost.
+    """
+    read_profile(name)  # an unknown name is said first
+    edits = {} if discard else hand_edits(PARAMS_FILE)
+    if edits and not keep:
+        raise StageError(
+            f"{PARAMS_FILE} has values that nobody composed:\n{shown_edits(edits)}\n"
+            f"Write them into profiles/{name}.yaml, keep them here with --keep-edits (make use PROFILE={name} KEEP=1), "
+            f"or drop them with --discard-edits (make use PROFILE={name} DISCARD=1)."
+        )
+    composed = compose(name)
+    content = with_edits(name, edits) if edits else composed
+    check(content, PROFILES / f"{name}.yaml")
+    write_params(PARAMS_FILE, name, composed, content)
+    return edits
+
+
+def prune_lock(lock: dict[str, Any], stages: set[str]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """The lock with only ``stages``, and the outs of each stage that went."""
+    entries = lock.get("stages") or {}
+    gone = {
+        name: [out["path"] for out in entry.get("outs", [])] for name, entry in entries.items() if name not in stages
+    }
+    return {**lock, "stages": {name: entry for name, entry in entries.items() if name in stages}}, gone
+
+
+def stage_names() -> set[str]:
+    """Stages of dvc.yaml under the active params."""
+    result = subprocess.run(["dvc", "stage", "list", "--name-only"], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise StageError(f"`dvc stage list` failed: {result.stderr.strip()}")
+    return set(result.stdout.split())
+
+
+def use(name: str, keep: bool = False, discard: bool = False) -> None:
+    """Compose params.yaml, prune the lock, remove leftovers of the profile's own items.
+
+    Raises:
+        StageError: as ``write_composed``.
+    """
+    edits = write_composed(name, keep, discard)
+    # Folders that stages depend on whether or not a list puts anything into them.
+    for folder in (f"data/{name}/annotations", f"data/{name}/boxes", f"models/{name}/detectors"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        if not any(Path(folder).iterdir()):
+            (Path(folder) / ".gitkeep").touch()
+    lock_file = Path("dvc.lock")
+    removed: list[str] = []
+    if lock_file.is_file():
+        lock, gone = prune_lock(parse_yaml(lock_file.read_text(encoding="utf-8")) or {}, stage_names())
+        lock_file.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
+        mine = (f"data/{name}/", f"models/{name}/", f"metrics/{name}/")
+        for path in (Path(path) for paths in gone.values() for path in paths if path.startswith(mine)):
+            if path.is_dir():
+                shutil.rmtree(path)
+                removed.append(str(path))
+            elif path.exists():
+                path.unlink()
+                removed.append(str(path))
+    kept = f", with your edits:\n{shown_edits(edits)}" if edits else "."
+    say(f"params.yaml is now profile {name}{kept}" + (f" Removed leftovers: {', '.join(removed)}." if removed else ""))
+
+
+def main() -> None:
+    """The command."""
+    parser = new_parser(__doc__)
+    parser.add_argument("name", help=f"a file of profiles/ without .yaml: {', '.join(profile_names())}")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--keep-edits", action="store_true", help="put edits of params.yaml by hand into the new one")
+    choice.add_argument("--discard-edits", action="store_true", help="drop them")
+    args = parser.parse_args()
+    with one_message():
+        use(args.name, args.keep_edits, args.discard_edits)

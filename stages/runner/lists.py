@@ -1,0 +1,119 @@
+"""The lists of params.yaml: which items run, which sections they need, and what follows from them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stages.core.errors import StageError, shown
+
+LISTS = (
+    "demo_sources",
+    "sources",
+    "detectors",
+    "label_sources",
+    "encoders",
+    "benchmarks",
+    "ablation_variants",
+    "ablation_tables",
+)
+OWN_STAGES = ("simclr", "classifier")  # encoders that stages of their own train; train_encoder trains the others
+DERIVED = ("drawn", "trained_encoders", "trains", "benchmark_reads")
+OF_DATASET = ("wardrobe", "category")  # kinds of benchmark over the data set; the others are over an ingested source
+# Section with a member for each item -> the items that the lists name.
+SECTIONS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "demo": lambda content: content["demo_sources"],
+    "ingest": lambda content: content["sources"],
+    "detector": lambda content: content["detectors"],
+    "ablation": lambda content: content["ablation_variants"],
+    "encoder": lambda content: trained(content["encoders"]),
+    "benchmark": lambda content: content["benchmarks"],
+}
+
+
+def trained(encoders: list[str]) -> list[str]:
+    """The encoders that train_encoder trains."""
+    return [name for name in encoders if name not in OWN_STAGES]
+
+
+def table_folder(profile: str, table: str) -> str:
+    """Where the table lies that an encoder learns from: the data set, or a benchmark with a train split."""
+    return f"data/{profile}/{'dataset' if table == 'dataset' else f'benchmarks/{table}'}"
+
+
+def derived(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What follows from the lists and the recipes.
+
+    ``drawn`` is [all] where something is drawn; ``trains`` says for each trained encoder which folder it learns from,
+    ``benchmark_reads`` for each benchmark which folders it depends on.
+    """
+    names = trained(content["encoders"])
+    tables = {name: _table(content["encoder"][name]) for name in names}
+    return {
+        "drawn": ["all"] if content["demo_sources"] else [],
+        "trained_encoders": names,
+        "trains": {name: table_folder(content["profile"], tables[name]) for name in names},
+        "benchmark_reads": benchmark_reads(content),
+    }
+
+
+def _table(recipe: Any) -> str:
+    learns_from = recipe.get("learns_from") if isinstance(recipe, Mapping) else None
+    return str(learns_from.get("table")) if isinstance(learns_from, Mapping) else "dataset"  # the recipe's check says
+
+
+def benchmark_reads(content: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """For each listed benchmark the folders that it depends on.
+
+    DVC cannot leave a dependency out for some items, so one that uses no detector has its images' folder twice.
+
+    Args:
+        content: params with ``profile``, ``benchmarks`` and ``benchmark``.
+
+    Returns:
+        name -> ``images``, the data set or an ingested source, and ``model``, a trained detector.
+    """
+    profile, result = content["profile"], {}
+    for name in content["benchmarks"]:
+        section = content["benchmark"][name]  # its model says what is missing, before anything runs
+        whole = section.get("kind") in OF_DATASET
+        images = f"data/{profile}/dataset" if whole else f"data/{profile}/ingested/{section.get('source')}"
+        detector = (section.get("detection") or {}).get("detector") if section.get("boxes") == "detected" else None
+        model = f"models/{profile}/detectors/{detector}" if detector else images
+        result[name] = {"images": images, "model": model}
+    return result
+
+
+def check_lists(content: Mapping[str, Any], path: str = "params.yaml") -> None:
+    """Refuse params whose lists, sections and derived values do not belong together; what is not there is skipped.
+
+    Raises:
+        StageError: naming the key, what it says, what it should say, and how a list is changed.
+    """
+    for section, named in SECTIONS.items():
+        if not isinstance(content.get(section), Mapping):
+            continue
+        try:
+            wanted = set(named(content))
+        except (KeyError, TypeError):
+            continue
+        there = set(content[section])
+        if wanted != there:
+            what = (
+                f"no section for {shown(wanted - there)}"
+                if wanted - there
+                else f"no list names {shown(there - wanted)}"
+            )
+            raise _refused(path, f"`{section}` does not fit the lists: {what}")
+    try:
+        expected = derived(content)
+    except (KeyError, TypeError):
+        return
+    for key, value in expected.items():
+        if key in content and content[key] != value:
+            raise _refused(path, f"`{key}` is {content[key]!r}, but the lists and recipes say {value!r}")
+
+
+def _refused(path: str, what: str) -> StageError:
+    return StageError(
+        f"{path}: {what}. `-S` and edits by hand change values; a list, and what an encoder learns from, changes by "
+        "`make use PROFILE=...`: edit the profile, or edit params.yaml and say KEEP=1."
+    )
