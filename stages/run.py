@@ -30,7 +30,6 @@ STAGES = {
     "training": "stages.report.training",
     "embed": "stages.retrieval.embed",
     "evaluate_retrieval": "stages.retrieval.evaluate_retrieval",
-    "leaderboard": "stages.report.leaderboard",
     "statistics": "stages.report.statistics",
     "accounts": "stages.report.accounts",
     "leakage": "stages.report.leakage",
