@@ -1,5 +1,5 @@
 """Measurements of speed and memory, on data that they generate themselves: `make bench`."""
 
-from stages.core.determinism import start_process
+from stages.core.determinism import pin_process
 
-start_process()
+pin_process()

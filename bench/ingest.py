@@ -22,6 +22,7 @@ from bench.generate import SIZE, fingerprints, write_annotations, write_photos
 from bench.memory import Peak
 from stages.contracts.ledger import Account
 from stages.contracts.tables import OBJECTS, write_rows
+from stages.core.determinism import start_process
 from stages.core.parallel import workers
 from stages.ingest import ingest as run
 from stages.ingest.boxes import repair, to_pixels
@@ -146,6 +147,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    start_process()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--memory", type=int, metavar="SHARDS", help="only the memory of one run (used by the bench itself)"

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.memory import Peak, allocated
+from stages.core.determinism import start_process
 from stages.retrieval.evaluator import EvaluateParams, evaluate
 from stages.retrieval.similarity import Rows
 from stages.runner.progress import say
@@ -114,6 +115,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    start_process()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", choices=CASES, help="one case (used by the bench itself)")
     given = parser.parse_args().measure

@@ -20,6 +20,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from stages.core.determinism import start_process
+
 ROOT = Path(__file__).resolve().parents[1]
 DEMO_PHOTOS = ROOT / "data/demo/raw/fashion_products/images"
 # The pins come later, from the params file of the folder that the loops run in.
@@ -59,4 +61,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    start_process()
     main()

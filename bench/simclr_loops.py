@@ -20,7 +20,7 @@ from torch import nn
 
 from bench.memory import family
 from stages.contracts.images import decode
-from stages.core.determinism import seed_everything
+from stages.core.determinism import seed_everything, start_process
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.augment import ColorParams, GeometryParams
 from stages.learning.distributed import Group
@@ -274,4 +274,5 @@ def main(folder: Path, images: int, epochs: int) -> None:
 
 
 if __name__ == "__main__":
+    start_process()
     main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

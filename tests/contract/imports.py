@@ -28,7 +28,7 @@ def direct_imports(path: Path, root: Path) -> frozenset[Path]:
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("stages."):
-            names = [node.value]
+            names = [node.value] if node.value != "stages.run" else []  # a command line: what it runs is no import
         files = (module_file(name, root) for name in names if name.startswith("stages."))
         found |= {file for file in files if file is not None}
     return frozenset(found - {path})

@@ -137,9 +137,7 @@ def project(crops, params, cpu, tmp_path, monkeypatch):
     def run(name, **changes):
         variant = VariantParams.model_validate(VARIANT | changes)
         out = tmp_path / "ablation" / f"{name}.json"
-        args = Namespace(
-            variant=Path(name), out=out, **{key: tmp_path / key for key in ("dataset", "simclr", "tables")}
-        )
+        args = Namespace(variant=name, out=out, **{key: tmp_path / key for key in ("dataset", "simclr", "tables")})
         sections = {"variant": variant, "classifier": options, "labels": LABELS, "runtime": RUNTIME}
         report = ablation.main(args, SimpleNamespace(**sections))
         return read_json(out), report

@@ -165,4 +165,4 @@ def test_long_table_is_cut_between_lines_and_says_where_the_rest_is():
     cut = shortened(table, 200)
     rows, _, end = cut.partition("\n\n")
     assert len(cut) <= 200 < len(cut) + len("\n| row 10 |")
-    assert table.startswith(f"{rows}\n") and "stages.report.summary" in end
+    assert table.startswith(f"{rows}\n") and "stages.run summary" in end

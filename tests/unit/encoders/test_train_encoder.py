@@ -34,7 +34,9 @@ def stage(tmp_path, monkeypatch, train_rows, recipe_values, cpu):
     monkeypatch.chdir(tmp_path)
     write_rows(tmp_path / "benchmarks/tiny/train.parquet", BENCHMARK_TRAIN, train_rows)
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *args, **kwargs: None)
-    monkeypatch.setattr(checkpoints, "_SOURCES", tmp_path)  # the key takes no notice of an edit while the test runs
+    monkeypatch.setattr(checkpoints, "_SOURCES", tmp_path / "code")  # an edit while the test runs changes no key
+    for area in train._AREAS:
+        (tmp_path / "code" / area).mkdir(parents=True)
 
     def run(kind, out="out", **changes):
         values = recipe_values(kind, **changes)
