@@ -23,6 +23,9 @@ _INSTRUCTION_SET = {
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "OPENBLAS_CORETYPE": "Haswell",
 }
+# Threads of one product wait for each other asleep, not spinning: beside another program that needs the cores, a
+# training step took five times as long with spinning threads (measured; alone it is as fast).
+_WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 # Freed memory stays with its process, in huge pages: torch asks for the same large blocks at every step, and a page
@@ -62,7 +65,7 @@ def _runtime_of(text: str) -> dict[str, Any]:
 def pin_process() -> None:
     """Pin instruction set, threads and allocator of libraries that are not imported yet, and of child processes."""
     runtime = runtime_params()
-    pins = dict(_QUIET)
+    pins = _QUIET | _WAITING
     if runtime.get("pin_instruction_set") and platform.machine() in ("x86_64", "AMD64"):
         pins |= _INSTRUCTION_SET
     if threads := runtime.get("threads"):
