@@ -31,7 +31,6 @@ STAGES = {
     "embed": "stages.retrieval.embed",
     "evaluate_retrieval": "stages.retrieval.evaluate_retrieval",
     "statistics": "stages.report.statistics",
-    "accounts": "stages.report.accounts",
     "leakage": "stages.report.leakage",
 }
 # Commands beside the DAG -> the module that has their ``main()``.

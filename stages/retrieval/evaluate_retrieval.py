@@ -160,9 +160,7 @@ def with_chance(results: Mapping[str, Results]) -> dict[str, Results]:
 
 def headlines(results: Results, names: list[str]) -> dict[str, dict[str, float]]:
     """Benchmark -> hit@1, for those of ``names`` in which a query has a match."""
-    return {
-        name: {SHORT: results[name][VIEW][HEADLINE]} for name in names if HEADLINE in results[name].get(VIEW, {})
-    }
+    return {name: {SHORT: results[name][VIEW][HEADLINE]} for name in names if HEADLINE in results[name].get(VIEW, {})}
 
 
 def write_headlines(results: Mapping[str, Results], benchmarks: list[Benchmark], folder: Path) -> None:

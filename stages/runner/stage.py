@@ -17,6 +17,7 @@ from pydantic_core import to_jsonable_python
 
 from stages.core.errors import StageError
 from stages.core.params import load_params, section
+from stages.runner import times
 from stages.runner.progress import say
 
 
@@ -91,6 +92,7 @@ class Stage:
         except StageError as error:
             say(f"\nERROR {error}")
             failed = True
+        times.note(time.time() - started)
         from stages.runner.tracking import track_stage
 
         plain = {name: to_jsonable_python(value) for name, value in sections.items()}

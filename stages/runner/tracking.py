@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 from stages.core.files import file_digest, parse_yaml
 from stages.runner.progress import say
 from stages.runner.scores import flatten, scores_at
+from stages.runner.times import REPRO_VARIABLE
 
 if TYPE_CHECKING:
     from stages.runner.stage import Report
 
-REPRO_VARIABLE = "SEAMLINE_REPRO"
 DEFAULT_URI = "sqlite:///mlflow.db"
 QUEUE = Path(".work/tracking")
 # The worker outlives stages, as MLflow's import takes four seconds of a core: short stages always, long ones while
