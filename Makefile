@@ -71,7 +71,8 @@ mlflow: install  ## bring MLflow up to date with the files and open its pages: m
 	@python -m stages.run summary --track
 	@case "$${MLFLOW_TRACKING_URI:-}" in \
 		http*) echo "MLflow is at $$MLFLOW_TRACKING_URI" ;; \
-		*) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --port $(or $(PORT),5000) ;; \
+		*) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(or $(PORT),5000) \
+			--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
 	esac
 
 bench: install  ## measure speed and memory: reading, checking, near-duplicate search, scoring retrieval, SimCLR: make bench [PHOTOS=folder]

@@ -21,7 +21,7 @@ from stages.runner.scores import flatten
 from stages.runner.stage import new_parser, one_message
 from stages.runner.tracking import DEFAULT_URI
 
-MOST_RAN, MOST_NUMBERS, MOST_CHANGES = 8, 10, 6  # lines of the three parts
+MOST_RAN, MOST_NUMBERS, MOST_CHANGES = 7, 10, 4  # lines of the three parts
 WIDTH = 100
 NOT_METRICS = ("external/", "seeds", "ablation")  # written by commands, not by stages of every repro
 LEAST_CHANGE = 5e-4  # what three digits show
