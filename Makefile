@@ -14,15 +14,18 @@ STAMP := $(VENV)/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
 
-install: $(STAMP)  ## create .venv (or take VENV=folder) and install requirements.txt
+install: $(STAMP) .dvc/tmp/vega.js  ## create .venv (or take VENV=folder) and install requirements.txt
 $(STAMP):
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(VENV) has $$($(VENV)/bin/python --version); Seamline needs Python 3.11 or newer: make ... PYTHON=python3.11"; exit 1; }
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
 	@touch $@
+# What pages of `dvc plots` need to open without a network.
+.dvc/tmp/vega.js: $(STAMP)
+	@python -m stages.run plots_script
 
-repro: install  ## run the pipeline (dvc repro), print the metrics table and where plots and MLflow are
+repro: install  ## run the pipeline (dvc repro), then say what ran, what it reached and what changed
 	@export SEAMLINE_REPRO=make-$$(date +%s%N); \
 	dvc repro $(ARGS); status=$$?; \
 	python -m stages.run summary --repro $$SEAMLINE_REPRO --status $$status

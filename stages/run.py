@@ -47,6 +47,7 @@ COMMANDS = {
     "leaderboard_page": "stages.report.leaderboard_page",
     "score_vectors": "stages.retrieval.external",
     "contact_sheet": "stages.report.contact_sheet",
+    "plots_script": "stages.report.plots_script",
     "shortcut_check": "stages.report.shortcut_check",
 }
 
