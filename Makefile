@@ -16,15 +16,18 @@ STAMP := $(VENV)/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
 
-install: $(STAMP)  ## create .venv (or take VENV=folder) and install requirements.txt
+install: $(STAMP) .dvc/tmp/vega.js  ## create .venv (or take VENV=folder) and install requirements.txt
 $(STAMP):
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(VENV) has $$($(VENV)/bin/python --version); Seamline needs Python 3.11 or newer: make ... PYTHON=python3.11"; exit 1; }
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
 	@touch $@
+# What pages of `dvc plots` need to open without a network.
+.dvc/tmp/vega.js: $(STAMP)
+	@python -m stages.run plots_script
 
-repro: install  ## run the pipeline (dvc repro) of params.yaml as it stands, or with PROFILE=name of that profile
+repro: install  ## run the pipeline of params.yaml as it stands, or with PROFILE=name of that profile; say what it reached
 	@$(if $(CHOSEN),python -m stages.run use $(PROFILE) $(EDITS) &&) export SEAMLINE_REPRO=make-$$(date +%s%N); \
 	dvc repro $(ARGS); status=$$?; \
 	python -m stages.run summary --repro $$SEAMLINE_REPRO --status $$status
@@ -73,7 +76,8 @@ mlflow: install  ## bring MLflow up to date with the files and open its pages: m
 	@python -m stages.run summary --track
 	@case "$${MLFLOW_TRACKING_URI:-}" in \
 		http*) echo "MLflow is at $$MLFLOW_TRACKING_URI" ;; \
-		*) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --port $(or $(PORT),5000) ;; \
+		*) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(or $(PORT),5000) \
+			--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
 	esac
 
 bench: install  ## measure speed and memory: reading, checking, near-duplicate search, scoring retrieval, SimCLR: make bench [PHOTOS=folder]

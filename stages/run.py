@@ -30,9 +30,7 @@ STAGES = {
     "training": "stages.report.training",
     "embed": "stages.retrieval.embed",
     "evaluate_retrieval": "stages.retrieval.evaluate_retrieval",
-    "leaderboard": "stages.report.leaderboard",
     "statistics": "stages.report.statistics",
-    "accounts": "stages.report.accounts",
     "leakage": "stages.report.leakage",
 }
 # Commands beside the DAG -> the module that has their ``main()``.
@@ -49,6 +47,7 @@ COMMANDS = {
     "leaderboard_page": "stages.report.leaderboard_page",
     "score_vectors": "stages.retrieval.external",
     "contact_sheet": "stages.report.contact_sheet",
+    "plots_script": "stages.report.plots_script",
     "shortcut_check": "stages.report.shortcut_check",
 }
 

@@ -1,12 +1,16 @@
 """Score every head of the classifier on the test split, beside its baselines.
 
 Reads:  the data set, the trained classifier, the merge tables (which group each type belongs to).
-Writes: <out>.json (scores by head, the types' groups, coverage, means) and plot files in <out>/: loss.csv and
-        accuracy.csv by epoch, confusion_<head>.csv, confusion_type_group.csv.
+Writes: METRICS/accuracy.json: accuracy of each head, of the types' groups, and the mean over heads; the same of two
+        baselines: METRICS/majority.json, the commonest label, and METRICS/given_class.json, the commonest of those with
+        the class that the detector found.
+        PLOTS/training.csv (loss and validation accuracy by epoch), PLOTS/confusion.csv.
+        REPORT: every score by head, the types' groups, coverage, means.
 Params: labels (which tables the types come from); classifier.heads, by way of the model's own card.
 """
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +35,11 @@ from stages.runner.stage import Report, Stage
 
 GROUPED = "type"  # the head whose classes have groups
 Confusions = dict[str, list[list[str]]]
+HEADLINES = {
+    "accuracy": "accuracy",
+    "majority": "baseline_majority",
+    "given_class": "baseline_majority_given_detected",
+}  # metric file -> the score of each head that it shows
 
 
 def labelled(frame: pd.DataFrame, head: str) -> tuple[Labelled, np.ndarray]:
@@ -103,6 +112,31 @@ def report_line(name: str, scores: dict[str, Any], split: str = "test") -> str:
     )
 
 
+def headlines(result: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """File -> head -> accuracy or baseline; the groups of types and the mean over heads beside them."""
+    scored = {head: scores for head, scores in result["heads"].items() if scores["rows"]}
+    files = {}
+    for name, key in HEADLINES.items():
+        own = {head: scores[key] for head, scores in scored.items()}
+        mean = {"mean": float(np.mean(list(own.values())))} if own else {}
+        groups = {"type_group": result["type_group"][key]} if "type_group" in result else {}
+        files[name] = own | groups | mean
+    return files
+
+
+def training_curves(history: pd.DataFrame) -> list[list[Any]]:
+    """Rows panel, line, epoch, value: the loss, and the accuracy of each head on validation."""
+    panels = {"train_loss": ("loss", "train")}
+    for column in (name for name in history.columns if name.startswith("val_")):
+        head = column.removeprefix("val_").removesuffix("_accuracy").replace("mean", "mean over heads")
+        panels[column] = ("accuracy on validation", head)
+    return [
+        [*panels[name], int(epoch), value]
+        for name in panels
+        for epoch, value in zip(history["epoch"], history[name], strict=True)
+    ]
+
+
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Predict, score, write."""
     seed_everything(0)
@@ -110,20 +144,23 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     options = ClassifierParams.model_validate(read_json(args.model / "params.json"))
     train, test = read_crops(args.dataset, "train"), read_crops(args.dataset, "test")
     result, confusions = evaluate(network, options, train, test, groups_of(network, train, params.labels, args.tables))
-    plots = fresh_folder(args.out)
-    for name, pairs in confusions.items():
-        write_csv(plots / f"confusion_{name}.csv", ["actual", "predicted"], pairs)
-    write_json(Path(f"{args.out}.json"), result)
+    plots = fresh_folder(args.plots)
+    counts = {name: Counter((one, other) for one, other in pairs) for name, pairs in confusions.items()}
+    rows = [[name, *pair, count] for name, found in counts.items() for pair, count in sorted(found.items())]
+    write_csv(plots / "confusion.csv", ["panel", "actual", "predicted", "rows"], rows)
     history = pd.read_csv(args.model / "history.csv")
-    accuracy = [name for name in history.columns if name.startswith("val_")]
-    write_csv(plots / "loss.csv", ["epoch", "train_loss"], history[["epoch", "train_loss"]].to_numpy(object).tolist())
-    write_csv(plots / "accuracy.csv", ["epoch", *accuracy], history[["epoch", *accuracy]].to_numpy(object).tolist())
+    write_csv(plots / "training.csv", ["panel", "line", "x", "y"], training_curves(history))
+    write_json(args.report, result)
+    files = headlines(result)
+    fresh_folder(args.metrics)
+    for name, content in files.items():
+        write_json(args.metrics / f"{name}.json", content)
     scored = {head: scores for head, scores in result["heads"].items() if scores["rows"]}
     if "type_group" in result:
         scored["type_group"] = result["type_group"]
     for name, scores in scored.items():
         say(f"classifier: {report_line(name, scores)}")
-    return Report(metrics={f"{name}_accuracy": scores["accuracy"] for name, scores in scored.items()})
+    return Report(metrics={f"{name}_accuracy": value for name, value in files["accuracy"].items()})
 
 
-STAGE = Stage(main, ["dataset", "model", "tables", "out"], {"labels": ("labels", LabelParams)})
+STAGE = Stage(main, ["dataset", "model", "tables", "metrics", "plots", "report"], {"labels": ("labels", LabelParams)})

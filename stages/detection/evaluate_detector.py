@@ -1,14 +1,19 @@
-"""Score one detector on its held-out test split.
+"""Score every detector on its held-out test split.
 
-Reads:  the trained detector, boxes/<detector> and the ingested shards.
-Writes: <out>.json (mAP50, mAP50-95; precision, recall and F1 at the confidence with the best F1, which is given too;
-        per class; beside a baseline that looks at no image) and plot files in <out>/: losses.csv,
-        precision_recall.csv, confidence.csv (precision, recall, F1), confusion.csv, samples.jpg (sample detections).
+Reads:  MODELS/<detector>, INGESTED/<detector> (shards), BOXES/<detector>.
+Writes: METRICS/<detector>.json: mAP50 and mAP50-95, mAP50 of a baseline that looks at no image (``constant_box``),
+        precision, recall and F1 at the confidence with the best F1, and how many images and boxes they are about.
+        PLOTS/, of all detectors together: losses.csv (by epoch), precision_recall.csv, confidence.csv (precision,
+        recall and F1 against it), confusion.csv.
+        REPORT/<detector>.json: the same figures, by class too, and that confidence; REPORT/<detector>.jpg: sample
+        detections.
         Test images without a box count where they show no garment: what is found there is a false alarm.
-Params: detector.<detector>.
+Params: detectors (the list), detector.
 """
 
 import argparse
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +25,7 @@ from stages.contracts.boxes import box_array, box_of, to_corners
 from stages.contracts.tables import BOXES, read_table
 from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, write_csv, write_json
+from stages.core.params import Names
 from stages.detection.params import DetectorParams
 from stages.detection.pictures import draw_samples
 from stages.detection.scoring import CENTRES, confusion_pairs, constant_box_baseline
@@ -34,37 +40,71 @@ NMS_IOU = 0.7
 BATCH = 32  # images in a forward pass
 SAMPLES = 12
 CURVE_POINTS = 101
+HEADLINES = ("map50", "map50_95", "constant_box", "precision", "recall", "f1", "images", "boxes")
+CURVES = ["panel", "line", "x", "y"]
+CONFUSION = ["panel", "actual", "predicted", "rows"]
+
+
+@dataclass
+class Plots:
+    """Rows of the plot files, of all detectors."""
+
+    losses: list[list[Any]] = field(default_factory=list)
+    precision_recall: list[list[Any]] = field(default_factory=list)
+    confidence: list[list[Any]] = field(default_factory=list)
+    confusion: list[list[Any]] = field(default_factory=list)
+
+    def write(self, folder: Path) -> None:
+        """One file for each of them."""
+        for name in ("losses", "precision_recall", "confidence"):
+            write_csv(folder / f"{name}.csv", CURVES, getattr(self, name))
+        write_csv(folder / "confusion.csv", CONFUSION, self.confusion)
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Validate with Ultralytics, add baseline, confusion and pictures."""
-    options: DetectorParams = params.detector
+    """Score each, write what is about all of them."""
+    for folder in (args.metrics, args.plots, args.report):
+        fresh_folder(folder)
+    plots, report = Plots(), Report()
+    for name in params.detectors:
+        scores = score(name, args, params.detector[name], plots)
+        write_json(args.report / f"{name}.json", scores)
+        headlines = {key: scores[key] for key in HEADLINES}
+        write_json(args.metrics / f"{name}.json", headlines)
+        report.metrics |= {f"{name}.{key}": value for key, value in headlines.items()}
+        report.pictures.append(args.report / f"{name}.jpg")
+        say(
+            f"{name}: test mAP50 {scores['map50']:.3f} (constant box {scores['constant_box']:.3f}), "
+            f"mAP50-95 {scores['map50_95']:.3f}, {scores['boxes']} boxes"
+        )
+    plots.write(args.plots)
+    return report
+
+
+def score(name: str, args: argparse.Namespace, options: DetectorParams, plots: Plots) -> dict[str, Any]:
+    """Validate with Ultralytics, add baseline, confusion, curves and a picture."""
     seed_everything(options.seed)
-    detector = Detector(args.model)
+    model, ingested = args.models / name, args.ingested / name
+    detector = Detector(model)
     data = cached_yolo_directory(
-        args.ingested, args.boxes, options.superclasses, options.unboxed_is_background, Path(".work/yolo")
+        ingested, args.boxes / name, options.superclasses, options.unboxed_is_background, Path(".work/yolo")
     )
-    boxes = read_table(args.boxes / "boxes.parquet", BOXES).to_pandas()
+    boxes = read_table(args.boxes / name / "boxes.parquet", BOXES).to_pandas()
     test = boxes[boxes["split"] == "test"]
     metrics = detector.yolo().val(
         data=str(data), split="test", imgsz=options.image_size, batch=options.batch, device=device(), workers=0,
-        plots=False, verbose=False, project=str(Path(".work/val").absolute()), name=args.detector, exist_ok=True,
+        plots=False, verbose=False, project=str(Path(".work/val").absolute()), name=name, exist_ok=True,
     )  # fmt: skip
-    plots = fresh_folder(args.out)
     scores = _scores(metrics, detector.names)
-    scores["baseline_map50_constant_box"] = constant_box_baseline(boxes[boxes["split"] == "train"], test)
+    scores["constant_box"] = constant_box_baseline(boxes[boxes["split"] == "train"], test)
     scores |= {"boxes": len(test), "images": int(test["image_id"].nunique())}
-    write_json(Path(f"{args.out}.json"), scores)
-    _write_curves(metrics, plots)
-    history = pd.read_csv(args.model / "history.csv")
-    _write_losses(history, plots / "losses.csv")
-    _confusion_and_samples(detector, args.ingested, test, options.unboxed_is_background, plots)
-    say(
-        f"{args.detector}: test mAP50 {scores['map50']:.3f} (constant box {scores['baseline_map50_constant_box']:.3f}),"
-        f" mAP50-95 {scores['map50_95']:.3f}, {len(test)} boxes"
+    _add_curves(name, metrics, plots)
+    plots.losses += losses(name, pd.read_csv(model / "history.csv"))
+    counts = _confusion_and_samples(
+        detector, ingested, test, options.unboxed_is_background, args.report / f"{name}.jpg"
     )
-    numbers = {key: value for key, value in scores.items() if not isinstance(value, dict)}
-    return Report(metrics=numbers, pictures=[plots / "samples.jpg"])
+    plots.confusion += [[name, *pair, count] for pair, count in sorted(counts.items())]
+    return scores
 
 
 def _scores(metrics: Any, names: list[str]) -> dict[str, Any]:
@@ -98,7 +138,7 @@ def _best_confidence(box: Any) -> float:
     return float(box.px[smooth(np.atleast_2d(box.f1_curve).mean(axis=0), 0.1).argmax()])
 
 
-def _write_curves(metrics: Any, plots: Path) -> None:
+def _add_curves(name: str, metrics: Any, plots: Plots) -> None:
     """Mean over classes of precision against recall, and of precision, recall and F1 against confidence."""
     grid = np.linspace(0, 1, CURVE_POINTS)
     if len(metrics.box.ap_class_index):
@@ -109,24 +149,31 @@ def _write_curves(metrics: Any, plots: Path) -> None:
     else:  # not one detection was right, and Ultralytics has no curves
         pr = f1 = precision = recall = np.zeros_like(grid)
     places = [round(float(place), 2) for place in grid]
-    write_csv(
-        plots / "precision_recall.csv", ["recall", "precision"], [list(row) for row in zip(places, pr, strict=True)]
-    )
-    rows = [list(row) for row in zip(places, precision, recall, f1, strict=True)]
-    write_csv(plots / "confidence.csv", ["confidence", "precision", "recall", "f1"], rows)
+    plots.precision_recall += [[name, "mean over classes", *point] for point in zip(places, pr, strict=True)]
+    for line, values in (("precision", precision), ("recall", recall), ("F1", f1)):
+        plots.confidence += [[name, line, *point] for point in zip(places, values, strict=True)]
 
 
-def _write_losses(history: pd.DataFrame, path: Path) -> None:
-    columns = [name for name in history.columns if name.endswith("_loss")]
-    write_csv(path, ["epoch", *columns], history[["epoch", *columns]].to_numpy(object).tolist())
+def losses(name: str, history: pd.DataFrame) -> list[list[Any]]:
+    """Rows of CURVES: a panel for each loss of a detector, a line for each split, by epoch.
+
+    Args:
+        history: a training's history.csv, with columns such as train_box_loss and val_box_loss.
+    """
+    rows = []
+    for column in (column for column in history.columns if column.endswith("_loss")):
+        split, loss = column.removesuffix("_loss").split("_", 1)
+        line = {"train": "train", "val": "validation"}[split]
+        rows += [[f"{name}, {loss}", line, int(x), y] for x, y in zip(history["epoch"], history[column], strict=True)]
+    return rows
 
 
 def _confusion_and_samples(
-    detector: Predictor, ingested: Path, test: pd.DataFrame, background: bool, plots: Path
-) -> None:
-    """Actual and predicted class of every box and false alarm; pictures of some images that have boxes."""
+    detector: Predictor, ingested: Path, test: pd.DataFrame, background: bool, picture: Path
+) -> Counter[tuple[str, str]]:
+    """How often each actual class was found as which, of every box and false alarm; a picture of some images."""
     of_image = dict(list(test.groupby("image_id", sort=False)))
-    pairs: list[list[str]] = []
+    counts: Counter[tuple[str, str]] = Counter()
     samples = []
     chosen = set(np.array(sorted(of_image))[np.linspace(0, len(of_image) - 1, SAMPLES).astype(int)])
 
@@ -149,15 +196,15 @@ def _confusion_and_samples(
         actual = to_corners(truth[CENTRES].to_numpy()) * np.array([row["width"], row["height"]] * 2)
         places = box_array(map(box_of, found))
         names = [box["superclass"] for box in found]
-        pairs += map(list, confusion_pairs(actual, list(truth["superclass"]), places, names))
+        counts.update(confusion_pairs(actual, list(truth["superclass"]), places, names))
         if row["image_id"] in chosen:
             samples.append((row["image_id"], image, actual, found))
-    write_csv(plots / "confusion.csv", ["actual", "predicted"], sorted(pairs))
-    draw_samples(sorted(samples, key=lambda sample: sample[0]), plots / "samples.jpg")
+    draw_samples(sorted(samples, key=lambda sample: sample[0]), picture)
+    return counts
 
 
 STAGE = Stage(
     main,
-    ["detector", "model", "ingested", "boxes", "out"],
-    {"detector": ("detector.{detector}", DetectorParams)},
+    ["models", "ingested", "boxes", "metrics", "plots", "report"],
+    {"detectors": ("detectors", Names), "detector": ("detector", dict[str, DetectorParams])},
 )

@@ -1,22 +1,11 @@
-"""Collect every account.json of the profile and check the conservation law once more.
+"""The ledgers of a profile, data/<profile>/<stage>/<item>/account.json, side by side, and the conservation law."""
 
-Reads:  data/<profile>/{ingested,boxes,labels,crops}/<item>/account.json for the items that params list, and
-        data/<profile>/dataset/account.json.
-Writes: one JSON: stage -> item -> table -> rows_in, rows_kept, rejected by reason, repaired.
-Params: sources, detectors, label_sources.
-"""
-
-import argparse
-from types import SimpleNamespace
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from stages.core.errors import StageError
-from stages.core.files import read_json, write_json
-from stages.core.params import load_params, lookup
-from stages.runner.progress import say
-from stages.runner.stage import Report, Stage
-
-LISTS = {"ingested": "sources", "boxes": "detectors", "labels": "label_sources", "crops": "label_sources"}
+from stages.core.files import read_json
 
 
 def check_conservation(accounts: dict[str, Any], where: str = "") -> int:
@@ -34,18 +23,24 @@ def check_conservation(accounts: dict[str, Any], where: str = "") -> int:
     return sum(check_conservation(value, f"{where}/{key}") for key, value in inner.items())
 
 
-def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Collect, check, write."""
-    content = load_params()
+def collect(data: Path, lists: Mapping[str, list[str]]) -> dict[str, Any]:
+    """stage -> item -> table -> rows_in, rows_kept, rejected by reason, repaired; ``dataset`` has no items.
+
+    Args:
+        data: the profile's data folder.
+        lists: stage -> its items.
+    """
     accounts: dict[str, Any] = {
-        stage: {item: read_json(args.data / stage / item / "account.json") for item in sorted(lookup(content, listed))}
-        for stage, listed in LISTS.items()
+        stage: {item: read_json(data / stage / item / "account.json") for item in sorted(items)}
+        for stage, items in lists.items()
     }
-    accounts["dataset"] = read_json(args.data / "dataset" / "account.json")
-    ledgers = check_conservation(accounts)
-    write_json(args.out, accounts)
-    say(f"accounts: {ledgers} ledgers, rows in = rows kept + rows rejected in each")
-    return Report(metrics={"ledgers": ledgers})
+    return accounts | {"dataset": read_json(data / "dataset" / "account.json")}
 
 
-STAGE = Stage(main, ["data", "out"], {})
+def totals(accounts: dict[str, Any]) -> dict[str, int]:
+    """rows_in, rows_kept and rejected over all ledgers: a row counts in each stage that sees it."""
+    if "rows_in" in accounts:
+        rejected = sum(accounts["rejected"].values())
+        return {"rows_in": accounts["rows_in"], "rows_kept": accounts["rows_kept"], "rejected": rejected}
+    inner = [totals(value) for key, value in accounts.items() if isinstance(value, dict) and key != "notes"]
+    return {name: sum(one[name] for one in inner) for name in ("rows_in", "rows_kept", "rejected")}

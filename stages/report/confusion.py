@@ -1,6 +1,7 @@
-"""A confusion matrix as a picture, from the pairs of actual and predicted names that the evaluate stages write."""
+"""Confusion matrices as pictures, from the counts of actual and predicted names that the evaluate stages write."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,32 +12,44 @@ from stages.core.errors import StageError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+COLUMNS = ["panel", "actual", "predicted", "rows"]
 LARGEST_WITH_NUMBERS = 16  # classes; beyond it the numbers would be too small to read
 
 
-def confusion_counts(pairs: list[tuple[str, str]]) -> tuple[list[str], np.ndarray]:
-    """Names, sorted, and the counts [actual, predicted] of a list of (actual, predicted)."""
-    names = sorted({name for pair in pairs for name in pair})
+def confusion_counts(rows: list[tuple[str, str, int]]) -> tuple[list[str], np.ndarray]:
+    """Names, sorted, and the counts [actual, predicted] of a list of (actual, predicted, count)."""
+    names = sorted({name for *pair, _ in rows for name in pair})
     place = {name: index for index, name in enumerate(names)}
     counts = np.zeros((len(names), len(names)), dtype=int)
-    for actual, predicted in pairs:
-        counts[place[actual], place[predicted]] += 1
+    for actual, predicted, count in rows:
+        counts[place[actual], place[predicted]] += count
     return names, counts
 
 
-def confusion_figure(path: Path) -> "Figure":
-    """The matrix of a CSV with the columns actual and predicted: counts as numbers, shares of each row as shades.
+def confusion_figures(path: Path) -> Iterator[tuple[str, "Figure"]]:
+    """Each panel (a detector, a head) of a CSV with the columns panel, actual, predicted, rows, and its picture.
 
     Raises:
         StageError: when the file has other columns.
     """
+    with path.open(encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        if reader.fieldnames != COLUMNS:
+            raise StageError(
+                f"{path}: has columns {', '.join(reader.fieldnames or [])}, expected {', '.join(COLUMNS)}. "
+                "Run `dvc repro`."
+            )
+        panels: dict[str, list[tuple[str, str, int]]] = {}
+        for row in reader:
+            panels.setdefault(row["panel"], []).append((row["actual"], row["predicted"], int(row["rows"])))
+    for panel, rows in panels.items():
+        yield panel, confusion_figure(panel, *confusion_counts(rows))
+
+
+def confusion_figure(title: str, names: list[str], counts: np.ndarray) -> "Figure":
+    """One matrix: counts [actual, predicted] as numbers, shares of each row as shades."""
     from matplotlib.figure import Figure
 
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    if rows and not {"actual", "predicted"} <= set(rows[0]):
-        raise StageError(f"{path}: has columns {', '.join(rows[0])}, expected actual and predicted. Run `dvc repro`.")
-    names, counts = confusion_counts([(row["actual"], row["predicted"]) for row in rows])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 2.5 + 0.35 * len(names)
     figure = Figure(figsize=(side, side), layout="constrained")
@@ -44,7 +57,7 @@ def confusion_figure(path: Path) -> "Figure":
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="predicted", ylabel="actual", title=f"{path.stem.replace('_', ' ')}, {len(rows)} rows")
+    axes.set(xlabel="predicted", ylabel="actual", title=f"{title}, {counts.sum()} rows")
     if len(names) <= LARGEST_WITH_NUMBERS:
         for row, column in zip(*counts.nonzero(), strict=True):
             shade = "white" if shares[row, column] > 0.5 else "black"

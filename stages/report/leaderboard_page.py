@@ -2,9 +2,10 @@
 
 Usage: python -m stages.run leaderboard_page [OUT]      (docs/leaderboard.md)
 
-Reads:  metrics/<profile>/leaderboard.json of every profile that has one, metrics/<profile>/external/*.json (vectors
-        that someone else computed, external.py), tables/published.csv, and `demo_sources` of profiles/<profile>.yaml:
-        where it names anything, the data is drawn, and the page says so above published numbers.
+Reads:  data/<profile>/report/retrieval/*.json of every profile that has them (`dvc repro`, or `dvc pull`),
+        metrics/<profile>/external/*.json (vectors that someone else computed, external.py), tables/published.csv, and
+        `demo_sources` of profiles/<profile>.yaml: where it names anything, the data is drawn, and the page says so
+        above published numbers.
 """
 
 from pathlib import Path
@@ -13,19 +14,21 @@ from typing import Any
 from stages.core.errors import StageError, shown
 from stages.core.files import read_json
 from stages.core.params import load_params
-from stages.report.leaderboard import CHANCE, SHOWN_KS, SHOWN_TOPS, entry
+from stages.report.leaderboard import SHOWN_KS, entry, read_board
 from stages.report.published import Published, read_published
+from stages.retrieval.category import TOPS
+from stages.retrieval.evaluate_retrieval import CHANCE
 from stages.runner.progress import say
 from stages.runner.stage import new_parser, one_message
 
 Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
 COLUMNS: Columns = (*((f"hit_at_{k}", f"hit@{k}") for k in SHOWN_KS), ("map", "mAP"), ("map_at_r", "MAP@R"))
-CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"category top-{n}") for n in SHOWN_TOPS)
-INTERVALS = ("hit_at_1", "map")  # shown in the table; the JSON has that of MAP@R too
+CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"category top-{n}") for n in TOPS)
+INTERVALS = ("hit_at_1", "map")  # shown in the table; the detailed results have that of MAP@R too
 SAME_BENCHMARK = ("n_scored", "n_missed", "n_without_match", "gallery")  # differ where the benchmark was built anew
 INTRO = """# Leaderboard
 
-Made by `make docs` from `metrics/<profile>/leaderboard.json`, `metrics/<profile>/external/` and `tables/published.csv`.
+Made by `make docs` from `data/<profile>/report/retrieval/`, `metrics/<profile>/external/` and `tables/published.csv`.
 
 All rows but the published ones were scored by the same evaluator on the same queries and gallery (rules:
 `stages/retrieval/similarity.py`, formulas: `stages/retrieval/metrics.py`). Ties count against the encoder, a query
@@ -86,7 +89,7 @@ def measured_rows(
     asked = [tuple(line[key] for key in SAME_BENCHMARK) for _, line in lines[:1]]
     for name, own in external.items():
         if benchmark in own:
-            line = entry(own[benchmark], {})
+            line = entry(own[benchmark])
             same = not asked or asked[0] == tuple(line[key] for key in SAME_BENCHMARK)
             remark = "external" if same else "external; another version of the benchmark, score it again"
             lines.append((f"{name} ({remark})", line))
@@ -214,16 +217,16 @@ def read_externals(folder: Path) -> dict[str, Any]:
 
 
 def write_page(out: Path) -> None:
-    """Read every profile's leaderboard, write the page.
+    """Read every profile's results, write the page.
 
     Raises:
-        StageError: when no profile has a leaderboard yet.
+        StageError: when no profile has any yet.
     """
-    paths = sorted(Path("metrics").glob("*/leaderboard.json"))
-    if not paths:
-        raise StageError("no metrics/<profile>/leaderboard.json. Run `dvc repro leaderboard`.")
-    boards = {path.parent.name: read_json(path) for path in paths}
-    externals = {path.parent.name: read_externals(path.parent / "external") for path in paths}
+    folders = {path.parts[1]: path for path in sorted(Path("data").glob("*/report/retrieval"))}
+    boards = {profile: read_board(folder) for profile, folder in folders.items()}
+    if not boards:
+        raise StageError("no data/<profile>/report/retrieval. Run `dvc repro evaluate_retrieval`.")
+    externals = {profile: read_externals(Path("metrics") / profile / "external") for profile in boards}
     profiles = {name: Path("profiles") / f"{name}.yaml" for name in boards}
     drawn = {name for name, path in profiles.items() if path.is_file() and load_params(path).get("demo_sources")}
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,9 @@ may be a training picture of another, and an encoder that learned from the latte
 pictures; a score beside a high count says little.
 
 Reads:  data/<profile>/ingested/<source>/, data/<profile>/dataset/, data/<profile>/benchmarks/<name>/.
-Writes: one JSON: held-out set -> pictures, how many of them each training set has too, and a few of them by name.
+Writes: METRICS: held-out pictures of all sets, and how many of them some training set has too (``seen``; one that
+        several have counts several times).
+        REPORT: held-out set -> pictures, how many of them each training set has too, and a few of them by name.
 Params: benchmarks, benchmark, detectors, dataset.
 
 Sets, each with pictures that teach (train and val) and held-out ones:
@@ -17,17 +19,17 @@ Sets, each with pictures that teach (train and val) and held-out ones:
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from stages.benchmarks.params import UPSTREAM
+from stages.benchmarks.params import UPSTREAM, BenchmarkParams
 from stages.contracts.tables import iter_shards, read_table
 from stages.core.errors import StageError, shown
 from stages.core.files import write_json
-from stages.core.params import load_params, lookup
+from stages.core.params import Names
 from stages.crops.params import DatasetParams
 from stages.ingest.fingerprint import alike, near_duplicates
 from stages.runner.progress import say
@@ -143,23 +145,22 @@ class Pictures:
         return self.splits[name]
 
 
-def read_pictures(data: Path, content: dict[str, Any]) -> Pictures:
-    """Everything that the params of the whole pipeline learn from or judge by."""
+def read_pictures(data: Path, detectors: Sequence[str], benchmarks: Mapping[str, BenchmarkParams]) -> Pictures:
+    """Everything that a profile learns from or judges by."""
     pictures = Pictures(data)
     pictures.add_dataset()
-    for name in sorted(lookup(content, "detectors")):
+    for name in sorted(detectors):
         pictures.add_detector(name)
-    for name in sorted(lookup(content, "benchmarks")):
-        section = lookup(content, f"benchmark.{name}")
-        if section["kind"] in UPSTREAM:
-            pictures.add_benchmark(name, section["kind"], section["source"])
+    for name, section in sorted(benchmarks.items()):
+        if section.kind in UPSTREAM and section.source:
+            pictures.add_benchmark(name, section.kind, section.source)
     return pictures
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Read, compare, write."""
     options: DatasetParams = params.dataset
-    pictures = read_pictures(args.data, load_params())
+    pictures = read_pictures(args.data, params.detectors, {name: params.benchmark[name] for name in params.benchmarks})
     say(f"leakage: comparing {len(pictures.fingerprints)} pictures")
     found = seen_pictures(pictures.sets, pictures.fingerprints, options.near_hamming, options.near_color)
     result: dict[str, Any] = {}
@@ -184,8 +185,18 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     seen = sum(len(pairs) for teachers in found.values() for pairs in teachers.values())
     held = sum(one["pictures"] for one in result.values())
     say(f"leakage: {held} held-out pictures of {len(result)} sets compared with the training pictures of all sets")
-    write_json(args.out, result)
+    write_json(args.report, result)
+    write_json(args.metrics, {"seen": seen, "held_out": held})
     return Report(metrics={"seen": seen, "held_out": held})
 
 
-STAGE = Stage(main, ["data", "out"], {"dataset": ("dataset", DatasetParams)})
+STAGE = Stage(
+    main,
+    ["data", "metrics", "report"],
+    {
+        "dataset": ("dataset", DatasetParams),
+        "detectors": ("detectors", Names),
+        "benchmarks": ("benchmarks", Names),
+        "benchmark": ("benchmark", dict[str, BenchmarkParams]),
+    },
+)

@@ -3,7 +3,7 @@
 stages/report/seeds_run.py trains and calls this. It writes metrics/<profile>/seeds.json, or seeds_<sections>.json where
 only some sections' seeds change.
 
-Every number is one that a single run reports, so a row's values can be checked against `metrics/` of that seed. The
+Every number is one that a single run reports, in data/<profile>/report/ of that seed. The
 deviation is the sample standard deviation (n - 1). A seed moves everything that is trained, from the detectors on:
 other detections make other crops, so the rows on which the heads are scored move a little too.
 """
@@ -24,13 +24,17 @@ LEAST = 3  # seeds; a deviation of two says nothing
 
 # Last part of a number's name -> (how it is called, the number beside it relative to the same name).
 CLAIMS = {
-    "map50": ("mAP50", ("baseline_map50_constant_box", "constant box")),
+    "map50": ("mAP50", ("constant_box", "constant box")),
     "accuracy": ("accuracy", ("baseline_majority_given_detected", "majority given the detected class")),
     "hit_at_1": ("hit@1", ("hit_at_1", "chance")),
     "hit_at_5": ("hit@5", ("hit_at_5", "chance")),
     "map": ("mAP", ("map", "chance")),
     "simclr": ("k-NN", ("baseline_majority", "majority")),
 }
+
+KINDS = ("classifier", "detector/", "retrieval/", "simclr")  # of reports that hold scores
+# The same figures seen otherwise; those by class begin with per_.
+OTHERWISE = ("same_superclass", "flip", "regions", "recommendation")
 
 
 def with_seed(params: dict[str, Any], seed: int, sections: Collection[str] = TRAINED) -> dict[str, Any]:
@@ -59,14 +63,36 @@ def _seeded(content: Any, seed: int) -> Any:
     }
 
 
-def claims(metrics: list[Path], models: list[Path]) -> dict[str, dict[str, Any]]:
-    """What one seed reached: row name -> metric, value and the baseline beside it.
+def reported(path: Path) -> dict[str, float]:
+    """The numbers of a report, data/<profile>/report/<kind> (a JSON file, or a folder of them), that may be claims."""
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    names = {file: "/".join(file.with_suffix("").parts[3:]) for file in files if file.suffix == ".json"}
+    return {
+        key: value
+        for file, name in names.items()
+        if name.startswith(KINDS)
+        for key, value in _numbers(read_json(file), name).items()
+    }
+
+
+def _numbers(content: dict[str, Any], name: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for key, value in content.items():
+        if isinstance(value, dict) and not key.startswith("per_") and key not in OTHERWISE:
+            found |= _numbers(value, f"{name}/{key}")
+        elif isinstance(value, (int, float)):
+            found[f"{name}/{key}"] = float(value)
+    return found
+
+
+def claims(reports: list[Path], models: list[Path]) -> dict[str, dict[str, Any]]:
+    """What one seed reached: row name -> metric, value and the baseline next to it.
 
     Args:
-        metrics: metric files, as metrics/<profile>/...json relative to the tree that DVC ran in.
+        reports: data/<profile>/report/<kind>..., relative to the tree that DVC ran in.
         models: folders of trained encoders; those with k-NN accuracies (SimCLR's) give a row.
     """
-    scores = {key: value for path in metrics for key, value in scores_at(path).items()}
+    scores = {key: value for path in reports for key, value in reported(path).items()}
     found: dict[str, dict[str, Any]] = {}
     for key, value in scores.items():
         name, _, last = key.rpartition("/")

@@ -123,12 +123,12 @@ def collect(tree: Path, profile: str) -> dict[str, dict[str, Any]]:
     stages = set(run("dvc", "stage", "list", "--name-only", cwd=tree).split())
     lock = parse_yaml((tree / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     outs = sorted(out["path"] for name in lock if name in stages for out in lock[name].get("outs", []))
-    metrics = [Path(path) for path in outs if path.startswith(f"metrics/{profile}/") and path.endswith(".json")]
+    reports = [Path(path) for path in outs if path.startswith(f"data/{profile}/report/")]
     models = [Path(path) for path in outs if path.startswith(f"models/{profile}/encoders/")]
     here = Path.cwd()
     os.chdir(tree)
     try:
-        return claims(metrics, models)
+        return claims(reports, models)
     finally:
         os.chdir(here)
 
@@ -200,4 +200,4 @@ def main() -> None:
             content = measure(Path.cwd(), args.seeds, args.profile, args.keep, args.only)
         print(as_markdown(content))
     if not args.markdown:
-        say(f"written to {path} (dvc metrics show {path})")
+        say(f"written to {path}")

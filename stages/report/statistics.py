@@ -1,27 +1,36 @@
 """What the labels are and what became of the labelled items: tables for people who judge the data.
 
-Reads:  labels/<source>/values.json, crops/<source>/outcomes.parquet and labels.parquet of every source in params
-        ``label_sources``; dataset/statistics.json.
-Writes: statistics.json: matching outcomes by source and superclass, labels by head and split, the commonest value of
-        each head. Plots: matching.csv (the outcome table by source, superclass and type), before_<head>.csv (upstream's
-        values), after_<head>.csv (values after the label policies), dataset_<head>.csv (values of the crops by split).
-Params: label_sources.
+Reads:  DATA/labels/<source>/values.json and labels.parquet, DATA/crops/<source>/outcomes.parquet of every label source;
+        DATA/dataset/statistics.json; account.json of every item of ingested, boxes, labels, crops, and of the data set.
+Writes: METRICS: labelled items, the share of them with a crop, rows in, kept and rejected over all ledgers.
+        PLOTS/<head>.csv: rows of each value before cleaning, after it, and in the data set; PLOTS/outcomes.csv: what
+        became of the labelled items, by source.
+        REPORT/accounts.json: every ledger; matching.csv: outcomes by source, superclass and type; values.csv: rows of
+        each value by source, or split of the data set; statistics.json: outcomes by superclass, labels by head and
+        split, the commonest value of each head.
+Params: sources, detectors, label_sources.
+
+Every ledger is checked once more: rows in = rows kept + rows rejected.
 """
 
 import argparse
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from stages.contracts.tables import HEADS, LABELS, OUTCOMES, read_table
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
-from stages.core.params import load_params, lookup
+from stages.core.params import Names
+from stages.report.accounts import check_conservation, collect, totals
+from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
 # Every outcome that crops can have, in the order of the table's columns.
 OUTCOME_NAMES = ("matched", "whole_image", "mismatch", "no_detection", "taken", "several", "unusable_crop")
 UNKNOWN = "(unknown)"
+BARS = ["panel", "value", "rows"]
 CUT = ("matched", "whole_image")
 
 
@@ -57,26 +66,35 @@ def _share(found: Counter) -> float:
     return sum(found[name] for name in CUT) / found.total()
 
 
-def value_table(values: dict[str, dict[str, int]]) -> tuple[list[str], list[list[Any]]]:
-    """Header and rows of: value, rows in all, rows of each group; the commonest value first.
+def bars(panel: str, values: Mapping[str, Mapping[str, int]]) -> list[list[Any]]:
+    """Rows of ``BARS``: panel, value, rows in all groups; the commonest value first.
 
     Args:
         values: group (a source or a split) -> value -> rows.
     """
-    totals: Counter = Counter()
-    for counts in values.values():
-        totals.update(counts)
-    order = sorted(totals, key=lambda value: (-totals[value], value))
-    rows = [[value, totals[value], *(counts.get(value, 0) for counts in values.values())] for value in order]
-    return ["value", "rows", *values], rows
+    counts: Counter = Counter()
+    for own in values.values():
+        counts.update(own)
+    return [[panel, value, rows] for value, rows in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
+
+
+def value_rows(stages: Mapping[str, Mapping[str, Mapping[str, Mapping[str, int]]]]) -> list[list[Any]]:
+    """Rows head, stage, group, value, rows of: head -> stage -> group -> value -> rows."""
+    return [
+        [head, stage, group, value, rows]
+        for head, of_stages in stages.items()
+        for stage, groups in of_stages.items()
+        for group, values in groups.items()
+        for value, rows in sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
 
 
 def majority(values: dict[str, dict[str, int]]) -> dict[str, Any]:
     """The number of classes, the commonest value and its share of the labelled rows of all splits."""
-    _, rows = value_table(values)
+    rows = bars("", values)
     if not rows:
         return {"classes": 0}
-    return {"classes": len(rows), "commonest": rows[0][0], "share": rows[0][1] / sum(row[1] for row in rows)}
+    return {"classes": len(rows), "commonest": rows[0][1], "share": rows[0][2] / sum(row[2] for row in rows)}
 
 
 def read_outcomes(labels: Path, crops: Path) -> list[dict[str, Any]]:
@@ -88,32 +106,50 @@ def read_outcomes(labels: Path, crops: Path) -> list[dict[str, Any]]:
             for row in rows]  # fmt: skip
 
 
+def values_by_stage(labels: dict[str, Any], dataset: dict[str, Any], head: str) -> dict[str, dict[str, dict[str, int]]]:
+    """Stage of cleaning -> source, or split of the data set -> value of a head -> rows."""
+    before, after = ({source: own[head][when] for source, own in labels.items()} for when in ("before", "after"))
+    return {"before cleaning": before, "after cleaning": after, "in the data set": dataset["values"][head]}
+
+
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Collect, count, write."""
-    sources = sorted(lookup(load_params(), "label_sources"))
-    items = [row for source in sources for row in read_outcomes(args.labels / source, args.crops / source)]
-    values = {source: read_json(args.labels / source / "values.json") for source in sources}
-    dataset = read_json(args.dataset / "statistics.json")
-    plots = fresh_folder(args.out)
-    write_csv(
-        plots / "matching.csv",
-        ["source", "superclass", "type", "items", *OUTCOME_NAMES, "share_cut"],
-        outcome_table(items),
+    """Collect, check, count, write."""
+    sources = sorted(params.label_sources)
+    items = [row for name in sources for row in read_outcomes(args.data / "labels" / name, args.data / "crops" / name)]
+    labels = {source: read_json(args.data / "labels" / source / "values.json") for source in sources}
+    dataset = read_json(args.data / "dataset" / "statistics.json")
+    accounts = collect(
+        args.data,
+        {"ingested": params.sources, "boxes": params.detectors, "labels": sources, "crops": sources},
     )
-    for head in HEADS:
-        for when in ("before", "after"):
-            counts = {source: values[source][head][when] for source in sources}
-            write_csv(plots / f"{when}_{head}.csv", *value_table(counts))
-        write_csv(plots / f"dataset_{head}.csv", *value_table(dataset["values"][head]))
+    ledgers = check_conservation(accounts)
+    say(f"accounts: {ledgers} ledgers, rows in = rows kept + rows rejected in each")
+
+    report, plots = fresh_folder(args.report), fresh_folder(args.plots)
+    write_json(report / "accounts.json", accounts)
+    header = ["source", "superclass", "type", "items", *OUTCOME_NAMES, "share_cut"]
+    write_csv(report / "matching.csv", header, outcome_table(items))
+    stages = {head: values_by_stage(labels, dataset, head) for head in HEADS}
+    write_csv(report / "values.csv", ["head", "stage", "group", "value", "rows"], value_rows(stages))
+    for head, of_stages in stages.items():
+        write_csv(plots / f"{head}.csv", BARS, [row for name in of_stages for row in bars(name, of_stages[name])])
+    found = {source: {"all": Counter(row["outcome"] for row in items if row["source"] == source)} for source in sources}
+    write_csv(plots / "outcomes.csv", BARS, [row for source in sources for row in bars(source, found[source])])
     content = {
         "matching": outcomes_by_superclass(items),
         "labelled": dataset["labelled"],
         "coverage": dataset["coverage"],
         "values": {head: majority(dataset["values"][head]) for head in HEADS},
     }
-    write_json(args.out.with_suffix(".json"), content)
+    write_json(report / "statistics.json", content)
     cut = sum(row["outcome"] in CUT for row in items)
-    return Report(metrics={"items": len(items), "share_cut": cut / len(items)})
+    metrics = {"items": len(items), "share_cut": cut / len(items), "ledgers": ledgers, **totals(accounts)}
+    write_json(args.metrics, metrics)
+    return Report(metrics=metrics)
 
 
-STAGE = Stage(main, ["labels", "crops", "dataset", "out"], {})
+STAGE = Stage(
+    main,
+    ["data", "metrics", "plots", "report"],
+    {name: (name, Names) for name in ("sources", "detectors", "label_sources")},
+)

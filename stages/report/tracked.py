@@ -1,6 +1,6 @@
 """The end of a repro in MLflow: its parent run gets the final scores, pictures and files, also of what did not run.
 
-Reads: metrics/<profile>/, models/<profile>/*/* (validation scores), the parent run.
+Reads: metrics/<profile>/, data/<profile>/report/ (pictures), models/<profile>/*/* (validation scores), the parent run.
 ``make repro`` closes its own parent run. After a plain ``dvc repro``, or ``dvc pull``, ``make mlflow`` completes the
 one of this commit and configuration, if `dvc status` says that the files belong to it.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from stages.report.confusion import confusion_figure
+from stages.report.confusion import confusion_figures
 from stages.runner.progress import say
 from stages.runner.scores import scores_at
 from stages.runner.tracking import QUEUE, state_key, switched_off, warn, work
@@ -27,7 +27,7 @@ Registered = dict[str, str]
 
 def final_scores(profile: str) -> dict[str, float]:
     """Headline scores of all metric files and trained models of a profile."""
-    paths = [*sorted(Path("metrics", profile).rglob("*.json")), *sorted(Path("models", profile).glob("*/*/"))]
+    paths = [Path("metrics", profile), *sorted(Path("models", profile).glob("*/*/"))]
     return {key: value for path in paths for key, value in scores_at(path).items()}
 
 
@@ -102,7 +102,7 @@ def _complete(client: "MlflowClient", run_id: str, profile: str, table: str) -> 
     log(client, run_id, [Metric(key, value, now, 0) for key, value in scores.items() if tracked.get(key) != value], [])
     client.set_tag(run_id, "mlflow.note.content", shortened(table))
     with TemporaryDirectory() as folder:
-        gather(Path("metrics", profile), Path(folder))
+        gather(Path("metrics", profile), Path("data", profile, "report"), Path(folder))
         client.log_artifacts(run_id, folder)
     return register_classifier(client, run_id, scores)
 
@@ -111,22 +111,22 @@ def shortened(table: str, length: int = MAX_NOTE) -> str:
     """The first whole lines of a table, as many as MLflow takes, and where the others are."""
     if len(table) <= length:
         return table
-    end = "\n\nMore rows than fit here: `python -m stages.run summary` prints all, the metrics have them, too."
+    end = "\n\nMore rows than fit here: the metrics have them, too."
     return table[: table.rfind("\n", 0, length - len(end) + 1)] + end
 
 
-def gather(metrics: Path, target: Path) -> None:
-    """Copy what a person wants to see of a profile's metrics folder.
+def gather(metrics: Path, report: Path, target: Path) -> None:
+    """Copy what a person wants to see of a profile's metrics and report.
 
-    Pictures go side by side under names such as detector-shoes-samples.jpg, as MLflow's page that compares runs shows
-    files of no folder but the first; confusion matrices are drawn. The JSON files keep their place, below metrics/.
+    Pictures go side by side under names such as detector-shoes.jpg, as MLflow's page that compares runs shows files of
+    no folder but the first; confusion matrices are drawn. The metrics keep their place, below metrics/.
     """
-    for path in sorted(path for path in metrics.rglob("*") if path.is_file()):
-        place = path.relative_to(metrics)
-        if path.suffix in PICTURES:
-            shutil.copyfile(path, target / "-".join(place.parts))
-        elif path.suffix == ".json":
-            (target / "metrics" / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target / "metrics" / place)
-        elif path.name.startswith("confusion"):
-            confusion_figure(path).savefig(target / "-".join(place.with_suffix(".png").parts))
+    for path in sorted(path for path in report.rglob("*") if path.suffix in PICTURES):
+        shutil.copyfile(path, target / "-".join(path.relative_to(report).parts))
+    for path in sorted(metrics.rglob("*.json")):
+        place = target / "metrics" / path.relative_to(metrics)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+    for path in sorted(metrics.glob("plots/*/confusion.csv")):
+        for panel, figure in confusion_figures(path):
+            figure.savefig(target / f"{path.parent.name}-confusion-{panel}.png")

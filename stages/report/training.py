@@ -1,49 +1,86 @@
-"""What training made of each encoder on validation: figures before and after beside chance, and its curves.
+"""What training made of each encoder on validation: hit@1 of the epoch that was kept and before, and its curves.
 
-The training stage keeps them beside the weights, out of reach of `dvc metrics diff` and `dvc plots diff`; here they are
+The training stage keeps them with the weights, out of reach of `dvc metrics diff` and `dvc plots diff`; here they are
 what these two read.
 
 Reads:  models/<profile>/encoders/<encoder>/scores.json and history.csv for each name in the list ``trained_encoders``.
-Writes: OUT.json: encoder -> figures on validation; OUT/<encoder>.csv: its figures by epoch (of an ensemble: by the
-        share of its second network). Epoch 0, before training, is in the JSON alone, as it has no training loss; of a
-        frozen encoder it is all there is.
+Writes: METRICS/<encoder>.json: hit@1 on validation, the same before training, and the epoch that was kept.
+        PLOTS/training.csv: what has a value on train, by epoch, validation beside it; PLOTS/validation.csv: hit@1 and
+        k-NN accuracy by epoch (of an ensemble: by the share of its second network). A frozen encoder has no curve.
 Params: trained_encoders.
 """
 
 import argparse
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
-from stages.core.params import load_params, lookup
+from stages.core.params import Names
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
 START = 0
+HEADLINES = {"hit@1": "val_hit_at_1", "hit@1_before": "val_hit_at_1_before", "epoch": "best_epoch"}
+ON_VALIDATION = {"val_hit_at_1": "hit@1", "val_knn": "k-NN accuracy"}
+COLUMNS = ["panel", "line", "x", "y"]
+Row = list[Any]
 
 
-def curves(history: pd.DataFrame) -> pd.DataFrame:
-    """The rows after the start, or a frozen encoder's only one; of their columns those that have a number in each."""
-    trained = history[history["epoch"] > START] if "epoch" in history else history
-    return (trained if len(trained) else history).dropna(axis="columns")
+def trained_rows(encoder: str, history: pd.DataFrame) -> list[Row]:
+    """Rows of COLUMNS: a panel for each value that training has of an encoder, validation beside it; start left out."""
+    rows: list[Row] = []
+    trained = history[history["epoch"] > START] if "epoch" in history else history.iloc[:0]
+    for column in (name for name in trained.columns if name.startswith("train_")):
+        value = column.removeprefix("train_")
+        for line, name in (("train", column), ("validation", f"val_{value}")):
+            known = trained.dropna(subset=[name]) if name in trained else trained.iloc[:0]
+            rows += [
+                [f"{encoder}, {value}", line, int(x), y] for x, y in zip(known["epoch"], known[name], strict=True)
+            ] if len(known) else []  # fmt: skip
+    return rows
+
+
+def validation_rows(encoder: str, history: pd.DataFrame) -> list[Row]:
+    """Rows of COLUMNS: hit@1 and k-NN accuracy on validation by epoch, the start too; none of a frozen encoder."""
+    if len(history) < 2:
+        return []
+    by = "epoch" if "epoch" in history else history.columns[0]
+    return [
+        [encoder, line, x, y]
+        for column, line in ON_VALIDATION.items()
+        if column in history
+        for x, y in zip(history[by], history[column], strict=True)
+    ]
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Collect and write."""
-    plots, scores = fresh_folder(args.out), {}
-    for name in lookup(load_params(), "trained_encoders"):
-        folder = args.encoders / name
-        scores[name] = read_json(folder / "scores.json")
+    """Collect and write.
+
+    Raises:
+        StageError: when an encoder has no history.
+    """
+    metrics, plots, report = fresh_folder(args.metrics), fresh_folder(args.plots), Report()
+    trained: list[Row] = []
+    validated: list[Row] = []
+    for name in params.trained_encoders:
+        folder: Path = args.encoders / name
+        scores = read_json(folder / "scores.json")
+        headlines = {short: scores[key] for short, key in HEADLINES.items() if key in scores}
+        write_json(metrics / f"{name}.json", headlines)
+        report.metrics |= {f"{name}.{key}": value for key, value in scores.items()}
         if not (folder / "history.csv").is_file():
             raise StageError(f"{folder / 'history.csv'}: no such file. Run `dvc repro`.")
-        shown = curves(pd.read_csv(folder / "history.csv"))
-        write_csv(plots / f"{name}.csv", list(shown.columns), shown.to_numpy(object).tolist())
-    write_json(Path(f"{args.out}.json"), scores)
-    say(f"training: validation figures of {len(scores)} encoders")
-    return Report(metrics={f"{name}.{key}": value for name, own in scores.items() for key, value in own.items()})
+        history = pd.read_csv(folder / "history.csv")
+        trained += trained_rows(name, history)
+        validated += validation_rows(name, history)
+    write_csv(plots / "training.csv", COLUMNS, trained)
+    write_csv(plots / "validation.csv", COLUMNS, validated)
+    say(f"training: validation figures of {len(params.trained_encoders)} encoders")
+    return report
 
 
-STAGE = Stage(main, ["encoders", "out"], {})
+STAGE = Stage(main, ["encoders", "metrics", "plots"], {"trained_encoders": ("trained_encoders", Names)})

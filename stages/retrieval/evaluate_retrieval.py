@@ -1,68 +1,99 @@
-"""Score one encoder on every benchmark, by the one evaluator (scoring.py).
+"""Score every encoder on every benchmark, by the one evaluator (evaluator.py).
 
-Reads:  EMBEDDINGS_DIR/<name>-queries.parquet and -gallery.parquet, BENCHMARKS_DIR/<name>/ for each name in the list
-        ``benchmarks``; where embed ran with flip, EMBEDDINGS_DIR/plain/ too: the figures without it stand beside; where
-        the encoder attends to regions, EMBEDDINGS_DIR/regions/<k>/ too (regions.py). Where a benchmark's items are
-        labels by its benchmark.json, the neighbours' vote for them is scored as well (category.py).
-Writes: METRICS_PREFIX.json; METRICS_PREFIX/<name>.csv (hit@k beside chance) and METRICS_PREFIX/<name>.jpg (what
-        queries, evenly chosen by id, found).
-Params: benchmarks (the list), evaluate.
+Reads:  EMBEDDINGS/<encoder>/<benchmark>-queries.parquet and -gallery.parquet; where embed ran with flip, plain/ below
+        it, and where the encoder attends to regions, regions/<k>/ (regions.py); BENCHMARKS/<benchmark>/; an encoder's
+        card and the header of its weights in ENCODERS/<encoder>/.
+Writes: METRICS/<encoder>.json: hit@1 on each benchmark that asks for the same garment; METRICS/labels/<encoder>.json:
+        on each that asks for a garment with the same label. ``chance`` is one of the encoders.
+        PLOTS/hit_at_k.csv: benchmark, encoder, k, hit; chance too.
+        REPORT/<encoder>.json: every figure of every benchmark (evaluator.py), with flip on and off, by region, of
+        category prediction, and about the encoder (about.py); REPORT/<encoder>/<benchmark>.jpg: what queries, evenly
+        chosen by id, found.
+Params: encoders, benchmarks (the lists), evaluate.
 
 Vectors that someone else computed are scored by the same evaluator (external.py):
     python -m stages.run score_vectors --embeddings FILE --benchmark NAME
 """
 
 from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stages.core.errors import StageError, shown
-from stages.core.files import fresh_folder, write_csv, write_json
-from stages.retrieval.category import predicts_categories
-from stages.retrieval.evaluator import CURVE, EvaluateParams, as_rows, curve_rows, evaluate, headline, read_table_rows
+from stages.core.files import fresh_folder, read_json, write_csv, write_json
+from stages.core.parallel import in_processes
+from stages.core.params import Names
+from stages.retrieval.about import about_encoder
+from stages.retrieval.category import KINDS
+from stages.retrieval.evaluator import EvaluateParams, as_rows, curve_rows, evaluate, read_table_rows
 from stages.retrieval.flip import on_and_off
 from stages.retrieval.gallery import Shown, evenly, retrieval_sheet
-from stages.retrieval.regions import by_region
+from stages.retrieval.regions import Pair, by_region
 from stages.retrieval.similarity import Rows, nearest
-from stages.retrieval.vectors import benchmark_names, open_vectors, vectors_path
+from stages.retrieval.vectors import open_vectors, vectors_path
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
 SHOWN_QUERIES, SHOWN_RESULTS = 6, 5
+CHANCE, HEADLINE, VIEW = "chance", "hit_at_1", "whole_gallery"
+SHORT = "hit@1"  # its name in the metrics: five benchmarks side by side shall fit into a terminal of 160 columns
+LABEL_KINDS = (*KINDS, "multilabel")  # of benchmarks: what they ask for is a label, not a garment
+LABELS = "labels"  # folder of the headlines on these
+Results = dict[str, dict[str, Any]]  # benchmark -> what the evaluator gave
 
 
-def read_rows(table_path: Path, vectors_file: Path) -> tuple[Rows, str]:
-    """One part of a benchmark with its vectors in the order of the table, and the metric.
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark's tables, read once for all encoders."""
 
-    Raises:
-        StageError: when the vectors are not those of the table's images.
-    """
-    table, detected = read_table_rows(table_path)
-    file = open_vectors(vectors_file)
-    with_image = set(table["row_id"].filter(detected).to_pylist())
-    if differing := with_image ^ set(file.ids.to_pylist()):
-        raise StageError(
-            f"{vectors_file}: {len(file.ids)} vectors are not those of the {len(with_image)} images in {table_path} "
-            f"(differing: {shown(differing)}). Run `dvc repro` to embed them again."
-        )
-    return as_rows(table, detected, file.aligned(table["row_id"].combine_chunks(), detected)), file.metric or "cosine"
+    name: str
+    folder: Path
 
+    @cached_property
+    def kind(self) -> str:
+        """Its kind, from benchmark.json."""
+        return read_json(self.folder / "benchmark.json")["kind"]
 
-def read_benchmark(folder: Path, embeddings: Path, name: str) -> tuple[Rows, Rows, str]:
-    """Queries, gallery and the metric of one benchmark."""
-    queries, metric = read_rows(folder / "queries.parquet", vectors_path(embeddings, name, "queries"))
-    gallery, gallery_metric = read_rows(folder / "gallery.parquet", vectors_path(embeddings, name, "gallery"))
-    if metric != gallery_metric or queries.vectors.shape[1] != gallery.vectors.shape[1] or not gallery.detected.all():
-        raise StageError(
-            f"{embeddings}: queries of {name} have {queries.vectors.shape[1]} dimensions and metric {metric}, the "
-            f"gallery {gallery.vectors.shape[1]} and {gallery_metric}, {int((~gallery.detected).sum())} gallery rows "
-            "have no image. Run `dvc repro` to embed them again."
-        )
-    return queries, gallery, metric
+    @cached_property
+    def tables(self) -> dict[str, tuple[pa.Table, np.ndarray]]:
+        """Part -> its rows and bool [n] which of them have an image."""
+        return {part: read_table_rows(self.folder / f"{part}.parquet") for part in ("queries", "gallery")}
+
+    def with_vectors(self, embeddings: Path) -> Pair:
+        """Queries, gallery and the metric, with the vectors of one encoder.
+
+        Raises:
+            StageError: when the vectors are not those of the tables' images, or the parts do not fit each other.
+        """
+        (queries, metric), (gallery, other) = (self._part(embeddings, part) for part in ("queries", "gallery"))
+        if metric != other or queries.vectors.shape[1] != gallery.vectors.shape[1] or not gallery.detected.all():
+            raise StageError(
+                f"{embeddings}: queries of {self.name} have {queries.vectors.shape[1]} dimensions and metric {metric}, "
+                f"the gallery {gallery.vectors.shape[1]} and {other}, {int((~gallery.detected).sum())} gallery rows "
+                "have no image. Run `dvc repro` to embed them again."
+            )
+        return queries, gallery, metric
+
+    def _part(self, embeddings: Path, part: str) -> tuple[Rows, str]:
+        path = vectors_path(embeddings, self.name, part)
+        (table, detected), file = self.tables[part], open_vectors(path)
+        with_image = set(table["row_id"].filter(detected).to_pylist())
+        if differing := with_image ^ set(file.ids.to_pylist()):
+            raise StageError(
+                f"{path}: {len(file.ids)} vectors are not those of the {len(with_image)} images in "
+                f"{self.folder / part}.parquet (differing: {shown(differing)}). Run `dvc repro` to embed them again."
+            )
+        vectors = file.aligned(table["row_id"].combine_chunks(), detected)
+        return as_rows(table, detected, vectors), file.metric or "cosine"
 
 
 def images(path: Path, ids: set[str]) -> dict[str, bytes]:
@@ -71,8 +102,9 @@ def images(path: Path, ids: set[str]) -> dict[str, bytes]:
     return dict(zip(table["row_id"].to_pylist(), table["bytes"].to_pylist(), strict=True))
 
 
-def picture_rows(queries: Rows, gallery: Rows, metric: str, folder: Path) -> list[Shown]:
+def picture_rows(pair: Pair, folder: Path) -> list[Shown]:
     """A few detected queries that have a match, evenly spread by id, with what they found in the whole gallery."""
+    queries, gallery, metric = pair
     findable = pc.is_in(queries.items, value_set=gallery.items.drop_null()).to_numpy(zero_copy_only=False)
     by_id = pc.sort_indices(queries.ids).to_numpy()
     candidates = by_id[(queries.detected & findable)[by_id]]
@@ -90,43 +122,97 @@ def picture_rows(queries: Rows, gallery: Rows, metric: str, folder: Path) -> lis
     ]
 
 
-def score_benchmark(name: str, args: Namespace, params: EvaluateParams, report: Report) -> dict[str, Any]:
-    """Score one benchmark, write its curve and pictures, and put what is worth tracking into ``report``."""
-    folder, plots = args.benchmarks / name, args.prefix
-    whole = queries, gallery, metric = read_benchmark(folder, args.embeddings, name)
-    labels = predicts_categories(folder)
-    result = evaluate(queries, gallery, metric, params, f"ranking {name}", labels)
-    write_csv(plots / f"{name}.csv", list(CURVE), curve_rows(result, params.ks))
-    report.metrics |= headline(name, result)
-    if rows := picture_rows(queries, gallery, metric, folder):
-        retrieval_sheet(rows).save(plots / f"{name}.jpg")
-        report.pictures.append(plots / f"{name}.jpg")
+def score(benchmark: Benchmark, embeddings: Path, params: EvaluateParams, picture: Path) -> dict[str, Any]:
+    """Every figure of one encoder on one benchmark; what a few queries found is drawn into ``picture``."""
+    whole = benchmark.with_vectors(embeddings)
+    votes = benchmark.kind in KINDS
 
-    def without_flip(plain: Path) -> dict[str, Any]:
-        return evaluate(*read_benchmark(folder, plain, name), params, f"ranking {name} without flip", labels)
+    def brief(pair: Pair, votes: bool = False) -> dict[str, Any]:
+        return evaluate(*pair, params, f"ranking {benchmark.name} otherwise", votes, brief=True)
 
-    if flip := on_and_off(result, args.embeddings, without_flip):
+    result = evaluate(*whole, params, f"ranking {benchmark.name}", votes)
+    if rows := picture_rows(whole, benchmark.folder):
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        retrieval_sheet(rows).save(picture)
+    if flip := on_and_off(result, embeddings, lambda plain: brief(benchmark.with_vectors(plain), votes)):
         result["flip"] = flip
-    return result | by_region(
-        args.embeddings,
-        lambda vectors: read_benchmark(folder, vectors, name),
-        lambda pair: evaluate(*pair, params, f"ranking {name} by region"),
-        whole,
-    )
+    return result | by_region(embeddings, benchmark.with_vectors, brief, whole)
+
+
+def score_all(args: Namespace, params: SimpleNamespace, benchmark: Benchmark) -> dict[str, dict[str, Any]]:
+    """Encoder -> its figures on one benchmark."""
+    return {
+        encoder: score(benchmark, args.embeddings / encoder, params.evaluate, picture_path(args, encoder, benchmark))
+        for encoder in params.encoders
+    }
+
+
+def picture_path(args: Namespace, encoder: str, benchmark: Benchmark) -> Path:
+    """Where the picture of an encoder on a benchmark goes."""
+    return args.report / encoder / f"{benchmark.name}.jpg"
+
+
+def with_chance(results: Mapping[str, Results]) -> dict[str, Results]:
+    """Encoder -> results, the level of chance as one more encoder: it is the same for all of them."""
+    first = next(iter(results.values()), {})
+    return {**results, CHANCE: {name: result["chance"] for name, result in first.items()}}
+
+
+def headlines(results: Results, names: list[str]) -> dict[str, dict[str, float]]:
+    """Benchmark -> hit@1, for those of ``names`` in which a query has a match."""
+    return {name: {SHORT: results[name][VIEW][HEADLINE]} for name in names if HEADLINE in results[name].get(VIEW, {})}
+
+
+def write_headlines(results: Mapping[str, Results], benchmarks: list[Benchmark], folder: Path) -> None:
+    """One small file for each encoder, and one for chance; those about labels in a folder of their own."""
+    fresh_folder(folder)
+    labelled = [one.name for one in benchmarks if one.kind in LABEL_KINDS]
+    garments = [one.name for one in benchmarks if one.kind not in LABEL_KINDS]
+    for names, place in ((garments, folder), (labelled, folder / LABELS)):
+        for encoder, own in with_chance(results).items() if names else ():
+            write_json(place / f"{encoder}.json", headlines(own, names))
 
 
 def main(args: Namespace, params: SimpleNamespace) -> Report:
-    """Score each benchmark, write figures, curves and pictures."""
+    """Score, write, and say who leads each benchmark.
+
+    Raises:
+        StageError: for an encoder with the name of the row of chance.
+    """
+    if CHANCE in params.encoders:
+        raise StageError(f"params.yaml: an encoder is called {CHANCE!r}, as is the level of chance beside it. Rename.")
+    benchmarks = [Benchmark(name, args.benchmarks / name) for name in params.benchmarks]
+    fresh_folder(args.report)
+    about = {encoder: about_encoder(args.encoders / encoder) for encoder in params.encoders}
+    results: dict[str, Results] = {encoder: {} for encoder in params.encoders}
     report = Report()
-    fresh_folder(args.prefix)
-    results: dict[str, Any] = {}
-    for name in benchmark_names():
-        result = results[name] = score_benchmark(name, args, params.evaluate, report)
-        figures = ", ".join(f"{key.split('.', 1)[1]} {value:.3f}" for key, value in headline(name, result).items())
-        missed = f"{result['n_missed']} of {result['n_queries']} queries missed"
-        say(f"{args.encoder} on {name}: {figures}; {missed}, {result['n_without_match']} without a match")
-    write_json(Path(f"{args.prefix}.json"), results)
+    curves: list[list[Any]] = []
+    for benchmark, found in zip(benchmarks, in_processes(partial(score_all, args, params), benchmarks), strict=True):
+        name = benchmark.name
+        for encoder, result in found.items():
+            results[encoder][name] = result | about[encoder]
+            picture = picture_path(args, encoder, benchmark)
+            report.pictures += [picture] if picture.is_file() else []
+        of_all = {encoder: own[name].get(VIEW, {}) for encoder, own in with_chance(results).items()}
+        curves += [[name, *row] for row in curve_rows(of_all)]
+        hits = {encoder: scores[HEADLINE] for encoder, scores in of_all.items() if HEADLINE in scores}
+        report.metrics |= {f"{encoder}.{name}.{HEADLINE}": value for encoder, value in hits.items()}
+        if chance := hits.pop(CHANCE, None):
+            best = max(hits, key=lambda encoder: hits[encoder])
+            say(f"{name}: {best} leads {len(hits)} encoders, hit@1 {hits[best]:.3f} (chance {chance:.3f})")
+    for encoder, own in results.items():
+        write_json(args.report / f"{encoder}.json", own)
+    write_headlines(results, benchmarks, args.metrics)
+    write_csv(fresh_folder(args.plots) / "hit_at_k.csv", ["benchmark", "encoder", "k", "hit"], curves)
     return report
 
 
-STAGE = Stage(main, ["encoder", "embeddings", "benchmarks", "prefix"], {"evaluate": ("evaluate", EvaluateParams)})
+STAGE = Stage(
+    main,
+    ["embeddings", "benchmarks", "encoders", "metrics", "plots", "report"],
+    {
+        "encoders": ("encoders", Names),
+        "benchmarks": ("benchmarks", Names),
+        "evaluate": ("evaluate", EvaluateParams),
+    },
+)

@@ -1,5 +1,6 @@
 """The one evaluator: figures of one set of vectors on one benchmark (rules: search.py, formulas: metrics.py)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,11 @@ from pydantic import Field, PositiveInt
 from stages.contracts.tables import read_table
 from stages.core.params import Section, Seed
 from stages.retrieval import metrics
-from stages.retrieval.category import PREDICTION, TOPS, predict
+from stages.retrieval.category import PREDICTION, predict
 from stages.retrieval.ranking import SMALLEST_MB, Sizes, rank_chunks
 from stages.retrieval.relevance import VIEWS
 from stages.retrieval.similarity import Rows
 from stages.retrieval.vectors import null_bytes
-
-CURVE = ("k", "hit", "chance", "hit_same_superclass", "chance_same_superclass")
-HEADLINE = ("hit_at_1", "map", "mrr")
 
 
 class EvaluateParams(Section):
@@ -47,12 +45,14 @@ def evaluate(
     params: EvaluateParams,
     desc: str = "ranking",
     categories_too: bool = False,
+    brief: bool = False,
 ) -> dict[str, Any]:
     """All figures of one benchmark: both views of the gallery, each beside the level of chance.
 
     Args:
         categories_too: the items are labels, so that the neighbours can vote for the query's (category.py); what stands
             in the place of chance is then naming the most frequent ones.
+        brief: leave out the figures by category and the level of chance, which are most of the work.
     """
     ks = sorted(set(params.ks))
     sizes = Sizes.within(params.memory_mb, queries, gallery)
@@ -67,30 +67,26 @@ def evaluate(
         "dimensions": gallery.vectors.shape[1],
         "chance": {},
     }
-    categories = queries.categories.to_pylist()
+    categories = None if brief else queries.categories.to_pylist()
     for view in VIEWS:
         scores = metrics.Scores.joined(part[view] for part in parts)
         result[view] = metrics.summary(scores, categories, params.bootstrap_samples, params.seed)
-        result["chance"][view] = metrics.chance(scores, ks)
+        if not brief:
+            result["chance"][view] = metrics.chance(scores, ks)
     result["n_without_match"] = result["whole_gallery"]["n_without_match"]
     if categories_too:
         result[PREDICTION], result["chance"][PREDICTION] = predict(queries, gallery, metric, params.memory_mb)
     return result
 
 
-def curve_rows(result: dict[str, Any], ks: list[int]) -> list[list[Any]]:
-    """Rows of ``CURVE`` for one benchmark; empty cells for a view in which no query has a match."""
+def curve_rows(of_encoders: Mapping[str, dict[str, Any]]) -> list[list[Any]]:
+    """Rows (encoder, k, hit@k), the encoders in their order, of those that were scored.
 
-    def cells(view: str, k: int) -> list[Any]:
-        if not result[view]["n_scored"]:
-            return [None, None]
-        return [result[view][f"hit_at_{k}"], result["chance"][view][f"hit_at_{k}"]]
-
-    return [[k, *cells("whole_gallery", k), *cells("same_superclass", k)] for k in sorted(set(ks))]
-
-
-def headline(benchmark: str, result: dict[str, Any]) -> dict[str, float]:
-    """The figures worth a line in the tracker."""
-    figures = {view: [name for name in HEADLINE if name in result[view]] for view in VIEWS}
-    figures[PREDICTION] = [f"top_{top}" for top in TOPS if f"top_{top}" in result.get(PREDICTION, {})]
-    return {f"{benchmark}.{view}.{name}": result[view][name] for view, names in figures.items() for name in names}
+    Args:
+        of_encoders: encoder -> its figures of one view.
+    """
+    rows = []
+    for encoder, scores in of_encoders.items():
+        ks = sorted(int(key.removeprefix("hit_at_")) for key in scores if key.removeprefix("hit_at_").isdigit())
+        rows += [[encoder, k, scores[f"hit_at_{k}"]] for k in ks]
+    return rows

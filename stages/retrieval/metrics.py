@@ -138,22 +138,26 @@ def intervals(values: np.ndarray, samples: int, seed: int) -> np.ndarray:
     return np.quantile(means, [0.025, 0.975], axis=0)
 
 
-def summary(scores: Scores, categories: Sequence[str], samples: int, seed: int) -> dict[str, object]:
+def summary(scores: Scores, categories: Sequence[str] | None, samples: int, seed: int) -> dict[str, object]:
     """Averages over the queries that have a relevant row, intervals of hit@1, mAP and MAP@R, and the same by category.
 
     Args:
-        categories: of each query, [Q].
+        categories: of each query, [Q]; None: nothing by category.
         samples: bootstrap samples.
     """
     scored = scores.relevant > 0
     values = {name: column[scored] for name, column in scores.values.items()} if scored.any() else {}
-    of_scored = np.array([str(category) for category in categories], dtype=object)[scored]
-    rows = {category: np.flatnonzero(of_scored == category) for category in sorted(set(of_scored))}
-    return {
+    result: dict[str, object] = {
         "n_scored": int(scored.sum()),
         "n_missed": int((scored & ~scores.detected).sum()),
         "n_without_match": int((~scored).sum()),
         **_averages(values, samples, seed),
+    }
+    if categories is None:
+        return result
+    of_scored = np.array([str(category) for category in categories], dtype=object)[scored]
+    rows = {category: np.flatnonzero(of_scored == category) for category in sorted(set(of_scored))}
+    return result | {
         "per_category": {
             category: {"n_scored": len(places)}
             | _averages({name: column[places] for name, column in values.items()}, samples, seed)

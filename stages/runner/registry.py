@@ -66,10 +66,11 @@ def best_version(versions: "list[ModelVersion]", current: "ModelVersion") -> "Mo
 
 def _score_tags(folder: Path, scores: dict[str, float]) -> dict[str, Any]:
     tags: dict[str, Any] = {key.rsplit("/", 1)[1]: value for key, value in scores_at(folder).items()}
+    accuracy = "classifier/accuracy/"
     tags |= {
-        f"test {key.removeprefix('classifier/').removeprefix('heads/')}": value
+        f"test {key.removeprefix(accuracy)}/accuracy": value
         for key, value in scores.items()
-        if key.startswith("classifier/") and key.endswith("accuracy")
+        if key.startswith(accuracy)
     }
     return tags | {"heads": " ".join(sorted(read_json(folder / "encoder.json")["classes"]))}
 

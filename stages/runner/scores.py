@@ -7,20 +7,8 @@ from typing import Any
 
 from stages.core.files import read_json
 
-SCORED = (
-    "classifier",
-    "detector/",
-    "retrieval/",
-    "simclr",
-)  # files below metrics/<profile>/ whose headlines a repro carries
-HEADLINES = {
-    *("accuracy", "baseline_majority", "baseline_majority_given_detected"),
-    *("map50", "map50_95", "baseline_map50_constant_box"),
-    *("hit_at_1", "hit_at_5", "map", "map_at_r"),
-    *("simclr", "simclr_last", "imagenet", "untrained"),  # k-NN accuracies
-}
-# The same figures seen otherwise; those by class begin with per_.
-NOT_HEADLINES = ("same_superclass", "flip", "regions", "recommendation")
+# Files below metrics/<profile>/ whose numbers a repro carries: counts of rows are none of them.
+SCORED = ("classifier/", "detector/", "retrieval/", "simclr", "training/")
 LISTS = {
     "demo": "demo_sources",
     "ingest": "sources",
@@ -53,16 +41,31 @@ def active_params(content: dict[str, Any]) -> dict[str, Any]:
     return flatten(kept)
 
 
+def metric_numbers(path: Path) -> dict[str, float]:
+    """The numbers of a metrics file, or of all below a folder: ``<file below the profile>/<key>``, keys joined by /.
+
+    ``hit@1`` is called hit_at_1, as MLflow takes no @ in a name.
+    """
+    files = (
+        sorted(path.rglob("*.json")) if path.is_dir() else [path] if path.suffix == ".json" and path.is_file() else []
+    )
+    found: dict[str, float] = {}
+    for file in files:
+        name = "/".join(file.with_suffix("").parts[2:])
+        if name.startswith(SCORED) and file.suffix == ".json" and file.is_file():
+            for key, value in flatten(read_json(file)).items():
+                found[f"{name}/{key.replace('.', '/').replace('@', '_at_')}"] = float(value)
+    return found
+
+
 def scores_at(path: Path) -> dict[str, float]:
-    """Headline scores of a metrics file (its path with or without .json) or of a model folder's training.
+    """Scores of a metrics file or folder, or of a model folder's training.
 
     Of a training these are the validation scores of the epoch that was kept: of a classifier and for k-NN
     the one that encoder.json names, of a detector the best by mAP50-95.
     """
-    file = path.with_name(f"{path.name.removesuffix('.json')}.json")
-    name = "/".join(file.with_suffix("").parts[2:])
-    if path.parts[:1] == ("metrics",) and name.startswith(SCORED) and file.is_file():
-        return _headlines(read_json(file), name)
+    if path.parts[:1] == ("metrics",):
+        return metric_numbers(path)
     name = "/".join(["validation", *path.parts[2:]])
     if (path / "scores.json").is_file():
         return {f"{name}/{key}": float(value) for key, value in read_json(path / "scores.json").items()}
@@ -87,13 +90,3 @@ def kept_epoch(history: Sequence[Mapping[str, Any]]) -> int:
     Ultralytics' fitness is mAP50-95 alone; of equal epochs the last is kept.
     """
     return max((float(row["val_map50_95"]), int(row["epoch"])) for row in history)[1]
-
-
-def _headlines(content: dict[str, Any], name: str) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for key, value in content.items():
-        if isinstance(value, dict) and not key.startswith("per_") and key not in NOT_HEADLINES:
-            found |= _headlines(value, f"{name}/{key}")
-        elif key in HEADLINES and isinstance(value, (int, float)):
-            found[f"{name}/{key}"] = float(value)
-    return found

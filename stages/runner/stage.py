@@ -18,6 +18,7 @@ from pydantic_core import to_jsonable_python
 from stages.core.determinism import use_runtime
 from stages.core.errors import StageError
 from stages.core.params import load_params, section
+from stages.runner import times
 from stages.runner.lists import check_lists
 from stages.runner.progress import say
 
@@ -96,6 +97,7 @@ class Stage:
         except StageError as error:
             say(f"\nERROR {error}")
             failed = True
+        times.note(time.time() - started)
         from stages.runner.tracking import track_stage
 
         plain = {name: to_jsonable_python(value) for name, value in sections.items()}

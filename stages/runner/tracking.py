@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 from stages.core.files import file_digest, parse_yaml
 from stages.runner.progress import say
 from stages.runner.scores import flatten, scores_at
+from stages.runner.times import REPRO_VARIABLE
 
 if TYPE_CHECKING:
     from stages.runner.stage import Report
 
-REPRO_VARIABLE = "SEAMLINE_REPRO"
 EXPERIMENT_VARIABLE = "DVC_EXP_NAME"
 DEFAULT_URI = "sqlite:///mlflow.db"
 TEMPORARY = (".dvc", "tmp", "exps")  # where DVC checks queued experiments out

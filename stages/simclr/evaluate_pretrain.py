@@ -6,7 +6,8 @@ SimCLR started from (``imagenet``; null when it started from scratch), as the la
 on validation worse. The neighbours come from the training split. Chance and the majority label stand beside them.
 
 Reads:  the data set, models/<profile>/encoders/simclr, models/<profile>/simclr_last.
-Writes: <out>.json, and plot files in <out>/: loss.csv and knn.csv (validation) by epoch.
+Writes: METRICS: the means over labels, and the epoch that was kept; REPORT: accuracies of every label;
+        PLOTS/training.csv: loss, and k-NN accuracy on validation, by epoch.
 Params: simclr, by way of the model's own params.json; runtime.
 """
 
@@ -104,14 +105,31 @@ def means(heads: dict[str, dict[str, Any]]) -> dict[str, float | None]:
     return {name: None if None in column else float(np.mean(column)) for name, column in values.items()}
 
 
-def write_curves(history: pd.DataFrame, majority: float, plots: Path) -> None:
-    """loss.csv and knn.csv of the history (columns epoch, loss, knn_<head>), without what was not measured."""
+def training_curves(history: pd.DataFrame, majority: float) -> list[list[Any]]:
+    """Rows panel, line, epoch, value of the history (columns epoch, loss, knn_<head>), without what was not measured.
+
+    Args:
+        majority: what naming the commonest label reaches on validation.
+    """
     knn = history.columns[2]
-    loss = history[history["loss"].notna()]
-    write_csv(plots / "loss.csv", ["epoch", "loss"], loss[["epoch", "loss"]].to_numpy(object).tolist())
-    score = history[history[knn].notna()]
-    rows = [[epoch, value, majority] for epoch, value in score[["epoch", knn]].to_numpy(object).tolist()]
-    write_csv(plots / "knn.csv", ["epoch", "accuracy", "majority"], rows)
+    rows: list[list[Any]] = []
+    loss, score = history[history["loss"].notna()], history[history[knn].notna()]
+    rows += [["loss", "train", int(epoch), value] for epoch, value in zip(loss["epoch"], loss["loss"], strict=True)]
+    for line, values in (("SimCLR", score[knn]), ("majority", [majority] * len(score))):
+        rows += [["k-NN on validation", line, int(x), y] for x, y in zip(score["epoch"], values, strict=True)]
+    return rows
+
+
+def headlines(mean: dict[str, float | None], kept_epoch: int) -> dict[str, float]:
+    """The metrics: mean over labels of each network that was compared and of the two baselines."""
+    names = {
+        "simclr": "kept",
+        "simclr_last": "last_epoch",
+        "baseline_majority": "majority",
+        "baseline_chance": "chance",
+    }
+    found = {names.get(name, name): value for name, value in mean.items() if value is not None}
+    return found | {"kept_epoch": kept_epoch}
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -132,10 +150,11 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         both = [embed_pictures(backbone.to(device()), one, options.batch) for one in pictures] if backbone else None
         features[name] = (both[0], both[1]) if both else None
     heads = score_heads(train, test, features, options.knn_k)
-    plots = fresh_folder(args.out)
-    write_curves(pd.read_csv(args.model / "history.csv"), card["knn_majority"], plots)
+    curves = training_curves(pd.read_csv(args.model / "history.csv"), card["knn_majority"])
+    write_csv(fresh_folder(args.plots) / "training.csv", ["panel", "line", "x", "y"], curves)
     about = {"k": options.knn_k, "kept_epoch": card["epoch"], "test_rows": len(test)}
-    write_json(Path(f"{args.out}.json"), {"heads": heads, "mean": means(heads), **about})
+    write_json(args.report, {"heads": heads, "mean": means(heads), **about})
+    write_json(args.metrics, headlines(means(heads), card["epoch"]))
     metrics = {}
     for head, scores in heads.items():
         if scores["rows"]:
@@ -147,4 +166,4 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics=metrics)
 
 
-STAGE = Stage(main, ["dataset", "model", "last", "out"], {})
+STAGE = Stage(main, ["dataset", "model", "last", "metrics", "plots", "report"], {})

@@ -51,15 +51,18 @@ def test_real_photos_go_from_the_upstream_tree_to_a_retrieval_table(checkout, sa
     (checkout / "params.yaml").write_text(yaml.safe_dump(shrink(params), sort_keys=False))
     succeed("dvc", "repro", cwd=checkout, SEAMLINE_TRACKING="off")
     metrics = checkout / "metrics" / "photos"
-    accounts = json.loads((metrics / "accounts.json").read_text())
+    report = checkout / "data" / "photos" / "report"
+    accounts = json.loads((report / "statistics" / "accounts.json").read_text())
     images = accounts["ingested"]["photos"]["images"]
     assert images["rows_kept"] == images["rows_in"] > 80
     # One photo, one crop: in this profile nothing is left out because of what its label says.
     assert accounts["crops"]["photos"]["crops"]["rejected"] == {}
-    scores = json.loads((metrics / "retrieval" / "classifier.json").read_text())["photos"]["whole_gallery"]
+    scores = json.loads((report / "retrieval" / "classifier.json").read_text())["photos"]["whole_gallery"]
     assert scores["n_scored"] > 20
     assert 0 <= scores["hit_at_1"] <= 1
-    assert json.loads((metrics / "classifier.json").read_text())["heads"]["type"]["rows"] > 20
+    assert json.loads((report / "classifier.json").read_text())["heads"]["type"]["rows"] > 20
+    headline = json.loads((metrics / "retrieval" / "labels" / "classifier.json").read_text())
+    assert headline == {"photos": {"hit@1": scores["hit_at_1"]}}
 
 
 def test_the_dvc_import_command_of_the_readme_brings_the_data(checkout, sample, tmp_path):

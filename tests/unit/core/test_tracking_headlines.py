@@ -38,32 +38,17 @@ def test_params_of_items_that_no_list_names_are_left_out():
     }
 
 
-def test_headlines_of_a_retrieval_file_are_those_of_the_whole_gallery_and_chance(project):
-    view = {"hit_at_1": 0.5, "hit_at_2": 0.6, "map": 0.4, "per_category": {"top": {"hit_at_1": 0.9}}}
-    content = {"wardrobe": {"whole_gallery": view, "same_superclass": view, "chance": {"whole_gallery": {"map": 0.1}}}}
-    put("metrics/demo/retrieval/simclr.json", content)
-    expected = {
-        "retrieval/simclr/wardrobe/whole_gallery/hit_at_1": 0.5,
-        "retrieval/simclr/wardrobe/whole_gallery/map": 0.4,
-        "retrieval/simclr/wardrobe/chance/whole_gallery/map": 0.1,
-    }
-    assert scores_at(Path("metrics/demo/retrieval/simclr")) == expected
-    assert scores_at(Path("metrics/demo/retrieval/simclr.json")) == expected
-
-
-def test_headlines_of_a_classifier_file_include_the_types_groups(project):
-    scores = {"accuracy": 0.5, "baseline_majority": 0.25, "rows": 8}
-    path = put("metrics/demo/classifier.json", {"heads": {"color": scores}, "type_group": scores, "test_rows": 8})
-    assert scores_at(path) == {
-        "classifier/heads/color/accuracy": 0.5,
-        "classifier/heads/color/baseline_majority": 0.25,
-        "classifier/type_group/accuracy": 0.5,
-        "classifier/type_group/baseline_majority": 0.25,
-    }
+def test_numbers_of_a_metrics_folder_go_by_file_and_key_under_names_that_mlflow_takes(project):
+    put("metrics/demo/retrieval/simclr.json", {"wardrobe": {"hit@1": 0.5}})
+    put("metrics/demo/retrieval/labels/simclr.json", {"photos": {"hit@1": 0.25}})
+    one, other = "retrieval/simclr/wardrobe/hit_at_1", "retrieval/labels/simclr/photos/hit_at_1"
+    assert scores_at(Path("metrics/demo/retrieval")) == {one: 0.5, other: 0.25}
+    assert scores_at(Path("metrics/demo/retrieval/simclr.json")) == {one: 0.5}
+    assert scores_at(Path("metrics/demo")) == {one: 0.5, other: 0.25}
 
 
 def test_counts_and_tables_of_other_stages_are_no_headlines(project):
-    for name in ("accounts", "statistics", "leaderboard", "seeds"):
+    for name in ("statistics", "leakage", "seeds", "external/theirs"):
         assert scores_at(put(f"metrics/demo/{name}.json", {"map": 1, "rows": {"accuracy": 1}})) == {}
 
 
@@ -93,15 +78,6 @@ def test_knn_of_a_training_that_kept_an_earlier_epoch_is_that_epochs(project):
     put("models/demo/encoders/simclr/history.csv", "epoch,loss,knn_type\n0,,.5\n1,3,.625\n2,2,.25\n")
     put("models/demo/encoders/simclr/encoder.json", {"epoch": 1})
     assert scores_at(Path("models/demo/encoders/simclr")) == {"validation/encoders/simclr/knn_type": 0.625}
-
-
-def test_headlines_of_simclr_stand_beside_imagenet_and_random_weights(project):
-    head = {"simclr": 0.5, "imagenet": None, "untrained": 0.25, "baseline_majority": 0.125, "rows": 8}
-    assert scores_at(put("metrics/demo/simclr.json", {"heads": {"type": head}})) == {
-        "simclr/heads/type/simclr": 0.5,
-        "simclr/heads/type/untrained": 0.25,
-        "simclr/heads/type/baseline_majority": 0.125,
-    }
 
 
 def test_training_that_wrote_its_scores_is_taken_at_its_word(project):

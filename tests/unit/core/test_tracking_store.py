@@ -75,7 +75,7 @@ def test_classifier_is_registered_once_for_each_content_and_the_aliases_follow(s
     name = "seamline-demo-classifier"
     runs = [create_parent(store, f"r{number}", 0.0) for number in range(4)]
     train("aaa", 0.5)
-    first = register_classifier(store, runs[0], {"classifier/heads/type/accuracy": 0.25})
+    first = register_classifier(store, runs[0], {"classifier/accuracy/type": 0.25})
     assert first == {"name": name, "current": "1", "best": "1"}
     assert register_classifier(store, runs[1], {}) == first, "the same bytes are no new version"
     train("bbb", 0.25)
@@ -118,11 +118,13 @@ def test_end_of_a_repro_adds_final_scores_pictures_and_description_to_the_parent
 
     train("aaa", 0.5)
     metrics = Path("metrics/demo")
-    (metrics / "classifier").mkdir(parents=True)
-    (metrics / "detector" / "shoes").mkdir(parents=True)
-    (metrics / "classifier.json").write_text(json.dumps({"heads": {"color": {"accuracy": 0.5}}}))
-    (metrics / "classifier" / "confusion_color.csv").write_text("actual,predicted\nred,red\nred,blue\n")
-    Image.new("RGB", (4, 4)).save(metrics / "detector" / "shoes" / "samples.jpg")
+    report = Path("data/demo/report/detector")
+    for folder in (metrics / "classifier", metrics / "plots" / "classifier", report):
+        folder.mkdir(parents=True)
+    (metrics / "classifier" / "accuracy.json").write_text(json.dumps({"color": 0.5}))
+    confusion = "panel,actual,predicted,rows\ncolor,red,red,1\ncolor,red,blue,1\n"
+    (metrics / "plots" / "classifier" / "confusion.csv").write_text(confusion)
+    Image.new("RGB", (4, 4)).save(report / "shoes.jpg")
     run_id = create_parent(store, "make-1", 0.0)
     tracking.QUEUE.mkdir(parents=True)
     (tracking.QUEUE / "repro-make-1").touch()
@@ -132,13 +134,13 @@ def test_end_of_a_repro_adds_final_scores_pictures_and_description_to_the_parent
     run = store.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics == {
-        "classifier/heads/color/accuracy": 0.5,
+        "classifier/accuracy/color": 0.5,
         "validation/encoders/classifier/val_mean_accuracy": 0.5,
     }
     assert run.data.params == {"profile": "demo", "simclr.epochs": "2"}
     assert run.data.tags["mlflow.note.content"] == "| a table |"
     files = {item.path for item in store.list_artifacts(run_id)}
-    assert files == {"classifier-confusion_color.png", "detector-shoes-samples.jpg", "metrics", "model"}
+    assert files == {"classifier-confusion-color.png", "detector-shoes.jpg", "metrics", "model"}
     assert find_parent(store, run.data.tags["state"], tag="state") == run_id
     assert not (tracking.QUEUE / "repro-make-1").exists()
 
@@ -165,4 +167,4 @@ def test_long_table_is_cut_between_lines_and_says_where_the_rest_is():
     cut = shortened(table, 200)
     rows, _, end = cut.partition("\n\n")
     assert len(cut) <= 200 < len(cut) + len("\n| row 10 |")
-    assert table.startswith(f"{rows}\n") and "stages.run summary" in end
+    assert table.startswith(f"{rows}\n") and "the metrics have them" in end

@@ -5,6 +5,7 @@ from argparse import Namespace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -30,11 +31,6 @@ def metrics(*found, truth):
     return SimpleNamespace(box=box)
 
 
-def column(path, name):
-    with open(path, encoding="utf-8") as stream:
-        return [float(row[name]) for row in csv.DictReader(stream)]
-
-
 # Two tops, found at .9 and .8, and a false alarm at .1; one bottom that is never found. No dress anywhere.
 FOUND = metrics((0.9, 0, 1), (0.8, 0, 1), (0.1, 0, 0), (0.7, 2, 0), truth=[0, 0, 1])
 
@@ -52,25 +48,29 @@ def test_scores_by_hand():
     assert scores["f1_confidence"] == pytest.approx(0.8, abs=0.06)
 
 
-def test_curves_by_hand(tmp_path):
-    evaluate._write_curves(FOUND, tmp_path)
-    at = column(tmp_path / "confidence.csv", "confidence")
-    recall = dict(zip(at, column(tmp_path / "confidence.csv", "recall"), strict=True))
-    f1 = dict(zip(at, column(tmp_path / "confidence.csv", "f1"), strict=True))
-    assert len(at) == 101
+def test_curves_by_hand():
+    plots = evaluate.Plots()
+    evaluate._add_curves("shoes", FOUND, plots)
+    assert {panel for panel, *_ in plots.confidence + plots.precision_recall} == {"shoes"}
+    recall, f1 = ({x: y for _, line, x, y in plots.confidence if line == name} for name in ("recall", "F1"))
+    assert len(recall) == len(f1) == 101
     # Means over tops and bottoms; the bottom is never found.
     assert recall[0.05] == pytest.approx(0.5) and recall[0.8] == pytest.approx(0.5, abs=0.01)
     assert recall[0.9] == pytest.approx(0.25, abs=0.03) and recall[0.95] == 0
     assert f1[0.8] == pytest.approx(0.5, abs=0.01)  # precision 1, recall 1 of the tops
     assert f1[0.05] == pytest.approx(0.4)  # precision 2/3, recall 1: .8
-    precision = dict(
-        zip(
-            column(tmp_path / "precision_recall.csv", "recall"),
-            column(tmp_path / "precision_recall.csv", "precision"),
-            strict=True,
-        )
-    )
+    precision = {x: y for _, _, x, y in plots.precision_recall}
     assert precision[0.0] == precision[0.9] == pytest.approx(0.5)  # tops 1, bottoms 0
+
+
+def test_losses_have_a_panel_each_with_train_and_validation_in_it():
+    history = pd.DataFrame(
+        {"epoch": [1, 2], "train_box_loss": [4.0, 2.0], "val_box_loss": [3.0, 2.5], "val_map50": [0, 1]}
+    )
+    assert evaluate.losses("shoes", history) == [
+        ["shoes, box", "train", 1, 4.0], ["shoes, box", "train", 2, 2.0],
+        ["shoes, box", "validation", 1, 3.0], ["shoes, box", "validation", 2, 2.5],
+    ]  # fmt: skip
 
 
 class Found:
@@ -84,12 +84,10 @@ class Found:
 def test_false_alarms_on_background_are_counted_where_it_is_background(rectangles, tmp_path, background):
     boxes = read_table(rectangles / "boxes/tiny/boxes.parquet", BOXES).to_pandas()
     test = boxes[boxes["split"] == "test"]
-    evaluate._confusion_and_samples(Found(), rectangles / "ingested", test, background, tmp_path)
-    with open(tmp_path / "confusion.csv", encoding="utf-8") as stream:
-        pairs = [tuple(row.values()) for row in csv.DictReader(stream)]
+    counts = evaluate._confusion_and_samples(Found(), rectangles / "ingested", test, background, tmp_path / "p.jpg")
     # Three of the four test pictures have a box, which the detector misses.
-    assert [predicted for _, predicted in pairs].count("background") == 3
-    assert pairs.count(("background", "top")) == (4 if background else 3)
+    assert sum(count for (_, predicted), count in counts.items() if predicted == "background") == 3
+    assert counts["background", "top"] == (4 if background else 3)
 
 
 @pytest.mark.slow
@@ -100,26 +98,23 @@ def test_stage_writes_scores_curves_confusion_and_pictures(rectangles, tiny, tmp
     monkeypatch.setenv("SEAMLINE_DEVICE", "cpu")
     (tmp_path / "params.yaml").write_text("runtime: {threads: 1, deterministic: true}\n")
     places = {"ingested": rectangles / "ingested", "boxes": rectangles / "boxes/tiny"}
-    params = SimpleNamespace(detector=tiny(epochs=2))
-    train.main(Namespace(detector="tiny", out=tmp_path / "model", **places), params)
-    report = evaluate.main(
-        Namespace(detector="tiny", model=tmp_path / "model", out=tmp_path / "scores", **places), params
-    )
+    options = tiny(epochs=2)
+    train.main(Namespace(detector="tiny", out=tmp_path / "models/tiny", **places), SimpleNamespace(detector=options))
+    (tmp_path / "ingested").mkdir()
+    (tmp_path / "ingested/tiny").symlink_to(rectangles / "ingested")
+    outs = {name: tmp_path / name for name in ("models", "ingested", "metrics", "plots", "report")}
+    params = SimpleNamespace(detectors=["tiny"], detector={"tiny": options, "other": None})
+    report = evaluate.main(Namespace(boxes=rectangles / "boxes", **outs), params)
     torch.use_deterministic_algorithms(False)
-    scores = read_json(tmp_path / "scores.json")
+    scores, metrics = read_json(tmp_path / "report/tiny.json"), read_json(tmp_path / "metrics/tiny.json")
     assert (scores["boxes"], scores["images"]) == (3, 3)
-    assert set(scores) == {"map50", "map50_95", "precision", "recall", "f1", "f1_confidence", "per_class",
-                           "baseline_map50_constant_box", "boxes", "images"}  # fmt: skip
-    assert report.metrics["map50"] == pytest.approx(scores["map50"], abs=1e-6)
-    for name in (
-        "train_box_loss",
-        "train_class_loss",
-        "train_dfl_loss",
-        "val_box_loss",
-        "val_class_loss",
-        "val_dfl_loss",
-    ):
-        assert len(column(tmp_path / "scores/losses.csv", name)) == 2
-        assert min(column(tmp_path / "scores/losses.csv", name)) > 0
-    assert len(column(tmp_path / "scores/confidence.csv", "f1")) == 101
-    assert Image.open(tmp_path / "scores/samples.jpg").size == (4 * 220, 220)  # three pictures
+    assert set(metrics) == {"map50", "map50_95", "constant_box", "precision", "recall", "f1", "images", "boxes"}
+    assert set(scores) - set(metrics) == {"per_class", "f1_confidence"}
+    assert metrics.items() <= scores.items()
+    assert report.metrics["tiny.map50"] == pytest.approx(scores["map50"], abs=1e-6)
+    with (tmp_path / "plots/losses.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 2 * 3 * 2  # train and validation of three losses over two epochs
+    assert {row["panel"] for row in rows} == {f"tiny, {loss}" for loss in ("box", "class", "dfl")}
+    assert min(float(row["y"]) for row in rows) > 0
+    assert Image.open(tmp_path / "report/tiny.jpg").size == (4 * 220, 220)  # three pictures

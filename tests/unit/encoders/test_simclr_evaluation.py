@@ -80,9 +80,10 @@ def stage(cpu, tmp_path, monkeypatch):
 
     def run(out):
         folders = {"model": tmp_path / "simclr", "last": tmp_path / "last"}
-        args = Namespace(dataset=tmp_path / "dataset", out=tmp_path / out, **folders)
+        outs = {"metrics": tmp_path / f"{out}-m.json", "plots": tmp_path / out, "report": tmp_path / f"{out}.json"}
+        args = Namespace(dataset=tmp_path / "dataset", **outs, **folders)
         report = evaluate_simclr.main(args, SimpleNamespace())
-        files = [tmp_path / f"{out}.json", *sorted((tmp_path / out).iterdir())]
+        files = [outs["metrics"], outs["report"], *sorted((tmp_path / out).iterdir())]
         return {path.name.replace(out, "out"): path.read_bytes() for path in files}, report
 
     return run
@@ -91,9 +92,15 @@ def stage(cpu, tmp_path, monkeypatch):
 def test_stage_writes_scores_and_curves_the_same_every_time(stage, tmp_path, capsys):
     files, report = stage("one")
     assert stage("two")[0] == files
-    assert sorted(files) == ["knn.csv", "loss.csv", "out.json"]
-    assert files["loss.csv"] == b"epoch,loss\n1,2.5\n2,1.5\n"
-    assert files["knn.csv"] == b"epoch,accuracy,majority\n0,0.25,0.5\n2,0.75,0.5\n"
+    assert sorted(files) == ["out-m.json", "out.json", "training.csv"]
+    assert files["training.csv"].decode().splitlines() == [
+        "panel,line,x,y", "loss,train,1,2.5", "loss,train,2,1.5",
+        "k-NN on validation,SimCLR,0,0.25", "k-NN on validation,SimCLR,2,0.75",
+        "k-NN on validation,majority,0,0.5", "k-NN on validation,majority,2,0.5",
+    ]  # fmt: skip
+    assert read_json(tmp_path / "one-m.json") == {
+        "kept": 1, "last_epoch": 1, "untrained": 1, "majority": 0.5, "chance": 0.5, "kept_epoch": 2,
+    }  # fmt: skip
     result = read_json(tmp_path / "one.json")
     assert list(result["heads"]) == ["type"]
     scores = result["heads"]["type"]

@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from stages.core.errors import StageError
 from stages.core.files import read_json
@@ -92,8 +91,6 @@ def project(tmp_path, monkeypatch):
         "street": {"kind": "pairs", "source": "street"}, "worn": {"kind": "wardrobe", "source": "mm"},
         "unused": {"kind": "inshop", "source": "nowhere"},
     }  # fmt: skip
-    content = {"detectors": ["hats"], "benchmarks": ["shop", "anew", "street", "worn"], "benchmark": benchmarks}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     data = tmp_path / "data"
     for source, images in {
         "shop": {"q1": ("test", 1), "q2": ("test", 2), "t": ("train", 3)},
@@ -119,14 +116,19 @@ def project(tmp_path, monkeypatch):
         split=["train", "test"],
         fingerprint=prints,
     )
-    return tmp_path
+    sections = {name: SimpleNamespace(**section) for name, section in benchmarks.items()}
+    lists = {"detectors": ["hats"], "benchmarks": ["shop", "anew", "street", "worn"], "benchmark": sections}
+    params = SimpleNamespace(dataset=DatasetParams.model_validate(OPTIONS), **lists)
+    places = {name: tmp_path / name for name in ("metrics.json", "report.json")}
+    args = Namespace(data=data, metrics=places["metrics.json"], report=places["report.json"])
+    return tmp_path, lambda: leakage.main(args, params)
 
 
 def test_stage_counts_names_and_says_what_was_seen(project, capsys):
-    params = SimpleNamespace(dataset=DatasetParams.model_validate(OPTIONS))
-    report = leakage.main(Namespace(data=project / "data", out=project / "leakage.json"), params)
+    folder, run = project
+    report = run()
     none = dict.fromkeys(["dataset", "detector hats", "anew", "shop", "street"], 0)
-    found = read_json(project / "leakage.json")
+    found = read_json(folder / "report.json")
     assert found == {
         "dataset": {"pictures": 1, "seen_in_training_of": none, "examples": {}},
         "detector hats": {"pictures": 1, "seen_in_training_of": none, "examples": {}},
@@ -146,15 +148,15 @@ def test_stage_counts_names_and_says_what_was_seen(project, capsys):
             "examples": {"detector hats": [["street/p1", "hats/h1"]]},
         },
     }
-    assert report.metrics == {"seen": 4, "held_out": 6}
+    assert report.metrics == read_json(folder / "metrics.json") == {"seen": 4, "held_out": 6}
     said = capsys.readouterr().err
     assert "1 of 2 held-out pictures of shop look like training pictures of dataset, such as shop/q2 like mm/m1" in said
 
 
 def test_benchmark_of_another_state_of_its_source_is_one_message(project):
-    table(project / "data/benchmarks/shop/queries.parquet", row_id=["q1", "gone"])
-    params = SimpleNamespace(dataset=DatasetParams.model_validate(OPTIONS))
+    folder, run = project
+    table(folder / "data/benchmarks/shop/queries.parquet", row_id=["q1", "gone"])
     with pytest.raises(
         StageError, match=r"benchmarks/shop: 1 rows are not in .*ingested/shop: gone\. .*benchmark@shop"
     ):
-        leakage.main(Namespace(data=project / "data", out=project / "leakage.json"), params)
+        run()

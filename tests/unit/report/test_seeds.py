@@ -60,17 +60,19 @@ def tree(tmp_path, monkeypatch):
     chance = {"hit_at_1": 0.01, "hit_at_5": 0.05, "map": 0.02}
     wardrobe = {"whole_gallery": view, "same_superclass": view, "chance": {"whole_gallery": chance}}
     contents = {
-        "metrics/demo/detector/shoes.json": {"map50": 0.875, "map50_95": 0.5, "baseline_map50_constant_box": 0.125},
-        "metrics/demo/classifier.json": {"heads": {"color": head}, "type_group": head, "mean": head},
-        "metrics/demo/retrieval/simclr.json": {"wardrobe": wardrobe},
-        "metrics/demo/simclr.json": {"heads": {"type": {"simclr": 0.5, "imagenet": 0.375, "baseline_majority": 0.25}}},
+        "data/demo/report/detector/shoes.json": {"map50": 0.875, "map50_95": 0.5, "constant_box": 0.125},
+        "data/demo/report/classifier.json": {"heads": {"color": head}, "type_group": head, "mean": head},
+        "data/demo/report/retrieval/simclr.json": {"wardrobe": wardrobe},
+        "data/demo/report/simclr.json": {
+            "heads": {"type": {"simclr": 0.5, "imagenet": 0.375, "baseline_majority": 0.25}}
+        },
         "models/demo/encoders/simclr/encoder.json": {"knn_majority": 0.25},
     }
     for path, content in contents.items():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(json.dumps(content))
     Path("models/demo/encoders/simclr/history.csv").write_text("epoch,loss,knn_type\n0,,.375\n1,2,.5\n")
-    return [Path(path) for path in contents if path.startswith("metrics")], [Path("models/demo/encoders/simclr")]
+    return [Path(path) for path in contents if path.startswith("data")], [Path("models/demo/encoders/simclr")]
 
 
 def test_claims_are_the_numbers_of_one_seed_beside_their_baselines(tree):

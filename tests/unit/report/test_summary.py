@@ -1,47 +1,94 @@
-"""The table at the end of a repro."""
+"""The screen at the end of a repro."""
 
-from stages.report.summary import as_text, table_rows
+import json
+import subprocess
+from pathlib import Path
 
-HEAD = {"rows": 4, "accuracy": 0.75, "baseline_majority": 0.5, "baseline_majority_given_detected": 0.625}
-BESIDE = "0.500 majority, 0.625 given the detected class"
+import pytest
+
+from stages.report.summary import (
+    WIDTH,
+    as_markdown,
+    changes,
+    committed_metrics,
+    headline_rows,
+    numbers_of,
+    ran_lines,
+    read_metrics,
+    screen,
+)
+
+FILES = {
+    "detector/shoes": {"map50": 0.75, "constant_box": 0.25}, "detector/caps": {"map50": 0.5, "constant_box": 0.0},
+    "classifier/accuracy": {"mean": 0.5, "color": 0.5}, "classifier/given_class": {"mean": 0.25, "color": 0.25},
+    "simclr": {"kept": 0.5, "imagenet": 0.375, "untrained": 0.25, "kept_epoch": 2},
+    "retrieval/chance": {"wardrobe": {"hit@1": 0.01}}, "retrieval/one": {"wardrobe": {"hit@1": 0.5}},
+    "retrieval/two": {"wardrobe": {"hit@1": 0.75}},
+    "retrieval/labels/chance": {"photos": {"hit@1": 0.1}}, "retrieval/labels/one": {"photos": {"hit@1": 0.2}},
+    "external/theirs": {"wardrobe": {"hit@1": 1.0}}, "seeds": {"rows": {}},
+}  # fmt: skip
 
 
-def test_every_head_with_rows_and_the_types_groups_stand_beside_their_baselines():
-    content = {"heads": {"color": HEAD, "usage": {"rows": 0}}, "type_group": HEAD}
-    assert table_rows({"classifier": content}) == [
-        ("classifier/color", "accuracy", "0.750", BESIDE),
-        ("classifier/type_group", "accuracy", "0.750", BESIDE),
+def test_headlines_stand_next_to_what_they_have_to_beat():
+    assert headline_rows(numbers_of(FILES)) == [
+        ("detectors", "mean mAP50", "0.625", "0.125 a constant box"),
+        ("classifier", "accuracy, mean of heads", "0.500", "0.250 commonest label of the detected class"),
+        ("SimCLR", "k-NN, mean of labels", "0.500", "0.375 imagenet, 0.250 untrained"),
+        ("wardrobe", "hit@1", "0.750", "two, best of 2; 0.010 chance"),
+        ("photos", "hit@1", "0.200", "one, best of 1; 0.100 chance"),
     ]
 
 
-def test_figures_with_and_without_flip_stand_side_by_side():
-    head = HEAD | {"accuracy_with_flip": 0.875}
-    assert table_rows({"classifier": {"heads": {"color": head}}})[0][3] == f"{BESIDE}, 0.875 with flip"
-    figures = {"hit_at_1": 0.5, "map": 0.25}
-    scores = {"whole_gallery": figures, "chance": {"whole_gallery": {"hit_at_1": 0.125}}}
-    off = {"flip": {"off": {"whole_gallery": {"hit_at_1": 0.375, "map": 0.2}}}}
-    assert table_rows({"retrieval/simclr": {"wardrobe": scores | off}}) == [
-        ("retrieval/simclr/wardrobe", "hit@1", "0.500", "0.125 chance, 0.375 without flip"),
-        ("retrieval/simclr/wardrobe", "mAP", "0.250", "0.200 without flip"),
+def test_changes_are_the_largest_first_and_counts_by_their_share():
+    before = {"a": {"share": 0.5, "rows": 1000.0, "same": 1.0}, "gone": {"x": 1.0}}
+    now = {"a": {"share": 0.625, "rows": 1010.0, "same": 1.0}, "new": {"x": 1.0}}
+    assert changes(before, now) == [
+        ("a", "share", "0.500 -> 0.625", "+0.125"), ("a", "rows", "1000.000 -> 1010.000", "+10.000"),
+    ]  # fmt: skip
+
+
+def test_what_ran_is_summed_over_the_items_of_a_stage():
+    assert ran_lines([("embed@one", 2.0), ("dataset", 1.0), ("embed@two", 3.5)]) == [
+        "embed    2 x  6 s",
+        "dataset       1 s",
     ]
-    assert table_rows({"retrieval/simclr": {"wardrobe": scores}})[0][3] == "0.125 chance"
+    assert ran_lines([]) == ["nothing ran: all files are those of dvc.lock"]
 
 
-def test_features_of_simclr_stand_beside_those_it_started_from_and_random_ones():
-    mean = {"simclr": 0.5, "simclr_last": 0.4, "imagenet": 0.375, "untrained": 0.25, "baseline_majority": 0.125}
-    row = ("simclr", "k-NN, mean of labels, epoch 2 kept", "0.500")
-    last, others = "0.400 after the last epoch", "0.250 untrained, 0.125 majority"
-    assert table_rows({"simclr": {"mean": mean, "kept_epoch": 2}}) == [(*row, f"{last}, 0.375 imagenet, {others}")]
-    from_scratch = {"mean": mean | {"imagenet": None}, "kept_epoch": 2}
-    assert table_rows({"simclr": from_scratch}) == [(*row, f"{last}, {others}")]
-    assert table_rows({"simclr": {"mean": {}}}) == []
+def test_screen_has_at_most_35_lines_of_100_columns_however_much_there_is():
+    many = {f"retrieval/{name * 9}": {f"benchmark_{n}": {"hit@1": 0.5} for n in range(40)} for name in "abcdefgh"}
+    many |= {"retrieval/chance": {f"benchmark_{n}": {"hit@1": 0.1} for n in range(40)}}
+    before = {name: {f"{key}.hit@1": 0.25 for key in own} for name, own in many.items()}
+    lines = screen([(f"stage{n}@{n}", n) for n in range(60)], before, numbers_of(FILES | many), "demo")
+    assert len(lines) <= 35 and max(map(len, lines)) <= WIDTH
+    assert "Changed since the last commit: 360 of 376 numbers" in lines
 
 
-def test_classifier_without_groups_has_only_heads():
-    assert table_rows({"classifier": {"heads": {"color": HEAD}}}) == [("classifier/color", "accuracy", "0.750", BESIDE)]
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("metrics/demo/retrieval/one.json")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"wardrobe": {"hit@1": 0.5}}))
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *command], check=True)
+    return path
+
+
+def test_before_is_what_git_has_and_now_what_the_files_say(repository):
+    repository.write_text(json.dumps({"wardrobe": {"hit@1": 0.75}}))
+    folder = Path("metrics/demo")
+    assert committed_metrics(folder) == {"retrieval/one": {"wardrobe.hit@1": 0.5}}
+    assert read_metrics(folder) == {"retrieval/one": {"wardrobe.hit@1": 0.75}}
+
+
+def test_without_a_commit_nothing_is_before(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert committed_metrics(Path("metrics/demo")) == {}
 
 
 def test_table_as_markdown():
     rows = [("a", "mAP", "0.5", "")]
     expected = "| what | metric | value | beside it |\n| --- | --- | --- | --- |\n| a | mAP | 0.5 |  |"
-    assert as_text(rows, markdown=True) == expected
+    assert as_markdown(rows) == expected

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from scoring import score_encoders
 
 from stages.benchmarks import benchmark
 from stages.benchmarks.benchmark import BenchmarkParams
@@ -18,7 +19,6 @@ from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, IMAGES, OBJECTS, write_rows, write_shards, write_table
 from stages.core.params import section
 from stages.retrieval import embed
-from stages.retrieval import evaluate_retrieval as evaluate
 from stages.retrieval.evaluator import EvaluateParams
 
 CORNERS = ("x1", "y1", "x2", "y2")
@@ -102,13 +102,11 @@ def sides(tmp_path, monkeypatch):
         module.load_encoder = lambda folder, runtime: encoder
         monkeypatch.setitem(sys.modules, "stages.networks.load", module)
         places = {"encoder": "e", "benchmarks": tmp_path / "benchmarks"}
-        args = Namespace(model=tmp_path, out=tmp_path / "vectors", **places)
-        embed.main(
-            args, SimpleNamespace(benchmarks=["sides"], embed=embed.EmbedParams(batch=1, flip=flip), runtime=None)
-        )
-        args = Namespace(embeddings=tmp_path / "vectors", prefix=tmp_path / "e", **places)
+        args = Namespace(model=tmp_path / "models/e", out=tmp_path / "vectors/e", **places)
+        options = SimpleNamespace(benchmarks=["sides"], embed=embed.EmbedParams(batch=1, flip=flip), runtime=None)
+        embed.main(args, options)
         fields = {"ks": [1], "bootstrap_samples": 5, "seed": 0, "memory_mb": 64}
-        evaluate.main(args, SimpleNamespace(evaluate=EvaluateParams.model_validate(fields)))
-        return tmp_path / "vectors", json.loads((tmp_path / "e.json").read_text())["sides"]
+        score_encoders(tmp_path, ["e"], ["sides"], EvaluateParams.model_validate(fields))
+        return tmp_path / "vectors/e", json.loads((tmp_path / "report/e.json").read_text())["sides"]
 
     return run

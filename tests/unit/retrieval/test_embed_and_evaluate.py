@@ -11,18 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from scoring import score_encoders
 
 from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import BENCHMARK, write_rows
 from stages.core.errors import StageError
 from stages.networks.backbones.pictures import Pixels
 from stages.retrieval import embed
-from stages.retrieval import evaluate_retrieval as evaluate
+from stages.retrieval.evaluator import EvaluateParams
 from stages.retrieval.gallery import RIGHT, WRONG, Shown, evenly, retrieval_sheet
 from stages.retrieval.vectors import benchmark_names, read_vectors, write_vectors
 
 RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)
-PARAMS = evaluate.EvaluateParams(ks=[1, 2], bootstrap_samples=20, seed=0, memory_mb=64)
+PARAMS = EvaluateParams(ks=[1, 2], bootstrap_samples=20, seed=0, memory_mb=64)
 
 
 class MeanColor:
@@ -69,25 +70,26 @@ def project(tmp_path, monkeypatch):
 
 
 def run_embed(folder, batch=2):
-    args = Namespace(encoder="mean", benchmarks=folder / "benchmarks", model=folder / "model", out=folder / "vectors")
-    return embed.main(
-        args, SimpleNamespace(benchmarks=["colors"], embed=embed.EmbedParams(batch=batch, flip=False), runtime=None)
-    )
+    out = folder / "vectors/mean.v1"
+    args = Namespace(encoder="mean", benchmarks=folder / "benchmarks", model=folder / "model", out=out)
+    options = SimpleNamespace(benchmarks=["colors"], embed=embed.EmbedParams(batch=batch, flip=False), runtime=None)
+    return embed.main(args, options)
 
 
-def run_evaluate(folder):
-    prefix = folder / "metrics" / "mean.v1"  # a dot in the name must not be taken for a suffix
-    args = Namespace(encoder="mean", embeddings=folder / "vectors", benchmarks=folder / "benchmarks", prefix=prefix)
-    report = evaluate.main(args, SimpleNamespace(evaluate=PARAMS))
-    return report, prefix
+def run_evaluate(folder, encoders=("mean.v1",)):
+    return score_encoders(folder, list(encoders), ["colors"], PARAMS)
+
+
+def detailed(folder, encoder="mean.v1"):
+    return json.loads((folder / f"report/{encoder}.json").read_text())["colors"]
 
 
 def test_embedding_keeps_order_skips_missed_queries_and_names_the_metric(project):
     folder, encoder = project
     run_embed(folder)
-    table = pq.read_table(folder / "vectors/colors-queries.parquet")
+    table = pq.read_table(folder / "vectors/mean.v1/colors-queries.parquet")
     assert table.schema.field("vector").type == pa.list_(pa.float32(), 3)
-    ids, vectors, metric = read_vectors(folder / "vectors/colors-queries.parquet")
+    ids, vectors, metric = read_vectors(folder / "vectors/mean.v1/colors-queries.parquet")
     assert (ids, metric) == (["q1", "q2", "q4"], "euclidean")
     assert np.allclose(vectors, [RED, GREEN, RED], atol=3)  # JPEG's rounding
     assert encoder.calls == [["top", "top"], ["top"], ["", "top"], ["top"]]
@@ -97,12 +99,12 @@ def test_benchmark_of_missed_queries_only_has_an_empty_vector_file(project):
     folder, _ = project
     write_rows(folder / "benchmarks/colors/queries.parquet", BENCHMARK, [row("q3", "red", None)])
     run_embed(folder)
-    ids, vectors, _ = read_vectors(folder / "vectors/colors-queries.parquet")
+    ids, vectors, _ = read_vectors(folder / "vectors/mean.v1/colors-queries.parquet")
     assert ids == [] and vectors.shape == (0, 3)
     run_evaluate(folder)
-    result = json.loads((folder / "metrics/mean.v1.json").read_text())["colors"]
+    result = detailed(folder)
     assert result["whole_gallery"]["hit_at_1"] == 0 and result["n_missed"] == 1
-    assert not (folder / "metrics/mean.v1/colors.jpg").exists()
+    assert not (folder / "report/mean.v1/colors.jpg").exists()
 
 
 def test_encoder_that_diverged_is_refused_with_the_row(project):
@@ -115,8 +117,8 @@ def test_encoder_that_diverged_is_refused_with_the_row(project):
 def test_figures_worked_out_by_hand(project):
     folder, _ = project
     run_embed(folder)
-    report, prefix = run_evaluate(folder)
-    result = json.loads((folder / "metrics/mean.v1.json").read_text())["colors"]
+    report = run_evaluate(folder)
+    result = detailed(folder)
     assert (result["n_queries"], result["n_missed"], result["n_without_match"], result["gallery"]) == (4, 1, 1, 3)
     whole, same = result["whole_gallery"], result["same_superclass"]
     # q1 finds red first, q2 (a green photo of the blue item) finds green first, q3 is missed.
@@ -129,25 +131,67 @@ def test_figures_worked_out_by_hand(project):
     # One relevant of three, two queries detected of three; within the category one of two and one of one.
     assert result["chance"]["whole_gallery"]["hit_at_1"] == pytest.approx(2 / 9, abs=1e-6)
     assert result["chance"]["same_superclass"]["hit_at_1"] == pytest.approx((1 / 2 + 1) / 3, abs=1e-6)
-    assert report.metrics["colors.whole_gallery.hit_at_1"] == pytest.approx(1 / 3)
-    assert report.pictures == [prefix / "colors.jpg"]
+    assert report.metrics == pytest.approx({"mean.v1.colors.hit_at_1": 1 / 3, "chance.colors.hit_at_1": 2 / 9})
+    assert report.pictures == [folder / "report/mean.v1/colors.jpg"]
 
 
-def test_curve_file_has_a_line_for_each_k_with_both_galleries(project):
+def test_metrics_are_one_number_a_benchmark_for_each_encoder_and_for_chance(project):
     folder, _ = project
     run_embed(folder)
     run_evaluate(folder)
-    with (folder / "metrics/mean.v1/colors.csv").open() as stream:
-        lines = list(csv.DictReader(stream))
-    assert [line["k"] for line in lines] == ["1", "2"]
+    found = {path.name: json.loads(path.read_text()) for path in (folder / "metrics").rglob("*") if path.is_file()}
     # The same numbers as in the test above, worked out by hand there.
-    assert lines[0] == {
-        "k": "1",
-        "hit": "0.333333",
-        "chance": "0.222222",
-        "hit_same_superclass": "0.666667",
-        "chance_same_superclass": "0.5",
+    assert found == {
+        "mean.v1.json": {"colors": {"hit@1": 0.333333}},
+        "chance.json": {"colors": {"hit@1": 0.222222}},
     }
+
+
+@pytest.mark.parametrize("kind", ["category", "image_category", "multilabel"])
+def test_benchmarks_that_ask_for_a_label_have_metric_files_of_their_own(kind, project):
+    folder, _ = project
+    run_embed(folder)
+    (folder / "benchmarks/colors/benchmark.json").write_text(json.dumps({"kind": kind}))
+    run_evaluate(folder)
+    files = sorted(path.relative_to(folder / "metrics").as_posix() for path in (folder / "metrics").rglob("*.json"))
+    assert files == ["labels/chance.json", "labels/mean.v1.json"]
+
+
+def test_benchmark_without_any_match_has_no_metric_and_no_curve(project):
+    folder, _ = project
+    write_rows(folder / "benchmarks/colors/queries.parquet", BENCHMARK, [row("q4", "none", RED)])
+    run_embed(folder)
+    assert run_evaluate(folder).metrics == {}
+    assert json.loads((folder / "metrics/mean.v1.json").read_text()) == {}
+    assert (folder / "plots/hit_at_k.csv").read_text() == "benchmark,encoder,k,hit\n"
+
+
+def test_encoder_called_chance_is_refused(project):
+    with pytest.raises(StageError, match="an encoder is called 'chance'"):
+        run_evaluate(project[0], ["chance"])
+
+
+def test_curve_file_has_a_line_for_each_encoder_and_k_chance_last(project):
+    folder, _ = project
+    run_embed(folder)
+    run_evaluate(folder)
+    with (folder / "plots/hit_at_k.csv").open() as stream:
+        lines = [tuple(line.values()) for line in csv.DictReader(stream)]
+    # Of one relevant row in three, two of three queries detected: a random order has it among two with 2/3.
+    assert lines == [
+        ("colors", "mean.v1", "1", "0.333333"), ("colors", "mean.v1", "2", "0.333333"),
+        ("colors", "chance", "1", "0.222222"), ("colors", "chance", "2", "0.444444"),
+    ]  # fmt: skip
+
+
+def test_what_is_known_of_the_encoder_stands_among_its_figures(project):
+    folder, _ = project
+    run_embed(folder)
+    (folder / "models/mean.v1").mkdir(parents=True)
+    (folder / "models/mean.v1/encoder.json").write_text('{"image_size": 96, "epoch": 0}')
+    run_evaluate(folder)
+    result = detailed(folder)
+    assert (result["image_size"], result["kept_epoch"], result["dimensions"]) == (96, 0, 3)
 
 
 def test_two_runs_write_the_same_bytes(project):
@@ -164,7 +208,7 @@ def test_two_runs_write_the_same_bytes(project):
 def test_vectors_of_other_images_are_refused(project):
     folder, _ = project
     run_embed(folder)
-    write_vectors(folder / "vectors/colors-queries.parquet", ["q1", "q2", "q9"], np.zeros((3, 3)), "euclidean")
+    write_vectors(folder / "vectors/mean.v1/colors-queries.parquet", ["q1", "q2", "q9"], np.zeros((3, 3)), "euclidean")
     with pytest.raises(StageError, match=r"differing: q4, q9\). Run `dvc repro`"):
         run_evaluate(folder)
 
@@ -172,7 +216,7 @@ def test_vectors_of_other_images_are_refused(project):
 def test_gallery_of_another_metric_is_refused(project):
     folder, _ = project
     run_embed(folder)
-    write_vectors(folder / "vectors/colors-gallery.parquet", ["g1", "g2", "g3"], np.zeros((3, 3)), "cosine")
+    write_vectors(folder / "vectors/mean.v1/colors-gallery.parquet", ["g1", "g2", "g3"], np.zeros((3, 3)), "cosine")
     with pytest.raises(StageError, match="metric euclidean, the gallery 3 and cosine"):
         run_evaluate(folder)
 

@@ -1,16 +1,11 @@
 """The leaderboard: encoders side by side, chance and published numbers beside them."""
 
-import csv
 import json
 import sys
-from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from profiles import composed
 from stages.core.errors import StageError
@@ -33,47 +28,31 @@ def result(hit, mean, flip=None):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """Two encoders, one without weights of its own, scored on one benchmark."""
+    """Detailed results of two encoders on one benchmark."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text("encoders: [one, two]\nbenchmarks: [wardrobe]\n")
-    folder = tmp_path / "metrics/demo/retrieval"
+    folder = tmp_path / "data/demo/report/retrieval"
     folder.mkdir(parents=True)
-    (folder / "one.json").write_text(json.dumps({"wardrobe": result(0.5, 0.4, flip=0.45)}))
+    known = {"parameters": 53, "image_size": 96, "kept_epoch": 0}
+    (folder / "one.json").write_text(json.dumps({"wardrobe": result(0.5, 0.4, flip=0.45) | known}))
     (folder / "two.json").write_text(json.dumps({"wardrobe": result(0.7, 0.6)}))
-    for name in ("one", "two"):
-        (tmp_path / "models" / name).mkdir(parents=True)
-    state = {"conv.weight": torch.zeros(4, 3, 2, 2), "bn.weight": torch.zeros(4), "bn.running_mean": torch.zeros(4),
-             "bn.num_batches_tracked": torch.zeros((), dtype=torch.long), "scale": torch.zeros(())}  # fmt: skip
-    save_file(state, tmp_path / "models/one/weights.safetensors")
-    (tmp_path / "models/one/encoder.json").write_text('{"image_size": 96, "epoch": 0}')
     return tmp_path
 
 
-def run(folder):
-    args = Namespace(
-        metrics=folder / "metrics/demo", encoders=folder / "models", out=folder / "metrics/demo/leaderboard"
-    )
-    report = leaderboard.main(args, SimpleNamespace())
-    return report, json.loads((folder / "metrics/demo/leaderboard.json").read_text())
+def board_of(folder):
+    return leaderboard.read_board(folder / "data/demo/report/retrieval")
 
 
 def test_encoders_stand_side_by_side_with_chance_size_and_parameters(project):
-    report, board = run(project)
+    board = board_of(project)
     assert set(board) == {"one", "two", "chance"}
     one = board["one"]["wardrobe"]
-    assert (one["hit_at_1"], one["hit_at_1_low95"], one["map"], one["n_scored"], one["n_missed"]) == (
-        0.5,
-        0.4,
-        0.4,
-        10,
-        1,
-    )
-    assert one["dimensions"] == 512 and one["parameters"] == 4 * 3 * 2 * 2 + 4 + 1  # BatchNorm's statistics are none
-    assert (one["image_size"], one["kept_epoch"]) == (96, 0)
+    assert [one[name] for name in ("hit_at_1", "hit_at_1_low95", "map", "n_scored", "n_missed")] == [
+        0.5, 0.4, 0.4, 10, 1,
+    ]  # fmt: skip
+    assert [one[name] for name in ("dimensions", "parameters", "image_size", "kept_epoch")] == [512, 53, 96, 0]
     assert not {"parameters", "image_size", "kept_epoch"} & set(board["two"]["wardrobe"])  # it has no files of its own
     assert one["without_flip"] == {"hit_at_1": 0.45, "map": 0.3}
     assert board["chance"]["wardrobe"] == {"hit_at_1": 0.01, "hit_at_5": 0.05, "map": 0.02, "map_at_r": 0.01}
-    assert report.metrics == {"wardrobe.one.hit_at_1": 0.5, "wardrobe.two.hit_at_1": 0.7}
 
 
 def voted(content, top_1, majority):
@@ -86,7 +65,7 @@ def voted(content, top_1, majority):
 def test_category_prediction_stands_beside_retrieval_and_naming_the_most_frequent():
     scored = voted(result(0.5, 0.4), 0.6, 0.2)
     scored["flip"] = {"off": {"whole_gallery": {"hit_at_1": 0.4}, "category_prediction": {"top_1": 0.55}}}
-    board = leaderboard.leaderboard({"one": {"c": scored, "w": result(0.1, 0.1)}}, ["c", "w"], {"one": {}})
+    board = leaderboard.leaderboard({"one": {"c": scored, "w": result(0.1, 0.1)}})
     line = board["one"]["c"]
     assert [line[f"category_top_{n}"] for n in (1, 3, 5)] == pytest.approx([0.6, 0.7, 0.8])
     assert line["without_flip"] == {"hit_at_1": 0.4, "category_top_1": 0.55}
@@ -96,7 +75,7 @@ def test_category_prediction_stands_beside_retrieval_and_naming_the_most_frequen
 
 def test_page_shows_category_prediction_where_there_is_one_beside_what_was_published():
     results = {"one": {"c": voted(result(0.5, 0.4), 0.6, 0.2), "w": result(0.1, 0.1)}}
-    board = leaderboard.leaderboard(results, ["c", "w"], {"one": {}})
+    board = leaderboard.leaderboard(results)
     published = [Published("Theirs", "c", "category_top_3", 0.87, None, "A paper", "")]
     text = page({"demo": board}, {}, published, set())
     of_c, of_w = text.split("### w")
@@ -107,54 +86,12 @@ def test_page_shows_category_prediction_where_there_is_one_beside_what_was_publi
     assert "category top" not in of_w.lower()
 
 
-def test_curves_have_a_row_for_each_encoder_and_k_and_no_interval_among_them(project):
-    run(project)
-    with (project / "metrics/demo/leaderboard.csv").open() as stream:
-        rows = [tuple(row.values()) for row in csv.DictReader(stream)]
-    assert rows == [
-        ("wardrobe", "one", "1", "0.5"), ("wardrobe", "one", "5", "0.55"),
-        ("wardrobe", "two", "1", "0.7"), ("wardrobe", "two", "5", "0.75"),
-        ("wardrobe", "chance", "1", "0.01"), ("wardrobe", "chance", "5", "0.05"),
-    ]  # fmt: skip
-
-
-def test_two_runs_write_the_same_bytes(project):
-    written = []
-    for _ in range(2):
-        run(project)
-        written.append([(project / f"metrics/demo/leaderboard.{kind}").read_bytes() for kind in ("json", "csv")])
-    assert written[0] == written[1]
-
-
-def test_encoder_that_was_not_scored_is_named(project):
-    (project / "params.yaml").write_text("encoders: [one, two]\nbenchmarks: [wardrobe, inshop]\n")
-    with pytest.raises(StageError, match="encoder one has no figures for inshop. Run `dvc repro`"):
-        run(project)
-    (project / "metrics/demo/retrieval/two.json").unlink()
-    with pytest.raises(StageError, match="two.json: no such file"):
-        run(project)
-
-
-def test_benchmark_without_any_match_has_no_figures_and_no_curve():
+def test_benchmark_without_any_match_has_no_figures():
     empty = {"n_scored": 0, "n_missed": 0, "n_without_match": 3}
     nothing = {"whole_gallery": empty, "chance": {"whole_gallery": {}}, "gallery": 5, "dimensions": 2}
-    board = leaderboard.leaderboard({"one": {"b": nothing}}, ["b"], {"one": {}})
+    board = leaderboard.leaderboard({"one": {"b": nothing}})
     assert board == {"one": {"b": empty | {"gallery": 5, "dimensions": 2}}, "chance": {"b": {}}}
-    assert leaderboard.curves({"one": {"b": nothing}}, ["b"]) == []
     assert "| one | - | 2 | - | - |" in page({"demo": board}, {}, [], set())
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff" * 40, b"\x02\0\0\0\0\0\0\0{]", b'\x0d\0\0\0\0\0\0\0{"a": {"b":1}}'])
-def test_weights_that_are_no_safetensors_file_are_refused(tmp_path, content):
-    (tmp_path / "weights.safetensors").write_bytes(content)
-    with pytest.raises(StageError, match="weights.safetensors: not a safetensors file"):
-        leaderboard.encoder_parameters(tmp_path)
-
-
-def test_encoder_called_chance_is_refused(project):
-    (project / "params.yaml").write_text("encoders: [chance]\nbenchmarks: [wardrobe]\n")
-    with pytest.raises(StageError, match="an encoder is called 'chance'"):
-        run(project)
 
 
 PUBLISHED = [
@@ -165,7 +102,7 @@ PUBLISHED = [
 
 
 def boards(project):
-    return {"demo": run(project)[1]}
+    return {"demo": board_of(project)}
 
 
 def test_page_puts_the_best_first_and_chance_after_all_measured_rows(project):
@@ -216,9 +153,8 @@ def test_external_rows_are_marked_and_those_of_another_benchmark_say_so(project)
     assert "| older (external; another version of the benchmark, score it again) |" in text
 
 
-def test_command_reads_every_profile_that_has_a_leaderboard(project):
-    run(project)
-    (project / "metrics/demo/external").mkdir()
+def test_command_reads_every_profile_that_has_results(project):
+    (project / "metrics/demo/external").mkdir(parents=True)
     (project / "metrics/demo/external/theirs.json").write_text(json.dumps({"wardrobe": result(0.6, 0.5)}))
     (project / "profiles").mkdir()
     (project / "profiles/demo.yaml").write_text("demo_sources: [shoes]\n")
@@ -229,9 +165,9 @@ def test_command_reads_every_profile_that_has_a_leaderboard(project):
     assert "theirs (external)" in text and "(drawn data)" in text and "*0.374*" in text
 
 
-def test_without_any_leaderboard_the_command_says_what_to_run(tmp_path, monkeypatch):
+def test_without_any_results_the_command_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(StageError, match="Run `dvc repro leaderboard`"):
+    with pytest.raises(StageError, match="Run `dvc repro evaluate_retrieval`"):
         leaderboard_page.write_page(tmp_path / "page.md")
 
 
