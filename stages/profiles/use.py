@@ -9,7 +9,6 @@ their outs removed. Entries of other profiles go as well: git has them, and ever
 """
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,12 +67,28 @@ def prune_lock(lock: dict[str, Any], stages: set[str]) -> tuple[dict[str, Any], 
     return {**lock, "stages": {name: entry for name, entry in entries.items() if name in stages}}, gone
 
 
-def stage_names() -> set[str]:
-    """Stages of dvc.yaml under the active params."""
-    result = subprocess.run(["dvc", "stage", "list", "--name-only"], capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise StageError(f"`dvc stage list` failed: {result.stderr.strip()}")
-    return set(result.stdout.split())
+def active_stages() -> dict[str, list[Path]]:
+    """Stages of dvc.yaml under the active params, and the outs of each, relative to the project."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            root = Path(repo.root_dir)
+            stages = {stage.addressing: stage.outs for stage in repo.index.stages}
+            return {name: [Path(out.fs_path).relative_to(root) for out in outs] for name, outs in stages.items()}
+    except DvcException as error:
+        raise StageError(f"DVC cannot read dvc.yaml under these params: {error}") from None
+
+
+def leftovers(gone: dict[str, list[str]], profile: str, stages: dict[str, list[Path]]) -> list[Path]:
+    """Outs of stages that went, below the profile's own folders, that no stage of now makes or needs a part of."""
+    mine = tuple(f"{area}/{profile}/" for area in ("data", "models", "metrics"))
+    made = [out for outs in stages.values() for out in outs]
+    paths = [Path(path) for paths in gone.values() for path in paths if path.startswith(mine)]
+    return [
+        path for path in paths if not any(path == out or out in path.parents or path in out.parents for out in made)
+    ]
 
 
 def use(name: str, keep: bool = False, discard: bool = False) -> None:
@@ -91,10 +106,10 @@ def use(name: str, keep: bool = False, discard: bool = False) -> None:
     lock_file = Path("dvc.lock")
     removed: list[str] = []
     if lock_file.is_file():
-        lock, gone = prune_lock(parse_yaml(lock_file.read_text(encoding="utf-8")) or {}, stage_names())
+        stages = active_stages()
+        lock, gone = prune_lock(parse_yaml(lock_file.read_text(encoding="utf-8")) or {}, set(stages))
         lock_file.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
-        mine = (f"data/{name}/", f"models/{name}/", f"metrics/{name}/")
-        for path in (Path(path) for paths in gone.values() for path in paths if path.startswith(mine)):
+        for path in leftovers(gone, name, stages):
             if path.is_dir():
                 shutil.rmtree(path)
                 removed.append(str(path))

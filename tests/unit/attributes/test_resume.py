@@ -11,6 +11,7 @@ from small import PLAIN_RUNTIME, write_dataset
 
 from stages.classifier.training import train_classifier as train
 from stages.classifier.training import trainer
+from stages.core.determinism import use_runtime
 from stages.core.files import read_json, write_json
 from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams
@@ -121,7 +122,7 @@ def test_what_changes_the_result_starts_over(stage, capsys, changed):
     with pytest.raises(Killed):
         run("out", kill_at_step=STEPS + 1, epochs=2)
     if changed == "runtime":
-        (project / "params.yaml").write_text("runtime: {threads: 1, deterministic: false}\n")
+        use_runtime({"threads": 1, "deterministic": False})
     if changed == "encoder":
         save_encoder(
             Backbone("test_efficientnet", "none"), read_json(project / "simclr/encoder.json"), project / "simclr"
