@@ -28,7 +28,7 @@ $(STAMP):
 	@python -m stages.run plots_script
 
 repro: install  ## run the pipeline of params.yaml as it stands, or with PROFILE=name of that profile; say what it reached
-	@$(if $(CHOSEN),python -m stages.run use $(PROFILE) $(EDITS) &&) export SEAMLINE_REPRO=make-$$(date +%s%N); \
+	@$(if $(CHOSEN),python -m stages.run use $(PROFILE) $(EDITS) || exit 1;) export SEAMLINE_REPRO=make-$$(date +%s%N); \
 	dvc repro $(ARGS); status=$$?; \
 	python -m stages.run summary --repro $$SEAMLINE_REPRO --status $$status
 
