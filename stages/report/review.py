@@ -166,7 +166,7 @@ def params_lines(old: Mapping[str, Any], new: Mapping[str, Any], base: str) -> l
     if len(changed) <= MOST_PARAMS:
         rows = [[f"`{key}`", *(_short(_value(side, key)) for side in sides)] for key in changed]
         return lines + table(["param", base, "now"], rows)
-    groups = Counter(".".join(key.split(".")[:2]) for key in changed).most_common()
+    groups = Counter(".".join(key.split(".")[: 2 if key.count(".") > 1 else 1]) for key in changed).most_common()
     shown = [[f"`{name}`", str(count)] for name, count in groups[:MOST_PARAMS]]
     lines += table(["section", "params changed"], shown)
     left = f"{len(groups) - MOST_PARAMS} more sections, and all" if len(groups) > MOST_PARAMS else "All"
