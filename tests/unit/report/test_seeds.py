@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from profiles import NAMES, composed
+from profiles import FOLDER, NAMES, composed
 from stages.core.errors import StageError
+from stages.report.headlines import headlines, read_metrics
 from stages.report.seeds import (
     FIXED,
     TRAINED,
@@ -132,6 +133,14 @@ def test_every_metric_has_its_spread_and_gives_the_seeds_back():
     }  # fmt: skip
     assert seed_numbers({"seeds": [0, 1, 2], "rows": {}, "metrics": found}) == seeds
     assert seed_numbers({"seeds": [0, 1, 2], "rows": {}}) == []
+
+
+def test_committed_seeds_of_the_demo_know_every_headline_of_its_metrics():
+    folder = FOLDER.parent / "metrics" / "demo"
+    now = {(row.what, row.metric) for row in headlines(read_metrics(folder))}
+    seeds = seed_numbers(json.loads((folder / "seeds.json").read_text()))
+    assert len(now) > 5 and len(seeds) >= 3
+    assert [{(row.what, row.metric) for row in headlines(numbers)} >= now for numbers in seeds] == [True] * len(seeds)
 
 
 def test_metric_that_one_seed_lacks_is_an_error():
