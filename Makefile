@@ -11,7 +11,7 @@ export PATH := $(VENV)/bin:$(PATH)
 STAMP := $(VENV)/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test test-slow lint format use match ingest-report audit export-yolo ablation seeds mlflow bench docs dag lock requirements clean
+.PHONY: help install repro test test-slow lint format use match ingest-report audit export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ ablation: install  ## train the ladder of `ablation` in params.yaml and print it
 seeds: install  ## mean and spread over training seeds: make seeds [SEEDS="0 1 2"] [ONLY=encoder] [PROFILE=name] [KEEP=1]
 	@python -m stages.run run_seeds $(or $(SEEDS),0 1 2) $(if $(KEEP),--keep) $(if $(ONLY),--only $(ONLY)) \
 		$(if $(CHOSEN),--profile $(PROFILE))
+
+review: install  ## what a change moved, as Markdown for a pull request: make review [BASE=main] [PROFILE=name]
+	@python -m stages.run review "$(or $(BASE),main)" $(if $(CHOSEN),--profile $(PROFILE))
 
 mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]
 	@python -m stages.run summary --track

@@ -37,6 +37,7 @@ STAGES = {
 COMMANDS = {
     "use": "stages.profiles.use",
     "summary": "stages.report.summary",
+    "review": "stages.report.review",
     "track": "stages.runner.tracking",
     "match": "stages.app.match",
     "audit": "stages.report.audit",

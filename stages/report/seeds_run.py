@@ -28,7 +28,8 @@ from stages.core.files import parse_yaml, read_json, write_json
 from stages.core.params import load_params, lookup
 from stages.profiles.compose import compose
 from stages.profiles.text import dumped
-from stages.report.seeds import LEAST, TRAINED, as_markdown, claims, spread, with_seed
+from stages.report.headlines import Numbers, read_metrics
+from stages.report.seeds import LEAST, TRAINED, as_markdown, claims, metrics_spread, spread, with_seed
 from stages.runner.progress import say
 from stages.runner.stage import new_parser, one_message
 
@@ -118,17 +119,20 @@ def repro(tree: Path, seed: int) -> None:
         )
 
 
-def collect(tree: Path, profile: str) -> dict[str, dict[str, Any]]:
-    """The seed's claims, from the outs of stages that dvc.yaml has now: a tree may hold files of earlier lists."""
+def collect(tree: Path, profile: str) -> tuple[dict[str, dict[str, Any]], Numbers]:
+    """The seed's claims and metrics, from the outs of stages that dvc.yaml has now: a tree may hold earlier files."""
     stages = set(run("dvc", "stage", "list", "--name-only", cwd=tree).split())
     lock = parse_yaml((tree / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     outs = sorted(out["path"] for name in lock if name in stages for out in lock[name].get("outs", []))
     reports = [Path(path) for path in outs if path.startswith(f"data/{profile}/report/")]
     models = [Path(path) for path in outs if path.startswith(f"models/{profile}/encoders/")]
+    metrics = read_metrics(tree / "metrics" / profile)
+    own = {name: f"metrics/{profile}/{name}.json" for name in metrics}
+    made = {name: metrics[name] for name, file in own.items() if any(Path(file).is_relative_to(out) for out in outs)}
     here = Path.cwd()
     os.chdir(tree)
     try:
-        return claims(reports, models)
+        return claims(reports, models), made
     finally:
         os.chdir(here)
 
@@ -140,20 +144,20 @@ def suffix(only: Sequence[str], joint: str) -> str:
 
 def one_seed(
     root: Path, seed: int, profile: str | None, keep: bool, only: Sequence[str] = ()
-) -> tuple[str, dict[str, dict[str, Any]]]:
-    """Name of the profile, and what the seed reached."""
+) -> tuple[str, dict[str, dict[str, Any]], Numbers]:
+    """Name of the profile, and what the seed reached: claims and metrics."""
     name = profile or str(lookup(load_params(root / "params.yaml"), "profile"))
     tree = root / TREES / f"{name}-{seed}{suffix(only, '-')}"
     started = time.monotonic()
     say(f"seed {seed}: preparing {tree.relative_to(root)}")
     prepare(root, tree, profile, seed, only or TRAINED)
     repro(tree, seed)
-    found = collect(tree, name)
+    found, metrics = collect(tree, name)
     if not keep:
         for folder in BULK:
             shutil.rmtree(tree / folder, ignore_errors=True)
     say(f"seed {seed}: {len(found)} scores after {time.monotonic() - started:.0f} s")
-    return name, found
+    return name, found, metrics
 
 
 def measure(root: Path, seeds: list[int], profile: str | None, keep: bool, only: Sequence[str] = ()) -> dict[str, Any]:
@@ -169,7 +173,8 @@ def measure(root: Path, seeds: list[int], profile: str | None, keep: bool, only:
         raise StageError(f"no profile {profile!r}; there are: {shown(there)}.")
     done = {seed: one_seed(root, seed, profile, keep, only) for seed in seeds}
     name = next(iter(done.values()))[0]
-    content = {"profile": name, **spread({seed: rows for seed, (_, rows) in done.items()})}
+    content = {"profile": name, **spread({seed: rows for seed, (_, rows, _) in done.items()})}
+    content["metrics"] = metrics_spread({seed: metrics for seed, (_, _, metrics) in done.items()})
     if only:
         content["sections"] = sorted(only)
     write_json(root / "metrics" / name / f"seeds{suffix(only, '_')}.json", content)

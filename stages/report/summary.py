@@ -3,112 +3,31 @@
 Usage: python -m stages.run summary [--repro KEY] [--status N] [--markdown | --track]
 """
 
-import io
-import json
 import os
-import subprocess
 import sys
-import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from statistics import fmean
 
-from stages.core.files import read_json
 from stages.core.params import load_params, lookup
+from stages.report.headlines import Numbers, committed_metrics, headlines, moved, read_metrics
 from stages.report.tracked import Registered, close_parent, track_now
 from stages.runner import times
-from stages.runner.scores import flatten
 from stages.runner.stage import new_parser, one_message
 from stages.runner.tracking import DEFAULT_URI
 
-MOST_RAN, MOST_NUMBERS, MOST_CHANGES = 7, 10, 4  # lines of the three parts
+MOST_RAN, MOST_CHANGES = 7, 4  # lines of two of the three parts
 WIDTH = 100
-NOT_METRICS = ("external/", "seeds", "ablation")  # written by commands, not by stages of every repro
-LEAST_CHANGE = 5e-4  # what three digits show
-Numbers = dict[str, dict[str, float]]  # metric file -> key -> number
 Row = tuple[str, str, str, str]  # what, metric, value, beside it
 
 
-def numbers_of(files: Mapping[str, object]) -> Numbers:
-    """Metric file (its path below the profile's folder, without suffix) -> key -> number.
-
-    Args:
-        files: the same with the content of each file.
-    """
-    kept = {name: content for name, content in files.items() if not name.startswith(NOT_METRICS)}
-    return {
-        name: {key: float(value) for key, value in flatten(content).items() if isinstance(value, (int, float))}
-        for name, content in sorted(kept.items())
-        if isinstance(content, dict)
-    }
-
-
-def read_metrics(folder: Path) -> Numbers:
-    """The metrics of a profile as they are now."""
-    paths = sorted(folder.rglob("*.json"))
-    return numbers_of({path.relative_to(folder).with_suffix("").as_posix(): read_json(path) for path in paths})
-
-
-def committed_metrics(folder: Path) -> Numbers:
-    """The metrics of a profile in the last commit; empty without one."""
-    done = subprocess.run(["git", "archive", "HEAD", folder.as_posix()], capture_output=True, check=False)
-    if done.returncode:
-        return {}
-    files = {}
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        for member in archive:
-            path, stream = Path(member.name), archive.extractfile(member)
-            if path.suffix == ".json" and stream is not None:
-                files[path.relative_to(folder).with_suffix("").as_posix()] = json.loads(stream.read())
-    return numbers_of(files)
-
-
 def headline_rows(numbers: Numbers) -> list[Row]:
-    """The numbers a person reads first, each next to what it has to beat; at most ``MOST_NUMBERS``."""
-    rows: list[Row] = []
-    detectors = [own for name, own in numbers.items() if name.startswith("detector/")]
-    if detectors:
-        value, base = (fmean(own[key] for own in detectors) for key in ("map50", "constant_box"))
-        rows.append(("detectors", "mean mAP50", f"{value:.3f}", f"{base:.3f} a constant box"))
-    accuracy, given = (numbers.get(f"classifier/{name}", {}) for name in ("accuracy", "given_class"))
-    for head in ("mean", "type_group"):
-        if head in accuracy:
-            called = "mean of heads" if head == "mean" else "types' groups"
-            beside = f"{given[head]:.3f} commonest label of the detected class"
-            rows.append(("classifier", f"accuracy, {called}", f"{accuracy[head]:.3f}", beside))
-    simclr = numbers.get("simclr", {})
-    if "kept" in simclr:
-        beside = ", ".join(f"{simclr[name]:.3f} {name}" for name in ("imagenet", "untrained") if name in simclr)
-        rows.append(("SimCLR", "k-NN, mean of labels", f"{simclr['kept']:.3f}", beside))
-    rows += [row for folder in ("retrieval/", "retrieval/labels/") for row in _retrieval_rows(numbers, folder)]
-    return rows[:MOST_NUMBERS]
-
-
-def _retrieval_rows(numbers: Numbers, folder: str) -> list[Row]:
-    encoders = {Path(name).name: own for name, own in numbers.items() if f"{Path(name).parent}/" == folder}
-    chance = encoders.pop("chance", {})
-    rows = []
-    for key in sorted(chance):
-        hits = {name: own[key] for name, own in encoders.items() if key in own}
-        if hits:
-            best = max(hits, key=lambda name: hits[name])
-            benchmark, _, metric = key.rpartition(".")
-            rows.append(
-                (benchmark, metric, f"{hits[best]:.3f}", f"{best}, best of {len(hits)}; {chance[key]:.3f} chance")
-            )
-    return rows
+    """The headlines with three digits."""
+    return [(row.what, row.metric, f"{row.value:.3f}", row.beside) for row in headlines(numbers)]
 
 
 def changes(before: Numbers, now: Numbers) -> list[Row]:
     """Numbers that moved, the largest change first: file, key, ``before -> now``, the difference."""
-    moved = [
-        (abs(own[key] - old), name, key, old, own[key])
-        for name, own in now.items()
-        for key in sorted(own)
-        if (old := before.get(name, {}).get(key)) is not None and abs(own[key] - old) >= LEAST_CHANGE
-    ]
-    moved.sort(key=lambda one: (-one[0] / max(abs(one[3]), abs(one[4]), 1), one[1], one[2]))
-    return [(name, key, f"{old:.3f} -> {new:.3f}", f"{new - old:+.3f}") for _, name, key, old, new in moved]
+    return [(name, key, f"{old:.3f} -> {new:.3f}", f"{new - old:+.3f}") for name, key, old, new in moved(before, now)]
 
 
 def ran_lines(ran: Iterable[tuple[str, float]]) -> list[str]:

@@ -5,9 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from profiles import NAMES, composed
+from profiles import FOLDER, NAMES, composed
 from stages.core.errors import StageError
-from stages.report.seeds import FIXED, TRAINED, as_markdown, claims, spread, with_seed
+from stages.report.headlines import headlines, read_metrics
+from stages.report.seeds import (
+    FIXED,
+    TRAINED,
+    as_markdown,
+    claims,
+    metrics_spread,
+    reach,
+    seed_numbers,
+    spread,
+    with_seed,
+)
 
 
 def test_seeds_of_trainings_change_and_those_that_draw_or_resample_stay():
@@ -111,6 +122,37 @@ def test_baseline_is_averaged_as_it_moves_with_the_seed_too():
 def test_row_that_one_seed_lacks_is_an_error():
     with pytest.raises(StageError, match="seed 1: no 'a mAP'"):
         spread({0: row(1), 1: {}, 2: row(1)})
+
+
+def test_every_metric_has_its_spread_and_gives_the_seeds_back():
+    seeds = [{"detector/shoes": {"map50": value, "boxes": 9.0}} for value in (1.0, 2.0, 6.0)]
+    found = metrics_spread(dict(enumerate(seeds)))
+    # Mean 3, squared distances 4 1 9 = 14, over 2: 7.
+    assert found["detector/shoes"]["map50"] == {
+        "mean": 3, "deviation": pytest.approx(7**0.5), "min": 1, "max": 6, "values": {"0": 1, "1": 2, "2": 6},
+    }  # fmt: skip
+    assert seed_numbers({"seeds": [0, 1, 2], "rows": {}, "metrics": found}) == seeds
+    assert seed_numbers({"seeds": [0, 1, 2], "rows": {}}) == []
+
+
+def test_committed_seeds_of_the_demo_know_every_headline_of_its_metrics():
+    folder = FOLDER.parent / "metrics" / "demo"
+    now = {(row.what, row.metric) for row in headlines(read_metrics(folder))}
+    seeds = seed_numbers(json.loads((folder / "seeds.json").read_text()))
+    assert len(now) > 5 and len(seeds) >= 3
+    assert [{(row.what, row.metric) for row in headlines(numbers)} >= now for numbers in seeds] == [True] * len(seeds)
+
+
+def test_metric_that_one_seed_lacks_is_an_error():
+    with pytest.raises(StageError, match="seed 2: no 'mean'"):
+        metrics_spread({0: {"a": {"mean": 1.0}}, 1: {"a": {"mean": 1.0}}, 2: {"a": {}}})
+
+
+def test_two_seeds_lie_apart_by_at_most_what_student_says():
+    # Deviation 1; of Student's table, 0.975: 4.303 for two degrees of freedom, 2.776 for four. Times sqrt(2).
+    assert reach([1, 2, 3]) == pytest.approx(4.303 * 1.41421, abs=1e-3)
+    assert reach([0.5, 0.5, 2, 2.5, 2.0]) == pytest.approx(2.776 * 1.41421 * (3.5 / 4) ** 0.5, abs=1e-3)
+    assert reach([2, 2, 2]) == 0
 
 
 def test_table_shows_mean_deviation_extremes_and_baseline():

@@ -161,6 +161,7 @@ def test_only_what_a_seed_touches_runs_again_and_a_broken_run_goes_on(project, t
         "mean": round(13 / 36, 6), "deviation": round(21**0.5 / 36, 6), "min": 0.25, "max": 0.5, "baseline": 0.25,
         "beside": "majority given the detected class", "values": {"0": 0.5, "1": 0.333333, "2": 0.25},
     }  # fmt: skip
+    assert content["metrics"]["classifier"]["color"]["values"] == {"0": 0.5, "1": 0.333333, "2": 0.25}
     assert (content["profile"], content["seeds"]) == ("tiny", [0, 1, 2])
     written = (project / "metrics" / "tiny" / "seeds.json").read_bytes()
     measure(project, [2, 1, 0], None, keep=True)

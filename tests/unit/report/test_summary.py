@@ -6,17 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.report.summary import (
-    WIDTH,
-    as_markdown,
-    changes,
-    committed_metrics,
-    headline_rows,
-    numbers_of,
-    ran_lines,
-    read_metrics,
-    screen,
-)
+from stages.report.headlines import committed_metrics, numbers_of, read_metrics
+from stages.report.summary import WIDTH, as_markdown, changes, headline_rows, ran_lines, screen
 
 FILES = {
     "detector/shoes": {"map50": 0.75, "constant_box": 0.25}, "detector/caps": {"map50": 0.5, "constant_box": 0.0},

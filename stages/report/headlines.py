@@ -1,0 +1,123 @@
+"""The numbers of a profile as a person compares them: of the work tree, of a commit, of a seed; the ones to read first.
+
+stages/report/summary.py (the end of ``make repro``) and stages/report/review.py (``make review``) print them.
+"""
+
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple
+
+from stages.core.files import read_json
+from stages.runner.scores import flatten
+
+MOST_NUMBERS = 10  # headlines
+NOT_METRICS = ("external/", "seeds", "ablation")  # written by commands, not by stages of every repro
+LEAST_CHANGE = 5e-4  # what three digits show
+
+Numbers = dict[str, dict[str, float]]  # metric file -> key -> number
+
+
+class Headline(NamedTuple):
+    """A number that a person reads first, and what it has to beat."""
+
+    what: str
+    metric: str
+    value: float
+    beside: str
+
+
+class Change(NamedTuple):
+    """A number that moved: its metric file, its key, its value before and now."""
+
+    name: str
+    key: str
+    old: float
+    new: float
+
+
+def numbers_of(files: Mapping[str, object]) -> Numbers:
+    """Metric file (its path below the profile's folder, without suffix) -> key -> number.
+
+    Args:
+        files: the same with the content of each file.
+    """
+    kept = {name: content for name, content in files.items() if not name.startswith(NOT_METRICS)}
+    return {
+        name: {key: float(value) for key, value in flatten(content).items() if isinstance(value, (int, float))}
+        for name, content in sorted(kept.items())
+        if isinstance(content, dict)
+    }
+
+
+def read_metrics(folder: Path) -> Numbers:
+    """The metrics of a profile as they are now."""
+    paths = sorted(folder.rglob("*.json"))
+    return numbers_of({path.relative_to(folder).with_suffix("").as_posix(): read_json(path) for path in paths})
+
+
+def files_at(revision: str, path: Path) -> dict[Path, bytes]:
+    """Content of a file, or of every file below a folder, as committed at a revision; empty where it has none."""
+    done = subprocess.run(["git", "archive", revision, path.as_posix()], capture_output=True, check=False)
+    if done.returncode:
+        return {}
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        streams = {Path(member.name): archive.extractfile(member) for member in archive}
+        return {name: stream.read() for name, stream in streams.items() if stream is not None}
+
+
+def committed_metrics(folder: Path, revision: str = "HEAD") -> Numbers:
+    """The metrics of a profile as committed at a revision, by default in the last commit; empty without any."""
+    files = {path: content for path, content in files_at(revision, folder).items() if path.suffix == ".json"}
+    names = {path.relative_to(folder).with_suffix("").as_posix(): content for path, content in files.items()}
+    return numbers_of({name: json.loads(content) for name, content in names.items()})
+
+
+def headlines(numbers: Numbers) -> list[Headline]:
+    """The numbers a person reads first, each next to what it has to beat; at most ``MOST_NUMBERS``."""
+    rows: list[Headline] = []
+    if detectors := [own for name, own in numbers.items() if name.startswith("detector/") and "map50" in own]:
+        value = fmean(own["map50"] for own in detectors)
+        boxes = [own["constant_box"] for own in detectors if "constant_box" in own]
+        rows.append(Headline("detectors", "mean mAP50", value, f"{fmean(boxes):.3f} a constant box" if boxes else ""))
+    accuracy, given = (numbers.get(f"classifier/{name}", {}) for name in ("accuracy", "given_class"))
+    for head, called in (("mean", "mean of heads"), ("type_group", "types' groups")):
+        if head in accuracy:
+            beside = f"{given[head]:.3f} commonest label of the detected class" if head in given else ""
+            rows.append(Headline("classifier", f"accuracy, {called}", accuracy[head], beside))
+    simclr = numbers.get("simclr", {})
+    if "kept" in simclr:
+        beside = ", ".join(f"{simclr[name]:.3f} {name}" for name in ("imagenet", "untrained") if name in simclr)
+        rows.append(Headline("SimCLR", "k-NN, mean of labels", simclr["kept"], beside))
+    rows += [row for folder in ("retrieval", "retrieval/labels") for row in _retrieval(numbers, folder)]
+    return rows[:MOST_NUMBERS]
+
+
+def _retrieval(numbers: Numbers, folder: str) -> list[Headline]:
+    encoders = {Path(name).name: own for name, own in numbers.items() if Path(name).parent.as_posix() == folder}
+    chance = encoders.pop("chance", {})
+    rows = []
+    for key in sorted({key for own in encoders.values() for key in own}):
+        hits = {name: own[key] for name, own in encoders.items() if key in own}
+        best = max(hits, key=lambda name: hits[name])
+        benchmark, _, metric = key.rpartition(".")
+        guess = f"; {chance[key]:.3f} chance" if key in chance else ""
+        rows.append(Headline(benchmark, metric, hits[best], f"{best}, best of {len(hits)}{guess}"))
+    return rows
+
+
+def moved(before: Numbers, now: Numbers) -> list[Change]:
+    """Numbers of both sides that differ in three digits, the largest change first: counts by their share."""
+    found = [
+        Change(name, key, old, new)
+        for name, own in now.items()
+        for key, new in own.items()
+        if (old := before.get(name, {}).get(key)) is not None and abs(new - old) >= LEAST_CHANGE
+    ]
+    return sorted(
+        found, key=lambda one: (-abs(one.new - one.old) / max(abs(one.old), abs(one.new), 1), one.name, one.key)
+    )
