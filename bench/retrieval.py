@@ -2,7 +2,7 @@
 
 Usage: python -m bench.retrieval  (part of `make bench`; about a minute on two cores, 2 GB of temporary disk)
 
-What is measured, each in a process of its own: `stages.retrieval.evaluator.evaluate`, that is the exact ranks of all
+What is measured, each in a process of its own: `stages.retrieval.metrics.evaluate`, that is the exact ranks of all
 relevant rows in both views, every metric up to k = 50, averages by category and 1,000 bootstrap samples. Reading files
 is not in it. CPU seconds are those of all cores together: on a busy machine they say more than seconds.
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from bench.memory import Peak, allocated
 from stages.core.determinism import start_process
-from stages.retrieval.evaluator import EvaluateParams, evaluate
+from stages.retrieval.metrics import EvaluateParams, evaluate
 from stages.retrieval.similarity import Rows
 from stages.runner.progress import say
 

@@ -25,7 +25,7 @@ from stages.learning.acceleration import RuntimeParams
 from stages.learning.augment import ColorParams, GeometryParams
 from stages.learning.distributed import Group
 from stages.learning.loop import train_epoch
-from stages.networks.backbones.pictures import Pictures
+from stages.networks.backbones.features import Pictures
 from stages.runner.progress import say
 from stages.simclr.model import SimclrParams, build
 from stages.simclr.pretrain import SimclrTask

@@ -11,40 +11,169 @@ Kinds over the data set:
     wardrobe: worn photos of an item find its flat photo among those of other items; both from test groups. An item
         that no detector found in its worn photo is a query without an image: a miss for every encoder.
     category: test crops find training crops with the same label.
-Kinds over an upstream tree, with upstream's own split (docs/datasets.md):
-    inshop: queries find gallery photos of the same item (items.py).
+Kinds over an upstream tree, with upstream's own split (upstream.py; docs/datasets.md):
+    inshop: queries find gallery photos of the same item.
     consumer_to_shop: consumers' photos find shops' photos of the same item.
-    pairs: garments in users' photos find the same garment in shops' photos, by annotated or detected boxes
-        (pairs.py).
-    image_category: test images find training images of the same category (image_labels.py).
+    pairs: garments in users' photos find the same garment in shops' photos, by annotated or detected boxes.
+    image_category: test images find training images of the same category.
     multilabel: test images find training images with the same set of labels.
 """
 
 from argparse import Namespace
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from stages.benchmarks.detect import detect, load
-from stages.benchmarks.image_labels import (
-    IMAGE_CATEGORY,
-    MULTILABEL,
-    select_image_category,
-    select_multilabel,
-)
-from stages.benchmarks.items import CONSUMER_TO_SHOP, INSHOP, select_consumer_to_shop, select_inshop
-from stages.benchmarks.pairs import PAIRS, select_pairs, with_detections
-from stages.benchmarks.params import UPSTREAM, BenchmarkParams
-from stages.benchmarks.pictures import pictures_of, write_plan
-from stages.benchmarks.plan import Plan, Source, read_source
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.benchmarks.params import UPSTREAM, BenchmarkParams, CropOptions, DetectionOptions
+from stages.benchmarks.plan import Pick, Plan, Source, read_source
 from stages.benchmarks.selection import select_crops
+from stages.benchmarks.upstream import (
+    CONSUMER_TO_SHOP,
+    IMAGE_CATEGORY,
+    INSHOP,
+    MULTILABEL,
+    PAIRS,
+    select_consumer_to_shop,
+    select_image_category,
+    select_inshop,
+    select_multilabel,
+    select_pairs,
+    with_detections,
+)
+from stages.contracts.boxes import Box, cut
+from stages.contracts.images import encode_jpeg, open_rgb
+from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, iter_shards, shard_paths
 from stages.core.determinism import seed_everything
-from stages.core.errors import StageError
+from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, write_json
-from stages.runner.progress import say
+from stages.networks.detector.shards import Detection, Predictor, search_shards
+from stages.runner.progress import say, track
 from stages.runner.stage import Report, Stage
+
+
+def load(folder: Path) -> Predictor:
+    """The detector.
+
+    Raises:
+        StageError: when it was not trained.
+    """
+    if not folder.is_dir():
+        there = shown(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else "nothing"
+        raise StageError(f"{folder}: no such detector. Trained are: {there}. List it in `detectors`.")
+    from stages.networks.detector.model import Detector  # after the check: importing it takes seconds
+
+    return Detector(folder)
+
+
+def detect(plan: Plan, source: Path, detector: Predictor, options: DetectionOptions) -> dict[str, list[Detection]]:
+    """image_id -> detections, for the images of queries and gallery."""
+    wanted = {pick.image_id for pick in (*plan.queries, *plan.gallery)}
+    pictures = search_shards(
+        source,
+        ["image_id", "bytes"],
+        {options.detector: detector},
+        lambda row: [options.detector] if row["image_id"] in wanted else None,
+        batch=options.batch,
+        confidence=options.confidence,
+        iou=options.nms_iou,
+        desc=f"detect {source.name} (shards)",
+    )
+    return {picture.row["image_id"]: picture.detections for picture in pictures}
+
+
+ROW_GROUP = 1024  # rows, as stages.contracts.tables writes them
+
+
+def picture_of(data: bytes, size: tuple[int, int], box: Box | None, options: CropOptions) -> bytes | None:
+    """JPEG bytes of a whole image, or of a box in it; None when the crop is smaller than ``min_side``.
+
+    Args:
+        data: the stored image.
+        size: its width and height.
+        box: in pixels; None: the whole image, however small, which keeps its bytes unless it is longer than
+            ``max_side``.
+        options: how it is cut.
+    """
+    if box is None and max(size) <= options.max_side:
+        return data
+    least = options.min_side if box is not None else 0
+    image = cut(open_rgb(data), box, padding=options.padding, max_side=options.max_side, min_side=least)
+    return encode_jpeg(image, options.jpeg_quality) if image is not None else None
+
+
+def pictures_of(
+    plan: Plan, folder: Path, options: CropOptions | None, desc: str
+) -> dict[tuple[str, Box | None], bytes | None]:
+    """(image_id, box) -> JPEG bytes of every picture that the plan names; a picture in two tables is cut once.
+
+    Args:
+        folder: an ingested source, or with ``options`` None the data set, whose crops are taken as they are.
+    """
+    wanted: dict[str, set[Box | None]] = defaultdict(set)
+    for pick in (*plan.queries, *plan.gallery, *plan.train):
+        if pick.image_id is not None:
+            wanted[pick.image_id].add(pick.box)
+    pictures: dict[tuple[str, Box | None], bytes | None] = {}
+    key = "crop_id" if options is None else "image_id"
+    for shard in track(
+        iter_shards(folder, [key, "width", "height", "bytes"]), total=len(shard_paths(folder)), desc=desc
+    ):
+        for batch in shard.to_batches(max_chunksize=ROW_GROUP):
+            for row in batch.to_pylist():
+                for box in wanted.get(row[key], ()):
+                    size, data = (row["width"], row["height"]), row["bytes"]
+                    pictures[row[key], box] = data if options is None else picture_of(data, size, box, options)
+    return pictures
+
+
+def write_plan(
+    plan: Plan, pictures: dict[tuple[str, Box | None], bytes | None], parts: Collection[str], out: Path
+) -> Plan:
+    """Write ``parts`` of queries, gallery and train as Parquet files, sorted by row_id.
+
+    Args:
+        pictures: of every pick that has an image; None: too small to be a picture.
+
+    Returns:
+        the plan as written: a query without a usable picture is a miss (``unusable_crop``), other rows are left out.
+    """
+
+    def picture(pick: Pick) -> bytes | None:
+        return pictures[pick.image_id, pick.box] if pick.image_id is not None else None
+
+    written = Plan(left_out=plan.left_out.copy(), about=plan.about)
+    for pick in plan.queries:
+        small = pick.image_id is not None and picture(pick) is None
+        written.queries.append(_missed(pick, "unusable_crop") if small else pick)
+    for name in ("gallery", "train"):
+        picks = getattr(plan, name)
+        kept = [pick for pick in picks if picture(pick) is not None]
+        if len(kept) < len(picks):
+            written.left_out[f"{name}: unusable_crop"] += len(picks) - len(kept)
+        setattr(written, name, kept)
+    for name in parts:
+        schema = BENCHMARK_TRAIN if name == "train" else BENCHMARK
+        picks = sorted(getattr(written, name), key=lambda pick: pick.row_id)
+        with pq.ParquetWriter(out / f"{name}.parquet", schema, compression="zstd") as writer:
+            for start in range(0, max(1, len(picks)), ROW_GROUP):
+                rows = [_row(pick, picture(pick), schema) for pick in picks[start : start + ROW_GROUP]]
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema), row_group_size=ROW_GROUP)
+    return written
+
+
+def _missed(pick: Pick, why: str) -> Pick:
+    return Pick(pick.row_id, pick.item, pick.category, None, missed=why)
+
+
+def _row(pick: Pick, data: bytes | None, schema: pa.Schema) -> dict[str, Any]:
+    row = {name: getattr(pick, name) for name in schema.names if name != "bytes"}
+    return row | {"bytes": data} | ({"labels": list(pick.labels)} if "labels" in row else {})
+
 
 # kind -> the item columns that it needs, and what selects its rows
 SELECT: dict[str, tuple[tuple[str, ...], Callable[[Source, BenchmarkParams], Plan]]] = {

@@ -28,8 +28,8 @@ from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import WORK, Checkpoints
 from stages.learning.distributed import Group, in_group
 from stages.networks.backbones.backbones import Backbone, Weights
-from stages.networks.backbones.pictures import read_crops
-from stages.networks.classifier.params import ClassifierParams
+from stages.networks.backbones.features import read_crops
+from stages.networks.classifier import ClassifierParams
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 

@@ -18,18 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.classifier.groups import type_groups
-from stages.classifier.scores import Labelled, group_scores, head_scores, predicted_names
-from stages.classifier.training.losses import UNKNOWN_CLASS
-from stages.classifier.training.predict import predict
-from stages.classifier.training.rows import prepare
+from stages.classifier.scores import Labelled, group_scores, head_scores, predicted_names, type_groups
+from stages.classifier.training.rows import UNKNOWN_CLASS, predict, prepare
 from stages.core.determinism import seed_everything
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.labels.params import LabelParams
-from stages.networks.backbones.pictures import read_crops
-from stages.networks.classifier.encoder import ClassifierEncoder
-from stages.networks.classifier.network import MultiHead
-from stages.networks.classifier.params import ClassifierParams
+from stages.networks.backbones.features import read_crops
+from stages.networks.classifier import ClassifierEncoder, ClassifierParams, MultiHead
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 

@@ -1,6 +1,7 @@
 """Arrow schemas of every table that passes between stages, and the only way they are written.
 
-Parquet files hold no time, no path and no index: the same rows give the same bytes.
+Parquet files hold no time, no path and no index: the same rows give the same bytes. Splits and shards follow from a
+hash of the group or id, so that they never depend on order or on what else is in the data.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,8 +13,30 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.contracts.splits import shard_of
 from stages.core.errors import StageError
+from stages.core.files import digest
+
+SPLITS = ("train", "val", "test")
+SHARES = (0.70, 0.15, 0.15)  # 70/15/15 wherever upstream has no split of its own
+
+
+def unit_hash(key: str) -> float:
+    """A number in [0, 1) that depends on ``key`` alone."""
+    return int(digest(key)[:13], 16) / 16**13
+
+
+def hash_split(group: str, shares: tuple[float, float, float] = SHARES) -> str:
+    """train, val or test for a group, with the given shares of groups."""
+    position = unit_hash(group)
+    if position < shares[0]:
+        return "train"
+    return "val" if position < shares[0] + shares[1] else "test"
+
+
+def shard_of(key: str, shards: int) -> int:
+    """Shard number of an id: depends on the id alone (docs/architecture.md)."""
+    return int(digest(key)[:13], 16) % shards
+
 
 WAITING = 128  # rows of a shard in memory before they go to disk: a few MB of crops
 HEADS = ("gender", "type", "usage", "color", "fabric", "pattern")

@@ -28,7 +28,7 @@ TRUTH = pa.schema(
         ("person", pa.string()),  # who wears it; null when flat
         ("view", pa.string()),  # front, side, back, full, additional, flat
         ("worn", pa.bool_()),
-        ("kind", pa.string()),  # key of stages.demo.drawing.garment_kinds.GARMENT_KINDS
+        ("kind", pa.string()),  # key of stages.demo.drawing.garments.GARMENT_KINDS
         ("superclass", pa.string()),
         ("gender", pa.string()),  # whom the garment is cut for
         ("type", pa.string()),  # one of the 32 clothing types

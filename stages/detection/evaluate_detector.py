@@ -20,20 +20,116 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image, ImageDraw
 
-from stages.contracts.boxes import box_array, box_of, to_corners
+from stages.contracts.boxes import box_array, box_of, iou, to_corners
 from stages.contracts.tables import BOXES, read_table
 from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, write_csv, write_json
 from stages.core.params import Names
 from stages.detection.params import DetectorParams
-from stages.detection.pictures import draw_samples
-from stages.detection.scoring import CENTRES, confusion_pairs, constant_box_baseline
 from stages.detection.yolo_directory import cached_yolo_directory
 from stages.networks.detector.model import Detector
 from stages.networks.detector.shards import Predictor, search_shards
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+CENTRES = ["cx", "cy", "w", "h"]  # columns of BOXES
+
+
+def confusion_pairs(
+    truth: np.ndarray, truth_names: list[str], found: np.ndarray, found_names: list[str], threshold: float = 0.5
+) -> list[tuple[str, str]]:
+    """(actual, predicted) of one image; "background" stands for a missed box and for a false alarm.
+
+    Pairs are formed greedily from the highest IoU down, whatever their classes.
+    """
+    overlaps = iou(truth, found) if len(truth) and len(found) else np.zeros((len(truth), len(found)))
+    pairs, left_truth, left_found = [], set(range(len(truth))), set(range(len(found)))
+    for flat in np.argsort(-overlaps, axis=None, kind="stable"):
+        row, column = np.unravel_index(flat, overlaps.shape)
+        if overlaps[row, column] < threshold:
+            break
+        if row in left_truth and column in left_found:
+            pairs.append((truth_names[row], found_names[column]))
+            left_truth.discard(row)
+            left_found.discard(column)
+    pairs += [(truth_names[row], "background") for row in sorted(left_truth)]
+    return pairs + [("background", found_names[column]) for column in sorted(left_found)]
+
+
+def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
+    """mAP50 of predicting on every annotated test image, for each class, the median box of the training split.
+
+    The confidence is the class's share of training boxes. What a detector has to beat to show that it looks. A class
+    that only the test split has is never found, by the baseline as by a detector.
+    """
+    from ultralytics.utils.metrics import ap_per_class
+
+    learned = sorted(train["superclass"].unique())
+    classes = sorted({*learned, *test["superclass"]})
+    median = to_corners(train.groupby("superclass")[CENTRES].median().loc[learned].to_numpy())
+    share = (train["superclass"].value_counts() / len(train)).loc[learned].to_numpy()
+    hits, scores, predicted, actual = [], [], [], []
+    for _, rows in test.groupby("image_id", sort=True):
+        overlaps = iou(to_corners(rows[CENTRES].to_numpy()), median)
+        names = rows["superclass"].to_numpy()
+        for column, name in enumerate(learned):
+            best = overlaps[names == name, column].max(initial=0.0)
+            hits.append(best >= IOU_THRESHOLDS)
+            scores.append(share[column])
+            predicted.append(classes.index(name))
+        actual += [classes.index(name) for name in names]
+    result: Any = ap_per_class(np.array(hits), np.array(scores), np.array(predicted), np.array(actual))
+    return float(result[5][:, 0].mean())
+
+
+COLUMNS, CELL = 4, 220
+COLORS = {
+    "outwear": (230, 120, 30),
+    "bottom": (40, 110, 220),
+    "dress": (200, 50, 160),
+    "top": (30, 160, 70),
+    "vest": (130, 90, 200),
+    "headwear": (210, 40, 40),
+    "footwear": (20, 160, 180),
+}
+
+
+def draw_samples(samples: list[tuple[str, np.ndarray, np.ndarray, list[dict[str, Any]]]], path: Path) -> None:
+    """Write a grid of pictures.
+
+    Args:
+        samples: image id, pixels [height, width, 3], true corners [n, 4], detections.
+    """
+    rows = (len(samples) + COLUMNS - 1) // COLUMNS
+    sheet = Image.new("RGB", (COLUMNS * CELL, max(rows, 1) * CELL), (60, 60, 60))
+    for index, (_, image, truth, found) in enumerate(samples):
+        cell = _draw(image, truth, found)
+        sheet.paste(cell, ((index % COLUMNS) * CELL, (index // COLUMNS) * CELL))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # JPEG, not PNG: deflate may pack differently on another CPU, and these files are compared by their bytes.
+    sheet.save(path, quality=85)
+
+
+def _draw(image: np.ndarray, truth: np.ndarray, found: list[dict[str, Any]]) -> Image.Image:
+    picture = Image.fromarray(image)
+    scale = (CELL - 4) / max(picture.size)
+    picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
+    draw = ImageDraw.Draw(picture)
+    for box in truth:
+        draw.rectangle([float(side) * scale for side in box], outline="white")
+    for row in found:
+        color = COLORS.get(row["superclass"], (255, 255, 0))
+        x1, y1, x2, y2 = (row[side] * scale for side in ("x1", "y1", "x2", "y2"))
+        draw.rectangle([x1, y1, x2, y2], outline=color, width=2)
+        text = f"{row['superclass']} {row['confidence']:.2f}"
+        at = (x1 + 2, max(y1 - 12, 0))
+        draw.rectangle(draw.textbbox(at, text), fill=color)
+        draw.text(at, text, fill="white")
+    return picture
+
 
 CONFUSION_CONFIDENCE = 0.25  # Ultralytics' own choice for its matrix
 NMS_IOU = 0.7

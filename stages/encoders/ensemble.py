@@ -15,17 +15,14 @@ from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.core.params import Section, Share
 from stages.encoders.examples import Examples, vocabulary
-from stages.encoders.history import before_and_after, check_select
 from stages.encoders.loop import Fitted, Run
 from stages.encoders.recipes import Recipe
-from stages.encoders.validation import Probe
+from stages.encoders.validation import Probe, before_and_after, check_select
 from stages.learning.loop import shown_row
-from stages.networks.backbones.backbones import Weights
-from stages.networks.backbones.extractors import Pool
-from stages.networks.backbones.features import embed_pictures
-from stages.networks.backbones.pictures import Pictures
+from stages.networks.backbones.backbones import Pool, Weights
+from stages.networks.backbones.features import Pictures, embed_pictures
 from stages.networks.kinds import card_of
-from stages.networks.metric.networks import Ensemble
+from stages.networks.metric import Ensemble
 from stages.runner.progress import say
 
 

@@ -15,17 +15,24 @@ from pydantic import Field
 from torch import nn
 
 from stages.core.errors import StageError
-from stages.encoders.examples import Examples, codes, vocabulary
-from stages.encoders.loop import Fitted, Run, Split, Trainer
+from stages.encoders.examples import (
+    Batches,
+    Examples,
+    batches_in_order,
+    codes,
+    epoch_generator,
+    pk_batches,
+    shuffled_batches,
+    vocabulary,
+)
+from stages.encoders.loop import Fitted, PictureTask, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.tasks import PictureTask
 from stages.encoders.validation import Probe
 from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import Row
-from stages.learning.sampler import Batches, batches_in_order, epoch_generator, pk_batches, shuffled_batches
 from stages.networks.backbones.backbones import Weights
 from stages.networks.kinds import card_of
-from stages.networks.metric.networks import Fir
+from stages.networks.metric import Fir
 
 Loss = Literal["OC", "OS", "IS"]
 # A triplet loss this close to the margin (as a share of it), while the vectors spread less than this, is a collapse.

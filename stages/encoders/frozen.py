@@ -10,15 +10,12 @@ import numpy as np
 
 from stages.core.determinism import device
 from stages.encoders.examples import Examples
-from stages.encoders.history import before_and_after
 from stages.encoders.loop import Fitted, Run
 from stages.encoders.recipes import Recipe
-from stages.encoders.validation import Probe
+from stages.encoders.validation import Probe, before_and_after
 from stages.learning.loop import shown_row
-from stages.networks.backbones.backbones import Weights
-from stages.networks.backbones.extractors import Extractor, Pool
-from stages.networks.backbones.features import embed_pictures
-from stages.networks.backbones.pictures import Pictures
+from stages.networks.backbones.backbones import Extractor, Pool, Weights
+from stages.networks.backbones.features import Pictures, embed_pictures
 from stages.networks.kinds import card_of
 from stages.runner.progress import say
 

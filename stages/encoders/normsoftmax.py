@@ -12,17 +12,14 @@ from pydantic import Field
 from torch import nn
 
 from stages.core.errors import StageError
-from stages.encoders.examples import Examples, codes, vocabulary
-from stages.encoders.loop import Fitted, Run, Split, Trainer
+from stages.encoders.examples import Batches, Examples, codes, epoch_generator, pk_batches, shuffled_batches, vocabulary
+from stages.encoders.loop import Fitted, PictureTask, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.tasks import PictureTask
 from stages.encoders.validation import Probe
 from stages.learning.distributed import ALONE, Group
-from stages.learning.sampler import Batches, epoch_generator, pk_batches, shuffled_batches
-from stages.networks.backbones.backbones import Weights
-from stages.networks.backbones.extractors import Pool
+from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.kinds import card_of
-from stages.networks.metric.networks import NormalisedFeatures
+from stages.networks.metric import NormalisedFeatures
 
 
 class NormsoftmaxRecipe(TrainedRecipe):

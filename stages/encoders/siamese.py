@@ -14,19 +14,16 @@ from torch import nn
 
 from stages.core.determinism import device
 from stages.core.errors import StageError
-from stages.encoders.examples import Examples, codes, vocabulary
+from stages.encoders.examples import Batches, Examples, codes, epoch_generator, vocabulary
 from stages.encoders.loop import Fitted, Run, Split, Trainer
 from stages.encoders.recipes import Recipe, ScheduleParams
 from stages.encoders.validation import Probe, Scores
 from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import shown_row
-from stages.learning.sampler import Batches, epoch_generator
-from stages.networks.backbones.backbones import Weights
-from stages.networks.backbones.extractors import Pool
-from stages.networks.backbones.features import embed_pictures
-from stages.networks.backbones.pictures import Pictures
+from stages.networks.backbones.backbones import Pool, Weights
+from stages.networks.backbones.features import Pictures, embed_pictures
 from stages.networks.kinds import card_of
-from stages.networks.metric.networks import Siamese
+from stages.networks.metric import Siamese
 
 
 class SiameseRecipe(Recipe):

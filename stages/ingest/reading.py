@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from stages.contracts.ledger import Account, Ledger
-from stages.contracts.splits import unit_hash
+from stages.contracts.tables import unit_hash
 from stages.core.errors import StageError, shown
 from stages.core.params import Section
 

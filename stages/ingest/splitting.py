@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from stages.contracts.disjoint import connected
-from stages.contracts.splits import SPLITS, hash_split
+from stages.contracts.tables import SPLITS, hash_split
 from stages.ingest.reading import ImageFile
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from stages.contracts.images import TooManyPixels, decode, encode_jpeg
-from stages.contracts.splits import shard_of
-from stages.contracts.tables import IMAGES, read_table, shard_name, write_rows, write_table
+from stages.contracts.tables import IMAGES, read_table, shard_name, shard_of, write_rows, write_table
 from stages.core.parallel import in_processes, workers
 from stages.ingest.fingerprint import fingerprint, near_duplicates
 from stages.ingest.reading import ImageFile, IngestParams

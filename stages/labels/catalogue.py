@@ -4,8 +4,7 @@ import pandas as pd
 
 from stages.contracts.ledger import Account
 from stages.core.errors import StageError, shown
-from stages.labels.merge_tables import LabelTables, read_merge_table
-from stages.labels.merging import EMPTY, merge
+from stages.labels.merging import EMPTY, LabelTables, merge, read_merge_table
 from stages.labels.params import CatalogueParams, LabelParams
 
 

@@ -1,17 +1,167 @@
-"""DeepFashion-MultiModal: gender, type, person and view from file names, fabric and pattern by the layer policy."""
+"""DeepFashion-MultiModal: gender, type, person and view from file names, fabric and pattern by the layer policy.
 
+File names say who wears what: ``{gender}-{type}-id_{8 digits}-{n1}_{n2}_{pos}``.
+``WOMEN-Blouses_Shirts-id_00000001-02_1_front``: person 00000001 wears a blouse in outfit 02, photo 1, seen from the
+front. The same photo is there once for each type that it shows, so gender, id, n1 and n2 together name the photo.
+
+DeepFashion labels an image, not an item: a fabric (and a pattern) each for what is worn above, below and over it. Which
+of an image's layers belongs to which garment: docs/methods.md.
+
+Shapes (sleeves, hat, glasses and so on) describe the image, not one garment, so they are read and checked here and left
+out of the heads.
+"""
+
+import re
 from collections import Counter
 
 import pandas as pd
 
 from stages.contracts.ledger import Account
 from stages.core.errors import StageError, shown
-from stages.labels.deepfashion_names import EXPECTED, GENDERS, parse_names
-from stages.labels.layers import drop_photos, pick_layers, shows_one_of_each
-from stages.labels.merge_tables import LAYERS, LabelTables, split_names
-from stages.labels.merging import decode, merge
+from stages.labels.merging import LAYERS, LabelTables, decode, merge, split_names, text_column
 from stages.labels.params import LabelParams
-from stages.labels.shape import parse_shapes
+
+GENDERS = {"MEN": "Men", "WOMEN": "Women"}  # as written in file names -> as the gender head calls them
+POSITIONS = ("front", "side", "back", "full", "additional", "flat")
+NAME = re.compile(
+    rf"(?P<gender>{'|'.join(GENDERS)})-(?P<type>[A-Za-z]+(?:_[A-Za-z]+)*)-id_(?P<id>[0-9]{{8}})"
+    rf"-(?P<n1>[0-9]+)_(?P<n2>[0-9]+)_(?P<pos>{'|'.join(POSITIONS)})"
+)
+PARTS = tuple(NAME.groupindex)
+EXPECTED = "GENDER-Type-id_00000001-02_1_front"
+
+
+def parse_name(stem: str) -> dict[str, str] | None:
+    """The parts of a file name without extension: gender, type, id, n1, n2, pos; None when it is no such name."""
+    match = NAME.fullmatch(stem)
+    return match.groupdict() if match else None
+
+
+def parse_names(stems: pd.Series) -> pd.DataFrame:
+    """One row for each name, with its parts and the keys made of them; all null where a name cannot be parsed.
+
+    Columns: the parts, then ``person`` (gender and id), ``instance`` (the physical item: person and type) and
+    ``photo`` (person, n1 and n2).
+    """
+    parsed = [parse_name(stem) or dict.fromkeys(PARTS) for stem in stems]
+    parts = pd.DataFrame({part: text_column([row[part] for row in parsed], stems.index) for part in PARTS})
+    person = parts["gender"] + "-id_" + parts["id"]
+    return parts.assign(
+        person=person,
+        instance=parts["gender"] + "-" + parts["type"] + "-id_" + parts["id"],
+        photo=person + "-" + parts["n1"] + "_" + parts["n2"],
+    )
+
+
+# In the order of upstream's columns; the number of codes each may have, NA included as the last one.
+SHAPE_CODES = {
+    "sleeve": 6,
+    "lower_length": 5,
+    "socks": 4,
+    "hat": 3,
+    "glasses": 5,
+    "neckwear": 3,
+    "wrist": 3,
+    "ring": 3,
+    "waist": 5,
+    "neckline": 7,  # an old README counts it with a gap: a 7 here would mean that numbering
+    "outer_is_cardigan": 3,  # 0 means yes
+    "covers_navel": 3,
+}
+
+
+def parse_shapes(shapes: pd.Series) -> pd.DataFrame:
+    """One column of codes for each attribute; rows without annotation (null) are left out.
+
+    Args:
+        shapes: the 12 codes of an image joined by spaces, null when it is not in the shape file.
+
+    Raises:
+        StageError: when a row has not 12 codes, or a code is outside its attribute's range.
+    """
+    present = shapes.dropna()
+    rows = [cell.split() for cell in present]
+    for image, codes in zip(present.index, rows, strict=True):
+        if len(codes) != len(SHAPE_CODES) or not all(code.isdigit() for code in codes):
+            raise StageError(
+                f"shape annotation of item {image}: found {' '.join(codes)!r}, expected {len(SHAPE_CODES)} numbers. "
+                "Check that labels/shape/shape_anno_all.txt is upstream's."
+            )
+    table = pd.DataFrame(rows, index=present.index, columns=list(SHAPE_CODES)).astype("int64")
+    wrong = [
+        f"{name} {table[name].max()} (at most {count - 1})"
+        for name, count in SHAPE_CODES.items()
+        if len(table) and table[name].max() >= count
+    ]
+    if wrong:
+        raise StageError(
+            f"shape annotation: code out of range: {shown(wrong)}. "
+            "The numbering is not the one of shape_anno_all.txt: check which release the file is from."
+        )
+    return table
+
+
+# lower: a bottom type takes the lower label.         clear: the photo shows one outer and one upper type.
+# one_missing: the only label of the two is taken.    equal: both say the same.
+# both_missing: neither is there, so it is unknown.   dropped: they differ and nothing tells which is meant.
+OUTCOMES = ("lower", "clear", "one_missing", "equal", "both_missing", "dropped")
+
+
+def shows_one_of_each(photos: pd.Series, types: pd.Series, layers: pd.Series) -> pd.Series:
+    """For each item: its photo shows exactly one outer type and exactly one upper type. Bottom types don't count."""
+    items = pd.DataFrame({"photo": photos, "type": types, "layer": layers})
+    counts = items.groupby(["photo", "layer"])["type"].nunique().unstack(fill_value=0)
+    counts = counts.reindex(columns=["upper", "outer"], fill_value=0)
+    clear = set(counts.index[(counts["upper"] == 1) & (counts["outer"] == 1)])
+    return photos.isin(clear)
+
+
+def pick_layer(
+    layer: str, clear: bool, upper: str | None, lower: str | None, outer: str | None
+) -> tuple[str | None, str]:
+    """The label of one item and how it was found (one of ``OUTCOMES``).
+
+    Args:
+        layer: upper, lower or outer: where the item's type is worn (``deepfashion_types.csv``).
+        clear: its photo shows one outer and one upper type.
+        upper, lower, outer: the image's labels, None where unknown.
+    """
+    if layer == "lower":
+        return lower, "lower"
+    if clear:
+        return (outer if layer == "outer" else upper), "clear"
+    if upper is None and outer is None:
+        return None, "both_missing"
+    if upper is None or outer is None:
+        return upper or outer, "one_missing"
+    if upper == outer:
+        return upper, "equal"
+    return None, "dropped"
+
+
+def pick_layers(layers: pd.Series, clear: pd.Series, labels: pd.DataFrame) -> pd.DataFrame:
+    """``pick_layer`` for each item: columns value and outcome.
+
+    Args:
+        labels: columns upper, lower, outer.
+    """
+    columns = [labels[name].astype(object).where(labels[name].notna(), None) for name in ("upper", "lower", "outer")]
+    picked = [pick_layer(*row) for row in zip(layers, clear, *columns, strict=True)]
+    return pd.DataFrame(
+        {
+            "value": text_column([value for value, _ in picked], layers.index),
+            "outcome": text_column([outcome for _, outcome in picked], layers.index),
+        }
+    )
+
+
+def drop_photos(photos: pd.Series, *outcomes: pd.Series) -> pd.Series:
+    """For each item: its photo is dropped, because for one of its items one of ``outcomes`` is dropped."""
+    undecided = pd.Series(False, index=photos.index)
+    for outcome in outcomes:
+        undecided |= outcome == "dropped"
+    return photos.isin(set(photos[undecided]))
+
 
 HEADS = ("fabric", "pattern")
 COLUMNS = (*(f"{head}_{layer}" for head in HEADS for layer in LAYERS), "shape")

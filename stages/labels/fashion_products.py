@@ -6,13 +6,14 @@ import pandas as pd
 
 from stages.contracts.ledger import Account
 from stages.core.errors import StageError, shown
-from stages.labels.merge_tables import LabelTables, split_names
 from stages.labels.merging import (
+    LabelTables,
     merge_colors,
     merge_gender,
     merge_groups,
     merge_types,
     merge_usage,
+    split_names,
     unknown_names,
 )
 from stages.labels.params import LabelParams

@@ -1,1 +1,1 @@
-"""What trains: checkpoints, several processes, augmentation, samplers, schedules, k-NN."""
+"""What trains: checkpoints, several processes, augmentation, schedules, k-NN."""

@@ -2,11 +2,14 @@
 
 After each epoch the leader writes a checkpoint with all that decides how the training goes on, the state of every
 process's random generators included: a killed training ends with the bytes of an unbroken one.
+
+Learning rates are shares of the peak, for torch's LambdaLR. Its own classes would round otherwise: CosineAnnealingLR
+and MultiStepLR make each rate from the one before.
 """
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -17,6 +20,25 @@ from torch import nn
 from stages.core.errors import StageError
 from stages.learning.checkpoints import Checkpoints, random_state, restore_random_state
 from stages.learning.distributed import ALONE, Group, mean_gradients
+
+
+def cosine(steps: int, rise: float = 0) -> Callable[[int], float]:
+    """Half a cosine from 1 to 0 over ``steps`` (Loshchilov & Hutter 2017), times a linear rise over ``rise`` steps."""
+
+    def share(step: int) -> float:
+        return min(1.0, (step + 1) / max(rise, 1)) * 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
+
+    return share
+
+
+def drops(at: Sequence[int], factor: float) -> Callable[[int], float]:
+    """1, and ``factor`` times as much from each of the epochs ``at`` on."""
+
+    def share(epoch: int) -> float:
+        return factor ** sum(epoch >= one for one in at)
+
+    return share
+
 
 # Figures of one epoch by name; None where they could not be measured.
 Row = dict[str, float | None]

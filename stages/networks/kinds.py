@@ -29,20 +29,20 @@ class Kind(NamedTuple):
 KINDS = {
     "simclr": Kind(("backbones.features", "BackboneEncoder"), "cosine", ("backbone", "image_size"), recipe=False),
     "classifier": Kind(
-        ("classifier.encoder", "ClassifierEncoder"), "cosine",
+        ("classifier", "ClassifierEncoder"), "cosine",
         ("backbone", "image_size", "classes", "superclasses", "params"), recipe=False,
     ),
-    "frozen": Kind(("metric.encoder", "FrozenEncoder"), "cosine", ("backbone", "pooling", "image_size")),
-    "ensemble": Kind(("metric.encoder", "EnsembleEncoder"), "cosine", ("members", "image_size")),
+    "frozen": Kind(("metric", "FrozenEncoder"), "cosine", ("backbone", "pooling", "image_size")),
+    "ensemble": Kind(("metric", "EnsembleEncoder"), "cosine", ("members", "image_size")),
     "siamese": Kind(
-        ("metric.encoder", "SiameseEncoder"), "euclidean", ("backbone", "pooling", "embedding", "image_size")
+        ("metric", "SiameseEncoder"), "euclidean", ("backbone", "pooling", "embedding", "image_size")
     ),
     "fir": Kind(
-        ("metric.encoder", "FirEncoder"), "cosine",
+        ("metric", "FirEncoder"), "cosine",
         ("backbone", "image_size", "categories", "relaxation", "dropout"),
     ),
     "normsoftmax": Kind(
-        ("metric.encoder", "NormsoftmaxEncoder"), "cosine", ("backbone", "pooling", "embedding", "image_size")
+        ("metric", "NormsoftmaxEncoder"), "cosine", ("backbone", "pooling", "embedding", "image_size")
     ),
     "attention": Kind(("attention.encoder", "AttentionEncoder"), "euclidean", ("image_size", "labels", "network")),
 }  # fmt: skip

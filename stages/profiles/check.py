@@ -20,7 +20,7 @@ from stages.demo.demo import SOURCES
 from stages.encoders.recipes import Recipe, read_recipe
 from stages.labels.params import LabelParams
 from stages.learning.acceleration import RuntimeParams
-from stages.networks.classifier.params import ClassifierParams
+from stages.networks.classifier import ClassifierParams
 from stages.run import STAGES
 from stages.runner.lists import DERIVED, LISTS, SECTIONS, check_lists
 

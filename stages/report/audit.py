@@ -19,8 +19,15 @@ from stages.contracts.tables import HEADS, LABELS, OUTCOMES, read_table
 from stages.core.errors import StageError
 from stages.core.params import load_params, lookup
 from stages.demo.truth import NOISY_HEADS
-from stages.labels.merge_tables import LabelTables, read_label_tables
-from stages.labels.merging import decode, merge_colors, merge_gender, merge_types, merge_usage
+from stages.labels.merging import (
+    LabelTables,
+    decode,
+    merge_colors,
+    merge_gender,
+    merge_types,
+    merge_usage,
+    read_label_tables,
+)
 from stages.runner.stage import new_parser, one_message
 
 # A box is on a garment when it overlaps it more than any other and does not merely touch it. How well it fits is

@@ -16,8 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from stages.contracts.ledger import REASONS
-from stages.contracts.splits import SPLITS
-from stages.contracts.tables import read_shards, read_table
+from stages.contracts.tables import SPLITS, read_shards, read_table
 from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.core.params import load_params, lookup, section

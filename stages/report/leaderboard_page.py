@@ -14,8 +14,7 @@ from typing import Any
 from stages.core.errors import StageError, shown
 from stages.core.files import read_json
 from stages.core.params import load_params
-from stages.report.leaderboard import SHOWN_KS, entry, read_board
-from stages.report.published import Published, read_published
+from stages.report.leaderboard import SHOWN_KS, Published, entry, read_board, read_published
 from stages.retrieval.category import TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE
 from stages.runner.progress import say

@@ -24,8 +24,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from stages.demo.drawing.garments import Garment
 from stages.demo.drawing.photo import Photo
 from stages.demo.sources.deepfashion_mm import choose_item
-from stages.demo.sources.fashion_products import choose_garment, product_photo
-from stages.demo.sources.product_rows import ARTICLES
+from stages.demo.sources.fashion_products import ARTICLES, choose_garment, product_photo
 from stages.demo.sources.shared import rng_for
 from stages.demo.truth import color_of, type_of
 

@@ -28,10 +28,9 @@ from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder
 from stages.core.params import Names, Section
 from stages.learning.acceleration import RuntimeParams
-from stages.networks.backbones.flip import mean_vectors, mirrored
-from stages.retrieval.flip import PLAIN
+from stages.networks.backbones.features import mean_vectors, mirrored
 from stages.retrieval.similarity import METRICS
-from stages.retrieval.vectors import PARTS, REGIONS, vectors_path, write_vectors
+from stages.retrieval.vectors import PARTS, PLAIN, REGIONS, vectors_path, write_vectors
 from stages.runner.progress import say, track
 from stages.runner.stage import Report, Stage
 

@@ -1,4 +1,4 @@
-"""Score every encoder on every benchmark, by the one evaluator (evaluator.py).
+"""Score every encoder on every benchmark, by the one evaluator (metrics.py).
 
 Reads:  EMBEDDINGS/<encoder>/<benchmark>-queries.parquet and -gallery.parquet; where embed ran with flip, plain/ below
         it, and where the encoder attends to regions, regions/<k>/ (regions.py); BENCHMARKS/<benchmark>/; an encoder's
@@ -6,8 +6,8 @@ Reads:  EMBEDDINGS/<encoder>/<benchmark>-queries.parquet and -gallery.parquet; w
 Writes: METRICS/<encoder>.json: hit@1 on each benchmark that asks for the same garment; METRICS/labels/<encoder>.json:
         on each that asks for a garment with the same label. ``chance`` is one of the encoders.
         PLOTS/hit_at_k.csv: benchmark, encoder, k, hit; chance too.
-        REPORT/<encoder>.json: every figure of every benchmark (evaluator.py), with flip on and off, by region, of
-        category prediction, and about the encoder (about.py); REPORT/<encoder>/<benchmark>.jpg: what queries, evenly
+        REPORT/<encoder>.json: every figure of every benchmark (metrics.py), with flip on and off, by region, of
+        category prediction, and about the encoder; REPORT/<encoder>/<benchmark>.jpg: what queries, evenly
         chosen by id, found.
 Params: encoders, benchmarks (the lists), evaluate.
 
@@ -16,9 +16,10 @@ Vectors that someone else computed are scored by the same evaluator (external.py
 """
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from math import prod
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,21 +28,106 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from PIL import Image
+from safetensors import SafetensorError, safe_open
 
+from stages.contracts.images import resized
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.parallel import in_processes
 from stages.core.params import Names
-from stages.retrieval.about import about_encoder
 from stages.retrieval.category import KINDS
-from stages.retrieval.evaluator import EvaluateParams, as_rows, curve_rows, evaluate, read_table_rows
-from stages.retrieval.flip import on_and_off
-from stages.retrieval.gallery import Shown, evenly, retrieval_sheet
+from stages.retrieval.metrics import EvaluateParams, as_rows, curve_rows, evaluate, read_table_rows
 from stages.retrieval.regions import Pair, by_region
 from stages.retrieval.similarity import Rows, nearest
-from stages.retrieval.vectors import open_vectors, vectors_path
+from stages.retrieval.vectors import on_and_off, open_vectors, vectors_path
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+# BatchNorm's statistics: in the weights file, but nothing that is learned by a gradient.
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def parameter_count(weights: Path) -> int:
+    """Numbers in a safetensors file less BatchNorm's statistics, from its header alone.
+
+    Raises:
+        StageError: when the file is no safetensors file.
+    """
+    try:
+        with safe_open(weights, framework="numpy") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError) as error:
+        raise StageError(f"{weights}: not a safetensors file: {error}. Run `dvc repro`.") from None
+    return sum(prod(shape) for name, shape in shapes.items() if name.rsplit(".", 1)[-1] not in BUFFERS)
+
+
+def encoder_parameters(folder: Path) -> int | None:
+    """Parameters of all weights of an encoder; None when it has no weights of its own."""
+    files = sorted(folder.glob("*.safetensors"))
+    return sum(parameter_count(path) for path in files) if files else None
+
+
+def about_encoder(folder: Path) -> dict[str, int]:
+    """What is known of a trained encoder.
+
+    Returns:
+        parameters; image_size: pixels of the pictures' (longer) side; kept_epoch: 0 = the weights it started from.
+    """
+    card = read_json(folder / "encoder.json") if (folder / "encoder.json").is_file() else {}
+    found = {
+        "parameters": encoder_parameters(folder),
+        "image_size": card.get("image_size"),
+        "kept_epoch": card.get("epoch"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+THUMBNAIL = 72  # pixels, frame included: a row of six fits a narrow report column
+FRAME = 4
+GAP = 4
+# Okabe and Ito's colours, told apart by colour-blind readers as well.
+QUERY, RIGHT, WRONG = (120, 120, 120), (0, 158, 115), (213, 94, 0)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One row of the picture: encoded query, encoded results with whether each is correct, best first."""
+
+    query: bytes
+    results: list[tuple[bytes, bool]]
+
+
+def evenly(count: int, wanted: int) -> list[int]:
+    """Up to ``wanted`` positions spread evenly over ``count``, first and last included: neither best nor worst."""
+    if count <= wanted:
+        return list(range(count))
+    if wanted == 1:
+        return [0]
+    return [place * (count - 1) // (wanted - 1) for place in range(wanted)]
+
+
+def framed(data: bytes, color: tuple[int, int, int]) -> Image.Image:
+    """A thumbnail of an encoded image with a frame."""
+    tile = Image.new("RGB", (THUMBNAIL, THUMBNAIL), color)
+    inside = THUMBNAIL - 2 * FRAME
+    tile.paste(resized(data, inside, inside), (FRAME, FRAME))
+    return tile
+
+
+def retrieval_sheet(rows: Sequence[Shown]) -> Image.Image:
+    """One line for each query: the query (grey frame), then its results (green = right, vermilion = wrong)."""
+    step = THUMBNAIL + GAP
+    columns = 1 + max(len(row.results) for row in rows)
+    # A wider gap after the query sets it apart from its results.
+    sheet = Image.new("RGB", (columns * step + 2 * GAP, len(rows) * step + GAP), "white")
+    for line, row in enumerate(rows):
+        top = GAP + line * step
+        sheet.paste(framed(row.query, QUERY), (GAP, top))
+        for place, (data, correct) in enumerate(row.results, start=1):
+            sheet.paste(framed(data, RIGHT if correct else WRONG), (2 * GAP + place * step, top))
+    return sheet
+
 
 SHOWN_QUERIES, SHOWN_RESULTS = 6, 5
 CHANCE, HEADLINE, VIEW = "chance", "hit_at_1", "whole_gallery"

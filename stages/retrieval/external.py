@@ -18,7 +18,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import file_digest, read_json, write_json
 from stages.core.params import load_params, lookup, section
 from stages.retrieval.category import PREDICTION, TOPS, predicts_categories
-from stages.retrieval.evaluator import EvaluateParams, as_rows, evaluate, read_table_rows
+from stages.retrieval.metrics import EvaluateParams, as_rows, evaluate, read_table_rows
 from stages.retrieval.similarity import METRICS, Rows
 from stages.retrieval.vectors import PARTS, VectorFile, open_vectors
 from stages.runner.progress import say

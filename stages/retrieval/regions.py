@@ -15,9 +15,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from stages.networks.attention.recommend import diverse_list, region_distances
-from stages.retrieval.flip import headline
 from stages.retrieval.similarity import Rows, nearest
-from stages.retrieval.vectors import REGIONS
+from stages.retrieval.vectors import REGIONS, headline
 
 LISTED = 10  # recommendations that a person looks at
 HITS = (5, LISTED)

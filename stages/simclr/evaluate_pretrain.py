@@ -26,8 +26,7 @@ from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.learning.knn import knn_accuracy, majority_share
 from stages.networks.backbones.backbones import Backbone
-from stages.networks.backbones.features import embed_pictures, load_weights
-from stages.networks.backbones.pictures import Pictures, read_crops
+from stages.networks.backbones.features import Pictures, embed_pictures, load_weights, read_crops
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 from stages.simclr.model import SimclrParams

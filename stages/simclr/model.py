@@ -1,4 +1,4 @@
-"""What SimCLR trains: params, network, loss and optimizer.
+"""What SimCLR trains (params, network, loss and optimizer), and how good its features are: k-NN on validation.
 
 Params: simclr.
 """
@@ -7,16 +7,22 @@ import warnings
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import pandas as pd
 import torch
 from pydantic import Field
 from torch import nn
 
+from stages.contracts.tables import HEADS
 from stages.core.determinism import device
+from stages.core.errors import StageError, shown
 from stages.core.params import Section, Seed
 from stages.learning.acceleration import RuntimeParams, prepare_model
 from stages.learning.augment import ColorParams, GeometryParams
 from stages.learning.distributed import Group, synchronised
+from stages.learning.knn import knn_accuracy, majority_share
 from stages.networks.backbones.backbones import Backbone, Weights
+from stages.networks.backbones.features import Pictures, embed_pictures
 
 Loss = Literal["nt_xent", "dcl", "dclw"]
 
@@ -104,3 +110,37 @@ def contrastive_loss(name: Loss, temperature: float, gather: bool = False) -> nn
     warnings.filterwarnings("ignore", message="To copy construct from a tensor")
     kinds = {"nt_xent": NTXentLoss, "dcl": DCLLoss, "dclw": DCLWLoss}
     return kinds[name](temperature=temperature, gather_distributed=gather)
+
+
+class KnnProbe:
+    """k-NN accuracy of a backbone's features on the validation split."""
+
+    def __init__(self, train: pd.DataFrame, val: pd.DataFrame, pictures: Pictures, params: SimclrParams) -> None:
+        """Keep the rows that know the probe's label.
+
+        Raises:
+            StageError: when ``simclr.knn_head`` is no label, or one that a split does not know.
+        """
+        if params.knn_head not in HEADS:
+            raise StageError(f"simclr.knn_head: {params.knn_head!r} is no label; the data set has {shown(HEADS)}.")
+        for split, frame in (("training", train), ("validation", val)):
+            if not frame[params.knn_head].notna().any():
+                there = [head for head in HEADS if head in frame and frame[head].notna().any()]
+                raise StageError(
+                    f"simclr.knn_head: none of {len(frame)} {split} crops has a label of {params.knn_head!r}; they "
+                    f"have labels of: {shown(there)}. Name one of these."
+                )
+        self.k, self.batch = params.knn_k, params.batch
+        self.rows = np.flatnonzero(train[params.knn_head].notna())
+        known = val[val[params.knn_head].notna()]
+        self.labels = train[params.knn_head].to_numpy()[self.rows]
+        self.val_labels = known[params.knn_head].to_numpy()
+        self.pictures = pictures
+        self.val_pictures = Pictures(list(known["bytes"]), params.image_size)
+        self.majority = majority_share(self.labels, self.val_labels)
+
+    def accuracy(self, backbone: Backbone) -> float:
+        """Accuracy in [0, 1]."""
+        train = embed_pictures(backbone, self.pictures, self.batch)[self.rows]
+        val = embed_pictures(backbone, self.val_pictures, self.batch)
+        return float(knn_accuracy(train, self.labels, val, self.val_labels, self.k))

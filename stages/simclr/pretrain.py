@@ -27,13 +27,10 @@ from stages.learning.acceleration import RuntimeParams, autocast
 from stages.learning.augment import Draws, random_view
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
 from stages.learning.distributed import Group, in_group, launched
-from stages.learning.loop import Figures, Row, fit
-from stages.learning.schedule import cosine
-from stages.networks.backbones.features import save_encoder
-from stages.networks.backbones.pictures import Pictures, read_crops
+from stages.learning.loop import Figures, Row, cosine, fit
+from stages.networks.backbones.features import Pictures, read_crops, save_encoder
 from stages.runner.stage import Report, Stage
-from stages.simclr.model import Parts, SimclrParams, build
-from stages.simclr.validation import KnnProbe
+from stages.simclr.model import KnnProbe, Parts, SimclrParams, build
 
 
 class SimclrTask:

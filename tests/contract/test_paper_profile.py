@@ -73,7 +73,7 @@ def test_switching_to_paper_plans_every_stage_once_after_the_stages_it_needs(tmp
 
 
 def test_tables_give_the_published_numbers_of_classes():
-    from stages.labels.merge_tables import read_label_tables
+    from stages.labels.merging import read_label_tables
 
     vocabulary = read_label_tables(ROOT / "tables").vocabulary()
     assert {head: len(vocabulary[head]) for head in PUBLISHED_CLASSES} == PUBLISHED_CLASSES
@@ -84,11 +84,10 @@ def test_tables_give_the_published_numbers_of_classes():
 def test_classifier_of_the_paper_has_the_published_widths_and_learns_in_one_step():
     import torch
 
-    from stages.classifier.training.losses import masked_sums
-    from stages.labels.merge_tables import read_label_tables
+    from stages.classifier.training.rows import masked_sums
+    from stages.labels.merging import read_label_tables
     from stages.networks.backbones.backbones import Backbone
-    from stages.networks.classifier.network import MultiHead, encode_detected
-    from stages.networks.classifier.params import ClassifierParams
+    from stages.networks.classifier import ClassifierParams, MultiHead, encode_detected
 
     torch.manual_seed(0)
     params = section(ClassifierParams, "classifier", PAPER)

@@ -6,7 +6,7 @@ import yaml
 from profiles import FOLDER, NAMES, composed, whole
 from stages.classifier.ablation import VariantParams, rung_of
 from stages.core.params import load_params, section
-from stages.networks.classifier.params import ClassifierParams
+from stages.networks.classifier import ClassifierParams
 from stages.profiles.check import check
 from stages.profiles.compose import merged
 from stages.profiles.text import params_text

@@ -9,7 +9,7 @@ from commands import run, succeed
 
 from stages.contracts.tables import IMAGES, OBJECTS, read_shards, read_table
 from stages.demo.truth import NOISY_HEADS
-from stages.labels.merge_tables import read_label_tables
+from stages.labels.merging import read_label_tables
 from stages.report.audit import audit, label_shares, planted_errors
 
 pytestmark = pytest.mark.slow

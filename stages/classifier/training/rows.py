@@ -1,4 +1,7 @@
-"""Rows as the network sees them: pictures, detected classes and class indices; and their order in an epoch."""
+"""Rows as the network sees them (pictures, detected classes, class indices): their order, losses and predictions.
+
+The losses learn from the labels that are there: a row without a head's label does not touch that head.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,13 +9,62 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 
-from stages.classifier.training.losses import UNKNOWN
 from stages.core.lean import import_timm
 from stages.learning.augment import random_view
-from stages.networks.backbones.pictures import Pictures
-from stages.networks.classifier.network import encode_detected
-from stages.networks.classifier.params import AugmentParams, ClassifierParams
+from stages.networks.backbones.features import Pictures, mirrored, passes
+from stages.networks.classifier import AugmentParams, ClassifierParams, MultiHead, encode_detected
+
+UNKNOWN = -1
+UNKNOWN_CLASS = "unknown"  # the class that a missing label is, where it is not masked
+
+
+def as_class(targets: torch.Tensor, classes: int) -> torch.Tensor:
+    """Targets [n] in which a missing label is the last of ``classes``: what a loss without a mask learns from."""
+    return torch.where(targets == UNKNOWN, classes - 1, targets)
+
+
+def class_weights(targets: torch.Tensor, classes: int) -> torch.Tensor:
+    """Weight [classes] inverse to the square root of each class's frequency, mean 1 over labelled rows.
+
+    The root is a compromise: full inverse frequency lets a class of three rows dominate a head.
+    """
+    counts = torch.bincount(targets[targets != UNKNOWN], minlength=classes).clamp(min=1).float()
+    weights = counts.rsqrt()
+    return weights * counts.sum() / (weights * counts).sum()
+
+
+def masked_sums(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor | None,
+    focal_share: float,
+    gamma: float,
+    smoothing: float = 0.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weighted cross entropy and focal loss (Lin et al. 2017), mixed, over labelled rows.
+
+    Args:
+        logits: [n, classes].
+        targets: [n] class indices, ``UNKNOWN`` where there is no label.
+        weights: [classes] or None.
+        focal_share: 0 = cross entropy alone, 1 = focal loss alone.
+        gamma: exponent of (1 - p) in the focal loss.
+        smoothing: share of each target that is spread over all classes (Szegedy et al. 2016).
+
+    Returns:
+        the weighted sum over labelled rows, and the sum of their weights: 0 when no row has a label. The loss is their
+        quotient; several processes that share a batch divide by the sum of all their weights.
+    """
+    known = targets != UNKNOWN
+    logits, targets = logits[known], targets[known]
+    cross = F.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
+    certainty = torch.exp(-F.cross_entropy(logits, targets, reduction="none")) if smoothing else torch.exp(-cross)
+    focal = (1 - certainty) ** gamma * cross
+    loss = (1 - focal_share) * cross + focal_share * focal
+    weight = torch.ones_like(loss) if weights is None else weights.to(loss.device)[targets]
+    return (loss * weight).sum(), weight.sum()
 
 
 @dataclass
@@ -107,3 +159,39 @@ class Augment:
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 [n, 3, side, side] to float32 of the same shape, values in 0..255."""
         return random_view(torch.stack([self.chain(image) for image in images]), self.geometry)
+
+
+@torch.inference_mode()
+def predict(network: MultiHead, rows: Rows, batch: int, flip: bool = False) -> dict[str, np.ndarray]:
+    """Head -> probabilities [n, classes] of all rows, in evaluation mode.
+
+    Args:
+        batch: rows at a time.
+        flip: of the pictures' mirror images.
+    """
+    network.eval()
+    where = next(network.parameters()).device
+    parts: dict[str, list[np.ndarray]] = {head: [] for head in network.classes}
+    for start in range(0, len(rows.pictures), batch):
+        index = slice(start, min(start + batch, len(rows.pictures)))
+        detected = rows.detected[index].to(where)
+        if rows.features is None or flip:
+            images = rows.pictures.batch(range(index.start, index.stop)).to(where)
+            images = mirrored(images) if flip else images
+            logits = [network(images[part], detected[part]) for part in passes(images)]
+        else:
+            logits = [network.logits_of(rows.features[0, index].to(where), detected)]
+        for head, values in ((head, one[head]) for one in logits for head in network.classes):
+            parts[head].append(values.softmax(dim=1).cpu().numpy())
+    return {head: np.concatenate(values) for head, values in parts.items()}
+
+
+def accuracies(probabilities: dict[str, np.ndarray], rows: Rows) -> dict[str, float]:
+    """Head -> accuracy over the rows that know its label; heads without such rows are left out."""
+    result = {}
+    for head, values in probabilities.items():
+        truth = rows.targets[head].numpy()
+        known = truth != UNKNOWN
+        if known.any():
+            result[head] = float((values[known].argmax(axis=1) == truth[known]).mean())
+    return result

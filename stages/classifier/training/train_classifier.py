@@ -16,8 +16,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from stages.classifier.training.losses import UNKNOWN_CLASS
-from stages.classifier.training.rows import prepare
+from stages.classifier.training.rows import UNKNOWN_CLASS, prepare
 from stages.classifier.training.trainer import Trainer
 from stages.contracts.tables import shard_paths
 from stages.core.determinism import device, seed_everything
@@ -29,10 +28,8 @@ from stages.learning.checkpoints import WORK, Checkpoints, training_key
 from stages.learning.distributed import ALONE, Group, in_group, synchronised
 from stages.learning.loop import Trained
 from stages.networks.backbones.backbones import Backbone, Pooling, beside
-from stages.networks.backbones.features import load_weights, save_encoder
-from stages.networks.backbones.pictures import read_crops
-from stages.networks.classifier.network import MultiHead
-from stages.networks.classifier.params import ClassifierParams, MissingLabels
+from stages.networks.backbones.features import load_weights, read_crops, save_encoder
+from stages.networks.classifier import ClassifierParams, MissingLabels, MultiHead
 from stages.runner.stage import Report, Stage
 
 

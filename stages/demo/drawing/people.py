@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from stages.demo.drawing.accessories import shoe_shape
 from stages.demo.drawing.body import Body, Pose, across, arm, leg, tube
 from stages.demo.drawing.canvas import Canvas, Frame
-from stages.demo.drawing.footwear import shoe_shape
 from stages.demo.drawing.garments import Garment
 from stages.demo.drawing.palette import HAIRS, RGB, SKINS, scaled
-from stages.demo.drawing.primitives import rounded_outline
+from stages.demo.drawing.trims import rounded_outline
 
 FOOT_SCALE = 0.34  # body units per shoe unit: a foot of 300 shoe units is 102 body units long
 

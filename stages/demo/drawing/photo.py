@@ -1,23 +1,54 @@
-"""Photos: a person wearing garments, or one garment laid flat; with the box of each garment as drawn."""
+"""Photos: a person wearing garments, or one garment laid flat; with the box of each garment as drawn; image files."""
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
 from PIL import Image
 
-from stages.demo.drawing.backgrounds import plain_background, scene_background
+from stages.demo.drawing.accessories import cap_shape, flip_flop_from_above, shoe_shape
 from stages.demo.drawing.body import FLAT_POSE, Pose, body_for, random_pose
 from stages.demo.drawing.canvas import SUPER, Box, Canvas, Frame
-from stages.demo.drawing.caps import cap_shape
-from stages.demo.drawing.footwear import flip_flop_from_above, shoe_shape
 from stages.demo.drawing.garments import Garment
-from stages.demo.drawing.palette import scaled
+from stages.demo.drawing.palette import plain_background, scaled, scene_background
 from stages.demo.drawing.people import Person, draw_arms, draw_feet, draw_hair_behind, draw_head, draw_trunk_skin
 from stages.demo.drawing.silhouettes import Shape, clothing
 from stages.demo.drawing.trims import lower_trims, torso_trims
+
+JPEG_QUALITY = 90  # above the range that training augments with (40-70), so that augmentation still changes something
+NEAR_DUPLICATE_QUALITY = 75
+
+
+def jpeg_bytes(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
+    """The image as JPEG; full color resolution, no optional encoder passes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality, subsampling=0)
+    return buffer.getvalue()
+
+
+def turned_jpeg_bytes(image: Image.Image) -> bytes:
+    """The image as a camera held upright stores it: pixels turned by 90 degrees, and an EXIF tag that says so."""
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6  # the tag `Orientation`: to be shown turned by 90 degrees clockwise
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    turned.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, exif=exif)
+    return buffer.getvalue()
+
+
+def near_duplicate_bytes(image: Image.Image) -> bytes:
+    """The same picture as another shop would publish it: two gray levels brighter, at another JPEG quality."""
+    return jpeg_bytes(image.point([min(255, level % 256 + 2) for level in range(768)]), NEAR_DUPLICATE_QUALITY)
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """The image as PNG, stored rather than compressed: deflate's output may depend on the processor."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=0)
+    return buffer.getvalue()
+
 
 KNEES_UP = 500  # photos that begin below this height show legs and feet only
 

@@ -16,9 +16,16 @@ from pathlib import Path
 from pydantic import Field
 
 from stages.demo.drawing.garments import Garment
-from stages.demo.sources.category_photos import CATEGORIES, CategoryDemo, CategoryShot, Job, draw_shot, list_jobs
-from stages.demo.sources.deepfashion_lists import list_text
-from stages.demo.sources.item_photos import write_images
+from stages.demo.sources.deepfashion_photos import (
+    CATEGORIES,
+    CategoryDemo,
+    CategoryShot,
+    Job,
+    draw_shot,
+    list_jobs,
+    list_text,
+    write_images,
+)
 from stages.demo.sources.shared import DefectPlan, write_text
 from stages.demo.truth import write_truth
 

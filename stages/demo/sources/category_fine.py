@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from stages.demo.drawing.garments import Garment
-from stages.demo.sources.category_photos import (
+from stages.demo.sources.deepfashion2 import resampled
+from stages.demo.sources.deepfashion_photos import (
     CATEGORIES,
     SPLITS,
     CategoryDemo,
@@ -18,9 +19,8 @@ from stages.demo.sources.category_photos import (
     Job,
     draw_shot,
     list_jobs,
+    write_images,
 )
-from stages.demo.sources.deepfashion2 import resampled
-from stages.demo.sources.item_photos import write_images
 from stages.demo.sources.shared import write_text
 from stages.demo.truth import write_truth
 

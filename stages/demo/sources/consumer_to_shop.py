@@ -17,11 +17,12 @@ from pydantic import Field
 from stages.core.params import Section
 from stages.demo.drawing.garments import Garment, make_garment
 from stages.demo.drawing.photo import Photo
-from stages.demo.sources.deepfashion_lists import LAYER_CODES, list_text
-from stages.demo.sources.item_photos import (
+from stages.demo.sources.deepfashion_photos import (
+    LAYER_CODES,
     Shot,
     about,
     laid_photo,
+    list_text,
     span_of,
     street_photo,
     studio_photo,

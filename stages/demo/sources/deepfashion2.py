@@ -16,11 +16,10 @@ from typing import Any
 from pydantic import Field
 
 from stages.core.params import Section
-from stages.demo.drawing.backgrounds import plain_background, scene_background
-from stages.demo.drawing.encoding import jpeg_bytes
 from stages.demo.drawing.garments import LOWERS, SHOES, Garment, make_garment
+from stages.demo.drawing.palette import plain_background, scene_background
 from stages.demo.drawing.people import random_person
-from stages.demo.drawing.photo import Photo, flat_photo, worn_photo
+from stages.demo.drawing.photo import Photo, flat_photo, jpeg_bytes, worn_photo
 from stages.demo.sources.shared import DefectPlan, rng_for, write_bytes, write_text
 from stages.demo.truth import Named, Row, garment_rows, write_truth
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from stages.demo.drawing.backgrounds import plain_background, scene_background
-from stages.demo.drawing.encoding import jpeg_bytes
 from stages.demo.drawing.garments import SHOES, Garment, make_garment
+from stages.demo.drawing.palette import plain_background, scene_background
 from stages.demo.drawing.people import Person, random_person
-from stages.demo.drawing.photo import Photo, flat_photo, worn_photo
+from stages.demo.drawing.photo import Photo, flat_photo, jpeg_bytes, worn_photo
 from stages.demo.sources.deepfashion_mm_release import (
     SOURCE,
     TYPES,

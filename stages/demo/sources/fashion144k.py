@@ -17,10 +17,9 @@ import numpy as np
 from pydantic import Field
 
 from stages.core.params import Section
-from stages.demo.drawing.encoding import jpeg_bytes
 from stages.demo.drawing.garments import LOWERS, SHOES, UPPERS, Garment, make_garment
 from stages.demo.drawing.people import random_person
-from stages.demo.drawing.photo import Photo, lit, worn_photo
+from stages.demo.drawing.photo import Photo, jpeg_bytes, lit, worn_photo
 from stages.demo.sources.shared import DefectPlan, rng_for, write_bytes, write_text
 from stages.demo.truth import Named, Row, garment_rows, write_truth
 

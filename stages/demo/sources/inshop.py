@@ -18,8 +18,18 @@ from pydantic import Field
 
 from stages.core.params import Section
 from stages.demo.drawing.garments import Garment, make_garment
-from stages.demo.sources.deepfashion_lists import LAYER_CODES, list_text, square_box
-from stages.demo.sources.item_photos import WHOLE, Shot, about, laid_photo, span_of, studio_photo, write_images
+from stages.demo.sources.deepfashion_photos import (
+    LAYER_CODES,
+    WHOLE,
+    Shot,
+    about,
+    laid_photo,
+    list_text,
+    span_of,
+    square_box,
+    studio_photo,
+    write_images,
+)
 from stages.demo.sources.shared import DefectPlan, rng_for, write_text
 from stages.demo.truth import write_truth
 

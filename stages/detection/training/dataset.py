@@ -1,14 +1,133 @@
-"""Ultralytics' training set, made so that an epoch depends on nothing but its seed, and with the paste augmentation."""
+"""Ultralytics' training set, made so that an epoch depends on nothing but its seed, and with the paste augmentation.
+
+Paste augmentation puts annotated garments, cut out softly, on the backgrounds of other training pictures. After Dwibedi
+et al. 2017, "Cut, Paste and Learn", and Ghiasi et al. 2021, "Simple Copy-Paste", for sources that have boxes and no
+masks: the cut-out is the box's pixels under a rounded mask that fades beyond the box, so that neither the corners of
+the old background nor a hard edge gives a pasted garment away, and the box stays its true extent.
+"""
 
 import random
+from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from ultralytics.data.augment import Mosaic
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.utils.instance import Instances
 
-from stages.detection.training.paste import MOST, Piece, cut, paste
+MOST = 2  # garments pasted on one picture
+SIZES = (0.5, 1.2)  # of a garment, against its size in its own picture
+SMALLEST_SIDE = 8  # pixels: one cell of the finest feature map (stride 8)
+FADE = 0.15  # share of the half side over which the mask fades out, beyond the box
+ROUNDNESS = 4  # exponent of the mask's superellipse: 2 is an ellipse, which cuts sleeves and hems off
+MOST_HIDDEN = 0.7  # share of a box that pasted garments may hide; beyond it the box goes
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A garment and what surrounds it.
+
+    Attributes:
+        pixels: uint8 [height, width, 3], the box with a margin of ``FADE`` where its picture has one.
+        box: x1, y1, x2, y2 of the garment in ``pixels``.
+        label: its class.
+    """
+
+    pixels: np.ndarray
+    box: tuple[int, int, int, int]
+    label: float
+
+
+def cut(image: np.ndarray, box: np.ndarray, label: float) -> Piece:
+    """The garment in ``box`` (x1, y1, x2, y2, pixels of ``image``)."""
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = (round(float(side)) for side in box)
+    x1, y1 = max(min(x1, width - 1), 0), max(min(y1, height - 1), 0)
+    x2, y2 = min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
+    across, down = (int(FADE * side / 2) + 1 for side in (x2 - x1, y2 - y1))
+    left, top = max(x1 - across, 0), max(y1 - down, 0)
+    pixels = image[top : min(y2 + down, height), left : min(x2 + across, width)]
+    return Piece(pixels, (x1 - left, y1 - top, x2 - left, y2 - top), label)
+
+
+def soft_mask(height: int, width: int, box: tuple[int, int, int, int]) -> np.ndarray:
+    """Opacity, float32 [height, width]: 1 inside the superellipse of ``box``, fading to 0 beyond it."""
+    x1, y1, x2, y2 = box
+    across = np.abs((np.arange(width, dtype=np.float32) + 0.5) * 2 - (x1 + x2)) / (x2 - x1)
+    down = np.abs((np.arange(height, dtype=np.float32) + 0.5) * 2 - (y1 + y2)) / (y2 - y1)
+    radius = (across[None, :] ** ROUNDNESS + down[:, None] ** ROUNDNESS) ** (1 / ROUNDNESS)
+    return np.clip(1 - (radius - 1) / FADE, 0, 1).astype(np.float32)
+
+
+def varied(piece: Piece, width: int, height: int, draw: random.Random) -> Piece | None:
+    """The piece in another size that fits ``width`` x ``height``, mirrored half of the time; None when too small."""
+    own_width, own_height = piece.box[2] - piece.box[0], piece.box[3] - piece.box[1]
+    # Two pixels less, because the corners are rounded.
+    factor = min(draw.uniform(*SIZES), (width - 2) / own_width, (height - 2) / own_height)
+    mirrored = draw.random() < 0.5
+    if min(own_width, own_height) * factor < SMALLEST_SIDE:
+        return None
+    old_height, old_width = piece.pixels.shape[:2]
+    new_width, new_height = round(old_width * factor), round(old_height * factor)
+    pixels = cv2.resize(piece.pixels, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
+    across, down = new_width / old_width, new_height / old_height
+    x1, y1, x2, y2 = (round(side * by) for side, by in zip(piece.box, (across, down, across, down), strict=True))
+    if mirrored:
+        pixels, (x1, x2) = pixels[:, ::-1], (new_width - x2, new_width - x1)
+    return Piece(pixels, (x1, y1, x2, y2), piece.label)
+
+
+def paste(
+    image: np.ndarray, boxes: np.ndarray, labels: np.ndarray, pieces: list[Piece], draw: random.Random
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Put each piece somewhere on the picture, each wholly inside it and above what lay there before.
+
+    Args:
+        image: uint8 [height, width, 3]; it is not changed.
+        boxes: x1, y1, x2, y2 of what is there, [n, 4], pixels.
+        labels: their classes [n].
+        draw: where sizes, mirroring and places come from.
+
+    Returns:
+        the new picture, boxes and labels: those there before that still show, then the pasted ones that do.
+    """
+    image, height, width = image.copy(), *image.shape[:2]
+    boxes, labels, layers = list(boxes), list(labels), [0] * len(boxes)
+    above = np.zeros((height, width), np.int32)  # the layer that each pixel shows; 0 is the picture itself
+    for layer, piece in enumerate(pieces, start=1):
+        piece = varied(piece, width, height, draw)
+        if piece is None:
+            continue
+        x1, y1, x2, y2 = piece.box
+        left, top = draw.randint(0, width - (x2 - x1)) - x1, draw.randint(0, height - (y2 - y1)) - y1
+        _blend(image, above, layer, piece, left, top)
+        boxes.append(np.array([x1 + left, y1 + top, x2 + left, y2 + top], float))
+        labels.append(piece.label)
+        layers.append(layer)
+    kept = [row for row in range(len(boxes)) if _hidden(boxes[row], layers[row], above) <= MOST_HIDDEN]
+    return image, np.array([boxes[row] for row in kept], float).reshape(-1, 4), np.array([labels[row] for row in kept])
+
+
+def _blend(image: np.ndarray, above: np.ndarray, layer: int, piece: Piece, left: int, top: int) -> None:
+    """Draw the piece with its corner at (left, top), which may lie outside: its margin is cut off there."""
+    height, width = piece.pixels.shape[:2]
+    mask = soft_mask(height, width, piece.box)
+    rows = slice(max(top, 0), min(top + height, image.shape[0]))
+    columns = slice(max(left, 0), min(left + width, image.shape[1]))
+    own = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+    opacity, under = mask[own][..., None], image[rows, columns].astype(np.float32)
+    image[rows, columns] = np.rint(under + (piece.pixels[own] - under) * opacity).astype(np.uint8)
+    above[rows, columns][mask[own] >= 0.5] = layer
+
+
+def _hidden(box: np.ndarray, layer: int, above: np.ndarray) -> float:
+    """Share of the box's pixels that show a later layer than its own."""
+    height, width = above.shape
+    x1, y1 = max(int(box[0]), 0), max(int(box[1]), 0)
+    x2, y2 = min(max(int(np.ceil(box[2])), x1 + 1), width), min(max(int(np.ceil(box[3])), y1 + 1), height)
+    return float((above[y1:y2, x1:x2] > layer).mean()) if x2 > x1 and y2 > y1 else 1.0
+
 
 CACHED = 1000  # decoded pictures kept in memory, Ultralytics' own limit
 

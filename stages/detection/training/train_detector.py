@@ -23,8 +23,7 @@ from stages.detection.params import DetectorParams
 from stages.detection.training.trainer import RUN, ResumableTrainer
 from stages.detection.yolo_directory import cached_yolo_directory
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
-from stages.networks.detector.backbone import architecture_path
-from stages.networks.detector.model import save_detector
+from stages.networks.detector.model import architecture_path, save_detector
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 

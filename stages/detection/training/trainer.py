@@ -28,8 +28,7 @@ from stages.core.errors import StageError
 from stages.core.files import digest
 from stages.detection.training.dataset import TrainingSet
 from stages.learning.checkpoints import Checkpoints
-from stages.networks.detector.backbone import register_backbone
-from stages.networks.detector.model import quiet_ultralytics
+from stages.networks.detector.model import quiet_ultralytics, register_backbone
 from stages.runner.progress import say
 
 RETRIES = 3  # of an epoch that ended in NaN, Ultralytics' own number

@@ -9,7 +9,7 @@ import csv
 import io
 from pathlib import Path
 
-from stages.contracts.splits import SPLITS
+from stages.contracts.tables import SPLITS
 from stages.core.errors import StageError, shown
 from stages.ingest.reading import (
     CatalogueOptions,

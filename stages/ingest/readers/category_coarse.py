@@ -4,17 +4,20 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.contracts.splits import SPLITS
+from stages.contracts.tables import SPLITS
 from stages.core.errors import StageError, shown
-from stages.ingest.readers.category_rows import ATTRIBUTE_SEPARATOR, CATEGORIES, Rows, category_name
-from stages.ingest.readers.deepfashion_boxes import read_boxes
 from stages.ingest.readers.deepfashion_lists import (
+    ATTRIBUTE_SEPARATOR,
+    CATEGORIES,
+    Rows,
+    category_name,
     compare_rows,
     find_list,
     list_images,
     list_rows,
     need_list,
     partition_rows,
+    read_boxes,
     reject_unnamed,
     rows_said,
     status_counts,

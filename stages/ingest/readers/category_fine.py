@@ -6,10 +6,12 @@ For each split one file of image names, and files of categories, attributes and 
 from collections import Counter
 from pathlib import Path
 
-from stages.contracts.splits import SPLITS
+from stages.contracts.tables import SPLITS
 from stages.core.errors import StageError
-from stages.ingest.readers.category_rows import ATTRIBUTE_SEPARATOR, Rows, category_name
 from stages.ingest.readers.deepfashion_lists import (
+    ATTRIBUTE_SEPARATOR,
+    Rows,
+    category_name,
     list_images,
     need_list,
     reject_unnamed,

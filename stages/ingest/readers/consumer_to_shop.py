@@ -8,9 +8,15 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import Any
 
-from stages.contracts.splits import SPLITS
-from stages.ingest.readers.deepfashion_boxes import read_boxes
-from stages.ingest.readers.deepfashion_lists import Images, list_images, partition_rows, reject_unnamed, status_counts
+from stages.contracts.tables import SPLITS
+from stages.ingest.readers.deepfashion_lists import (
+    Images,
+    list_images,
+    partition_rows,
+    read_boxes,
+    reject_unnamed,
+    status_counts,
+)
 from stages.ingest.reading import ImageFile, Reading, Request
 from stages.ingest.splitting import held_out
 

@@ -4,11 +4,13 @@ A list file starts with the number of its rows and a header, then has one row fo
 are found by listing the folder: a name in a list chooses among these files and opens nothing by itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stages.core.errors import StageError, shown
-from stages.ingest.reading import IMAGE_SUFFIXES, Request
+from stages.ingest.reading import IMAGE_SUFFIXES, ImageFile, Reading, Request, box_row, numbers
 from stages.runner.progress import say
 
 FOLDERS = ("Img/img", "img", "Img/img_highres", "img_highres")  # the first that is there is read
@@ -188,3 +190,108 @@ def status_counts(request: Request, name: str, found: dict[str, int], missing: d
     counts = {status: count for status, count in found.items() if count}
     counts |= {f"{status} without image": count for status, count in missing.items() if count}
     request.account.note(name, counts)
+
+
+def read_boxes(
+    request: Request,
+    reading: Reading,
+    images: Images,
+    expected: str,
+    names: Sequence[str],
+    columns: tuple[str, ...],
+    units: str | None = None,
+) -> dict[str, dict[str, str]]:
+    """Add an object for each row, one box for each image; class_name is upper, lower or full.
+
+    Without the list, or with pictures that its pixels do not belong to, images have no boxes: the account says so.
+
+    Args:
+        request: what the reader got.
+        reading: gets the objects.
+        images: of the tree.
+        expected: the tree, for the warning.
+        names: where the list may be.
+        columns: its header: image_name, clothes_type, perhaps one more, and four corners.
+        units: what the corners are measured in (``boxes.to_pixels``); None: pixels of Img/img, not of img_highres.
+
+    Returns:
+        image_id -> the row's further columns by name.
+    """
+    path = find_list(request.root, *names)
+    foreign = images.high_resolution and units is None
+    if path is None or foreign:
+        warn_missing(request, expected, "Img/img" if foreign else Path(names[0]).name, "images have no boxes")
+        return {}
+    ledger = request.account.ledger("objects")
+    known = {image.image_id for image in reading.images}
+    further: dict[str, dict[str, str]] = {}
+    for key, fields in list_rows(request, path, columns):
+        ledger.rows_in += 1
+        image_id = images.find(fields[0])
+        # Without its clothes_type a row would be one field short: the category lists have no such column.
+        typed = "clothes_type" in columns
+        box = numbers(fields[-4:])
+        if len(fields) != len(columns) or (typed and fields[1] not in LAYERS):
+            ledger.reject(key, "malformed_row", " ".join(fields)[:120])
+        elif box is None:
+            ledger.reject(key, "malformed_box", " ".join(fields[-4:])[:120])
+        elif image_id not in known or image_id is None:
+            ledger.reject(key, "missing_image", fields[0])
+        elif image_id in further:
+            ledger.reject(key, "duplicate_row", fields[0])
+        else:
+            further[image_id] = dict(zip(columns[1:-4], fields[1:-4], strict=True))
+            row = box_row(f"{image_id}:1", image_id, LAYERS[fields[1]] if typed else "garment", box)
+            reading.objects.append(row)
+            if units:
+                reading.units[row["object_id"]] = units
+    return further
+
+
+# In upstream's order, which the numbers 1 to 50 in its lists mean.
+CATEGORIES = (
+    "Anorak", "Blazer", "Blouse", "Bomber", "Button-Down", "Cardigan", "Flannel", "Halter", "Henley", "Hoodie",
+    "Jacket", "Jersey", "Parka", "Peacoat", "Poncho", "Sweater", "Tank", "Tee", "Top", "Turtleneck",
+    "Capris", "Chinos", "Culottes", "Cutoffs", "Gauchos", "Jeans", "Jeggings", "Jodhpurs", "Joggers", "Leggings",
+    "Sarong", "Shorts", "Skirt", "Sweatpants", "Sweatshorts", "Trunks",
+    "Caftan", "Cape", "Coat", "Coverup", "Dress", "Jumpsuit", "Kaftan", "Kimono", "Nightdress", "Onesie",
+    "Robe", "Romper", "Shirtdress", "Sundress",
+)  # fmt: skip
+ATTRIBUTE_SEPARATOR = "|"  # between an image's attributes in its row: their names hold spaces
+
+
+class Rows:
+    """The rows of a reading by image, each image once."""
+
+    def __init__(self, request: Request, reading: Reading, images: Images) -> None:
+        self.request = request
+        self.reading = reading
+        self.images = images
+        self.by_image: dict[str, dict[str, Any]] = {}
+
+    def add(self, key: str, name: str, status: str) -> dict[str, Any] | None:
+        """The row of a further image, its category and attributes still to be filled in; None if it is rejected.
+
+        Args:
+            key: file and line that name it.
+            name: ``img/<path>.jpg``.
+            status: train, val or test.
+        """
+        ledger = self.request.account.ledger("items")
+        image_id = self.images.find(name)
+        if image_id is None:
+            ledger.reject(key, "missing_image", name)
+            return None
+        if image_id in self.by_image:
+            ledger.reject(key, "duplicate_row", name)
+            return None
+        row = {"item_id": image_id, "image_id": image_id, "status": status, "category": None, "attributes": None}
+        self.by_image[image_id] = row
+        self.reading.items.append(row)
+        self.reading.images.append(ImageFile(image_id, self.images.paths[image_id], status))
+        return row
+
+
+def category_name(text: str, names: tuple[str, ...] = CATEGORIES) -> str | None:
+    """The category that a list gives by its number, from 1; None when it is none."""
+    return names[int(text) - 1] if text.isdecimal() and 1 <= int(text) <= len(names) else None

@@ -6,13 +6,13 @@ The item id is the group and the physical item; the type of garment is the secon
 from collections import Counter
 from pathlib import PurePosixPath
 
-from stages.ingest.readers.deepfashion_boxes import read_boxes
 from stages.ingest.readers.deepfashion_lists import (
     Images,
     find_list,
     list_images,
     list_rows,
     partition_rows,
+    read_boxes,
     reject_unnamed,
     status_counts,
 )

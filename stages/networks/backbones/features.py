@@ -1,18 +1,142 @@
-"""Features of pictures, and encoders as files: safetensors weights beside a JSON card."""
+"""Pictures as tensors, their features, and encoders as files: safetensors weights beside a JSON card.
 
-from collections.abc import Callable, Sequence
+Each kind of input is decoded once, in memory where it fits, else on the fly.
+
+Flip test-time augmentation: a picture and its mirror image are looked at together, so that it no longer matters
+which way a garment faces. The mirror image is the decoded picture flipped (``Pixels`` says how exactly).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
+from stages.contracts.images import Fit, resized
+from stages.contracts.tables import read_shards
 from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.core.files import read_json, write_json
 from stages.networks.backbones.backbones import Backbone
-from stages.networks.backbones.pictures import Pictures, Pixels, passes, square
+
+CACHE_BYTES = 2 << 30  # decoded crops of the demo take 30 MB; the paper's 256 px crops would take 60 GB
+DECODED = 64  # pictures at a time
+PASS_PIXELS = 1 << 20  # of one forward pass on a CPU: 64 pictures of 128 px; more take memory and no less time
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """How encoded pictures become a network's input; networks with equal ones can share the decoded pictures.
+
+    A flipped tensor is the input of the mirrored picture, but for a shift of at most one pixel where the white around
+    it or what is cut off is an odd number of pixels, and for the rounding of the resampling.
+
+    Attributes:
+        height, width: of the input in pixels.
+        fit: see ``stages.contracts.images.resized``.
+    """
+
+    height: int
+    width: int
+    fit: Fit = "pad"
+
+    @property
+    def bytes_each(self) -> int:
+        """What a decoded picture takes."""
+        return 3 * self.height * self.width
+
+    def decode(self, data: Sequence[bytes]) -> torch.Tensor:
+        """uint8 tensor [n, 3, height, width] of encoded pictures."""
+        images = torch.empty(len(data), 3, self.height, self.width, dtype=torch.uint8)
+        # PIL lets go of the interpreter's lock. In parts, so that the pictures do not lie in memory several times.
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            for start in range(0, len(data), DECODED):
+                part = np.stack(list(pool.map(self._one, data[start : start + DECODED])))
+                images[start : start + DECODED] = torch.from_numpy(part).permute(0, 3, 1, 2)
+        return images
+
+    def _one(self, data: bytes) -> np.ndarray:
+        return np.asarray(resized(data, self.width, self.height, self.fit))
+
+
+def square(size: int, fit: Fit = "pad") -> Pixels:
+    """Square input."""
+    return Pixels(size, size, fit)
+
+
+def passes(images: torch.Tensor) -> Iterator[slice]:
+    """The rows of images [n, 3, height, width] that go through a network together, one part after the other.
+
+    All at once on a GPU. On a CPU at most ``PASS_PIXELS``, as activations take gigabytes otherwise: hundreds of times
+    what the pictures do.
+    """
+    count = len(images)
+    if images.device.type == "cpu":
+        count = max(1, PASS_PIXELS // (images.shape[2] * images.shape[3]))
+    return (slice(start, start + count) for start in range(0, len(images), max(1, count)))
+
+
+class Pictures:
+    """The images of a table's ``bytes`` column, by row number."""
+
+    def __init__(self, data: Sequence[bytes], size: int, fit: Fit = "pad") -> None:
+        """Decode everything now when the result stays below ``CACHE_BYTES``."""
+        self.data = data
+        self.pixels = self.input(size, fit)
+        fits = len(data) * self.pixels.bytes_each <= CACHE_BYTES
+        self.decoded = self.pixels.decode(data) if fits and len(data) else None
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @staticmethod
+    def input(size: int, fit: Fit) -> Pixels:
+        """What the pictures are decoded to."""
+        return square(size, fit)
+
+    def batch(self, rows: Sequence[int] | torch.Tensor) -> torch.Tensor:
+        """uint8 tensor [n, 3, height, width] of the given rows."""
+        if self.decoded is not None:
+            return self.decoded[torch.as_tensor(rows)]
+        return self.pixels.decode([self.data[int(row)] for row in rows])
+
+    def forget(self) -> None:
+        """Let go of what was decoded, which is not needed again soon; ``batch`` then decodes what it is asked for."""
+        self.decoded = None
+
+
+def read_crops(dataset: Path, split: str) -> pd.DataFrame:
+    """Crops of one split of the data set, sorted by crop_id, JPEG bytes in column ``bytes``."""
+    table = read_shards(dataset)
+    frame = table.filter(np.asarray(table["split"]) == split).to_pandas()
+    return frame.sort_values("crop_id", ignore_index=True)
+
+
+def mirrored(images: torch.Tensor) -> torch.Tensor:
+    """The mirror images of pictures [n, 3, height, width]."""
+    return images.flip(3)
+
+
+def mean_vectors(plain: np.ndarray, mirrored: np.ndarray, metric: str) -> np.ndarray:
+    """The mean of each picture's two vectors, float32 [n, d].
+
+    Under ``cosine`` only directions count: both are brought to unit length before, so that the longer one does not
+    decide, and so is the mean (a zero vector stays zero). Under ``euclidean`` it is the plain mean.
+    """
+    if metric != "cosine":
+        return ((plain.astype(np.float64) + mirrored) / 2).astype(np.float32)
+    return _unit(_unit(plain) + _unit(mirrored)).astype(np.float32)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    vectors = vectors.astype(np.float64)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norms > 0, norms, 1)
 
 
 class Encoder(Protocol):

@@ -6,7 +6,7 @@ import yaml
 from PIL import Image
 
 from stages.contracts.images import encode_jpeg
-from stages.networks.classifier.params import ClassifierParams
+from stages.networks.classifier import ClassifierParams
 
 SUPERCLASSES = ["outwear", "bottom", "dress", "top", "vest", "headwear", "footwear"]
 

@@ -23,7 +23,7 @@ from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones import backbones
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import save_encoder
-from stages.networks.classifier.params import ClassifierParams
+from stages.networks.classifier import ClassifierParams
 
 ROOT = Path(__file__).resolve().parents[3]
 PROFILES = {name: whole(name) for name in NAMES}

@@ -22,7 +22,7 @@ PLAIN_AUGMENT = {
     "geometry": {"flip": 0.0, "rotation": 0.0, "min_scale": 1.0, "mask": 0.0, "mask_share": 0.0},
 }  # fmt: skip
 RUN = """
-from stages.networks.classifier.params import ClassifierParams
+from stages.networks.classifier import ClassifierParams
 from stages.classifier.training.train_classifier import main
 from stages.learning.acceleration import RuntimeParams
 from stages.runner.stage import Stage

@@ -10,10 +10,10 @@ from PIL import Image
 
 from stages.classifier import evaluate_classifier as module
 from stages.classifier.evaluate_classifier import evaluate, groups_of, labelled, report_line
-from stages.classifier.training.losses import UNKNOWN_CLASS
+from stages.classifier.training.rows import UNKNOWN_CLASS
 from stages.contracts.images import encode_jpeg
 from stages.labels.params import LabelParams
-from stages.networks.backbones.flip import mirrored
+from stages.networks.backbones.features import mirrored
 
 TABLES = Path(__file__).resolve().parents[3] / "tables"
 CLASSES = {"type": ["Dresses", "Jeans", "Shirts"], "fabric": ["cotton", "denim"]}

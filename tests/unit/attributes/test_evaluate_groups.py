@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.classifier.groups import type_groups
+from stages.classifier.scores import type_groups
 from stages.core.errors import StageError
 from stages.labels.params import LabelParams
 

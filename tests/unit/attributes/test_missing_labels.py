@@ -6,14 +6,12 @@ import torch
 from small import PLAIN_RUNTIME
 from torch import nn
 
-from stages.classifier.training.losses import UNKNOWN, as_class, class_weights, masked_sums
-from stages.classifier.training.predict import accuracies
-from stages.classifier.training.rows import prepare
+from stages.classifier.training.rows import UNKNOWN, accuracies, as_class, class_weights, masked_sums, prepare
 from stages.classifier.training.train_classifier import choose_classes
 from stages.classifier.training.trainer import Trainer
 from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.backbones import Backbone
-from stages.networks.classifier.network import Block, MultiHead
+from stages.networks.classifier import Block, MultiHead
 
 VOCABULARY = {"type": ["dress", "shirt"], "color": ["blue", "red"]}
 

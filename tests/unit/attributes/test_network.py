@@ -10,8 +10,7 @@ import torch
 from pydantic import ValidationError
 from small import PLAIN_RUNTIME
 
-from stages.classifier.training.predict import accuracies, predict
-from stages.classifier.training.rows import prepare
+from stages.classifier.training.rows import accuracies, predict, prepare
 from stages.classifier.training.train_classifier import build, choose_classes
 from stages.classifier.training.trainer import Trainer
 from stages.core.errors import StageError
@@ -19,10 +18,8 @@ from stages.learning.acceleration import RuntimeParams
 from stages.learning.loop import train_epoch
 from stages.networks.backbones.backbones import Backbone, beside
 from stages.networks.backbones.colors import WIDTH, color_histogram
-from stages.networks.backbones.features import save_encoder
-from stages.networks.backbones.pictures import square
-from stages.networks.classifier.encoder import ClassifierEncoder
-from stages.networks.classifier.network import SHARED, MultiHead, encode_detected
+from stages.networks.backbones.features import save_encoder, square
+from stages.networks.classifier import SHARED, ClassifierEncoder, MultiHead, encode_detected
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 CLASSES = {"type": ["dress", "shirt", "skirt"], "color": ["blue", "red"]}

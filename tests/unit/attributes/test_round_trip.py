@@ -25,13 +25,12 @@ from stages.contracts.tables import CROPS, read_shards, write_shards
 from stages.core.files import read_json, write_json
 from stages.crops.dataset import vocabulary
 from stages.labels import fashion_products
-from stages.labels.merge_tables import read_label_tables
+from stages.labels.merging import read_label_tables
 from stages.labels.params import LabelParams
 from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import save_encoder
-from stages.networks.classifier.encoder import ClassifierEncoder
-from stages.networks.classifier.params import ClassifierParams
+from stages.networks.classifier import ClassifierEncoder, ClassifierParams
 
 ROOT = Path(__file__).resolve().parents[3]
 # Upstream's value -> what the crop shows of it, and the name that must come back. Written down by hand, not read from

@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.classifier.training.losses import UNKNOWN
-from stages.classifier.training.rows import Augment, interleaved_batches, prepare
-from stages.networks.classifier.params import AugmentParams
+from stages.classifier.training.rows import UNKNOWN, Augment, interleaved_batches, prepare
+from stages.networks.classifier import AugmentParams
 
 
 def batches(counts, size, seed=0):

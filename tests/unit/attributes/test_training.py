@@ -13,11 +13,10 @@ from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import Checkpoints
 from stages.learning.distributed import Group
-from stages.learning.loop import train_epoch
-from stages.learning.schedule import cosine
+from stages.learning.loop import cosine, train_epoch
 from stages.networks.backbones.backbones import Backbone
-from stages.networks.backbones.pictures import Pictures
-from stages.networks.classifier.network import MultiHead
+from stages.networks.backbones.features import Pictures
+from stages.networks.classifier import MultiHead
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.contracts.cutting import cut, padded, squared
+from stages.contracts.boxes import cut, padded, squared
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from stages.core.errors import StageError
 from stages.learning.checkpoints import Checkpoints
-from stages.learning.loop import fit, train_epoch
-from stages.learning.schedule import drops
+from stages.learning.loop import drops, fit, train_epoch
 
 
 class Line:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from stages.contracts.splits import SHARES, hash_split, shard_of, unit_hash
+from stages.contracts.tables import SHARES, hash_split, shard_of, unit_hash
 
 KEYS = [f"group-{number}" for number in range(4000)]
 

@@ -7,7 +7,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.contracts import tables
-from stages.contracts.splits import shard_of
 from stages.contracts.tables import (
     BENCHMARK,
     REJECTS,
@@ -15,6 +14,7 @@ from stages.contracts.tables import (
     read_shards,
     read_table,
     shard_name,
+    shard_of,
     write_rows,
     write_shards,
 )

@@ -4,8 +4,7 @@ import itertools
 
 import pytest
 
-from stages.crops.choice import Item, Match, area, choose, choose_among
-from stages.crops.crops import needed_detectors
+from stages.crops.crops import Item, Match, area, choose, choose_among, needed_detectors
 from stages.crops.params import CropParams, DatasetParams
 
 BASE = {

@@ -7,9 +7,9 @@ import networkx as nx
 import pytest
 from PIL import Image, ImageEnhance
 
-from stages.contracts.splits import SHARES
+from stages.contracts.tables import SHARES
 from stages.core.errors import StageError
-from stages.crops.split import assign, check_no_leakage, leakage_units, pictures
+from stages.crops.dataset import assign, check_no_leakage, leakage_units, pictures
 from stages.ingest.fingerprint import fingerprint
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from stages.demo.sources.category_photos import CATEGORIES
+from stages.demo.sources.deepfashion_photos import CATEGORIES
 
 
 def rows(drawn, name, header):

@@ -5,10 +5,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from stages.demo.drawing.backgrounds import plain_background
-from stages.demo.drawing.garment_kinds import GARMENT_KINDS
-from stages.demo.drawing.garments import Garment, make_garment
-from stages.demo.drawing.palette import SKINS
+from stages.demo.drawing.garments import GARMENT_KINDS, Garment, make_garment
+from stages.demo.drawing.palette import SKINS, plain_background
 from stages.demo.drawing.people import Person, random_person
 from stages.demo.drawing.photo import Photo, flat_photo, worn_photo
 

@@ -7,13 +7,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from stages.contracts.tables import read_table
-from stages.demo.drawing.garment_kinds import GARMENT_KINDS
-from stages.demo.drawing.garments import FABRICS, PATTERNS
+from stages.demo.drawing.garments import FABRICS, GARMENT_KINDS, PATTERNS
 from stages.demo.drawing.palette import NAMED_COLORS
 from stages.demo.sources import fashion_products
 from stages.demo.sources.deepfashion_mm_release import TYPES as MM_TYPES
-from stages.demo.sources.fashion_products import FashionProductsDemo
-from stages.demo.sources.product_rows import ARTICLES, look_alikes, near_colors
+from stages.demo.sources.fashion_products import ARTICLES, FashionProductsDemo, look_alikes, near_colors
 from stages.demo.truth import color_of, type_of
 from stages.report.contact_sheet import image_paths
 

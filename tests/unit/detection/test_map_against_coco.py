@@ -9,7 +9,7 @@ from coco import coco_scores
 
 from stages.contracts.boxes import iou
 from stages.detection import evaluate_detector as evaluate
-from stages.detection.scoring import IOU_THRESHOLDS
+from stages.detection.evaluate_detector import IOU_THRESHOLDS
 from stages.networks.detector.model import quiet_ultralytics
 
 NAMES = ["top", "bottom", "dress"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.detection.scoring import confusion_pairs, constant_box_baseline
+from stages.detection.evaluate_detector import confusion_pairs, constant_box_baseline
 
 
 def frame(*rows):

@@ -8,15 +8,15 @@ from PIL import Image
 from stages.contracts.images import encode_jpeg
 from stages.core.errors import StageError
 from stages.encoders.attention import AttentionTask, label_matrix, most_frequent_share
-from stages.networks.attention.encoder import AttentionEncoder
-from stages.networks.attention.network import AttentionNetwork, PublishedBranch, StagesBranch, sample_regions
-from stages.networks.attention.pictures import (
+from stages.networks.attention.encoder import (
     COLORS,
+    AttentionEncoder,
     UprightPictures,
     recommendation_sheet,
     region_box,
     upright,
 )
+from stages.networks.attention.network import AttentionNetwork, PublishedBranch, StagesBranch, sample_regions
 from stages.networks.attention.recommend import diverse_list, region_distances
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import save_encoder

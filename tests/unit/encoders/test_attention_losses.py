@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from stages.encoders.attention_losses import (
+from stages.encoders.attention import (
     AttentionLossParams,
     anchor_loss,
     classification_loss,
@@ -14,7 +14,7 @@ from stages.encoders.attention_losses import (
     positive_loss,
     scale_loss,
 )
-from stages.networks.attention.texture import TextureEncoding
+from stages.networks.attention.network import TextureEncoding
 
 
 def test_classification_loss_by_hand():

@@ -9,16 +9,19 @@ import torch
 
 from stages.core.errors import StageError
 from stages.networks.backbones import backbones
-from stages.networks.backbones import pictures as pictures_module
+from stages.networks.backbones import features as pictures_module
 from stages.networks.backbones.backbones import Backbone, SideBySide, beside
 from stages.networks.backbones.features import (
     BackboneEncoder,
+    Pictures,
+    Pixels,
     embed_pictures,
     in_passes,
     load_weights,
+    passes,
     save_encoder,
+    square,
 )
-from stages.networks.backbones.pictures import Pictures, Pixels, passes, square
 
 TINY = "test_resnet"  # timm's own network for tests, 96 features
 

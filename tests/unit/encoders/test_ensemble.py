@@ -7,8 +7,8 @@ import torch
 from stages.encoders import ensemble
 from stages.encoders.loop import Run
 from stages.learning.checkpoints import Checkpoints
-from stages.networks.backbones.pictures import square
-from stages.networks.metric.networks import Ensemble
+from stages.networks.backbones.features import square
+from stages.networks.metric import Ensemble
 
 MEMBERS = [{"backbone": "test_resnet", "pooling": "average"}, {"backbone": "test_resnet", "pooling": "stages"}]
 

@@ -6,7 +6,7 @@ import torch
 
 from profiles import composed
 from stages.core.errors import StageError
-from stages.networks.backbones.extractors import Extractor, FeatureMaps
+from stages.networks.backbones.backbones import Extractor, FeatureMaps
 
 TINY = "test_resnet"
 

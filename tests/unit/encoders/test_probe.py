@@ -5,11 +5,13 @@ import pytest
 import torch
 
 from stages.core.errors import StageError
-from stages.encoders.history import before_and_after, check_select, collapse
 from stages.encoders.recipes import ProbeParams
 from stages.encoders.validation import (
     Probe,
+    before_and_after,
     chance_at_1,
+    check_select,
+    collapse,
     hit_at_1,
     mean_spread,
     nearest_share_accuracy,

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from stages.learning.sampler import epoch_generator, pk_batches, shuffled_batches
+from stages.encoders.examples import epoch_generator, pk_batches, shuffled_batches
 
 LABELS = np.repeat(np.arange(30), 4)  # 30 items with four pictures
 GROUPS = np.where(LABELS < 24, 0, np.where(LABELS < 28, 1, 2))  # of three categories: 24, 4 and 2 items

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from stages.core.errors import StageError
+from stages.encoders.examples import epoch_generator
 from stages.encoders.siamese import SiameseTask, contrastive_loss, draw_pairs, frequent
-from stages.learning.sampler import epoch_generator
-from stages.networks.metric.networks import Siamese
+from stages.networks.metric import Siamese
 
 CATEGORIES = np.array([0, 0, 0, 1, 1, -1, 2])
 
@@ -74,7 +74,7 @@ def test_both_branches_are_one_and_its_vector_is_dense_of_normalised_maxima(cpu)
 
 
 def test_cached_features_give_the_vectors_of_the_network(recipe, examples, cpu):
-    from stages.networks.backbones.pictures import square
+    from stages.networks.backbones.features import square
 
     task = SiameseTask(recipe("siamese"), *examples)
     task.network.eval()

@@ -11,12 +11,10 @@ from small import PLAIN_RUNTIME, SIMCLR
 from stages.core.errors import StageError
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.distributed import Group
-from stages.learning.loop import train_epoch
-from stages.learning.schedule import cosine
-from stages.networks.backbones.pictures import Pictures
-from stages.simclr.model import SimclrParams, build
+from stages.learning.loop import cosine, train_epoch
+from stages.networks.backbones.features import Pictures
+from stages.simclr.model import KnnProbe, SimclrParams, build
 from stages.simclr.pretrain import SimclrTask
-from stages.simclr.validation import KnnProbe
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 

@@ -16,8 +16,7 @@ from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.features import BackboneEncoder, load_weights
 from stages.simclr import pretrain as simclr
-from stages.simclr.model import Backbone, SimclrParams
-from stages.simclr.validation import KnnProbe
+from stages.simclr.model import Backbone, KnnProbe, SimclrParams
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.contracts.splits import hash_split
+from stages.contracts.tables import hash_split
 from stages.core.errors import StageError
 from stages.ingest.splitting import decide_splits
 

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.core.errors import StageError
-from stages.ingest.readers.category_rows import CATEGORIES
+from stages.ingest.readers.deepfashion_lists import CATEGORIES
 
 TEE, DRESS, COAT = "Striped_Tee/img_00000001", "Maxi_Dress/img_00000001", "Wool_Coat/img_00000002"
 NAMES = "\n".join(["50", "category_name category_type", *(f"{name}   1" for name in CATEGORIES)])

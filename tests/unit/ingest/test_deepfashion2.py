@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stages.core.errors import StageError
-from stages.ingest.readers import deepfashion2_files
+from stages.ingest.readers import deepfashion2
 
 MIRROR = "DeepFashion2/deepfashion2_original_images/"
 
@@ -220,7 +220,7 @@ def test_annotations_read_by_processes_are_those_read_by_one(small, monkeypatch)
         tree.image(f"train/image/{number:06}.jpg", seed=number)
         tree.text(f"train/annos/{number:06}.json", "{" if number == 5 else json.dumps(GOLDEN | {"pair_id": number}))
     one, ledgers, _ = tree.read("deepfashion2")
-    monkeypatch.setattr(deepfashion2_files, "CHUNK", 2)
+    monkeypatch.setattr(deepfashion2, "CHUNK", 2)
     monkeypatch.setenv("SEAMLINE_WORKERS", "2")
     two, again, _ = tree.read("deepfashion2")
     assert (two.objects, two.images, again) == (one.objects, one.images, ledgers)

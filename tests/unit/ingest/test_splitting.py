@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.contracts.splits import SPLITS, hash_split, unit_hash
+from stages.contracts.tables import SPLITS, hash_split, unit_hash
 from stages.ingest.reading import ImageFile, upstream_image
 from stages.ingest.splitting import decide_splits, exact_duplicates
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from stages.contracts.images import decode
-from stages.contracts.splits import hash_split
+from stages.contracts.tables import hash_split
 from stages.core.errors import StageError
 from stages.ingest.fingerprint import fingerprint
 

@@ -5,9 +5,9 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from stages.contracts.splits import unit_hash
+from stages.contracts.tables import unit_hash
 from stages.core.errors import StageError
-from stages.ingest.readers.yolo_lines import parse_line
+from stages.ingest.readers.yolo import parse_line
 
 YAML = "path: .\ntrain: images/train\nval: images/val\nnames: [top, trousers]\n"
 # DeepFashion2's train/000001.json (468 x 624) as its boxes are in YOLO's format (docs/datasets.md).

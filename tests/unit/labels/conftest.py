@@ -8,7 +8,7 @@ import pytest
 
 from stages.contracts.ledger import Account
 from stages.contracts.tables import IMAGES, write_rows, write_shards
-from stages.labels.merge_tables import LabelTables, read_label_tables
+from stages.labels.merging import LabelTables, read_label_tables
 from stages.labels.params import LabelParams
 
 ROOT = Path(__file__).parents[3]

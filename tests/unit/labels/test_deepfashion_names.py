@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from stages.labels.deepfashion_names import POSITIONS, parse_name, parse_names
+from stages.labels.deepfashion_mm import POSITIONS, parse_name, parse_names
 
 
 def test_name_of_the_data_sets_readme_is_taken_apart():

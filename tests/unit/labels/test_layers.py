@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from stages.labels.layers import OUTCOMES, drop_photos, pick_layer, pick_layers, shows_one_of_each
+from stages.labels.deepfashion_mm import OUTCOMES, drop_photos, pick_layer, pick_layers, shows_one_of_each
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from stages.core.errors import StageError
-from stages.labels.merge_tables import read_label_tables, read_merge_table, split_names
 from stages.labels.merging import (
     decode,
     merge_colors,
@@ -14,6 +13,9 @@ from stages.labels.merging import (
     merge_groups,
     merge_types,
     merge_usage,
+    read_label_tables,
+    read_merge_table,
+    split_names,
     unknown_names,
 )
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from stages.core.errors import StageError
-from stages.labels.relabel import apply_corrections, read_corrections
+from stages.labels.labels import apply_corrections, read_corrections
 
 SOURCES = {"photos", "fashion_products"}
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from stages.core.errors import StageError
-from stages.labels.shape import parse_shapes
+from stages.labels.deepfashion_mm import parse_shapes
 
 HIGHEST = "5 4 3 2 4 2 2 2 4 6 2 2"
 

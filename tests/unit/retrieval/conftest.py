@@ -19,7 +19,7 @@ from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, IMAGES, OBJECTS, write_rows, write_shards, write_table
 from stages.core.params import section
 from stages.retrieval import embed
-from stages.retrieval.evaluator import EvaluateParams
+from stages.retrieval.metrics import EvaluateParams
 
 CORNERS = ("x1", "y1", "x2", "y2")
 

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from stages.core.errors import StageError
-from stages.retrieval.about import about_encoder, encoder_parameters
+from stages.retrieval.evaluate_retrieval import about_encoder, encoder_parameters
 
 
 def test_parameters_are_all_numbers_of_the_weights_but_statistics_of_batchnorm(tmp_path):

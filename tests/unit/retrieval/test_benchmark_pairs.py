@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from stages.benchmarks import benchmark
-from stages.benchmarks.pairs import matched
+from stages.benchmarks.upstream import matched
 from stages.core.errors import StageError
 
 CROP = {"padding": 0.0, "max_side": 64, "min_side": 4, "jpeg_quality": 92}

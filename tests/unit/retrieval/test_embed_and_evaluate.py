@@ -16,10 +16,10 @@ from scoring import score_encoders
 from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import BENCHMARK, write_rows
 from stages.core.errors import StageError
-from stages.networks.backbones.pictures import Pixels
+from stages.networks.backbones.features import Pixels
 from stages.retrieval import embed
-from stages.retrieval.evaluator import EvaluateParams
-from stages.retrieval.gallery import RIGHT, WRONG, Shown, evenly, retrieval_sheet
+from stages.retrieval.evaluate_retrieval import RIGHT, WRONG, Shown, evenly, retrieval_sheet
+from stages.retrieval.metrics import EvaluateParams
 from stages.retrieval.vectors import benchmark_names, read_vectors, write_vectors
 
 RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)

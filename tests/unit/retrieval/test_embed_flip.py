@@ -9,10 +9,8 @@ from PIL import Image
 
 from stages.contracts import images as images_module
 from stages.contracts.images import encode_jpeg, open_rgb
-from stages.networks.backbones.flip import mean_vectors, mirrored
-from stages.networks.backbones.pictures import Pixels, square
-from stages.retrieval.flip import headline, on_and_off
-from stages.retrieval.vectors import read_vectors
+from stages.networks.backbones.features import Pixels, mean_vectors, mirrored, square
+from stages.retrieval.vectors import headline, on_and_off, read_vectors
 
 
 def halves(left, right):

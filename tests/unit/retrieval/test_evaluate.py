@@ -11,8 +11,8 @@ from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import BENCHMARK, write_rows
 from stages.core.errors import StageError
 from stages.retrieval import ranking
-from stages.retrieval.evaluator import EvaluateParams
-from stages.retrieval.evaluator import evaluate as score
+from stages.retrieval.metrics import EvaluateParams
+from stages.retrieval.metrics import evaluate as score
 from stages.retrieval.ranking import Sizes
 from stages.retrieval.similarity import Rows
 from stages.retrieval.vectors import vectors_path, write_vectors

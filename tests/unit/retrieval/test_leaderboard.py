@@ -10,8 +10,8 @@ import pytest
 from profiles import composed
 from stages.core.errors import StageError
 from stages.report import leaderboard, leaderboard_page
+from stages.report.leaderboard import Published, read_published
 from stages.report.leaderboard_page import page
-from stages.report.published import Published, read_published
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -9,8 +9,7 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
 
 from stages.retrieval import metrics
-from stages.retrieval.ranking import Sizes, rank_chunks
-from stages.retrieval.relevance import VIEWS
+from stages.retrieval.ranking import VIEWS, Sizes, rank_chunks
 from stages.retrieval.similarity import Rows
 
 # Their name -> ours.

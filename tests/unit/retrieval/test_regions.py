@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.networks.backbones.pictures import square
+from stages.networks.backbones.features import square
 from stages.report.leaderboard import entry
 from stages.report.leaderboard_page import recommended
 from stages.retrieval import regions

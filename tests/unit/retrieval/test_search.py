@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from stages.core.errors import StageError
-from stages.retrieval.ranking import Ranking, Sizes, at_least, rank_chunks
-from stages.retrieval.relevance import VIEWS
+from stages.retrieval.ranking import VIEWS, Ranking, Sizes, at_least, rank_chunks
 from stages.retrieval.similarity import Rows, nearest
 
 

@@ -7,8 +7,7 @@ import pyarrow as pa
 import pytest
 
 from stages.core.errors import StageError
-from stages.retrieval.ranking import Counting, Sizes, rank_chunks
-from stages.retrieval.relevance import VIEWS
+from stages.retrieval.ranking import VIEWS, Counting, Sizes, rank_chunks
 from stages.retrieval.similarity import TIE, Rows
 
 WHOLE = (10_000, 10_000, 10_000_000)

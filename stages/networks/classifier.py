@@ -1,0 +1,247 @@
+"""The multi-head classifier: section ``classifier`` of params.yaml, the network, and the trained one as an encoder for
+matching and as a predictor of attributes.
+
+The network is a backbone, a projection, the detected class, fully connected blocks, and one linear layer a head.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+from torch import nn
+
+from stages.contracts.images import Fit
+from stages.core.determinism import device
+from stages.core.errors import shown
+from stages.core.files import read_json
+from stages.core.params import LowHigh, Section, Seed, Share
+from stages.learning.augment import GeometryParams
+from stages.networks.backbones.backbones import Backbone, Pooling, SideBySide, beside
+from stages.networks.backbones.colors import WIDTH as COLORS
+from stages.networks.backbones.features import load_weights, passes, square
+
+DetectorClass = Literal["none", "scalar", "onehot"]
+MissingLabels = Literal["masked", "as_class"]
+Quality = Annotated[int, Field(ge=1, le=100)]  # of a JPEG
+
+
+class AugmentParams(Section):
+    """Photometric augmentation, probability of each change and how far it goes (the published table); then geometry."""
+
+    blur: Share
+    blur_sigma: Annotated[tuple[PositiveFloat, PositiveFloat], LowHigh]
+    brightness: Share
+    contrast: Share
+    factor: Annotated[tuple[NonNegativeFloat, NonNegativeFloat], LowHigh]
+    jpeg: Share
+    jpeg_quality: Annotated[tuple[Quality, Quality], LowHigh]
+    geometry: GeometryParams
+
+
+class ClassifierParams(Section):
+    """Section ``classifier``."""
+
+    heads: list[str] = Field(min_length=1)
+    image_size: int = Field(gt=0)
+    fit: Fit
+    detector_class: DetectorClass
+    pooling: Pooling
+    beside: list[str]
+    standardise: bool
+    color_heads: list[str]
+    projection: int = Field(gt=0)
+    hidden: list[int] = Field(min_length=1)
+    batch_norm: bool
+    dropout: float = Field(ge=0, lt=1)
+    negative_slope: float = Field(ge=0)
+    freeze_backbone: bool
+    cached_views: int = Field(ge=0)
+    focal_share: Share
+    focal_gamma: float = Field(ge=0)
+    class_weights: bool
+    label_smoothing: float = Field(ge=0, lt=1)
+    missing_labels: MissingLabels
+    epochs: int = Field(gt=0)
+    warmup_epochs: float = Field(ge=0)
+    average: float = Field(ge=0, lt=1)
+    keep: Literal["best", "last"]
+    batch: int = Field(gt=1)
+    interleave: Literal["batches", "rows"]
+    learning_rate: float = Field(gt=0)
+    backbone_learning_rate: float = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    augment: AugmentParams
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _colors_exist(self) -> Self:
+        if unknown := [head for head in self.color_heads if head not in self.heads]:
+            raise ValueError(f"color_heads: {shown(unknown)} is not among heads ({shown(self.heads)})")
+        if self.color_heads and self.pooling != "stages_colors":
+            raise ValueError(f"color_heads needs pooling: stages_colors, found {self.pooling}")
+        return self
+
+    @model_validator(mode="after")
+    def _only_frozen_features_last(self) -> Self:
+        if self.cached_views and not self.freeze_backbone:
+            raise ValueError("cached_views computes features once; they change unless freeze_backbone is true")
+        return self
+
+
+COLOR_SCALE = 50  # roots of shares are small numbers, and at one rate a layer learns faster from larger ones
+COLOR_DROPOUT = 0.1  # of the histogram's cells: few weights, so little of it
+SHARED = " through the shared blocks"  # ends the names of logits that teach the blocks and answer nothing
+
+
+def class_input_width(kind: DetectorClass, superclasses: Sequence[str]) -> int:
+    """How many numbers the detected class adds to the features."""
+    return {"none": 0, "scalar": 1, "onehot": len(superclasses) + 1}[kind]
+
+
+def encode_detected(kind: DetectorClass, names: Sequence[str], superclasses: Sequence[str]) -> torch.Tensor:
+    """The detected class as network input [n, width].
+
+    ``scalar`` is the published +1 value: the joint class id divided by the number of classes, so that it
+    has the features' scale. A class that is not among ``superclasses`` ("none": the whole image) is the last.
+    """
+    index = torch.tensor(
+        [superclasses.index(name) if name in superclasses else len(superclasses) for name in names], dtype=torch.long
+    )
+    if kind == "onehot":
+        return nn.functional.one_hot(index, len(superclasses) + 1).float()
+    if kind == "scalar":
+        return index.float().unsqueeze(1) / len(superclasses)
+    return torch.zeros(len(names), 0)
+
+
+class Block(nn.Module):
+    """Linear, BatchNorm (or, without ``batch_norm``, nothing in its place), LeakyReLU, Dropout."""
+
+    def __init__(self, width_in: int, width_out: int, params: ClassifierParams) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width_in, width_out)
+        self.norm = nn.BatchNorm1d(width_out) if params.batch_norm else nn.Identity()
+        self.rest = nn.Sequential(nn.LeakyReLU(params.negative_slope), nn.Dropout(params.dropout))
+
+    def normed(self, features: torch.Tensor) -> torch.Tensor:
+        """After BatchNorm, before the non-linearity."""
+        return self.norm(self.linear(features))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """The whole block."""
+        return self.rest(self.normed(features))
+
+
+class MultiHead(nn.Module):
+    """docs/methods.md: features -> projection (+ detected class) -> blocks -> heads.
+
+    A head of ``color_heads`` answers from the colour histogram among the features alone, by a linear layer: on the
+    way through the blocks, which all heads share, most of it is lost, and a sum of both learns training rows by heart.
+    The blocks are taught its label all the same, or the matcher's vector would know nothing of it.
+
+    Attributes:
+        classes: head -> its class names, in the order of the logits.
+        superclasses: names behind the detected class's ids.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone | SideBySide,
+        classes: dict[str, list[str]],
+        superclasses: list[str],
+        params: ClassifierParams,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classes = classes
+        self.superclasses = superclasses
+        self.kind = params.detector_class
+        self.standardise = nn.BatchNorm1d(backbone.width, affine=False) if params.standardise else nn.Identity()
+        self.projection = nn.Linear(backbone.width, params.projection)
+        widths = [params.projection + class_input_width(self.kind, superclasses), *params.hidden]
+        self.blocks = nn.ModuleList(Block(a, b, params) for a, b in pairwise(widths))
+        # Prefixed: a head named "type" would hide a method of nn.Module.
+        self.heads = nn.ModuleDict(
+            {f"head_{head}": nn.Linear(widths[-1], len(names)) for head, names in classes.items()}
+        )
+        self.of_colors = nn.ModuleDict(
+            {
+                f"head_{head}": nn.Sequential(nn.Dropout(COLOR_DROPOUT), nn.Linear(COLORS, len(classes[head])))
+                for head in params.color_heads
+            }
+        )
+
+    def embedding(self, images: torch.Tensor, detected: torch.Tensor) -> torch.Tensor:
+        """[n, last width]: the last block's output after BatchNorm, which the matcher compares."""
+        return self.embedding_of(self.backbone(images), detected)
+
+    def embedding_of(self, features: torch.Tensor, detected: torch.Tensor) -> torch.Tensor:
+        """The same from the backbone's features [n, width]."""
+        features = torch.cat([self.projection(self.standardise(features)), detected.to(features.device)], dim=1)
+        for block in self.blocks[:-1]:
+            features = block(features)
+        return self.blocks[-1].normed(features)
+
+    def logits_of(self, features: torch.Tensor, detected: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Head -> logits [n, classes], from the backbone's features [n, width].
+
+        In training mode a head of ``color_heads`` has a second entry, of the blocks: its name and ``SHARED``.
+        """
+        hidden = self.blocks[-1].rest(self.embedding_of(features, detected))
+        logits = {head: self.heads[f"head_{head}"](hidden) for head in self.classes}
+        for name, layer in self.of_colors.items():
+            head = name.removeprefix("head_")
+            if self.training:
+                logits[head + SHARED] = logits[head]
+            logits[head] = layer(features[:, -COLORS:] * COLOR_SCALE)
+        return logits
+
+    def forward(self, images: torch.Tensor, detected: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Logits of every head for uint8 images [n, 3, side, side] and encoded classes [n, width]."""
+        return self.logits_of(self.backbone(images), detected)
+
+
+class ClassifierEncoder:
+    """512-d batch-normalised vectors and attribute probabilities of crops."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load what the classifier's training wrote."""
+        card = read_json(folder / "encoder.json")
+        params = ClassifierParams.model_validate(card["params"])
+        self.metric: str = card["metric"]
+        self.pixels = square(params.image_size, params.fit)
+        backbone = beside(Backbone(card["backbone"], "none", params.pooling), params.beside, "none")
+        self.network = MultiHead(backbone, card["classes"], card["superclasses"], params)
+        load_weights(self.network, folder)
+        self.network.to(device()).eval()
+
+    def _inputs(
+        self, images: torch.Tensor, detected_classes: Sequence[str]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Images and encoded classes of one forward pass after the other."""
+        where = device()
+        detected = encode_detected(self.network.kind, detected_classes, self.network.superclasses).to(where)
+        images = images.to(where)
+        return ((images[part], detected[part]) for part in passes(images))
+
+    @torch.inference_mode()
+    def embed(self, images: torch.Tensor, detected_classes: Sequence[str]) -> np.ndarray:
+        """float32 [n, 512] vectors of crops [n, 3, height, width]."""
+        parts = [self.network.embedding(*inputs) for inputs in self._inputs(images, detected_classes)]
+        return torch.cat(parts).float().cpu().numpy()
+
+    @torch.inference_mode()
+    def attributes(self, images: torch.Tensor, detected_classes: Sequence[str]) -> list[dict[str, tuple[str, float]]]:
+        """For each of the crops [n, 3, height, width]: head -> (most probable class, its probability)."""
+        parts = [self.network(*inputs) for inputs in self._inputs(images, detected_classes)]
+        logits = {head: torch.cat([part[head] for part in parts]) for head in self.network.classes}
+        result: list[dict[str, tuple[str, float]]] = [{} for _ in images]
+        for head, values in logits.items():
+            best = values.softmax(dim=1).max(dim=1)
+            for row, (probability, index) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
+                result[row][head] = (self.network.classes[head][index], probability)
+        return result

@@ -1,1 +1,0 @@
-"""The multi-head classifier's network."""

@@ -1,1 +1,0 @@
-"""The networks of the ensemble, siamese, FIR and normalized-softmax encoders."""
