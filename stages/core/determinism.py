@@ -23,8 +23,9 @@ _INSTRUCTION_SET = {
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "OPENBLAS_CORETYPE": "Haswell",
 }
-# Threads that wait for each other spin for microseconds, then sleep; torch's default is to spin for milliseconds. Beside
-# two programs that needed the cores a training of 13.6 s took 70 s by default and takes 36 s with this; alone 13.5 s.
+# Threads that wait for each other spin for microseconds, then sleep; torch's default is to spin for milliseconds.
+# Beside two programs that needed the cores a training of 13.6 s took 70 s by default and takes 36 s with this; alone
+# it takes 13.5 s.
 _WAITING = {"GOMP_SPINCOUNT": "1000"}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

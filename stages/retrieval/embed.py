@@ -1,21 +1,26 @@
-"""Embed the queries and the gallery of every benchmark with one encoder.
+"""Embed the queries and the gallery of every benchmark with every encoder.
 
 Reads:  BENCHMARKS_DIR/<name>/queries.parquet and gallery.parquet for each name in the list ``benchmarks``; the
-        encoder in MODEL_DIR.
-Writes: OUT/<name>-queries.parquet and OUT/<name>-gallery.parquet: row_id, vector as the model gives it; the table's
+        encoders in MODELS_DIR/<encoder> for each name in the list ``encoders``.
+Writes: OUT/<encoder>/<name>-queries.parquet and -gallery.parquet: row_id, vector as the model gives it; the table's
         metadata names the metric. A query without an image (never detected) gets no row.
-        With ``embed.flip`` these are the means of a picture's and its mirror image's vectors, and OUT/plain/ has the
-        vectors of the pictures alone, so that both can be scored. OUT/regions/<k>/ has the vectors of region k, of the
-        pictures alone, where the encoder attends to regions (regions.py).
-Params: benchmarks (the list), embed, runtime (the memory layout).
+        With ``embed.flip`` these are the means of a picture's and its mirror image's vectors, and <encoder>/plain/ has
+        the vectors of the pictures alone, so that both can be scored. <encoder>/regions/<k>/ has the vectors of region
+        k, of the pictures alone, where the encoder attends to regions (regions.py).
+Params: encoders, benchmarks (the lists), embed, runtime (the memory layout).
+
+Encoders whose input has the same size share the decoded pictures. What has been embedded stays in .work/embed until
+its encoder, benchmark, params or code change: a new benchmark or a retrained encoder costs its own vectors alone, and
+a run that was killed goes on.
 """
 
+import shutil
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,9 +30,10 @@ from pydantic import PositiveInt
 from stages.contracts.tables import read_table
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError, shown
-from stages.core.files import fresh_folder
+from stages.core.files import digest, file_digest, fresh_folder
 from stages.core.params import Names, Section
 from stages.learning.acceleration import RuntimeParams
+from stages.learning.checkpoints import WORK, training_key
 from stages.networks.backbones.features import mean_vectors, mirrored
 from stages.retrieval.similarity import METRICS
 from stages.retrieval.vectors import PARTS, PLAIN, REGIONS, vectors_path, write_vectors
@@ -35,7 +41,14 @@ from stages.runner.progress import say, track
 from stages.runner.stage import Report, Stage
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from stages.networks.backbones.features import Encoder
+
+KEPT = WORK / "embed"  # <encoder>/<benchmark>/<key>: vectors as they are laid out
+_AREAS = ("core", "contracts", "learning", "networks", "retrieval")  # whose code counts in the key
+VECTOR_BYTES = 2 << 30  # that the vectors of one part of a benchmark may take
+VECTOR_BYTES_EACH = 3 * 4 * 2048  # a long vector: of the picture, of its mirror image, and their mean
 
 
 class EmbedParams(Section):
@@ -84,75 +97,162 @@ class Embedded:
     regions: np.ndarray | None = None
 
 
-def embed_part(encoder: "Encoder", path: Path, params: EmbedParams, desc: str) -> Embedded | None:
-    """Everything of one table that has an image; None when no row has one."""
+class Collected:
+    """Vectors of one encoder for one part of a benchmark, batch by batch."""
+
+    def __init__(self, encoder: "Encoder", flip: bool) -> None:
+        self.encoder, self.flip = encoder, flip
+        self.plain: list[np.ndarray] = []
+        self.mirrored: list[np.ndarray] = []
+        self.regions: list[np.ndarray] = []
+
+    def add(self, images: "Tensor", flipped: "Tensor | None", classes: list[str], ids: list[str]) -> None:
+        """Embed decoded pictures uint8 [n, 3, h, w], and their mirror images where flip is on."""
+        if hasattr(self.encoder, "embed_regions"):
+            vectors, attended = self.encoder.embed_regions(images)
+            self.regions.append(attended)
+        else:
+            vectors = self.encoder.embed(images, classes)
+        self.plain.append(checked(vectors, ids))
+        if flipped is not None:
+            self.mirrored.append(checked(self.encoder.embed(flipped, classes), ids))
+
+    def embedded(self, ids: list[str]) -> Embedded | None:
+        """All of it; None when no row had an image."""
+        if not ids:
+            return None
+        optional = (np.concatenate(parts) if parts else None for parts in (self.mirrored, self.regions))
+        return Embedded(ids, np.concatenate(self.plain), *optional)
+
+
+def embed_part(
+    encoders: Mapping[str, "Encoder"], path: Path, params: EmbedParams, desc: str
+) -> dict[str, Embedded | None]:
+    """Everything of one table that has an image, by each encoder; each picture is decoded once for each input size."""
     ids: list[str] = []
-    plain: list[np.ndarray] = []
-    flipped: list[np.ndarray] = []
-    regions: list[np.ndarray] = []
+    collected = {name: Collected(encoder, params.flip) for name, encoder in encoders.items()}
+    of_size: dict[Any, list[Collected]] = {}
+    for one in collected.values():
+        of_size.setdefault(one.encoder.pixels, []).append(one)
     rows = read_table(path, columns=["row_id"]).num_rows
     for batch in track(batches(path, params.batch), -(-rows // params.batch), desc):
         own = batch["row_id"].to_pylist()
         classes = [name or "" for name in batch["detected_class"].to_pylist()]
-        images = encoder.pixels.decode(batch["bytes"].to_pylist())
-        if hasattr(encoder, "embed_regions"):
-            vectors, attended = encoder.embed_regions(images)
-            regions.append(attended)
-        else:
-            vectors = encoder.embed(images, classes)
-        plain.append(checked(vectors, own))
-        if params.flip:
-            flipped.append(checked(encoder.embed(mirrored(images), classes), own))
+        data = batch["bytes"].to_pylist()
+        for pixels, sharing in of_size.items():
+            images = pixels.decode(data)
+            flipped = mirrored(images) if params.flip else None
+            for one in sharing:
+                one.add(images, flipped, classes, own)
         ids += own
-    if not ids:
-        return None
-    optional = (np.concatenate(parts) if parts else None for parts in (flipped, regions))
-    return Embedded(ids, np.concatenate(plain), *optional)
+    return {name: one.embedded(ids) for name, one in collected.items()}
 
 
-def embed_benchmark(encoder: "Encoder", name: str, folder: Path, out: Path, params: EmbedParams) -> dict[str, int]:
-    """Write the vectors of one benchmark; returns how many of each part."""
-    parts = {part: embed_part(encoder, folder / name / f"{part}.parquet", params, f"{name} {part}") for part in PARTS}
-    gallery = parts["gallery"]
-    if gallery is None:
-        raise StageError(f"{folder / name / 'gallery.parquet'}: no row has an image. Run `dvc repro`.")
-    width = gallery.plain.shape[1]
-    nothing = np.empty((0, width), np.float32)
-    no_regions = None if gallery.regions is None else np.empty((0, *gallery.regions.shape[1:]), np.float32)
-    counts = {"dimensions": width}
-    for part, rows in parts.items():
-        rows = rows or Embedded([], nothing, nothing if params.flip else None, no_regions)
-        counts[f"{name}.{part}"] = len(rows.ids)
-        vectors = rows.plain
-        if rows.mirrored is not None:
-            write_vectors(vectors_path(out / PLAIN, name, part), rows.ids, rows.plain, encoder.metric)
-            vectors = mean_vectors(rows.plain, rows.mirrored, encoder.metric)
-        write_vectors(vectors_path(out, name, part), rows.ids, vectors, encoder.metric)
-        for number, region in enumerate([] if rows.regions is None else rows.regions.swapaxes(0, 1), start=1):
-            write_vectors(vectors_path(out / REGIONS / str(number), name, part), rows.ids, region, "euclidean")
-    return counts
+def embed_benchmark(
+    encoders: Mapping[str, "Encoder"], name: str, folder: Path, outs: Mapping[str, Path], params: EmbedParams
+) -> None:
+    """Write the vectors of one benchmark by each encoder into the encoder's folder.
+
+    Raises:
+        StageError: when no row of the gallery has an image.
+    """
+    parts = {part: embed_part(encoders, folder / name / f"{part}.parquet", params, f"{name} {part}") for part in PARTS}
+    for encoder, out in outs.items():
+        gallery = parts["gallery"][encoder]
+        if gallery is None:
+            raise StageError(f"{folder / name / 'gallery.parquet'}: no row has an image. Run `dvc repro`.")
+        nothing = np.empty((0, gallery.plain.shape[1]), np.float32)
+        no_regions = None if gallery.regions is None else np.empty((0, *gallery.regions.shape[1:]), np.float32)
+        metric = encoders[encoder].metric
+        for part in PARTS:
+            rows = parts[part][encoder] or Embedded([], nothing, nothing if params.flip else None, no_regions)
+            vectors = rows.plain
+            if rows.mirrored is not None:
+                write_vectors(vectors_path(out / PLAIN, name, part), rows.ids, rows.plain, metric)
+                vectors = mean_vectors(rows.plain, rows.mirrored, metric)
+            write_vectors(vectors_path(out, name, part), rows.ids, vectors, metric)
+            for number, region in enumerate([] if rows.regions is None else rows.regions.swapaxes(0, 1), start=1):
+                write_vectors(vectors_path(out / REGIONS / str(number), name, part), rows.ids, region, "euclidean")
+
+
+def together(benchmarks: Path, names: Sequence[str]) -> int:
+    """How many encoders may share a pass: the vectors of one part of a benchmark wait in memory until it is done."""
+    sizes = (
+        pq.ParquetFile(benchmarks / name / f"{part}.parquet").metadata.num_rows for name in names for part in PARTS
+    )
+    return max(1, VECTOR_BYTES // (max(sizes) * VECTOR_BYTES_EACH + 1))
+
+
+def checked_encoder(folder: Path, runtime: RuntimeParams | None) -> "Encoder":
+    """The encoder in a folder.
+
+    Raises:
+        StageError: as ``load_encoder``, and for a metric that nothing can search by.
+    """
+    from stages.networks.load import load_encoder
+
+    encoder = load_encoder(folder, runtime)
+    if encoder.metric not in METRICS:
+        raise StageError(f"{folder}: its metric is {encoder.metric!r}, expected one of: {shown(METRICS)}")
+    return encoder
+
+
+def kept_folders(params: SimpleNamespace, models: Path, benchmarks: Path) -> dict[tuple[str, str], Path]:
+    """Where the work folder keeps the vectors of (encoder, benchmark), under a key of all that they depend on."""
+    same = training_key(params.embed, [], _AREAS)
+    of_encoder = {name: file_digest(models / name) for name in params.encoders}
+    of_benchmark = {
+        name: file_digest(*(benchmarks / name / f"{part}.parquet" for part in PARTS)) for name in params.benchmarks
+    }
+    return {
+        (encoder, name): KEPT / encoder / name / digest(same, of_encoder[encoder], of_benchmark[name])[:16]
+        for encoder in params.encoders
+        for name in params.benchmarks
+    }
 
 
 def main(args: Namespace, params: SimpleNamespace) -> Report:
-    """Load the encoder once, embed every benchmark."""
-    from stages.networks.load import load_encoder
-
+    """Embed what the work folder has not, then lay everything out."""
     if not params.benchmarks:
         raise StageError("params.yaml: `benchmarks` is empty. List at least one name of section `benchmark`.")
     seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms
-    encoder = load_encoder(args.model, params.runtime)
-    if encoder.metric not in METRICS:
-        raise StageError(f"{args.model}: its metric is {encoder.metric!r}, expected one of: {shown(METRICS)}")
+    kept = kept_folders(params, args.models, args.benchmarks)
+    missing = {pair: folder for pair, folder in kept.items() if not folder.is_dir()}
+    wanted = [encoder for encoder in params.encoders if any((encoder, name) in missing for name in params.benchmarks)]
+    size = together(args.benchmarks, params.benchmarks)
+    for start in range(0, len(wanted), size):
+        group = {
+            encoder: checked_encoder(args.models / encoder, params.runtime) for encoder in wanted[start : start + size]
+        }
+        for name in params.benchmarks:
+            lacking = {encoder: model for encoder, model in group.items() if (encoder, name) in missing}
+            if not lacking:
+                continue
+            outs = {encoder: fresh_folder(missing[encoder, name].with_suffix(".part")) for encoder in lacking}
+            embed_benchmark(lacking, name, args.benchmarks, outs, params.embed)
+            for encoder, part in outs.items():
+                part.rename(missing[encoder, name])
     out = fresh_folder(args.out)
-    counts: dict[str, int] = {}
-    for name in params.benchmarks:
-        counts |= embed_benchmark(encoder, name, args.benchmarks, out, params.embed)
-    say(f"{args.encoder}: " + ", ".join(f"{key} {count}" for key, count in counts.items()))
-    return Report(metrics=counts)
+    for (encoder, _), folder in kept.items():
+        shutil.copytree(folder, out / encoder, dirs_exist_ok=True)
+    for folder in set(KEPT.glob("*/*/*")) - set(kept.values()):  # of another key, or of a run that was killed
+        shutil.rmtree(folder)
+    vectors = sum(pq.ParquetFile(path).metadata.num_rows for path in out.glob("*/*.parquet"))
+    ready = len(kept) - len(missing)
+    say(
+        f"embed: {vectors} vectors by {len(params.encoders)} encoders; "
+        f"the work folder had {ready} of {len(kept)} pairs of encoder and benchmark"
+    )
+    return Report(metrics={"vectors": vectors, "from_work_folder": ready})
 
 
 STAGE = Stage(
     main,
-    ["encoder", "benchmarks", "model", "out"],
-    {"benchmarks": ("benchmarks", Names), "embed": ("embed", EmbedParams), "runtime": ("runtime", RuntimeParams)},
+    ["benchmarks", "models", "out"],
+    {
+        "encoders": ("encoders", Names),
+        "benchmarks": ("benchmarks", Names),
+        "embed": ("embed", EmbedParams),
+        "runtime": ("runtime", RuntimeParams),
+    },
 )

@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from argparse import Namespace
+from itertools import count
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -83,7 +84,7 @@ def sides(tmp_path, monkeypatch):
     Rows are (id, item, greys of the picture's left and right half, or None where nothing was detected).
     """
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text("benchmarks: [sides]\n")
+    numbers = count()
 
     def halves(left, right):
         array = np.full((32, 32, 3), left, np.uint8)
@@ -101,10 +102,11 @@ def sides(tmp_path, monkeypatch):
         module = ModuleType("stages.networks.load")
         module.load_encoder = lambda folder, runtime: encoder
         monkeypatch.setitem(sys.modules, "stages.networks.load", module)
-        places = {"encoder": "e", "benchmarks": tmp_path / "benchmarks"}
-        args = Namespace(model=tmp_path / "models/e", out=tmp_path / "vectors/e", **places)
-        options = SimpleNamespace(benchmarks=["sides"], embed=embed.EmbedParams(batch=1, flip=flip), runtime=None)
-        embed.main(args, options)
+        (tmp_path / "models/e").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "models/e/weights").write_text(f"{encoder!r} {next(numbers)}")  # another encoder each time
+        args = Namespace(benchmarks=tmp_path / "benchmarks", models=tmp_path / "models", out=tmp_path / "vectors")
+        lists = {"encoders": ["e"], "benchmarks": ["sides"]}
+        embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=1, flip=flip), runtime=None, **lists))
         fields = {"ks": [1], "bootstrap_samples": 5, "seed": 0, "memory_mb": 64}
         score_encoders(tmp_path, ["e"], ["sides"], EvaluateParams.model_validate(fields))
         return tmp_path / "vectors/e", json.loads((tmp_path / "report/e.json").read_text())["sides"]

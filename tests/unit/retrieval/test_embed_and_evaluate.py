@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import sys
 from argparse import Namespace
 from types import ModuleType, SimpleNamespace
@@ -69,11 +70,10 @@ def project(tmp_path, monkeypatch):
     return tmp_path, module.encoder
 
 
-def run_embed(folder, batch=2):
-    out = folder / "vectors/mean.v1"
-    args = Namespace(encoder="mean", benchmarks=folder / "benchmarks", model=folder / "model", out=out)
-    options = SimpleNamespace(benchmarks=["colors"], embed=embed.EmbedParams(batch=batch, flip=False), runtime=None)
-    return embed.main(args, options)
+def run_embed(folder, batch=2, encoders=("mean.v1",), benchmarks=("colors",)):
+    args = Namespace(benchmarks=folder / "benchmarks", models=folder / "models", out=folder / "vectors")
+    lists = {"encoders": list(encoders), "benchmarks": list(benchmarks)}
+    return embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=batch, flip=False), runtime=None, **lists))
 
 
 def run_evaluate(folder, encoders=("mean.v1",)):
@@ -241,3 +241,45 @@ def test_sheet_frames_right_and_wrong_results():
     assert sheet.size == (3 * 76 + 8, 76 + 4)
     assert sheet.getpixel((8 + 76 + 1, 5)) == RIGHT
     assert sheet.getpixel((8 + 2 * 76 + 1, 5)) == WRONG
+
+
+def test_a_new_benchmark_and_a_retrained_encoder_cost_their_own_vectors_alone(project):
+    folder, encoder = project
+    assert run_embed(folder, encoders=("a", "b")).metrics["from_work_folder"] == 0
+    decoded = len(encoder.calls)
+    first = {path.name: path.read_bytes() for path in (folder / "vectors/b").iterdir()}
+    shutil.copytree(folder / "benchmarks/colors", folder / "benchmarks/more")
+    again = ("colors", "more")
+    write_rows(folder / "benchmarks/more/gallery.parquet", BENCHMARK, GALLERY[:2])
+    assert run_embed(folder, encoders=("a", "b"), benchmarks=again).metrics["from_work_folder"] == 2
+    assert len(encoder.calls) > decoded
+    (folder / "models/a").mkdir(parents=True)
+    (folder / "models/a/weights.safetensors").write_bytes(b"trained anew")
+    assert run_embed(folder, encoders=("a", "b"), benchmarks=again).metrics["from_work_folder"] == 2
+    assert {name: (folder / "vectors/b" / name).read_bytes() for name in first} == first
+    assert len(list((folder / ".work/embed").glob("*/*/*"))) == 4  # what nothing needs any more is gone
+
+
+def test_encoders_of_one_input_size_share_the_decoded_pictures(project, monkeypatch):
+    folder, _ = project
+    decode, decoded = Pixels.decode, []
+
+    def counted(pixels, data):
+        decoded.append(len(data))
+        return decode(pixels, data)
+
+    monkeypatch.setattr(Pixels, "decode", counted)
+    run_embed(folder, encoders=("a", "b", "c"))
+    assert sum(decoded) == len([row for row in QUERIES + GALLERY if row["bytes"]])
+    names = sorted(path.name for path in (folder / "vectors/a").iterdir())
+    assert all(
+        (folder / "vectors/a" / name).read_bytes() == (folder / "vectors/c" / name).read_bytes() for name in names
+    )
+
+
+def test_encoders_pass_one_by_one_where_their_vectors_would_fill_the_memory(project, monkeypatch):
+    folder, _ = project
+    monkeypatch.setattr(embed, "VECTOR_BYTES", 10)
+    assert embed.together(folder / "benchmarks", ["colors"]) == 1
+    run_embed(folder, encoders=("a", "b"))
+    assert sorted(path.name for path in (folder / "vectors").iterdir()) == ["a", "b"]
