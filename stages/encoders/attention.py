@@ -21,16 +21,16 @@ from stages.encoders.validation import Probe
 from stages.learning.augment import random_view
 from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import shown_row
-from stages.networks.attention.encoder import (
+from stages.networks.encoders.attention.encoder import (
     UprightPictures,
     attention_sheet,
     recommendation_sheet,
     save_sheet,
     width_of,
 )
-from stages.networks.attention.network import AttentionNetwork, AttentionNetworkParams
-from stages.networks.attention.recommend import diverse_list, region_distances
-from stages.networks.kinds import card_of
+from stages.networks.encoders.attention.network import AttentionNetwork, AttentionNetworkParams
+from stages.networks.encoders.attention.recommend import diverse_list, region_distances
+from stages.networks.encoders.kinds import card_of
 
 
 class AttentionLossParams(Section):

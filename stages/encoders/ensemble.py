@@ -21,8 +21,8 @@ from stages.encoders.validation import Probe, before_and_after, check_select
 from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
-from stages.networks.kinds import card_of
-from stages.networks.metric import Ensemble
+from stages.networks.encoders.kinds import card_of
+from stages.networks.encoders.metric import Ensemble
 from stages.runner.progress import say
 
 

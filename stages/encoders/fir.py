@@ -31,8 +31,8 @@ from stages.encoders.validation import Probe
 from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import Row
 from stages.networks.backbones.backbones import Weights
-from stages.networks.kinds import card_of
-from stages.networks.metric import Fir
+from stages.networks.encoders.kinds import card_of
+from stages.networks.encoders.metric import Fir
 
 Loss = Literal["OC", "OS", "IS"]
 # A triplet loss this close to the margin (as a share of it), while the vectors spread less than this, is a collapse.

@@ -16,7 +16,7 @@ from stages.encoders.validation import Probe, before_and_after
 from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Extractor, Pool, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
-from stages.networks.kinds import card_of
+from stages.networks.encoders.kinds import card_of
 from stages.runner.progress import say
 
 

@@ -18,8 +18,8 @@ from stages.encoders.recipes import TrainedRecipe
 from stages.encoders.validation import Probe
 from stages.learning.distributed import ALONE, Group
 from stages.networks.backbones.backbones import Pool, Weights
-from stages.networks.kinds import card_of
-from stages.networks.metric import NormalisedFeatures
+from stages.networks.encoders.kinds import card_of
+from stages.networks.encoders.metric import NormalisedFeatures
 
 
 class NormsoftmaxRecipe(TrainedRecipe):

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from stages.core.errors import StageError, shown
 from stages.core.params import PARAMS_FILE, Section, Seed, section
 from stages.learning.augment import GeometryParams
-from stages.networks.kinds import RECIPES
+from stages.networks.encoders.kinds import RECIPES
 
 
 class AnyRecipe(Section):

@@ -22,8 +22,8 @@ from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
-from stages.networks.kinds import card_of
-from stages.networks.metric import Siamese
+from stages.networks.encoders.kinds import card_of
+from stages.networks.encoders.metric import Siamese
 
 
 class SiameseRecipe(Recipe):

@@ -4,7 +4,7 @@ Reads:  FOLDER, the table that the recipe learns from: the data set, or a benchm
         test split is not read.
 Writes: weights.safetensors, encoder.json, history.csv (a line for each epoch: losses of train and val, val scores),
         scores.json (before, after and chance), params.json; pictures where the kind draws some.
-Params: encoder.<name>, runtime; stages/networks/kinds.py names the kinds.
+Params: encoder.<name>, runtime; stages/networks/encoders/kinds.py names the kinds.
 
 A killed training goes on after its last whole epoch (stages/learning/checkpoints.py). With ``runtime.processes`` above
 1 a recipe that is trained starts itself anew under torchrun: each process computes the vectors of its part of every

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stages.core.files import read_json
 from stages.networks.backbones.features import Encoder
-from stages.networks.kinds import kind_of
+from stages.networks.encoders.kinds import kind_of
 
 if TYPE_CHECKING:
     from stages.learning.acceleration import RuntimeParams

@@ -3,8 +3,8 @@
 embed writes ``regions/<k>/`` below the encoder's vectors, under the same names: of each picture as it is the vector of
 its region k, of unit length. Two things are scored. Each region alone against the same region of the gallery's
 pictures, by the one evaluator. And the list of recommendations in which the regions take turns
-(stages/networks/attention/recommend.py): what it finds, and how many categories a person gets to see, beside the
-ranking by whole pictures.
+(stages/networks/encoders/attention/recommend.py): what it finds, and how many categories a person gets to see, beside
+the ranking by whole pictures.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from stages.networks.attention.recommend import diverse_list, region_distances
+from stages.networks.encoders.attention.recommend import diverse_list, region_distances
 from stages.retrieval.similarity import Rows, nearest
 from stages.retrieval.vectors import REGIONS, headline
 

@@ -7,7 +7,7 @@ import yaml
 from imports import closure, direct_imports, module_file
 
 from stages.demo.demo import SOURCES
-from stages.networks.kinds import KINDS, RECIPES
+from stages.networks.encoders.kinds import KINDS, RECIPES
 from stages.run import STAGES as MODULES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,8 +12,8 @@ from torch import nn
 
 from stages.core.errors import StageError, shown
 from stages.core.lean import import_timm
+from stages.core.pretrained import PACKAGED, packaged_state
 from stages.networks.backbones import colors
-from stages.networks.backbones.pretrained import PACKAGED, packaged_state
 
 Weights = Literal["none", "packaged", "download"]
 Pooling = Literal["last", "stages", "stages_colors"]

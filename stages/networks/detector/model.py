@@ -17,7 +17,7 @@ from stages.core.determinism import device, fix_threads
 from stages.core.errors import StageError
 from stages.core.files import read_json, write_json
 from stages.core.lean import import_timm
-from stages.networks.backbones.pretrained import LITE_MEAN, LITE_STD, packaged_state
+from stages.core.pretrained import LITE_MEAN, LITE_STD, packaged_state
 
 HERE = Path(__file__).parent
 

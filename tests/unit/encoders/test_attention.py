@@ -8,7 +8,9 @@ from PIL import Image
 from stages.contracts.images import encode_jpeg
 from stages.core.errors import StageError
 from stages.encoders.attention import AttentionTask, label_matrix, most_frequent_share
-from stages.networks.attention.encoder import (
+from stages.networks.backbones.backbones import Backbone
+from stages.networks.backbones.features import save_encoder
+from stages.networks.encoders.attention.encoder import (
     COLORS,
     AttentionEncoder,
     UprightPictures,
@@ -16,10 +18,8 @@ from stages.networks.attention.encoder import (
     region_box,
     upright,
 )
-from stages.networks.attention.network import AttentionNetwork, PublishedBranch, StagesBranch, sample_regions
-from stages.networks.attention.recommend import diverse_list, region_distances
-from stages.networks.backbones.backbones import Backbone
-from stages.networks.backbones.features import save_encoder
+from stages.networks.encoders.attention.network import AttentionNetwork, PublishedBranch, StagesBranch, sample_regions
+from stages.networks.encoders.attention.recommend import diverse_list, region_distances
 
 
 def test_global_branch_has_the_published_sizes():

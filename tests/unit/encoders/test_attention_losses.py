@@ -14,7 +14,7 @@ from stages.encoders.attention import (
     positive_loss,
     scale_loss,
 )
-from stages.networks.attention.network import TextureEncoding
+from stages.networks.encoders.attention.network import TextureEncoding
 
 
 def test_classification_loss_by_hand():

@@ -8,7 +8,7 @@ from stages.encoders import ensemble
 from stages.encoders.loop import Run
 from stages.learning.checkpoints import Checkpoints
 from stages.networks.backbones.features import square
-from stages.networks.metric import Ensemble
+from stages.networks.encoders.metric import Ensemble
 
 MEMBERS = [{"backbone": "test_resnet", "pooling": "average"}, {"backbone": "test_resnet", "pooling": "stages"}]
 

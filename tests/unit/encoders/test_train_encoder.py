@@ -21,7 +21,7 @@ from stages.encoders.siamese import SiameseTask
 from stages.encoders.validation import Probe
 from stages.learning import checkpoints, loop
 from stages.learning.acceleration import RuntimeParams
-from stages.networks.kinds import KINDS, RECIPES, card_of
+from stages.networks.encoders.kinds import KINDS, RECIPES, card_of
 from stages.networks.load import load_encoder
 
 TRAINED = ["attention", "fir", "normsoftmax", "siamese"]

@@ -32,19 +32,21 @@ KINDS = {
         ("classifier", "ClassifierEncoder"), "cosine",
         ("backbone", "image_size", "classes", "superclasses", "params"), recipe=False,
     ),
-    "frozen": Kind(("metric", "FrozenEncoder"), "cosine", ("backbone", "pooling", "image_size")),
-    "ensemble": Kind(("metric", "EnsembleEncoder"), "cosine", ("members", "image_size")),
+    "frozen": Kind(("encoders.metric", "FrozenEncoder"), "cosine", ("backbone", "pooling", "image_size")),
+    "ensemble": Kind(("encoders.metric", "EnsembleEncoder"), "cosine", ("members", "image_size")),
     "siamese": Kind(
-        ("metric", "SiameseEncoder"), "euclidean", ("backbone", "pooling", "embedding", "image_size")
+        ("encoders.metric", "SiameseEncoder"), "euclidean", ("backbone", "pooling", "embedding", "image_size")
     ),
     "fir": Kind(
-        ("metric", "FirEncoder"), "cosine",
+        ("encoders.metric", "FirEncoder"), "cosine",
         ("backbone", "image_size", "categories", "relaxation", "dropout"),
     ),
     "normsoftmax": Kind(
-        ("metric", "NormsoftmaxEncoder"), "cosine", ("backbone", "pooling", "embedding", "image_size")
+        ("encoders.metric", "NormsoftmaxEncoder"), "cosine", ("backbone", "pooling", "embedding", "image_size")
     ),
-    "attention": Kind(("attention.encoder", "AttentionEncoder"), "euclidean", ("image_size", "labels", "network")),
+    "attention": Kind(
+        ("encoders.attention.encoder", "AttentionEncoder"), "euclidean", ("image_size", "labels", "network")
+    ),
 }  # fmt: skip
 RECIPES = {name: kind for name, kind in KINDS.items() if kind.recipe}
 

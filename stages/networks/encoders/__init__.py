@@ -1,0 +1,1 @@
+"""Networks of the encoders that recipes train, and the registry of all kinds."""
