@@ -83,7 +83,8 @@ mlflow: install  ## bring MLflow up to date with the files and open its pages: m
 			--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
 	esac
 
-bench: install  ## measure speed and memory: reading, checking, near-duplicate search, scoring retrieval, SimCLR: make bench [PHOTOS=folder]
+bench: install  ## measure speed and memory: the stages of the last repro, reading, checking, near-duplicate search, scoring retrieval, SimCLR: make bench [PHOTOS=folder]
+	@python -m bench.stages
 	@python -m bench.ingest
 	@python -m bench.retrieval
 	@python -m bench.simclr $(if $(PHOTOS),--photos "$(PHOTOS)")

@@ -4,10 +4,13 @@ The environment comes first: instruction set, threads, hash seed and allocator a
 numpy or torch, is imported (stages/core/determinism.py). ``python -m stages.run`` lists the names.
 """
 
+import os
 import sys
+import time
 from importlib import import_module
 
 from stages.core.determinism import start_process
+from stages.runner.times import STARTED_VARIABLE
 
 # Name of a stage in dvc.yaml -> the module that has its ``STAGE``.
 STAGES = {
@@ -60,6 +63,7 @@ def main() -> None:
         wrong = f"ERROR no stage or command {name!r}.\n" if name and not name.startswith("-") else ""
         print(f"{wrong}{__doc__}\nStages: {', '.join(STAGES)}.\nCommands: {', '.join(COMMANDS)}.", file=sys.stderr)
         sys.exit(2 if wrong or not name else 0)
+    os.environ.setdefault(STARTED_VARIABLE, str(time.time()))
     start_process()
     del sys.argv[1]
     sys.argv[0] = f"stages.run {name}"

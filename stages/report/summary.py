@@ -103,7 +103,7 @@ def main() -> None:
         return
     registered = close_parent(args.repro, args.status != 0, profile, markdown)
     if args.status == 0:
-        print("\n".join(screen(times.read(args.repro), committed_metrics(folder), now, profile)))
+        ran = [(one.stage, one.end - one.process) for one in times.read(args.repro)]
+        print("\n".join(screen(ran, committed_metrics(folder), now, profile)))
         show(registered)
-        times.forget()
     sys.exit(args.status)

@@ -97,7 +97,7 @@ class Stage:
         except StageError as error:
             say(f"\nERROR {error}")
             failed = True
-        times.note(time.time() - started)
+        times.note(started)
         from stages.runner.tracking import track_stage
 
         plain = {name: to_jsonable_python(value) for name, value in sections.items()}

@@ -1,31 +1,44 @@
-"""How long each stage of a `make repro` took: a line a stage in .work/ran.jsonl, which the table at the end reads."""
+"""When each stage of the last `make repro` ran: a line a stage in .work/ran.jsonl, for its table and `make bench`."""
 
 import json
 import os
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 LOG = Path(".work/ran.jsonl")
 REPRO_VARIABLE = "SEAMLINE_REPRO"  # the key that `make repro` gives to its stages
+STARTED_VARIABLE = "SEAMLINE_STARTED"  # when the process of a command began
 
 
-def note(seconds: float) -> None:
-    """Write down that the stage that DVC runs here took so long; nothing outside of `make repro`."""
+class Ran(NamedTuple):
+    """A stage that ran, and when its process began, its work began (imports were done) and it ended, by time()."""
+
+    stage: str
+    process: float
+    work: float
+    end: float
+
+
+def note(began: float) -> None:
+    """Write down that the stage that DVC runs here has ended; nothing outside of `make repro`.
+
+    Args:
+        began: time at which its work began.
+    """
     stage, key = os.environ.get("DVC_STAGE"), os.environ.get(REPRO_VARIABLE)
     if not stage or not key:
         return
     LOG.parent.mkdir(parents=True, exist_ok=True)
-    with LOG.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps({"repro": key, "stage": stage, "seconds": round(seconds, 2)}) + "\n")
+    line = {"repro": key, "stage": stage, "process": float(os.environ.get(STARTED_VARIABLE, began))}
+    mode = "a" if LOG.is_file() and read(key) else "w"  # of another repro nothing is kept
+    with LOG.open(mode, encoding="utf-8") as stream:
+        stream.write(json.dumps(line | {"work": began, "end": time.time()}) + "\n")
 
 
-def read(key: str) -> list[tuple[str, float]]:
-    """Stages of one repro with their seconds, in the order in which they ended."""
+def read(key: str | None = None) -> list[Ran]:
+    """Stages of a repro (None: of whichever was last), in the order in which they ended."""
     if not LOG.is_file():
         return []
-    lines = (json.loads(line) for line in LOG.read_text(encoding="utf-8").splitlines())
-    return [(line["stage"], line["seconds"]) for line in lines if line["repro"] == key]
-
-
-def forget() -> None:
-    """Empty the log: the repro that it is about has told its story."""
-    LOG.unlink(missing_ok=True)
+    lines = [json.loads(line) for line in LOG.read_text(encoding="utf-8").splitlines()]
+    return [Ran(*(line[name] for name in Ran._fields)) for line in lines if key in (None, line["repro"])]

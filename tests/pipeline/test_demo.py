@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 
 import pytest
@@ -25,6 +26,23 @@ def test_nothing_runs_when_nothing_changed(demo):
     output = succeed("dvc", "repro", cwd=demo)
     assert "Running stage" not in output
     assert "up to date" in output
+
+
+def test_a_new_benchmark_trains_nothing(demo):
+    files = [demo / name for name in ("params.yaml", "dvc.lock", "profiles/demo.yaml")]
+    before = [path.read_bytes() for path in files]
+    try:
+        profile = yaml.safe_load(files[2].read_text(encoding="utf-8"))
+        profile["benchmarks"].append("fine_again")
+        profile["benchmark"]["fine_again"] = {"based_on": "category_fine"}
+        files[2].write_text(yaml.safe_dump(profile, sort_keys=False), encoding="utf-8")
+        succeed("python", "-m", "stages.run", "use", "demo", cwd=demo)
+        planned = re.findall(r"^Running stage '(.+)':$", succeed("dvc", "repro", "--dry", cwd=demo), re.MULTILINE)
+    finally:
+        for path, content in zip(files, before, strict=True):
+            path.write_bytes(content)
+    assert "benchmark@fine_again" in planned
+    assert set(planned) <= {"benchmark@fine_again", "embed", "evaluate_retrieval", "leakage"}
 
 
 # The floors that the demo promises, seed 0: what proves that each part learns. Quality is for the profile photos.

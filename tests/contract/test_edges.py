@@ -1,0 +1,72 @@
+"""What a changed file makes DVC run, against what it should: a comment must not retrain a detector."""
+
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+ROOT = Path(__file__).resolve().parents[2]
+EVERY = "every stage"
+DETECTING = {"train_detector", "evaluate_detector", "crops", "benchmark"}
+# A file of each package -> the stages that run when it changes.
+SHOULD_RUN = {
+    "app/match.py": set(),
+    "benchmarks/selection.py": {"benchmark"},
+    "classifier/evaluate_classifier.py": {"evaluate_classifier"},
+    "classifier/training/trainer.py": {"train_classifier", "evaluate_classifier"},
+    "contracts/ledger.py": {"ingest", "boxes", "evaluate_detector", "labels", "crops", "dataset", "benchmark", "pretrain",
+                            "evaluate_pretrain", "train_classifier", "evaluate_classifier", "train_encoder", "embed",
+                            "evaluate_retrieval", "statistics", "leakage"},
+    "core/files.py": EVERY,
+    "crops/dataset.py": {"dataset"},
+    "demo/drawing/canvas.py": {"demo"},
+    "demo/sources/shoes.py": {"demo"},
+    "detection/boxes.py": {"boxes", "evaluate_detector"},
+    "detection/training/train_detector.py": {"train_detector", "evaluate_detector"},
+    "encoders/fir.py": {"train_encoder"},
+    "ingest/fingerprint.py": {"ingest", "dataset", "leakage"},
+    "ingest/readers/voc.py": {"ingest"},
+    "labels/merging.py": {"labels", "evaluate_classifier"},
+    "learning/knn.py": {"pretrain", "evaluate_pretrain", "train_classifier", "evaluate_classifier", "train_encoder", "embed"},
+    "networks/backbones/colors.py": {"pretrain", "evaluate_pretrain", "train_classifier", "evaluate_classifier",
+                                     "train_encoder", "embed"},
+    "networks/classifier.py": {"train_classifier", "evaluate_classifier", "embed"},
+    "networks/detector/model.py": DETECTING | {"embed"},
+    "networks/encoders/metric.py": {"train_encoder", "embed"},
+    "profiles/compose.py": set(),
+    "report/audit.py": set(),
+    "report/leakage.py": {"leakage"},
+    "retrieval/embed.py": {"embed", "evaluate_retrieval"},
+    "retrieval/ranking.py": {"evaluate_retrieval"},
+    "runner/tracking.py": set(),
+    "simclr/model.py": {"pretrain", "evaluate_pretrain"},
+    "run.py": set(),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stages():
+    """Stage -> the paths that it depends on, of those that DVC does not ignore."""
+    with Repo(str(ROOT)) as repo:
+        ignored = repo.dvcignore
+        deps = {}
+        for stage in repo.index.stages:
+            paths = {Path(dep.fs_path) for dep in stage.deps if dep.protocol != "params"}
+            deps.setdefault(stage.addressing.partition("@")[0], set()).update(paths)
+        yield deps, lambda path: ignored.is_ignored_file(str(path))
+
+
+@pytest.mark.parametrize("file", SHOULD_RUN)
+def test_a_changed_file_makes_those_stages_run_that_it_concerns(stages, file):
+    deps, ignored = stages
+    path = ROOT / "stages" / file
+    assert path.is_file()
+    runs = {name for name, paths in deps.items() if any(one == path or one in path.parents for one in paths)}
+    runs = set() if ignored(path) else runs
+    assert runs == (set(deps) if SHOULD_RUN[file] == EVERY else SHOULD_RUN[file])
+
+
+def test_every_package_has_a_file_here():
+    packages = {path.parent.relative_to(ROOT / "stages").as_posix() for path in (ROOT / "stages").rglob("*.py")}
+    here = {Path(file).parent.as_posix() for file in SHOULD_RUN}
+    assert packages - here <= {".", "networks", "networks/encoders/attention"}
