@@ -41,7 +41,7 @@ def project(train_rows, recipe_values, cpu, tmp_path):
         params = {
             "runtime": PLAIN_RUNTIME | {"processes": processes}, "encoder": {"mine": recipe_values(kind, **changes)}
         }  # fmt: skip
-        arguments = ("mine", "dataset", "benchmarks", out)
+        arguments = ("mine", "benchmarks/tiny", out)
         log = launch(tmp_path, *command, *arguments, params=params, script=script, dies=dies)
         return log, {} if dies else contents(tmp_path / out)
 
