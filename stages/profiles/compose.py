@@ -110,7 +110,7 @@ def compose(name: str, folder: Path = PROFILES, lists: Mapping[str, Any] | None 
                 f"profile {name}: a list names {shown(lacking)}, which `{section}` has not; it has: {shown(there)}. "
                 f"Add `{section}.{lacking[0]}` to profiles/{name}.yaml, or take the name off the list."
             )
-        if wanted:
+        if wanted or section == "detector":  # evaluate_detector reads the section even where no detector is listed
             kept[section] = {one: there[one] for one in wanted}
     kept["labels"] = _listed_labels(kept.get("labels"), kept["label_sources"])
     kept |= derived(kept)
