@@ -1,1 +1,1 @@
-"""What every stage shares: params, tables, images, accounts, progress, tracking, determinism."""
+"""What every stage needs: errors, files, params, processes, determinism, packaged weights."""

@@ -24,8 +24,8 @@ _INSTRUCTION_SET = {
     "OPENBLAS_CORETYPE": "Haswell",
 }
 # Threads that wait for each other spin for microseconds, then sleep; torch's default is to spin for milliseconds.
-# Beside two programs that needed the cores a training of 13.6 s took 70 s by default and takes 36 s with this; alone
-# it takes 13.5 s.
+# Beside two programs that needed the cores a training of 13.6 s took 70 s by default, 32 s with a count of 500 and 39 s
+# with 2,000; alone none of them is slower (docs/performance.md).
 _WAITING = {"GOMP_SPINCOUNT": "1000"}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

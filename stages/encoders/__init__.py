@@ -1,1 +1,1 @@
-"""Backbones, SimCLR pre-training, and what turns crops into vectors."""
+"""Recipes of the trained encoders: the published systems C, B and D, and metric learning as classification."""

@@ -1,1 +1,1 @@
-"""Collected accounts and the table of metrics."""
+"""What people read: statistics, leakage, the leaderboard, seeds, reviews, the end of a repro."""
