@@ -52,9 +52,10 @@ def test_unknown_profile_is_answered_with_the_profiles_there_are(checkout):
 
 
 def test_changed_params_are_not_overwritten_unless_asked_to(checkout):
-    edit(checkout, lambda params: params["classifier"].update(epochs=7))
+    composed = yaml.safe_load((checkout / "params.yaml").read_text(encoding="utf-8"))["classifier"]["epochs"]
+    edit(checkout, lambda params: params["classifier"].update(epochs=composed + 7))
     use = ("python", "-m", "stages.run", "use")
-    assert "classifier.epochs: 7 (30 was composed)" in message(run(*use, "photos", cwd=checkout))
+    assert f"classifier.epochs: {composed + 7} ({composed} was composed)" in message(run(*use, "photos", cwd=checkout))
     assert run(*use, "photos", "--keep-edits", cwd=checkout).returncode == 0
     params = yaml.safe_load((checkout / "params.yaml").read_text())
     assert (params["profile"], params["classifier"]["epochs"]) == ("photos", 7)
