@@ -58,7 +58,7 @@ def test_changed_params_are_not_overwritten_unless_asked_to(checkout):
     assert f"classifier.epochs: {composed + 7} ({composed} was composed)" in message(run(*use, "photos", cwd=checkout))
     assert run(*use, "photos", "--keep-edits", cwd=checkout).returncode == 0
     params = yaml.safe_load((checkout / "params.yaml").read_text())
-    assert (params["profile"], params["classifier"]["epochs"]) == ("photos", 7)
+    assert (params["profile"], params["classifier"]["epochs"]) == ("photos", composed + 7)
     assert run(*use, "demo", "--discard-edits", cwd=checkout).returncode == 0
     assert (checkout / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
 
