@@ -67,7 +67,7 @@ def test_heads_reach_what_the_drawn_labels_allow(demo):
 
 def test_worn_garments_find_their_flat_photo(demo):
     scores = report(demo, "retrieval/classifier")["wardrobe"]
-    assert scores["gallery"] >= 100
+    assert scores["gallery"] >= 60
     assert scores["whole_gallery"]["hit_at_1"] >= 0.5
     for encoder in ("simclr", "classifier"):
         scores = report(demo, f"retrieval/{encoder}")["wardrobe"]
