@@ -62,8 +62,8 @@ def test_switching_to_paper_plans_every_stage_once_after_the_stages_it_needs(tmp
     expected = {f"{stage}@{item}" for stage, items in [
         ("ingest", PAPER["sources"]), ("boxes", PAPER["detectors"]), ("train_detector", PAPER["detectors"]),
         ("labels", PAPER["label_sources"]), ("crops", PAPER["label_sources"]), ("benchmark", PAPER["benchmarks"]),
-        ("train_encoder", PAPER["trained_encoders"]), ("embed", PAPER["encoders"]),
-    ] for item in items} | {"dataset", "pretrain", "train_classifier", "evaluate_detector", "evaluate_classifier",
+        ("train_encoder", PAPER["trained_encoders"]),
+    ] for item in items} | {"dataset", "pretrain", "train_classifier", "evaluate_detector", "evaluate_classifier", "embed",
                             "evaluate_retrieval", "statistics", "leakage"}  # fmt: skip
     assert expected <= set(planned)
     assert not [name for name in planned if name.startswith("demo")], "nothing is drawn"
