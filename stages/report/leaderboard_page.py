@@ -9,6 +9,7 @@ Reads:  data/<profile>/report/retrieval/*.json of every profile that has them (`
 """
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from stages.core.errors import StageError, shown
@@ -148,7 +149,8 @@ def recommended(name: str, line: dict[str, Any]) -> list[str]:
         f"{scores[f'{way}_categories']:.1f} categories among the first ten"
         for way, text in ways.items()
     ]
-    return [f"Recommendations of {name} for {scores['n_scored']} queries: {'; '.join(told)}.", ""]
+    text = f"Recommendations of {name} for {scores['n_scored']} queries: {'; '.join(told)}."
+    return [*wrap(text, 120, break_on_hyphens=False), ""]
 
 
 def markdown_table(rows: list[list[str]], columns: Columns) -> list[str]:

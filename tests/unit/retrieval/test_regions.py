@@ -91,7 +91,7 @@ def test_stages_write_and_score_the_regions_beside_the_whole(sides):
     assert result["recommendation"]["n_scored"] == 2 and result["recommendation"]["list_hit_at_5"] == 0.5
     line = entry(result)
     assert line["regions"]["1"]["hit_at_1"] == 0.5
-    (sentence, _) = recommended("e", line)
+    sentence = " ".join(recommended("e", line))
     told = "Recommendations of e for 2 queries: in the list in which its regions take turns hit@5 is 0.500"
     assert sentence.startswith(told)
 
