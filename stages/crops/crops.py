@@ -2,16 +2,20 @@
 
 Reads:  labels/<source>, the ingested shards, the trained detectors.
 Writes: shard-*.parquet (schema CROPS), outcomes.parquet (what happened to every item), rejects.parquet,
-        account.json.
-Params: crops, detectors, runtime.
+        account.json; pictures of a few items: matched.jpg, mismatched.jpg (rejected, for all that was detected is
+        another garment), several.jpg (several detections agree with the label; the thick box was taken).
+Params: crops, detectors, nms, runtime.
 """
 
 import argparse
-from collections.abc import Iterator
+from bisect import insort
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from stages.contracts.boxes import box_of, cut
@@ -27,11 +31,13 @@ from stages.contracts.tables import (
 )
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
-from stages.core.files import fresh_folder
+from stages.core.files import digest, fresh_folder
 from stages.core.params import Names
 from stages.crops.params import CropParams
 from stages.networks.detector.model import Detector, load_detectors
+from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import search_shards
+from stages.networks.detector.sheets import Drawn, Outline, color_of, drawn, write_sheet
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
@@ -182,6 +188,59 @@ def cut_match(image: Image.Image, detection: Detection | None, params: CropParam
     )
 
 
+SHOWN = 12  # items on a sheet
+
+
+class Sheets:
+    """A few items of each kind: those whose ids have the smallest hashes, in whatever order they come."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[tuple[str, Drawn]]] = {kind: [] for kind in ("matched", "mismatched", "several")}
+
+    def add(self, label: dict[str, Any], match: Match, image: np.ndarray, detections: Sequence[Detection]) -> None:
+        """Draw an item on the sheets of its kinds, where it is one of the few.
+
+        Args:
+            label: a row of LABELS.
+            match: what became of it.
+            image: its picture [height, width, 3].
+            detections: of the detectors that can find it, whatever their classes.
+        """
+        several = match.outcome == "several" or (match.outcome == "matched" and match.agreeing > 1)
+        kinds = {
+            "matched": match.outcome == "matched",
+            "mismatched": match.outcome in ("mismatch", "taken"),
+            "several": several,
+        }
+        key = digest(label["item_id"])
+        for kind in (kind for kind, is_one in kinds.items() if is_one):
+            found = self._found[kind]
+            if len(found) < SHOWN or key < found[-1][0]:
+                insort(found, (key, _drawn_match(label, match, image, detections)), key=lambda one: one[0])
+                del found[SHOWN:]
+
+    def write(self, folder: Path) -> list[Path]:
+        """A picture for each kind that has an item; their paths."""
+        paths = {folder / f"{kind}.jpg": [cell for _, cell in found] for kind, found in self._found.items() if found}
+        for path, cells in paths.items():
+            write_sheet(cells, path)
+        return list(paths)
+
+
+def _drawn_match(label: dict[str, Any], match: Match, image: np.ndarray, detections: Sequence[Detection]) -> Drawn:
+    boxes = [
+        Outline(
+            box_of(row),
+            color_of(row["superclass"]),
+            f"{row['superclass']} {row['confidence']:.2f}",
+            width=4 if row is match.detection else 1,
+        )
+        for row in sorted(detections, key=lambda row: row is match.detection)
+    ]
+    named = f"label: {label['superclass']}" + (f", {label['type']}" if label["type"] else "")
+    return drawn(image, boxes, [label["item_id"], named, match.outcome.replace("_", " ")])
+
+
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Detect over shards, choose, cut, write."""
     options: CropParams = params.crops
@@ -192,8 +251,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     ledger.rows_in = len(labels)
     detectors = load_detectors(args.detectors, params.detectors)
     outcomes: list[dict[str, Any]] = []
-    out = fresh_folder(args.out)
-    rows = _crop_rows(args, labels, detectors, options, ledger, outcomes)
+    sheets, out = Sheets(), fresh_folder(args.out)
+    rows = _crop_rows(args, labels, detectors, params, ledger, outcomes, sheets)
     ledger.kept = write_shards(out, CROPS, rows, "crop_id", options.shards)
     if not ledger.kept:
         raise StageError(
@@ -205,21 +264,24 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     account.write(out)
     for line in account.lines():
         say(line)
-    return Report(metrics={"crops": ledger.kept, "matched_share": ledger.kept / len(labels)})
+    metrics = {"crops": ledger.kept, "matched_share": ledger.kept / len(labels)}
+    return Report(metrics=metrics, pictures=sheets.write(out))
 
 
 def _crop_rows(
     args: argparse.Namespace,
     labels: list[dict[str, Any]],
     detectors: dict[str, Detector],
-    options: CropParams,
+    params: SimpleNamespace,
     ledger: Ledger,
     outcomes: list[dict[str, Any]],
+    sheets: Sheets,
 ) -> Iterator[dict[str, Any]]:
     """Rows of CROPS, one shard of images after the other.
 
-    What happened to every item goes into ``outcomes``, what has no crop into ``ledger`` as well.
+    What happened to every item goes into ``outcomes`` and ``sheets``, what has no crop into ``ledger`` as well.
     """
+    options: CropParams = params.crops
     items: dict[str, list[dict[str, Any]]] = {}
     mates: dict[str, list[Item]] = {}
     for label in labels:
@@ -236,7 +298,7 @@ def _crop_rows(
         lambda row: wanted.get(row["image_id"]),
         batch=options.batch,
         confidence=options.confidence,
-        iou=options.nms_iou,
+        nms=params.nms,
         desc=f"match {args.source} (shards)",
     )
     for row, array, found in pictures:
@@ -250,6 +312,7 @@ def _crop_rows(
             if match.outcome in ("matched", "whole_image") and crop is None:
                 match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)
             outcomes.append(_outcome_row(label, match))
+            sheets.add(label, match, array, detections)
             if crop is None:
                 ledger.reject(label["item_id"], match.outcome, _seen(detections, label["agrees"]))
             else:
@@ -304,5 +367,5 @@ def _table(outcomes: list[dict[str, Any]], labels: dict[str, dict[str, Any]]) ->
 STAGE = Stage(
     main,
     ["source", "labels", "ingested", "detectors", "out"],
-    {"crops": ("crops", CropParams), "detectors": ("detectors", Names)},
+    {"crops": ("crops", CropParams), "detectors": ("detectors", Names), "nms": ("nms", NmsParams)},
 )

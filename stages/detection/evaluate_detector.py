@@ -8,7 +8,7 @@ Writes: METRICS/<detector>.json: mAP50 and mAP50-95, mAP50 of a baseline that lo
         REPORT/<detector>.json: the same figures, by class too, and that confidence; REPORT/<detector>.jpg: sample
         detections; REPORT/curves.csv: every curve of each class.
         Test images without a box count where they show no garment: what is found there is a false alarm.
-Params: detectors (the list), detector.
+Params: detectors (the list), detector, nms.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw
 
 from stages.contracts.boxes import box_array, box_of, iou, to_corners
 from stages.contracts.tables import BOXES, read_table
@@ -30,7 +29,9 @@ from stages.core.params import Names
 from stages.detection.params import DetectorParams
 from stages.detection.yolo_directory import cached_yolo_directory
 from stages.networks.detector.model import Detector
+from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import Predictor, search_shards
+from stages.networks.detector.sheets import TRUTH, Drawn, Outline, color_of, drawn, write_sheet
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
@@ -85,54 +86,7 @@ def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
     return float(result[5][:, 0].mean())
 
 
-COLUMNS, CELL = 4, 220
-COLORS = {
-    "outwear": (230, 120, 30),
-    "bottom": (40, 110, 220),
-    "dress": (200, 50, 160),
-    "top": (30, 160, 70),
-    "vest": (130, 90, 200),
-    "headwear": (210, 40, 40),
-    "footwear": (20, 160, 180),
-}
-
-
-def draw_samples(samples: list[tuple[str, np.ndarray, np.ndarray, list[dict[str, Any]]]], path: Path) -> None:
-    """Write a grid of pictures.
-
-    Args:
-        samples: image id, pixels [height, width, 3], true corners [n, 4], detections.
-    """
-    rows = (len(samples) + COLUMNS - 1) // COLUMNS
-    sheet = Image.new("RGB", (COLUMNS * CELL, max(rows, 1) * CELL), (60, 60, 60))
-    for index, (_, image, truth, found) in enumerate(samples):
-        cell = _draw(image, truth, found)
-        sheet.paste(cell, ((index % COLUMNS) * CELL, (index // COLUMNS) * CELL))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # JPEG, not PNG: deflate may pack differently on another CPU, and these files are compared by their bytes.
-    sheet.save(path, quality=85)
-
-
-def _draw(image: np.ndarray, truth: np.ndarray, found: list[dict[str, Any]]) -> Image.Image:
-    picture = Image.fromarray(image)
-    scale = (CELL - 4) / max(picture.size)
-    picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
-    draw = ImageDraw.Draw(picture)
-    for box in truth:
-        draw.rectangle([float(side) * scale for side in box], outline="white")
-    for row in found:
-        color = COLORS.get(row["superclass"], (255, 255, 0))
-        x1, y1, x2, y2 = (row[side] * scale for side in ("x1", "y1", "x2", "y2"))
-        draw.rectangle([x1, y1, x2, y2], outline=color, width=2)
-        text = f"{row['superclass']} {row['confidence']:.2f}"
-        at = (x1 + 2, max(y1 - 12, 0))
-        draw.rectangle(draw.textbbox(at, text), fill=color)
-        draw.text(at, text, fill="white")
-    return picture
-
-
 CONFUSION_CONFIDENCE = 0.25  # Ultralytics' own choice for its matrix
-NMS_IOU = 0.7
 BATCH = 32  # images in a forward pass
 SAMPLES = 12
 CURVE_POINTS = 101
@@ -167,7 +121,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         fresh_folder(folder)
     plots, report = Plots(), Report()
     for name in params.detectors:
-        scores = score(name, args, params.detector[name], plots)
+        scores = score(name, args, params.detector[name], params.nms, plots)
         write_json(args.report / f"{name}.json", scores)
         headlines = {key: scores[key] for key in HEADLINES}
         write_json(args.metrics / f"{name}.json", headlines)
@@ -181,7 +135,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return report
 
 
-def score(name: str, args: argparse.Namespace, options: DetectorParams, plots: Plots) -> dict[str, Any]:
+def score(name: str, args: argparse.Namespace, options: DetectorParams, nms: NmsParams, plots: Plots) -> dict[str, Any]:
     """Validate with Ultralytics, add baseline, confusion, curves and a picture."""
     seed_everything(options.seed)
     model, ingested = args.models / name, args.ingested / name
@@ -193,6 +147,7 @@ def score(name: str, args: argparse.Namespace, options: DetectorParams, plots: P
     test = boxes[boxes["split"] == "test"]
     metrics = detector.yolo().val(
         data=str(data), split="test", imgsz=options.image_size, batch=options.batch, device=device(), workers=0,
+        iou=nms.iou, agnostic_nms=not nms.per_class,
         plots=False, verbose=False, project=str(Path(".work/val").absolute()), name=name, exist_ok=True,
     )  # fmt: skip
     scores = _scores(metrics, detector.names)
@@ -203,7 +158,7 @@ def score(name: str, args: argparse.Namespace, options: DetectorParams, plots: P
     plots.losses += losses(name, history)
     plots.validation += validation(name, history)
     counts = _confusion_and_samples(
-        detector, ingested, test, options.unboxed_is_background, args.report / f"{name}.jpg"
+        detector, ingested, test, options.unboxed_is_background, nms, args.report / f"{name}.jpg"
     )
     plots.confusion += [[name, *pair, count] for pair, count in sorted(counts.items())]
     return scores
@@ -319,12 +274,12 @@ def losses(name: str, history: pd.DataFrame) -> list[list[Any]]:
 
 
 def _confusion_and_samples(
-    detector: Predictor, ingested: Path, test: pd.DataFrame, background: bool, picture: Path
+    detector: Predictor, ingested: Path, test: pd.DataFrame, background: bool, nms: NmsParams, picture: Path
 ) -> Counter[tuple[str, str]]:
     """How often each actual class was found as which, of every box and false alarm; a picture of some images."""
     of_image = dict(list(test.groupby("image_id", sort=False)))
     counts: Counter[tuple[str, str]] = Counter()
-    samples = []
+    samples: dict[str, Drawn] = {}
     chosen = set(np.array(sorted(of_image))[np.linspace(0, len(of_image) - 1, SAMPLES).astype(int)])
 
     def wanted(row: dict[str, Any]) -> list[str] | None:
@@ -338,7 +293,7 @@ def _confusion_and_samples(
         wanted,
         batch=BATCH,
         confidence=CONFUSION_CONFIDENCE,
-        iou=NMS_IOU,
+        nms=nms,
         desc="confusion (shards)",
     )
     for row, image, found in pictures:
@@ -348,13 +303,22 @@ def _confusion_and_samples(
         names = [box["superclass"] for box in found]
         counts.update(confusion_pairs(actual, list(truth["superclass"]), places, names))
         if row["image_id"] in chosen:
-            samples.append((row["image_id"], image, actual, found))
-    draw_samples(sorted(samples, key=lambda sample: sample[0]), picture)
+            boxes = [Outline(tuple(corners), TRUTH, width=1) for corners in actual.tolist()]
+            boxes += [
+                Outline(box_of(box), color_of(box["superclass"]), f"{box['superclass']} {box['confidence']:.2f}")
+                for box in found
+            ]
+            samples[row["image_id"]] = drawn(image, boxes)
+    write_sheet([samples[name] for name in sorted(samples)], picture)
     return counts
 
 
 STAGE = Stage(
     main,
     ["models", "ingested", "boxes", "metrics", "plots", "report"],
-    {"detectors": ("detectors", Names), "detector": ("detector", dict[str, DetectorParams])},
+    {
+        "detectors": ("detectors", Names),
+        "detector": ("detector", dict[str, DetectorParams]),
+        "nms": ("nms", NmsParams),
+    },
 )

@@ -8,7 +8,7 @@ from stages.crops.crops import Item, Match, area, choose, choose_among, needed_d
 from stages.crops.params import CropParams, DatasetParams
 
 BASE = {
-    "agreement": "required", "assignment": "each_alone", "confidence": 0.3, "nms_iou": 0.6, "several": "highest_confidence", "no_detection": "reject",
+    "agreement": "required", "assignment": "each_alone", "confidence": 0.3, "several": "highest_confidence", "no_detection": "reject",
     "padding": 0.0, "shape": "box", "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 4, "shards": 1,
 }  # fmt: skip
 TOPWEAR = ["top", "outwear", "vest"]

@@ -14,8 +14,10 @@ from stages.core.files import read_json
 from stages.detection import evaluate_detector as evaluate
 from stages.detection.training import train_detector as train
 from stages.networks.detector.model import quiet_ultralytics
+from stages.networks.detector.params import NmsParams
 
 NAMES = ["top", "bottom", "dress"]
+NMS = NmsParams(iou=0.7, per_class=True)
 
 
 def metrics(*found, truth):
@@ -163,7 +165,8 @@ def test_losses_have_a_panel_each_with_train_and_validation_in_it():
 class Found:
     """A detector that sees the same red rectangle in every picture."""
 
-    def predict(self, images, confidence, iou):
+    def predict(self, images, confidence, nms):
+        assert nms is NMS
         return [[{"superclass": "top", "confidence": 0.9, "x1": 0, "y1": 0, "x2": 5, "y2": 5}] for _ in images]
 
 
@@ -171,10 +174,43 @@ class Found:
 def test_false_alarms_on_background_are_counted_where_it_is_background(rectangles, tmp_path, background):
     boxes = read_table(rectangles / "boxes/tiny/boxes.parquet", BOXES).to_pandas()
     test = boxes[boxes["split"] == "test"]
-    counts = evaluate._confusion_and_samples(Found(), rectangles / "ingested", test, background, tmp_path / "p.jpg")
+    counts = evaluate._confusion_and_samples(
+        Found(), rectangles / "ingested", test, background, NMS, tmp_path / "p.jpg"
+    )
     # Three of the four test pictures have a box, which the detector misses.
     assert sum(count for (_, predicted), count in counts.items() if predicted == "background") == 3
     assert counts["background", "top"] == (4 if background else 3)
+
+
+class Asked(Exception):
+    """What Ultralytics' validation was asked for."""
+
+
+def test_validation_keeps_the_boxes_that_params_keep(rectangles, tiny, tmp_path, monkeypatch):
+    """Else the figures would be of other boxes than those that crops are cut by."""
+
+    class Known:
+        names = NAMES
+
+        def __init__(self, folder):
+            self.folder = folder
+
+        def yolo(self):
+            return self
+
+        def val(self, **arguments):
+            raise Asked(arguments["iou"], arguments["agnostic_nms"])
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(evaluate, "Detector", Known)
+    (tmp_path / "params.yaml").write_text("runtime: {threads: 1, deterministic: true}\n")
+    (tmp_path / "ingested").mkdir()
+    (tmp_path / "ingested/tiny").symlink_to(rectangles / "ingested")
+    args = Namespace(models=tmp_path, ingested=tmp_path / "ingested", boxes=rectangles / "boxes", report=tmp_path)
+    for nms, asked in ((NmsParams(iou=0.6, per_class=False), (0.6, True)), (NMS, (0.7, False))):
+        with pytest.raises(Asked) as found:
+            evaluate.score("tiny", args, tiny(), nms, evaluate.Plots())
+        assert found.value.args == asked
 
 
 @pytest.mark.slow
@@ -190,7 +226,7 @@ def test_stage_writes_scores_curves_confusion_and_pictures(rectangles, tiny, tmp
     (tmp_path / "ingested").mkdir()
     (tmp_path / "ingested/tiny").symlink_to(rectangles / "ingested")
     outs = {name: tmp_path / name for name in ("models", "ingested", "metrics", "plots", "report")}
-    params = SimpleNamespace(detectors=["tiny"], detector={"tiny": options, "other": None})
+    params = SimpleNamespace(detectors=["tiny"], detector={"tiny": options, "other": None}, nms=NMS)
     report = evaluate.main(Namespace(boxes=rectangles / "boxes", **outs), params)
     torch.use_deterministic_algorithms(False)
     scores, metrics = read_json(tmp_path / "report/tiny.json"), read_json(tmp_path / "metrics/tiny.json")
