@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stages.contracts.boxes import box_of, cut
+from stages.contracts.boxes import box_array, box_of, cut, iou
 from stages.contracts.images import encode_jpeg
 from stages.contracts.ledger import Account, Ledger
 from stages.contracts.tables import (
@@ -114,37 +114,49 @@ def choose(detections: list[Detection], agrees: list[str], size: tuple[int, int]
 
 
 def choose_among(
-    detections: list[Detection], items: list[Item], size: tuple[int, int], params: CropParams
+    detections: list[Detection], items: list[Item], size: tuple[int, int], params: CropParams, same: float
 ) -> dict[str, Match]:
-    """item_id -> its match, for all items of one photo: a box belongs to one item only.
+    """item_id -> its match, for all items of one photo: a garment that was detected belongs to one item only.
 
     First every item takes a box of its label's own class, then those without one take a box that merely agrees and
-    that nobody has taken: under a coat a shirt gets no box, rather than the coat's. Where all its boxes are another
-    item's the outcome is ``taken``.
+    that nobody has taken: under a coat a shirt gets no box, rather than the coat's. Each time the surest box is served
+    first, and takes along what overlaps it: a detector often sees one garment as two classes, and the coat that is
+    also a top, less surely, is not the shirt below it. Where all its boxes are another item's the outcome is ``taken``.
 
     Args:
         detections: of the photo, in its pixels.
-        items: every labelled item of the photo; served in the order of their ids.
+        items: every labelled item of the photo; equally sure ones are served in the order of their ids.
         size: width and height of the photo.
         params: as for ``choose``; ``no_detection: whole_image`` stands in for ``taken`` as well.
+        same: intersection over union above which two boxes are of one garment.
     """
     free = list(detections)
     matches: dict[str, Match] = {}
+    agreeing = {item.item_id: sum(row["superclass"] in item.agrees for row in detections) for item in items}
     for own_class_only in (True, False):
-        for item in sorted(items, key=lambda item: item.item_id):
-            if item.item_id in matches:
-                continue
-            wanted = [item.own] if own_class_only else item.agrees
-            agreeing = sum(detection["superclass"] in item.agrees for detection in detections)
-            if not any(detection["superclass"] in wanted for detection in free):
-                if not own_class_only:
-                    alone = choose([] if agreeing else detections, item.agrees, size, params)
-                    outcome = "taken" if agreeing and alone.outcome != "whole_image" else alone.outcome
-                    matches[item.item_id] = Match(outcome, len(detections), agreeing)
-                continue
+        while True:
+            waiting = []
+            for item in (item for item in items if item.item_id not in matches):
+                wanted = [item.own] if own_class_only else item.agrees
+                if sure := [row["confidence"] for row in free if row["superclass"] in wanted]:
+                    waiting.append((-max(sure), item.item_id, wanted))
+            if not waiting:
+                break
+            _, item_id, wanted = min(waiting)
             found = choose(free, wanted, size, params)
-            free = [detection for detection in free if detection is not found.detection]
-            matches[item.item_id] = Match(found.outcome, len(detections), agreeing, found.detection)
+            matches[item_id] = Match(found.outcome, len(detections), agreeing[item_id], found.detection)
+            if found.detection is not None:
+                overlaps = iou(box_array(map(box_of, free)), box_array([box_of(found.detection)]))[:, 0]
+                free = [
+                    row
+                    for row, share in zip(free, overlaps, strict=True)
+                    if row is not found.detection and share <= same
+                ]
+    for item in (item for item in items if item.item_id not in matches):
+        count = agreeing[item.item_id]
+        alone = choose([] if count else detections, item.agrees, size, params)
+        outcome = "taken" if count and alone.outcome != "whole_image" else alone.outcome
+        matches[item.item_id] = Match(outcome, len(detections), count)
     return matches
 
 
@@ -159,7 +171,12 @@ def needed_detectors(detectors: dict[str, Detector], agrees: list[str], params: 
 
 
 def match_item(
-    label: dict[str, Any], detections: list[Detection], mates: list[Item], size: tuple[int, int], params: CropParams
+    label: dict[str, Any],
+    detections: list[Detection],
+    mates: list[Item],
+    size: tuple[int, int],
+    params: CropParams,
+    same: float,
 ) -> Match:
     """The match of one item, looked at alone or beside the other items of its photo, as ``params.assignment`` says.
 
@@ -170,10 +187,11 @@ def match_item(
             the same for every one of them.
         size: width and height of the image.
         params: section ``crops``.
+        same: as for ``choose_among``.
     """
     if params.assignment == "each_alone" or params.agreement == "ignored":
         return choose(detections, label["agrees"], size, params)
-    return choose_among(detections, mates, size, params)[label["item_id"]]
+    return choose_among(detections, mates, size, params, same)[label["item_id"]]
 
 
 def cut_match(image: Image.Image, detection: Detection | None, params: CropParams) -> Image.Image | None:
@@ -188,7 +206,7 @@ def cut_match(image: Image.Image, detection: Detection | None, params: CropParam
     )
 
 
-SHOWN = 12  # items on a sheet
+SHOWN = 8  # items on a sheet
 
 
 class Sheets:
@@ -307,7 +325,7 @@ def _crop_rows(
             # The image may have been searched for another item of its own, with other detectors.
             own = needed_detectors(detectors, label["agrees"], options)
             detections = [detection for detection in found if detection["detector"] in own]
-            match = match_item(label, detections, mates[label["photo"]], image.size, options)
+            match = match_item(label, detections, mates[label["photo"]], image.size, options, params.nms.iou)
             crop = _crop_row(label, image, match, options)
             if match.outcome in ("matched", "whole_image") and crop is None:
                 match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)

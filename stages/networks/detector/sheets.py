@@ -55,12 +55,19 @@ def drawn(image: np.ndarray, outlines: Sequence[Outline], lines: Sequence[str] =
     for outline in outlines:
         x1, y1, x2, y2 = (float(side) * scale for side in outline.box)
         draw.rectangle([x1, y1, x2, y2], outline=outline.color, width=outline.width)
-    for outline in outlines:
-        if outline.text:
-            at = (outline.box[0] * scale + 2, max(outline.box[1] * scale - 12, 0))
-            draw.rectangle(draw.textbbox(at, outline.text), fill=outline.color)
-            draw.text(at, outline.text, fill="white")
+    texts: list[tuple[float, ...]] = []
+    for outline in (outline for outline in reversed(outlines) if outline.text):
+        x, y = outline.box[0] * scale + 2, max(outline.box[1] * scale - 12, 0)
+        while any(_meet(draw.textbbox((x, y), outline.text), other) for other in texts):
+            y += 1
+        texts.append(draw.textbbox((x, y), outline.text))
+        draw.rectangle(texts[-1], fill=outline.color)
+        draw.text((x, y), outline.text, fill="white")
     return Drawn(picture, tuple(lines))
+
+
+def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def write_sheet(cells: Sequence[Drawn], path: Path) -> None:
