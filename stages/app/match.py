@@ -18,7 +18,7 @@ from stages.contracts.images import decode, encode_jpeg
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.params import load_params, lookup, section
-from stages.crops.crops import NO_DETECTOR, cut_match
+from stages.crops.crops import NO_DETECTOR, cut_match, elsewhere
 from stages.crops.params import CropParams
 from stages.ingest.reading import IMAGE_SUFFIXES
 from stages.networks.backbones.features import Encoder
@@ -57,6 +57,8 @@ def photos_in(folder: Path) -> list[Path]:
 def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams, nms: NmsParams) -> list[Garment]:
     """Garments in one photo, most confident first; the whole photo when no detector finds any.
 
+    Boxes that overlap by more than ``nms.iou`` are one garment, of the class that is surest.
+
     Raises:
         StageError: when the file is missing or not an image.
     """
@@ -72,7 +74,10 @@ def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams,
         for detection in detector.predict([np.asarray(image)], params.confidence, nms)[0]
     ]
     garments = []
-    for detection in sorted(found, key=lambda row: -row["confidence"]):
+    found.sort(key=lambda row: -row["confidence"])
+    while found:
+        detection = found[0]
+        found = elsewhere(found, detection, nms.iou)
         crop = cut_match(image, detection, params)
         if crop is not None:
             box = tuple(round(detection[side]) for side in ("x1", "y1", "x2", "y2"))

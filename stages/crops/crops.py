@@ -113,6 +113,12 @@ def choose(detections: list[Detection], agrees: list[str], size: tuple[int, int]
     return Match("matched", *counts, best)
 
 
+def elsewhere(detections: list[Detection], taken: Detection, same: float) -> list[Detection]:
+    """Those of other garments than ``taken``: all but itself and what overlaps it by an IoU above ``same``."""
+    overlaps = iou(box_array(map(box_of, detections)), box_array([box_of(taken)]))[:, 0]
+    return [row for row, share in zip(detections, overlaps, strict=True) if row is not taken and share <= same]
+
+
 def choose_among(
     detections: list[Detection], items: list[Item], size: tuple[int, int], params: CropParams, same: float
 ) -> dict[str, Match]:
@@ -146,12 +152,7 @@ def choose_among(
             found = choose(free, wanted, size, params)
             matches[item_id] = Match(found.outcome, len(detections), agreeing[item_id], found.detection)
             if found.detection is not None:
-                overlaps = iou(box_array(map(box_of, free)), box_array([box_of(found.detection)]))[:, 0]
-                free = [
-                    row
-                    for row, share in zip(free, overlaps, strict=True)
-                    if row is not found.detection and share <= same
-                ]
+                free = elsewhere(free, found.detection, same)
     for item in (item for item in items if item.item_id not in matches):
         count = agreeing[item.item_id]
         alone = choose([] if count else detections, item.agrees, size, params)
