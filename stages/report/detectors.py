@@ -5,6 +5,7 @@ Read from data/<profile>/report/detector/<detector>.json, as evaluate_detector w
 """
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from stages.core.files import read_json
@@ -16,7 +17,8 @@ ALIKE = {"ap": "map50_95"}  # COCO's name
 ABOUT = (
     "On the test split: its annotated images and their boxes. Precision, recall and F1 are means over the classes, "
     "at the confidence at which mean F1 is highest. *Constant box* answers every image with the median training box of "
-    "each class. `data/<profile>/report/detector/` has every class, its curves, and sample detections."
+    "each class. `data/<profile>/report/detector/` has every class, its curves, and sample detections; "
+    "`data/<profile>/crops/` has pictures of what was matched, what was not, and of several detections."
 )
 
 
@@ -36,8 +38,9 @@ def detector_section(detectors: dict[str, dict[str, Any]], published: list[Publi
     if not detectors:
         return []
     header = ["detector", "images", "boxes", *COLUMNS.values()]
-    lines = ["### Detectors", "", ABOUT, "", f"| {' | '.join(header)} |", "| --- |" + " ---: |" * (len(header) - 1)]
-    sources: dict[str, dict[str, str]] = {}
+    lines = ["### Detectors", "", *wrap(ABOUT, 120, break_on_hyphens=False), ""]
+    lines += [f"| {' | '.join(header)} |", "| --- |" + " ---: |" * (len(header) - 1)]
+    sources: dict[str, dict[str, list[str]]] = {}  # source -> system -> what must be known of its figures
     for name, scores in detectors.items():
         lines.append(_row([name, str(scores["images"]), str(scores["boxes"])], scores, "{:.3f}"))
         lines.append(_row([f"{name}, constant box", "-", "-"], {"map50": scores["constant_box"]}, "{:.3f}"))
@@ -46,14 +49,15 @@ def detector_section(detectors: dict[str, dict[str, Any]], published: list[Publi
             metric = ALIKE.get(one.metric, one.metric)
             if one.benchmark == PREFIX + name and metric in COLUMNS:
                 systems.setdefault((one.system, one.source), {})[metric] = one.value
-                sources.setdefault(one.source, {})[one.system] = one.note
+                notes_of = sources.setdefault(one.source, {}).setdefault(one.system, [])
+                notes_of += [one.note] if one.note and one.note not in notes_of else []
         for (system, _), numbers in systems.items():
             lines.append(_row([f"*{system}* (published), {name}", "-", "-"], numbers, "*{:.3f}*"))
     if sources:
         lines += ["", *notes, ""]
         for source, named in sources.items():
-            systems_of = "; ".join(f"{system} ({note})" if note else system for system, note in named.items())
-            lines.append(f"- {source}: {systems_of}.")
+            systems_of = (f"{system} ({'; '.join(about)})" if about else system for system, about in named.items())
+            lines += wrap(f"- {source}: {'; '.join(systems_of)}.", 120, subsequent_indent="  ", break_on_hyphens=False)
     return [*lines, ""]
 
 

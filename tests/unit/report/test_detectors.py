@@ -14,6 +14,7 @@ SCORES = {
 PAPER = [
     Published("Theirs", "detector_shoes", "map50", 0.873, None, "A paper", "a log"),
     Published("Theirs", "detector_shoes", "map50_95", 0.653, None, "A paper", "a log"),
+    Published("Theirs", "detector_shoes", "f1", 0.85, None, "A paper", "a slide"),
     Published("R-CNN", "detector_shoes", "ap", 0.638, None, "Another", ""),
     Published("Elsewhere", "detector_caps", "map50", 0.5, None, "A third", ""),
     Published("Matcher", "wardrobe", "hit_at_1", 0.4, None, "A paper", ""),
@@ -24,10 +25,10 @@ def test_ours_a_constant_box_and_what_was_published_stand_in_one_table():
     text = "\n".join(detector_section({"shoes": SCORES}, PAPER, ["Mind the gap."]))
     assert "| shoes | 30 | 40 | 0.800 | 0.600 | 0.750 | 0.700 | 0.712 |" in text
     assert "| shoes, constant box | - | - | 0.100 | - | - | - | - |" in text
-    assert "| *Theirs* (published), shoes | - | - | *0.873* | *0.653* | - | - | - |" in text
+    assert "| *Theirs* (published), shoes | - | - | *0.873* | *0.653* | - | - | *0.850* |" in text
     # COCO's AP is the mean over the same thresholds as mAP50-95.
     assert "| *R-CNN* (published), shoes | - | - | - | *0.638* | - | - | - |" in text
-    assert "- A paper: Theirs (a log)." in text and "- Another: R-CNN." in text and "Mind the gap." in text
+    assert "- A paper: Theirs (a log; a slide)." in text and "- Another: R-CNN." in text and "Mind the gap." in text
     assert not [word for word in ("Elsewhere", "A third", "Matcher") if word in text]
 
 
