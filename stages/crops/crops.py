@@ -2,8 +2,8 @@
 
 Reads:  labels/<source>, the ingested shards, the trained detectors.
 Writes: shard-*.parquet (schema CROPS), outcomes.parquet (what happened to every item), rejects.parquet,
-        account.json; pictures of a few items: matched.jpg, mismatched.jpg (rejected, for all that was detected is
-        another garment), several.jpg (several detections agree with the label; the thick box was taken).
+        account.json; pictures of a few items by outcome, with every box: matched.jpg (the thick box was taken),
+        mismatch.jpg, taken.jpg, several.jpg (several boxes agree with the label, whether one was taken or none).
 Params: crops, detectors, nms, runtime.
 """
 
@@ -214,7 +214,9 @@ class Sheets:
     """A few items of each kind: those whose ids have the smallest hashes, in whatever order they come."""
 
     def __init__(self) -> None:
-        self._found: dict[str, list[tuple[str, Drawn]]] = {kind: [] for kind in ("matched", "mismatched", "several")}
+        self._found: dict[str, list[tuple[str, Drawn]]] = {
+            kind: [] for kind in ("matched", "mismatch", "taken", "several")
+        }
 
     def add(self, label: dict[str, Any], match: Match, image: np.ndarray, detections: Sequence[Detection]) -> None:
         """Draw an item on the sheets of its kinds, where it is one of the few.
@@ -225,14 +227,9 @@ class Sheets:
             image: its picture [height, width, 3].
             detections: of the detectors that can find it, whatever their classes.
         """
-        several = match.outcome == "several" or (match.outcome == "matched" and match.agreeing > 1)
-        kinds = {
-            "matched": match.outcome == "matched",
-            "mismatched": match.outcome in ("mismatch", "taken"),
-            "several": several,
-        }
+        kinds = {match.outcome, *(["several"] if match.outcome == "matched" and match.agreeing > 1 else [])}
         key = digest(label["item_id"])
-        for kind in (kind for kind, is_one in kinds.items() if is_one):
+        for kind in kinds & set(self._found):
             found = self._found[kind]
             if len(found) < SHOWN or key < found[-1][0]:
                 insort(found, (key, _drawn_match(label, match, image, detections)), key=lambda one: one[0])

@@ -159,8 +159,8 @@ def size_of(path):
 def test_each_kind_of_outcome_has_a_sheet_of_its_items(shop):
     """A row of four places of 220 pixels, and three lines of 13 pixels below."""
     out = stage(shop)
-    assert {path.name for path in out.glob("*.jpg")} == {"matched.jpg", "mismatched.jpg"}
-    assert size_of(out / "matched.jpg") == size_of(out / "mismatched.jpg") == (880, 259)
+    assert {path.name for path in out.glob("*.jpg")} == {"matched.jpg", "mismatch.jpg"}
+    assert size_of(out / "matched.jpg") == size_of(out / "mismatch.jpg") == (880, 259)
     FOUND["clothes"][52] = [("top", 0.9, (5, 5, 45, 45)), ("top", 0.8, (10, 5, 50, 45))]
     out = stage(shop)
     assert size_of(out / "several.jpg") == (880, 259)
@@ -184,7 +184,7 @@ def test_sheets_have_the_same_few_items_in_whatever_order_they_come():
         for number in order:
             row = label(f"item-{number}", "x", ["top"])
             sheets.add(row, match.Match("mismatch", 1, 0), np.zeros((9, 9, 3), np.uint8), [])
-        return [cell.lines for _, cell in sheets._found["mismatched"]]
+        return [cell.lines for _, cell in sheets._found["mismatch"]]
 
     few = drawn(range(40))
     assert len(few) == match.SHOWN and drawn(reversed(range(40))) == few
