@@ -27,8 +27,9 @@ from pydantic import Field, PositiveInt
 
 from stages.contracts.tables import read_table
 from stages.core.params import Section, Seed
-from stages.retrieval.category import PREDICTION, predict
-from stages.retrieval.ranking import SMALLEST_MB, VIEWS, Ranking, Sizes, rank_chunks
+from stages.retrieval.category import NEIGHBOURS, PREDICTION, Votes
+from stages.retrieval.matches import VIEWS, Ranking
+from stages.retrieval.ranking import SMALLEST_MB, Sizes, rank_chunks
 from stages.retrieval.similarity import Rows
 from stages.retrieval.vectors import null_bytes
 
@@ -82,8 +83,10 @@ def score(ranking: Ranking, ks: Sequence[int]) -> Scores:
         "r_precision": total(within_r) / relevant,
         "mrr": reciprocal * scored,
     }
+    near = ranking.ranks <= max(ks, default=0)  # few, where thousands are relevant
+    near_owner, near_ranks = owner[near], ranking.ranks[near]
     for k in ks:
-        seen = total(ranking.ranks <= k)
+        seen = np.bincount(near_owner[near_ranks <= k], minlength=queries)
         values[f"hit_at_{k}"] = (seen > 0) * scored
         values[f"precision_at_{k}"] = seen / k * scored
         values[f"recall_at_{k}"] = seen / relevant
@@ -224,9 +227,10 @@ def evaluate(
     """
     ks = sorted(set(params.ks))
     sizes = Sizes.within(params.memory_mb, queries, gallery)
+    votes = Votes(queries, gallery) if categories_too else None
     parts = [
         {view: score(ranking, ks) for view, ranking in part.items()}
-        for part in rank_chunks(queries, gallery, metric, sizes, desc)
+        for part in rank_chunks(queries, gallery, metric, sizes, desc, votes and votes.near, NEIGHBOURS)
     ]
     result: dict[str, Any] = {
         "n_queries": len(queries),
@@ -242,8 +246,9 @@ def evaluate(
         if not brief:
             result["chance"][view] = chance(scores, ks)
     result["n_without_match"] = result["whole_gallery"]["n_without_match"]
-    if categories_too:
-        result[PREDICTION], result["chance"][PREDICTION] = predict(queries, gallery, metric, params.memory_mb)
+    if votes:
+        found = votes.result(queries, gallery, metric, params.memory_mb)
+        result[PREDICTION], result["chance"][PREDICTION] = found
     return result
 
 

@@ -77,6 +77,9 @@ def test_sizes_of_blocks_fit_the_budget(memory_mb, queries, gallery, width):
     vectors = 12 * width * sizes.gallery + 16 * width * min(sizes.queries, queries)
     assert sizes.queries >= 1 and sizes.gallery >= 1
     assert block + vectors + ranking.BYTES_PER_PAIR * sizes.pairs <= memory_mb * 1_000_000
+    whole = 8 * gallery * (sizes.whole + ranking.COPIES * ranking.THREADS) if sizes.whole else 0
+    vectors = 12 * width * sizes.gallery + 16 * width * sizes.whole
+    assert whole + vectors + ranking.BYTES_PER_PAIR * sizes.pairs <= memory_mb * 1_000_000
 
 
 def test_memory_that_the_ids_alone_would_fill_is_refused_with_what_is_needed():
