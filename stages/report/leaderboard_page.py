@@ -103,7 +103,8 @@ def measured_rows(
         if "without_flip" in line:
             rows.append([f"{name}, without flip", *about, *cells(line["without_flip"], columns)])
         for number, scores in line.get("regions", {}).items():
-            rows.append([f"{name}, region {number} alone", *about[:1], "-", *about[2:], *cells(scores, columns)])
+            plain = ", without flip" if "without_flip" in line else ""
+            rows.append([f"{name}, region {number} alone{plain}", *about[:1], "-", *about[2:], *cells(scores, columns)])
         rows += below.pop(name, [])
     return [*rows, ["chance", "-", "-", "-", *cells(board.get(CHANCE, {}).get(benchmark, {}), columns)]]
 
@@ -139,17 +140,21 @@ def sources(published: list[Published], benchmark: str, columns: Columns) -> lis
 
 
 def recommended(name: str, line: dict[str, Any]) -> list[str]:
-    """What the list shows in which an encoder's regions take turns, as a paragraph; nothing of other encoders."""
+    """What the list shows in which an encoder's regions take turns, as a paragraph; nothing of other encoders.
+
+    How many categories a person gets to see is told where the gallery has several.
+    """
     scores = line.get("recommendation")
-    if not scores or "list_categories" not in scores:  # no query has a match and was detected
+    if not scores or scores["n_scored"] == scores["n_missed"]:  # no query has a match and was detected
         return []
     ways = {"list": "in the list in which its regions take turns", "whole": "in its ranking by whole pictures"}
-    told = [
-        f"{text} hit@5 is {scores[f'{way}_hit_at_5']:.3f}, hit@10 {scores[f'{way}_hit_at_10']:.3f}, with "
-        f"{scores[f'{way}_categories']:.1f} categories among the first ten"
-        for way, text in ways.items()
-    ]
-    text = f"Recommendations of {name} for {scores['n_scored']} queries: {'; '.join(told)}."
+    told = []
+    for way, text in ways.items():
+        several = f"{way}_categories" in scores
+        seen = f", with {scores[f'{way}_categories']:.1f} categories among the first ten" if several else ""
+        told.append(f"{text} hit@5 is {scores[f'{way}_hit_at_5']:.3f}, hit@10 {scores[f'{way}_hit_at_10']:.3f}{seen}")
+    plain = ", all without flip" if "without_flip" in line else ""
+    text = f"Recommendations of {name} for {scores['n_scored']} queries{plain}: {'; '.join(told)}."
     return [*wrap(text, 120, break_on_hyphens=False), ""]
 
 

@@ -222,7 +222,7 @@ def score(benchmark: Benchmark, embeddings: Path, params: EvaluateParams, pictur
         retrieval_sheet(rows).save(picture)
     if flip := on_and_off(result, embeddings, lambda plain: brief(benchmark.with_vectors(plain), votes)):
         result["flip"] = flip
-    return result | by_region(embeddings, benchmark.with_vectors, brief, whole)
+    return result | by_region(embeddings, benchmark.with_vectors, brief, whole, params.memory_mb)
 
 
 def score_all(args: Namespace, params: SimpleNamespace, benchmark: Benchmark) -> dict[str, dict[str, Any]]:
