@@ -45,6 +45,10 @@ VOTE = (
     "Category top-n: the query's category is among the first n by the vote of its nearest gallery rows "
     "(`stages/retrieval/category.py`); in the row of chance, among the n most frequent ones."
 )
+CLEAN = (
+    "Rows with a name are about all of upstream's queries, as published figures are. *Clean* leaves out those that "
+    "nearly repeat a training picture; the gallery stays whole."
+)
 PUBLISHED = (
     "Rows in italics are **published, not measured here**: other code, other training, the publication's own protocol. "
     "They stand below our row of the same method, those without one at the end."
@@ -102,6 +106,8 @@ def measured_rows(
         rows.append([shown_name, *about, *cells(line, columns)])
         if "without_flip" in line:
             rows.append([f"{name}, without flip", *about, *cells(line["without_flip"], columns)])
+        if "clean" in line:
+            rows.append([f"{name}, clean", *about, *cells(line["clean"], columns)])
         for number, scores in line.get("regions", {}).items():
             plain = ", without flip" if "without_flip" in line else ""
             rows.append([f"{name}, region {number} alone{plain}", *about[:1], "-", *about[2:], *cells(scores, columns)])
@@ -177,6 +183,9 @@ def benchmark_section(
             f"{line['n_without_match']} left out without a match, {line['gallery']} gallery rows.",
             "",
         ]
+    if "clean" in line:
+        left_out = f"{CLEAN} Here these are {line['clean']['n_left_out']}: {line['clean']['n_scored']} stay."
+        lines += [*wrap(left_out, 120, break_on_hyphens=False), ""]
     columns = columns_of(board, benchmark)
     below = published_rows(published, benchmark, columns)
     others = bool(below)

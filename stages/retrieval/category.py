@@ -30,11 +30,10 @@ class Votes:
 
     def __init__(self, queries: Rows, gallery: Rows) -> None:
         self.truth, self.labels = codes(queries.items, gallery.items)
-        scored = (self.truth >= 0) & np.isin(self.truth, self.labels)
-        self.count = int(scored.sum())
+        self.scored = (self.truth >= 0) & np.isin(self.truth, self.labels)
+        self.asking = self.scored & queries.detected
+        self.waiting = self.asking.copy()
         self.classes = len(np.unique(self.labels))
-        self.waiting = scored & queries.detected
-        self.asking = np.flatnonzero(self.waiting)
         self.ranks = np.zeros(len(self.truth), np.int64)
 
     def near(self, row: int, places: np.ndarray, scores: np.ndarray) -> None:
@@ -52,8 +51,6 @@ class Votes:
         self, queries: Rows, gallery: Rows, metric: str, memory_mb: float
     ) -> tuple[dict[str, float], dict[str, float]]:
         """``predict``, which see; scores the queries that nobody has told of."""
-        if not self.count:
-            return {"n_scored": 0}, {}
         waiting = np.flatnonzero(self.waiting)
         if len(waiting):
             of_queries, of_gallery = prepared(queries, gallery, metric)
@@ -63,9 +60,16 @@ class Votes:
             for part in (waiting[start : start + step] for start in range(0, len(waiting), step)):
                 scores = _similarity(of_queries.double(part), of_gallery, vectors)
                 self.ranks[part] = vote_ranks(scores, self.labels, self.truth[part])
-        accuracies = {"n_scored": self.count, "neighbours": NEIGHBOURS}
-        accuracies |= top_accuracies(self.ranks[self.asking], self.count)
-        return accuracies, majority_accuracies(self.labels, self.truth[self.asking], self.count)
+        return self.of(np.ones(len(self.truth), bool))
+
+    def of(self, rows: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
+        """The same of some queries, bool [Q], once ``result`` has been asked."""
+        count = int((self.scored & rows).sum())
+        if not count:
+            return {"n_scored": 0}, {}
+        asking = self.asking & rows
+        accuracies = {"n_scored": count, "neighbours": NEIGHBOURS} | top_accuracies(self.ranks[asking], count)
+        return accuracies, majority_accuracies(self.labels, self.truth[asking], count)
 
 
 def predict(queries: Rows, gallery: Rows, metric: str, memory_mb: float) -> tuple[dict[str, float], dict[str, float]]:

@@ -6,6 +6,8 @@ Reads:  EMBEDDINGS/<encoder>/<benchmark>-queries.parquet and -gallery.parquet; w
 Writes: METRICS/<encoder>.json: hit@1 on each benchmark that asks for the same garment; METRICS/labels/<encoder>.json:
         on each that asks for a garment with the same label. ``chance`` is one of the encoders.
         PLOTS/hit_at_k.csv: benchmark, encoder, k, hit; chance too.
+        REPORT/clean.csv: hit@1 and mAP of each encoder on all queries (published), and without those that nearly repeat
+        a training picture (clean), with how many these are; of the benchmarks that have such queries.
         REPORT/<encoder>.json: every figure of every benchmark (metrics.py), with flip on and off, by region, of
         category prediction, and about the encoder; REPORT/<encoder>/<benchmark>.jpg: what queries, evenly
         chosen by id, found.
@@ -249,6 +251,20 @@ def headlines(results: Results, names: list[str]) -> dict[str, dict[str, float]]
     return {name: {SHORT: results[name][VIEW][HEADLINE]} for name in names if HEADLINE in results[name].get(VIEW, {})}
 
 
+CLEAN_COLUMNS = ["benchmark", "encoder", "queries", "left_out", "hit_at_1", "map", "hit_at_1_clean", "map_clean"]
+
+
+def clean_rows(results: Mapping[str, Results]) -> list[list[Any]]:
+    """Rows of ``CLEAN_COLUMNS``, of the benchmarks whose queries repeat training pictures."""
+    rows: list[list[Any]] = []
+    for encoder, own in results.items():
+        for name, result in own.items():
+            if clean := result.get("clean"):
+                figures = [scores.get(key) for scores in (result[VIEW], clean[VIEW]) for key in (HEADLINE, "map")]
+                rows.append([name, encoder, result["n_queries"], clean["n_left_out"], *figures])
+    return sorted(rows, key=lambda row: row[0])
+
+
 def write_headlines(results: Mapping[str, Results], benchmarks: list[Benchmark], folder: Path) -> None:
     """One small file for each encoder, and one for chance; those about labels in a folder of their own."""
     fresh_folder(folder)
@@ -288,6 +304,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
             say(f"{name}: {best} leads {len(hits)} encoders, hit@1 {hits[best]:.3f} (chance {chance:.3f})")
     for encoder, own in results.items():
         write_json(args.report / f"{encoder}.json", own)
+    write_csv(args.report / "clean.csv", CLEAN_COLUMNS, clean_rows(results))
     write_headlines(results, benchmarks, args.metrics)
     write_csv(fresh_folder(args.plots) / "hit_at_k.csv", ["benchmark", "encoder", "k", "hit"], curves)
     return report

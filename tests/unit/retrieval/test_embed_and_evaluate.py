@@ -43,7 +43,7 @@ class MeanColor:
 
 def row(row_id, item, color, category="top", detected="top"):
     data = encode_jpeg(Image.new("RGB", (20, 30), color)) if color else None
-    return dict(zip(BENCHMARK.names, (row_id, item, category, detected, data), strict=True))
+    return dict(zip(BENCHMARK.names, (row_id, item, category, detected, data, None), strict=True))
 
 
 QUERIES = [
