@@ -17,6 +17,9 @@ Kinds over an upstream tree, with upstream's own split (upstream.py; docs/datase
     pairs: garments in users' photos find the same garment in shops' photos, by annotated or detected boxes.
     image_category: test images find training images of the same category.
     multilabel: test images find training images with the same set of labels.
+
+Upstream's queries and galleries stay whole. Where upstream's split cuts through near duplicates, ``repeats`` names a
+training picture that a query or gallery row nearly repeats, or a query where the gallery row is a training row itself.
 """
 
 from argparse import Namespace
@@ -193,6 +196,8 @@ def description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
         parts["train"] = plan.train
         upstream = {
             "boxes": params.boxes,
+            "queries_repeating": sum(pick.repeats is not None for pick in plan.queries),
+            "gallery_repeating": sum(pick.repeats is not None for pick in plan.gallery),
             "train": sum(pick.split == "train" for pick in plan.train),
             "val": sum(pick.split == "val" for pick in plan.train),
             "whole_pictures": sum(
@@ -229,6 +234,7 @@ def select_upstream(args: Namespace, params: BenchmarkParams) -> Plan:
         plan = with_detections(plan, detections, params.detection.overlap)
     plan.found = source.found
     plan.separate()
+    plan.mark_repeats(source.clusters)
     return plan
 
 

@@ -27,8 +27,8 @@ UNKNOWN = "unknown"  # the category of an image whose path is not upstream's
 def select_inshop(source: Source, params: BenchmarkParams) -> Plan:
     """Upstream's queries search upstream's gallery; correct = the same item id.
 
-    Training rows keep the split that ingest gave them, by item. One that is a near duplicate of a query or gallery
-    picture went to test with it: it is left out.
+    Training rows keep the split that ingest gave them, by item. With ``duplicates: drop``, one that is a near duplicate
+    of a query or gallery picture went to test with it: it is left out.
     """
     plan, boxes = Plan(), source.boxes(params.boxes)
     for row in source.items:
@@ -48,10 +48,10 @@ def select_consumer_to_shop(source: Source, params: BenchmarkParams) -> Plan:
     """Consumers' photos of test items search the shops' photos of test items; correct = the same item id.
 
     Upstream repeats a shop's photo in every pair of the item: ingest has it once. Where an item has the same file
-    under two names, the gallery has the first: a second one would count as a second find.
+    under two names, both are in the gallery, as upstream has it; how many are such is in ``same_file_again``.
     """
     plan, boxes = Plan(), source.boxes(params.boxes)
-    seen: set[tuple[str, str]] = set()
+    files: set[tuple[str, str]] = set()
     for row in sorted(source.items, key=lambda row: row["image_id"]):
         image_id, consumer = row["image_id"], row["role"] == "consumer"
         pick = _pick(image_id, row["item"], row["category"], boxes, source.splits)
@@ -62,11 +62,10 @@ def select_consumer_to_shop(source: Source, params: BenchmarkParams) -> Plan:
                 plan.left_out[f"{row['status']}: near duplicate of a test image"] += 1
         elif consumer:
             plan.queries.append(pick)
-        elif (key := (row["item"], source.digests[image_id])) in seen:
-            plan.left_out["gallery: the same file of the same item"] += 1
         else:
-            seen.add(key)
+            files.add((row["item"], source.digests[image_id]))
             plan.gallery.append(pick)
+    plan.about = {"same_file_again": len(plan.gallery) - len(files)}
     return plan
 
 

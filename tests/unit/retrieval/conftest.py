@@ -94,7 +94,7 @@ def sides(tmp_path, monkeypatch):
     def run(encoder, queries, gallery, flip=False):
         folder = tmp_path / "benchmarks" / "sides"
         for part, rows in (("queries", queries), ("gallery", gallery)):
-            cells = [(row_id, item, "top", "top", greys and halves(*greys)) for row_id, item, greys in rows]
+            cells = [(row_id, item, "top", "top", greys and halves(*greys), None) for row_id, item, greys in rows]
             write_rows(
                 folder / f"{part}.parquet", BENCHMARK, [dict(zip(BENCHMARK.names, row, strict=True)) for row in cells]
             )

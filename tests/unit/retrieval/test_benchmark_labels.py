@@ -49,6 +49,14 @@ def test_official_protocol_searches_training_images_for_the_category(upstream):
     assert content["left_out"] == {"no category": 1}
 
 
+def test_gallery_that_teaches_names_the_query_that_it_repeats(upstream):
+    rows = [row | ({"cluster": "q1"} if row["image_id"] in ("q1", "t2") else {}) for row in ROWS]
+    tables, content = upstream.build(rows, CATEGORY)
+    marks = {row["row_id"]: row["repeats"] for part in ("queries", "gallery") for row in tables[part]}
+    assert marks == {"q1": "t2", "q2": None, "t1": None, "t2": "q1", "t3": None}
+    assert (content["queries_repeating"], content["gallery_repeating"]) == (1, 1)
+
+
 def test_rare_categories_are_left_out_of_all_parts(upstream):
     rows = [*ROWS, image("q4", "test", "Cape"), image("t4", "train", "Robe"), image("q5", "test", "Robe")]
     tables, content = upstream.build(rows, CATEGORY | {"min_category_images": 2})
@@ -72,7 +80,8 @@ def test_stratified_protocol_cuts_upstreams_training_images_a_fifth_each(upstrea
 
 def test_stratified_protocol_keeps_near_duplicates_on_one_side(upstream):
     rows = [image(f"a{number:02d}", "train", "Tee", cluster=f"a{number // 4 * 4:02d}") for number in range(40)]
-    tables, _ = upstream.build(rows, CATEGORY | {"protocol": "stratified"})
+    tables, content = upstream.build(rows, CATEGORY | {"protocol": "stratified"})
+    assert (content["queries_repeating"], content["gallery_repeating"]) == (0, 0)
     queries = {int(name[1:]) // 4 for name in ids(tables["queries"])}
     assert len(queries) == 2 and not queries & {int(name[1:]) // 4 for name in ids(tables["gallery"])}
 
