@@ -24,6 +24,7 @@ from stages.ingest.reading import IMAGE_SUFFIXES
 from stages.networks.backbones.features import Encoder
 from stages.networks.classifier import ClassifierEncoder
 from stages.networks.detector.model import Detector, load_detectors
+from stages.networks.detector.params import NmsParams
 from stages.runner.progress import say, track
 from stages.runner.stage import new_parser, one_message
 
@@ -53,7 +54,7 @@ def photos_in(folder: Path) -> list[Path]:
     return found
 
 
-def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams) -> list[Garment]:
+def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams, nms: NmsParams) -> list[Garment]:
     """Garments in one photo, most confident first; the whole photo when no detector finds any.
 
     Raises:
@@ -68,7 +69,7 @@ def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams)
     found = [
         detection
         for detector in detectors
-        for detection in detector.predict([np.asarray(image)], params.confidence, params.nms_iou)[0]
+        for detection in detector.predict([np.asarray(image)], params.confidence, nms)[0]
     ]
     garments = []
     for detection in sorted(found, key=lambda row: -row["confidence"]):
@@ -84,13 +85,13 @@ def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams)
     return garments
 
 
-def read_wardrobe(folder: Path, detectors: Sequence[Detector], params: CropParams) -> list[Garment]:
+def read_wardrobe(folder: Path, detectors: Sequence[Detector], params: CropParams, nms: NmsParams) -> list[Garment]:
     """Garments of all photos in a folder; unreadable files are named and left out."""
     garments: list[Garment] = []
     photos = photos_in(folder)
     for path in track(photos, total=len(photos), desc="read wardrobe"):
         try:
-            garments += find_garments(path, detectors, params)
+            garments += find_garments(path, detectors, params, nms)
         except StageError as error:
             say(f"left out: {error}")
     if not garments:
@@ -171,13 +172,13 @@ def print_matches(args: argparse.Namespace) -> None:
     if not (models / "encoders" / "classifier" / "encoder.json").is_file():
         raise StageError(f"{models}: no trained classifier there. Run `make repro` first (or `dvc pull`).")
     seed_everything(0)
-    params = section(CropParams, "crops", content)
+    params, nms = section(CropParams, "crops", content), section(NmsParams, "nms", content)
     if args.confidence is not None:
         params = params.model_copy(update={"confidence": args.confidence})
     detectors = list(load_detectors(models / "detectors", list(lookup(content, "detectors"))).values())
     encoder = ClassifierEncoder(models / "encoders" / "classifier")
-    queries = find_garments(args.photo, detectors, params)
-    wardrobe = read_wardrobe(args.wardrobe, detectors, params)
+    queries = find_garments(args.photo, detectors, params, nms)
+    wardrobe = read_wardrobe(args.wardrobe, detectors, params, nms)
     vectors, wanted = embed(wardrobe, encoder), embed(queries, encoder)
     attributes = encoder.attributes(*inputs(queries, encoder))
     for garment, query, known in zip(queries, wanted, attributes, strict=True):

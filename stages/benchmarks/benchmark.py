@@ -5,7 +5,7 @@ Reads:  IMAGES, of kinds wardrobe and category the data set (its crops, and item
         otherwise is not looked at. Params ``benchmark_reads`` name the two for each benchmark.
 Writes: OUT/queries.parquet and OUT/gallery.parquet (sorted by row_id), OUT/benchmark.json (what is in them); of kinds
         over an upstream tree OUT/train.parquet too (BENCHMARK_TRAIN).
-Params: benchmark.<name>, runtime.
+Params: benchmark.<name>, nms, runtime.
 
 Kinds over the data set:
     wardrobe: worn photos of an item find its flat photo among those of other items; both from test groups. An item
@@ -54,6 +54,7 @@ from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, iter_shards, sha
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, write_json
+from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import Detection, Predictor, search_shards
 from stages.runner.progress import say, track
 from stages.runner.stage import Report, Stage
@@ -73,7 +74,9 @@ def load(folder: Path) -> Predictor:
     return Detector(folder)
 
 
-def detect(plan: Plan, source: Path, detector: Predictor, options: DetectionOptions) -> dict[str, list[Detection]]:
+def detect(
+    plan: Plan, source: Path, detector: Predictor, options: DetectionOptions, nms: NmsParams
+) -> dict[str, list[Detection]]:
     """image_id -> detections, for the images of queries and gallery."""
     wanted = {pick.image_id for pick in (*plan.queries, *plan.gallery)}
     pictures = search_shards(
@@ -83,7 +86,7 @@ def detect(plan: Plan, source: Path, detector: Predictor, options: DetectionOpti
         lambda row: [options.detector] if row["image_id"] in wanted else None,
         batch=options.batch,
         confidence=options.confidence,
-        iou=options.nms_iou,
+        nms=nms,
         desc=f"detect {source.name} (shards)",
     )
     return {picture.row["image_id"]: picture.detections for picture in pictures}
@@ -222,7 +225,7 @@ def description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
     }
 
 
-def select_upstream(args: Namespace, params: BenchmarkParams) -> Plan:
+def select_upstream(args: Namespace, params: BenchmarkParams, nms: NmsParams) -> Plan:
     """The plan of a benchmark over an ingested source, by annotated or detected boxes."""
     columns, choose = SELECT[params.kind]
     source = read_source(_named(args.images, params.source, args.benchmark), columns)
@@ -230,7 +233,7 @@ def select_upstream(args: Namespace, params: BenchmarkParams) -> Plan:
     if params.boxes == "detected":
         seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms
         detector = load(_named(args.model, params.detection.detector, args.benchmark))
-        detections = detect(plan, args.images, detector, params.detection)
+        detections = detect(plan, args.images, detector, params.detection, nms)
         plan = with_detections(plan, detections, params.detection.overlap)
     plan.found = source.found
     plan.separate()
@@ -257,7 +260,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     options: BenchmarkParams = params.benchmark
     upstream = options.kind in UPSTREAM
     out = fresh_folder(args.out)
-    plan = select_upstream(args, options) if upstream else select_crops(args.images, options)
+    plan = select_upstream(args, options, params.nms) if upstream else select_crops(args.images, options)
     plan.check(args.benchmark)
     pictures = pictures_of(plan, args.images, options.crop if upstream else None, f"cut {args.benchmark} (shards)")
     written = write_plan(plan, pictures, ("queries", "gallery", "train") if upstream else ("queries", "gallery"), out)
@@ -268,4 +271,8 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics=numbers)
 
 
-STAGE = Stage(main, ["benchmark", "images", "model", "out"], {"benchmark": ("benchmark.{benchmark}", BenchmarkParams)})
+STAGE = Stage(
+    main,
+    ["benchmark", "images", "model", "out"],
+    {"benchmark": ("benchmark.{benchmark}", BenchmarkParams), "nms": ("nms", NmsParams)},
+)

@@ -2,19 +2,23 @@
 
 Reads:  labels/<source>, the ingested shards, the trained detectors.
 Writes: shard-*.parquet (schema CROPS), outcomes.parquet (what happened to every item), rejects.parquet,
-        account.json.
-Params: crops, detectors, runtime.
+        account.json; pictures of a few items: matched.jpg, mismatched.jpg (rejected, for all that was detected is
+        another garment), several.jpg (several detections agree with the label; the thick box was taken).
+Params: crops, detectors, nms, runtime.
 """
 
 import argparse
-from collections.abc import Iterator
+from bisect import insort
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from stages.contracts.boxes import box_of, cut
+from stages.contracts.boxes import box_array, box_of, cut, iou
 from stages.contracts.images import encode_jpeg
 from stages.contracts.ledger import Account, Ledger
 from stages.contracts.tables import (
@@ -27,11 +31,13 @@ from stages.contracts.tables import (
 )
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
-from stages.core.files import fresh_folder
+from stages.core.files import digest, fresh_folder
 from stages.core.params import Names
 from stages.crops.params import CropParams
 from stages.networks.detector.model import Detector, load_detectors
+from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import search_shards
+from stages.networks.detector.sheets import Drawn, Outline, color_of, drawn, write_sheet
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
@@ -108,37 +114,49 @@ def choose(detections: list[Detection], agrees: list[str], size: tuple[int, int]
 
 
 def choose_among(
-    detections: list[Detection], items: list[Item], size: tuple[int, int], params: CropParams
+    detections: list[Detection], items: list[Item], size: tuple[int, int], params: CropParams, same: float
 ) -> dict[str, Match]:
-    """item_id -> its match, for all items of one photo: a box belongs to one item only.
+    """item_id -> its match, for all items of one photo: a garment that was detected belongs to one item only.
 
     First every item takes a box of its label's own class, then those without one take a box that merely agrees and
-    that nobody has taken: under a coat a shirt gets no box, rather than the coat's. Where all its boxes are another
-    item's the outcome is ``taken``.
+    that nobody has taken: under a coat a shirt gets no box, rather than the coat's. Each time the surest box is served
+    first, and takes along what overlaps it: a detector often sees one garment as two classes, and the coat that is
+    also a top, less surely, is not the shirt below it. Where all its boxes are another item's the outcome is ``taken``.
 
     Args:
         detections: of the photo, in its pixels.
-        items: every labelled item of the photo; served in the order of their ids.
+        items: every labelled item of the photo; equally sure ones are served in the order of their ids.
         size: width and height of the photo.
         params: as for ``choose``; ``no_detection: whole_image`` stands in for ``taken`` as well.
+        same: intersection over union above which two boxes are of one garment.
     """
     free = list(detections)
     matches: dict[str, Match] = {}
+    agreeing = {item.item_id: sum(row["superclass"] in item.agrees for row in detections) for item in items}
     for own_class_only in (True, False):
-        for item in sorted(items, key=lambda item: item.item_id):
-            if item.item_id in matches:
-                continue
-            wanted = [item.own] if own_class_only else item.agrees
-            agreeing = sum(detection["superclass"] in item.agrees for detection in detections)
-            if not any(detection["superclass"] in wanted for detection in free):
-                if not own_class_only:
-                    alone = choose([] if agreeing else detections, item.agrees, size, params)
-                    outcome = "taken" if agreeing and alone.outcome != "whole_image" else alone.outcome
-                    matches[item.item_id] = Match(outcome, len(detections), agreeing)
-                continue
+        while True:
+            waiting = []
+            for item in (item for item in items if item.item_id not in matches):
+                wanted = [item.own] if own_class_only else item.agrees
+                if sure := [row["confidence"] for row in free if row["superclass"] in wanted]:
+                    waiting.append((-max(sure), item.item_id, wanted))
+            if not waiting:
+                break
+            _, item_id, wanted = min(waiting)
             found = choose(free, wanted, size, params)
-            free = [detection for detection in free if detection is not found.detection]
-            matches[item.item_id] = Match(found.outcome, len(detections), agreeing, found.detection)
+            matches[item_id] = Match(found.outcome, len(detections), agreeing[item_id], found.detection)
+            if found.detection is not None:
+                overlaps = iou(box_array(map(box_of, free)), box_array([box_of(found.detection)]))[:, 0]
+                free = [
+                    row
+                    for row, share in zip(free, overlaps, strict=True)
+                    if row is not found.detection and share <= same
+                ]
+    for item in (item for item in items if item.item_id not in matches):
+        count = agreeing[item.item_id]
+        alone = choose([] if count else detections, item.agrees, size, params)
+        outcome = "taken" if count and alone.outcome != "whole_image" else alone.outcome
+        matches[item.item_id] = Match(outcome, len(detections), count)
     return matches
 
 
@@ -153,7 +171,12 @@ def needed_detectors(detectors: dict[str, Detector], agrees: list[str], params: 
 
 
 def match_item(
-    label: dict[str, Any], detections: list[Detection], mates: list[Item], size: tuple[int, int], params: CropParams
+    label: dict[str, Any],
+    detections: list[Detection],
+    mates: list[Item],
+    size: tuple[int, int],
+    params: CropParams,
+    same: float,
 ) -> Match:
     """The match of one item, looked at alone or beside the other items of its photo, as ``params.assignment`` says.
 
@@ -164,10 +187,11 @@ def match_item(
             the same for every one of them.
         size: width and height of the image.
         params: section ``crops``.
+        same: as for ``choose_among``.
     """
     if params.assignment == "each_alone" or params.agreement == "ignored":
         return choose(detections, label["agrees"], size, params)
-    return choose_among(detections, mates, size, params)[label["item_id"]]
+    return choose_among(detections, mates, size, params, same)[label["item_id"]]
 
 
 def cut_match(image: Image.Image, detection: Detection | None, params: CropParams) -> Image.Image | None:
@@ -182,6 +206,59 @@ def cut_match(image: Image.Image, detection: Detection | None, params: CropParam
     )
 
 
+SHOWN = 8  # items on a sheet
+
+
+class Sheets:
+    """A few items of each kind: those whose ids have the smallest hashes, in whatever order they come."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[tuple[str, Drawn]]] = {kind: [] for kind in ("matched", "mismatched", "several")}
+
+    def add(self, label: dict[str, Any], match: Match, image: np.ndarray, detections: Sequence[Detection]) -> None:
+        """Draw an item on the sheets of its kinds, where it is one of the few.
+
+        Args:
+            label: a row of LABELS.
+            match: what became of it.
+            image: its picture [height, width, 3].
+            detections: of the detectors that can find it, whatever their classes.
+        """
+        several = match.outcome == "several" or (match.outcome == "matched" and match.agreeing > 1)
+        kinds = {
+            "matched": match.outcome == "matched",
+            "mismatched": match.outcome in ("mismatch", "taken"),
+            "several": several,
+        }
+        key = digest(label["item_id"])
+        for kind in (kind for kind, is_one in kinds.items() if is_one):
+            found = self._found[kind]
+            if len(found) < SHOWN or key < found[-1][0]:
+                insort(found, (key, _drawn_match(label, match, image, detections)), key=lambda one: one[0])
+                del found[SHOWN:]
+
+    def write(self, folder: Path) -> list[Path]:
+        """A picture for each kind that has an item; their paths."""
+        paths = {folder / f"{kind}.jpg": [cell for _, cell in found] for kind, found in self._found.items() if found}
+        for path, cells in paths.items():
+            write_sheet(cells, path)
+        return list(paths)
+
+
+def _drawn_match(label: dict[str, Any], match: Match, image: np.ndarray, detections: Sequence[Detection]) -> Drawn:
+    boxes = [
+        Outline(
+            box_of(row),
+            color_of(row["superclass"]),
+            f"{row['superclass']} {row['confidence']:.2f}",
+            width=4 if row is match.detection else 1,
+        )
+        for row in sorted(detections, key=lambda row: row is match.detection)
+    ]
+    named = f"label: {label['superclass']}" + (f", {label['type']}" if label["type"] else "")
+    return drawn(image, boxes, [label["item_id"], named, match.outcome.replace("_", " ")])
+
+
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Detect over shards, choose, cut, write."""
     options: CropParams = params.crops
@@ -192,8 +269,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     ledger.rows_in = len(labels)
     detectors = load_detectors(args.detectors, params.detectors)
     outcomes: list[dict[str, Any]] = []
-    out = fresh_folder(args.out)
-    rows = _crop_rows(args, labels, detectors, options, ledger, outcomes)
+    sheets, out = Sheets(), fresh_folder(args.out)
+    rows = _crop_rows(args, labels, detectors, params, ledger, outcomes, sheets)
     ledger.kept = write_shards(out, CROPS, rows, "crop_id", options.shards)
     if not ledger.kept:
         raise StageError(
@@ -205,21 +282,24 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     account.write(out)
     for line in account.lines():
         say(line)
-    return Report(metrics={"crops": ledger.kept, "matched_share": ledger.kept / len(labels)})
+    metrics = {"crops": ledger.kept, "matched_share": ledger.kept / len(labels)}
+    return Report(metrics=metrics, pictures=sheets.write(out))
 
 
 def _crop_rows(
     args: argparse.Namespace,
     labels: list[dict[str, Any]],
     detectors: dict[str, Detector],
-    options: CropParams,
+    params: SimpleNamespace,
     ledger: Ledger,
     outcomes: list[dict[str, Any]],
+    sheets: Sheets,
 ) -> Iterator[dict[str, Any]]:
     """Rows of CROPS, one shard of images after the other.
 
-    What happened to every item goes into ``outcomes``, what has no crop into ``ledger`` as well.
+    What happened to every item goes into ``outcomes`` and ``sheets``, what has no crop into ``ledger`` as well.
     """
+    options: CropParams = params.crops
     items: dict[str, list[dict[str, Any]]] = {}
     mates: dict[str, list[Item]] = {}
     for label in labels:
@@ -236,7 +316,7 @@ def _crop_rows(
         lambda row: wanted.get(row["image_id"]),
         batch=options.batch,
         confidence=options.confidence,
-        iou=options.nms_iou,
+        nms=params.nms,
         desc=f"match {args.source} (shards)",
     )
     for row, array, found in pictures:
@@ -245,11 +325,12 @@ def _crop_rows(
             # The image may have been searched for another item of its own, with other detectors.
             own = needed_detectors(detectors, label["agrees"], options)
             detections = [detection for detection in found if detection["detector"] in own]
-            match = match_item(label, detections, mates[label["photo"]], image.size, options)
+            match = match_item(label, detections, mates[label["photo"]], image.size, options, params.nms.iou)
             crop = _crop_row(label, image, match, options)
             if match.outcome in ("matched", "whole_image") and crop is None:
                 match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)
             outcomes.append(_outcome_row(label, match))
+            sheets.add(label, match, array, detections)
             if crop is None:
                 ledger.reject(label["item_id"], match.outcome, _seen(detections, label["agrees"]))
             else:
@@ -304,5 +385,5 @@ def _table(outcomes: list[dict[str, Any]], labels: dict[str, dict[str, Any]]) ->
 STAGE = Stage(
     main,
     ["source", "labels", "ingested", "detectors", "out"],
-    {"crops": ("crops", CropParams), "detectors": ("detectors", Names)},
+    {"crops": ("crops", CropParams), "detectors": ("detectors", Names), "nms": ("nms", NmsParams)},
 )

@@ -3,6 +3,7 @@
 Usage: python -m stages.run leaderboard_page [OUT]      (docs/leaderboard.md)
 
 Reads:  data/<profile>/report/retrieval/*.json of every profile that has them (`dvc repro`, or `dvc pull`),
+        data/<profile>/report/detector/*.json beside them,
         metrics/<profile>/external/*.json (vectors that someone else computed, external.py), tables/published.csv, and
         `demo_sources` of profiles/<profile>.yaml: where it names anything, the data is drawn, and the page says so
         above published numbers.
@@ -15,6 +16,7 @@ from typing import Any
 from stages.core.errors import StageError, shown
 from stages.core.files import read_json
 from stages.core.params import load_params
+from stages.report.detectors import PREFIX, detector_section, read_detectors
 from stages.report.leaderboard import SHOWN_KS, Published, entry, read_board, read_published
 from stages.retrieval.category import TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE
@@ -205,6 +207,7 @@ def page(
     externals: dict[str, dict[str, Any]],
     published: list[Published],
     drawn: set[str],
+    detectors: dict[str, dict[str, Any]] | None = None,
 ) -> str:
     """The whole page.
 
@@ -212,6 +215,7 @@ def page(
         boards: profile -> encoder -> benchmark -> line, as leaderboard.py writes it.
         externals: profile -> name -> benchmark -> what the evaluator gave for external vectors.
         drawn: profiles whose data the project draws.
+        detectors: profile -> detector -> its figures, as evaluate_detector writes them.
     """
     lines = [INTRO]
     on_page: set[str] = set()
@@ -221,6 +225,9 @@ def page(
         on_page |= set(benchmarks)
         for benchmark in benchmarks:
             lines += benchmark_section(benchmark, board, externals.get(profile, {}), published, profile in drawn)
+        own = (detectors or {}).get(profile, {})
+        on_page |= {PREFIX + name for name in own}
+        lines += detector_section(own, published, [PUBLISHED, *([DRAWN] if profile in drawn else [])])
     if rest := {one.benchmark for one in published} - on_page:
         lines += [f"`tables/published.csv` also has numbers for: {shown(rest, 40)}. None of these is on this page.", ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -244,8 +251,10 @@ def write_page(out: Path) -> None:
     externals = {profile: read_externals(Path("metrics") / profile / "external") for profile in boards}
     profiles = {name: Path("profiles") / f"{name}.yaml" for name in boards}
     drawn = {name for name, path in profiles.items() if path.is_file() and load_params(path).get("demo_sources")}
+    detectors = {profile: read_detectors(folder.parent / "detector") for profile, folder in folders.items()}
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(boards, externals, read_published(Path("tables/published.csv")), drawn), encoding="utf-8")
+    published = read_published(Path("tables/published.csv"))
+    out.write_text(page(boards, externals, published, drawn, detectors), encoding="utf-8")
     say(f"{out}: {len(boards)} profiles")
 
 

@@ -9,6 +9,7 @@ from coco import coco_scores
 from stages.contracts.images import pixels
 from stages.contracts.tables import OBJECTS, read_shards, read_table
 from stages.networks.detector.model import Detector
+from stages.networks.detector.params import NmsParams
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,9 @@ def test_map_agrees_with_coco(demo, name):
         if row["image_id"] in names
     ]
     detector = Detector(demo / f"models/demo/detectors/{name}")
-    results = detector.predict([pixels(row["bytes"]) for row in test], confidence=0.001, iou=0.7)
+    results = detector.predict(
+        [pixels(row["bytes"]) for row in test], confidence=0.001, nms=NmsParams(iou=0.7, per_class=True)
+    )
     found = [
         (row["image_id"], name, [box[c] for c in ("x1", "y1", "x2", "y2")], box["confidence"])
         for row, boxes in zip(test, results, strict=True)

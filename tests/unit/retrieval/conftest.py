@@ -19,6 +19,7 @@ from stages.benchmarks.benchmark import BenchmarkParams
 from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, IMAGES, OBJECTS, write_rows, write_shards, write_table
 from stages.core.params import section
+from stages.networks.detector.params import NmsParams
 from stages.retrieval import embed
 from stages.retrieval.metrics import EvaluateParams
 
@@ -67,7 +68,8 @@ def upstream(tmp_path):
         folder = ingested(tmp_path / "ingested", rows, objects)
         model = detectors and detectors / params["detection"]["detector"]
         args = Namespace(benchmark="b", images=folder / params["source"], model=model, out=tmp_path / "o")
-        benchmark.main(args, SimpleNamespace(benchmark=section(BenchmarkParams, "b", {"b": params})))
+        options = section(BenchmarkParams, "b", {"b": params})
+        benchmark.main(args, SimpleNamespace(benchmark=options, nms=NmsParams(iou=0.65, per_class=True)))
         tables = {part: pq.read_table(tmp_path / "o" / f"{part}.parquet") for part in ("queries", "gallery", "train")}
         assert tables["queries"].schema.equals(BENCHMARK) and tables["gallery"].schema.equals(BENCHMARK)
         assert tables["train"].schema.equals(BENCHMARK_TRAIN)

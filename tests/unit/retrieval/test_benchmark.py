@@ -51,7 +51,7 @@ def dataset(folder, items):
 def build(tmp_path, items, params, name="b"):
     folder = dataset(tmp_path / "d", items)
     args = Namespace(benchmark=name, images=folder, model=folder, out=tmp_path / "o")
-    report = benchmark.main(args, SimpleNamespace(benchmark=section(BenchmarkParams, "b", {"b": params})))
+    report = benchmark.main(args, SimpleNamespace(benchmark=section(BenchmarkParams, "b", {"b": params}), nms=None))
     tables = {part: pq.read_table(tmp_path / "o" / f"{part}.parquet") for part in ("queries", "gallery")}
     assert all(table.schema.equals(BENCHMARK) for table in tables.values())
     content = json.loads((tmp_path / "o" / "benchmark.json").read_text())

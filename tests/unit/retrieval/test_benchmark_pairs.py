@@ -11,7 +11,7 @@ from stages.benchmarks.upstream import matched
 from stages.core.errors import StageError
 
 CROP = {"padding": 0.0, "max_side": 64, "min_side": 4, "jpeg_quality": 92}
-DETECTION = {"detector": "df", "confidence": 0.1, "nms_iou": 0.6, "overlap": 0.5, "batch": 2}
+DETECTION = {"detector": "df", "confidence": 0.1, "overlap": 0.5, "batch": 2}
 ANNOTATED = {"kind": "pairs", "source": "src", "boxes": "annotated", "crop": CROP}
 DETECTED = ANNOTATED | {"boxes": "detected", "detection": DETECTION}
 
@@ -106,8 +106,8 @@ class Found:
     def __init__(self, answers):
         self.answers = answers
 
-    def predict(self, images, confidence, iou):
-        assert (confidence, iou) == (0.1, 0.6)
+    def predict(self, images, confidence, nms):
+        assert (confidence, nms.iou, nms.per_class) == (0.1, 0.65, True)
         return [self.answers.get(round(float(image.mean()), 3), []) for image in images]
 
 

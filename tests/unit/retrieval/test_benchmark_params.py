@@ -9,7 +9,7 @@ from stages.core.params import section
 from stages.runner.lists import OF_DATASET, benchmark_reads
 
 CROP = {"padding": 0.05, "max_side": 256, "min_side": 16, "jpeg_quality": 92}
-DETECTION = {"detector": "caps", "confidence": 0.1, "nms_iou": 0.6, "overlap": 0.5, "batch": 8}
+DETECTION = {"detector": "caps", "confidence": 0.1, "overlap": 0.5, "batch": 8}
 INSHOP = {"kind": "inshop", "source": "inshop", "boxes": "whole", "crop": CROP}
 
 
