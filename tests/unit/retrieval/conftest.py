@@ -63,9 +63,9 @@ def ingested(folder, rows, objects):
 def upstream(tmp_path):
     """``build(rows, params, objects)``: the tables of a benchmark over such a source, and its benchmark.json."""
 
-    def build(rows, params, objects=(), detectors=None):
+    def build(rows, params, objects=(), detectors=None, boxes=None):
         folder = ingested(tmp_path / "ingested", rows, objects)
-        model = detectors and detectors / params["detection"]["detector"]
+        model = detectors / params["detection"]["detector"] if detectors else boxes or folder / params["source"]
         args = Namespace(benchmark="b", images=folder / params["source"], model=model, out=tmp_path / "o")
         benchmark.main(args, SimpleNamespace(benchmark=section(BenchmarkParams, "b", {"b": params})))
         tables = {part: pq.read_table(tmp_path / "o" / f"{part}.parquet") for part in ("queries", "gallery", "train")}
