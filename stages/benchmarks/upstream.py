@@ -9,6 +9,7 @@ other a shop's. Pairs are numbered anew in validation, so an item's name starts 
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -185,6 +186,15 @@ def with_detections(plan: Plan, detections: dict[str, list[Detection]], least: f
             result.queries.append(_detected(pick, found[pick.row_id]))
     result.about = {**plan.about, "gallery_stand_ins": len(stands_in)}
     return result
+
+
+def with_classes(plan: Plan, classes: Mapping[str, str]) -> Plan:
+    """The plan with the class of each annotated garment where a detector's would stand: object_id -> superclass."""
+
+    def known(picks: list[Pick]) -> list[Pick]:
+        return [replace(pick, detected_class=classes.get(pick.row_id)) for pick in picks]
+
+    return replace(plan, queries=known(plan.queries), gallery=known(plan.gallery))
 
 
 def _detected(pick: Pick, detection: Detection) -> Pick:
