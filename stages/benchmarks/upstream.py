@@ -233,7 +233,7 @@ def select_image_category(source: Source, params: BenchmarkParams) -> Plan:
         else:
             category = MERGED.get(row["category"], row["category"])
             picks.append((split, Pick(image_id, category, category, image_id, boxes.get(image_id))))
-    images = Counter(pick.category for split, pick in picks if split == "train")
+    images = Counter(pick.category for split, pick in picks if split == "train" or not official)
     small = {pick.category for _, pick in picks if images[pick.category] < params.min_category_images}
     if dropped := sum(pick.category in small for _, pick in picks):
         plan.left_out["category with too few images"] = dropped
