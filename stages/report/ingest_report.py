@@ -18,9 +18,8 @@ import pyarrow as pa
 from stages.contracts.ledger import REASONS
 from stages.contracts.tables import SPLITS, read_shards, read_table
 from stages.core.errors import StageError
-from stages.core.files import read_json
+from stages.core.files import read_csv, read_json
 from stages.core.params import load_params, lookup, section
-from stages.ingest.readers.catalogue import read_csv
 from stages.ingest.reading import IngestParams
 from stages.runner.progress import say
 
