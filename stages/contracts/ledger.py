@@ -12,6 +12,7 @@ from stages.core.names import plain
 # The closed vocabulary of reasons. Adding one means adding a line here.
 REASONS = {
     "missing_image": "the annotation names an image file that is not there",
+    "broken_link": "the image is a link that leads nowhere",
     "corrupt_image": "the image does not decode",
     "too_small": "the image is smaller than ingest's min_side",
     "too_large": "the image has more pixels than ingest's max_pixels",

@@ -5,7 +5,7 @@ This is the one place for it: readers list no folder themselves, and `make match
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ def walk(folder: Path) -> Iterator[Entry]:
             linked.sort(reverse=True)
             path, inside, name = linked.pop()
             real = os.path.realpath(path)
-            if real in seen or f"{inside}/".startswith(real.rstrip("/") + "/"):
+            if real in seen or any(f"{below}/".startswith(real.rstrip("/") + "/") for below in (inside, top)):
                 yield Entry(Path(path), (inside, name), AGAIN)
                 continue
             seen.add(real)
@@ -114,6 +114,19 @@ def path_parts(name: str) -> tuple[list[str], bool]:
     drive = len(text) > 1 and text[1] == ":" and text[0].isalpha()
     parts = [part for part in text[2 * drive :].split("/") if part not in ("", ".")]
     return parts, drive or text.startswith("/")
+
+
+def look_up(folder: Path, parts: Sequence[str]) -> Path | None:
+    """What these parts of a path lead to below a folder, in other capitals too; None: nothing, or several things."""
+    if (path := folder.joinpath(*parts)).exists():
+        return path
+    path = folder
+    for part in parts:
+        alike = [entry for entry in path.iterdir() if folded(entry.name) == folded(part)] if path.is_dir() else []
+        if len(alike) != 1:
+            return None
+        path = alike[0]
+    return path if path.exists() else None
 
 
 class Tree:
@@ -240,7 +253,7 @@ class Images:
         """The image that a list calls ``name``: in other capitals, with another suffix or none, a path of another
         machine, or the end of a path that only one image has.
 
-        The reason is missing_image, unread_format, or ambiguous_name where several images could be meant.
+        The reason is missing_image, unread_format, broken_link, or ambiguous_name where several images could be meant.
         """
         parts, absolute = path_parts(name)
         if not parts or ".." in parts:
@@ -258,7 +271,7 @@ class Images:
         for end in ends:
             for kinds, reason, said in (
                 (self._unread, "unread_format", UNREAD_SAID),
-                (self._broken, "missing_image", "a link that leads nowhere"),
+                (self._broken, "broken_link", BROKEN_SAID),
             ):
                 if path := kinds.get(without_suffix(end)):
                     return Found("", reason, f"{self.name(path)}: {said}")
@@ -272,22 +285,25 @@ class Images:
                 return _only(keys, name)
         return Found("", "missing_image", name)
 
-    def pairs(self, names: dict[str, Path]) -> tuple[dict[str, Path], list[tuple[Path, Found]]]:
+    def pairs(self, names: Sequence[tuple[str, Path]]) -> tuple[dict[str, Path], list[tuple[Path, Found]]]:
         """Annotation files and the images they belong to: image_id -> file, and the files that have no image.
 
         Args:
-            names: path of an annotation below its folder, without suffix -> the file.
+            names: path of an annotation below its folder, without suffix, and the file.
         """
         matched: dict[str, Path] = {}
         later, rest = [], []
-        for name, path in names.items():
+        for name, path in names:
             key = self.exact(name)
             if key and key not in matched:
                 matched[key] = path
             else:
                 later.append((name, path))
+        times = Counter(folded(without_suffix(name).rsplit("/", 1)[-1]) for name, _ in names)
         for name, path in later:
-            found = self.find(name)
+            found, base = self.find(name), name.rsplit("/", 1)[-1]
+            if found.reason == "missing_image" and times[folded(without_suffix(base))] == 1:
+                found = self.find(base)  # the annotations have folders that the images have not
             if found.image_id in matched:
                 found = Found("", "duplicate_row", f"{found.image_id} has {plain(matched[found.image_id].name)}")
             if found.image_id:
@@ -307,12 +323,13 @@ class Images:
         rejected = [(path, "no_annotation", "") for key, path in self.paths.items() if key not in named]
         rejected += [(path, "ambiguous_name", self.paths[self._key(path)].name) for path in self._spare.values()]
         rejected += [(path, "unread_format", UNREAD_SAID) for path in self._unread.values()]
-        rejected += [(path, "missing_image", "a link that leads nowhere") for path in self._broken.values()]
+        rejected += [(path, "broken_link", BROKEN_SAID) for path in self._broken.values()]
         for path, reason, detail in rejected:
             ledger.rows_in += 1
             ledger.reject(where + self.name(path), reason, detail)
 
 
+BROKEN_SAID = "the link leads nowhere"
 UNREAD_SAID = "a kind of picture that is not read; save it as JPEG or PNG"
 
 

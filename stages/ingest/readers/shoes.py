@@ -98,8 +98,8 @@ def reject_boxes(key: str, boxes: Any, reason: str, account: Account) -> None:
         objects.reject(f"{key}:{number + 1}", "image_rejected", reason)
 
 
-def find_labels(files: Tree, folder: str, shoe: str) -> dict[str, Path]:
-    """Name without suffix -> YOLO label file of a class, beside the images or in a labels folder."""
+def find_labels(files: Tree, folder: str, shoe: str) -> list[tuple[str, Path]]:
+    """Names without suffix and YOLO label files of a class, beside the images or in a labels folder."""
     root = files.root
     places = (
         root / folder / shoe,
@@ -107,14 +107,12 @@ def find_labels(files: Tree, folder: str, shoe: str) -> dict[str, Path]:
         root / folder / "labels" / shoe,
         root / "labels" / folder / shoe,
     )
-    found: dict[str, Path] = {}
+    found: dict[Path, str] = {}
     for place in places:
         for path in files.files(place, ".txt") if place.is_dir() else []:
-            name = path.relative_to(place).as_posix()[: -len(".txt")].removeprefix("labels/")
-            if path not in found.values():
-                # A second file for one name keeps its own, so that it is on record.
-                found[name if name not in found else f"{place.relative_to(root).as_posix()}/{name}"] = path
-    return found
+            name = path.relative_to(place).with_suffix("").as_posix()
+            found.setdefault(path, name.removeprefix("labels/"))
+    return [(name, path) for path, name in found.items()]
 
 
 def label_names(files: Tree, classes: set[str]) -> list[str]:
@@ -148,7 +146,7 @@ def read(request: Request) -> Reading:
 def _read_class(
     shoe: str,
     jsons: dict[tuple[str, str], Path],
-    labels: dict[str, dict[str, Path]],
+    labels: dict[str, list[tuple[str, Path]]],
     names: list[str],
     request: Request,
     reading: Reading,

@@ -31,14 +31,11 @@ def read(request: Request) -> Reading:
     images = request.files.images(require_folder(request.root / options.images, request.source, expected))
     reading = Reading()
     ledger, objects = request.account.ledger("images"), request.account.ledger("objects")
-    files = {
-        file.relative_to(annotations).with_suffix("").as_posix(): file
-        for file in request.files.files(annotations, ".xml")
-    }
-    pairs, rest = images.pairs(files)
+    files = request.files.files(annotations, ".xml")
+    pairs, rest = images.pairs([(file.relative_to(annotations).with_suffix("").as_posix(), file) for file in files])
     of_file = {file: image_id for image_id, file in pairs.items()}
     why = dict(rest)
-    for file in files.values():
+    for file in files:
         ledger.rows_in += 1
         key = plain(file.relative_to(annotations).as_posix())
         root = _parse(file, key, request)

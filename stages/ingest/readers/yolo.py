@@ -18,7 +18,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import parse_plain_yaml
 from stages.core.names import plain
 from stages.ingest.boxes import around
-from stages.ingest.files import Found, Images, path_parts
+from stages.ingest.files import Found, Images, look_up, path_parts
 from stages.ingest.reading import (
     ImageFile,
     Reading,
@@ -229,13 +229,13 @@ class _Reader:
         """What a path leads to, below the root whatever machine it was written on: its longest end that is here."""
         parts = [part for part in path_parts(value)[0] if part != ".."]
         base = [part for part in path_parts(str(self.content.get("path") or ""))[0] if part != ".."]
-        ends = [
-            place.joinpath(*whole[start:])
+        found = (
+            look_up(place, whole[start:])
             for whole in (base + parts, parts)
             for start in range(len(whole) + (not parts))
             for place in dict.fromkeys((self.request.root, near))
-        ]
-        return next((end for end in ends if end.exists()), None)
+        )
+        return next(filter(None, found), None)
 
     def _read_list(self, path: Path, folders: list[Path], files: dict[str, Path]) -> None:
         """Add what a text file names, a path a line: images, folders, and further lists."""
@@ -298,7 +298,7 @@ class _Reader:
         place = _label_folder(images.folder, request.root)
         files = request.files.files(place, ".txt", take=whole) if place.is_dir() else []
         files = [file for file in files if file not in self._lists]
-        pairs, rest = images.pairs({file.relative_to(place).as_posix()[: -len(".txt")]: file for file in files})
+        pairs, rest = images.pairs([(file.relative_to(place).with_suffix("").as_posix(), file) for file in files])
         for key, file in images.paths.items():
             self.ledger.rows_in += 1
             image_id = before + key
