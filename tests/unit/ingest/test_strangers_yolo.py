@@ -230,3 +230,19 @@ def test_folder_that_is_a_link_is_read_and_loops_end(directory, tmp_path):
     out = tree.stage("yolo")
     assert set(boxes(out)) == {"train-train0:1", "val-val0:1", "test-test0:1"}
     assert account(out)["images"]["rejected"] == {"broken_link": 1}
+
+
+def test_what_roboflow_exports_is_read_and_its_notes_are_companions(tree):
+    tree.text("data.yaml", "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n\nnc: 2\n"
+                           "names: ['Jupe, longue', 'caf\u00e9 cr\u00e8me']\n\nroboflow:\n  version: 3\n")  # fmt: skip
+    for name in ("README.dataset.txt", "README.roboflow.txt"):
+        tree.text(name, "Exported")
+    for seed, split in enumerate(("train", "valid", "test")):
+        name = f"caps_jpg.rf.{seed}a1b2"
+        tree.image(f"{split}/images/{name}.jpg", seed=seed, size=(100, 200))
+        tree.text(f"{split}/labels/{name}.txt", f"{seed % 2}{BOX[1:]}")
+    out = tree.stage("yolo")
+    rows = pq.read_table(out / "objects.parquet").to_pylist()
+    assert [row["class_name"] for row in rows] == ["Jupe, longue", "Jupe, longue", "caf\u00e9 cr\u00e8me"]
+    assert account(out)["images"] == {"rows_in": 3, "rows_kept": 3, "rejected": {}, "repaired": {}}
+    assert account(out)["notes"]["files that are not read"] == {"README.dataset.txt": 1, "README.roboflow.txt": 1}
