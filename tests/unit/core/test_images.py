@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from stages.contracts.images import TooManyPixels, decode, encode_jpeg, open_rgb, pixels, resized
+from stages.contracts.images import IMAGE_SUFFIXES, TooManyPixels, decode, encode_jpeg, open_rgb, pixels, resized
 
 RED, BLUE = (250, 10, 10), (10, 10, 250)
 
@@ -271,3 +271,29 @@ def test_large_jpeg_is_decoded_smaller_and_looks_the_same(size, fit, monkeypatch
 def test_jpeg_that_is_not_much_larger_is_resized_from_all_its_pixels():
     data = saved(smooth((191, 150)), "JPEG", quality=92)
     assert np.array_equal(np.asarray(resized(data, 64, 64)), np.asarray(resized(lossless(open_rgb(data)), 64, 64)))
+
+
+def test_file_of_several_pictures_gives_its_first():
+    second = Image.new("RGB", (60, 40), "green")
+    for kind in ("MPO", "GIF", "WEBP", "PNG"):
+        decoded, _ = decode(saved(two_colors(), kind, save_all=True, append_images=[second]))
+        assert (decoded.mode, decoded.size) == ("RGB", (60, 40)), kind
+        assert near(decoded.getpixel((5, 20)), RED, 60), kind
+        assert near(decoded.getpixel((55, 20)), BLUE, 60), kind
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_and_not_cut_off(kind):
+    deep = Image.fromarray(np.full((40, 60), 0x8000, np.uint16))
+    decoded, _ = decode(saved(deep, kind))
+    assert decoded.getpixel((5, 20)) == (128, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"), [(".avif", "AVIF"), (".jp2", "JPEG2000"), (".ppm", "PPM"), (".dib", "DIB")]
+)
+def test_every_suffix_of_an_image_stands_for_a_kind_that_decodes(suffix, kind):
+    assert suffix in IMAGE_SUFFIXES
+    decoded, repairs = decode(saved(two_colors(), kind))
+    assert repairs == ["format"]
+    assert near(decoded.getpixel((5, 20)), RED, 30)
