@@ -5,9 +5,16 @@ import warnings
 from typing import Literal
 
 import numpy as np
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401 (open() knows only formats that are loaded)
+from PIL import (  # noqa: F401 (open() knows only formats that are loaded)
+    AvifImagePlugin,
+    Image,
+    Jpeg2KImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
-Fit = Literal["pad", "cover"]
+Fit = Literal["pad", "cover", "stretch"]
 
 # A crop or a repaired image is written once and read many times: above 92 the size doubles for
 # differences no network sees; 4:4:4 keeps the colour of thin stripes.
@@ -16,7 +23,16 @@ JPEG_QUALITY = 92
 DRAFT = 1.5
 
 # What PIL may take a file for, whatever its name: among the others are formats that start programs (EPS).
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+# The names of such files. What is named otherwise is no image; what the second set names is one that nobody here reads.
+IMAGE_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".png", ".apng", ".bmp", ".dib", ".webp"),
+    *(".tif", ".tiff", ".gif", ".avif", ".avifs", ".jp2", ".j2k", ".jpx", ".jpf", ".ppm", ".pgm", ".pbm", ".pnm"),
+}
+UNREAD_SUFFIXES = {
+    *(".heic", ".heif", ".hif", ".heics", ".jxl", ".svg", ".psd", ".xcf", ".tga", ".pcx", ".ico", ".exr", ".hdr"),
+    *(".eps", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+}
 _EXIF_ORIENTATION = 0x0112
 # EXIF orientation -> what puts the picture upright. Not PIL's exif_transpose: it also writes the tags anew, and fails
 # where one of them holds what it should not (on 707 of 6000 damaged blocks, all of which this reads).
@@ -37,6 +53,14 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:
         return 1
+
+
+def turned_by(data: bytes) -> int:
+    """The EXIF orientation that ``decode`` turns a picture by; 1: it is stored upright."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        orientation = _orientation(Image.open(io.BytesIO(data), formats=_FORMATS))
+    return orientation if orientation in _TURNS else 1
 
 
 class TooManyPixels(ValueError):
@@ -114,29 +138,36 @@ def pixels(data: bytes) -> np.ndarray:
 
 
 def resized(data: bytes, width: int, height: int, fit: Fit = "pad") -> Image.Image:
-    """An image from a shard at ``width`` x ``height`` pixels, its proportions kept.
+    """An image from a shard at ``width`` x ``height`` pixels; see ``fitted``."""
+    return fitted(open_rgb(data), width, height, fit)
 
-    ``pad``: all of it, centred on white. ``cover``: what sticks out is cut off evenly at both ends, so that what is
-    left is shown as large as it can be. A large JPEG is decoded at a half, a quarter or an eighth of its size,
+
+def fitted(image: Image.Image, width: int, height: int, fit: Fit = "pad") -> Image.Image:
+    """An RGB image at ``width`` x ``height`` pixels.
+
+    ``pad``: all of it, its proportions kept, centred on white. ``cover``: what sticks out is cut off evenly at both
+    ends, so that what is left is shown as large as it can be. ``stretch``: all of it, whatever becomes of its
+    proportions. A large JPEG that is not decoded yet is decoded at a half, a quarter or an eighth of its size,
     whichever is still ``DRAFT`` times as large as the result, and then resized: in half the time for 160 pixels of 533.
 
     PIL's ImageOps.pad and fit give other bytes and take twice the time for pictures much larger than the result, as
     they resize without ``reducing_gap``.
     """
-    image = open_rgb(data)
     full = image.size
-    if fit == "cover":
-        scale = max(width / full[0], height / full[1])
+    scales = width / full[0], height / full[1]
+    if fit != "stretch":
+        scales = 2 * ((max if fit == "cover" else min)(scales),)
+    if fit == "pad":
+        size = max(1, round(full[0] * scales[0])), max(1, round(full[1] * scales[1]))
+        box = 0, 0, *full
+    else:
         size = width, height
-        wide, high = (min(side, round(goal / scale)) for side, goal in zip(full, size, strict=True))
+        wide, high = (min(side, round(goal / scale)) for side, goal, scale in zip(full, size, scales, strict=True))
         left, top = (full[0] - wide) // 2, (full[1] - high) // 2
         box = left, top, left + wide, top + high
-    else:
-        scale = min(width / full[0], height / full[1])
-        size = max(1, round(full[0] * scale)), max(1, round(full[1] * scale))
-        box = 0, 0, *full
     # What the whole picture measures in the result; None is no JPEG, or one that was decoded to be made RGB.
-    if drafted := image.draft(None, tuple(max(1, round(side * scale * DRAFT)) for side in full)):
+    goals = (max(1, round(side * scale * DRAFT)) for side, scale in zip(full, scales, strict=True))
+    if drafted := image.draft(None, tuple(goals)):
         reduced = drafted[1][2] / full[0]
         box = tuple(side * reduced for side in box)
     shown = image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)

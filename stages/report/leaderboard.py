@@ -96,6 +96,8 @@ def entry(result: dict[str, Any]) -> dict[str, Any]:
     line: dict[str, Any] = figures(result) | {name: result[name] for name in ABOUT if name in result}
     if "flip" in result:
         line["without_flip"] = figures(result["flip"]["off"])
+    if "clean" in result:
+        line["clean"] = figures(result["clean"]) | {"n_left_out": result["clean"]["n_left_out"]}
     if "regions" in result:
         line["regions"] = {number: figures(scores) for number, scores in result["regions"].items()}
         line["recommendation"] = result["recommendation"]

@@ -47,6 +47,10 @@ VOTE = (
     "Category top-n: the query's category is among the first n by the vote of its nearest gallery rows "
     "(`stages/retrieval/category.py`); in the row of chance, among the n most frequent ones."
 )
+CLEAN = (
+    "Rows with a name are about all of upstream's queries, as published figures are. *Clean* leaves out those that "
+    "nearly repeat a training picture; the gallery stays whole."
+)
 PUBLISHED = (
     "Rows in italics are **published, not measured here**: other code, other training, the publication's own protocol. "
     "They stand below our row of the same method, those without one at the end."
@@ -104,8 +108,11 @@ def measured_rows(
         rows.append([shown_name, *about, *cells(line, columns)])
         if "without_flip" in line:
             rows.append([f"{name}, without flip", *about, *cells(line["without_flip"], columns)])
+        if "clean" in line:
+            rows.append([f"{name}, clean", *about, *cells(line["clean"], columns)])
         for number, scores in line.get("regions", {}).items():
-            rows.append([f"{name}, region {number} alone", *about[:1], "-", *about[2:], *cells(scores, columns)])
+            plain = ", without flip" if "without_flip" in line else ""
+            rows.append([f"{name}, region {number} alone{plain}", *about[:1], "-", *about[2:], *cells(scores, columns)])
         rows += below.pop(name, [])
     return [*rows, ["chance", "-", "-", "-", *cells(board.get(CHANCE, {}).get(benchmark, {}), columns)]]
 
@@ -141,17 +148,21 @@ def sources(published: list[Published], benchmark: str, columns: Columns) -> lis
 
 
 def recommended(name: str, line: dict[str, Any]) -> list[str]:
-    """What the list shows in which an encoder's regions take turns, as a paragraph; nothing of other encoders."""
+    """What the list shows in which an encoder's regions take turns, as a paragraph; nothing of other encoders.
+
+    How many categories a person gets to see is told where the gallery has several.
+    """
     scores = line.get("recommendation")
-    if not scores or "list_categories" not in scores:  # no query has a match and was detected
+    if not scores or scores["n_scored"] == scores["n_missed"]:  # no query has a match and was detected
         return []
     ways = {"list": "in the list in which its regions take turns", "whole": "in its ranking by whole pictures"}
-    told = [
-        f"{text} hit@5 is {scores[f'{way}_hit_at_5']:.3f}, hit@10 {scores[f'{way}_hit_at_10']:.3f}, with "
-        f"{scores[f'{way}_categories']:.1f} categories among the first ten"
-        for way, text in ways.items()
-    ]
-    text = f"Recommendations of {name} for {scores['n_scored']} queries: {'; '.join(told)}."
+    told = []
+    for way, text in ways.items():
+        several = f"{way}_categories" in scores
+        seen = f", with {scores[f'{way}_categories']:.1f} categories among the first ten" if several else ""
+        told.append(f"{text} hit@5 is {scores[f'{way}_hit_at_5']:.3f}, hit@10 {scores[f'{way}_hit_at_10']:.3f}{seen}")
+    plain = ", all without flip" if "without_flip" in line else ""
+    text = f"Recommendations of {name} for {scores['n_scored']} queries{plain}: {'; '.join(told)}."
     return [*wrap(text, 120, break_on_hyphens=False), ""]
 
 
@@ -174,6 +185,9 @@ def benchmark_section(
             f"{line['n_without_match']} left out without a match, {line['gallery']} gallery rows.",
             "",
         ]
+    if "clean" in line:
+        left_out = f"{CLEAN} Here these are {line['clean']['n_left_out']}: {line['clean']['n_scored']} stay."
+        lines += [*wrap(left_out, 120, break_on_hyphens=False), ""]
     columns = columns_of(board, benchmark)
     below = published_rows(published, benchmark, columns)
     others = bool(below)

@@ -25,6 +25,53 @@ def predicts_categories(benchmark: Path) -> bool:
     return read_json(benchmark / "benchmark.json")["kind"] in KINDS
 
 
+class Votes:
+    """The vote on every query of a benchmark, as far as its nearest gallery rows have been told."""
+
+    def __init__(self, queries: Rows, gallery: Rows) -> None:
+        self.truth, self.labels = codes(queries.items, gallery.items)
+        self.scored = (self.truth >= 0) & np.isin(self.truth, self.labels)
+        self.asking = self.scored & queries.detected
+        self.waiting = self.asking.copy()
+        self.classes = len(np.unique(self.labels))
+        self.ranks = np.zeros(len(self.truth), np.int64)
+
+    def near(self, row: int, places: np.ndarray, scores: np.ndarray) -> None:
+        """Count the vote on one query.
+
+        Args:
+            places: of the ``NEIGHBOURS`` nearest gallery rows, and of all that equal the last of them.
+            scores: float64, theirs, higher is nearer.
+        """
+        truth = self.truth[[row]]
+        self.ranks[row] = vote_ranks(scores[None], self.labels[places], truth, classes=self.classes)[0]
+        self.waiting[row] = False
+
+    def result(
+        self, queries: Rows, gallery: Rows, metric: str, memory_mb: float
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """``predict``, which see; scores the queries that nobody has told of."""
+        waiting = np.flatnonzero(self.waiting)
+        if len(waiting):
+            of_queries, of_gallery = prepared(queries, gallery, metric)
+            # Half for scores and what ranking a query takes, a quarter each for vectors of queries and gallery.
+            vectors = max(1, int(memory_mb * 250_000 / (16 * max(1, of_gallery.width))))
+            step = max(1, min(vectors, int(memory_mb * 500_000 / (16 * len(gallery)))))
+            for part in (waiting[start : start + step] for start in range(0, len(waiting), step)):
+                scores = _similarity(of_queries.double(part), of_gallery, vectors)
+                self.ranks[part] = vote_ranks(scores, self.labels, self.truth[part])
+        return self.of(np.ones(len(self.truth), bool))
+
+    def of(self, rows: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
+        """The same of some queries, bool [Q], once ``result`` has been asked."""
+        count = int((self.scored & rows).sum())
+        if not count:
+            return {"n_scored": 0}, {}
+        asking = self.asking & rows
+        accuracies = {"n_scored": count, "neighbours": NEIGHBOURS} | top_accuracies(self.ranks[asking], count)
+        return accuracies, majority_accuracies(self.labels, self.truth[asking], count)
+
+
 def predict(queries: Rows, gallery: Rows, metric: str, memory_mb: float) -> tuple[dict[str, float], dict[str, float]]:
     """``top_<n>`` of the vote, with the number of queries it is about; and of naming the most frequent categories.
 
@@ -33,23 +80,7 @@ def predict(queries: Rows, gallery: Rows, metric: str, memory_mb: float) -> tupl
     Args:
         memory_mb: megabytes that scores and blocks of vectors may take.
     """
-    truth, labels = codes(queries.items, gallery.items)
-    scored = (truth >= 0) & np.isin(truth, labels)
-    asking = np.flatnonzero(scored & queries.detected)
-    count = int(scored.sum())
-    if not count:
-        return {"n_scored": 0}, {}
-    of_queries, of_gallery = prepared(queries, gallery, metric)
-    # Half for scores and what ranking a query takes, a quarter each for vectors of queries and gallery.
-    vectors = max(1, int(memory_mb * 250_000 / (16 * max(1, of_gallery.width))))
-    step = max(1, min(vectors, int(memory_mb * 500_000 / (16 * len(gallery)))))
-    ranks = [
-        vote_ranks(_similarity(of_queries.double(part), of_gallery, vectors), labels, truth[part])
-        for part in (asking[start : start + step] for start in range(0, len(asking), step))
-    ]
-    found = np.concatenate([np.empty(0, np.int64), *ranks])
-    accuracies = {"n_scored": count, "neighbours": NEIGHBOURS} | top_accuracies(found, count)
-    return accuracies, majority_accuracies(labels, truth[asking], count)
+    return Votes(queries, gallery).result(queries, gallery, metric, memory_mb)
 
 
 def _similarity(queries: np.ndarray, gallery: Prepared, step: int) -> np.ndarray:
@@ -63,7 +94,12 @@ def _similarity(queries: np.ndarray, gallery: Prepared, step: int) -> np.ndarray
 
 
 def vote_ranks(
-    similarity: np.ndarray, gallery: np.ndarray, truth: np.ndarray, k: int = NEIGHBOURS, tolerance: float = 2 * TIE
+    similarity: np.ndarray,
+    gallery: np.ndarray,
+    truth: np.ndarray,
+    k: int = NEIGHBOURS,
+    tolerance: float = 2 * TIE,
+    classes: int | None = None,
 ) -> np.ndarray:
     """int64 [q]: the 1-based place of each query's true category in the vote of its k nearest images.
 
@@ -73,8 +109,9 @@ def vote_ranks(
         truth: int [q], the category of each query, one of the gallery's.
         k: voters; all images where there are fewer.
         tolerance: similarities closer than this are equal.
+        classes: how many there are where ``gallery`` is a part of it; None: those of ``gallery``.
     """
-    classes, k = len(np.unique(gallery)), min(k, len(gallery))
+    classes, k = classes or len(np.unique(gallery)), min(k, len(gallery))
     result = np.empty(len(truth), np.int64)
     for row, (scores, true) in enumerate(zip(np.asarray(similarity, np.float64), truth, strict=True)):
         # Lowering the right ones by the tolerance puts them behind their equals.

@@ -82,6 +82,7 @@ class Rows:
         categories: what the view within a category restricts the gallery to.
         vectors: [n, d], in memory or memory-mapped; the row of an undetected query is not read.
         detected: bool [n]; False = the item was never detected, there is no vector.
+        repeats: bool [n]; True = it nearly repeats a picture on the other side of the split; None: not known.
     """
 
     ids: Column
@@ -89,6 +90,7 @@ class Rows:
     categories: Column
     vectors: np.ndarray
     detected: np.ndarray
+    repeats: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name in ("ids", "items", "categories"):

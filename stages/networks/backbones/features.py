@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import nn
 
-from stages.contracts.images import Fit, resized
+from stages.contracts.images import Fit, fitted, open_rgb
 from stages.contracts.tables import read_shards
 from stages.core.determinism import device
 from stages.core.errors import StageError
@@ -29,6 +30,14 @@ DECODED = 64  # pictures at a time
 PASS_PIXELS = 1 << 20  # of one forward pass on a CPU: 64 pictures of 128 px; more take memory and no less time
 
 
+Effect = Callable[[Image.Image], Image.Image]  # what augmentation does to an RGB picture; its size stays
+
+
+def as_it_is(image: Image.Image) -> Image.Image:
+    """No effect."""
+    return image
+
+
 @dataclass(frozen=True)
 class Pixels:
     """How encoded pictures become a network's input; networks with equal ones can share the decoded pictures.
@@ -38,7 +47,7 @@ class Pixels:
 
     Attributes:
         height, width: of the input in pixels.
-        fit: see ``stages.contracts.images.resized``.
+        fit: see ``stages.contracts.images.fitted``.
     """
 
     height: int
@@ -50,18 +59,19 @@ class Pixels:
         """What a decoded picture takes."""
         return 3 * self.height * self.width
 
-    def decode(self, data: Sequence[bytes]) -> torch.Tensor:
-        """uint8 tensor [n, 3, height, width] of encoded pictures."""
+    def decode(self, data: Sequence[bytes], effects: Sequence[Effect] | None = None) -> torch.Tensor:
+        """uint8 tensor [n, 3, height, width] of encoded pictures, each changed by its effect before it is resized."""
         images = torch.empty(len(data), 3, self.height, self.width, dtype=torch.uint8)
         # PIL lets go of the interpreter's lock. In parts, so that the pictures do not lie in memory several times.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             for start in range(0, len(data), DECODED):
-                part = np.stack(list(pool.map(self._one, data[start : start + DECODED])))
-                images[start : start + DECODED] = torch.from_numpy(part).permute(0, 3, 1, 2)
+                rows = slice(start, start + DECODED)
+                part = np.stack(list(pool.map(self._one, data[rows], (effects or [as_it_is] * len(data))[rows])))
+                images[rows] = torch.from_numpy(part).permute(0, 3, 1, 2)
         return images
 
-    def _one(self, data: bytes) -> np.ndarray:
-        return np.asarray(resized(data, self.width, self.height, self.fit))
+    def _one(self, data: bytes, effect: Effect) -> np.ndarray:
+        return np.asarray(fitted(effect(open_rgb(data)), self.width, self.height, self.fit))
 
 
 def square(size: int, fit: Fit = "pad") -> Pixels:

@@ -234,3 +234,27 @@ def test_export_of_an_unknown_detector_is_one_message(ingested, monkeypatch, cap
     with pytest.raises(SystemExit):
         export_yolo.main()
     assert "`detector.gloves` is missing" in capsys.readouterr().err
+
+
+NUMBERS = ["001", "1e3", "10.50", "+5", "NA", "no", "yes", "null", "", "0x1F", "1_000", "2024-01-01"]
+SPOKEN = ["Jupe, longue", "caf\u00e9 cr\u00e8me", 'a "quoted" name', " leading space", "\u5e3d\u5b50", "a\tb"]
+
+
+@pytest.mark.parametrize("column", ["class_name", "superclass"])
+def test_names_in_tables_stay_the_text_that_they_are(tmp_path, column):
+    names = [name for name in NUMBERS + SPOKEN if name]
+    other = {"class_name": "superclass", "superclass": "class_name"}[column]
+    frame = pd.DataFrame({column: names, other: [f"x{number}" for number in range(len(names))]})
+    frame.to_csv(tmp_path / "classes.csv", index=False)
+    found = boxes.read_classes(tmp_path / "classes.csv", "class_name")
+    assert list(found if column == "class_name" else found.values()) == names
+
+
+def test_names_compare_however_they_are_composed(tmp_path):
+    (tmp_path / "classes.csv").write_text("class_name,superclass\nBlu\u0301se,top\n", encoding="utf-8-sig")
+    assert boxes.read_classes(tmp_path / "classes.csv", "class_name") == {"Bl\u00fase": "top"}
+
+
+def test_superclasses_that_look_like_numbers_have_their_ids(tmp_path):
+    (tmp_path / "superclasses.csv").write_text("id,superclass\n0,001\n1,NA\n2,no\n")
+    assert boxes.superclass_ids(tmp_path / "superclasses.csv") == {"001": 0, "NA": 1, "no": 2}

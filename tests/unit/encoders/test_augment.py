@@ -45,14 +45,30 @@ def test_zoom_shows_a_part_and_full_scale_all_of_it():
     assert spread.std() > 8
 
 
-def test_right_angle_turns_the_image():
-    """With many draws of up to 180 degrees some are near 90: what was left is then at the top or the bottom."""
-    image = torch.full((2000, 3, 32, 32), 255.0)
-    image[:, :, 12:20, 0:6] = 0  # a dark spot at the left
-    dark = 255 - view(image, rotation=180).mean(dim=1)
-    top, left = dark[:, :6, 12:20].mean(dim=(1, 2)), dark[:, 12:20, :6].mean(dim=(1, 2))
-    assert (top > 240).any()
-    assert (left > 240).any()
+def angles(views):
+    """Degrees by which a dark spot at the right of its picture was turned, clockwise, in views [n, 3, side, side]."""
+    dark = 255 - views.mean(dim=1)
+    place = torch.arange(views.shape[-1]) + 0.5 - views.shape[-1] / 2
+    x, y = (dark * place).sum(dim=(1, 2)), (dark * place[:, None]).sum(dim=(1, 2))
+    return torch.rad2deg(torch.atan2(y, x))
+
+
+@pytest.mark.parametrize("bound", [0, 15, 90])
+def test_rotation_is_uniform_within_its_bound_either_way(bound):
+    image = torch.full((2000, 3, 64, 64), 255.0)
+    image[:, :, 28:36, 48:56] = 0
+    turned = angles(view(image, rotation=bound))
+    assert turned.abs().max() <= bound + 0.5
+    assert turned.min() <= -0.98 * bound + 0.01 and turned.max() >= 0.98 * bound - 0.01
+    assert turned.mean() == pytest.approx(0, abs=0.05 * bound + 0.1)
+    assert turned.std() == pytest.approx(bound / 3**0.5, abs=0.03 * bound + 0.1)  # of a uniform angle
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_flip_comes_as_often_as_asked(share):
+    image = torch.full((2000, 3, 8, 8), 255.0)
+    image[:, :, :, 5:] = 0  # dark at the right
+    assert (angles(view(image, flip=share)).abs() > 90).float().mean() == pytest.approx(share, abs=0.04)
 
 
 def test_outside_of_a_turned_image_is_white():

@@ -64,9 +64,9 @@ def ingested(folder, rows, objects):
 def upstream(tmp_path):
     """``build(rows, params, objects)``: the tables of a benchmark over such a source, and its benchmark.json."""
 
-    def build(rows, params, objects=(), detectors=None):
+    def build(rows, params, objects=(), detectors=None, boxes=None):
         folder = ingested(tmp_path / "ingested", rows, objects)
-        model = detectors and detectors / params["detection"]["detector"]
+        model = detectors / params["detection"]["detector"] if detectors else boxes or folder / params["source"]
         args = Namespace(benchmark="b", images=folder / params["source"], model=model, out=tmp_path / "o")
         options = section(BenchmarkParams, "b", {"b": params})
         benchmark.main(args, SimpleNamespace(benchmark=options, nms=NmsParams(iou=0.65, per_class=True)))
@@ -96,7 +96,7 @@ def sides(tmp_path, monkeypatch):
     def run(encoder, queries, gallery, flip=False):
         folder = tmp_path / "benchmarks" / "sides"
         for part, rows in (("queries", queries), ("gallery", gallery)):
-            cells = [(row_id, item, "top", "top", greys and halves(*greys)) for row_id, item, greys in rows]
+            cells = [(row_id, item, "top", "top", greys and halves(*greys), None) for row_id, item, greys in rows]
             write_rows(
                 folder / f"{part}.parquet", BENCHMARK, [dict(zip(BENCHMARK.names, row, strict=True)) for row in cells]
             )

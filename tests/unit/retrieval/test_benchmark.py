@@ -85,6 +85,7 @@ def test_wardrobe_takes_test_crops_of_its_source_by_view_sorted_by_id(tmp_path):
         "category": "dress",
         "detected_class": None,
         "bytes": b"f2",
+        "repeats": None,
     }
     assert [row["bytes"] for row in tables["gallery"]] == [b"p1", b"p2"]
     assert content["categories"] == {"queries": {"dress": 1, "top": 2}, "gallery": {"dress": 1, "top": 1}}

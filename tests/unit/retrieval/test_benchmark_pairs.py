@@ -8,6 +8,7 @@ from PIL import Image
 
 from stages.benchmarks import benchmark
 from stages.benchmarks.upstream import matched
+from stages.contracts.tables import BOXES, write_rows
 from stages.core.errors import StageError
 
 CROP = {"padding": 0.0, "max_side": 64, "min_side": 4, "jpeg_quality": 92}
@@ -72,6 +73,27 @@ def test_users_garments_with_a_style_ask_and_all_of_the_shops_answer(upstream):
     assert size_of(gallery["validation-000002:item1"]) == (20, 40)
     assert content["queries_without_match"] == 1
     assert content["left_out"] == {"queries: no style": 1, "train: near duplicate of a test image": 1}
+
+
+def test_annotated_garments_carry_the_class_that_the_detectors_table_has_of_them(upstream, tmp_path):
+    """What a detector would say of the box is known: the classifier is told, as it was in training."""
+    classes = {
+        "validation-000001:item1": "bottom",
+        "validation-000001:item2": "vest",
+        "validation-000002:item1": "bottom",
+    }
+    rows = [dict.fromkeys(BOXES.names) | {"object_id": name, "superclass": own} for name, own in classes.items()]
+    write_rows(tmp_path / "boxes" / "src" / "boxes.parquet", BOXES, rows)
+    tables, _ = upstream.build(IMAGES, ANNOTATED, GARMENTS, boxes=tmp_path / "boxes" / "src")
+    found = {row["row_id"]: row["detected_class"] for part in ("queries", "gallery") for row in tables[part]}
+    assert found == classes | {"validation-000002:item2": None, "validation-000003:item1": None}  # no garments there
+    with pytest.raises(StageError, match="`benchmark_reads.b` names .*/boxes, but `benchmark.b` reads src"):
+        upstream.build(IMAGES, ANNOTATED, GARMENTS, boxes=tmp_path / "boxes")
+
+
+def test_without_a_detectors_table_the_class_of_a_garment_is_not_known(upstream):
+    tables, _ = upstream.build(IMAGES, ANNOTATED, GARMENTS)
+    assert {row["detected_class"] for part in ("queries", "gallery") for row in tables[part]} == {None}
 
 
 def test_train_pairs_are_other_items_than_validations_of_the_same_number(upstream):

@@ -86,6 +86,15 @@ def test_page_shows_category_prediction_where_there_is_one_beside_what_was_publi
     assert "category top" not in of_w.lower()
 
 
+def test_queries_that_repeat_training_pictures_are_left_out_of_a_second_row_and_counted():
+    clean = {"n_left_out": 3, "whole_gallery": result(0.4, 0.35)["whole_gallery"] | {"n_scored": 7}}
+    board = leaderboard.leaderboard({"one": {"c": result(0.5, 0.4) | {"clean": clean}, "w": result(0.1, 0.1)}})
+    of_c, of_w = page({"demo": board}, {}, [], set()).split("### w")
+    assert "| one | - | 512 | - | 0.500" in of_c and "| one, clean | - | 512 | - | 0.400" in of_c
+    assert "Here these are 3: 7 stay." in of_c.replace("\n", " ")
+    assert "clean" not in of_w.lower()
+
+
 def test_benchmark_without_any_match_has_no_figures():
     empty = {"n_scored": 0, "n_missed": 0, "n_without_match": 3}
     nothing = {"whole_gallery": empty, "chance": {"whole_gallery": {}}, "gallery": 5, "dimensions": 2}
