@@ -32,7 +32,7 @@ def test_photo_is_searched_as_params_say(tmp_path):
 
 def test_garment_that_is_seen_as_two_classes_is_listed_once(tmp_path):
     """Boxes of one detector overlap where their classes differ, those of two detectors as they will."""
-    params, nms = section(CropParams, "crops", composed("demo")), NmsParams(iou=0.6, per_class=True)
+    nms = NmsParams(iou=0.6, per_class=True)
     Image.new("RGB", (60, 80), "red").save(tmp_path / "look.png")
 
     class Known:
@@ -46,7 +46,7 @@ def test_garment_that_is_seen_as_two_classes_is_listed_once(tmp_path):
 
     clothes = Known(("top", 0.5, (0, 0, 40, 45)), ("outwear", 0.9, (0, 0, 40, 50)), ("vest", 0.4, (12, 0, 30, 50)))
     caps = Known(("headwear", 0.6, (0, 0, 40, 48)))
-    found = find_garments(tmp_path / "look.png", [clothes, caps], params, nms)
+    found = find_garments(tmp_path / "look.png", [clothes, caps], CROPS, nms)
     assert [one.superclass for one in found] == ["outwear", "vest"]  # what is worn below it has .45
 
 
