@@ -229,10 +229,11 @@ class Sheets:
         """
         kinds = {match.outcome, *(["several"] if match.outcome == "matched" and match.agreeing > 1 else [])}
         key = digest(label["item_id"])
-        for kind in kinds & set(self._found):
-            found = self._found[kind]
-            if len(found) < SHOWN or key < found[-1][0]:
-                insort(found, (key, _drawn_match(label, match, image, detections)), key=lambda one: one[0])
+        sheets = [self._found[kind] for kind in kinds if kind in self._found]
+        if sheets := [found for found in sheets if len(found) < SHOWN or key < found[-1][0]]:
+            cell = _drawn_match(label, match, image, detections)
+            for found in sheets:
+                insort(found, (key, cell), key=lambda one: one[0])
                 del found[SHOWN:]
 
     def write(self, folder: Path) -> list[Path]:
