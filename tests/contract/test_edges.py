@@ -13,6 +13,7 @@ SHOULD_RUN = {
     "app/match.py": set(),
     "benchmarks/selection.py": {"benchmark"},
     "classifier/evaluate_classifier.py": {"evaluate_classifier"},
+    "classifier/figures.py": {"evaluate_classifier"},
     "classifier/training/trainer.py": {"train_classifier", "evaluate_classifier"},
     "contracts/ledger.py": {"ingest", "boxes", "evaluate_detector", "labels", "crops", "dataset", "benchmark", "pretrain",
                             "evaluate_pretrain", "train_classifier", "evaluate_classifier", "train_encoder", "embed",
