@@ -72,7 +72,7 @@ def _share(text: str) -> float:
 AVERAGES = ("map", "map_at_r")
 WITH_INTERVAL = ("hit_at_1", *AVERAGES)
 COUNTS = ("n_scored", "n_missed", "n_without_match")
-ABOUT = ("gallery", "dimensions", "parameters", "image_size", "kept_epoch")
+ABOUT = ("gallery", "dimensions", "parameters", "image_size", "kept_epoch", "on_validation")
 
 
 def figures(scores: dict[str, Any]) -> dict[str, float]:

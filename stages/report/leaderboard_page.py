@@ -40,7 +40,8 @@ whose item was not detected is a miss, a query without a match is left out. Brac
 the queries; encoders whose intervals overlap widely are not told apart by this benchmark. Input is the side of the
 pictures in pixels, size the dimensions of a vector, parameters are the numbers in the encoder's weight files. An
 encoder that *kept its start* was best on validation before its training, so its features are those of the weights it
-started from. A k beyond the gallery means the whole gallery.
+started from. One *below its start* was better on validation before its training than in the epoch that was kept. A k
+beyond the gallery means the whole gallery.
 
 Vectors that someone else computed join with
 `python -m stages.run score_vectors --embeddings FILE --benchmark NAME --name NAME`; they are marked *external*.
@@ -114,8 +115,7 @@ def measured_rows(
     for name, line in lines:
         size = million(line["parameters"]) if "parameters" in line else "-"
         about = [str(line.get("image_size", "-")), str(line["dimensions"]), size]
-        shown_name = f"{name} (kept its start)" if line.get("kept_epoch") == 0 else name
-        rows.append([shown_name, *about, *cells(line, columns)])
+        rows.append([f"{name}{remark_on_start(line)}", *about, *cells(line, columns)])
         if "without_flip" in line:
             rows.append([f"{name}, without flip", *about, *cells(line["without_flip"], columns)])
         if "clean" in line:
@@ -125,6 +125,30 @@ def measured_rows(
             rows.append([f"{name}, region {number} alone{plain}", *about[:1], "-", *about[2:], *cells(scores, columns)])
         rows += below.pop(name, [])
     return [*rows, ["chance", "-", "-", "-", *cells(board.get(CHANCE, {}).get(benchmark, {}), columns)]]
+
+
+def below_start(line: dict[str, Any]) -> bool:
+    """Whether an encoder ends below what its start reached on validation."""
+    return "on_validation" in line and line["on_validation"]["kept"] < line["on_validation"]["before"]
+
+
+def remark_on_start(line: dict[str, Any]) -> str:
+    """What the name of a row says of the encoder's training."""
+    if line.get("kept_epoch") == 0:
+        return " (kept its start)"
+    return " (below its start)" if below_start(line) else ""
+
+
+def falls(board: dict[str, Any]) -> list[str]:
+    """A paragraph on the encoders that end below their start on validation, with both figures; nothing without any."""
+    told = []
+    for name, entries in board.items():
+        line = next(iter(entries.values()), {})
+        if below_start(line):
+            of = line["on_validation"]
+            told.append(f"{name} ({of['figure']} {of['before']:.3f} before its training, {of['kept']:.3f} after it)")
+    text = f"Below their own start on validation, whatever their rows say: {', '.join(told)}."
+    return [*wrap(text, 120, break_on_hyphens=False), ""] if told else []
 
 
 def softmax_table(board: dict[str, Any], published: list[Published], benchmark: str) -> list[str]:
@@ -268,6 +292,7 @@ def page(
     on_page: set[str] = set()
     for profile, board in boards.items():
         lines += [f"## Profile {profile}" + (" (drawn data)" if profile in drawn else ""), ""]
+        lines += falls(board)
         benchmarks = sorted({name for entries in board.values() for name in entries})
         on_page |= set(benchmarks)
         for benchmark in benchmarks:

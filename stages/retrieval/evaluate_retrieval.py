@@ -73,17 +73,34 @@ def card_in(folder: Path) -> dict[str, Any]:
     return read_json(folder / "encoder.json") if (folder / "encoder.json").is_file() else {}
 
 
-def about_encoder(folder: Path) -> dict[str, int]:
+ON_VALIDATION = {"val_hit_at_1": "hit@1", "val_knn": "k-NN accuracy"}  # what an encoder is held to its start by
+
+
+def on_validation(folder: Path) -> dict[str, Any] | None:
+    """``figure``, ``before`` training and ``kept``: hit@1 on validation, or k-NN accuracy where it knows no items.
+
+    None for what was not trained from a start that was scored.
+    """
+    scores = read_json(folder / "scores.json") if (folder / "scores.json").is_file() else {}
+    for key, figure in ON_VALIDATION.items():
+        if {key, f"{key}_before"} <= set(scores):
+            return {"figure": figure, "before": scores[f"{key}_before"], "kept": scores[key]}
+    return None
+
+
+def about_encoder(folder: Path) -> dict[str, Any]:
     """What is known of a trained encoder.
 
     Returns:
-        parameters; image_size: pixels of the pictures' (longer) side; kept_epoch: 0 = the weights it started from.
+        parameters; image_size: pixels of the pictures' (longer) side; kept_epoch: 0 = the weights it started from;
+        on_validation: see there.
     """
     card = card_in(folder)
     found = {
         "parameters": encoder_parameters(folder),
         "image_size": card.get("image_size"),
         "kept_epoch": card.get("epoch"),
+        "on_validation": on_validation(folder),
     }
     return {name: value for name, value in found.items() if value is not None}
 

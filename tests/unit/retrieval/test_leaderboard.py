@@ -158,6 +158,26 @@ def test_page_puts_the_best_first_and_chance_after_all_measured_rows(project):
     assert "10 queries scored (1 of them not detected: misses), 2 left out without a match, 100 gallery rows." in text
 
 
+def on_validation(before, kept):
+    return {"on_validation": {"figure": "hit@1", "before": before, "kept": kept}}
+
+
+def test_encoder_that_ends_below_its_start_on_validation_is_marked_and_told_with_both_figures():
+    results = {
+        "fell": {"b": result(0.7, 0.4) | {"kept_epoch": 2} | on_validation(0.57, 0.494)},
+        "rose": {"b": result(0.6, 0.4) | {"kept_epoch": 2} | on_validation(0.5, 0.7)},
+        "kept": {"b": result(0.5, 0.4) | {"kept_epoch": 0} | on_validation(0.5, 0.5)},
+        "unknown": {"b": result(0.4, 0.4)},
+    }
+    text = page({"demo": leaderboard.leaderboard(results)}, {}, [], set())
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")][2:]
+    assert rows == ["fell (below its start)", "rose", "kept (kept its start)", "unknown", "chance"]
+    told = "Below their own start on validation, whatever their rows say: fell (hit@1 0.570 before its training, 0.494 after"
+    assert told in text
+    del results["fell"]
+    assert "own start on validation" not in page({"demo": leaderboard.leaderboard(results)}, {}, [], set())
+
+
 def test_published_rows_are_marked_and_stand_only_beside_the_benchmark_of_their_name(project):
     text = page(boards(project), {}, PUBLISHED, set())
     assert "| *System A* (published) | - | - | - | *0.900* | *0.950* | - |" in text
