@@ -32,7 +32,7 @@ def test_photo_is_searched_as_params_say(tmp_path):
 
 def test_garment_that_is_seen_as_two_classes_is_listed_once(tmp_path):
     """Boxes of one detector overlap where their classes differ, those of two detectors as they will."""
-    params, nms = section(CropParams, "crops", composed("demo")), NmsParams(iou=0.6, per_class=True)
+    params, nms = CROPS, NmsParams(iou=0.6, per_class=True)
     Image.new("RGB", (60, 80), "red").save(tmp_path / "look.png")
 
     class Known:
