@@ -5,10 +5,15 @@ VENV ?= .venv
 PROFILE ?= demo
 CHOSEN := $(filter command% environment%,$(origin PROFILE))
 EDITS = $(if $(KEEP),--keep-edits) $(if $(DISCARD),--discard-edits)
-override VENV := $(abspath $(VENV))
+# Not `abspath`: it takes a path with a space ("My Projects") for two, and everything after the space for another folder.
+override VENV := $(if $(filter /%,$(firstword $(VENV))),$(VENV),$(CURDIR)/$(VENV))
+ifneq ($(findstring :,$(VENV))$(findstring %,$(VENV)),)
+$(error $(VENV): make and PATH cannot hold a path with : or %. Move the checkout, or take VENV=folder without them)
+endif
 export PATH := $(VENV)/bin:$(PATH)
-# One stamp for each content of requirements.txt, inside the environment it speaks of.
-STAMP := $(VENV)/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
+# One stamp for each content of requirements.txt, inside the environment it speaks of. Make wants spaces escaped.
+SPACE := $(subst ,, )
+STAMP := $(subst $(SPACE),\ ,$(VENV))/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
 .PHONY: help install repro test test-slow lint format use add match ingest-report audit export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
@@ -18,11 +23,11 @@ help:  ## list the targets
 
 install: $(STAMP) .dvc/tmp/vega.js  ## create .venv (or take VENV=folder) and install requirements.txt
 $(STAMP):
-	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "$(VENV) has $$($(VENV)/bin/python --version); Seamline needs Python 3.11 or newer: make ... PYTHON=python3.11"; exit 1; }
-	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
-	@touch $@
+	@test -x "$(VENV)/bin/python" || $(PYTHON) -m venv "$(VENV)"
+	@"$(VENV)/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(VENV) has $$("$(VENV)/bin/python" --version); Seamline needs Python 3.11 or newer: make ... PYTHON=python3.11"; exit 1; }
+	"$(VENV)/bin/python" -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	@touch "$@"
 # What pages of `dvc plots` need to open without a network.
 .dvc/tmp/vega.js: $(STAMP)
 	@python -m stages.run plots_script

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from stages.adding.columns import Columns, group_columns, image_columns, label_columns
-from stages.contracts.ledger import Ledger
+from stages.contracts.images import IMAGE_SUFFIXES
 from stages.core.errors import StageError, shown
 from stages.core.files import parse_yaml
+from stages.ingest.files import Images, Tree, walk
 from stages.ingest.readers import coco, deepfashion2, fashion_products, folders
 from stages.ingest.readers.catalogue import box_columns
 from stages.ingest.readers.table_rows import KINDS, SUFFIXES, Rows, read_rows
-from stages.ingest.reading import IMAGE_SUFFIXES, image_files
 
 LEVELS = 2  # folders below FOLDER in which a table is looked for
 BOXES_OF = ("yolo", "voc", "coco", "deepfashion2", "shoes")  # readers whose labels are the classes of boxes
@@ -60,7 +60,7 @@ def recognise(folder: Path, table: Path | None, synonyms: dict[tuple[str, ...], 
     Raises:
         StageError: the folder holds no images, or nothing that says what they show, or two tables that do.
     """
-    images = image_files(folder, Ledger())
+    images = images_of(folder)
     if not images:
         raise StageError(
             f"{folder}: no image files ({', '.join(sorted(IMAGE_SUFFIXES))}) in it or below it; found "
@@ -90,8 +90,13 @@ def recognise(folder: Path, table: Path | None, synonyms: dict[tuple[str, ...], 
     )
 
 
+def images_of(folder: Path) -> Images:
+    """The images below a folder, as readers see them."""
+    return Tree(folder).images(folder)
+
+
 def _census(folder: Path) -> str:
-    counts = Counter(path.suffix.lower() or path.name for path in folder.rglob("*") if path.is_file())
+    counts = Counter(entry.path.suffix.lower() or entry.path.name for entry in walk(folder) if not entry.kind)
     return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common(6)) or "an empty folder"
 
 
@@ -126,7 +131,7 @@ def _yolo(folder: Path) -> Found | None:
 
 
 def _coco(folder: Path) -> Found | None:
-    files = coco.find_files(folder)
+    files = coco.find_files(Tree(folder))
     names = shown(path.relative_to(folder).as_posix() for path in files)
     return Found("coco", folder, f"COCO JSON ({names})", boxes=True) if files else None
 
@@ -135,16 +140,15 @@ def _voc(folder: Path) -> Found | None:
     files = [path for path in _below(folder, LEVELS + 1, ".xml") if b"<annotation" in _head(path)]
     if not files:
         return None
-    places = Counter(path.parent for path in files)
-    annotations = places.most_common(1)[0][0]
-    stems = {path.stem for path in files if path.parent == annotations}
-    pictures = Counter(path.parent for path in image_files(folder, Ledger()).values() if path.stem in stems)
+    annotations = _common([path.parent for path in files])
+    stems = {path.stem for path in files}
+    pictures = [path.parent for path in images_of(folder).paths.values() if path.stem in stems]
     if not pictures:
         raise StageError(
             f"{folder}: {len(files)} Pascal VOC files in {annotations.name}/ and no image with the name of any. "
             "Put the images beside them or into images/."
         )
-    images = pictures.most_common(1)[0][0]
+    images = _common(pictures)
     first = 1 if b"VOC" in _head(files[0]) else 0
     relative = [place.relative_to(folder).as_posix() for place in (annotations, images)]
     options = {"voc": {"annotations": relative[0], "images": relative[1], "first_pixel": first}}
@@ -209,46 +213,39 @@ def _benchmark(folder: Path, texts: set[str]) -> str | None:
 def _folders(folder: Path) -> Found | None:
     splits = folders.split_folders(folder)
     places = [place for base in splits.values() or [folder] for place in folders.subfolders(base)]
-    classes = sorted({place.name for place in places if image_files(place, Ledger())})
+    classes = sorted({place.name for place in places if len(images_of(place))})
     if len(classes) < 2:
         return None
     said = f"a folder for each of {len(classes)} classes" + (f", in {shown(splits)}" if splits else "")
     return Found("folders", folder, said)
 
 
-def _finder(images: dict[str, Path], suffix: str) -> Callable[[str], bool]:
+def _finder(images: Images) -> Callable[[str], bool]:
     """Whether a table's value names one of the images, as reader catalogue looks for them."""
-    return lambda value: value.removesuffix(suffix) in images
+    return lambda value: bool(images.find(value).image_id)
 
 
-def _suffix(values: list[str]) -> str:
-    """The suffix that most values end with: it is taken off, because files may have another."""
-    found = Counter(Path(value).suffix for value in values if Path(value).suffix.lower() in IMAGE_SUFFIXES)
-    return found.most_common(1)[0][0] if found else ""
-
-
-def _naming(path: Path, folder: Path, images: dict[str, Path]) -> tuple[Rows, str] | None:
+def _naming(path: Path, folder: Path, images: Images) -> tuple[Rows, str] | None:
     """The rows of a table that names images, and the column that does; None where it does not."""
     try:
         rows = read_rows(path)
     except StageError:
         return None
-    columns = image_columns(rows, _finder(images, _suffix([value for _, row in rows.rows for value in row.values()])))
+    columns = image_columns(rows, _finder(images))
     return (rows, next(iter(columns))) if columns else None
 
 
 def _from_table(
-    folder: Path, table: Path, images: dict[str, Path], synonyms: dict[tuple[str, ...], str], boxes: Path | None = None
+    folder: Path, table: Path, images: Images, synonyms: dict[tuple[str, ...], str], boxes: Path | None = None
 ) -> Found:
     root = folder if table.is_relative_to(folder) else table.parent
     rows = read_rows(table)
-    values = [value for _, row in rows.rows for value in row.values()]
-    finds = _finder(images, suffix := _suffix(values))
+    finds = _finder(images)
     named = image_columns(rows, finds)
     if not named:
         raise StageError(
             f"{table}: no column names images of {folder} ({rows.read_as}). It has {_examples(rows)}; files are "
-            f"{shown(sorted(path.name for path in images.values())[:3])}. Add a column with the files' names."
+            f"{shown(sorted(path.name for path in images.paths.values())[:3])}. Add a column with the files' names."
         )
     image = next(iter(named))
     labels = label_columns(rows, image, synonyms)
@@ -264,8 +261,7 @@ def _from_table(
     columns = Columns(image, labels[0], groups[0] if groups else None, labels[1:], groups[1:])
     catalogue = {
         "table": table.relative_to(root).as_posix(),
-        "images": _common(images, root),
-        "suffix": suffix,
+        "images": _common([path.parent for path in images.paths.values()]).relative_to(root).as_posix(),
         "image_column": columns.image,
         "group_column": columns.group,
         "item_columns": [columns.label],
@@ -293,9 +289,8 @@ def _class_column(boxes: Path, label: str) -> str:
     return column
 
 
-def _common(images: dict[str, Path], root: Path) -> str:
-    common = Path(os.path.commonpath([path.parent for path in images.values()]))
-    return common.relative_to(root).as_posix()
+def _common(places: list[Path]) -> Path:
+    return Path(os.path.commonpath(places))
 
 
 def _examples(rows: Rows) -> str:

@@ -7,20 +7,22 @@ detectors and the classifier that the active profile has trained (`make repro` f
 """
 
 import argparse
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from stages.contracts.images import decode, encode_jpeg
+from stages.contracts.images import IMAGE_SUFFIXES, decode, encode_jpeg
 from stages.core.determinism import seed_everything
-from stages.core.errors import StageError
+from stages.core.errors import StageError, shown
+from stages.core.names import plain
 from stages.core.params import load_params, lookup, section
 from stages.crops.crops import NO_DETECTOR, cut_match
 from stages.crops.params import CropParams
-from stages.ingest.reading import IMAGE_SUFFIXES
+from stages.ingest.files import BROKEN, CLOSED, UNREAD_SAID, is_image, is_unread, walk
 from stages.networks.backbones.features import Encoder
 from stages.networks.classifier import ClassifierEncoder
 from stages.networks.detector.model import Detector, load_detectors
@@ -40,17 +42,28 @@ class Garment:
 
 
 def photos_in(folder: Path) -> list[Path]:
-    """Image files below a folder, sorted.
+    """Image files below a folder, sorted, over links too. What looks like a photo and is not read is said aloud.
 
     Raises:
         StageError: when the folder is missing or has no image.
     """
     if not folder.is_dir():
         raise StageError(f"{folder}: no such folder. Give the folder that holds photos of your clothes.")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    found = []
+    left_out: Counter[str] = Counter()
+    for path, _, kind in walk(folder):
+        if not kind and is_image(path):
+            found.append(path)
+        elif kind in (BROKEN, CLOSED):
+            left_out[kind] += 1
+        elif not kind:
+            left_out[f"{path.suffix.lower() or 'no suffix'}{f' ({UNREAD_SAID})' if is_unread(path) else ''}"] += 1
+    if left_out:
+        parts = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
+        say(f"{folder}: {len(found)} photos; left out: {parts}")
     if not found:
         raise StageError(f"{folder}: no image in it; expected files named {', '.join(sorted(IMAGE_SUFFIXES))}.")
-    return found
+    return sorted(found)
 
 
 def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams) -> list[Garment]:
@@ -64,7 +77,8 @@ def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams)
     except FileNotFoundError:
         raise StageError(f"{path}: no such file.") from None
     except (OSError, ValueError, SyntaxError) as error:
-        raise StageError(f"{path}: not a readable image ({error}).") from None
+        said = UNREAD_SAID if is_unread(path) else f"not a readable image ({error})"
+        raise StageError(f"{path}: {said}.") from None
     found = [
         detection
         for detector in detectors
@@ -84,10 +98,21 @@ def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams)
     return garments
 
 
-def read_wardrobe(folder: Path, detectors: Sequence[Detector], params: CropParams) -> list[Garment]:
-    """Garments of all photos in a folder; unreadable files are named and left out."""
+def same_photo(photo: Path) -> Callable[[Path], bool]:
+    """Whether a file holds the very bytes of ``photo``: then it is no match of it, but the photo itself."""
+    size, content = photo.stat().st_size, photo.read_bytes()
+    return lambda path: path.stat().st_size == size and path.read_bytes() == content
+
+
+def read_wardrobe(folder: Path, photo: Path, detectors: Sequence[Detector], params: CropParams) -> list[Garment]:
+    """Garments of all photos in a folder but ``photo`` itself; unreadable files are named and left out."""
     garments: list[Garment] = []
-    photos = photos_in(folder)
+    found, itself = photos_in(folder), same_photo(photo)
+    photos = [path for path in found if not itself(path)]
+    if own := sorted(set(found) - set(photos)):
+        say(f"{photo} lies in the wardrobe itself, as {shown(own)}: left out, the next best matches follow")
+    if not photos:
+        raise StageError(f"{folder}: holds no other photo than {photo} itself. Add photos of your clothes.")
     for path in track(photos, total=len(photos), desc="read wardrobe"):
         try:
             garments += find_garments(path, detectors, params)
@@ -177,7 +202,7 @@ def print_matches(args: argparse.Namespace) -> None:
     detectors = list(load_detectors(models / "detectors", list(lookup(content, "detectors"))).values())
     encoder = ClassifierEncoder(models / "encoders" / "classifier")
     queries = find_garments(args.photo, detectors, params)
-    wardrobe = read_wardrobe(args.wardrobe, detectors, params)
+    wardrobe = read_wardrobe(args.wardrobe, args.photo, detectors, params)
     vectors, wanted = embed(wardrobe, encoder), embed(queries, encoder)
     attributes = encoder.attributes(*inputs(queries, encoder))
     for garment, query, known in zip(queries, wanted, attributes, strict=True):
@@ -190,4 +215,4 @@ def print_matches(args: argparse.Namespace) -> None:
             print(f"  no {garment.superclass} in the wardrobe (--any-class searches everything)")
         for place, (match, score) in enumerate(matches[: args.top], start=1):
             where = "whole photo" if match.box is None else f"{match.superclass} at {match.box}"
-            print(f"  {place}. {score:.3f}  {match.photo}  ({where})")
+            print(f"  {place}. {score:.3f}  {plain(str(match.photo))}  ({where})")

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.files import write_json
+from stages.core.names import plain
 
 # The closed vocabulary of reasons. Adding one means adding a line here.
 REASONS = {
     "missing_image": "the annotation names an image file that is not there",
+    "broken_link": "the image is a link that leads nowhere",
     "corrupt_image": "the image does not decode",
     "too_small": "the image is smaller than ingest's min_side",
     "too_large": "the image has more pixels than ingest's max_pixels",
-    "ambiguous_name": "another image of the same folder has this name with another suffix",
+    "ambiguous_name": "the name fits several image files, or another file has it with another suffix",
+    "unread_format": "a picture of a kind that is not read (HEIC, raw, ...); save it as JPEG or PNG",
     "no_annotation": "an image file that no annotation names",
     "duplicate_image": "the same bytes as another image of this source, kept once",
     "near_duplicate": "nearly the same picture as one in a split that is held out more: it would leak",
@@ -23,6 +26,7 @@ REASONS = {
     "malformed_row": "the line or record cannot be read as its format says",
     "malformed_box": "the box has no four finite numbers",
     "empty_box": "nothing is left of the box inside the image",
+    "duplicate_box": "the same box of the same class stands there already for this image, kept once",
     "bad_name": "the file name does not follow the naming convention",
     "not_a_garment": "the label table rejects this value",
     "gender_left_out": "the gender is neither Men nor Women and labels.gender_policy is drop_row",
@@ -71,11 +75,11 @@ class Ledger:
         """Put a row on record as rejected; the reason must be in ``REASONS``."""
         if reason not in REASONS:
             raise KeyError(f"reject reason {reason!r} is not in the closed vocabulary of stages/contracts/ledger.py")
-        self.rejects.append(Reject(str(key), reason, str(detail)))
+        self.rejects.append(Reject(plain(str(key)), reason, plain(str(detail))))
 
     def repair(self, key: str, what: str, detail: object = "") -> None:
         """Put on record that a row was put right."""
-        self.repairs.append(Repair(str(key), what, str(detail)))
+        self.repairs.append(Repair(plain(str(key)), what, plain(str(detail))))
 
     def summary(self) -> dict[str, Any]:
         """Counts as written to account.json."""

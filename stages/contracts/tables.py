@@ -68,6 +68,8 @@ OBJECTS = pa.schema(
         ("style", pa.int32()),
     ]
 )
+# Images whose boxes were all rejected: what they show is not known, so they are nobody's background.
+UNBOXED = pa.schema([("image_id", pa.string())])
 BOXES = pa.schema(
     [
         ("object_id", pa.string()),
@@ -179,6 +181,12 @@ def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] |
         found = {str(one) for one in table.schema} ^ {str(one) for one in schema}
         raise StageError(f"{path}: not the expected columns (differing: {sorted(found)}). Run `dvc repro`.")
     return table
+
+
+def read_unboxed(ingested: Path) -> set[str]:
+    """Ids of a source's images whose boxes were all rejected; a source without any has no such file."""
+    path = ingested / "unboxed.parquet"
+    return set(read_table(path, UNBOXED)["image_id"].to_pylist()) if path.is_file() else set()
 
 
 def write_shards(folder: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]], key: str, shards: int) -> int:

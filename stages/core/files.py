@@ -3,15 +3,27 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from stages.core.errors import StageError
+from stages.core.errors import StageError, shown
+from stages.core.names import plain
 
 # libyaml's parser, where PyYAML was built with it (its wheels are): params.yaml takes 10 ms instead of 120.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PLAIN_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+def parse_plain_yaml(text: str) -> Any:
+    """Content of a YAML document whose values all stay the text that stands there: 001, 1e3, no and yes as well.
+
+    Raises:
+        yaml.YAMLError: when it is none.
+    """
+    return yaml.load(text, Loader=_PLAIN_LOADER)
 
 
 def parse_yaml(text: str) -> Any:
@@ -65,6 +77,36 @@ def write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rounded(rows))
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Rows of a table with their line numbers. Every value is the text that stands there: 001, 1e3, NA and no as well.
+
+    Raises:
+        StageError: when the file or one of ``columns`` is missing, or it has no rows.
+    """
+    import csv
+    import io
+
+    if not path.is_file():
+        raise StageError(f"{path}: no such file. Expected a CSV with columns {', '.join(columns)}.")
+    try:
+        text = plain(path.read_text(encoding="utf-8-sig"))
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        header = reader.fieldnames or []
+        # More fields than columns stand under the key None, which is no column's.
+        rows = [(reader.line_num, {name: value or "" for name, value in row.items() if name}) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise StageError(f"{path}: not a CSV in UTF-8 ({error}). Save it as CSV UTF-8.") from None
+    missing = [column for column in columns if column not in header]
+    if missing:
+        raise StageError(
+            f"{path}, line 1: no column {shown(missing)}; it has {shown(header)}. "
+            "Correct the file, or the column names in params.yaml."
+        )
+    if not rows:
+        raise StageError(f"{path}: a header but no rows. Expected one row for each image.")
+    return rows
 
 
 def fresh_folder(path: Path) -> Path:

@@ -17,7 +17,7 @@ from stages.contracts.boxes import to_centres
 from stages.contracts.ledger import Account
 from stages.contracts.tables import BOXES, OBJECTS, read_shards, read_table, write_rows
 from stages.core.errors import StageError, shown
-from stages.core.files import fresh_folder
+from stages.core.files import fresh_folder, read_csv
 from stages.detection.params import DetectorParams
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
@@ -31,17 +31,16 @@ def read_classes(path: Path, column: str) -> dict[str, str]:
     """
     if not path.is_file():
         raise StageError(f"{path}: no such class table. Correct `classes_table` in params.yaml.")
-    table = pd.read_csv(path, keep_default_na=False)
+    rows = [row for _, row in read_csv(path, [])]
     for name in (column, "superclass"):
-        if name not in table:
-            raise StageError(f"{path}: no column {name!r}; it has {shown(table.columns)}. Correct `class_column`.")
-    return dict(zip(table[column].astype(str), table["superclass"], strict=True))
+        if name not in rows[0]:
+            raise StageError(f"{path}: no column {name!r}; it has {shown(rows[0])}. Correct `class_column`.")
+    return {row[column]: row["superclass"] for row in rows}
 
 
 def superclass_ids(path: Path) -> dict[str, int]:
     """Superclass -> joint id."""
-    table = pd.read_csv(path)
-    return dict(zip(table["superclass"], table["id"].astype(int), strict=True))
+    return {row["superclass"]: int(row["id"]) for _, row in read_csv(path, ["superclass", "id"])}
 
 
 def normalise(objects: pd.DataFrame) -> pd.DataFrame:

@@ -23,7 +23,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from stages.contracts.boxes import box_array, box_of, iou, to_corners
-from stages.contracts.tables import BOXES, read_table
+from stages.contracts.tables import BOXES, read_table, read_unboxed
 from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, write_csv, write_json
 from stages.core.params import Names
@@ -269,13 +269,15 @@ def _confusion_and_samples(
 ) -> Counter[tuple[str, str]]:
     """How often each actual class was found as which, of every box and false alarm; a picture of some images."""
     of_image = dict(list(test.groupby("image_id", sort=False)))
+    unboxed = read_unboxed(ingested)
     counts: Counter[tuple[str, str]] = Counter()
     samples = []
     chosen = set(np.array(sorted(of_image))[np.linspace(0, len(of_image) - 1, SAMPLES).astype(int)])
 
     def wanted(row: dict[str, Any]) -> list[str] | None:
         """Test images that have boxes, or that have none and are background."""
-        return ["it"] if row["image_id"] in of_image or (background and row["split"] == "test") else None
+        empty = background and row["split"] == "test" and row["image_id"] not in unboxed
+        return ["it"] if row["image_id"] in of_image or empty else None
 
     pictures = search_shards(
         ingested,

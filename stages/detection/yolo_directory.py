@@ -9,11 +9,12 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from stages.contracts.tables import BOXES, iter_shards, read_table, shard_paths
+from stages.contracts.tables import BOXES, iter_shards, read_table, read_unboxed, shard_paths
 from stages.core.files import digest, file_digest, fresh_folder
 from stages.runner.progress import track
 
 SPLITS = ("train", "val", "test")
+LONGEST = 200  # bytes of a file's name before its suffix; file systems take 255
 
 
 def yolo_lines(boxes: pd.DataFrame, names: list[str]) -> list[str]:
@@ -23,18 +24,28 @@ def yolo_lines(boxes: pd.DataFrame, names: list[str]) -> list[str]:
     ]
 
 
+def file_name(image_id: str) -> str:
+    """A name for the file of an image, in one folder whatever folders its id has; no two ids share one."""
+    if "/" not in image_id and len(image_id.encode()) <= LONGEST:
+        return image_id
+    # The end of a path says most; the digest keeps a__b and a/b apart.
+    return f"{image_id.replace('/', '__').encode()[-LONGEST:].decode(errors='ignore')}-{digest(image_id)[:8]}"
+
+
 def write_yolo_directory(ingested: Path, boxes: Path, names: list[str], background: bool, out: Path) -> Path:
     """Write images, labels and data.yaml below ``out``.
 
     Args:
         background: whether images without a box show no garment and go in with an empty label file. False
-            where a source is annotated in part: there they may show anything and are left out.
+            where a source is annotated in part: there they may show anything and are left out. So are, either way,
+            those whose boxes were all rejected.
 
     Returns:
         the path of data.yaml.
     """
     table = read_table(boxes / "boxes.parquet", BOXES).to_pandas()
     of_image = dict(list(table.groupby("image_id", sort=False)))
+    unboxed = read_unboxed(ingested)
     paths = shard_paths(ingested)
     for split in SPLITS:
         for kind in ("images", "labels"):
@@ -43,11 +54,12 @@ def write_yolo_directory(ingested: Path, boxes: Path, names: list[str], backgrou
     for shard in shards:
         for row in shard.to_pylist():
             name = row["image_id"]
-            if name not in of_image and not background:
+            if name not in of_image and (not background or name in unboxed):
                 continue
-            (out / "images" / row["split"] / f"{name}.jpg").write_bytes(row["bytes"])
+            file = file_name(name)
+            (out / "images" / row["split"] / f"{file}.jpg").write_bytes(row["bytes"])
             lines = yolo_lines(of_image[name], names) if name in of_image else []
-            (out / "labels" / row["split"] / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+            (out / "labels" / row["split"] / f"{file}.txt").write_text("".join(f"{line}\n" for line in lines))
     # No `path`: Ultralytics then takes the folder of data.yaml, and the directory can be moved.
     content = {**{split: f"images/{split}" for split in SPLITS}, "names": dict(enumerate(names))}
     (out / "data.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
@@ -57,7 +69,7 @@ def write_yolo_directory(ingested: Path, boxes: Path, names: list[str], backgrou
 def cached_yolo_directory(ingested: Path, boxes: Path, names: list[str], background: bool, work: Path) -> Path:
     """The YOLO directory for these inputs below ``work``, written if it is not there yet; path of data.yaml."""
     content = file_digest(*shard_paths(ingested), boxes / "boxes.parquet")
-    out = work / f"{boxes.name}-{digest(content, str(background), *names)[:16]}"
+    out = work / f"{boxes.name}-{digest(content, str(background), *names, *sorted(read_unboxed(ingested)))[:16]}"
     if not (out / "data.yaml").is_file():  # written last
         write_yolo_directory(ingested, boxes, names, background, fresh_folder(out))
     return out / "data.yaml"

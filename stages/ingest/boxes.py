@@ -1,12 +1,15 @@
 """Boxes as read become boxes in pixels inside their images: scaled, put upright, cut off at the border."""
 
+from collections.abc import Callable
 from typing import Any
 
 from stages.contracts.ledger import Ledger
+from stages.ingest.reading import numbers
 
 CORNERS = ("x1", "y1", "x2", "y2")
 Size = tuple[int, int]
 
+SIDEWAYS = 5  # EXIF orientations from here on swap width and height
 SQUARE = 256  # pixels: the side of DeepFashion's low-resolution pictures
 
 # Of a side: what six decimals in a YOLO file leave open. A box that ends this far outside ends at the border.
@@ -59,6 +62,85 @@ def _snapped(share: float) -> float:
     return nearest if abs(share - nearest) <= _ROUNDING else share
 
 
+def around(values: Any) -> list[float] | None:
+    """[x1, y1, x2, y2] around the points of a polygon or a rotated box: x, y, x, y, ... or [x, y], [x, y], ...
+
+    None when that is not what ``values`` holds: at least three points of finite numbers.
+    """
+    if isinstance(values, (list, tuple)) and values and all(isinstance(one, (list, tuple)) for one in values):
+        values = [number for point in values for number in (point if len(point) == 2 else [None])]
+    if not isinstance(values, (list, tuple)) or len(values) < 6 or len(values) % 2:
+        return None
+    points = numbers(values, len(values))
+    return points and [min(points[::2]), min(points[1::2]), max(points[::2]), max(points[1::2])]
+
+
+def turned(box: list[float], orientation: int, stored: Size) -> list[float]:
+    """An upright box of a picture as stored, [x1, y1, x2, y2], in the picture that its EXIF orientation makes of it."""
+    width, height = stored
+    points = [_TURNED[orientation](x, y, width, height) for x, y in (box[:2], box[2:])]
+    (x1, y1), (x2, y2) = points
+    return [min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)]
+
+
+# EXIF orientation -> where a point of the stored picture (width x height) comes to lie.
+_TURNED: dict[int, Callable[[float, float, int, int], tuple[float, float]]] = {
+    2: lambda x, y, w, h: (w - x, y),
+    3: lambda x, y, w, h: (w - x, h - y),
+    4: lambda x, y, w, h: (x, h - y),
+    5: lambda x, y, w, h: (y, x),
+    6: lambda x, y, w, h: (h - y, x),
+    7: lambda x, y, w, h: (h - y, w - x),
+    8: lambda x, y, w, h: (y, w - x),
+}
+
+
+def turn(
+    rows: list[dict[str, Any]],
+    sizes: dict[str, Size],
+    orientations: dict[str, int],
+    stated: dict[str, Size],
+    ledger: Ledger,
+) -> tuple[list[dict[str, Any]], int]:
+    """The rows with boxes of stored pictures turned as EXIF turned the pictures, and how many pictures do not tell.
+
+    Boxes were drawn on the stored picture where the annotation's size is that of the stored picture and not of the
+    upright one, unless they reach outside of the stored picture and not of the upright one. Where there is no such
+    size, or turning leaves it as it is, they are taken as drawn on the upright one.
+
+    Args:
+        rows: objects in pixels.
+        sizes: image_id -> (width, height), upright.
+        orientations: image_id -> EXIF orientation, of the images that were turned.
+        stated: image_id -> (width, height) that the annotation says.
+        ledger: gets the repair ``turned_with_image``.
+    """
+    reach: dict[str, Size] = {}
+    for row in rows:
+        if row["image_id"] in orientations:
+            x, y = reach.get(row["image_id"], (0, 0))
+            x1, y1, x2, y2 = corners(row)
+            reach[row["image_id"]] = (max(x, int(max(x1, x2)) - 1), max(y, int(max(y1, y2)) - 1))
+    turning: dict[str, Size] = {}  # image -> its stored size
+    unsure = 0
+    for image, (x, y) in reach.items():
+        size = sizes[image]
+        stored = (size[1], size[0]) if orientations[image] >= SIDEWAYS else size
+        if stored == size or stated.get(image) not in (stored, size):
+            unsure += 1
+        elif stated[image] == stored and ((x <= stored[0] and y <= stored[1]) or x > size[0] or y > size[1]):
+            turning[image] = stored
+    result = []
+    for row in rows:
+        if stored_size := turning.get(row["image_id"]):
+            key, orientation = row["object_id"], orientations[row["image_id"]]
+            box = turned(upright(corners(row), key, ledger), orientation, stored_size)
+            ledger.repair(key, "turned_with_image", f"EXIF orientation {orientation} of {stored_size}")
+            row = row | dict(zip(CORNERS, box, strict=True))
+        result.append(row)
+    return result, unsure
+
+
 def upright(box: list[float], key: str, ledger: Ledger) -> list[float]:
     """[x1, y1, x2, y2] with x1 <= x2 and y1 <= y2; a swap is on record as ``reversed``."""
     x1, y1, x2, y2 = box
@@ -83,9 +165,10 @@ def repair(rows: list[dict[str, Any]], sizes: dict[str, Size], ledger: Ledger) -
     Args:
         rows: objects, in pixels.
         sizes: image_id -> (width, height) of the images that passed; objects of others are rejected.
-        ledger: gets rejects (``image_rejected``, ``empty_box``) and repairs.
+        ledger: gets rejects (``image_rejected``, ``empty_box``, ``duplicate_box``) and repairs.
     """
     kept = []
+    seen: set[tuple[str, str, tuple[float, ...]]] = set()
     for row in rows:
         key = row["object_id"]
         if row["image_id"] not in sizes:
@@ -97,6 +180,11 @@ def repair(rows: list[dict[str, Any]], sizes: dict[str, Size], ledger: Ledger) -
         if x2 - x1 < 1 or y2 - y1 < 1:
             ledger.reject(key, "empty_box", f"{raw} in an image of {width}x{height}")
             continue
+        same = (row["image_id"], row.get("class_name", ""), tuple(round(side, 3) for side in (x1, y1, x2, y2)))
+        if same in seen:
+            ledger.reject(key, "duplicate_box", [round(side, 1) for side in same[2]])
+            continue
+        seen.add(same)
         kept.append(row | {"x1": x1, "y1": y1, "x2": x2, "y2": y2})
     return kept
 

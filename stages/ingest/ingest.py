@@ -2,7 +2,8 @@
 
 Reads:  the upstream tree (unchanged), the annotations folder (our own boxes and splits), tables/.
 Writes: shard-*.parquet (images), objects.parquet (boxes in pixels), items.parquet (catalogue rows as
-        upstream wrote them), rejects.parquet, repairs.parquet, account.json.
+        upstream wrote them), rejects.parquet, repairs.parquet, account.json; unboxed.parquet where the boxes of an
+        image were all rejected.
 Params: ingest.<source>.
 """
 
@@ -15,10 +16,10 @@ from typing import Any
 import pyarrow as pa
 
 from stages.contracts.ledger import Account
-from stages.contracts.tables import OBJECTS, write_rows, write_table
+from stages.contracts.tables import OBJECTS, UNBOXED, write_rows, write_table
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder
-from stages.ingest.boxes import extent, repair, to_pixels
+from stages.ingest.boxes import extent, repair, to_pixels, turn
 from stages.ingest.readers import (
     catalogue,
     category_coarse,
@@ -66,7 +67,10 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     account = Account(args.source)
     require_folder(args.raw, args.source, "the unpacked download of this data set")
     out = fresh_folder(args.out)
-    reading = READERS[options.reader](Request(args.source, args.raw, args.annotations, args.tables, options, account))
+    request = Request(args.source, args.raw, args.annotations, args.tables, options, account)
+    reading = READERS[options.reader](request)
+    if ignored := request.files.rest():
+        account.note("files that are not read", ignored)
     if not reading.images:
         raise StageError(
             f"source {args.source}: no usable image in {args.raw} ({'; '.join(account.lines()) or 'nothing found'}). "
@@ -85,9 +89,18 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     if reach := extent(reading.objects, reading.units, sizes):
         account.note("boxes and images", reach)
     display = options.shoes.display if options.shoes else None
-    boxes = repair(to_pixels(reading.objects, reading.units, sizes, display, objects), sizes, objects)
+    in_pixels = to_pixels(reading.objects, reading.units, sizes, display, objects)
+    orientations = {image.image_id: image.orientation for image in passed if image.orientation > 1}
+    drawn, unsure = turn(in_pixels, sizes, orientations, reading.stated, objects)
+    if unsure:
+        account.note("turned by EXIF, boxes taken as drawn on the upright picture", {"images": unsure})
+    boxes = repair(drawn, sizes, objects)
     objects.kept = len(boxes)
     write_rows(out / "objects.parquet", OBJECTS, sorted(boxes, key=lambda row: row["object_id"]))
+    lost = reading.lost | {row["image_id"] for row in reading.objects}
+    if unboxed := sorted((lost & sizes.keys()) - {row["image_id"] for row in boxes}):
+        account.note("images whose boxes were all rejected, so no detector learns from them", {"images": len(unboxed)})
+        write_rows(out / "unboxed.parquet", UNBOXED, [{"image_id": image_id} for image_id in unboxed])
 
     items = account.ledger("items")
     if options.items_from_boxes:

@@ -1,17 +1,18 @@
 """What a reader returns, and the params that every source has."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stages.contracts.ledger import Account, Ledger
+from stages.contracts.ledger import Account
 from stages.contracts.tables import unit_hash
 from stages.core.errors import StageError, shown
+from stages.core.names import plain
 from stages.core.params import Section
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+from stages.ingest.files import Tree
 
 
 class VocOptions(Section):
@@ -116,12 +117,17 @@ class Reading:
 
     Attributes:
         units: object_id -> what its corners are measured in, where that is not the image's pixels (boxes.to_pixels).
+        lost: images that have an annotation which was rejected. Where no other box is left, such an image is no
+            background: nobody said that it shows nothing.
+        stated: image_id -> (width, height) that the annotation gives its picture.
     """
 
     images: list[ImageFile] = field(default_factory=list)
     objects: list[dict[str, Any]] = field(default_factory=list)
     items: list[dict[str, Any]] = field(default_factory=list)
     units: dict[str, str] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    stated: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,11 @@ class Request:
     tables: Path
     params: IngestParams
     account: Account
+
+    @cached_property
+    def files(self) -> Tree:
+        """The files below ``root``: what a reader does not take is named as ignored."""
+        return Tree(self.root)
 
 
 def upstream_image(image_id: str, path: Path, name: str, group: str, val_share: float) -> ImageFile:
@@ -159,27 +170,13 @@ def require_folder(path: Path, source: str, expected: str) -> Path:
     )
 
 
-def image_files(folder: Path, ledger: Ledger) -> dict[str, Path]:
-    """Image files below a folder by stem, sorted; where two share a stem the first wins, the others are rejected."""
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir():
-            continue
-        if path.stem in found:
-            ledger.rows_in += 1
-            ledger.reject(path.relative_to(folder).as_posix(), "ambiguous_name", found[path.stem].name)
-        else:
-            found[path.stem] = path
-    return found
-
-
 def box_row(object_id: str, image_id: str, class_name: str, box: list[float]) -> dict[str, Any]:
     """A row of the objects table as read, before repair."""
     x1, y1, x2, y2 = box
     return {
         "object_id": object_id,
         "image_id": image_id,
-        "class_name": class_name,
+        "class_name": plain(class_name),
         "x1": x1,
         "y1": y1,
         "x2": x2,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from stages.contracts.images import TooManyPixels, decode, encode_jpeg
+from stages.contracts.images import TooManyPixels, decode, encode_jpeg, turned_by
 from stages.contracts.tables import IMAGES, read_table, shard_name, shard_of, write_rows, write_table
 from stages.core.parallel import in_processes, workers
 from stages.ingest.fingerprint import fingerprint, near_duplicates
@@ -30,6 +30,7 @@ class Checked:
     height: int
     sha256: str
     fingerprint: bytes
+    orientation: int = 1  # EXIF's, by which it was turned
 
 
 @dataclass
@@ -82,7 +83,8 @@ def _check_shard(numbered: tuple[int, list[ImageFile]], source: str, params: Ing
             continue
         result.repaired += [(file.image_id, what, file.path.name) for what in repairs]
         sha, print_ = hashlib.sha256(data).hexdigest(), fingerprint(image)
-        result.checked.append(Checked(file.image_id, width, height, sha, print_))
+        orientation = turned_by(data) if "exif_rotation" in repairs else 1
+        result.checked.append(Checked(file.image_id, width, height, sha, print_, orientation))
         rows.append(
             {
                 "image_id": file.image_id,

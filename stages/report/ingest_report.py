@@ -18,13 +18,14 @@ import pyarrow as pa
 from stages.contracts.ledger import REASONS
 from stages.contracts.tables import SPLITS, read_shards, read_table
 from stages.core.errors import StageError
-from stages.core.files import read_json
+from stages.core.files import read_csv, read_json
 from stages.core.params import load_params, lookup, section
-from stages.ingest.readers.catalogue import read_csv
 from stages.ingest.reading import IngestParams
 from stages.runner.progress import say
 
 EXAMPLES = 3  # of each repair and each reason
+# A row whose image is not there shows that something is missing; an image that nothing names is none of them.
+NOT_THERE = ("missing_image", "broken_link", "unread_format", "no_annotation", "ambiguous_name")
 REPAIRS = {
     "format": "the file is no JPEG, whatever its name; stored as one",
     "mode": "not RGB (grey, palette, transparent, CMYK); made RGB, what is transparent became white",
@@ -36,6 +37,9 @@ REPAIRS = {
     "two_statuses": "the image stands in pairs of several splits; it counts for the most held-out one",
     "json_before_txt": "the image has boxes in the JSON and in a YOLO file; the JSON's were taken",
     "class_of_folder": "the YOLO file's class is another than the folder's; the folder's was taken",
+    "polygon": "a polygon or a rotated box; the box around it was taken",
+    "commas": "commas between or inside the numbers of a label; read as what they stand for",
+    "turned_with_image": "the box was drawn on the picture as stored; turned with it, as its EXIF tag says",
     "comma_in_last_column": "more fields than columns; the surplus belongs to the last column",
 }
 
@@ -60,7 +64,7 @@ def report(source: str, reader: str, drawn: bool, ingested: Path, tables: Path) 
     notes = account.pop("notes", {})
     notes.pop("near duplicates", None)  # told with the pictures
     lines = [f"{source} (reader {reader}), as ingested into {ingested}", ""]
-    lines += [*completeness(account, reader, drawn, published(tables)), ""]
+    lines += [*completeness(account, source, drawn, published(tables)), ""]
     repairs = _examples(read_table(ingested / "repairs.parquet"), "what")
     rejects = _examples(read_table(ingested / "rejects.parquet"), "reason")
     for table, ledger in account.items():
@@ -83,36 +87,39 @@ def report(source: str, reader: str, drawn: bool, ingested: Path, tables: Path) 
 
 
 def published(tables: Path) -> dict[tuple[str, str], list[tuple[int | None, str]]]:
-    """(reader, table) -> (count, what and where) of downloads.csv; no count where copies differ.
+    """(data set, table) -> (count, what and where) of downloads.csv; no count where copies differ.
+
+    A data set is the source of its name in the profiles: own data that the same reader reads is no part of it.
 
     Raises:
         StageError: when the file is missing, or a count is no number.
     """
     path = tables / "downloads.csv"
     found = defaultdict(list)
-    for line, row in read_csv(path, ["reader", "table", "what", "count", "where"]):
+    for line, row in read_csv(path, ["source", "table", "what", "count", "where"]):
         count = row["count"]
         if count and not count.isdigit():
             raise StageError(
                 f"{path}, line {line}: count {count!r}, expected a whole number or none. Correct the line."
             )
         known = int(count) if count else None
-        found[row["reader"], row["table"]].append((known, f"{row['what']}; {row['where']}"))
+        found[row["source"], row["table"]].append((known, f"{row['what']}; {row['where']}"))
     return dict(found)
 
 
 def completeness(
-    account: dict[str, Any], reader: str, drawn: bool, known: dict[tuple[str, str], list[tuple[int | None, str]]]
+    account: dict[str, Any], source: str, drawn: bool, known: dict[tuple[str, str], list[tuple[int | None, str]]]
 ) -> list[str]:
-    """For each table whether as many rows came in as a complete download has."""
+    """For each table whether as many rows came in as a complete download has; of own data there is nothing to say."""
     lines = (
         ["This is not the complete download: the project drew this source itself (`demo_sources`)."] if drawn else []
     )
+    if not any(name == source for name, _ in known):
+        return lines
     for table, ledger in account.items():
-        # A row whose image is not there shows that something is missing; an image that nothing names is none of them.
-        absent = ("missing_image", "no_annotation", "ambiguous_name") if table == "images" else ()
+        absent = NOT_THERE if table == "images" else ()
         rows_in = ledger["rows_in"] - sum(ledger["rejected"].get(reason, 0) for reason in absent)
-        parts = known.get((reader, table), [])
+        parts = known.get((source, table), [])
         counts = [count for count, _ in parts if count is not None]
         if not counts:
             remarks = "".join(f" ({said})" for _, said in parts)

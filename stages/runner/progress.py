@@ -5,13 +5,15 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from stages.core.names import plain
+
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
 
 
 def say(message: str) -> None:
     """One line to the log, at once."""
-    print(message, file=sys.stderr, flush=True)
+    print(plain(message), file=sys.stderr, flush=True)
 
 
 def track(items: Iterable[T], total: int, desc: str) -> Iterator[T]:

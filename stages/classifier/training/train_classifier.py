@@ -21,7 +21,7 @@ from stages.classifier.training.trainer import Trainer
 from stages.contracts.tables import shard_paths
 from stages.core.determinism import device, seed_everything
 from stages.core.errors import StageError, shown
-from stages.core.files import fresh_folder, read_json, write_csv, write_json
+from stages.core.files import fresh_folder, read_csv, read_json, write_csv, write_json
 from stages.core.params import Section
 from stages.learning.acceleration import RuntimeParams, prepare_model
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
@@ -78,7 +78,8 @@ def build(
     """
     whole = beside(backbone, options.beside, "packaged")
     classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads, options.missing_labels)
-    superclasses = list(pd.read_csv(args.tables / "superclasses.csv").sort_values("id")["superclass"])
+    rows = [row for _, row in read_csv(args.tables / "superclasses.csv", ["superclass", "id"])]
+    superclasses = [row["superclass"] for row in sorted(rows, key=lambda row: int(row["id"]))]
     network = MultiHead(whole, classes, superclasses, options).to(device())
     return prepare_model(synchronised(network, group), runtime)
 

@@ -50,7 +50,7 @@ def read(request: Request) -> Reading:
     """
     partition = partition_rows(request, EXPECTED, PARTITION)
     categories = need_list(request, EXPECTED, *_places("list_category_img.txt"))
-    names = find_list(request.root, *_places("list_category_cloth.txt"))
+    names = find_list(request.files, *_places("list_category_cloth.txt"))
     if names is not None:
         check_names(names)
     images = list_images(request, EXPECTED)
@@ -119,8 +119,8 @@ def _read_categories(request: Request, rows: Rows, lines: list[tuple[str, list[s
 
 def _read_attributes(request: Request, rows: Rows) -> None:
     """Fill the attributes in: the names of those marked 1 (-1 is no, 0 is unknown)."""
-    cloth = find_list(request.root, *_places("list_attr_cloth.txt"))
-    marks = find_list(request.root, *_places("list_attr_img.txt"))
+    cloth = find_list(request.files, *_places("list_attr_cloth.txt"))
+    marks = find_list(request.files, *_places("list_attr_img.txt"))
     if cloth is None or marks is None:
         warn_missing(request, EXPECTED, "list_attr_cloth.txt or list_attr_img.txt", "images have no attributes")
         return

@@ -128,5 +128,6 @@ def _read_box(request: Request, rows: Rows, key: str, image_id: str | None, fiel
         ledger.reject(key, "image_rejected")
     elif box is None:
         ledger.reject(key, "malformed_box", " ".join(fields)[:120])
+        rows.reading.lost.add(image_id)
     else:
         rows.reading.objects.append(box_row(f"{image_id}:1", image_id, "garment", box))

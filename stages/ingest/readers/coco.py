@@ -6,17 +6,19 @@ One file, or one for each split: ``train/_annotations.coco.json`` as Roboflow wr
 
 import json
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from stages.core.errors import StageError, shown
+from stages.core.names import plain
+from stages.ingest.boxes import around
+from stages.ingest.files import Images, Tree
 from stages.ingest.readers.folders import SPLIT_FOLDERS
 from stages.ingest.reading import (
     ImageFile,
     Reading,
     Request,
     box_row,
-    image_files,
     numbers,
     require_folder,
     upstream_image,
@@ -27,10 +29,10 @@ EXPECTED = "a JSON with images, annotations and categories, and the images besid
 DEPTH = 3  # folders below the source's in which a JSON is looked for
 
 
-def find_files(root: Path) -> dict[Path, dict[str, Any]]:
-    """Every COCO JSON below a folder with its content; other JSONs are none of ours."""
-    found = {}
-    for path in sorted(root.rglob("*.json")):
+def find_files(tree: Tree) -> dict[Path, dict[str, Any]]:
+    """Every COCO JSON below a source's root with its content; other JSONs are none of ours."""
+    found, root = {}, tree.root
+    for path in tree.files(root, ".json", take=False):
         if len(path.relative_to(root).parts) > DEPTH:
             continue
         with path.open("rb") as stream:
@@ -43,7 +45,7 @@ def find_files(root: Path) -> dict[Path, dict[str, Any]]:
         except (ValueError, RecursionError):
             continue
         if isinstance(content, dict) and all(isinstance(content.get(key), list) for key in KEYS):
-            found[path] = content
+            found[tree.take(path)] = content
     return found
 
 
@@ -61,7 +63,7 @@ def read(request: Request) -> Reading:
         StageError: no COCO JSON, or several that tell no split or the same one.
     """
     root = require_folder(request.root, request.source, EXPECTED)
-    files = find_files(root)
+    files = find_files(request.files)
     if not files:
         raise StageError(f"source {request.source}: no COCO JSON in {root}. Expected {EXPECTED}.")
     splits = {path: split_of(path, root) for path in files} if len(files) > 1 else dict.fromkeys(files, "")
@@ -92,14 +94,15 @@ class _File:
 
     def read(self) -> None:
         """Add the file's images and boxes."""
-        beside = image_files(self.path.parent, self.images) if self.path.parent != self.request.root else {}
-        files = beside or image_files(self._folder(), self.images)
+        tree = self.request.files
+        beside = tree.images(self.path.parent, take=False) if self.path.parent != self.request.root else None
+        images = tree.images(self.path.parent if beside else self._folder())
         names = {
-            str(entry.get("id")): str(entry.get("name"))
+            str(entry.get("id")): plain(str(entry.get("name")).strip())
             for entry in self.content["categories"]
             if isinstance(entry, dict) and entry.get("name") not in (None, "")
         }
-        ids = self._images(files)
+        ids = self._images(images)
         for number, entry in enumerate(self.content["annotations"], start=1):
             self._box(f"{self.key}:annotations:{number}", number, entry, names, ids)
 
@@ -116,7 +119,7 @@ class _File:
         ]
         return named[0] if named else root
 
-    def _images(self, files: dict[str, Path]) -> dict[str, str]:
+    def _images(self, images: Images) -> dict[str, str]:
         """The file's id of an image -> ours, "" where it is not there."""
         ids: dict[str, str] = {}
         used: set[str] = set()
@@ -126,22 +129,17 @@ class _File:
             if not isinstance(name, str) or not name or "id" not in entry:
                 self.images.reject(f"{self.key}:images:{number}", "malformed_row", str(entry)[:120])
                 continue
-            stem = PurePosixPath(name.replace("\\", "/")).stem
-            if stem not in files:
-                ids[str(entry["id"])] = ""
-                self.images.reject(f"{self.key}:{name}", "missing_image", name)
+            found, reason, detail = images.find(name)
+            ids[str(entry["id"])] = image_id = f"{self.split}/{found}" if self.split and found else found
+            if reason or found in used:
+                self.images.reject(f"{self.key}:{name}", reason or "duplicate_row", detail or image_id)
                 continue
-            image_id = f"{self.split}-{stem}" if self.split else stem
-            ids[str(entry["id"])] = image_id
-            if image_id in used:
-                self.images.reject(f"{self.key}:{name}", "duplicate_row", image_id)
-                continue
-            used.add(image_id)
-            self._add(image_id, files[stem])
-        for stem, file in files.items():
-            if (f"{self.split}-{stem}" if self.split else stem) not in used:
-                self.images.rows_in += 1
-                self.images.reject(file.relative_to(self.request.root).as_posix(), "no_annotation")
+            used.add(found)
+            size = numbers([entry.get("width"), entry.get("height")], 2)
+            if size:
+                self.reading.stated[image_id] = (int(size[0]), int(size[1]))
+            self._add(image_id, images.paths[found])
+        images.reject_rest(self.images, used)
         return ids
 
     def _add(self, image_id: str, file: Path) -> None:
@@ -155,15 +153,34 @@ class _File:
         self.objects.rows_in += 1
         entry = entry if isinstance(entry, dict) else {}
         image_id = ids.get(str(entry.get("image_id")), "")
-        name, box = names.get(str(entry.get("category_id"))), numbers(entry.get("bbox"))
+        name, box = names.get(str(entry.get("category_id"))), corners(entry.get("bbox"))
         if not image_id:
             self.objects.reject(key, "image_rejected", f"image_id {entry.get('image_id')!r}")
-        elif name is None:
-            self.objects.reject(key, "malformed_box", f"category_id {entry.get('category_id')!r} is no category's")
-        elif box is None:
-            self.objects.reject(key, "malformed_box", f"bbox {entry.get('bbox')!r}"[:120])
-        elif entry.get("iscrowd") == 1:
-            self.objects.reject(key, "malformed_box", "iscrowd 1: a box around many")
-        else:
-            x, y, width, height = box
-            self.reading.objects.append(box_row(f"{image_id}:{number}", image_id, name, [x, y, x + width, y + height]))
+            return
+        object_id = f"{image_id}:{number}"
+        if box is None and (box := outline(entry.get("segmentation"))):
+            self.objects.repair(object_id, "polygon", "no bbox, but a segmentation")
+        problem = "" if box else f"bbox {entry.get('bbox')!r}"[:120]
+        if name is None:
+            problem = f"category_id {entry.get('category_id')!r} is no category's"
+        elif entry.get("iscrowd") in (1, True):
+            problem = "iscrowd: a box around many"
+        if problem or box is None or name is None:
+            self.objects.reject(key, "malformed_box", problem)
+            self.reading.lost.add(image_id)
+            return
+        self.reading.objects.append(box_row(object_id, image_id, name, box))
+
+
+def corners(bbox: Any) -> list[float] | None:
+    """[x1, y1, x2, y2] of COCO's [x, y, width, height]; None where it is none."""
+    values = numbers(bbox)
+    return [values[0], values[1], values[0] + values[2], values[1] + values[3]] if values else None
+
+
+def outline(segmentation: Any) -> list[float] | None:
+    """The box around the polygons of a segmentation; None where it has none (a mask, or nothing)."""
+    parts = segmentation if isinstance(segmentation, list) else []
+    flat = [value for part in parts if isinstance(part, list) for value in part]
+    values = numbers(flat, len(flat))
+    return around(values) if values else None

@@ -80,7 +80,7 @@ def _read_pairs(
         if len(there) < len(names):
             missing[status] += 1
             gone = [name for name, image_id in zip(names, ids, strict=True) if image_id is None]
-            ledger.reject(key, "missing_image", ", ".join(gone))
+            ledger.reject(key, images.look(gone[0]).reason, ", ".join(gone))
             continue
         found[status] += 1
         ledger.kept += 1

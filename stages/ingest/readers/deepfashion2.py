@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from stages.core.errors import StageError, shown
+from stages.core.files import read_csv
+from stages.core.names import plain
 from stages.core.parallel import in_processes
+from stages.ingest.files import Images, path_parts, without_suffix
 from stages.ingest.reading import (
     Reading,
     Request,
     box_row,
-    image_files,
     numbers,
     require_folder,
     upstream_image,
@@ -66,32 +66,33 @@ def find_table(root: Path, split: str) -> Path | None:
     return next((path for folder in TABLES if (path := root / folder / f"{split}.csv").is_file()), None)
 
 
-def read_jsons(folder: Path, split: str, source: str) -> Iterator[Annotation]:
+def read_jsons(paths: list[Path], folder: Path, split: str, source: str) -> Iterator[Annotation]:
     """The annotations of a folder in the order of their names, read by processes."""
-    paths = sorted(folder.glob("*.json"))
-    chunks = [(split, paths[start : start + CHUNK]) for start in range(0, len(paths), CHUNK)]
+    chunks = [(split, folder, paths[start : start + CHUNK]) for start in range(0, len(paths), CHUNK)]
     each = (annotation for chunk in in_processes(_read_chunk, chunks) for annotation in chunk)
     return track(each, total=len(paths), desc=f"read {source} {split} (annotations)")
 
 
-def _read_chunk(chunk: tuple[str, list[Path]]) -> list[Annotation]:
-    split, paths = chunk
-    return [_read_json(path, f"{split}/annos/{path.name}") for path in paths]
+def _read_chunk(chunk: tuple[str, Path, list[Path]]) -> list[Annotation]:
+    split, folder, paths = chunk
+    return [_read_json(path, folder, split) for path in paths]
 
 
-def _read_json(path: Path, key: str) -> Annotation:
+def _read_json(path: Path, folder: Path, split: str) -> Annotation:
+    name = plain(path.relative_to(folder).as_posix())
+    key, stem = f"{split}/annos/{name}", name[: -len(".json")]
     try:
         content = json.loads(path.read_bytes())
         items = sorted((name, value) for name, value in content.items() if name.startswith("item"))
     except (OSError, ValueError, AttributeError, RecursionError) as error:
-        return Annotation(path.stem, key, error=str(error))
+        return Annotation(stem, key, error=str(error))
     rows = []
     for name, value in items:
         # An item that is no object has no box; the reject then shows what stands there.
         item = value if isinstance(value, dict) else {"bounding_box": value}
         rows.append(Item(name, f"{key}:{name}", item.get("category_id"), item.get("style"), item.get("bounding_box")))
     pair = content.get("pair_id")
-    return Annotation(path.stem, key, "" if pair is None else str(pair), _source(content.get("source")), rows)
+    return Annotation(stem, key, "" if pair is None else str(pair), _source(content.get("source")), rows)
 
 
 def read_table(path: Path) -> list[Annotation]:
@@ -118,7 +119,7 @@ def read_table(path: Path) -> list[Annotation]:
             places = [header.index(column) for column in COLUMNS]
             for number, row in enumerate(reader, start=1):
                 image, category, box, style, pair = (row[place] if place < len(row) else "" for place in places)
-                stem = Path(image.replace("\\", "/")).stem
+                stem = without_suffix(path_parts(image)[0][-1]) if path_parts(image)[0] else ""
                 taken_by = _source(row[source]) if source is not None and source < len(row) else ""
                 new = Annotation(stem, f"{path.name}:{stem}", str(_whole(pair)), taken_by)
                 annotation = found.setdefault(stem, new)
@@ -167,19 +168,18 @@ def read(request: Request) -> Reading:
     """
     level = tree_level(request.root)
     root = request.root / level
-    table = pd.read_csv(request.tables / "deepfashion2_classes.csv")
-    names = dict(zip(table["category_id"], table["category_name"], strict=True))
+    table = read_csv(request.tables / "deepfashion2_classes.csv", ["category_id", "category_name"])
+    names = {int(row["category_id"]): row["category_name"] for _, row in table}
     reading = Reading()
     ledger = request.account.ledger("images")
     found = {"tree": level or "official"}
     for split in ("train", "validation"):
         annotations, found[split] = _annotations(request, root, split)
-        images = image_files(require_folder(root / split / "image", request.source, EXPECTED), ledger)
+        images = request.files.images(require_folder(root / split / "image", request.source, EXPECTED))
+        named: set[str] = set()
         for annotation in annotations:
-            _add(annotation, split, images.pop(annotation.stem, None), names, request, reading)
-        for path in images.values():
-            ledger.rows_in += 1
-            ledger.reject(f"{split}/image/{path.name}", "no_annotation")
+            _add(annotation, split, images, named, names, request, reading)
+        images.reject_rest(ledger, named, f"{split}/image/")
     request.account.note("read from", found)
     return reading
 
@@ -187,15 +187,23 @@ def read(request: Request) -> Reading:
 def _annotations(request: Request, root: Path, split: str) -> tuple[Iterable[Annotation], str]:
     """A split's annotations, and where they stand: the JSON files where there are any, else the CSV."""
     folder, table = root / split / "annos", find_table(request.root, split)
-    if table is not None and next(folder.glob("*.json"), None) is None:
-        return read_table(table), table.relative_to(request.root).as_posix()
+    jsons = request.files.files(folder, ".json") if folder.is_dir() else []
+    if table is not None and not jsons:
+        return read_table(request.files.take(table)), table.relative_to(request.root).as_posix()
     require_folder(folder, request.source, EXPECTED)
-    return read_jsons(folder, split, request.source), folder.relative_to(request.root).as_posix()
+    return read_jsons(jsons, folder, split, request.source), folder.relative_to(request.root).as_posix()
 
 
 def _add(
-    annotation: Annotation, split: str, image: Path | None, names: dict[int, str], request: Request, reading: Reading
+    annotation: Annotation,
+    split: str,
+    images: Images,
+    named: set[str],
+    names: dict[int, str],
+    request: Request,
+    reading: Reading,
 ) -> None:
+    """Add an image with its boxes; ``named`` gets its id, rejected or not."""
     ledger, objects = request.account.ledger("images"), request.account.ledger("objects")
     objects.rows_in += len(annotation.items)
     if not annotation.stem:
@@ -203,19 +211,26 @@ def _add(
             objects.reject(item.key, "malformed_row", "the column path is empty")
         return
     ledger.rows_in += 1
+    stem, reason, detail = images.find(annotation.stem)
+    if stem in named:
+        reason, detail = "duplicate_row", stem
     if annotation.error:
+        named |= {stem} - {""}
         ledger.reject(annotation.key, "malformed_row", annotation.error)
         return
-    if image is None:
-        ledger.reject(annotation.key, "missing_image", f"{split}/image/{annotation.stem}.jpg")
+    if reason:
+        looked_for = f"{split}/image/{annotation.stem}.jpg"
+        ledger.reject(annotation.key, reason, looked_for if reason == "missing_image" else detail)
         for item in annotation.items:
-            objects.reject(item.key, "image_rejected", "missing_image")
+            objects.reject(item.key, "image_rejected", reason)
         return
-    image_id = f"{split}-{annotation.stem}"
+    named.add(stem)
+    image_id = f"{split}-{stem}"
     for item in annotation.items:
         box = numbers(item.box)
         if box is None:
             objects.reject(item.key, "malformed_box", str(item.box)[:200])
+            reading.lost.add(image_id)
             continue
         if not isinstance(item.category_id, int) or item.category_id not in names:
             raise StageError(
@@ -227,6 +242,6 @@ def _add(
         reading.objects.append(row | {"pair_id": annotation.pair or None, "style": style})
     # Upstream numbers the pairs of train and validation separately.
     group = f"{split}-pair-{annotation.pair}" if annotation.pair else image_id
-    reading.images.append(upstream_image(image_id, image, split, group, request.params.val_share))
+    reading.images.append(upstream_image(image_id, images.paths[stem], split, group, request.params.val_share))
     request.account.ledger("items").rows_in += 1
     reading.items.append({"item_id": image_id, "image_id": image_id, "taken_by": annotation.taken_by or None})

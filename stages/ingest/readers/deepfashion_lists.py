@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import StageError, shown
-from stages.ingest.reading import IMAGE_SUFFIXES, ImageFile, Reading, Request, box_row, numbers
+from stages.ingest import files
+from stages.ingest.reading import ImageFile, Reading, Request, box_row, numbers
 from stages.runner.progress import say
 
 FOLDERS = ("Img/img", "img", "Img/img_highres", "img_highres")  # the first that is there is read
@@ -24,26 +25,33 @@ class Images:
 
     Attributes:
         folder: below the tree's root, where they were found.
-        paths: path below that folder without suffix -> file.
-        folded: the same path in small letters -> the path; upstream's folders are not spelled as its lists say.
+        files: the images below it.
     """
 
     folder: str
-    paths: dict[str, Path]
-    folded: dict[str, str]
+    files: files.Images
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Path below that folder without suffix -> file."""
+        return self.files.paths
 
     @property
     def high_resolution(self) -> bool:
         """Whether these are not the pictures that upstream's boxes were drawn on."""
         return self.folder.endswith("img_highres")
 
-    def find(self, name: str) -> str | None:
-        """The path, as a key of ``paths``, of the image that a list calls ``img/<path>.jpg``; None: no such file."""
+    def look(self, name: str) -> files.Found:
+        """What a list calls ``img/<path>.jpg``: the path, as a key of ``paths``, or why there is none."""
         parts = name.replace("\\", "/").split("/")
-        if parts[0] == self.folder.rsplit("/", 1)[-1] or parts[0] in ("img", "img_highres"):
+        if parts[0] in (self.folder.rsplit("/", 1)[-1], "img", "img_highres"):
             parts = parts[1:]
-        key = "/".join(parts).rsplit(".", 1)[0]
-        return key if key in self.paths else self.folded.get(key.lower())
+        found = self.files.find("/".join(parts))
+        return found if found.reason != "missing_image" else files.Found("", found.reason, name)
+
+    def find(self, name: str) -> str | None:
+        """The key in ``paths`` of what a list calls ``img/<path>.jpg``; None: no such file."""
+        return self.look(name).image_id or None
 
 
 def list_images(
@@ -67,34 +75,23 @@ def list_images(
             f"source {request.source}: no image folder in {request.root} (looked for {', '.join(folders)}). Expected "
             f"{expected}. Found there: {there}. Unpack the images there."
         )
-    ledger = request.account.ledger("images")
-    paths: dict[str, Path] = {}
-    folded: dict[str, str] = {}
-    for path in sorted((request.root / folder).rglob("*")):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir():
-            continue
-        key = path.relative_to(request.root / folder).with_suffix("").as_posix()
-        for start, name in (renamed or {}).items():
-            key = name + key.removeprefix(start) if key.startswith(start) else key
-        ledger.rows_in += 1
-        if key in paths:
-            ledger.reject(f"{folder}/{key}", "ambiguous_name", paths[key].name)
-        else:
-            paths[key] = path
-            folded.setdefault(key.lower(), key)
     request.account.note("read from", {"images": folder})
-    return Images(folder, paths, folded)
+    return Images(folder, request.files.images(request.root / folder, renamed))
 
 
 def reject_unnamed(request: Request, images: Images, named: set[str]) -> None:
-    """Put the images that no list names on record."""
+    """Put every image into the ledger, those that no list names as rejected."""
+    ledger = request.account.ledger("images")
+    ledger.rows_in += len(images.paths)
     for key in sorted(images.paths.keys() - named):
-        request.account.ledger("images").reject(f"{images.folder}/{key}", "no_annotation")
+        ledger.reject(f"{images.folder}/{key}", "no_annotation")
+    images.files.reject_rest(ledger, images.paths, f"{images.folder}/")
 
 
-def find_list(root: Path, *names: str) -> Path | None:
-    """The first of ``names`` below ``root`` that is a file."""
-    return next((root / name for name in names if (root / name).is_file()), None)
+def find_list(tree: files.Tree, *names: str) -> Path | None:
+    """The first of ``names`` below the root that is a file."""
+    path = next((tree.root / name for name in names if (tree.root / name).is_file()), None)
+    return path and tree.take(path)
 
 
 def need_list(request: Request, expected: str, *names: str) -> Path:
@@ -103,7 +100,7 @@ def need_list(request: Request, expected: str, *names: str) -> Path:
     Raises:
         StageError: when there is none.
     """
-    path = find_list(request.root, *names)
+    path = find_list(request.files, *names)
     if path is None:
         raise StageError(
             f"source {request.source}: no {Path(names[0]).name} in {request.root} (looked for {', '.join(names)}). "
@@ -217,13 +214,13 @@ def read_boxes(
     Returns:
         image_id -> the row's further columns by name.
     """
-    path = find_list(request.root, *names)
+    path = find_list(request.files, *names)
     foreign = images.high_resolution and units is None
     if path is None or foreign:
         warn_missing(request, expected, "Img/img" if foreign else Path(names[0]).name, "images have no boxes")
         return {}
     ledger = request.account.ledger("objects")
-    known = {image.image_id for image in reading.images}
+    known: set[str | None] = {image.image_id for image in reading.images}
     further: dict[str, dict[str, str]] = {}
     for key, fields in list_rows(request, path, columns):
         ledger.rows_in += 1
@@ -233,10 +230,12 @@ def read_boxes(
         box = numbers(fields[-4:])
         if len(fields) != len(columns) or (typed and fields[1] not in LAYERS):
             ledger.reject(key, "malformed_row", " ".join(fields)[:120])
+            reading.lost |= {image_id} & known
         elif box is None:
             ledger.reject(key, "malformed_box", " ".join(fields[-4:])[:120])
+            reading.lost |= {image_id} & known
         elif image_id not in known or image_id is None:
-            ledger.reject(key, "missing_image", fields[0])
+            ledger.reject(key, images.look(fields[0]).reason or "missing_image", fields[0])
         elif image_id in further:
             ledger.reject(key, "duplicate_row", fields[0])
         else:
@@ -278,9 +277,9 @@ class Rows:
             status: train, val or test.
         """
         ledger = self.request.account.ledger("items")
-        image_id = self.images.find(name)
-        if image_id is None:
-            ledger.reject(key, "missing_image", name)
+        image_id, reason, detail = self.images.look(name)
+        if reason:
+            ledger.reject(key, reason, detail)
             return None
         if image_id in self.by_image:
             ledger.reject(key, "duplicate_row", name)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from stages.contracts.ledger import Ledger
 from stages.core.errors import StageError
-from stages.ingest.reading import ImageFile, Reading, Request, image_files, require_folder
+from stages.core.names import plain
+from stages.ingest.files import Images, Tree, without_suffix
+from stages.ingest.reading import ImageFile, Reading, Request, require_folder
 
 EXPECTED = "images/*.jpg and labels/{shape,texture}/*.txt"
 LAYERS = ("upper", "lower", "outer")
@@ -20,12 +22,10 @@ def read(request: Request) -> Reading:
     Raises:
         StageError: when the image folder or a label file is missing.
     """
-    images = image_files(
-        require_folder(request.root / "images", request.source, EXPECTED), request.account.ledger("images")
-    )
+    images = request.files.images(require_folder(request.root / "images", request.source, EXPECTED))
     ledger = request.account.ledger("items")
     fabrics, patterns, shapes = (
-        _codes(_find(request.root, name), count, images, request.account.ledger(table))
+        _codes(_find(request.files, name), count, images, request.account.ledger(table))
         for name, count, table in (
             ("fabric_ann.txt", len(LAYERS), "fabric lines"),
             ("pattern_ann.txt", len(LAYERS), "pattern lines"),
@@ -35,8 +35,8 @@ def read(request: Request) -> Reading:
     reading = Reading()
     ledger.rows_in += len(images)
     request.account.ledger("images").rows_in += len(images)
-    for stem, path in images.items():
-        row: dict[str, str | None] = {"item_id": stem, "image_id": stem, "file": path.name}
+    for stem, path in images.paths.items():
+        row: dict[str, str | None] = {"item_id": stem, "image_id": stem, "file": plain(path.name)}
         for name, codes in (("fabric", fabrics), ("pattern", patterns)):
             values = codes.get(stem, [None] * len(LAYERS))
             row |= {f"{name}_{layer}": value for layer, value in zip(LAYERS, values, strict=True)}
@@ -44,18 +44,20 @@ def read(request: Request) -> Reading:
         row["shape"] = " ".join(shape) if shape else None
         reading.items.append(row)
         reading.images.append(ImageFile(stem, path))
+    images.reject_rest(request.account.ledger("images"), images.paths)
     return reading
 
 
-def _find(root: Path, name: str) -> Path:
+def _find(files: Tree, name: str) -> Path:
     """A label file in labels/texture, labels/shape, or wherever an older layout put it."""
-    found = sorted((root / "labels").rglob(name)) or sorted(root.rglob(name))
-    if not found:
-        raise StageError(f"{root}: no file {name} in it. Expected {EXPECTED}.")
-    return found[0]
+    for folder in (files.root / "labels", files.root):
+        found = files.files(folder, ".txt", take=False) if folder.is_dir() else []
+        if named := [path for path in found if path.name.lower() == name]:
+            return files.take(named[0])
+    raise StageError(f"{files.root}: no file {name} in it. Expected {EXPECTED}.")
 
 
-def _codes(path: Path, count: int, images: dict[str, Path], ledger: Ledger) -> dict[str, list[str | None]]:
+def _codes(path: Path, count: int, images: Images, ledger: Ledger) -> dict[str, list[str | None]]:
     """Image stem -> its codes, from the first line that names it; every line is in ``ledger``.
 
     Raises:
@@ -71,13 +73,15 @@ def _codes(path: Path, count: int, images: dict[str, Path], ledger: Ledger) -> d
         if not fields:
             continue
         ledger.rows_in += 1
-        key, stem = f"{path.name}:{number}", Path(fields[0]).stem
+        key = f"{path.name}:{number}"
         if len(fields) != count + 1 or not all(field.isdecimal() for field in fields[1:]):
             ledger.reject(key, "malformed_row", f"expected a name and {count} numbers: {line[:120]}")
-        elif stem in codes:
+            continue
+        stem, reason, detail = images.find(fields[0])
+        if stem in codes:
             ledger.reject(key, "duplicate_row", stem)
-        elif stem not in images:
-            ledger.reject(key, "missing_image", stem)
+        elif reason:
+            ledger.reject(key, reason, without_suffix(fields[0]) if reason == "missing_image" else detail)
         else:
             codes[stem] = list(fields[1:])
     ledger.kept = len(codes)

@@ -100,11 +100,11 @@ def _first_index(arrays: dict[str, np.ndarray], photos: int) -> int:
 
 def _id_arrays(request: Request) -> dict[str, np.ndarray]:
     """Our split -> upstream's ids, int64 [n]."""
-    matlab = find_list(request.root, "split.mat")
+    matlab = find_list(request.files, "split.mat")
     content = _load_matlab(matlab) if matlab else {}
     arrays = {}
     for split, name in IDS.items():
-        path = find_list(request.root, f"{name}.npy", f"feat/{name}.npy")
+        path = find_list(request.files, f"{name}.npy", f"feat/{name}.npy")
         values = load_array(path) if path else content.get(name)
         if values is None:
             continue
@@ -147,7 +147,7 @@ def read(request: Request) -> Reading:
         ((path, names_of) for path, names_of in LABELS if (request.root / path).is_file()), (LABELS[0][0], "")
     )
     matrix = read_labels(need_list(request, EXPECTED, *(path for path, _ in LABELS)), len(names))
-    labels = label_names(find_list(request.root, columns) if columns else None, matrix.shape[1], request)
+    labels = label_names(find_list(request.files, columns) if columns else None, matrix.shape[1], request)
     splits = read_splits(request, EXPECTED, len(names))
     images = list_images(request, EXPECTED, folders=("photos",))
     request.account.note("read from", {"images": images.folder, "labels": f"{place}, {matrix.shape[1]} labels"})
@@ -163,7 +163,7 @@ def read(request: Request) -> Reading:
             ledger.repair(key, "two_statuses", " and ".join(splits[index]))
         if image_id is None:
             missing[status or "no split"] += 1
-            ledger.reject(key, "missing_image" if name else "malformed_row", name)
+            ledger.reject(key, images.look(name).reason if name else "malformed_row", name)
         elif image_id in named:
             ledger.reject(key, "duplicate_row", name)
         elif not status:

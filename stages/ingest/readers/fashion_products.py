@@ -5,7 +5,7 @@ belongs to the last column. Values stay strings; "NA" is a value, not a gap.
 """
 
 from stages.core.errors import StageError
-from stages.ingest.reading import ImageFile, Reading, Request, image_files, require_folder
+from stages.ingest.reading import ImageFile, Reading, Request, require_folder
 
 COLUMNS = (
     "id",
@@ -28,20 +28,19 @@ def read(request: Request) -> Reading:
     Raises:
         StageError: when styles.csv or images/ is missing or the header is another.
     """
-    images = image_files(
-        require_folder(request.root / "images", request.source, "images/<id>.jpg and styles.csv"),
-        request.account.ledger("images"),
-    )
+    folder = require_folder(request.root / "images", request.source, "images/<id>.jpg and styles.csv")
+    images = request.files.images(folder)
     path = request.root / "styles.csv"
     if not path.is_file():
         raise StageError(f"source {request.source}: no file {path}. Expected styles.csv beside images/.")
     # Not splitlines: it also cuts at separators that product names hold.
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").replace("\r\n", "\n").split("\n")
+    text = request.files.take(path).read_text(encoding="utf-8-sig", errors="replace")
+    lines = text.replace("\r\n", "\n").split("\n")
     header = tuple(name.strip() for name in lines[0].split(",")) if lines else ()
     if header not in (COLUMNS, COLUMNS[:-1]):
         raise StageError(f"{path}, line 1: found {','.join(header)!r}, expected {','.join(COLUMNS)!r}.")
     reading = Reading()
-    seen: set[str] = set()
+    seen: dict[str, str] = {}  # item -> its image
     ledger = request.account.ledger("items")
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
@@ -61,14 +60,14 @@ def read(request: Request) -> Reading:
         item = row["id"].strip()
         if item in seen:
             ledger.reject(key, "duplicate_row", item)
-        elif item not in images:
-            ledger.reject(key, "missing_image", f"images/{item}.jpg")
+            continue
+        image_id, reason, detail = images.find(item)
+        if reason:
+            ledger.reject(key, reason, f"images/{item}.jpg" if reason == "missing_image" else detail)
         else:
-            seen.add(item)
-            reading.items.append({"item_id": item, "image_id": item, **row})
-            reading.images.append(ImageFile(item, images[item]))
-    request.account.ledger("images").rows_in += len(images)
-    for stem, file in images.items():
-        if stem not in seen:
-            request.account.ledger("images").reject(f"images/{file.name}", "no_annotation")
+            seen[item] = image_id
+            reading.items.append({"item_id": item, "image_id": image_id, **row})
+            reading.images.append(ImageFile(image_id, images.paths[image_id]))
+    request.account.ledger("images").rows_in += len(seen)
+    images.reject_rest(request.account.ledger("images"), set(seen.values()), "images/")
     return reading

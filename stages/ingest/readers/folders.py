@@ -7,7 +7,9 @@ of train our val; without splits ours are by a hash of the image.
 from pathlib import Path
 
 from stages.core.errors import StageError, shown
-from stages.ingest.reading import ImageFile, Reading, Request, image_files, require_folder, upstream_image
+from stages.core.names import plain
+from stages.ingest.files import COMPANION_FOLDERS
+from stages.ingest.reading import ImageFile, Reading, Request, require_folder, upstream_image
 
 # Folders that stand for splits, by what people call them.
 SPLIT_FOLDERS = {
@@ -24,8 +26,9 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 
 def subfolders(root: Path) -> list[Path]:
-    """Folders in a folder, sorted, hidden ones left out."""
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
+    """Folders in a folder, sorted; hidden ones and those that tools leave behind are none."""
+    folders = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in folders if path.name.lower() not in COMPANION_FOLDERS)
 
 
 def read(request: Request) -> Reading:
@@ -47,14 +50,17 @@ def read(request: Request) -> Reading:
 
 
 def _read_class(place: Path, split: str, request: Request, reading: Reading, own_test: bool) -> None:
-    images, items = request.account.ledger("images"), request.account.ledger("items")
-    for stem, file in image_files(place, images).items():
-        images.rows_in += 1
+    ledger, items = request.account.ledger("images"), request.account.ledger("items")
+    images = request.files.images(place)
+    label = plain(place.name)
+    for key, file in images.paths.items():
+        ledger.rows_in += 1
         items.rows_in += 1
-        image_id = "-".join(part for part in (split, place.name, stem) if part)
+        image_id = "/".join(part for part in (split, label, key) if part)
         if not split or own_test:
             reading.images.append(ImageFile(image_id, file, split))
         else:
             upstream = "train" if split == "train" else "test"
             reading.images.append(upstream_image(image_id, file, upstream, image_id, request.params.val_share))
-        reading.items.append({"item_id": image_id, "image_id": image_id, "label": place.name})
+        reading.items.append({"item_id": image_id, "image_id": image_id, "label": label})
+    images.reject_rest(ledger, images.paths, place.relative_to(request.root).as_posix() + "/")

@@ -57,10 +57,10 @@ def _read_partition(request: Request, reading: Reading, images: Images, rows: li
             ledger.reject(key, "malformed_row", " ".join(fields)[:120])
             continue
         name, item, role = fields
-        image_id = images.find(name)
-        if image_id is None:
+        image_id, reason, detail = images.look(name)
+        if reason:
             missing[role] += 1
-            ledger.reject(key, "missing_image", name)
+            ledger.reject(key, reason, detail)
             continue
         if image_id in named:
             ledger.reject(key, "duplicate_row", name)
@@ -98,7 +98,7 @@ def _check_items(request: Request, reading: Reading) -> None:
             "train" in found and bool(found & {"query", "gallery"}) for found in roles.values()
         ),
     }
-    path = find_list(request.root, "Anno/list_item_inshop.txt", "list_item_inshop.txt")
+    path = find_list(request.files, "Anno/list_item_inshop.txt", "list_item_inshop.txt")
     if path is not None:
         listed = {fields[0] for _, fields in list_rows(request, path, ())}
         counts |= {"listed ids without image": len(listed - roles.keys()), "ids not listed": len(roles.keys() - listed)}

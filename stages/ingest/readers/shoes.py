@@ -1,5 +1,6 @@
 """The shoes data set: ``training|validation/<class>/*.jpg``, and boxes in one JSON for each class or in YOLO files."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 from stages.contracts.ledger import Account
 from stages.core.errors import StageError
 from stages.core.files import read_json
+from stages.core.names import plain
+from stages.ingest.boxes import around
+from stages.ingest.files import COMPANION_FOLDERS, Images, Tree, without_suffix
 from stages.ingest.readers.yolo import class_names, read_labels, reject_labels
 from stages.ingest.reading import (
     Reading,
     Request,
     box_row,
-    image_files,
     numbers,
     require_folder,
     upstream_image,
@@ -34,18 +37,21 @@ class Entries:
 
 def class_folders(root: Path) -> set[str]:
     """Classes that have an image folder."""
-    return {place.name for folder in FOLDERS for place in (root / folder).glob("*/")} - {"labels"}
+    found = {place.name for folder in FOLDERS for place in (root / folder).glob("*/")}
+    return {name for name in found if name != "labels" and name.lower() not in COMPANION_FOLDERS}
 
 
-def find_jsons(root: Path) -> dict[tuple[str, str], Path]:
+def find_jsons(files: Tree) -> dict[tuple[str, str], Path]:
     """(folder, class) -> annotations_<class>.json; folder is empty where the file lies in neither of the two.
 
     Raises:
         StageError: when two files hold the boxes of the same images.
     """
     found: dict[tuple[str, str], Path] = {}
-    for path in sorted(root.rglob("annotations_*.json")):
-        top = path.relative_to(root).parts[0]
+    for path in files.files(files.root, ".json", take=False):
+        if not path.name.startswith("annotations_"):
+            continue
+        top = files.take(path).relative_to(files.root).parts[0]
         key = (top if top in FOLDERS else "", path.stem.removeprefix("annotations_"))
         if key in found:
             raise StageError(f"{path}: {found[key]} holds boxes of class {key[1]} as well. Keep one of the two.")
@@ -53,8 +59,10 @@ def find_jsons(root: Path) -> dict[tuple[str, str], Path]:
     return found
 
 
-def read_entries(path: Path | None, shoe: str, account: Account) -> Entries:
-    """The entries of a JSON; of two names with one stem the second is rejected. Without a file there are none.
+def read_entries(path: Path | None, shoe: str, images: Iterable[Images], account: Account) -> Entries:
+    """The entries of a JSON by the ids of their images; of two names for one image the second is rejected.
+
+    Without a file there are none.
 
     Raises:
         StageError: when the file is not JSON, or not an object.
@@ -66,7 +74,8 @@ def read_entries(path: Path | None, shoe: str, account: Account) -> Entries:
         raise StageError(f"{path}: expected an object of image names, found {type(content).__name__}.")
     entries = Entries(path.name)
     for name, boxes in content.items():
-        stem = Path(name).stem
+        found = (each.find(name).image_id for each in images)
+        stem = next(filter(None, found), "") or without_suffix(plain(name))
         if stem in entries.boxes:
             reject_entry(f"{path.name}:{name}", boxes, "ambiguous_name", account)
         else:
@@ -89,22 +98,28 @@ def reject_boxes(key: str, boxes: Any, reason: str, account: Account) -> None:
         objects.reject(f"{key}:{number + 1}", "image_rejected", reason)
 
 
-def find_labels(root: Path, folder: str, shoe: str) -> dict[str, Path]:
-    """Image stem -> YOLO label file of a class, beside the images or in a labels folder."""
+def find_labels(files: Tree, folder: str, shoe: str) -> list[tuple[str, Path]]:
+    """Names without suffix and YOLO label files of a class, beside the images or in a labels folder."""
+    root = files.root
     places = (
-        root / "labels" / folder / shoe,
-        root / folder / "labels" / shoe,
-        root / folder / shoe / "labels",
         root / folder / shoe,
+        root / folder / shoe / "labels",
+        root / folder / "labels" / shoe,
+        root / "labels" / folder / shoe,
     )
-    paths = [path for place in places for path in sorted(place.glob("*.txt")) if path.name != "classes.txt"]
-    return {path.stem: path for path in paths}
+    found: dict[Path, str] = {}
+    for place in places:
+        for path in files.files(place, ".txt") if place.is_dir() else []:
+            name = path.relative_to(place).with_suffix("").as_posix()
+            found.setdefault(path, name.removeprefix("labels/"))
+    return [(name, path) for path, name in found.items()]
 
 
-def label_names(root: Path, classes: set[str]) -> list[str]:
+def label_names(files: Tree, classes: set[str]) -> list[str]:
     """Class names by number: those of classes.txt if there is one, else the classes in their order."""
-    found = [path for path in (root / "classes.txt", root / "labels" / "classes.txt") if path.is_file()]
-    return class_names(found[0]) if found else sorted(classes)
+    places = (files.root / "classes.txt", files.root / "labels" / "classes.txt")
+    found = [path for path in places if path.is_file()]
+    return class_names(files.take(found[0])) if found else sorted(classes)
 
 
 def read(request: Request) -> Reading:
@@ -114,14 +129,14 @@ def read(request: Request) -> Reading:
         StageError: when there is no annotation file or an image folder is missing.
     """
     root = require_folder(request.root, request.source, EXPECTED)
-    jsons = find_jsons(root)
+    jsons = find_jsons(request.files)
     classes = class_folders(root) | {shoe for _, shoe in jsons}
-    labels = {(folder, shoe): find_labels(root, folder, shoe) for folder in FOLDERS for shoe in classes}
+    labels = {(folder, shoe): find_labels(request.files, folder, shoe) for folder in FOLDERS for shoe in classes}
     if not jsons and not any(labels.values()):
         raise StageError(f"{root}: no annotations_<class>.json. Expected {EXPECTED}.")
     for folder in FOLDERS:
         require_folder(root / folder, request.source, EXPECTED)
-    names = label_names(root, classes)
+    names = label_names(request.files, classes)
     reading = Reading()
     for shoe in sorted(classes):
         _read_class(shoe, jsons, {folder: labels[folder, shoe] for folder in FOLDERS}, names, request, reading)
@@ -131,23 +146,26 @@ def read(request: Request) -> Reading:
 def _read_class(
     shoe: str,
     jsons: dict[tuple[str, str], Path],
-    labels: dict[str, dict[str, Path]],
+    labels: dict[str, list[tuple[str, Path]]],
     names: list[str],
     request: Request,
     reading: Reading,
 ) -> None:
     ledger, objects = request.account.ledger("images"), request.account.ledger("objects")
-    shared = read_entries(jsons.get(("", shoe)), shoe, request.account)
-    own = {folder: read_entries(jsons.get((folder, shoe)), shoe, request.account) for folder in FOLDERS}
-    images = {folder: image_files(request.root / folder / shoe, ledger) for folder in FOLDERS}
+    images = {folder: request.files.images(request.root / folder / shoe) for folder in FOLDERS}
+    shared = read_entries(jsons.get(("", shoe)), shoe, images.values(), request.account)
+    own = {
+        folder: read_entries(jsons.get((folder, shoe)), shoe, [images[folder]], request.account) for folder in FOLDERS
+    }
+    pairs = {folder: images[folder].pairs(labels[folder]) for folder in FOLDERS}
     # Where an entry of the shared JSON could be of either folder, nobody can tell whose boxes they are.
-    wanting = {folder: set(images[folder]) - set(own[folder].boxes) for folder in FOLDERS}
+    wanting = {folder: set(images[folder].paths) - set(own[folder].boxes) for folder in FOLDERS}
     unclear = set.intersection(*wanting.values()) & set(shared.boxes)
     for folder, upstream in FOLDERS.items():
-        for stem, file in images[folder].items():
+        for stem, file in images[folder].paths.items():
             ledger.rows_in += 1
-            key = f"{folder}/{shoe}/{file.name}"
-            label = labels[folder].pop(stem, None)
+            key = f"{folder}/{shoe}/{images[folder].name(file)}"
+            label = pairs[folder][0].get(stem)
             entries = own[folder] if stem in own[folder].boxes else shared
             boxes = None if stem in unclear else entries.boxes.pop(stem, None)
             if boxes is None and label is None:
@@ -168,11 +186,13 @@ def _read_class(
         reject_boxes(f"{shared.name}:{stem}", shared.boxes.pop(stem), "ambiguous_name", request.account)
     for entries in (shared, *own.values()):
         _reject_rest(entries, request)
-    for path in (path for found in labels.values() for path in found.values()):
-        key = path.relative_to(request.root).as_posix()
-        ledger.rows_in += 1
-        ledger.reject(key, "missing_image")
-        reject_labels(path, key, "missing_image", objects)
+    for folder, (_, rest) in pairs.items():
+        for path, found in rest:
+            key = path.relative_to(request.root).as_posix()
+            ledger.rows_in += 1
+            ledger.reject(key, found.reason, found.detail if found.reason != "missing_image" else "")
+            reject_labels(path, key, found.reason, objects)
+        images[folder].reject_rest(ledger, images[folder].paths, f"{folder}/{shoe}/")
 
 
 def _reject_rest(entries: Entries, request: Request) -> None:
@@ -184,11 +204,13 @@ def _add_boxes(boxes: list[Any], key: str, shoe: str, image_id: str, request: Re
     objects = request.account.ledger("objects")
     for number, row in enumerate(boxes, start=1):
         objects.rows_in += 1
-        box = numbers(row)
+        box, object_id = numbers(row), f"{image_id}:{number}"
+        if box is None and (box := around(row)):
+            objects.repair(object_id, "polygon", f"{str(row)[:120]}")
         if box is None:
             objects.reject(f"{key}:{number}", "malformed_box", row)
+            reading.lost.add(image_id)
             continue
-        object_id = f"{image_id}:{number}"
         reading.objects.append(box_row(object_id, image_id, shoe, box))
         reading.units[object_id] = "display"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import StageError, shown
+from stages.core.names import plain
 
 EXCEL, LINES, PARQUET = (".xlsx", ".xlsm"), (".jsonl", ".ndjson"), (".parquet", ".pq")
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt", *EXCEL, *LINES, *PARQUET)
@@ -49,9 +50,9 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Rows:
     reader = _excel if suffix in EXCEL else _json_lines if suffix in LINES else _text
     try:
         header, records, read_as = _parquet(path) if suffix in PARQUET else reader(path)
-        names = [name.strip() for name in header]
+        names = [plain(name.strip()) for name in header]
         rows = [
-            (number, {name: value.strip() for name, value in zip(names, values, strict=False) if name})
+            (number, {name: plain(value.strip()) for name, value in zip(names, values, strict=False) if name})
             for number, values in records
             if any(value.strip() for value in values)
         ]

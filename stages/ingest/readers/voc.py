@@ -1,5 +1,7 @@
 """Pascal VOC trees (the headwear data set): one XML for each image."""
 
+import itertools
+import math
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -8,14 +10,15 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from stages.core.errors import StageError
-from stages.ingest.boxes import upright
-from stages.ingest.reading import ImageFile, Reading, Request, box_row, image_files, numbers, require_folder
+from stages.core.names import plain
+from stages.ingest.boxes import around, upright
+from stages.ingest.reading import ImageFile, Reading, Request, box_row, numbers, require_folder
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 def read(request: Request) -> Reading:
-    """Images and boxes; an image is found by the XML's stem, because `<filename>` and `<path>` often lie.
+    """Images and boxes; an image is found by the XML's own name, because `<filename>` and `<path>` often lie.
 
     Raises:
         StageError: when a folder is missing or params name none.
@@ -25,38 +28,44 @@ def read(request: Request) -> Reading:
         raise StageError(f"params.yaml: `ingest.{request.source}.voc` is empty but reader voc needs it.")
     expected = f"{options.annotations}/*.xml and {options.images}/*"
     annotations = require_folder(request.root / options.annotations, request.source, expected)
-    images = image_files(
-        require_folder(request.root / options.images, request.source, expected), request.account.ledger("images")
-    )
+    images = request.files.images(require_folder(request.root / options.images, request.source, expected))
     reading = Reading()
-    ledger = request.account.ledger("images")
-    for path in sorted(annotations.glob("*.xml")):
+    ledger, objects = request.account.ledger("images"), request.account.ledger("objects")
+    files = request.files.files(annotations, ".xml")
+    pairs, rest = images.pairs([(file.relative_to(annotations).with_suffix("").as_posix(), file) for file in files])
+    of_file = {file: image_id for image_id, file in pairs.items()}
+    why = dict(rest)
+    for file in files:
         ledger.rows_in += 1
-        objects = _parse(path, request)
-        if objects is None:
-            images.pop(path.stem, None)
+        key = plain(file.relative_to(annotations).as_posix())
+        root = _parse(file, key, request)
+        if root is None:
             continue
-        image = images.pop(path.stem, None)
-        request.account.ledger("objects").rows_in += len(objects)
-        if image is None:
-            ledger.reject(path.name, "missing_image", f"no image named {path.stem}.* in {options.images}/")
-            for number in range(len(objects)):
-                request.account.ledger("objects").reject(f"{path.name}:{number + 1}", "image_rejected", "missing_image")
+        elements = root.findall("object")
+        objects.rows_in += len(elements)
+        if file in why:
+            said = f"no image named {key.rsplit('.', 1)[0]}.* in {options.images}/"
+            reason = why[file].reason
+            ledger.reject(key, reason, said if reason == "missing_image" else why[file].detail)
+            for number in range(len(elements)):
+                objects.reject(f"{key}:{number + 1}", "image_rejected", reason)
             continue
-        reading.images.append(ImageFile(path.stem, image))
-        for number, element in enumerate(objects, start=1):
-            _read_object(f"{path.stem}:{number}", path.stem, element, options.first_pixel, request, reading)
-    for path in images.values():
-        ledger.rows_in += 1
-        ledger.reject(path.name, "no_annotation")
+        image_id = of_file[file]
+        reading.images.append(ImageFile(image_id, images.paths[image_id]))
+        size = numbers([root.findtext(f"size/{side}") for side in ("width", "height")], 2)
+        if size:
+            reading.stated[image_id] = (int(size[0]), int(size[1]))
+        for number, element in enumerate(elements, start=1):
+            _read_object(f"{image_id}:{number}", image_id, element, options.first_pixel, request, reading)
+    images.reject_rest(ledger, pairs)
     return reading
 
 
-def _parse(path: Path, request: Request) -> list[Element] | None:
+def _parse(path: Path, key: str, request: Request) -> Element | None:
     try:
-        return parse(path).getroot().findall("object")
+        return parse(path).getroot()
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        request.account.ledger("images").reject(path.name, "malformed_row", f"{type(error).__name__}: {error}")
+        request.account.ledger("images").reject(key, "malformed_row", f"{type(error).__name__}: {error}")
         return None
 
 
@@ -65,11 +74,42 @@ def _read_object(
 ) -> None:
     corners: list[Any] = [element.findtext(f"bndbox/{corner}") for corner in CORNERS]
     name = (element.findtext("name") or "").strip()
+    ledger = request.account.ledger("objects")
     box = numbers(corners)
+    if box is None and (outline := _outline(element)):
+        box = around(outline)
+        if box is not None:
+            ledger.repair(object_id, "polygon", f"{len(outline) // 2} points")
     if box is None or not name:
-        request.account.ledger("objects").reject(object_id, "malformed_box", f"name {name!r}, corners {corners}")
+        ledger.reject(object_id, "malformed_box", f"name {name!r}, corners {corners}")
+        reading.lost.add(image_id)
         return
     # Swapped before the shift: 1-based inclusive corners cover the pixels [xmin - 1, xmax).
-    x1, y1, x2, y2 = upright(box, object_id, request.account.ledger("objects"))
+    x1, y1, x2, y2 = upright(box, object_id, ledger)
     box = [x1 - first_pixel, y1 - first_pixel, x2, y2]
     reading.objects.append(box_row(object_id, image_id, name, box))
+
+
+def _outline(element: Element) -> list[Any]:
+    """x, y, x, y, ... of a polygon (LabelMe's pt, or x1, y1, x2, ...) or of roLabelImg's rotated box."""
+    if (rotated := element.find("robndbox")) is not None:
+        values = numbers([rotated.findtext(name) for name in ("cx", "cy", "w", "h", "angle")], 5)
+        if values is None:
+            return []
+        cx, cy, width, height, angle = values
+        across = (math.cos(angle) * width / 2, math.sin(angle) * width / 2)
+        down = (-math.sin(angle) * height / 2, math.cos(angle) * height / 2)
+        return [
+            middle + a * one + b * other
+            for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+            for middle, one, other in zip((cx, cy), across, down, strict=True)
+        ]
+    if (polygon := element.find("polygon")) is None:
+        return []
+    if points := polygon.findall("pt"):
+        return [text for point in points for text in (point.findtext("x"), point.findtext("y"))]
+    names = itertools.takewhile(lambda pair: polygon.find(pair[0]) is not None, _NUMBERED)
+    return [polygon.findtext(name) for pair in names for name in pair]
+
+
+_NUMBERED = [(f"x{number}", f"y{number}") for number in range(1, 1000)]

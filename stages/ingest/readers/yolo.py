@@ -2,62 +2,99 @@
 
 An image without a label file shows nothing of the classes: the format means just that. So it stays, and is counted.
 
-A line of a label file is ``class cx cy w h``, the last four as shares of the image's width and height.
+A line of a label file is ``class cx cy w h``, the last four as shares of the image's width and height; or a class and
+the points of a polygon or a rotated box. A split is a folder, a list of images in a text file, or several of them.
 """
 
-from pathlib import Path, PurePosixPath
+import os
+import re
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from stages.contracts.ledger import Ledger
 from stages.core.errors import StageError, shown
-from stages.core.files import parse_yaml
+from stages.core.files import parse_plain_yaml
+from stages.core.names import plain
+from stages.ingest.boxes import around
+from stages.ingest.files import Found, Images, look_up, path_parts
 from stages.ingest.reading import (
     ImageFile,
     Reading,
     Request,
     box_row,
-    image_files,
     numbers,
     require_folder,
     upstream_image,
 )
 
 TOLERANCE = 1e-3  # what rounding may put outside 0..1; more than that is another format
+OUTSIDE = 0.5  # how far points of a polygon or a rotated box may lie outside, in sides of the image
 
 
-def read_labels(path: Path, key: str, image_id: str, names: list[str], ledger: Ledger, reading: Reading) -> None:
+def read_labels(
+    path: Path, key: str, image_id: str, names: list[str], ledger: Ledger, reading: Reading, points: bool = False
+) -> None:
     """Add the boxes of one label file to ``reading``; lines of another form are rejected as malformed_box.
 
     Args:
         path: the label file; empty lines count for nothing.
         key: how rejects name the file; the line's number follows.
         names: class names by number.
+        points: the labels are poses, whose key points follow the box.
     """
     for number, line in _lines(path):
         ledger.rows_in += 1
-        class_number, corners, problem = parse_line(line, len(names))
-        if problem:
-            ledger.reject(f"{key}:{number}", "malformed_box", f"{problem}: {line[:120]}")
+        class_number, corners, said = parse_line(line, len(names), points)
+        if not corners:
+            ledger.reject(f"{key}:{number}", "malformed_box", f"{said}: {line[:120]}")
+            reading.lost.add(image_id)
             continue
         object_id = f"{image_id}:{number}"
+        if said:
+            ledger.repair(object_id, said, line[:120])
         reading.objects.append(box_row(object_id, image_id, names[class_number], corners))
         reading.units[object_id] = "share"
 
 
-def parse_line(line: str, classes: int) -> tuple[int, list[float], str]:
-    """(class number, [x1, y1, x2, y2] as shares, "") of a line, or (0, [], what is wrong with it)."""
+def split_fields(line: str) -> tuple[list[str], bool]:
+    """The fields of a line, and whether commas or semicolons stood between or inside them.
+
+    Five fields or more are apart already: a comma that is left inside one is a decimal point.
+    """
     fields = line.split()
-    values = numbers(fields, 5)
-    if values is None:
+    if not re.search("[,;]", line):
+        return fields, False
+    if len(fields) < 5:
+        fields = re.split(r"[;\s]+" if ";" in line else r"[,\s]+", line)
+    return [field.strip(",;").replace(",", ".") for field in fields if field.strip(",;")], True
+
+
+def parse_line(line: str, classes: int, points: bool = False) -> tuple[int, list[float], str]:
+    """(class number, [x1, y1, x2, y2] as shares, what was repaired) of a line, or (0, [], what is wrong with it).
+
+    A repair is ``polygon``, the box around the points of one or of a rotated box, or ``commas``.
+    """
+    fields, commas = split_fields(line)
+    values = numbers(fields, len(fields))
+    if values is None or len(values) < 5:
         return 0, [], f"{len(fields)} fields, expected 5 numbers"
-    label, cx, cy, width, height = values
+    label, *shares = values
     if not label.is_integer() or not 0 <= label < classes:
         return 0, [], f"class {fields[0]}, expected 0 to {classes - 1}"
-    if any(not -TOLERANCE <= value <= 1 + TOLERANCE for value in values[1:]):
+    if len(shares) > 4 and not points:
+        box = around(shares)
+        if box is None:
+            return 0, [], f"{len(fields)} fields, expected 5 numbers, or a class and the points of a polygon"
+        if any(not -OUTSIDE <= value <= 1 + OUTSIDE for value in shares):
+            return 0, [], "a value outside 0 to 1"
+        return int(label), box, "polygon"
+    cx, cy, width, height = shares[:4]
+    if any(not -TOLERANCE <= value <= 1 + TOLERANCE for value in shares[:4]):
         return 0, [], "a value outside 0 to 1"
-    return int(label), [cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2], ""
+    corners = [cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2]
+    return int(label), corners, "commas" if commas else ""
 
 
 def reject_labels(path: Path, key: str, detail: str, ledger: Ledger) -> None:
@@ -86,31 +123,31 @@ def class_names(path: Path) -> list[str]:
 
 
 SPLITS = ("train", "val", "test")
+OTHER_NAMES = {"val": ("valid", "validation")}
 EXPECTED = "data.yaml (names, train, val), images/<split>/*.jpg and labels/<split>/*.txt"
 
 
 def read(request: Request) -> Reading:
-    """Images and boxes; an image's id is split and stem, because names repeat across splits.
+    """Images and boxes; an image's id is its split and its path below the split's folder, without suffix.
 
     With train, val and test in data.yaml these are our splits. Without test, as in most exports, val is our test and a
     share of train our val.
 
     Raises:
-        StageError: when data.yaml or a folder it names is missing, or it is of another form.
+        StageError: when data.yaml or a folder or list it names is missing, or it is of another form.
     """
     require_folder(request.root, request.source, EXPECTED)
     path, content = _data_yaml(request.root)
+    request.files.take(path)
     names = _names(path, content)
+    for split, others in OTHER_NAMES.items():
+        content[split] = next((content[name] for name in (split, *others) if content.get(name)), None)
     splits = [split for split in SPLITS if content.get(split)]
     if not {"train", "val"} <= set(splits):
         raise StageError(f"{path}: splits found: {shown(splits)}; expected train and val, and test if there is one.")
     reading = Reading()
-    unlabelled = dict.fromkeys(splits, 0)
-    seen: set[str] = set()
-    for split in splits:
-        for folder in _folders(request, path, content, split):
-            unlabelled[split] += _read_folder(folder, split, "test" in splits, names, seen, request, reading)
-    request.account.note("images without a label file", unlabelled)
+    reader = _Reader(request, reading, path, content, names, own_test="test" in splits)
+    request.account.note("images without a label file", {split: reader.read_split(split) for split in splits})
     return reading
 
 
@@ -121,7 +158,7 @@ def _data_yaml(root: Path) -> tuple[Path, dict[str, Any]]:
     if len(found) != 1:
         raise StageError(f"{root}: no data.yaml; found {shown(one.name for one in found)}. Expected {EXPECTED}.")
     try:
-        content = parse_yaml(found[0].read_text(encoding="utf-8-sig"))
+        content = parse_plain_yaml(plain(found[0].read_text(encoding="utf-8-sig")))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StageError(f"{found[0]}: not valid YAML: {' '.join(str(error).split())}. Correct the file.") from None
     if not isinstance(content, dict):
@@ -131,34 +168,14 @@ def _data_yaml(root: Path) -> tuple[Path, dict[str, Any]]:
 
 def _names(path: Path, content: dict[str, Any]) -> list[str]:
     names = content.get("names")
-    if isinstance(names, dict) and set(names) == set(range(len(names))):
-        names = [names[number] for number in range(len(names))]
-    if not isinstance(names, list) or not names:
+    if isinstance(names, dict) and set(names) == {str(number) for number in range(len(names))}:
+        names = [names[str(number)] for number in range(len(names))]
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise StageError(f"{path}: names is {names!r}; expected a list of class names, or 0: name, 1: name, ...")
-    return [str(name) for name in names]
+    return names
 
 
-def _folders(request: Request, path: Path, content: dict[str, Any], split: str) -> list[Path]:
-    """The image folders of a split, below root whatever machine's path the export holds."""
-    values = content[split] if isinstance(content[split], list) else [content[split]]
-    base = PurePosixPath(str(content.get("path") or ""))
-    folders = []
-    for value in values:
-        inner = [part for part in PurePosixPath(str(value)).parts if part not in ("..", ".", "/")]
-        below = [part for part in (base / str(value)).parts if part not in ("..", ".", "/")]
-        # The longest end of the path that is a folder here: /home/me/set/images/train is images/train.
-        ends = [Path(*parts[start:]) for parts in (below, inner) for start in range(len(parts))]
-        found = next((end for end in ends if (request.root / end).is_dir()), None)
-        if found is None:
-            raise StageError(
-                f"{path}: {split} is {value!r}, but there is no such folder below {request.root}. Expected {EXPECTED}; "
-                "lists of images in .txt files are not read."
-            )
-        folders.append(request.root / found)
-    return folders
-
-
-def _labels(folder: Path, root: Path) -> Path:
+def _label_folder(folder: Path, root: Path) -> Path:
     """images/train -> labels/train, train/images -> train/labels; beside the images where no part is called images."""
     parts = list(folder.relative_to(root).parts)
     if "images" in parts:
@@ -166,38 +183,135 @@ def _labels(folder: Path, root: Path) -> Path:
     return root.joinpath(*parts)
 
 
-def _read_folder(
-    folder: Path, split: str, own_test: bool, names: list[str], seen: set[str], request: Request, reading: Reading
-) -> int:
-    """Read one image folder and its labels; how many images have no label file."""
-    ledger, objects = request.account.ledger("images"), request.account.ledger("objects")
-    place = _labels(folder, request.root)
-    labels = {file.relative_to(place).with_suffix(""): file for file in sorted(place.rglob("*.txt"))}
-    if place == folder:
-        labels.pop(Path("classes"), None)
-    unlabelled = 0
-    for stem, file in image_files(folder, ledger).items():
-        ledger.rows_in += 1
-        image_id = f"{split}-{stem}"
-        label = labels.pop(file.relative_to(folder).with_suffix(""), None)
-        key = label.relative_to(request.root).as_posix() if label else ""
-        if image_id in seen:  # of another of the split's folders
-            ledger.reject(file.relative_to(request.root).as_posix(), "ambiguous_name", image_id)
-            if label:
-                reject_labels(label, key, "ambiguous_name", objects)
-            continue
-        seen.add(image_id)
-        if own_test:
-            reading.images.append(ImageFile(image_id, file, split))
-        else:
-            reading.images.append(upstream_image(image_id, file, split, image_id, request.params.val_share))
-        if label:
-            read_labels(label, key, image_id, names, objects, reading)
-        else:
-            unlabelled += 1
-    for label in labels.values():
-        key = label.relative_to(request.root).as_posix()
-        ledger.rows_in += 1
-        ledger.reject(key, "missing_image")
-        reject_labels(label, key, "missing_image", objects)
-    return unlabelled
+class _Reader:
+    """Reads the splits of one directory."""
+
+    def __init__(
+        self, request: Request, reading: Reading, path: Path, content: dict[str, Any], names: list[str], own_test: bool
+    ) -> None:
+        self.request, self.reading, self.path, self.content = request, reading, path, content
+        self.names, self.own_test = names, own_test
+        self.points = bool(content.get("kpt_shape"))
+        self.ledger = request.account.ledger("images")
+        self._lists: set[Path] = set()
+        self._every: Images | None = None
+
+    def read_split(self, split: str) -> int:
+        """Read the images and boxes of a split; how many images have no label file."""
+        folders, files = self._places(split)
+        unlabelled = 0
+        for folder in folders:
+            images = self.request.files.images(folder)
+            # Several folders of one split may hold the same names.
+            before = f"{folder.relative_to(self.request.root).as_posix()}/" if len(folders) > 1 or files else ""
+            unlabelled += self._read_images(split, images, f"{split}-{before}")
+            images.reject_rest(self.ledger, images.paths, before)
+        return unlabelled + self._read_listed(split, files)
+
+    def _places(self, split: str) -> tuple[list[Path], dict[str, Path]]:
+        """The image folders of a split, and the images that lists name: path below the root -> file."""
+        values = self.content[split] if isinstance(self.content[split], list) else [self.content[split]]
+        folders, files = list[Path](), dict[str, Path]()
+        for value in values:
+            found = self._below(str(value), self.request.root)
+            if found is None:
+                raise StageError(
+                    f"{self.path}: {split} is {value!r}, but there is no such folder or list of images below "
+                    f"{self.request.root}. Expected {EXPECTED}."
+                )
+            if found.is_dir():
+                folders += [found] * (found not in folders)
+            else:
+                self._read_list(found, folders, files)
+        return folders, files
+
+    def _below(self, value: str, near: Path) -> Path | None:
+        """What a path leads to, below the root whatever machine it was written on: its longest end that is here."""
+        parts = [part for part in path_parts(value)[0] if part != ".."]
+        base = [part for part in path_parts(str(self.content.get("path") or ""))[0] if part != ".."]
+        found = (
+            look_up(place, whole[start:])
+            for whole in (base + parts, parts)
+            for start in range(len(whole) + (not parts))
+            for place in dict.fromkeys((self.request.root, near))
+        )
+        return next(filter(None, found), None)
+
+    def _read_list(self, path: Path, folders: list[Path], files: dict[str, Path]) -> None:
+        """Add what a text file names, a path a line: images, folders, and further lists."""
+        self._lists.add(self.request.files.take(path))
+        key = path.relative_to(self.request.root).as_posix()
+        for number, line in enumerate(plain(path.read_text("utf-8-sig", "replace")).splitlines(), start=1):
+            if not (entry := line.strip().strip("\"'")) or entry.startswith("#"):
+                continue
+            found = self._below(entry, path.parent)
+            if found is not None and found.is_dir():
+                folders += [found] * (found not in folders)
+            elif found is not None and found.suffix.lower() == ".txt":
+                if found not in self._lists:
+                    self._read_list(found, folders, files)
+            else:
+                image = self._image(entry, found)
+                if image.image_id:
+                    files[image.image_id] = self._all().paths[image.image_id]
+                else:
+                    self.ledger.rows_in += 1
+                    self.ledger.reject(f"{key}:{number}", image.reason, image.detail)
+
+    def _all(self) -> Images:
+        """Every image below the root, for lists to choose from."""
+        if self._every is None:
+            self._every = self.request.files.images(self.request.root, take=False)
+        return self._every
+
+    def _image(self, entry: str, file: Path | None) -> Found:
+        """The image that a line of a list means."""
+        if file and (key := self._all().exact(file.relative_to(self.request.root).as_posix())):
+            return Found(key)
+        parts = [part for part in path_parts(entry)[0] if part != ".."]
+        return self._all().find("/" + "/".join(parts))
+
+    def _read_listed(self, split: str, files: dict[str, Path]) -> int:
+        """Read the images that lists name; a label file is looked for as for a whole folder."""
+        unlabelled = 0
+        common = self.request.root
+        if files:
+            parents = {file.parent for file in files.values()}
+            common = Path(os.path.commonpath(parents))
+        for folder in sorted({file.parent for file in files.values()}):
+            images = Images(folder, sorted(file for file in files.values() if file.parent == folder))
+            for file in images.paths.values():
+                self.request.files.take(file)
+            below = folder.relative_to(common).as_posix()
+            before = "" if below == "." else f"{below}/"
+            unlabelled += self._read_images(split, images, f"{split}-{before}", whole=False)
+        return unlabelled
+
+    def _read_images(self, split: str, images: Images, before: str, whole: bool = True) -> int:
+        """Add the images of a folder and their boxes; how many have no label file.
+
+        Args:
+            before: what an id starts with.
+            whole: these are all images of the folder, so that a label file without one has lost its image.
+        """
+        request, objects = self.request, self.request.account.ledger("objects")
+        place = _label_folder(images.folder, request.root)
+        files = request.files.files(place, ".txt", take=whole) if place.is_dir() else []
+        files = [file for file in files if file not in self._lists]
+        pairs, rest = images.pairs([(file.relative_to(place).with_suffix("").as_posix(), file) for file in files])
+        for key, file in images.paths.items():
+            self.ledger.rows_in += 1
+            image_id = before + key
+            if self.own_test:
+                self.reading.images.append(ImageFile(image_id, file, split))
+            else:
+                self.reading.images.append(upstream_image(image_id, file, split, image_id, request.params.val_share))
+            if label := pairs.get(key):
+                where = request.files.take(label).relative_to(request.root).as_posix()
+                read_labels(label, where, image_id, self.names, objects, self.reading, self.points)
+        for label, found in rest if whole else []:
+            where = label.relative_to(request.root).as_posix()
+            self.ledger.rows_in += 1
+            self.ledger.reject(where, found.reason, found.detail if found.reason != "missing_image" else "")
+            reject_labels(label, where, found.reason, objects)
+        return len(images) - len(pairs)

@@ -1,10 +1,17 @@
 """The command line of ``make match``; what it finds is in tests/pipeline/test_demo.py."""
 
+import os
 import sys
 
 import pytest
+from PIL import Image
 
-from stages.app.match import main
+from stages.app.match import find_garments, main, photos_in, read_wardrobe
+from stages.core.errors import StageError
+from stages.core.params import load_params, section
+from stages.crops.params import CropParams
+
+CROPS = section(CropParams, "crops", load_params())
 
 
 @pytest.mark.parametrize(
@@ -22,3 +29,84 @@ def test_numbers_out_of_range_are_one_message(monkeypatch, capsys, option, messa
         main()
     assert stopped.value.code == 2
     assert capsys.readouterr().err.strip().endswith(message)
+
+
+@pytest.fixture
+def wardrobe(tmp_path):
+    """A folder of photos by name; every other kind of file is what real folders hold."""
+
+    def draw(names):
+        for seed, name in enumerate(names):
+            path = tmp_path / "clothes" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (64, 48), (seed * 20, 90, 200 - seed * 20)).save(
+                path, KINDS.get(path.suffix.lower(), "JPEG")
+            )
+        return tmp_path / "clothes"
+
+    return draw
+
+
+KINDS = {".tif": "TIFF", ".gif": "GIF", ".avif": "AVIF", ".png": "PNG"}
+
+
+def test_every_kind_of_photo_is_searched_and_the_rest_is_said_by_suffix(wardrobe, capsys):
+    folder = wardrobe(["a.jpg", "b.jfif", "c.jpe", "d.tif", "e.gif", "f.avif", "g.JPG", "sub/h.png"])
+    for name in ("i.HEIC", "j.heic", "notes.pdf", ".DS_Store", "._a.jpg"):
+        (folder / name).write_bytes(b"x")
+    (folder / "gone.jpg").symlink_to("nowhere.jpg")
+    assert [path.name for path in photos_in(folder)] == [
+        "a.jpg", "b.jfif", "c.jpe", "d.tif", "e.gif", "f.avif", "g.JPG", "h.png",
+    ]  # fmt: skip
+    assert capsys.readouterr().err.strip() == (
+        f"{folder}: 8 photos; left out: 2 .heic (a kind of picture that is not read; save it as JPEG or PNG), 1 .pdf, "
+        "1 links that lead nowhere"
+    )
+
+
+def test_linked_folders_are_searched_and_loops_end(wardrobe, tmp_path):
+    folder = wardrobe(["a.jpg"])
+    Image.new("RGB", (64, 48)).save(tmp_path / "far.jpg")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "far.jpg").rename(tmp_path / "disk" / "far.jpg")
+    (folder / "linked").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "loop").symlink_to(folder)
+    assert [path.name for path in photos_in(folder)] == ["a.jpg", "far.jpg"]
+
+
+def test_folder_of_photos_that_are_not_read_says_what_to_do(wardrobe, capsys):
+    folder = wardrobe(["a.jpg"])
+    (folder / "a.jpg").rename(folder / "a.heic")
+    with pytest.raises(StageError, match="no image in it; expected files named"):
+        photos_in(folder)
+    assert "1 .heic (a kind of picture that is not read; save it as JPEG or PNG)" in capsys.readouterr().err
+
+
+def test_photo_of_a_kind_that_is_not_read_says_what_to_do(tmp_path):
+    (tmp_path / "look.HEIC").write_bytes(b"\x00\x00\x00\x18ftypheic")
+    with pytest.raises(StageError, match="look.HEIC: a kind of picture that is not read; save it as JPEG or PNG"):
+        find_garments(tmp_path / "look.HEIC", [], CROPS)
+
+
+def test_photo_itself_is_no_match_of_itself(wardrobe, capsys):
+    folder = wardrobe(["a.jpg", "b.jpg"])
+    (folder / "copy of a.jpg").write_bytes((folder / "a.jpg").read_bytes())
+    found = read_wardrobe(folder, folder / "a.jpg", [], CROPS)
+    assert [garment.photo.name for garment in found] == ["b.jpg"]
+    said = capsys.readouterr().err
+    assert f"lies in the wardrobe itself, as {folder / 'a.jpg'}, {folder / 'copy of a.jpg'}: left out" in said
+
+
+def test_wardrobe_of_the_photo_alone_is_one_message(wardrobe):
+    folder = wardrobe(["a.jpg"])
+    with pytest.raises(StageError, match="holds no other photo than"):
+        read_wardrobe(folder, folder / "a.jpg", [], CROPS)
+
+
+def test_photo_whose_name_is_no_text_is_searched_and_can_be_printed(wardrobe, capsys):
+    folder = wardrobe(["a.jpg", "b.jpg"])
+    (folder / "b.jpg").rename(folder / os.fsdecode(b"caf\xe9.jpg"))
+    (folder / os.fsdecode(b"bad\xe9.jpg")).write_bytes(b"")
+    found = read_wardrobe(folder, folder / "a.jpg", [], CROPS)
+    assert [garment.photo.name for garment in found] == ["caf\udce9.jpg"]
+    assert "bad\\xe9.jpg: not a readable image" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from stages.core.errors import StageError
 from stages.report import ingest_report as report
 
 TABLES = Path(__file__).resolve().parents[3] / "tables"
-DOWNLOADS = "reader,table,what,count,where\ncatalogue,items,rows of images.csv,{},counted\n"
+DOWNLOADS = "source,table,what,count,where\nphotos,items,rows of images.csv,{},counted\n"
 
 
 @pytest.fixture
@@ -67,6 +67,13 @@ def test_counts_are_compared_with_those_of_a_complete_download(photos, count, sa
     assert "not the complete download" not in text
 
 
+def test_own_data_of_the_same_reader_is_no_download(photos, tree):
+    photos(5)
+    text = report.report("mystore", "catalogue", False, tree.out, tree.root)
+    assert "download" not in text
+    assert "published" not in text
+
+
 def test_drawn_source_is_said_to_be_no_complete_download(photos):
     assert "This is not the complete download: the project drew this source itself" in photos(5, drawn=True)
 
@@ -75,7 +82,7 @@ def test_only_the_first_three_examples_are_shown(tree, tmp_path):
     for number in range(5):
         tree.image(f"images/x{number}.jpg", seed=number, kind="PNG")
         tree.text(f"annotations/x{number}.xml", "<annotation/>")
-    text = report.report("caps", "voc", False, tree.stage("voc"), TABLES)
+    text = report.report("headwear", "voc", False, tree.stage("voc"), TABLES)
     assert "  repaired 5 format" in text
     assert [f"x{number}  x{number}.jpg" in text for number in range(5)] == [True, True, True, False, False]
     assert (
@@ -97,14 +104,14 @@ def test_published_counts_of_the_project_are_those_of_the_documents():
         44_446,
         44_441,
     ]
-    assert [known[key][0][0] for key in (("shoes", "images"), ("deepfashion_mm", "images"), ("catalogue", "items"))] == [
+    assert [known[key][0][0] for key in (("shoes", "images"), ("deepfashion_mm", "images"), ("photos", "items"))] == [
         961, 44_096, 5_756,
     ]  # fmt: skip
-    assert [count for count, _ in known["voc", "images"]] == [None]
+    assert [count for count, _ in known["headwear", "images"]] == [None]
 
 
 def test_count_that_is_no_number_is_one_message(tmp_path):
-    (tmp_path / "downloads.csv").write_text("reader,table,what,count,where\nvoc,images,x,about 650,nowhere\n")
+    (tmp_path / "downloads.csv").write_text("source,table,what,count,where\nheadwear,images,x,about 650,nowhere\n")
     with pytest.raises(StageError, match="downloads.csv, line 2: count 'about 650', expected a whole number or none"):
         report.published(tmp_path)
 

@@ -118,15 +118,16 @@ def test_label_without_an_image_is_rejected_with_its_lines(yolo, rejects):
     ]
 
 
-def test_name_in_two_folders_of_a_split_is_ambiguous(yolo, rejects):
+def test_name_in_two_folders_of_a_split_is_two_images(yolo, rejects):
     tree = yolo("train: [images/train, images/more]\nval: images/val\nnames: [a, b]\n")
     tree.image("images/more/000001.jpg", seed=8)
     tree.text("labels/more/000001.txt", "0 .5 .5 .5 .5")
-    _, _, account = tree.read("yolo")
-    assert rejects(account) == [
-        ("images", "images/more/000001.jpg", "ambiguous_name"),
-        ("objects", "labels/more/000001.txt:1", "image_rejected"),
-    ]
+    reading, _, account = tree.read("yolo")
+    assert [image.image_id for image in reading.images] == [
+        "train-images/train/000001", "train-images/more/000001", "val-000001",
+    ]  # fmt: skip
+    assert [row["image_id"] for row in reading.objects].count("train-images/more/000001") == 1
+    assert rejects(account) == []
 
 
 @pytest.mark.parametrize(
