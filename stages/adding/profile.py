@@ -81,11 +81,11 @@ def is_edited(text: str) -> bool:
 
 def fit(measured: Measured, train: int, found: Found) -> dict[str, Any]:
     """Sections whose values follow from the number of training items ``train``."""
-    steps = 500  # of the classifier's heads, on features that are computed once
+    steps = 300  # of the classifier's heads, on features that are computed once
     batch = _power(train // 2, 64)
     fitted: dict[str, Any] = {
         "simclr": {"batch": _power(train, 32), "knn_k": min(10, train)},
-        "classifier": {"batch": batch, "epochs": min(100, max(30, steps // ceil(train / batch)))},
+        "classifier": {"batch": batch, "epochs": min(60, max(30, steps // ceil(train / batch)))},
     }
     if measured.heads != ["type"]:
         fitted["classifier"]["heads"] = measured.heads
