@@ -39,6 +39,7 @@ STAGES = {
 # Commands beside the DAG -> the module that has their ``main()``.
 COMMANDS = {
     "use": "stages.profiles.use",
+    "add": "stages.adding.add",
     "summary": "stages.report.summary",
     "review": "stages.report.review",
     "track": "stages.runner.tracking",

@@ -17,7 +17,7 @@ PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 PLOTS = yaml.safe_load((ROOT / "plots" / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
 TERMINAL = 160  # columns
-LINES = {"base": 610, "demo": 200, "photos": 115, "paper": 240}  # of the profiles
+LINES = {"base": 610, "own": 50, "demo": 200, "photos": 115, "paper": 240}  # of the profiles
 COLUMNS = 100
 PARAMS_BYTES = 20_000  # without comments
 LOCK_BYTES = 100_000

@@ -37,6 +37,7 @@ SHOULD_RUN = {
     "networks/encoders/attention/recommend.py": {"train_encoder", "embed", "evaluate_retrieval"},
     "networks/encoders/metric.py": {"train_encoder", "embed"},
     "networks/load.py": {"embed"},
+    "adding/add.py": set(),
     "profiles/compose.py": set(),
     "report/audit.py": set(),
     "report/leakage.py": {"leakage"},
