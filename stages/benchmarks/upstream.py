@@ -219,7 +219,8 @@ def select_image_category(source: Source, params: BenchmarkParams) -> Plan:
             the others are the gallery and train, a tenth of them as val. Which is which is a hash of the near-duplicate
             cluster, so no picture is on both sides.
 
-    Categories with fewer than ``min_category_images`` training images are left out of all three.
+    Categories with fewer than ``min_category_images`` training images, counted before any cut, are left out of all
+    three: so those that ask are those that teach.
     """
     plan, boxes = Plan(), source.boxes(params.boxes)
     official = params.protocol == "official"

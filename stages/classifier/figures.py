@@ -1,7 +1,7 @@
 """What the classifier takes for what: figures by class, confused pairs, and labels that are probably wrong.
 
-Probably wrong labels are found by confident learning (Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating
-Uncertainty in Dataset Labels"): the probabilities must be of rows that the network did not learn from.
+Probably wrong labels are counted by confident learning (Northcutt, Jiang and Chuang 2021, "Confident Learning:
+Estimating Uncertainty in Dataset Labels"): the probabilities must be of rows that the network did not learn from.
 """
 
 from collections import Counter
@@ -67,11 +67,12 @@ class Suspect:
 
 
 def suspects(labels: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]) -> list[Suspect]:
-    """Rows that another class claims with confidence, the most certain error first (the largest lead of the other).
+    """Rows whose label the network believes least, the least first: as many as other classes claim.
 
     A class claims the rows whose probability for it is at least the mean of those that carry its label; of several
-    claims the most probable class counts (the confident joint). Rows whose label is the more probable one all the same
-    stay out.
+    claims the most probable class counts (the confident joint). That says how many labels are wrong. Which ones, the
+    probability of the label says (low self-confidence); rows whose label is the most probable class stay out. The
+    claimed rows themselves are worse suspects on the demo (docs/methods.md).
 
     Args:
         labels: [n]; one that is not among ``classes``, as training had none of it, is never suspected.
@@ -85,10 +86,14 @@ def suspects(labels: Sequence[str], probabilities: np.ndarray, classes: Sequence
     sums = np.bincount(given, own, minlength=len(classes))
     # A class that no row carries has no threshold and claims none.
     thresholds = np.divide(sums, carried, out=np.full(len(classes), np.inf), where=carried > 0)
-    claims = np.where(shares >= thresholds, shares, 0.0)
-    likely, top = claims.argmax(axis=1), claims.max(axis=1)
-    found = sorted((own[at] - top[at], rows[at], at) for at in np.flatnonzero(top > own))
-    return [Suspect(row, labels[row], float(own[at]), classes[likely[at]], float(top[at])) for _, row, at in found]
+    claims = np.where(shares >= thresholds, shares, -1.0)
+    claimed = int(((claims.max(axis=1) >= 0) & (claims.argmax(axis=1) != given)).sum())
+    likely = shares.argmax(axis=1)
+    doubted = sorted((own[at], at) for at in np.flatnonzero(likely != given))[:claimed]
+    return [
+        Suspect(rows[at], labels[rows[at]], float(share), classes[likely[at]], float(shares[at, likely[at]]))
+        for share, at in doubted
+    ]
 
 
 PICTURE, CAPTION, GAP = 96, 24, 6  # pixels: side of a picture, two lines of text below it, around both

@@ -24,6 +24,7 @@ from stages.contracts.ledger import Account, Ledger
 from stages.contracts.tables import (
     CROPS,
     LABELS,
+    OBJECTS,
     OUTCOMES,
     read_table,
     write_rows,
@@ -162,6 +163,39 @@ def choose_among(
 
 
 NO_DETECTOR = "none"  # detected class of a crop that is the whole image
+ANNOTATED = "annotated"  # detector of a crop that is cut by upstream's own box
+
+
+def own_boxes(objects: list[dict[str, Any]], labels: list[dict[str, Any]]) -> dict[str, Detection]:
+    """item_id -> upstream's own box of it: the one that the item is, or the only one of its image.
+
+    Args:
+        objects: rows of OBJECTS.
+        labels: rows of LABELS.
+    """
+    by_id = {row["object_id"]: row for row in objects}
+    of_image: dict[str, list[dict[str, Any]]] = {}
+    for row in objects:
+        of_image.setdefault(row["image_id"], []).append(row)
+    found = {}
+    for label in labels:
+        alone = of_image.get(label["image_id"], [])
+        row = by_id.get(label["item_id"]) or (alone[0] if len(alone) == 1 else None)
+        if row is not None:
+            corners = {corner: row[corner] for corner in ("x1", "y1", "x2", "y2")}
+            found[label["item_id"]] = {
+                "detector": ANNOTATED, "superclass": label["superclass"], "confidence": None, **corners
+            }  # fmt: skip
+    return found
+
+
+def stand_in(match: Match, box: Detection | None) -> Match:
+    """The match of an item for which no detection was found: its own box, the whole image where it has none."""
+    if match.outcome == "matched":
+        return match
+    if box is None:
+        return Match("whole_image", match.candidates, match.agreeing)
+    return Match("matched", match.candidates, match.agreeing, box)
 
 
 def needed_detectors(detectors: dict[str, Detector], agrees: list[str], params: CropParams) -> list[str]:
@@ -308,6 +342,8 @@ def _crop_rows(
         image: {name for label in group for name in needed_detectors(detectors, label["agrees"], options)}
         for image, group in items.items()
     }
+    own_box = options.no_detection == "own_box"
+    boxes = own_boxes(read_table(args.ingested / "objects.parquet", OBJECTS).to_pylist(), labels) if own_box else {}
     pictures = search_shards(
         args.ingested,
         ["image_id", "bytes"],
@@ -325,6 +361,8 @@ def _crop_rows(
             own = needed_detectors(detectors, label["agrees"], options)
             detections = [detection for detection in found if detection["detector"] in own]
             match = match_item(label, detections, mates[label["photo"]], image.size, options, params.nms.iou)
+            if own_box:
+                match = stand_in(match, boxes.get(label["item_id"]))
             crop = _crop_row(label, image, match, options)
             if match.outcome in ("matched", "whole_image") and crop is None:
                 match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)

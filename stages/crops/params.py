@@ -14,7 +14,7 @@ class CropParams(Section):
     assignment: Literal["each_alone", "one_box_one_item"]
     confidence: float = Field(gt=0, lt=1)
     several: Literal["highest_confidence", "largest", "most_central", "drop"]
-    no_detection: Literal["reject", "whole_image"]
+    no_detection: Literal["reject", "whole_image", "own_box"]
     padding: float = Field(ge=0)
     shape: Literal["box", "square"]
     max_side: int = Field(gt=0)

@@ -11,6 +11,7 @@ import argparse
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 
@@ -23,11 +24,13 @@ from stages.ingest.readers import (
     catalogue,
     category_coarse,
     category_fine,
+    coco,
     consumer_to_shop,
     deepfashion2,
     deepfashion_mm,
     fashion144k,
     fashion_products,
+    folders,
     inshop,
     shoes,
     voc,
@@ -44,11 +47,13 @@ READERS = {
     "catalogue": catalogue.read,
     "category_coarse": category_coarse.read,
     "category_fine": category_fine.read,
+    "coco": coco.read,
     "consumer_to_shop": consumer_to_shop.read,
     "deepfashion2": deepfashion2.read,
     "deepfashion_mm": deepfashion_mm.read,
     "fashion144k": fashion144k.read,
     "fashion_products": fashion_products.read,
+    "folders": folders.read,
     "inshop": inshop.read,
     "shoes": shoes.read,
     "voc": voc.read,
@@ -98,6 +103,9 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         write_rows(out / "unboxed.parquet", UNBOXED, [{"image_id": image_id} for image_id in unboxed])
 
     items = account.ledger("items")
+    if options.items_from_boxes:
+        reading.items = boxes_as_items(boxes)
+        items.rows_in, items.rejects = len(boxes), []
     kept = [row for row in reading.items if row["image_id"] in sizes]
     for row in reading.items:
         if row["image_id"] not in sizes:
@@ -114,6 +122,14 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     for line in account.lines():
         say(line)
     return Report(metrics={f"{name}_kept": ledger.kept for name, ledger in account.ledgers.items()})
+
+
+def boxes_as_items(boxes: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """A labelled item for each box, under the box's own id; the box's class is its label."""
+    return [
+        {"item_id": row["object_id"], "image_id": row["image_id"], "label": row["class_name"]}
+        for row in sorted(boxes, key=lambda row: row["object_id"])
+    ]
 
 
 def near_duplicate_counts(clusters: dict[str, str]) -> dict[str, int]:

@@ -18,7 +18,7 @@ import yaml
 from stages.core.errors import StageError, shown
 from stages.core.files import digest, parse_yaml
 from stages.core.params import load_params
-from stages.profiles.compose import PROFILES, Tree, compose, profile_names
+from stages.profiles.compose import BASE, LAYERS, PROFILES, Tree, compose, profile_names
 from stages.runner.lists import DERIVED, LISTS, derived
 from stages.runner.scores import flatten
 
@@ -39,6 +39,11 @@ class Plain(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         """Always."""
         return True
+
+
+def dumped_short(content: Mapping[str, Any]) -> str:
+    """YAML of a small profile: short sections stand on one line as well, and nothing is apart."""
+    return "".join(f"{line[2:]}\n" for key, value in content.items() for line in _lines(key, value, 1))
 
 
 def dumped(content: Mapping[str, Any]) -> str:
@@ -119,7 +124,7 @@ def _candidates(content: Mapping[str, Any], folder: Path) -> Iterator[Tree]:
     if RECORD.is_file():
         yield parse_yaml(RECORD.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as committed:
-        for file in ("base", name):
+        for file in (BASE, *LAYERS, name):
             show = ["git", "show", f"HEAD:./{folder}/{file}.yaml"]
             done = subprocess.run(show, capture_output=True, text=True, check=False)
             (Path(committed) / f"{file}.yaml").write_text(done.stdout, encoding="utf-8")

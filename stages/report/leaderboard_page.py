@@ -17,15 +17,17 @@ from stages.core.errors import StageError, shown
 from stages.core.files import read_json
 from stages.core.params import load_params
 from stages.report.detectors import PREFIX, detector_section, read_detectors
-from stages.report.leaderboard import SHOWN_KS, Published, entry, read_board, read_published
-from stages.retrieval.category import TOPS
+from stages.report.leaderboard import Published, entry, read_board, read_published
+from stages.retrieval.category import NEIGHBOURS, TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE
 from stages.runner.progress import say
 from stages.runner.stage import new_parser, one_message
 
 Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
-COLUMNS: Columns = (*((f"hit_at_{k}", f"hit@{k}") for k in SHOWN_KS), ("map", "mAP"), ("map_at_r", "MAP@R"))
-CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"category top-{n}") for n in TOPS)
+SHOWN_KS = (1, 5, 10, 20, 50)  # and those that something was published of
+AVERAGES: Columns = (("map", "mAP"), ("map_at_r", "MAP@R"))
+CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"{NEIGHBOURS}-NN top-{n}") for n in TOPS)
+SOFTMAX_COLUMNS: Columns = tuple((f"softmax_top_{n}", f"top-{n}") for n in TOPS)
 INTERVALS = ("hit_at_1", "map")  # shown in the table; the detailed results have that of MAP@R too
 SAME_BENCHMARK = ("n_scored", "n_missed", "n_without_match", "gallery")  # differ where the benchmark was built anew
 INTRO = """# Leaderboard
@@ -38,14 +40,20 @@ whose item was not detected is a miss, a query without a match is left out. Brac
 the queries; encoders whose intervals overlap widely are not told apart by this benchmark. Input is the side of the
 pictures in pixels, size the dimensions of a vector, parameters are the numbers in the encoder's weight files. An
 encoder that *kept its start* was best on validation before its training, so its features are those of the weights it
-started from. A k beyond the gallery means the whole gallery.
+started from. One *below its start* was better on validation before its training than in the epoch that was kept. A k
+beyond the gallery means the whole gallery.
 
 Vectors that someone else computed join with
 `python -m stages.run score_vectors --embeddings FILE --benchmark NAME --name NAME`; they are marked *external*.
 """
 VOTE = (
-    "Category top-n: the query's category is among the first n by the vote of its nearest gallery rows "
-    "(`stages/retrieval/category.py`); in the row of chance, among the n most frequent ones."
+    f"{NEIGHBOURS}-NN top-n: the query's category is among the first n by the vote of its {NEIGHBOURS} nearest gallery "
+    "rows (`stages/retrieval/category.py`); in the row of chance, among the n most frequent ones."
+)
+SOFTMAX = (
+    "Category by an encoder's own category path (softmax), another measure than the vote. It is about queries whose "
+    "category the encoder learned; a published row is its yardstick only where it knows all of the benchmark's. Chance "
+    "names any n of its categories, majority the n most frequent ones of the gallery, both for the same queries."
 )
 CLEAN = (
     "Rows with a name are about all of upstream's queries, as published figures are. *Clean* leaves out those that "
@@ -66,10 +74,13 @@ def million(count: int) -> str:
     return f"{count / 1e6:.1f} M" if count >= 100_000 else f"{count / 1e3:.1f} k"
 
 
-def columns_of(board: dict[str, Any], benchmark: str) -> Columns:
-    """``COLUMNS``, and those of category prediction where an encoder has figures of it."""
+def columns_of(board: dict[str, Any], published: list[Published], benchmark: str) -> Columns:
+    """hit@k of ``SHOWN_KS`` and of every k that something was published of; averages; the vote where there is one."""
+    own = {one.metric.removeprefix("hit_at_") for one in published if one.benchmark == benchmark}
+    ks = sorted({*SHOWN_KS, *(int(k) for k in own if k.isdigit())})
     voted = any(key in entries.get(benchmark, {}) for entries in board.values() for key, _ in CATEGORY_COLUMNS)
-    return COLUMNS + CATEGORY_COLUMNS if voted else COLUMNS
+    hits = tuple((f"hit_at_{k}", f"hit@{k}") for k in ks)
+    return (*hits, *AVERAGES, *(CATEGORY_COLUMNS if voted else ()))
 
 
 def cells(line: dict[str, Any], columns: Columns) -> list[str]:
@@ -104,8 +115,7 @@ def measured_rows(
     for name, line in lines:
         size = million(line["parameters"]) if "parameters" in line else "-"
         about = [str(line.get("image_size", "-")), str(line["dimensions"]), size]
-        shown_name = f"{name} (kept its start)" if line.get("kept_epoch") == 0 else name
-        rows.append([shown_name, *about, *cells(line, columns)])
+        rows.append([f"{name}{remark_on_start(line)}", *about, *cells(line, columns)])
         if "without_flip" in line:
             rows.append([f"{name}, without flip", *about, *cells(line["without_flip"], columns)])
         if "clean" in line:
@@ -115,6 +125,59 @@ def measured_rows(
             rows.append([f"{name}, region {number} alone{plain}", *about[:1], "-", *about[2:], *cells(scores, columns)])
         rows += below.pop(name, [])
     return [*rows, ["chance", "-", "-", "-", *cells(board.get(CHANCE, {}).get(benchmark, {}), columns)]]
+
+
+def below_start(line: dict[str, Any]) -> bool:
+    """Whether an encoder ends below what its start reached on validation."""
+    return "on_validation" in line and line["on_validation"]["kept"] < line["on_validation"]["before"]
+
+
+def remark_on_start(line: dict[str, Any]) -> str:
+    """What the name of a row says of the encoder's training."""
+    if line.get("kept_epoch") == 0:
+        return " (kept its start)"
+    return " (below its start)" if below_start(line) else ""
+
+
+def falls(board: dict[str, Any]) -> list[str]:
+    """A paragraph on the encoders that end below their start on validation, with both figures; nothing without any."""
+    told = []
+    for name, entries in board.items():
+        line = next(iter(entries.values()), {})
+        if below_start(line):
+            of = line["on_validation"]
+            told.append(f"{name} ({of['figure']} {of['before']:.3f} before its training, {of['kept']:.3f} after it)")
+    text = f"Below their own start on validation, whatever their rows say: {', '.join(told)}."
+    return [*wrap(text, 120, break_on_hyphens=False), ""] if told else []
+
+
+def softmax_table(board: dict[str, Any], published: list[Published], benchmark: str) -> list[str]:
+    """Category prediction by the encoders' own category paths, published figures at the end; nothing without either."""
+
+    def row(name: str, scores: dict[str, Any], of: str = "", about: str = "-") -> list[str]:
+        values = (f"{scores[key]:.3f}" if (key := f"{of}top_{n}") in scores else "-" for n in TOPS)
+        queries = f"{scores['n_scored']} of {scores['n_scored'] + scores['n_unknown']}"
+        return [name, about, f"{scores['known']} of {scores['classes']}", queries, *values]
+
+    rows = []
+    for name, entries in board.items():
+        scores = entries.get(benchmark, {}).get("softmax", {})
+        if not scores.get("n_scored"):
+            continue
+        parameters = entries[benchmark].get("parameters")
+        size = million(parameters) if parameters else "-"
+        rows.append(row(name, scores, about=size))
+        views = {"without flip": scores.get("without_flip"), "clean": scores.get("clean")}
+        rows += [row(f"{name}, {view}", one, about=size) for view, one in views.items() if one]
+        rows += [row(f"{name}: {of}", scores, f"{of}_") for of in ("chance", "majority")]
+    for theirs in published_rows(published, benchmark, SOFTMAX_COLUMNS).values():
+        rows += theirs
+    if not rows:
+        return []
+    header = ["encoder", "parameters", "categories known", "queries", *(title for _, title in SOFTMAX_COLUMNS)]
+    rule = "| --- |" + " ---: |" * (len(header) - 1)
+    table = ["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(one) + " |" for one in rows)]
+    return [*wrap(SOFTMAX, 120, break_on_hyphens=False), "", *table, ""]
 
 
 def published_rows(published: list[Published], benchmark: str, columns: Columns) -> dict[str, list[list[str]]]:
@@ -188,17 +251,25 @@ def benchmark_section(
     if "clean" in line:
         left_out = f"{CLEAN} Here these are {line['clean']['n_left_out']}: {line['clean']['n_scored']} stay."
         lines += [*wrap(left_out, 120, break_on_hyphens=False), ""]
-    columns = columns_of(board, benchmark)
+    columns = columns_of(board, published, benchmark)
     below = published_rows(published, benchmark, columns)
-    others = bool(below)
+    softmax = softmax_table(board, published, benchmark)
+    others = bool(below) or any(one.benchmark == benchmark and one.metric in dict(SOFTMAX_COLUMNS) for one in published)
     rows = measured_rows(board, external, benchmark, columns, below)
     rows += [row for rest in below.values() for row in rest]
     lines += [*markdown_table(rows, columns), ""]
-    if columns != COLUMNS:
+    if CATEGORY_COLUMNS[0] in columns:
         lines += [VOTE, ""]
+    lines += softmax
     lines += [sentence for name, entries in board.items() for sentence in recommended(name, entries.get(benchmark, {}))]
     if others:
-        lines += [PUBLISHED, *([DRAWN] if drawn else []), "", *sources(published, benchmark, columns), ""]
+        lines += [
+            PUBLISHED,
+            *([DRAWN] if drawn else []),
+            "",
+            *sources(published, benchmark, columns + SOFTMAX_COLUMNS),
+            "",
+        ]
     return lines
 
 
@@ -221,6 +292,7 @@ def page(
     on_page: set[str] = set()
     for profile, board in boards.items():
         lines += [f"## Profile {profile}" + (" (drawn data)" if profile in drawn else ""), ""]
+        lines += falls(board)
         benchmarks = sorted({name for entries in board.values() for name in entries})
         on_page |= set(benchmarks)
         for benchmark in benchmarks:

@@ -5,8 +5,12 @@ their category. Categories are ranked by votes, and those with equal votes by th
 share of queries whose true category is among the first n. As everywhere, ties count against the model: an image of
 another category that is as near comes first, and a category that nobody voted for comes last; a query that was not
 detected is a miss, and one whose category the gallery does not have is left out.
+
+An encoder with a category path of its own predicts by its softmax as well (``softmax_figures``). That is another
+measure, and stands apart.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +158,52 @@ def majority_accuracies(
     place = np.searchsorted(names, truth)
     shares = {top: np.clip((top - larger) / equal, 0, 1) for top in tops}
     return {f"top_{top}": float(shares[top][place].sum()) / queries for top in tops}
+
+
+def softmax_figures(
+    probabilities: np.ndarray, names: Sequence[str], queries: Rows, gallery: Rows, repeats: np.ndarray | None = None
+) -> dict[str, float]:
+    """``top_<n>`` of an encoder's own categories by its softmax (system D, table 2), beside chance and the majority.
+
+    About the queries whose category is one that the encoder learned and the gallery has; one that was not detected is
+    a miss. Ties count against the model.
+
+    Args:
+        probabilities: [Q, c], of every query; the row of an undetected one is not looked at.
+        names: of the c categories.
+        repeats: bool [Q], queries to leave out.
+
+    Returns:
+        ``n_scored``; ``n_unknown``: queries left out because the encoder never learned their category; ``classes``: c;
+        ``known``: how many of the gallery's categories it learned; ``top_<n>``; ``chance_top_<n>`` of naming any n of
+        the c categories, ``majority_top_<n>`` of naming those most frequent in the gallery.
+    """
+    truth, labels = queries.items.to_pylist(), gallery.items.to_pylist()
+    kinds = {name: at for at, name in enumerate(sorted(set(labels) - {None}))}
+    place = {name: at for at, name in enumerate(names)}
+    asked = np.array([name in kinds for name in truth], bool)
+    if repeats is not None:
+        asked &= ~repeats
+    column = np.array([place.get(name, -1) for name in truth], np.int64)
+    scored = asked & (column >= 0)
+    result: dict[str, float] = {
+        "n_scored": int(scored.sum()),
+        "n_unknown": int((asked & ~scored).sum()),
+        "classes": len(names),
+        "known": len(set(kinds) & set(names)),
+    }
+    if not result["n_scored"]:
+        return result
+    seen = scored & queries.detected
+    own = probabilities[seen]
+    ranks = (own >= own[np.arange(len(own)), column[seen]][:, None]).sum(axis=1)
+    there = np.array([kinds[name] for name in labels if name is not None], np.int64)
+    true = np.array([kinds[truth[row]] for row in np.flatnonzero(seen)], np.int64)
+    majority = majority_accuracies(there, true, result["n_scored"])
+    chance = len(own) / result["n_scored"]  # what was not detected is a miss of a guess as well
+    result |= top_accuracies(ranks, result["n_scored"])
+    result |= {f"chance_top_{top}": chance * min(1.0, top / len(names)) for top in TOPS}
+    return result | {f"majority_{top}": share for top, share in majority.items()}
 
 
 def top_accuracies(ranks: np.ndarray, queries: int, tops: tuple[int, ...] = TOPS) -> dict[str, float]:

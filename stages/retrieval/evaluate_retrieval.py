@@ -8,6 +8,7 @@ Writes: METRICS/<encoder>.json: hit@1 on each benchmark that asks for the same g
         PLOTS/hit_at_k.csv: benchmark, encoder, k, hit; chance too.
         REPORT/clean.csv: hit@1 and mAP of each encoder on all queries (published), and without those that nearly repeat
         a training picture (clean), with how many these are; of the benchmarks that have such queries.
+        REPORT/softmax.csv: category prediction by the encoders' own softmax, beside chance and the majority.
         REPORT/<encoder>.json: every figure of every benchmark (metrics.py), with flip on and off, by region, of
         category prediction, and about the encoder; REPORT/<encoder>/<benchmark>.jpg: what queries, evenly
         chosen by id, found.
@@ -34,12 +35,12 @@ from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.parallel import in_processes
 from stages.core.params import Names
-from stages.retrieval.category import KINDS
+from stages.retrieval.category import KINDS, TOPS, softmax_figures
 from stages.retrieval.metrics import EvaluateParams, as_rows, curve_rows, evaluate, read_table_rows
 from stages.retrieval.regions import Pair, by_region
 from stages.retrieval.sheet import retrieval_sheet, shown_rows
 from stages.retrieval.similarity import Rows
-from stages.retrieval.vectors import on_and_off, open_vectors, vectors_path
+from stages.retrieval.vectors import PLAIN, SOFTMAX, on_and_off, open_vectors, vectors_path
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
@@ -67,17 +68,39 @@ def encoder_parameters(folder: Path) -> int | None:
     return sum(parameter_count(path) for path in files) if files else None
 
 
-def about_encoder(folder: Path) -> dict[str, int]:
+def card_in(folder: Path) -> dict[str, Any]:
+    """The card of a trained encoder; empty where there is none."""
+    return read_json(folder / "encoder.json") if (folder / "encoder.json").is_file() else {}
+
+
+ON_VALIDATION = {"val_hit_at_1": "hit@1", "val_knn": "k-NN accuracy"}  # what an encoder is held to its start by
+
+
+def on_validation(folder: Path) -> dict[str, Any] | None:
+    """``figure``, ``before`` training and ``kept``: hit@1 on validation, or k-NN accuracy where it knows no items.
+
+    None for what was not trained from a start that was scored.
+    """
+    scores = read_json(folder / "scores.json") if (folder / "scores.json").is_file() else {}
+    for key, figure in ON_VALIDATION.items():
+        if {key, f"{key}_before"} <= set(scores):
+            return {"figure": figure, "before": scores[f"{key}_before"], "kept": scores[key]}
+    return None
+
+
+def about_encoder(folder: Path) -> dict[str, Any]:
     """What is known of a trained encoder.
 
     Returns:
-        parameters; image_size: pixels of the pictures' (longer) side; kept_epoch: 0 = the weights it started from.
+        parameters; image_size: pixels of the pictures' (longer) side; kept_epoch: 0 = the weights it started from;
+        on_validation: see there.
     """
-    card = read_json(folder / "encoder.json") if (folder / "encoder.json").is_file() else {}
+    card = card_in(folder)
     found = {
         "parameters": encoder_parameters(folder),
         "image_size": card.get("image_size"),
         "kept_epoch": card.get("epoch"),
+        "on_validation": on_validation(folder),
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -134,8 +157,37 @@ class Benchmark:
         return as_rows(table, detected, vectors), file.metric or "cosine"
 
 
-def score(benchmark: Benchmark, embeddings: Path, params: EvaluateParams, picture: Path) -> dict[str, Any]:
-    """Every figure of one encoder on one benchmark; what a few queries found is drawn into ``picture``."""
+def own_categories(benchmark: Benchmark, embeddings: Path, card: dict[str, Any], pair: Pair) -> dict[str, Any] | None:
+    """Category prediction by the encoder's softmax (category.py); None when it has no category path.
+
+    With flip those of the pictures alone are below ``without_flip``; ``clean`` leaves repeating queries out.
+    """
+    queries, gallery, _ = pair
+    table, detected = benchmark.tables["queries"]
+
+    def figures(folder: Path, repeats: np.ndarray | None = None) -> dict[str, Any] | None:
+        path = vectors_path(folder / SOFTMAX, benchmark.name, "queries")
+        if not path.is_file():
+            return None
+        chances = open_vectors(path).aligned(table["row_id"].combine_chunks(), detected)
+        return softmax_figures(chances, card["categories"], queries, gallery, repeats)
+
+    result = figures(embeddings)
+    if result is not None and (plain := figures(embeddings / PLAIN)):
+        result["without_flip"] = plain
+    if result is not None and queries.repeats is not None and queries.repeats.any():
+        result["clean"] = figures(embeddings, queries.repeats)
+    return result
+
+
+def score(
+    benchmark: Benchmark, embeddings: Path, params: EvaluateParams, picture: Path, card: dict[str, Any]
+) -> dict[str, Any]:
+    """Every figure of one encoder on one benchmark; what a few queries found is drawn into ``picture``.
+
+    Args:
+        card: the encoder's.
+    """
     whole = benchmark.with_vectors(embeddings)
     votes = benchmark.kind in KINDS
 
@@ -148,13 +200,21 @@ def score(benchmark: Benchmark, embeddings: Path, params: EvaluateParams, pictur
         retrieval_sheet(rows).save(picture)
     if flip := on_and_off(result, embeddings, lambda plain: brief(benchmark.with_vectors(plain), votes)):
         result["flip"] = flip
+    if votes and (own := own_categories(benchmark, embeddings, card, whole)):
+        result["softmax"] = own
     return result | by_region(embeddings, benchmark.with_vectors, brief, whole, params.memory_mb)
 
 
 def score_all(args: Namespace, params: SimpleNamespace, benchmark: Benchmark) -> dict[str, dict[str, Any]]:
     """Encoder -> its figures on one benchmark."""
     return {
-        encoder: score(benchmark, args.embeddings / encoder, params.evaluate, picture_path(args, encoder, benchmark))
+        encoder: score(
+            benchmark,
+            args.embeddings / encoder,
+            params.evaluate,
+            picture_path(args, encoder, benchmark),
+            card_in(args.encoders / encoder),
+        )
         for encoder in params.encoders
     }
 
@@ -186,6 +246,26 @@ def clean_rows(results: Mapping[str, Results]) -> list[list[Any]]:
             if clean := result.get("clean"):
                 figures = [scores.get(key) for scores in (result[VIEW], clean[VIEW]) for key in (HEADLINE, "map")]
                 rows.append([name, encoder, result["n_queries"], clean["n_left_out"], *figures])
+    return sorted(rows, key=lambda row: row[0])
+
+
+_COUNTS = ["n_scored", "n_unknown", "classes", "known"]
+_SHARES = [f"{of}top_{top}" for of in ("", "chance_", "majority_") for top in TOPS]
+SOFTMAX_COLUMNS = ["benchmark", "encoder", "view", *_COUNTS, *_SHARES]
+
+
+def softmax_rows(results: Mapping[str, Results]) -> list[list[Any]]:
+    """Rows of ``SOFTMAX_COLUMNS``: view is published, clean, or without_flip; of encoders with a category path."""
+    rows: list[list[Any]] = []
+    for encoder, own in results.items():
+        for name, result in own.items():
+            of_view = {"published": result.get("softmax", {})}
+            of_view |= {view: of_view["published"].get(view) for view in ("clean", "without_flip")}
+            rows += [
+                [name, encoder, view, *(scores.get(key) for key in SOFTMAX_COLUMNS[3:])]
+                for view, scores in of_view.items()
+                if scores
+            ]
     return sorted(rows, key=lambda row: row[0])
 
 
@@ -229,6 +309,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     for encoder, own in results.items():
         write_json(args.report / f"{encoder}.json", own)
     write_csv(args.report / "clean.csv", CLEAN_COLUMNS, clean_rows(results))
+    write_csv(args.report / "softmax.csv", SOFTMAX_COLUMNS, softmax_rows(results))
     write_headlines(results, benchmarks, args.metrics)
     write_csv(fresh_folder(args.plots) / "hit_at_k.csv", ["benchmark", "encoder", "k", "hit"], curves)
     return report

@@ -14,6 +14,7 @@ from stages.contracts.tables import (
     HEADS,
     IMAGES,
     LABELS,
+    OBJECTS,
     OUTCOMES,
     read_shards,
     read_table,
@@ -23,6 +24,7 @@ from stages.contracts.tables import (
 from stages.core.errors import StageError
 from stages.crops import crops as match
 from stages.crops.params import CropParams
+from stages.ingest.reading import box_row
 from stages.networks.detector.params import NmsParams
 from stages.networks.detector.sheets import COLORS
 
@@ -189,6 +191,35 @@ def test_sheets_have_the_same_few_items_in_whatever_order_they_come():
     few = drawn(range(40))
     assert len(few) == match.SHOWN and drawn(reversed(range(40))) == few
     assert {line for lines in few for line in lines[1:]} == {"label: top", "mismatch"}
+
+
+def test_upstreams_own_box_stands_in_where_params_say_so_and_the_whole_image_where_there_is_none(shop):
+    """The item that is a box has it, a lone box of an image is its item's, and of two boxes nobody knows whose."""
+    rows = [
+        box_row("unseen", "w52", "shirt", [10, 5, 40, 45]),
+        box_row("other", "w52", "hat", [0, 0, 9, 9]),
+        box_row("w51:1", "w51", "shirt", [1, 1, 31, 41]),
+        box_row("w53:1", "w53", "shirt", [0, 0, 20, 20]),
+        box_row("w53:2", "w53", "shirt", [20, 20, 50, 50]),
+    ]
+    write_rows(shop.root / "ingested/objects.parquet", OBJECTS, rows)
+    write_rows(
+        shop.root / "labels/labels.parquet",
+        LABELS,
+        [label(*one) for one in (("matched", "w50", ["top"]), ("mismatched", "w51", ["top"]), ("unseen", "w52", ["top"]),
+                                 ("twice", "w53", ["headwear"]))],
+    )  # fmt: skip
+    out = stage(shop, no_detection="own_box")
+    found = {row["item_id"]: row for row in read_table(out / "outcomes.parquet", OUTCOMES).to_pylist()}
+    corners = {name: tuple(found[name][corner] for corner in ("x1", "y1", "x2", "y2")) for name in found}
+    assert (found["unseen"]["outcome"], found["unseen"]["detector"], corners["unseen"]) == (
+        "matched", "annotated", (10, 5, 40, 45)
+    )  # fmt: skip
+    assert corners["mismatched"] == (1, 1, 31, 41)
+    assert found["matched"]["detector"] == "clothes"  # a detection that agrees comes first
+    assert found["twice"]["outcome"] == "whole_image"
+    crops = {row["item_id"]: row for row in read_shards(out).to_pylist()}
+    assert (crops["unseen"]["width"], crops["unseen"]["height"], crops["unseen"]["confidence"]) == (30, 40, None)
 
 
 def test_source_of_which_nothing_matches_is_one_message(shop):

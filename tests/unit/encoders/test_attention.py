@@ -216,12 +216,3 @@ def test_recommendations_are_framed_in_the_colour_of_their_region():
     assert sheet.getpixel((1, 1)) == (0, 0, 0)  # the query has no frame
     assert [sheet.getpixel((place * 134 + 1, 1)) for place in (1, 2)] == [COLORS[0], COLORS[1]]
     assert sheet.getpixel((134 + 64, 96))[0] > 100
-
-
-def test_frozen_branch_keeps_its_weights_and_the_rest_learns(recipe, cpu):
-    params = recipe("attention").network.model_copy(update={"freeze_branch": True})
-    model = AttentionNetwork(params, 3)
-    images = torch.randint(0, 256, (4, 3, 48, 32), generator=torch.Generator().manual_seed(2))
-    model.look(images).scores.square().sum().backward()
-    assert all(weight.grad is None for weight in model.branch.parameters())
-    assert model.classify.weight.grad.abs().sum() > 0 and model.of_place.weight.grad.abs().sum() > 0

@@ -13,6 +13,7 @@ et al., TMM 2017; Verma et al., ICIP 2018):
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -65,7 +66,8 @@ class AttentionNetworkParams(Section):
         branch: the global branch: null = the published convolutions, else the stages of one of timm's networks that
             make maps of the same size: convolutions that start from nothing want more pictures than a demo has.
         weights: where the weights of such a network come from; none with null.
-        freeze_branch: the global branch keeps the weights it starts with, and only what looks at its maps learns.
+        freeze_branch: the global branch keeps the weights and statistics it starts with, and drops nothing out; only
+            what looks at its maps learns.
         widths: channels of the published branch's three pairs of convolutions.
         dropout: after the first two pairs.
         texture_width: channels that texture is encoded in (D).
@@ -210,6 +212,13 @@ class AttentionNetwork(nn.Module):
     def trunk(self) -> nn.Module:
         """The global branch."""
         return self.branch
+
+    def train(self, mode: bool = True) -> Self:
+        """As in torch, but a frozen branch stays in evaluation mode: its statistics are frozen, too."""
+        super().train(mode)
+        if self.params.freeze_branch:
+            self.branch.eval()
+        return self
 
     def look(self, images: torch.Tensor) -> Glimpses:
         """Everything about images [n, 3, h, w], uint8 or floats in 0..255."""
