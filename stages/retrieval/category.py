@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.core.files import read_json
-from stages.retrieval.similarity import TIE, Prepared, Rows, codes, prepared
+from stages.retrieval.similarity import TIE, Rows, codes, prepared, products
 
 PREDICTION = "category_prediction"  # its place in the evaluator's result
 KINDS = ("category", "image_category")  # of benchmarks: the queries' and the gallery's items are labels
@@ -62,7 +62,7 @@ class Votes:
             vectors = max(1, int(memory_mb * 250_000 / (16 * max(1, of_gallery.width))))
             step = max(1, min(vectors, int(memory_mb * 500_000 / (16 * len(gallery)))))
             for part in (waiting[start : start + step] for start in range(0, len(waiting), step)):
-                scores = _similarity(of_queries.double(part), of_gallery, vectors)
+                scores = products(of_queries.double(part), of_gallery, vectors)
                 self.ranks[part] = vote_ranks(scores, self.labels, self.truth[part])
         return self.of(np.ones(len(self.truth), bool))
 
@@ -85,16 +85,6 @@ def predict(queries: Rows, gallery: Rows, metric: str, memory_mb: float) -> tupl
         memory_mb: megabytes that scores and blocks of vectors may take.
     """
     return Votes(queries, gallery).result(queries, gallery, metric, memory_mb)
-
-
-def _similarity(queries: np.ndarray, gallery: Prepared, step: int) -> np.ndarray:
-    """float64 [q, n] of prepared query vectors [q, d] and the whole gallery, ``step`` of its rows at a time."""
-    scores = np.empty((len(queries), len(gallery)))
-    for start in range(0, len(gallery), step):
-        rows = slice(start, min(start + step, len(gallery)))
-        scores[:, rows] = queries @ gallery.double(rows).T
-    # Minus the squared distance, less the part that is the same for all of a query's rows.
-    return scores if gallery.metric == "cosine" else 2 * scores - gallery.squares
 
 
 def vote_ranks(

@@ -60,7 +60,8 @@ class Sizes:
         Shares of the budget: a quarter for gallery vectors, an eighth each for queries' and pairs, half for scores.
 
         A block's gallery row takes 4 + 8 bytes a dimension (float32, float64), its query row 8 + 8 (a copy); a score
-        takes 4, or 8 in float64 blocks, which have half the queries, and as much again beside it.
+        takes 4, or 8 in float64 blocks, which have half the queries, and as much again beside it. Whole rows of scores
+        and their copies get three eighths: the allocator keeps what is freed.
 
         Raises:
             StageError: when the ids of so many rows alone leave no room for blocks.
@@ -73,7 +74,7 @@ class Sizes:
             raise StageError(f"`evaluate.memory_mb` is {memory_mb}; {rows} rows of queries and gallery need {enough}.")
         columns = max(1, min(len(gallery), max(64, budget // 4 // (12 * width))))
         lines = max(8, min(budget // 8 // (16 * width), budget // 2 // (8 * columns)))
-        whole = budget // 2 // (8 * max(1, len(gallery))) - COPIES * THREADS
+        whole = 3 * budget // 8 // (8 * max(1, len(gallery))) - COPIES * THREADS
         return Sizes(lines, columns, budget // 8 // BYTES_PER_PAIR, max(0, min(whole, budget // 8 // (16 * width))))
 
 

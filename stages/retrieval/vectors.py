@@ -25,7 +25,7 @@ from stages.core.errors import StageError, shown
 from stages.core.params import load_params, lookup
 
 PLAIN = "plain"
-FIGURES = ("hit_at_1_low95", "hit_at_1_high95", "map", "map_low95", "map_high95", "mrr",
+FIGURES = ("hit_at_1_low95", "hit_at_1_high95", "map", "map_at_r", "map_low95", "map_high95", "mrr",
            "top_1", "top_3", "top_5")  # fmt: skip
 
 

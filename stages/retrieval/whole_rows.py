@@ -16,7 +16,7 @@ import numpy as np
 
 from stages.core.parallel import workers
 from stages.retrieval.matches import VIEWS, Matches, Ranking
-from stages.retrieval.similarity import TIE, Prepared, pair_scores
+from stages.retrieval.similarity import TIE, Prepared, pair_scores, products
 from stages.runner.progress import track
 
 ROUNDINGS = 10  # of a score beside its d products: of both vectors, the squares, their difference, the bar
@@ -48,13 +48,8 @@ class WholeRows:
 
     def scores(self, vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """float64 [q, G] of the queries ``rows``, prepared vectors [q, d]: cosine, or minus squared distance."""
-        scores = np.empty((len(rows), len(self.gallery)))
-        for start in range(0, len(self.gallery), self.columns):
-            part = slice(start, min(start + self.columns, len(self.gallery)))
-            np.matmul(vectors, self.gallery.double(part).T, out=scores[:, part])
+        scores = products(vectors, self.gallery, self.columns)
         if self.gallery.metric == "euclidean":
-            scores *= 2
-            scores -= self.gallery.squares
             scores -= self.queries.squares[rows, None]
         return scores
 

@@ -81,7 +81,7 @@ def upstream(tmp_path):
 
 @pytest.fixture
 def sides(tmp_path, monkeypatch):
-    """``run(encoder, queries, gallery, flip)``: embed and evaluate benchmark ``sides``; its vectors and its figures.
+    """``run(encoder, queries, gallery, flip, kind)``: embed and evaluate benchmark ``sides``; its vectors and its figures.
 
     Rows are (id, item, greys of the picture's left and right half, or None where nothing was detected).
     """
@@ -93,14 +93,14 @@ def sides(tmp_path, monkeypatch):
         array[:, 16:] = right
         return encode_jpeg(Image.fromarray(array))
 
-    def run(encoder, queries, gallery, flip=False):
+    def run(encoder, queries, gallery, flip=False, kind="wardrobe"):
         folder = tmp_path / "benchmarks" / "sides"
         for part, rows in (("queries", queries), ("gallery", gallery)):
             cells = [(row_id, item, "top", "top", greys and halves(*greys), None) for row_id, item, greys in rows]
             write_rows(
                 folder / f"{part}.parquet", BENCHMARK, [dict(zip(BENCHMARK.names, row, strict=True)) for row in cells]
             )
-        (folder / "benchmark.json").write_text('{"kind": "wardrobe"}')
+        (folder / "benchmark.json").write_text(json.dumps({"kind": kind}))
         module = ModuleType("stages.networks.load")
         module.load_encoder = lambda folder, runtime: encoder
         monkeypatch.setitem(sys.modules, "stages.networks.load", module)
