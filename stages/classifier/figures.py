@@ -114,7 +114,7 @@ def suspect_sheet(found: Sequence[Suspect], crops: Sequence[bytes]) -> Image.Ima
     for at, one in enumerate(shown):
         left, top = at % ACROSS * wide + GAP, at // ACROSS * high + GAP
         sheet.paste(resized(crops[one.row], PICTURE, PICTURE), (left, top))
-        lines = ((one.label, one.given, (120, 120, 120)), (f"→ {one.prediction}", one.likely, (0, 0, 0)))
+        lines = ((one.label, one.given, (120, 120, 120)), (f"rather {one.prediction}", one.likely, (0, 0, 0)))
         for line, (name, share, color) in enumerate(lines):
             draw.text(
                 (left, top + PICTURE + line * CAPTION // 2), fitting(draw, font, name, f" {share:.2f}"), color, font
@@ -127,5 +127,5 @@ def fitting(draw: ImageDraw.ImageDraw, font: Any, name: str, end: str) -> str:
     text = name + end
     while draw.textlength(text, font) > PICTURE and len(name) > 1:
         name = name[:-1]
-        text = f"{name}…{end}"
+        text = f"{name}...{end}"
     return text

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import (  # noqa: F401 (open() knows only formats that are loaded)
 )
 
 Fit = Literal["pad", "cover", "stretch"]
+Effect = Callable[[Image.Image], Image.Image]  # what augmentation does to an RGB picture; its size stays
 
 # A crop or a repaired image is written once and read many times: above 92 the size doubles for
 # differences no network sees; 4:4:4 keeps the colour of thin stripes.
@@ -137,22 +139,21 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(open_rgb(data))
 
 
-def resized(data: bytes, width: int, height: int, fit: Fit = "pad") -> Image.Image:
-    """An image from a shard at ``width`` x ``height`` pixels; see ``fitted``."""
-    return fitted(open_rgb(data), width, height, fit)
-
-
-def fitted(image: Image.Image, width: int, height: int, fit: Fit = "pad") -> Image.Image:
-    """An RGB image at ``width`` x ``height`` pixels.
+def resized(data: bytes, width: int, height: int, fit: Fit = "pad", effect: Effect | None = None) -> Image.Image:
+    """An image from a shard at ``width`` x ``height`` pixels.
 
     ``pad``: all of it, its proportions kept, centred on white. ``cover``: what sticks out is cut off evenly at both
     ends, so that what is left is shown as large as it can be. ``stretch``: all of it, whatever becomes of its
-    proportions. A large JPEG that is not decoded yet is decoded at a half, a quarter or an eighth of its size,
-    whichever is still ``DRAFT`` times as large as the result, and then resized: in half the time for 160 pixels of 533.
+    proportions. A large JPEG is decoded at a half, a quarter or an eighth of its size, whichever is still ``DRAFT``
+    times as large as the result, and then resized: in half the time for 160 pixels of 533.
 
     PIL's ImageOps.pad and fit give other bytes and take twice the time for pictures much larger than the result, as
     they resize without ``reducing_gap``.
+
+    Args:
+        effect: what happens to the image at its own size before.
     """
+    image = effect(open_rgb(data)) if effect else open_rgb(data)
     full = image.size
     scales = width / full[0], height / full[1]
     if fit != "stretch":

@@ -10,6 +10,7 @@ Reads:  data/<profile>/report/classifier.json and classifier/ of every profile t
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from stages.core.errors import StageError
@@ -121,7 +122,7 @@ def profile_section(name: str, folder: Path, published: list[Published], drawn: 
         lines += ["Most often taken for another class (test rows, share of the class):", "", *told, ""]
     counts = {head: sum(row["head"] == head for row in tables["suspects"]) for head in of_head}
     if found := ", ".join(f"{count} of {head}" for head, count in counts.items() if count):
-        lines += [f"Labels that are probably wrong: {found}.", ""]
+        lines += [*wrap(f"Labels that are probably wrong: {found}.", 120), ""]
     return lines + ([DRAWN, ""] if drawn else [])
 
 
@@ -143,7 +144,7 @@ def write_page(out: Path) -> None:
     notes = {one.note: one.source for one in published if one.benchmark.startswith(PREFIX)}
     for source in dict.fromkeys(notes.values()):
         told = "; ".join(note for note, own in notes.items() if note and own == source)
-        lines += [f"Published: {source} ({told}).", ""]
+        lines += [*wrap(f"Published: {source} ({told}).", 120, break_on_hyphens=False), ""]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     say(f"{out}: {len(folders)} profiles")

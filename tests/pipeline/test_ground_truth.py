@@ -1,5 +1,6 @@
 """What cleaning and matching made of the demo, asked of the ground truth that no stage reads."""
 
+import csv
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -145,3 +146,21 @@ def test_exported_yolo_directory_holds_every_box(demo, tmp_path):
     succeed("make", "export-yolo", "DETECTOR=shoes", f"OUT={out}", f"VENV={venv()}", cwd=demo)
     lines = [line for path in (out / "labels").rglob("*.txt") for line in path.read_text().splitlines()]
     assert len(lines) == read_table(demo / "data/demo/boxes/shoes/boxes.parquet").num_rows
+
+
+def test_labels_that_the_classifier_doubts_are_wrong_far_more_often_than_others(demo):
+    """Its suspects among the types of the test split, which it did not learn from, against the planted errors."""
+    planted = {
+        f"{source}:{row['item']}"
+        for source in LABEL_SOURCES
+        for row in read_table(demo / f"data/demo/truth/{source}/garments.parquet").to_pylist()
+        if row["item"] and row["type_swapped"]
+    }
+    test = read_shards(demo / "data/demo/dataset", ["crop_id", "split", "type"]).to_pylist()
+    rows = [row["crop_id"] for row in test if row["split"] == "test" and row["type"]]
+    with (demo / "data/demo/report/classifier/suspects.csv").open(newline="", encoding="utf-8") as stream:
+        suspects = [row["crop_id"] for row in csv.DictReader(stream) if row["head"] == "type"]
+    assert set(suspects) <= set(rows) and 10 < len(suspects) < len(rows) / 3
+    chance = len(planted & set(rows)) / len(rows)
+    assert 0.01 < chance < 0.06
+    assert len(planted & set(suspects)) / len(suspects) > 2 * chance

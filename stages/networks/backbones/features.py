@@ -15,10 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from torch import nn
 
-from stages.contracts.images import Fit, fitted, open_rgb
+from stages.contracts.images import Effect, Fit, resized
 from stages.contracts.tables import read_shards
 from stages.core.determinism import device
 from stages.core.errors import StageError
@@ -30,14 +29,6 @@ DECODED = 64  # pictures at a time
 PASS_PIXELS = 1 << 20  # of one forward pass on a CPU: 64 pictures of 128 px; more take memory and no less time
 
 
-Effect = Callable[[Image.Image], Image.Image]  # what augmentation does to an RGB picture; its size stays
-
-
-def as_it_is(image: Image.Image) -> Image.Image:
-    """No effect."""
-    return image
-
-
 @dataclass(frozen=True)
 class Pixels:
     """How encoded pictures become a network's input; networks with equal ones can share the decoded pictures.
@@ -47,7 +38,7 @@ class Pixels:
 
     Attributes:
         height, width: of the input in pixels.
-        fit: see ``stages.contracts.images.fitted``.
+        fit: see ``stages.contracts.images.resized``.
     """
 
     height: int
@@ -66,12 +57,12 @@ class Pixels:
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             for start in range(0, len(data), DECODED):
                 rows = slice(start, start + DECODED)
-                part = np.stack(list(pool.map(self._one, data[rows], (effects or [as_it_is] * len(data))[rows])))
+                part = np.stack(list(pool.map(self._one, data[rows], (effects or [None] * len(data))[rows])))
                 images[rows] = torch.from_numpy(part).permute(0, 3, 1, 2)
         return images
 
-    def _one(self, data: bytes, effect: Effect) -> np.ndarray:
-        return np.asarray(fitted(effect(open_rgb(data)), self.width, self.height, self.fit))
+    def _one(self, data: bytes, effect: Effect | None) -> np.ndarray:
+        return np.asarray(resized(data, self.width, self.height, self.fit, effect))
 
 
 def square(size: int, fit: Fit = "pad") -> Pixels:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from small import PLAIN_RUNTIME
 
-from stages.classifier.training.rows import Rows
+from stages.classifier.training.rows import Effects, Rows
 from stages.classifier.training.train_classifier import check_batch
 from stages.classifier.training.trainer import Trainer
 from stages.core.errors import StageError
@@ -110,6 +110,20 @@ def test_without_missing_classes_every_row_sees_its_own_and_nothing_is_drawn(tra
     after = torch.rand(1)
     torch.manual_seed(5)
     assert torch.equal(after, torch.rand(1))
+
+
+@pytest.mark.parametrize("views", [0, 2])
+def test_network_learns_from_crops_that_were_changed_at_their_own_size(trainer, params, monkeypatch, views):
+    """Crops of 40 pixels, input of 32: the effects see the former."""
+    sizes = []
+    monkeypatch.setattr(Effects, "__call__", lambda self, image: sizes.append(image.size) or image)
+    augment = params().augment.model_dump() | {"effects_on": "crop"}
+    one = trainer(augment=augment, freeze_backbone=views > 0, cached_views=views)
+    if views:
+        one._cache(one.rows)
+    else:
+        one.figures(torch.arange(6))
+    assert sizes == [(40, 40)] * 6 * (views or 1)
 
 
 def test_missing_classes_reach_heads_on_cached_features_too(trainer):

@@ -168,6 +168,31 @@ def test_colour_changes_as_often_as_asked(chances, kind):
     assert changed.float().mean() == pytest.approx(0.3, abs=0.06), kind
 
 
+@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
+def test_jitter_is_uniform_in_one_plus_minus_its_strength(name):
+    """Factors read back from the pixels: a brighter 100, halves further apart, a colour further from its grey."""
+    left, right = torch.tensor([90.0, 100, 110]), torch.tensor([120.0, 100, 80])
+    image = torch.cat([left.view(3, 1, 1).expand(3, 4, 2), right.view(3, 1, 1).expand(3, 4, 2)], 2)
+    if name == "contrast":
+        image = torch.cat([torch.full((3, 4, 2), 80.0), torch.full((3, 4, 2), 120.0)], 2)
+    views = recolored(image.expand(1000, -1, -1, -1), probability=1, **{name: 0.4})
+    measured = {
+        "brightness": views[:, 1, 0, 0] / 100,
+        "contrast": (views[:, 0, 0, 3] - views[:, 0, 0, 0]) / 40,
+        "saturation": (views[:, 2, 0, 0] - views[:, 0, 0, 0]) / 20,
+    }[name]
+    assert 0.599 <= measured.min() < 0.61 and 1.39 < measured.max() <= 1.401
+    assert measured.mean() == pytest.approx(1, abs=0.03) and measured.std() == pytest.approx(0.8 / 12**0.5, abs=0.02)
+
+
+def test_hue_turns_by_at_most_its_share_of_the_circle():
+    red = torch.tensor([200.0, 0, 0]).view(1, 3, 1, 1).expand(1000, 3, 2, 2)
+    views = recolored(red, probability=1, hue=0.1)[:, :, 0, 0]
+    turn = (views[:, 1] - views[:, 2]) / 200 / 6  # from red, green grows one way and blue the other
+    assert -0.1001 <= turn.min() < -0.098 and 0.098 < turn.max() <= 0.1001
+    assert turn.std() == pytest.approx(0.2 / 12**0.5, abs=0.005)
+
+
 def test_values_stay_in_range_whatever_the_strength(images):
     result = recolored(images, probability=1, brightness=1, contrast=1, saturation=1, hue=0.5, grayscale=0.5)
     assert result.min() >= 0
