@@ -6,11 +6,13 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import yaml
 from commands import run, succeed
 
 from stages.contracts.tables import IMAGES, OBJECTS, read_shards, read_table
 from stages.demo.truth import NOISY_HEADS
 from stages.labels.merging import read_label_tables
+from stages.report.attention_maps import measure
 from stages.report.audit import audit, label_shares, planted_errors
 
 pytestmark = pytest.mark.slow
@@ -121,8 +123,18 @@ def test_near_duplicates_never_cross_the_splits_that_detectors_train_on(demo, so
         assert len({row["cluster"] for row in rows}) < len(rows)
 
 
+def test_all_four_maps_of_attention_lie_on_the_garment_and_differ(demo):
+    crops = yaml.safe_load((demo / "params.yaml").read_text(encoding="utf-8"))["crops"]
+    shares, uniform, overlap = measure(
+        demo / "data/demo", demo / "models/demo/encoders/attention", LABEL_SOURCES, crops
+    )
+    assert len(shares) == 4 and min(shares) > uniform + 0.1
+    assert overlap < 0.8  # .99 while nothing tied a map to its region
+
+
 def test_audit_command_prints_the_tables(demo):
     output = succeed("python", "-m", "stages.run", "audit", cwd=demo)
+    assert "| attention on the garment | glimpse 1 |" in output
     assert "| fashion_products | color |" in output
     assert "| deepfashion_mm | all |" in output
 
