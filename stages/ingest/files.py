@@ -18,7 +18,8 @@ COMPANIONS = {
     "classes.txt", "predefined_classes.txt", "notes.json", "thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store",
     ".gitkeep", ".gitignore", ".nomedia", "picasa.ini", ".picasa.ini", "readme.dataset.txt", "readme.roboflow.txt",
 }  # fmt: skip
-COMPANION_SUFFIXES = {".cache"}  # of label files, as Ultralytics writes them
+# What Ultralytics keeps of labels, phones and Lightroom of edits, Windows of where a file came from.
+COMPANION_SUFFIXES = (".cache", ".aae", ".xmp", ":zone.identifier")
 # Folders of previews, copies and deleted files, with whatever is in them.
 COMPANION_FOLDERS = {"__macosx", "@eadir", ".ipynb_checkpoints", ".thumbnails", ".trash", ".trashes", "$recycle.bin"}
 BROKEN, STRANGE, CLOSED, AGAIN = (
