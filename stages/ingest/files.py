@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from stages.contracts.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from stages.contracts.ledger import Ledger
@@ -110,8 +111,13 @@ def without_suffix(name: str) -> str:
 
 
 def path_parts(name: str) -> tuple[list[str], bool]:
-    """The parts of a path that a list holds, written on whatever machine, and whether it is absolute."""
+    """The parts of a path that a list holds, written on whatever machine, and whether it is absolute; of an address
+    as shops export them the path, without what follows a question mark.
+    """
     text = plain(name).strip().replace("\\", "/")
+    if "://" in text:
+        address = urlsplit(text)
+        text = plain(f"/{address.netloc}{unquote(address.path)}")
     drive = len(text) > 1 and text[1] == ":" and text[0].isalpha()
     parts = [part for part in text[2 * drive :].split("/") if part not in ("", ".")]
     return parts, drive or text.startswith("/")

@@ -110,6 +110,7 @@ REAL = {"IMG_1.JPG": "JPEG", "IMG_2.jpg": "JPEG", "scan.png": "PNG", "web.jpeg":
         lambda name: f"/home/me/photos/{name}",
         lambda name: name.rsplit("/", 1)[-1],
         lambda name: f"  {name}",
+        lambda name: f"https://cdn.shop.example/files/images/{name}?v=17&width=300",
     ],
 )
 def test_name_finds_its_file_however_a_table_writes_it(tree, written):
