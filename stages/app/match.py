@@ -49,7 +49,8 @@ def photos_in(folder: Path) -> list[Path]:
         StageError: when the folder is missing or has no image.
     """
     if not folder.is_dir():
-        raise StageError(f"{folder}: no such folder. Give the folder that holds photos of your clothes.")
+        said = "is no folder" if folder.exists() else "no such folder"
+        raise StageError(f"{folder}: {said}. Give the folder that holds photos of your clothes.")
     found = []
     left_out: Counter[str] = Counter()
     for path, _, kind in walk(folder):

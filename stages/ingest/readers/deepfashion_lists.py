@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import StageError, shown
+from stages.core.files import read_text
 from stages.ingest import files
 from stages.ingest.reading import ImageFile, Reading, Request, box_row, numbers
 from stages.runner.progress import say
@@ -116,7 +117,7 @@ def text_lines(path: Path) -> list[str]:
         StageError: when it is not text in UTF-8.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except UnicodeDecodeError as error:
         raise StageError(f"{path}: not text in UTF-8 ({error}). Download it again.") from None
     # Not splitlines: it also cuts at separators that a damaged line may hold.

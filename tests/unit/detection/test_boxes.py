@@ -12,7 +12,7 @@ from PIL import Image
 
 from stages.contracts.images import encode_jpeg
 from stages.contracts.ledger import Account
-from stages.contracts.tables import BOXES, IMAGES, OBJECTS, read_table, write_rows, write_shards
+from stages.contracts.tables import BOXES, IMAGES, OBJECTS, UNBOXED, read_table, write_rows, write_shards
 from stages.core.errors import StageError
 from stages.detection import boxes, export_yolo
 from stages.detection.params import DetectorParams
@@ -179,6 +179,17 @@ def test_yolo_directory_is_reused_until_its_inputs_change(ingested):
     assert cached_yolo_directory(ingested, table, FIVE[::-1], True, work) != first
     write_rows(table / "boxes.parquet", BOXES, read_table(table / "boxes.parquet").to_pylist()[:3])
     assert cached_yolo_directory(ingested, table, FIVE, True, work) != first
+
+
+def test_image_whose_boxes_were_all_rejected_is_left_out_and_the_directory_is_another(ingested):
+    table, work = stage(ingested), ingested.parent / "work"
+    before = cached_yolo_directory(ingested, table, FIVE, True, work)
+    assert (before.parent / "images/train/empty.jpg").is_file()
+    write_rows(ingested / "unboxed.parquet", UNBOXED, [{"image_id": "empty"}])
+    after = cached_yolo_directory(ingested, table, FIVE, True, work)
+    assert after != before
+    assert sorted(path.name for path in (after.parent / "images/train").iterdir()) == ["a.jpg"]
+    assert sorted(path.name for path in (after.parent / "labels/train").iterdir()) == ["a.txt"]
 
 
 def test_params_reach_ultralytics_under_its_names():

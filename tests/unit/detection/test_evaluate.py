@@ -1,6 +1,7 @@
 """What evaluation writes, against numbers worked out by hand."""
 
 import csv
+import shutil
 from argparse import Namespace
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from stages.contracts.tables import BOXES, read_table
+from stages.contracts.tables import BOXES, UNBOXED, read_table, write_rows
 from stages.core.files import read_json
 from stages.detection import evaluate_detector as evaluate
 from stages.detection.training import train_detector as train
@@ -180,6 +181,15 @@ def test_false_alarms_on_background_are_counted_where_it_is_background(rectangle
     # Three of the four test pictures have a box, which the detector misses.
     assert sum(count for (_, predicted), count in counts.items() if predicted == "background") == 3
     assert counts["background", "top"] == (4 if background else 3)
+
+
+def test_picture_whose_boxes_were_all_rejected_is_no_background_to_score_on(rectangles, tmp_path):
+    boxes = read_table(rectangles / "boxes/tiny/boxes.parquet", BOXES).to_pandas()
+    test = boxes[boxes["split"] == "test"]
+    ingested = shutil.copytree(rectangles / "ingested", tmp_path / "ingested")
+    write_rows(ingested / "unboxed.parquet", UNBOXED, [{"image_id": "test00"}])
+    counts = evaluate._confusion_and_samples(Found(), ingested, test, True, NMS, tmp_path / "p.jpg")
+    assert counts["background", "top"] == 3
 
 
 class Asked(Exception):
