@@ -70,7 +70,12 @@ def add(source: str, folder: Path, table: Path | None) -> str:
         wrote.append(write(TABLES / f"{source}_labels.csv", labels.text))
     wrote += [write_profile(profile, text), make_link(raw, found.root)]
     check(compose(source), profile)
-    return "\n".join(lines(Report(source, found, measured, labels, fitted, detector, wrote, kept)))
+    warnings = []
+    if not_ignored(found.root):
+        place = found.root.relative_to(Path.cwd())
+        warnings.append(f"git would commit the photos of {place}/: move it out of the checkout or into data/raw/, or "
+                        f"add /{place}/ to .gitignore")  # fmt: skip
+    return "\n".join(lines(Report(source, found, measured, labels, fitted, detector, wrote, kept, warnings)))
 
 
 def check_name(source: str) -> Path:

@@ -27,6 +27,7 @@ class Report:
     detector: dict[str, Any] | None
     wrote: list[str]
     kept: Counter
+    warnings: list[str]
 
 
 def lines(report: Report) -> list[str]:
@@ -41,6 +42,7 @@ def lines(report: Report) -> list[str]:
         ("boxes", _boxes(report)),
         ("fitted", _fitted(report)),
         *(("wrote", one) for one in report.wrote if one),
+        *(("WARNING", one) for one in report.warnings),
         ("next", _next(report)),
     ]
     return [f"Source {report.source}", *(line for what, text in parts for line in _wrapped(what, text))]

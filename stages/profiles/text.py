@@ -8,6 +8,7 @@ and as they are committed. In a fresh clone the last two find them; where nothin
 
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -41,9 +42,23 @@ class Plain(yaml.SafeDumper):
         return True
 
 
-def dumped_short(content: Mapping[str, Any]) -> str:
-    """YAML of a small profile: short sections stand on one line as well, and nothing is apart."""
-    return "".join(f"{line[2:]}\n" for key, value in content.items() for line in _lines(key, value, 1))
+def dumped_short(content: Mapping[str, Any], depth: int = 0) -> str:
+    """YAML of a small profile: a mapping of plain settings takes as few lines as it can, and no section is apart."""
+    text = ""
+    for key, value in content.items():
+        start = f"{'  ' * depth}{_flow(key)}:"
+        nested = isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values())
+        if nested and len(f"{start} {_flow(value)}") > WIDTH:
+            text += f"{start}\n{dumped_short(value, depth + 1)}"
+            continue
+        lines = textwrap.wrap(
+            f"{start} {_flow(value)}", WIDTH, subsequent_indent="  " * depth + "    ", break_long_words=False,
+            break_on_hyphens=False,
+        )  # fmt: skip
+        # Spaces in a name may be more than one; a line break would make them one.
+        wrapped = "\n".join(lines)
+        text += (wrapped if parse_yaml(wrapped) == {key: value} else f"{start} {_flow(value)}") + "\n"
+    return text
 
 
 def dumped(content: Mapping[str, Any]) -> str:
