@@ -20,7 +20,8 @@ from stages.core.determinism import seed_everything
 from stages.core.errors import StageError, shown
 from stages.core.names import plain
 from stages.core.params import load_params, lookup, section
-from stages.crops.crops import NO_DETECTOR, cut_match, elsewhere
+from stages.crops.crops import cut_match
+from stages.crops.matching import NO_DETECTOR, elsewhere
 from stages.crops.params import CropParams
 from stages.ingest.files import BROKEN, CLOSED, UNREAD_SAID, is_image, is_unread, walk
 from stages.networks.backbones.features import Encoder

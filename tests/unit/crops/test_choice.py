@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from stages.crops.crops import Item, Match, area, choose, choose_among, needed_detectors
+from stages.crops.matching import Item, Match, area, choose, choose_among, needed_detectors
 from stages.crops.params import CropParams, DatasetParams
 
 BASE = {
