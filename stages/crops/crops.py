@@ -8,9 +8,8 @@ Params: crops, detectors, nms, runtime.
 """
 
 import argparse
-from bisect import insort
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,7 +30,7 @@ from stages.contracts.tables import (
 )
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
-from stages.core.files import digest, fresh_folder
+from stages.core.files import fresh_folder
 from stages.core.params import Names
 from stages.crops.matching import (
     NO_DETECTOR,
@@ -47,7 +46,7 @@ from stages.crops.params import CropParams
 from stages.networks.detector.model import Detector, load_detectors
 from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import search_shards
-from stages.networks.detector.sheets import Drawn, Outline, color_of, drawn, write_sheet
+from stages.networks.detector.sheets import Drawn, Outline, Sheets, color_of, drawn
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
@@ -64,41 +63,12 @@ def cut_match(image: Image.Image, detection: Detection | None, params: CropParam
     )
 
 
-SHOWN = 8  # items on a sheet
+SHEETS = ("matched", "mismatch", "taken", "several")  # outcomes of which some items are drawn
 
 
-class Sheets:
-    """A few items of each kind: those whose ids have the smallest hashes, in whatever order they come."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, list[tuple[str, Drawn]]] = {
-            kind: [] for kind in ("matched", "mismatch", "taken", "several")
-        }
-
-    def add(self, label: dict[str, Any], match: Match, image: np.ndarray, detections: Sequence[Detection]) -> None:
-        """Draw an item on the sheets of its kinds, where it is one of the few.
-
-        Args:
-            label: a row of LABELS.
-            match: what became of it.
-            image: its picture [height, width, 3].
-            detections: of the detectors that can find it, whatever their classes.
-        """
-        kinds = {match.outcome, *(["several"] if match.outcome == "matched" and match.agreeing > 1 else [])}
-        key = digest(label["item_id"])
-        sheets = [self._found[kind] for kind in kinds if kind in self._found]
-        if sheets := [found for found in sheets if len(found) < SHOWN or key < found[-1][0]]:
-            cell = _drawn_match(label, match, image, detections)
-            for found in sheets:
-                insort(found, (key, cell), key=lambda one: one[0])
-                del found[SHOWN:]
-
-    def write(self, folder: Path) -> list[Path]:
-        """A picture for each kind that has an item; their paths."""
-        paths = {folder / f"{kind}.jpg": [cell for _, cell in found] for kind, found in self._found.items() if found}
-        for path, cells in paths.items():
-            write_sheet(cells, path)
-        return list(paths)
+def _sheets_of(match: Match) -> set[str]:
+    """That of its outcome; that of several detections too where one of several was taken."""
+    return {match.outcome, *(["several"] if match.outcome == "matched" and match.agreeing > 1 else [])} & set(SHEETS)
 
 
 def _drawn_match(label: dict[str, Any], match: Match, image: np.ndarray, detections: Sequence[Detection]) -> Drawn:
@@ -125,7 +95,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     ledger.rows_in = len(labels)
     detectors = load_detectors(args.detectors, params.detectors)
     outcomes: list[dict[str, Any]] = []
-    sheets, out = Sheets(), fresh_folder(args.out)
+    sheets, out = Sheets(SHEETS), fresh_folder(args.out)
     rows = _crop_rows(args, labels, detectors, params, ledger, outcomes, sheets)
     ledger.kept = write_shards(out, CROPS, rows, "crop_id", options.shards)
     if not ledger.kept:
@@ -190,7 +160,7 @@ def _crop_rows(
             if match.outcome in ("matched", "whole_image") and crop is None:
                 match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)
             outcomes.append(_outcome_row(label, match))
-            sheets.add(label, match, array, detections)
+            sheets.add(_sheets_of(match), label["item_id"], partial(_drawn_match, label, match, array, detections))
             if crop is None:
                 ledger.reject(label["item_id"], match.outcome, _seen(detections, label["agrees"]))
             else:

@@ -1,6 +1,7 @@
 """Pictures with boxes on them, side by side: what a detector found, and what became of it."""
 
-from collections.abc import Sequence
+from bisect import insort
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from stages.contracts.boxes import Box
+from stages.core.files import digest
 
 Color = tuple[int, int, int]
 COLORS: dict[str, Color] = {
@@ -87,3 +89,31 @@ def write_sheet(cells: Sequence[Drawn], path: Path) -> None:
     # JPEG, not PNG: deflate may pack differently on another CPU, and these files are compared by their bytes. Color at
     # full size, which thin lines need.
     sheet.save(path, quality=80, subsampling=0)
+
+
+SHOWN = 8  # items on a sheet of a kind
+
+
+class Sheets:
+    """A few items of each kind: those whose ids have the smallest hashes, in whatever order they come."""
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        """One sheet for each of ``kinds``."""
+        self.found: dict[str, list[tuple[str, Drawn]]] = {kind: [] for kind in kinds}
+
+    def add(self, kinds: Collection[str], item_id: str, draw: Callable[[], Drawn]) -> None:
+        """Draw an item where it is one of the few of any of its kinds."""
+        key = digest(item_id)
+        sheets = [self.found[kind] for kind in kinds]
+        if sheets := [found for found in sheets if len(found) < SHOWN or key < found[-1][0]]:
+            cell = draw()
+            for found in sheets:
+                insort(found, (key, cell), key=lambda one: one[0])
+                del found[SHOWN:]
+
+    def write(self, folder: Path) -> list[Path]:
+        """A picture for each kind that has an item; their paths."""
+        paths = {folder / f"{kind}.jpg": [cell for _, cell in found] for kind, found in self.found.items() if found}
+        for path, cells in paths.items():
+            write_sheet(cells, path)
+        return list(paths)

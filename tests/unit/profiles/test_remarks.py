@@ -63,6 +63,12 @@ def arcface():
     return given["margin"], given["scale"]
 
 
+def suppression():
+    """Overlap, and whether boxes of all classes are taken for one."""
+    return ultralytics().iou, ultralytics().agnostic_nms
+
+
+NMS = composed("photos")["nms"]
 DETECTOR = BASE["detector"]["defaults"]
 # Profile and words of a remark -> what the library has, what the remark or its setting says.
 REMARKS = {
@@ -77,6 +83,8 @@ REMARKS = {
     ("base", "both pytorch-metric-learning's defaults"):
         lambda: (arcface(), tuple(BASE["encoder"]["normsoftmax"][key] for key in ("margin", "scale"))),
     ("paper", "is Ultralytics' default: a patience of 100"): lambda: (ultralytics().patience, PAPER["detector"]["shoes"]["patience"]),
+    ("photos", "Ultralytics' default."):
+        lambda: (suppression(), (NMS["iou"], not NMS["per_class"])),
     ("paper", "Not published: lightly's default"): lambda: (temperature(), PAPER["simclr"]["temperature"]),
     ("paper", "lightly's default is none at all, and where it is asked for one, a turn by exactly 90 degrees"):
         lambda: (rotation(), (0.0, 90)),
