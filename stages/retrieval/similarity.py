@@ -243,7 +243,7 @@ def nearest(
     query_items, gallery_items = codes(queries.items, gallery.items)
     longest = of_gallery.squares.max(initial=0)
     step = max(1, SCORES_BYTES // (8 * max(1, len(gallery))))
-    block = max(1, BLOCK_BYTES // (8 * max(1, of_gallery.width)))
+    block = max(1, SCORES_BYTES // (16 * max(1, of_gallery.width)))
     found = {}
     for start in range(0, len(rows), step):
         part = np.asarray(rows[start : start + step], np.int64)
@@ -260,15 +260,15 @@ def nearest(
     return found
 
 
-SCORES_BYTES = 32_000_000  # of a few queries' scores with the whole gallery
+SCORES_BYTES = 32_000_000  # of a few queries' scores with the whole gallery; half as many for gallery vectors
 NEAR = 1e-9  # of a query's squared length plus the gallery's largest: far more than rounding and than ``TIE``
 
 
 def _shortlists(scores: np.ndarray, allowed: np.ndarray, k: int, margin: float) -> Iterator[np.ndarray]:
-    """Places of the allowed rows whose scores are near the k-th best, or better; then, if that is too few, of all."""
+    """Places of the 2k nearest allowed rows, and of their equals; then, if none is farther than the k-th, of all."""
     everything = np.flatnonzero(allowed)
-    if k < len(everything):
-        last = np.partition(scores[everything], -k)[-k]
+    if 2 * k < len(everything):
+        last = np.partition(scores[everything], -2 * k)[-2 * k]
         yield everything[scores[everything] >= last - margin]
     yield everything
 

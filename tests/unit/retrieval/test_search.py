@@ -203,7 +203,13 @@ def test_nearest_are_those_of_scoring_every_row(metric, spread, monkeypatch):
     items = generator.integers(0, 9, 80).tolist()
     queries, gallery = rows(vectors[:9], items[:9], prefix="g"), rows(vectors, items, prefix="g")
     monkeypatch.setattr(similarity, "SCORES_BYTES", 2000)  # three queries at a time
+    alone = []
+    pair_scores = similarity.pair_scores
+    monkeypatch.setattr(
+        similarity, "pair_scores", lambda *given: (alone.append(len(given[-1])), pair_scores(*given))[1]
+    )
     found = nearest(queries, gallery, metric, range(9), 7)
+    assert max(alone) < 40 or not spread  # of 79
     monkeypatch.setattr(similarity, "_shortlists", lambda scores, allowed, k, margin: [np.flatnonzero(allowed)])
     assert found == nearest(queries, gallery, metric, range(9), 7)
     assert {len(hits) for hits in found.values()} == {7}
