@@ -32,7 +32,7 @@ SHAPES = {
     "seresnet50_oc_is": (2048, 28.1),
     "seresnext50_oc_is": (2048, 27.6),
     "fir_is": (2048, 23.5),
-    "attention": (768, 11.0),
+    "attention": (768, 3.66),
     "normsoftmax": (2048, 23.5),
     "arcface": (2048, 23.5),
 }
