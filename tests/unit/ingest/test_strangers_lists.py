@@ -134,6 +134,15 @@ def test_images_of_other_capitals_suffixes_and_folders_are_found(tree, draw, tmp
 
 
 @every_reader
+def test_files_that_an_archive_of_windows_named_with_backslashes_are_found(tree, draw):
+    folder = draw(tree, ["101", "102"])
+    tree.image(f"{folder}/sub\\101.jpg", seed=1)
+    tree.image(f"{folder}/sub/102.jpg", seed=2)
+    found = ids(stage(tree, draw))
+    assert len([one for one in found if one.endswith(("sub/101", "sub/102"))]) == 2
+
+
+@every_reader
 def test_names_compare_however_they_are_composed_and_ids_are_composed(tree, draw):
     if draw is fashion_products:
         pytest.skip("an id of styles.csv is a number")
