@@ -16,7 +16,7 @@ SPACE := $(subst ,, )
 STAMP := $(subst $(SPACE),\ ,$(VENV))/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test test-slow lint format use match ingest-report audit export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
+.PHONY: help install repro test test-slow lint format use add match ingest-report audit export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -53,6 +53,10 @@ format: install  ## let ruff put the format right
 
 use: install  ## compose params.yaml: make use PROFILE=demo|photos|paper [KEEP=1 keeps edits by hand, DISCARD=1 drops them]
 	@python -m stages.run use $(PROFILE) $(EDITS)
+
+add: install  ## add your own data: make add SOURCE=mystore FOLDER=path [TABLE=items.csv]
+	@test -n "$(SOURCE)" -a -n "$(FOLDER)" || { echo "make add: SOURCE and FOLDER are needed: make add SOURCE=mystore FOLDER=path/to/photos [TABLE=items.csv]"; exit 1; }
+	@python -m stages.run add "$(SOURCE)" "$(FOLDER)" $(if $(TABLE),"$(TABLE)")
 
 match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder
 	@test -n "$(PHOTO)" -a -n "$(WARDROBE)" || { echo "make match: PHOTO and WARDROBE are needed: make match PHOTO=look.jpg WARDROBE=folder"; exit 1; }
@@ -94,8 +98,9 @@ bench: install  ## measure speed and memory: the stages of the last repro, readi
 	@python -m bench.retrieval
 	@python -m bench.simclr $(if $(PHOTOS),--photos "$(PHOTOS)")
 
-docs: install  ## write docs/leaderboard.md from the metrics of every profile and tables/published.csv
+docs: install  ## write docs/leaderboard.md and docs/classifier.md from the reports of every profile and tables/published.csv
 	@python -m stages.run leaderboard_page
+	@python -m stages.run classifier_page
 
 dag: install  ## draw the graph of stages as Markdown
 	@dvc dag --collapse-foreach-matrix --md

@@ -39,6 +39,7 @@ STAGES = {
 # Commands beside the DAG -> the module that has their ``main()``.
 COMMANDS = {
     "use": "stages.profiles.use",
+    "add": "stages.adding.add",
     "summary": "stages.report.summary",
     "review": "stages.report.review",
     "track": "stages.runner.tracking",
@@ -49,6 +50,7 @@ COMMANDS = {
     "run_ablation": "stages.report.ablation_run",
     "run_seeds": "stages.report.seeds_run",
     "leaderboard_page": "stages.report.leaderboard_page",
+    "classifier_page": "stages.report.classifier_page",
     "score_vectors": "stages.retrieval.external",
     "contact_sheet": "stages.report.contact_sheet",
     "plots_script": "stages.report.plots_script",

@@ -134,6 +134,7 @@ BENCHMARK = pa.schema(
         ("category", pa.string()),
         ("detected_class", pa.string()),
         ("bytes", pa.binary()),  # null: the item was never detected, which counts as a miss
+        ("repeats", pa.string()),  # a picture on the other side, training or asking, that it nearly repeats; null: none
     ]
 )
 BENCHMARK_TRAIN = pa.schema(

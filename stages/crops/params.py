@@ -13,9 +13,8 @@ class CropParams(Section):
     agreement: Literal["required", "ignored"]
     assignment: Literal["each_alone", "one_box_one_item"]
     confidence: float = Field(gt=0, lt=1)
-    nms_iou: float = Field(gt=0, lt=1)
     several: Literal["highest_confidence", "largest", "most_central", "drop"]
-    no_detection: Literal["reject", "whole_image"]
+    no_detection: Literal["reject", "whole_image", "own_box"]
     padding: float = Field(ge=0)
     shape: Literal["box", "square"]
     max_side: int = Field(gt=0)

@@ -11,6 +11,7 @@ import argparse
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 
@@ -23,11 +24,13 @@ from stages.ingest.readers import (
     catalogue,
     category_coarse,
     category_fine,
+    coco,
     consumer_to_shop,
     deepfashion2,
     deepfashion_mm,
     fashion144k,
     fashion_products,
+    folders,
     inshop,
     shoes,
     voc,
@@ -44,11 +47,13 @@ READERS = {
     "catalogue": catalogue.read,
     "category_coarse": category_coarse.read,
     "category_fine": category_fine.read,
+    "coco": coco.read,
     "consumer_to_shop": consumer_to_shop.read,
     "deepfashion2": deepfashion2.read,
     "deepfashion_mm": deepfashion_mm.read,
     "fashion144k": fashion144k.read,
     "fashion_products": fashion_products.read,
+    "folders": folders.read,
     "inshop": inshop.read,
     "shoes": shoes.read,
     "voc": voc.read,
@@ -98,6 +103,9 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         write_rows(out / "unboxed.parquet", UNBOXED, [{"image_id": image_id} for image_id in unboxed])
 
     items = account.ledger("items")
+    if options.items_from_boxes:
+        reading.items = boxes_as_items(boxes)
+        items.rows_in, items.rejects = len(boxes), []
     kept = [row for row in reading.items if row["image_id"] in sizes]
     for row in reading.items:
         if row["image_id"] not in sizes:
@@ -114,6 +122,14 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     for line in account.lines():
         say(line)
     return Report(metrics={f"{name}_kept": ledger.kept for name, ledger in account.ledgers.items()})
+
+
+def boxes_as_items(boxes: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """A labelled item for each box, under the box's own id; the box's class is its label."""
+    return [
+        {"item_id": row["object_id"], "image_id": row["image_id"], "label": row["class_name"]}
+        for row in sorted(boxes, key=lambda row: row["object_id"])
+    ]
 
 
 def near_duplicate_counts(clusters: dict[str, str]) -> dict[str, int]:
@@ -147,12 +163,13 @@ def _check(
         images.reject(image_id, reason, detail)
     files = {file.image_id: file for file in reading.images}
     digests = {image.image_id: image.sha256 for image in checks.checked}
-    repeated = exact_duplicates(digests, files) if options.duplicates == "drop" else {}
+    keep = options.duplicates == "keep"
+    repeated = {} if keep else exact_duplicates(digests, files)
     for image_id, other in repeated.items():
         images.reject(image_id, "duplicate_image", f"same bytes as {other}")
     whole = [image for image in checks.checked if image.image_id not in repeated]
     clusters = find_clusters(whole, options.near_hamming, options.near_color)
-    splits, leaking = decide_splits([files[image.image_id] for image in whole], clusters)
+    splits, leaking = decide_splits([files[image.image_id] for image in whole], clusters, keep)
     for image_id, detail in sorted(leaking.items()):
         images.reject(image_id, "near_duplicate", detail)
     passed = [image for image in whole if image.image_id in splits]

@@ -42,21 +42,28 @@ class ShoesOptions(Section):
 
 
 class CatalogueOptions(Section):
-    """A folder of images and a CSV; boxes and splits are optional files in the annotations folder."""
+    """A folder of images and a table; boxes and splits are optional files in the annotations folder or in the source's.
+
+    Without a group column every image is a group of its own.
+    """
 
     table: str
     images: str
-    suffix: str
+    suffix: str = ""
     image_column: str
-    group_column: str
+    group_column: str | None = None
     item_columns: list[str]
-    boxes: str | None
-    boxes_class_column: str
-    splits: str | None
+    boxes: str | None = None
+    boxes_class_column: str = "label"
+    splits: str | None = None
 
 
 class IngestParams(Section):
-    """Section ``ingest.<source>``; the last three are options of the readers that they are called after."""
+    """Section ``ingest.<source>``; the last three are options of the readers that they are called after.
+
+    Attributes:
+        items_from_boxes: true: every box is a labelled item, its class the item's ``label``.
+    """
 
     reader: Literal[
         "deepfashion2",
@@ -65,7 +72,9 @@ class IngestParams(Section):
         "fashion_products",
         "deepfashion_mm",
         "catalogue",
+        "folders",
         "yolo",
+        "coco",
         "inshop",
         "consumer_to_shop",
         "category_coarse",
@@ -79,6 +88,7 @@ class IngestParams(Section):
     near_hamming: int = Field(ge=0, le=256)
     near_color: float = Field(ge=0)
     val_share: float = Field(ge=0, lt=1)
+    items_from_boxes: bool = False
     voc: VocOptions | None = None
     shoes: ShoesOptions | None = None
     catalogue: CatalogueOptions | None = None

@@ -3,7 +3,8 @@
 Sections with members (``ingest``, ``detector``, ``encoder``, ``benchmark``, ``ablation``) may have ``defaults``, which
 every member inherits, and a member may say ``based_on: OTHER``: it then has OTHER's keys, and its own over them. A
 profile changes any of these; inheritance is resolved after the profile was laid over the base. A mapping is changed key
-by key, a list as a whole.
+by key, a list as a whole. A profile may say ``based_on: own`` as a whole: profiles/own.yaml, what profiles of own data
+share, then lies between the base and it.
 
 What follows from the lists is derived here: ``profile``, ``drawn``, ``trained_encoders``, ``trains`` and
 ``benchmark_reads``.
@@ -21,14 +22,15 @@ from stages.runner.lists import DERIVED, LISTS, SECTIONS, derived
 
 PROFILES = Path("profiles")
 BASE = "base"
+LAYERS = ("own",)  # between the base and a profile that is based on it; no profiles themselves
 DEFAULTS, BASED_ON = "defaults", "based_on"
 
 Tree = dict[str, Any]
 
 
 def profile_names(folder: Path = PROFILES) -> list[str]:
-    """The profiles there are, sorted; the base is none."""
-    return sorted(path.stem for path in folder.glob("*.yaml") if path.stem != BASE)
+    """The profiles there are, sorted; the base and the layers are none."""
+    return sorted(path.stem for path in folder.glob("*.yaml") if path.stem not in (BASE, *LAYERS))
 
 
 def merged(*trees: Mapping[str, Any]) -> Tree:
@@ -37,14 +39,27 @@ def merged(*trees: Mapping[str, Any]) -> Tree:
 
 
 def read_profile(name: str, folder: Path = PROFILES) -> Tree:
-    """The base with the profile's changes, before inheritance is resolved.
+    """The base with the changes of the layer that the profile is based on, and its own, before inheritance is resolved.
 
     Raises:
-        StageError: no such profile, or one of the two files is no mapping.
+        StageError: no such profile or layer, or one of the files is no mapping.
     """
     if name not in profile_names(folder):
         raise StageError(f"no profile {name!r}; there are: {shown(profile_names(folder))}.")
-    return merged(load_params(folder / f"{BASE}.yaml"), load_params(folder / f"{name}.yaml"))
+    return over_base(load_params(folder / f"{name}.yaml"), name, folder)
+
+
+def over_base(profile: Tree, name: str, folder: Path = PROFILES) -> Tree:
+    """What a profile says, laid over the base and the layer that it is based on.
+
+    Raises:
+        StageError: it is based on what is no layer.
+    """
+    said = dict(profile)
+    layer = said.pop(BASED_ON, None)
+    if layer is not None and layer not in LAYERS:
+        raise StageError(f"profiles/{name}.yaml: `{BASED_ON}` is {layer!r}; expected one of: {shown(LAYERS)}, or none.")
+    return merged(*(load_params(folder / f"{one}.yaml") for one in (BASE, layer) if one), said)
 
 
 def members(section: str, content: Mapping[str, Any]) -> Tree:

@@ -8,6 +8,7 @@ and as they are committed. In a fresh clone the last two find them; where nothin
 
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ import yaml
 from stages.core.errors import StageError, shown
 from stages.core.files import digest, parse_yaml
 from stages.core.params import load_params
-from stages.profiles.compose import PROFILES, Tree, compose, profile_names
+from stages.profiles.compose import BASE, LAYERS, PROFILES, Tree, compose, profile_names
 from stages.runner.lists import DERIVED, LISTS, derived
 from stages.runner.scores import flatten
 
@@ -39,6 +40,25 @@ class Plain(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         """Always."""
         return True
+
+
+def dumped_short(content: Mapping[str, Any], depth: int = 0) -> str:
+    """YAML of a small profile: a mapping of plain settings takes as few lines as it can, and no section is apart."""
+    text = ""
+    for key, value in content.items():
+        start = f"{'  ' * depth}{_flow(key)}:"
+        nested = isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values())
+        if nested and len(f"{start} {_flow(value)}") > WIDTH:
+            text += f"{start}\n{dumped_short(value, depth + 1)}"
+            continue
+        lines = textwrap.wrap(
+            f"{start} {_flow(value)}", WIDTH, subsequent_indent="  " * depth + "    ", break_long_words=False,
+            break_on_hyphens=False,
+        )  # fmt: skip
+        # Spaces in a name may be more than one; a line break would make them one.
+        wrapped = "\n".join(lines)
+        text += (wrapped if parse_yaml(wrapped) == {key: value} else f"{start} {_flow(value)}") + "\n"
+    return text
 
 
 def dumped(content: Mapping[str, Any]) -> str:
@@ -119,7 +139,7 @@ def _candidates(content: Mapping[str, Any], folder: Path) -> Iterator[Tree]:
     if RECORD.is_file():
         yield parse_yaml(RECORD.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as committed:
-        for file in ("base", name):
+        for file in (BASE, *LAYERS, name):
             show = ["git", "show", f"HEAD:./{folder}/{file}.yaml"]
             done = subprocess.run(show, capture_output=True, text=True, check=False)
             (Path(committed) / f"{file}.yaml").write_text(done.stdout, encoding="utf-8")

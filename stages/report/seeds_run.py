@@ -26,7 +26,7 @@ from typing import Any
 from stages.core.errors import StageError, shown
 from stages.core.files import parse_yaml, read_json, write_json
 from stages.core.params import load_params, lookup
-from stages.profiles.compose import compose
+from stages.profiles.compose import compose, profile_names
 from stages.profiles.text import dumped
 from stages.report.headlines import Numbers, read_metrics
 from stages.report.seeds import LEAST, TRAINED, as_markdown, claims, metrics_spread, spread, with_seed
@@ -168,7 +168,7 @@ def measure(root: Path, seeds: list[int], profile: str | None, keep: bool, only:
     """
     if len(set(seeds)) < max(LEAST, len(seeds)):
         raise StageError(f"SEEDS is {' '.join(map(str, seeds))}: expected {LEAST} or more different seeds.")
-    there = sorted(path.stem for path in (root / "profiles").glob("*.yaml"))
+    there = profile_names(root / "profiles")
     if profile is not None and profile not in there:
         raise StageError(f"no profile {profile!r}; there are: {shown(there)}.")
     done = {seed: one_seed(root, seed, profile, keep, only) for seed in seeds}

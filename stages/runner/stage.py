@@ -4,6 +4,7 @@ Commands that are no stages share ``new_parser`` and ``one_message``.
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -45,9 +46,13 @@ def one_message() -> Iterator[None]:
     """
     try:
         yield
+        sys.stdout.flush()
     except StageError as error:
         say(f"ERROR {error}")
         sys.exit(1)
+    except BrokenPipeError:  # `... | head` has read what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush does not fail too
+        sys.exit(141)  # as a shell reports SIGPIPE
     except OSError as error:
         if error.filename is None:
             raise

@@ -1,6 +1,7 @@
 """Sizes that a person can read: params, metrics, plots, stages, modules. Held for good."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from profiles import FOLDER
-from stages.core.params import lookup
+from stages.core.params import load_params, lookup
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS = ROOT / "metrics" / "demo"
@@ -16,7 +17,7 @@ PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 PLOTS = yaml.safe_load((ROOT / "plots" / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
 TERMINAL = 160  # columns
-LINES = {"base": 610, "demo": 200, "photos": 115, "paper": 240}  # of the profiles
+LINES = {"base": 610, "own": 50, "demo": 200, "photos": 115, "paper": 240}  # of the profiles
 COLUMNS = 100
 PARAMS_BYTES = 20_000  # without comments
 LOCK_BYTES = 100_000
@@ -87,6 +88,15 @@ def test_plots_of_stages_are_those_of_the_list_and_no_others():
                 assert {column, plot["x"]} <= set(header), path
 
 
+def test_page_of_plots_shows_the_pictures_of_training_in_every_profile_that_has_them():
+    page = (ROOT / ".dvc" / "plots.html").read_text(encoding="utf-8")
+    profiles = json.loads(re.search(r"for \(const profile of (\[.*\])\)", page)[1])
+    assert {path.stem for path in FOLDER.glob("*.yaml")} - {"base"} == set(profiles)
+    shown = set(re.findall(r'"encoders/(\w+/\w+\.jpg)"', page))
+    drawn = (ROOT / "stages/encoders/attention.py").read_text(encoding="utf-8")
+    assert shown == {f"attention/{name}" for name in re.findall(r'"(\w+\.jpg)"', drawn)} != set()
+
+
 def test_dvc_yaml_has_at_most_450_lines():
     assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 450
 
@@ -110,15 +120,18 @@ def test_no_module_is_above_400_lines_and_no_room_has_more_than_25_files():
     assert {room: count for room, count in rooms.items() if count > 25} == {}
 
 
-@pytest.mark.parametrize("name", LINES)
+OWN = {path.stem: 30 for path in FOLDER.glob("*.yaml") if load_params(path).get("based_on") == "own"}  # of `make add`
+
+
+@pytest.mark.parametrize("name", [*LINES, *OWN])
 def test_profile_is_short_and_narrow(name):
     lines = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= LINES[name]
+    assert len(lines) <= (LINES | OWN)[name]
     assert [line for line in lines if len(line) > COLUMNS] == []
 
 
 def test_every_profile_has_its_budget():
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(LINES)
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(LINES) | set(OWN)
 
 
 def test_params_of_the_demo_are_small_and_narrow():

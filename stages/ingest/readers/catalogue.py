@@ -1,16 +1,16 @@
-"""The generic catalogue: a folder of images and a CSV whose columns params name.
+"""The generic catalogue: a folder of images and a table whose columns params name.
 
-Boxes (header ``image,<class column>,x1,y1,x2,y2``, pixels, x2 and y2 exclusive) and splits (header
-``<group column>,split``) are optional files of our own in the annotations folder. Groups that the splits
-file does not name are split by hash. Reads `clothing-dataset` as published.
+Boxes (header ``image,<class column>,x1,y1,x2,y2`` or ``xmin,ymin,xmax,ymax``, pixels, x2 and y2 exclusive) and splits
+(header ``<group column>,split``) are optional tables, of our own in the annotations folder or the owner's beside the
+images. Groups that the splits file does not name are split by hash. Reads `clothing-dataset` as published.
 """
 
 from pathlib import Path
 
 from stages.contracts.tables import SPLITS
 from stages.core.errors import StageError, shown
-from stages.core.files import read_csv
 from stages.ingest.files import Images, without_suffix
+from stages.ingest.readers.table_rows import read_rows
 from stages.ingest.reading import (
     CatalogueOptions,
     ImageFile,
@@ -39,9 +39,10 @@ def read(request: Request) -> Reading:
             f"params.yaml: `ingest.{request.source}.catalogue.item_columns` has {shown(taken)}, names that ingest "
             "gives itself. Rename the column in the CSV, or leave it out."
         )
-    columns = [options.image_column, options.group_column, *options.item_columns]
-    rows = read_csv(request.files.take(request.root / options.table), columns)
-    splits = _splits(request.annotations / options.splits, options) if options.splits else {}
+    grouped = [options.group_column] if options.group_column else []
+    table = request.files.take(request.root / options.table)
+    rows = read_rows(table, [options.image_column, *grouped, *options.item_columns]).rows
+    splits = _splits(_beside(options.splits, request), options) if options.splits else {}
     reading = Reading()
     ledger = request.account.ledger("items")
     seen: set[str] = set()
@@ -49,13 +50,15 @@ def read(request: Request) -> Reading:
         ledger.rows_in += 1
         key = f"{options.table}:{number}"
         image_id, reason, detail = images.find(row[options.image_column])
-        if image_id in seen:
+        if image_id in seen and options.boxes == options.table:
+            ledger.rows_in -= 1  # a row a box: they are counted there
+        elif image_id in seen:
             ledger.reject(key, "duplicate_row", image_id)
         elif reason:
             ledger.reject(key, reason, _looked_for(detail, options) if reason == "missing_image" else detail)
         else:
             seen.add(image_id)
-            group = row[options.group_column]
+            group = row[options.group_column] if options.group_column else ""
             reading.items.append(
                 {"item_id": image_id, "image_id": image_id, "group": group}
                 | {column: row[column] for column in options.item_columns}
@@ -64,17 +67,35 @@ def read(request: Request) -> Reading:
     request.account.ledger("images").rows_in += len(seen)
     images.reject_rest(request.account.ledger("images"), seen, f"{options.images}/")
     if options.boxes:
-        _read_boxes(request.annotations / options.boxes, images, options, request, reading)
+        _read_boxes(_beside(options.boxes, request), images, options, request, reading)
     return reading
+
+
+def _beside(name: str, request: Request) -> Path:
+    """A table in the annotations folder, else in the source's own."""
+    own = request.annotations / name
+    return own if own.is_file() or not (request.root / name).is_file() else request.files.take(request.root / name)
 
 
 def _looked_for(name: str, options: CatalogueOptions) -> str:
     return f"{options.images}/{name}{options.suffix if without_suffix(name) == name else ''}"
 
 
+CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"))
+
+
+def box_columns(columns: list[str], image_column: str) -> tuple[str, tuple[str, ...]] | None:
+    """The columns of a box table with the image's name and the four corners; None where it is no such table."""
+    image = next((name for name in ("image", image_column) if name in columns), None)
+    corners = next((names for names in CORNERS if set(names) <= set(columns)), None)
+    return (image, corners) if image and corners else None
+
+
 def _splits(path: Path, options: CatalogueOptions) -> dict[str, str]:
     splits = {}
-    for number, row in read_csv(path, [options.group_column, "split"]):
+    if options.group_column is None:
+        raise StageError(f"{path}: splits are by group, and the params name no `group_column`. Name one, or no splits.")
+    for number, row in read_rows(path, [options.group_column, "split"]).rows:
         if row["split"] not in SPLITS:
             raise StageError(f"{path}, line {number}: split {row['split']!r}; expected one of {shown(SPLITS)}.")
         splits[row[options.group_column]] = row["split"]
@@ -85,15 +106,17 @@ def _read_boxes(path: Path, images: Images, options: CatalogueOptions, request: 
     known = {image.image_id for image in reading.images}
     ledger = request.account.ledger("objects")
     counts: dict[str, int] = {}
-    for number, row in read_csv(path, ["image", options.boxes_class_column, "x1", "y1", "x2", "y2"]):
+    table = read_rows(path)
+    image, corners = box_columns(table.columns, options.image_column) or ("image", CORNERS[0])
+    for number, row in read_rows(path, [image, options.boxes_class_column, *corners]).rows:
         ledger.rows_in += 1
         key = f"{path.name}:{number}"
-        image_id, reason, detail = images.find(row["image"])
-        box = numbers([row[corner] for corner in ("x1", "y1", "x2", "y2")])
+        image_id, reason, detail = images.find(row[image])
+        box = numbers([row[corner] for corner in corners])
         if image_id not in known:
             ledger.reject(key, reason or "missing_image", detail or image_id)
         elif box is None:
-            ledger.reject(key, "malformed_box", [row[corner] for corner in ("x1", "y1", "x2", "y2")])
+            ledger.reject(key, "malformed_box", [row[corner] for corner in corners])
             reading.lost.add(image_id)
         else:
             counts[image_id] = counts.get(image_id, 0) + 1

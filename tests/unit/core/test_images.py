@@ -223,6 +223,15 @@ def test_resized_that_covers_shows_the_middle_of_the_longer_side(size):
     assert np.array_equal(covered[1:9, 1:9], np.asarray(Image.new("RGB", (8, 8), "blue")))  # borders are blended
 
 
+def test_resized_that_stretches_shows_all_of_the_picture_and_no_white():
+    """60 x 20 pixels become 20 x 20: each third of the width stays a third, at its whole height."""
+    image = Image.new("RGB", (60, 20), RED)
+    image.paste(Image.new("RGB", (30, 20), "blue"), (30, 0))
+    stretched = np.asarray(resized(lossless(image), 20, 20, "stretch"))
+    assert stretched.shape == (20, 20, 3)
+    assert (stretched[:, :9] == RED).all() and (stretched[:, 11:] == (0, 0, 255)).all()  # the border is blended
+
+
 def test_resized_thin_image_keeps_at_least_one_pixel():
     array = np.asarray(resized(lossless(Image.new("RGB", (200, 1), RED)), 20, 20))
     assert (array == RED).all(axis=2).sum() == 20
@@ -238,7 +247,7 @@ def smooth(size):
     return Image.fromarray(corners).resize(size, Image.Resampling.BICUBIC)
 
 
-@pytest.mark.parametrize("fit", ["pad", "cover"])
+@pytest.mark.parametrize("fit", ["pad", "cover", "stretch"])
 @pytest.mark.parametrize("size", [(256, 192), (257, 190), (131, 263), (640, 481)])
 def test_large_jpeg_is_decoded_smaller_and_looks_the_same(size, fit, monkeypatch):
     """Beside the same pixels from a file that is decoded whole: no shift, no other size, colours to the rounding."""
@@ -255,7 +264,7 @@ def test_large_jpeg_is_decoded_smaller_and_looks_the_same(size, fit, monkeypatch
     monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "draft", noted)
     found, expected = (np.asarray(resized(one, 64, 64, fit)).astype(int) for one in (data, whole))
     scale = {"pad": {256: 2, 257: 2, 131: 2, 640: 4}, "cover": {256: 2, 257: 1, 131: 1, 640: 4}}
-    assert scales == [scale[fit][size[0]]]
+    assert scales == [scale["pad" if fit == "pad" else "cover"][size[0]]]
     assert np.abs(found - expected).mean() < 1 and np.abs(found - expected).max() < 16
 
 

@@ -1,6 +1,8 @@
 """What a stage prints, and how bad input ends it."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -63,6 +65,16 @@ def test_stage_error_is_one_message_without_a_traceback(project, monkeypatch, ca
     assert capsys.readouterr().err == "\nERROR found nothing\n"
 
 
+def test_a_reader_that_goes_away_ends_a_command_without_a_traceback():
+    writes = "print('x' * 10, flush=True); [print('y' * 1000) for _ in range(1000)]"
+    code = f"from stages.runner.stage import one_message\nwith one_message(): {writes}"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"xxxxxxxxxx\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
@@ -75,8 +87,8 @@ def test_command_ends_with_one_message_or_none_when_it_is_stopped(capsys, error,
     with pytest.raises(SystemExit) as ended, one_message():
         raise error
     assert (ended.value.code, capsys.readouterr().err) == (code, said)
-    with pytest.raises(BrokenPipeError), one_message():
-        raise BrokenPipeError(32, "Broken pipe")
+    with pytest.raises(OSError, match="No space"), one_message():
+        raise OSError(28, "No space left on device")
 
 
 def test_section_that_is_not_in_params_ends_the_stage(project, monkeypatch, capsys):

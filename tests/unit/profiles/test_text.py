@@ -9,7 +9,17 @@ import yaml
 from stages.core.errors import StageError
 from stages.profiles import text
 from stages.profiles.compose import compose
-from stages.profiles.text import NOTHING, RECORD, dumped, fingerprint, hand_edits, params_text, with_edits, write_params
+from stages.profiles.text import (
+    NOTHING,
+    RECORD,
+    dumped,
+    dumped_short,
+    fingerprint,
+    hand_edits,
+    params_text,
+    with_edits,
+    write_params,
+)
 
 BASE = """
 raw: data/raw
@@ -150,3 +160,21 @@ def test_order_of_keys_does_not_count():
         params_text("p", {"a": 1})
         == f"{text.HEADER.format(name='p')}# Composed values: {fingerprint({'a': 1})}\n\na: 1\n"
     )
+
+
+def test_a_short_text_says_the_same_in_few_lines_of_at_most_100_columns():
+    names = [f"column {number}" for number in range(12)]
+    content = {
+        "sources": ["shop"],
+        "ingest": {"shop": {"reader": "catalogue", "catalogue": {"table": "my  items.csv", "item_columns": names}}},
+        "simclr": {"batch": 8, "knn_k": None},
+    }
+    text = dumped_short(content)
+    assert yaml.safe_load(text) == content
+    assert max(map(len, text.splitlines())) <= 100 and len(text.splitlines()) <= 8
+    assert "simclr: {batch: 8, knn_k: null}" in text.splitlines()
+
+
+def test_a_name_with_two_spaces_where_a_line_would_break_keeps_them():
+    content = {"a": {"b": "x" * 80 + "  " + "y" * 40}}
+    assert yaml.safe_load(dumped_short(content)) == content

@@ -1,0 +1,249 @@
+"""Add a person's own data: recognise its format, guess its columns and superclasses, write a profile and a label table.
+
+Usage: python -m stages.run add SOURCE FOLDER [TABLE]  (`make add SOURCE=mystore FOLDER=path [TABLE=items.csv]`)
+
+FOLDER may lie anywhere: data/raw/SOURCE becomes a link to it, and its files are only read. TABLE lies in FOLDER or
+beside it. Written are profiles/SOURCE.yaml and tables/SOURCE_labels.csv; `make repro PROFILE=SOURCE` then runs to the
+retrieval table. Run again, what a person edited stays as it is.
+"""
+
+import csv
+import io
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+from stages.adding.measure import Measured, balanced, measure
+from stages.adding.profile import (
+    LabelTable,
+    content_of,
+    fit,
+    fit_detector,
+    is_edited,
+    is_ours,
+    label_table,
+    profile_text,
+)
+from stages.adding.recognise import BOXES_OF, Found, recognise
+from stages.adding.report import Report, lines
+from stages.adding.superclasses import read_synonyms
+from stages.contracts.tables import SHARES, SPLITS
+from stages.core.errors import StageError, shown
+from stages.core.params import load_params
+from stages.ingest.readers.table_rows import read_rows
+from stages.profiles.check import check
+from stages.profiles.compose import BASE, LAYERS, PROFILES, compose, over_base, profile_names
+from stages.runner.lists import SECTIONS
+from stages.runner.stage import new_parser, one_message
+
+TABLES = Path("tables")
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+RESERVED = ("raw", "demo", BASE, *LAYERS)
+SPLITS_FILE = "splits.csv"
+SHARES_OF_TRAIN = (0.2, 0.3, 0.4)  # that become validation where the usual tenth leaves none
+
+
+def add(source: str, folder: Path, table: Path | None) -> str:
+    """Look at a folder, write the source's files, and say what was guessed and what a person must check.
+
+    Raises:
+        StageError: the name is taken or none, the folder cannot be read as any format, or is too small to be split.
+    """
+    profile = check_name(source)
+    root, table = _places(folder, table)
+    synonyms = read_synonyms(TABLES)
+    found = recognise(root, table, synonyms)
+    raw = Path(str(load_params(PROFILES / f"{BASE}.yaml")["raw"])) / source
+    check_link(raw, found.root)
+    if found.reader in BOXES_OF:
+        found.options["items_from_boxes"] = True
+    labels, measured, wrote = measured_with_splits(source, found, synonyms)
+    kept = kept_splits(measured, labels)
+    fitted = fit(measured, kept["train"], found)
+    detector = None
+    if found.boxes and all(measured.boxed[split] for split in SPLITS):
+        section = fit_detector(source, measured, found, labels.superclass_of if labels else {}, read_superclasses())
+        detector = section if section["superclasses"] else None
+    text = profile_text(content_of(source, found, fitted, detector))
+    if labels:
+        wrote.append(write(TABLES / f"{source}_labels.csv", labels.text))
+    wrote += [write_profile(profile, text), make_link(raw, found.root)]
+    check(compose(source), profile)
+    warnings = []
+    if not_ignored(found.root):
+        place = found.root.relative_to(Path.cwd())
+        warnings.append(f"git would commit the photos of {place}/: move it out of the checkout or into data/raw/, or "
+                        f"add /{place}/ to .gitignore")  # fmt: skip
+    return "\n".join(lines(Report(source, found, measured, labels, fitted, detector, wrote, kept, warnings)))
+
+
+def check_name(source: str) -> Path:
+    """The profile's path.
+
+    Raises:
+        StageError: the name is no lower-case identifier, or another profile or source has it.
+    """
+    if not NAME.fullmatch(source):
+        raise StageError(
+            f"SOURCE is {source!r}: expected a name of lower-case letters, digits and _ that starts with a letter, "
+            "such as mystore. It names files and params keys."
+        )
+    base = load_params(PROFILES / f"{BASE}.yaml")
+    profile = PROFILES / f"{source}.yaml"
+    members = {name for section in SECTIONS for name in base.get(section) or {}}
+    others = source in profile_names() and not is_ours(profile.read_text(encoding="utf-8"))
+    if others or source in RESERVED or source in members:
+        where = profile if profile.is_file() else f"{PROFILES}/{BASE}.yaml"
+        raise StageError(f"SOURCE is {source!r}, a name that {where} has already. Choose another, such as my_{source}.")
+    return profile
+
+
+def _places(folder: Path, table: Path | None) -> tuple[Path, Path | None]:
+    """FOLDER and TABLE as absolute paths; TABLE is looked for in FOLDER, then from here."""
+    if not folder.is_dir():
+        beside = folder.parent if folder.parent.is_dir() else Path()
+        there = shown(path.name for path in beside.iterdir() if path.is_dir())
+        raise StageError(f"FOLDER is {folder}: no such folder. {beside.resolve()} has the folders {there}.")
+    folder = folder.resolve()
+    if table is None:
+        return folder, None
+    found = next((path for path in (folder / table, table) if path.is_file()), None)
+    if found is None:
+        there = shown(path.name for path in folder.iterdir() if path.is_file())
+        raise StageError(f"TABLE is {table}: no such file in {folder}, nor here. The folder has the files {there}.")
+    found = found.parent.resolve() / found.name
+    if not found.is_relative_to(folder) and found.parent != folder.parent:
+        raise StageError(
+            f"TABLE is {found}, neither in FOLDER ({folder}) nor beside it, so changes of it would not be seen. Move "
+            f"it there, or link it: ln -s {found} {folder}/"
+        )
+    if not found.is_relative_to(folder) and (strange := _strangers(folder, found)):
+        raise StageError(
+            f"TABLE lies beside FOLDER, in {folder.parent}, which has {shown(strange, 5)} as well. Move it into "
+            f"FOLDER, or link it: ln -s {found} {folder}/"
+        )
+    return folder, found
+
+
+def _strangers(folder: Path, table: Path) -> list[str]:
+    """Folders beside FOLDER: one above it would become part of the source, and be read whenever it changes."""
+    return sorted(path.name for path in table.parent.iterdir() if path.is_dir() and path != folder)
+
+
+def kept_splits(measured: Measured, labels: LabelTable | None) -> Counter:
+    """Split -> items whose label has a superclass; all items while no label has one."""
+    known = [split for label, split in measured.items if labels is None or labels.superclass_of.get(label)]
+    return Counter(known or [split for _, split in measured.items])
+
+
+def measured_with_splits(
+    source: str, found: Found, synonyms: dict[tuple[str, ...], str]
+) -> tuple[LabelTable | None, Measured, list[str]]:
+    """The labels and the counts of a source each of whose splits has items, and what had to be written for that.
+
+    A hash of the groups splits them, which may leave a split without any where they are few. Then more of upstream's
+    training images become validation, or a splits file gives each split groups of its own.
+
+    Raises:
+        StageError: there are too few photos for three splits.
+    """
+    annotations = Path("data") / source / "annotations"
+    catalogue = found.options.get("catalogue")
+    if catalogue and catalogue.get("group_column") and (annotations / SPLITS_FILE).is_file():
+        catalogue["splits"] = SPLITS_FILE
+
+    def look() -> tuple[LabelTable | None, Measured, bool]:
+        tree = over_base(content_of(source, found, {}, None), source)
+        measured = measure(source, found.root, annotations, TABLES, tree, found.label_column)
+        labels = None
+        if found.label_column is not None:
+            counts = Counter(label for label, _ in measured.items)
+            if not set(measured.box_classes) <= {*counts, *read_superclasses()}:
+                counts |= measured.box_classes
+            labels = label_table(TABLES / f"{source}_labels.csv", found.label_column, counts, synonyms)
+        return labels, measured, set(kept_splits(measured, labels)) == set(SPLITS)
+
+    labels, measured, whole = look()
+    for share in SHARES_OF_TRAIN:
+        if not whole and measured.upstream and not (catalogue and catalogue.get("splits")):
+            found.options["val_share"] = share
+            labels, measured, whole = look()
+    said = []
+    if not whole and catalogue and catalogue.get("group_column") and not catalogue.get("splits"):
+        catalogue["splits"] = SPLITS_FILE
+        stream = io.StringIO(newline="")
+        rows = sorted(balanced(measured.groups, SHARES).items())
+        csv.writer(stream, lineterminator="\n").writerows([(catalogue.get("group_column"), "split"), *rows])
+        said = [write(annotations / SPLITS_FILE, stream.getvalue())]
+        labels, measured, whole = look()
+    if not whole:
+        counted = kept_splits(measured, labels)
+        raise StageError(
+            f"{found.root}: {sum(measured.images.values())} photos in {len(measured.groups)} groups give "
+            f"{', '.join(f'{counted[split]} {split}' for split in SPLITS)}, and each split needs some with a label. "
+            "Add photos: 30 are few, some hundred are better."
+        )
+    return labels, measured, said
+
+
+def read_superclasses() -> set[str]:
+    """The superclasses that there are."""
+    return {row["superclass"] for _, row in read_rows(TABLES / "superclasses.csv", ["superclass"]).rows}
+
+
+def write(path: Path, text: str) -> str:
+    """Write a file that may change, and what to say of it."""
+    if path.is_file() and path.read_text(encoding="utf-8-sig") == text:
+        return f"{path} (as it was)"
+    new = not path.is_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return f"{path}" if new else f"{path} (new counts, and rows for new labels)"
+
+
+def write_profile(path: Path, text: str) -> str:
+    """Write the profile unless a person edited it, and what to say of it."""
+    there = path.read_text(encoding="utf-8") if path.is_file() else None
+    if there is not None and there != text and is_edited(there):
+        return f"{path} was edited and stays as it is; delete it to have it written anew"
+    return write(path, text).replace("(new counts, and rows for new labels)", "(fitted anew)")
+
+
+def check_link(raw: Path, root: Path) -> None:
+    """Refuse a source's folder that is another than ``root``.
+
+    Raises:
+        StageError: naming what is there.
+    """
+    if raw.resolve() == root or not (raw.exists() or raw.is_symlink()):
+        return
+    what = f"a link to {raw.resolve()}" if raw.is_symlink() else "a folder of its own"
+    raise StageError(f"{raw} is {what} already, and FOLDER gives {root}. Remove it, or choose another SOURCE.")
+
+
+def make_link(raw: Path, root: Path) -> str:
+    """Make the source's folder a link to ``root``, and what to say of it."""
+    if raw.exists():
+        return ""
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    raw.symlink_to(root, target_is_directory=True)
+    return f"{raw}, a link to {root}"
+
+
+def not_ignored(root: Path) -> bool:
+    """Whether git would take photos of this folder into a commit: it lies in the checkout and nothing ignores it."""
+    if not root.is_relative_to(Path.cwd()):
+        return False
+    return subprocess.run(["git", "check-ignore", "--quiet", str(root)], check=False).returncode == 1
+
+
+def main() -> None:
+    """The command."""
+    parser = new_parser(__doc__)
+    parser.add_argument("source", help="a name for the data: a lower-case identifier")
+    parser.add_argument("folder", type=Path, help="that holds the photos")
+    parser.add_argument("table", type=Path, nargs="?", help="with a row for each photo, where FOLDER has several")
+    args = parser.parse_args()
+    with one_message():
+        print(add(args.source, args.folder, args.table))

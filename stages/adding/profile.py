@@ -1,0 +1,176 @@
+"""The files that `make add` writes: a profile of at most 30 lines, and a table of labels with guessed superclasses.
+
+Neither loses what a person edited: the profile carries a checksum of what was written, and one that differs from it
+stays as it is; in the table rows that are there keep their superclass, new labels get a row.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from stages.adding.measure import Measured
+from stages.adding.recognise import Found
+from stages.adding.superclasses import Guess, guess
+from stages.core.files import digest
+from stages.ingest.readers.table_rows import read_rows
+from stages.profiles.text import dumped_short
+
+MARK = "# Written by `make add`, state "
+HEADER = """\
+{mark}{state}. Edited by hand, it stays as it is; deleted, it is written
+# anew. profiles/own.yaml has what all own data share, profiles/base.yaml what each key means.
+"""
+COLUMNS = ["superclass", "count", "note"]  # after the label
+NO_GARMENT = "no garment: left out"
+NOT_KNOWN = "not known: left out until it has a superclass"
+
+
+def policy_of(found: Found) -> str:
+    """The label policy of a format."""
+    return "catalogue" if found.label_column else found.reader
+
+
+def content_of(source: str, found: Found, fitted: dict[str, Any], detector: dict[str, Any] | None) -> dict[str, Any]:
+    """What the profile says over profiles/own.yaml.
+
+    Args:
+        fitted: sections whose values follow from the number of photos.
+        detector: section ``detector.<source>``; None: no detector is trained.
+    """
+    labels: dict[str, Any] = {"policies": {source: policy_of(found)}}
+    if found.label_column:
+        labels["catalogues"] = {source: {"table": f"{source}_labels.csv", "label_column": found.label_column}}
+    content: dict[str, Any] = {
+        "based_on": "own",
+        "sources": [source],
+        "detectors": [source] if detector else [],
+        "label_sources": [source],
+        "benchmarks": [source],
+        "ingest": {source: {"reader": found.reader, **found.options}},
+        "labels": labels,
+        # One split for detector and encoders: that of ingest.
+        "dataset": {"upstream_splits": [source]},
+        "benchmark": {source: {"kind": "category", "source": source, "item_column": "type"}},
+    }
+    if detector:
+        content["detector"] = {source: detector}
+    return content | fitted
+
+
+def profile_text(content: dict[str, Any]) -> str:
+    """The profile as text, with the checksum of what it says in its first line."""
+    body = dumped_short(content)
+    return HEADER.format(mark=MARK, state=digest(body)[:12]) + body
+
+
+def is_ours(text: str) -> bool:
+    """Whether `make add` wrote a profile, edited since or not."""
+    return text.startswith(MARK)
+
+
+def is_edited(text: str) -> bool:
+    """Whether a profile says something else than what was written."""
+    body = "".join(text.splitlines(keepends=True)[HEADER.count("\n") :])
+    return digest(body)[:12] != text.removeprefix(MARK)[:12]
+
+
+def fit(measured: Measured, train: int, found: Found) -> dict[str, Any]:
+    """Sections whose values follow from the number of training items ``train``."""
+    steps = 300  # of the classifier's heads, on features that are computed once
+    batch = _power(train // 2, 64)
+    fitted: dict[str, Any] = {
+        "simclr": {"batch": _power(train, 32), "knn_k": min(10, train)},
+        "classifier": {"batch": batch, "epochs": min(60, max(30, steps // ceil(train / batch)))},
+    }
+    if measured.heads != ["type"]:
+        fitted["classifier"]["heads"] = measured.heads
+    if train < 10:
+        fitted["encoder"] = {"defaults": {"probe": {"k": train}}}
+    if found.boxes:
+        # A photo may show several garments: then a crop is of the label's own class.
+        fitted["crops"] = {"no_detection": "own_box"} | ({"agreement": "required"} if measured.several else {})
+    return fitted
+
+
+def _power(most: int, largest: int) -> int:
+    """The largest power of two that is at most ``most`` and ``largest``, and at least 2."""
+    size = largest
+    while size > max(2, most):
+        size //= 2
+    return size
+
+
+def fit_detector(
+    source: str, measured: Measured, found: Found, superclass_of: dict[str, str], known: set[str]
+) -> dict[str, Any]:
+    """Section ``detector.<source>``: its classes, and as many epochs as show a few thousand pictures."""
+    classes = set(measured.box_classes)
+    own = found.label_column if not classes <= known else None
+    superclasses = {superclass_of.get(name, "") for name in classes} if own else classes
+    boxed = max(1, measured.images["train"])
+    section = {
+        "classes_table": f"{source}_labels.csv" if own else "superclasses.csv",
+        "class_column": own or "superclass",
+        "superclasses": sorted(superclasses - {""}),
+        "epochs": min(30, max(8, ceil(3000 / boxed))),
+    }
+    # In a YOLO or COCO data set a photo without a box shows no garment; beside a catalogue it was not annotated.
+    return section | ({"unboxed_is_background": False} if found.reader == "catalogue" else {})
+
+
+@dataclass
+class LabelTable:
+    """The rows of a label table: label -> superclass, what stood there and what is new."""
+
+    text: str
+    superclass_of: dict[str, str]
+    guesses: dict[str, Guess]
+    edited: list[str]
+
+
+def label_table(path: Path, column: str, counts: Counter, synonyms: dict[tuple[str, ...], str]) -> LabelTable:
+    """The table that ``path`` should hold: rows that are there keep what they say, new labels are guessed.
+
+    Args:
+        counts: label -> items.
+    """
+    rows: list[dict[str, str]] = []
+    columns = [column, *COLUMNS]
+    if path.is_file():
+        there = read_rows(path, [column, "superclass"])
+        rows = [row for _, row in there.rows]
+        columns = [*there.columns, *(name for name in columns if name not in there.columns)]
+    guesses = {label: guess(label, synonyms) for label in {*counts, *(row[column] for row in rows)}}
+    edited = [row[column] for row in rows if row["superclass"] != (guesses[row[column]].superclass or "")]
+    listed = {row[column] for row in rows}
+    for row in rows:
+        row["count"] = str(counts[row[column]])
+    for label, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
+        if label not in listed:
+            guessed = guesses[label]
+            rows.append(
+                {column: label, "superclass": guessed.superclass or "", "count": str(count), "note": note(guessed)}
+            )
+    return LabelTable(_as_csv(columns, rows), {row[column]: row["superclass"] for row in rows}, guesses, edited)
+
+
+def note(guessed: Guess) -> str:
+    """What a person should know of a guess."""
+    if guessed.superclass is None:
+        return NOT_KNOWN
+    if not guessed.superclass:
+        return NO_GARMENT
+    return "" if guessed.sure else f"guessed from {guessed.word}"
+
+
+def _as_csv(columns: list[str], rows: Iterable[dict[str, str]]) -> str:
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()

@@ -1,0 +1,161 @@
+"""What `make add` prints: what was guessed, what a person must check, what was written. It fits on one screen."""
+
+import textwrap
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from stages.adding.measure import Measured
+from stages.adding.profile import LabelTable
+from stages.adding.recognise import Found
+from stages.contracts.tables import SPLITS
+
+WIDTH = 118  # columns
+NAMED = 8  # labels named in a line
+LEAST_TEST = 30  # test items below which a figure is coarse
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is said of a source."""
+
+    source: str
+    found: Found
+    measured: Measured
+    labels: LabelTable | None
+    fitted: dict[str, Any]
+    detector: dict[str, Any] | None
+    wrote: list[str]
+    kept: Counter
+    warnings: list[str]
+
+
+def lines(report: Report) -> list[str]:
+    """The lines of the report."""
+    parts = [
+        ("format", report.found.what),
+        *report.found.guesses,
+        *_rejected(report.measured),
+        *_labels(report),
+        *_splits(report),
+        *_unused(report),
+        ("boxes", _boxes(report)),
+        ("fitted", _fitted(report)),
+        *(("wrote", one) for one in report.wrote if one),
+        *(("WARNING", one) for one in report.warnings),
+        ("next", _next(report)),
+    ]
+    return [f"Source {report.source}", *(line for what, text in parts for line in _wrapped(what, text))]
+
+
+def _wrapped(what: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=f"  {what:<8}", subsequent_indent=" " * 10, break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def _rejected(measured: Measured) -> list[tuple[str, str]]:
+    if not measured.rejected:
+        return []
+    counts = ", ".join(f"{count} {reason}" for reason, count in measured.rejected.most_common())
+    return [("rejects", f"{counts}: `make ingest-report` shows which")]
+
+
+def _labels(report: Report) -> list[tuple[str, str]]:
+    table, measured = report.labels, report.measured
+    if table is None:
+        return [("labels", f"{len(measured.by_label())} types, by the tables of this format (tables/types.csv, ...); "
+                 f"heads {', '.join(measured.heads)}")]  # fmt: skip
+    by_label = measured.by_label()
+    total = {label: sum(counts.values()) for label, counts in by_label.items()}
+    superclasses = Counter(table.superclass_of[label] for label in by_label if table.superclass_of[label])
+    told = ", ".join(f"{name} {count}" for name, count in superclasses.most_common())
+    path = f"tables/{report.source}_labels.csv"
+    result = [("labels", f"{len(by_label)} in {path}; labels by superclass: {told or 'none has one'}")]
+    names = sorted(by_label, key=lambda label: -total[label])
+    empty = [label for label in names if not table.superclass_of[label]]
+    by_word = [
+        f"{label or '(empty)'} = {table.superclass_of[label]}"
+        for label in names
+        if table.superclass_of[label] and not table.guesses[label].sure and label not in table.edited
+    ]
+    if by_word:
+        result.append(("CHECK", f"guessed from a part of the name: {_some(by_word)}"))
+    if empty:
+        counted = [f"{label or '(empty)'} {total[label]}" for label in empty]
+        result.append(("CHECK", f"no superclass, so left out: {_some(counted)}. Give those that are garments one"))
+    if table.edited:
+        result.append(("kept", f"superclasses that you chose: {_some(table.edited)}"))
+    return result
+
+
+def _splits(report: Report) -> list[tuple[str, str]]:
+    measured = report.measured
+    counts = ", ".join(f"{measured.images[split]} {split}" for split in SPLITS)
+    catalogue = report.found.options.get("catalogue") or {}
+    if catalogue.get("splits"):
+        how = f"by data/{report.source}/annotations/{catalogue['splits']}, as a hash of the groups leaves a split empty"
+    elif not measured.upstream:
+        how = f"by a hash of the {'group' if catalogue.get('group_column') else 'photo'}, as the data bring none"
+    else:
+        share = report.found.options.get("val_share", 0.1)
+        how = f"upstream's own; where it has no test, its validation is the test and {share:.0%} of train validate"
+    return [("splits", f"photos: {counts}; {how}")]
+
+
+def _unused(report: Report) -> list[tuple[str, str]]:
+    """Labels that nothing learns or nothing asks for."""
+    table, result = report.labels, []
+    by_label = {
+        label: counts
+        for label, counts in report.measured.by_label().items()
+        if table is None or table.superclass_of[label]
+    }
+    untaught = [f"{label} {sum(counts.values())}" for label, counts in by_label.items() if not counts["train"]]
+    unasked = [label for label, counts in by_label.items() if counts["train"] and not counts["test"]]
+    if untaught:
+        result.append(("note", f"no training photo, so not learned and not scored: {_some(untaught)}"))
+    if unasked:
+        result.append(("note", f"no test photo, so learned and not scored: {_some(unasked)}"))
+    if len(by_label) == 1:
+        result.append(("CHECK", "one label alone: every answer is right. Figures mean something from two labels on"))
+    if 0 < report.kept["test"] < LEAST_TEST:
+        step = 1 / report.kept["test"]
+        result.append(("note", f"{report.kept['test']} test items ask: one more right moves a figure by {step:.0%}"))
+    return result
+
+
+def _boxes(report: Report) -> str:
+    if report.detector:
+        total = sum(report.measured.boxed.values())
+        classes = ", ".join(report.detector["superclasses"])
+        return (
+            f"{total}: a detector of {classes} is trained for {report.detector['epochs']} epochs; crops are what it "
+            "finds, and your own boxes where it finds nothing"
+        )
+    if report.found.boxes:
+        return "too few for a detector (each split needs some with a superclass): crops are your boxes"
+    return (
+        "none, so the whole photo is the crop. Boxes (YOLO, VOC, COCO, or a table image,label,x1,y1,x2,y2) would add a "
+        "detector: crops without background, several garments a photo, and `make match` on worn looks"
+    )
+
+
+def _fitted(report: Report) -> str:
+    fitted = report.fitted
+    return (
+        f"to {report.kept['train']} training items: batches of {fitted['simclr']['batch']} (SimCLR) and "
+        f"{fitted['classifier']['batch']} (classifier, {fitted['classifier']['epochs']} epochs), "
+        f"encoders simclr, classifier, untrained, imagenet. Reasons: profiles/own.yaml"
+    )
+
+
+def _next(report: Report) -> str:
+    source = report.source
+    look = f"look at tables/{source}_labels.csv; then " if report.labels else ""
+    return f"{look}make repro PROFILE={source}; make ingest-report SOURCE={source} tells what became of each file"

@@ -1,0 +1,71 @@
+"""Guess the superclass of a label from the words in it, by a table of synonyms (tables/superclass_synonyms.csv)."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.core.errors import StageError, shown
+from stages.ingest.readers.table_rows import read_rows
+
+SYNONYMS = "superclass_synonyms.csv"
+_COMPOUND = 4  # letters of a word that a longer one may end with: Winterjacke, raincoats
+
+
+@dataclass(frozen=True)
+class Guess:
+    """The superclass of a label: "" = no garment, None = not known; ``word`` is what told it, ``sure`` if all did."""
+
+    superclass: str | None
+    word: str = ""
+    sure: bool = False
+
+
+def read_synonyms(tables: Path) -> dict[tuple[str, ...], str]:
+    """The words of a synonym -> its superclass, "" for what is no garment.
+
+    Raises:
+        StageError: a superclass is not in superclasses.csv, or a synonym stands there twice.
+    """
+    known = {row["superclass"] for _, row in read_rows(tables / "superclasses.csv", ["superclass"]).rows}
+    found: dict[tuple[str, ...], str] = {}
+    for line, row in read_rows(tables / SYNONYMS, ["words", "superclass"]).rows:
+        if row["superclass"] and row["superclass"] not in known:
+            raise StageError(
+                f"{tables / SYNONYMS}, line {line}: superclass {row['superclass']!r}; expected one of {shown(known)}, "
+                "or nothing for what is no garment."
+            )
+        for name in row["words"].split("|"):
+            if (words := tuple(words_of(name))) in found:
+                raise StageError(f"{tables / SYNONYMS}, line {line}: {name!r} stands there twice. Keep one.")
+            found[words] = row["superclass"]
+    return found
+
+
+def words_of(label: str) -> list[str]:
+    """The words of a label in small letters: ``Tees_Tanks`` and ``T-Shirt`` are two each."""
+    return re.findall(r"[^\W_]+", label.casefold())
+
+
+def guess(label: str, synonyms: dict[tuple[str, ...], str]) -> Guess:
+    """The superclass of the last synonym in a label, of those that end there the longest.
+
+    The last, because English names a thing by its last word: a dress shirt is a shirt and a shirt dress a dress.
+    """
+    words = words_of(label)
+    for end in range(len(words), 0, -1):
+        for start in range(end):
+            part = words[start:end]
+            for last in (part[-1], *_singulars(part[-1])):
+                if (named := (*part[:-1], last)) in synonyms:
+                    whole = start == 0 and end == len(words)
+                    return Guess(synonyms[named], " ".join(part), whole)
+    for word in reversed(words):
+        ends = [one for (one, *more) in synonyms if not more and len(one) >= _COMPOUND and word.endswith(one)]
+        if ends:
+            longest = max(ends, key=len)
+            return Guess(synonyms[longest,], longest)
+    return Guess(None)
+
+
+def _singulars(word: str) -> list[str]:
+    return [word[: -len(end)] for end in ("s", "es") if word.endswith(end) and len(word) > len(end) + 2]

@@ -1,0 +1,66 @@
+"""A folder for each class, as image classifiers take it: ``<class>/*.jpg``, or ``train|val|test/<class>/*.jpg``.
+
+The folder's name is the label. With train, val and test these are our splits; without test, val is our test and a share
+of train our val; without splits ours are by a hash of the image.
+"""
+
+from pathlib import Path
+
+from stages.core.errors import StageError, shown
+from stages.core.names import plain
+from stages.ingest.files import COMPANION_FOLDERS
+from stages.ingest.reading import ImageFile, Reading, Request, require_folder, upstream_image
+
+# Folders that stand for splits, by what people call them.
+SPLIT_FOLDERS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+    "testing": "test",
+}  # fmt: skip
+EXPECTED = "<class>/*.jpg, or train, val and test with such folders in them"
+
+
+def split_folders(root: Path) -> dict[str, Path]:
+    """Our split -> its folder; empty where upstream has none, or nothing to train on."""
+    found = {SPLIT_FOLDERS[path.name.lower()]: path for path in subfolders(root) if path.name.lower() in SPLIT_FOLDERS}
+    return found if "train" in found and len(found) > 1 else {}
+
+
+def subfolders(root: Path) -> list[Path]:
+    """Folders in a folder, sorted; hidden ones and those that tools leave behind are none."""
+    folders = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in folders if path.name.lower() not in COMPANION_FOLDERS)
+
+
+def read(request: Request) -> Reading:
+    """Images and their labels; an image's id is its class and name, because names repeat across classes.
+
+    Raises:
+        StageError: when there is no folder of images.
+    """
+    root = require_folder(request.root, request.source, EXPECTED)
+    splits = split_folders(root)
+    reading = Reading()
+    for split, folder in splits.items() or (("", root),):
+        for place in subfolders(folder):
+            _read_class(place, split, request, reading, own_test="test" in splits and "val" in splits)
+    if not reading.images:
+        raise StageError(f"{root}: no images in its folders {shown(path.name for path in subfolders(root))}. "
+                         f"Expected {EXPECTED}.")  # fmt: skip
+    return reading
+
+
+def _read_class(place: Path, split: str, request: Request, reading: Reading, own_test: bool) -> None:
+    ledger, items = request.account.ledger("images"), request.account.ledger("items")
+    images = request.files.images(place)
+    label = plain(place.name)
+    for key, file in images.paths.items():
+        ledger.rows_in += 1
+        items.rows_in += 1
+        image_id = "/".join(part for part in (split, label, key) if part)
+        if not split or own_test:
+            reading.images.append(ImageFile(image_id, file, split))
+        else:
+            upstream = "train" if split == "train" else "test"
+            reading.images.append(upstream_image(image_id, file, upstream, image_id, request.params.val_share))
+        reading.items.append({"item_id": image_id, "image_id": image_id, "label": label})
+    images.reject_rest(ledger, images.paths, place.relative_to(request.root).as_posix() + "/")
