@@ -43,7 +43,7 @@ HEADS = ("gender", "type", "usage", "color", "fabric", "pattern")
 
 IMAGES = pa.schema(
     [
-        ("image_id", pa.string()),  # unique in its source; file name without folder where that is unique
+        ("image_id", pa.string()),  # unique in its source; the path below the image folder, without suffix
         ("source", pa.string()),
         ("split", pa.string()),  # upstream's: train, val, test
         ("group_id", pa.string()),  # who or what must not cross splits

@@ -114,7 +114,7 @@ def path_parts(name: str) -> tuple[list[str], bool]:
     """The parts of a path that a list holds, written on whatever machine, and whether it is absolute; of an address
     as shops export them the path, without what follows a question mark.
     """
-    text = plain(name).strip().replace("\\", "/")
+    text = plain(name.strip().replace("\\", "/"))
     if "://" in text:
         address = urlsplit(text)
         text = plain(f"/{address.netloc}{unquote(address.path)}")
@@ -238,11 +238,11 @@ class Images:
         self._ends = None
 
     def name(self, path: Path) -> str:
-        """A file's path below the folder, with its suffix."""
-        return plain(path.relative_to(self.folder).as_posix())
+        """A file's path below the folder, with its suffix; an archive of Windows may hold it as one name."""
+        return plain(path.relative_to(self.folder).as_posix().replace("\\", "/"))
 
     def _key(self, path: Path) -> str:
-        key = plain(path.relative_to(self.folder).with_suffix("").as_posix())
+        key = self.name(path.with_suffix(""))
         start = next((start for start in self._renamed if key.startswith(start)), None)
         return key if start is None else self._renamed[start] + key.removeprefix(start)
 

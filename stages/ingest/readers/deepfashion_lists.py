@@ -76,6 +76,9 @@ def list_images(
             f"source {request.source}: no image folder in {request.root} (looked for {', '.join(folders)}). Expected "
             f"{expected}. Found there: {there}. Unpack the images there."
         )
+    # Unpacked into a folder of its name, as archives are by a double click.
+    while (request.root / folder / Path(folder).name).is_dir():
+        folder = f"{folder}/{Path(folder).name}"
     request.account.note("read from", {"images": folder})
     return Images(folder, request.files.images(request.root / folder, renamed))
 

@@ -134,6 +134,15 @@ def test_images_of_other_capitals_suffixes_and_folders_are_found(tree, draw, tmp
 
 
 @every_reader
+def test_files_that_an_archive_of_windows_named_with_backslashes_are_found(tree, draw):
+    folder = draw(tree, ["101", "102"])
+    tree.image(f"{folder}/sub\\101.jpg", seed=1)
+    tree.image(f"{folder}/sub/102.jpg", seed=2)
+    found = ids(stage(tree, draw))
+    assert len([one for one in found if one.endswith(("sub/101", "sub/102"))]) == 2
+
+
+@every_reader
 def test_names_compare_however_they_are_composed_and_ids_are_composed(tree, draw):
     if draw is fashion_products:
         pytest.skip("an id of styles.csv is a number")
@@ -171,3 +180,24 @@ def test_every_file_is_in_a_ledger_or_named_as_ignored(tree, draw):
     assert reasons["gone.jpg"] == "broken_link"
     assert any("caf\\xe9" in name for name in reasons)  # without an annotation, or not a whole image
     assert len([one for one in ids(out) if one.endswith(("101", "102"))]) == 2
+
+
+@pytest.mark.parametrize("folder", ["Img/img/img", "img/img", "Img/img_highres/img_highres"])
+def test_images_that_were_unpacked_into_a_folder_of_their_name_keep_their_category(tree, folder):
+    name = "WOMEN/Dresses/id_00000001/01_1_front"
+    tree.text(
+        "Eval/list_eval_partition.txt",
+        listed("image_name item_id evaluation_status", [f"img/{name}.jpg id_00000001 train"]),
+    )
+    tree.image(f"{folder}/{name}.jpg", seed=1)
+    (row,) = pq.read_table(tree.stage("inshop") / "items.parquet").to_pylist()
+    assert (row["image_id"], row["gender"], row["category"]) == (name, "WOMEN", "Dresses")
+
+
+def test_lists_that_windows_wrote_in_utf_16_with_its_own_paths_are_read(tree):
+    rows = [f"img\\WOMEN\\Dresses\\{number}.JPG id_{number} train" for number in (1, 2)]
+    text = listed("image_name item_id evaluation_status", rows).replace("\n", "\r\n")
+    tree.text("Eval/list_eval_partition.txt", text.encode("utf-16"))
+    for number in (1, 2):
+        tree.image(f"Img/img/WOMEN/Dresses/{number}.jpg", seed=number)
+    assert ids(tree.stage("inshop")) == {"WOMEN/Dresses/1", "WOMEN/Dresses/2"}
