@@ -254,8 +254,9 @@ def _from_table(
         boxes = table
     if not labels:
         raise StageError(
-            f"{table}: no column looks like labels: few short values, more than one (a garment's name is known by "
-            f"tables/superclass_synonyms.csv, or the column is called label or category). It has {_examples(rows)}."
+            f"{table}: no column looks like labels. It has {_examples(rows)}. A label has few short values, which name "
+            "garments (tables/superclass_synonyms.csv), or its column is called `label`: rename it so, and give each "
+            "label a superclass afterwards."
         )
     groups = group_columns(rows, (image, labels[0]))
     columns = Columns(image, labels[0], groups[0] if groups else None, labels[1:], groups[1:])
