@@ -50,6 +50,7 @@ COMMANDS = {
     "run_ablation": "stages.report.ablation_run",
     "run_seeds": "stages.report.seeds_run",
     "leaderboard_page": "stages.report.leaderboard_page",
+    "classifier_page": "stages.report.classifier_page",
     "score_vectors": "stages.retrieval.external",
     "contact_sheet": "stages.report.contact_sheet",
     "plots_script": "stages.report.plots_script",

@@ -20,12 +20,14 @@ from stages.core.determinism import seed_everything
 from stages.core.errors import StageError, shown
 from stages.core.names import plain
 from stages.core.params import load_params, lookup, section
-from stages.crops.crops import NO_DETECTOR, cut_match
+from stages.crops.crops import cut_match
+from stages.crops.matching import NO_DETECTOR, elsewhere
 from stages.crops.params import CropParams
 from stages.ingest.files import BROKEN, CLOSED, UNREAD_SAID, is_image, is_unread, walk
 from stages.networks.backbones.features import Encoder
 from stages.networks.classifier import ClassifierEncoder
 from stages.networks.detector.model import Detector, load_detectors
+from stages.networks.detector.params import NmsParams
 from stages.runner.progress import say, track
 from stages.runner.stage import new_parser, one_message
 
@@ -48,7 +50,8 @@ def photos_in(folder: Path) -> list[Path]:
         StageError: when the folder is missing or has no image.
     """
     if not folder.is_dir():
-        raise StageError(f"{folder}: no such folder. Give the folder that holds photos of your clothes.")
+        said = "is no folder" if folder.exists() else "no such folder"
+        raise StageError(f"{folder}: {said}. Give the folder that holds photos of your clothes.")
     found = []
     left_out: Counter[str] = Counter()
     for path, _, kind in walk(folder):
@@ -66,8 +69,10 @@ def photos_in(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams) -> list[Garment]:
+def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams, nms: NmsParams) -> list[Garment]:
     """Garments in one photo, most confident first; the whole photo when no detector finds any.
+
+    Boxes that overlap by more than ``nms.iou`` are one garment, of the class that is surest.
 
     Raises:
         StageError: when the file is missing or not an image.
@@ -82,10 +87,13 @@ def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams)
     found = [
         detection
         for detector in detectors
-        for detection in detector.predict([np.asarray(image)], params.confidence, params.nms_iou)[0]
+        for detection in detector.predict([np.asarray(image)], params.confidence, nms)[0]
     ]
     garments = []
-    for detection in sorted(found, key=lambda row: -row["confidence"]):
+    found.sort(key=lambda row: -row["confidence"])
+    while found:
+        detection = found[0]
+        found = elsewhere(found, detection, nms.iou)
         crop = cut_match(image, detection, params)
         if crop is not None:
             box = tuple(round(detection[side]) for side in ("x1", "y1", "x2", "y2"))
@@ -104,7 +112,9 @@ def same_photo(photo: Path) -> Callable[[Path], bool]:
     return lambda path: path.stat().st_size == size and path.read_bytes() == content
 
 
-def read_wardrobe(folder: Path, photo: Path, detectors: Sequence[Detector], params: CropParams) -> list[Garment]:
+def read_wardrobe(
+    folder: Path, photo: Path, detectors: Sequence[Detector], params: CropParams, nms: NmsParams
+) -> list[Garment]:
     """Garments of all photos in a folder but ``photo`` itself; unreadable files are named and left out."""
     garments: list[Garment] = []
     found, itself = photos_in(folder), same_photo(photo)
@@ -115,7 +125,7 @@ def read_wardrobe(folder: Path, photo: Path, detectors: Sequence[Detector], para
         raise StageError(f"{folder}: holds no other photo than {photo} itself. Add photos of your clothes.")
     for path in track(photos, total=len(photos), desc="read wardrobe"):
         try:
-            garments += find_garments(path, detectors, params)
+            garments += find_garments(path, detectors, params, nms)
         except StageError as error:
             say(f"left out: {error}")
     if not garments:
@@ -196,13 +206,13 @@ def print_matches(args: argparse.Namespace) -> None:
     if not (models / "encoders" / "classifier" / "encoder.json").is_file():
         raise StageError(f"{models}: no trained classifier there. Run `make repro` first (or `dvc pull`).")
     seed_everything(0)
-    params = section(CropParams, "crops", content)
+    params, nms = section(CropParams, "crops", content), section(NmsParams, "nms", content)
     if args.confidence is not None:
         params = params.model_copy(update={"confidence": args.confidence})
     detectors = list(load_detectors(models / "detectors", list(lookup(content, "detectors"))).values())
     encoder = ClassifierEncoder(models / "encoders" / "classifier")
-    queries = find_garments(args.photo, detectors, params)
-    wardrobe = read_wardrobe(args.wardrobe, args.photo, detectors, params)
+    queries = find_garments(args.photo, detectors, params, nms)
+    wardrobe = read_wardrobe(args.wardrobe, args.photo, detectors, params, nms)
     vectors, wanted = embed(wardrobe, encoder), embed(queries, encoder)
     attributes = encoder.attributes(*inputs(queries, encoder))
     for garment, query, known in zip(queries, wanted, attributes, strict=True):

@@ -1,11 +1,12 @@
 """Build the query and gallery tables of one retrieval benchmark, and its training table where it brings one.
 
 Reads:  IMAGES, of kinds wardrobe and category the data set (its crops, and items.parquet with every labelled item's
-        split and outcome), of all others an ingested source; with ``boxes: detected`` MODEL, a trained detector, which
-        otherwise is not looked at. Params ``benchmark_reads`` name the two for each benchmark.
+        split and outcome), of all others an ingested source; MODEL, with ``boxes: detected`` a trained detector, of
+        annotated pairs the box table of their source's detector, which says the class of each, and otherwise not looked
+        at. Params ``benchmark_reads`` name the two for each benchmark.
 Writes: OUT/queries.parquet and OUT/gallery.parquet (sorted by row_id), OUT/benchmark.json (what is in them); of kinds
         over an upstream tree OUT/train.parquet too (BENCHMARK_TRAIN).
-Params: benchmark.<name>, runtime.
+Params: benchmark.<name>, nms, runtime.
 
 Kinds over the data set:
     wardrobe: worn photos of an item find its flat photo among those of other items; both from test groups. An item
@@ -17,6 +18,9 @@ Kinds over an upstream tree, with upstream's own split (upstream.py; docs/datase
     pairs: garments in users' photos find the same garment in shops' photos, by annotated or detected boxes.
     image_category: test images find training images of the same category.
     multilabel: test images find training images with the same set of labels.
+
+Upstream's queries and galleries stay whole. Where upstream's split cuts through near duplicates, ``repeats`` names a
+training picture that a query or gallery row nearly repeats, or a query where the gallery row is a training row itself.
 """
 
 from argparse import Namespace
@@ -43,14 +47,16 @@ from stages.benchmarks.upstream import (
     select_inshop,
     select_multilabel,
     select_pairs,
+    with_classes,
     with_detections,
 )
 from stages.contracts.boxes import Box, cut
 from stages.contracts.images import encode_jpeg, open_rgb
-from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, iter_shards, shard_paths
+from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, BOXES, iter_shards, read_table, shard_paths
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, write_json
+from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import Detection, Predictor, search_shards
 from stages.runner.progress import say, track
 from stages.runner.stage import Report, Stage
@@ -70,7 +76,9 @@ def load(folder: Path) -> Predictor:
     return Detector(folder)
 
 
-def detect(plan: Plan, source: Path, detector: Predictor, options: DetectionOptions) -> dict[str, list[Detection]]:
+def detect(
+    plan: Plan, source: Path, detector: Predictor, options: DetectionOptions, nms: NmsParams
+) -> dict[str, list[Detection]]:
     """image_id -> detections, for the images of queries and gallery."""
     wanted = {pick.image_id for pick in (*plan.queries, *plan.gallery)}
     pictures = search_shards(
@@ -80,7 +88,7 @@ def detect(plan: Plan, source: Path, detector: Predictor, options: DetectionOpti
         lambda row: [options.detector] if row["image_id"] in wanted else None,
         batch=options.batch,
         confidence=options.confidence,
-        iou=options.nms_iou,
+        nms=nms,
         desc=f"detect {source.name} (shards)",
     )
     return {picture.row["image_id"]: picture.detections for picture in pictures}
@@ -193,6 +201,8 @@ def description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
         parts["train"] = plan.train
         upstream = {
             "boxes": params.boxes,
+            "queries_repeating": sum(pick.repeats is not None for pick in plan.queries),
+            "gallery_repeating": sum(pick.repeats is not None for pick in plan.gallery),
             "train": sum(pick.split == "train" for pick in plan.train),
             "val": sum(pick.split == "val" for pick in plan.train),
             "whole_pictures": sum(
@@ -217,7 +227,7 @@ def description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
     }
 
 
-def select_upstream(args: Namespace, params: BenchmarkParams) -> Plan:
+def select_upstream(args: Namespace, params: BenchmarkParams, nms: NmsParams) -> Plan:
     """The plan of a benchmark over an ingested source, by annotated or detected boxes."""
     columns, choose = SELECT[params.kind]
     source = read_source(_named(args.images, params.source, args.benchmark), columns)
@@ -225,10 +235,15 @@ def select_upstream(args: Namespace, params: BenchmarkParams) -> Plan:
     if params.boxes == "detected":
         seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms
         detector = load(_named(args.model, params.detection.detector, args.benchmark))
-        detections = detect(plan, args.images, detector, params.detection)
+        detections = detect(plan, args.images, detector, params.detection, nms)
         plan = with_detections(plan, detections, params.detection.overlap)
+    elif params.kind == "pairs" and args.model != args.images:
+        boxes = read_table(_named(args.model, params.source, args.benchmark) / "boxes.parquet", BOXES)
+        ids, names = (boxes[column].to_pylist() for column in ("object_id", "superclass"))
+        plan = with_classes(plan, dict(zip(ids, names, strict=True)))
     plan.found = source.found
     plan.separate()
+    plan.mark_repeats(source.clusters)
     return plan
 
 
@@ -251,7 +266,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     options: BenchmarkParams = params.benchmark
     upstream = options.kind in UPSTREAM
     out = fresh_folder(args.out)
-    plan = select_upstream(args, options) if upstream else select_crops(args.images, options)
+    plan = select_upstream(args, options, params.nms) if upstream else select_crops(args.images, options)
     plan.check(args.benchmark)
     pictures = pictures_of(plan, args.images, options.crop if upstream else None, f"cut {args.benchmark} (shards)")
     written = write_plan(plan, pictures, ("queries", "gallery", "train") if upstream else ("queries", "gallery"), out)
@@ -262,4 +277,8 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics=numbers)
 
 
-STAGE = Stage(main, ["benchmark", "images", "model", "out"], {"benchmark": ("benchmark.{benchmark}", BenchmarkParams)})
+STAGE = Stage(
+    main,
+    ["benchmark", "images", "model", "out"],
+    {"benchmark": ("benchmark.{benchmark}", BenchmarkParams), "nms": ("nms", NmsParams)},
+)

@@ -41,14 +41,13 @@ class DetectionOptions(Section):
 
     Attributes:
         detector: name of a trained detector.
-        confidence, nms_iou: smallest confidence, and overlap above which the weaker of two boxes goes.
+        confidence: smallest confidence of a detection.
         overlap: intersection over union from which a detection is the annotated item.
         batch: images per forward pass.
     """
 
     detector: str
     confidence: float = Field(gt=0, lt=1)
-    nms_iou: float = Field(gt=0, lt=1)
     overlap: float = Field(gt=0, le=1)
     batch: int = Field(gt=0)
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ class Pick:
         box: the part that is cut out, in pixels of the stored image; None: the whole image.
         split: of a training row, train or val.
         missed: of a query without a picture, why.
+        repeats: the image on the other side of the split that it nearly repeats, where there is one.
     """
 
     row_id: str
@@ -34,6 +35,7 @@ class Pick:
     labels: tuple[str, ...] = ()
     split: str = ""
     missed: str = ""
+    repeats: str | None = None
 
 
 @dataclass
@@ -75,6 +77,28 @@ class Plan:
         if len(kept) < len(self.train):
             self.left_out["train: item is held out"] += len(self.train) - len(kept)
         self.train = kept
+
+    def mark_repeats(self, clusters: dict[str, str]) -> None:
+        """Say which queries and gallery rows nearly repeat a picture on the other side of the split.
+
+        A query's other side are the training rows. So it is that of a gallery row, unless this is a training row
+        itself: then its other side are the queries.
+
+        Args:
+            clusters: image_id -> its cluster of near duplicates.
+        """
+        teaching, asking = ({pick.image_id for pick in picks} - {None} for picks in (self.train, self.queries))
+        of_training, of_queries = (
+            {clusters[name]: name for name in sorted(side, reverse=True)} for side in (teaching, asking)
+        )
+
+        def marked(pick: Pick) -> Pick:
+            if pick.image_id is None:
+                return pick
+            other = of_queries if pick.image_id in teaching else of_training
+            return replace(pick, repeats=other.get(clusters[pick.image_id]))
+
+        self.queries, self.gallery = ([marked(pick) for pick in picks] for picks in (self.queries, self.gallery))
 
     def check(self, name: str) -> None:
         """Refuse a benchmark that measures nothing.

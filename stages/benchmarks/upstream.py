@@ -9,6 +9,7 @@ other a shop's. Pairs are numbered anew in validation, so an item's name starts 
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,8 +28,8 @@ UNKNOWN = "unknown"  # the category of an image whose path is not upstream's
 def select_inshop(source: Source, params: BenchmarkParams) -> Plan:
     """Upstream's queries search upstream's gallery; correct = the same item id.
 
-    Training rows keep the split that ingest gave them, by item. One that is a near duplicate of a query or gallery
-    picture went to test with it: it is left out.
+    Training rows keep the split that ingest gave them, by item. With ``duplicates: drop``, one that is a near duplicate
+    of a query or gallery picture went to test with it: it is left out.
     """
     plan, boxes = Plan(), source.boxes(params.boxes)
     for row in source.items:
@@ -48,10 +49,10 @@ def select_consumer_to_shop(source: Source, params: BenchmarkParams) -> Plan:
     """Consumers' photos of test items search the shops' photos of test items; correct = the same item id.
 
     Upstream repeats a shop's photo in every pair of the item: ingest has it once. Where an item has the same file
-    under two names, the gallery has the first: a second one would count as a second find.
+    under two names, both are in the gallery, as upstream has it; how many are such is in ``same_file_again``.
     """
     plan, boxes = Plan(), source.boxes(params.boxes)
-    seen: set[tuple[str, str]] = set()
+    files: set[tuple[str, str]] = set()
     for row in sorted(source.items, key=lambda row: row["image_id"]):
         image_id, consumer = row["image_id"], row["role"] == "consumer"
         pick = _pick(image_id, row["item"], row["category"], boxes, source.splits)
@@ -62,11 +63,10 @@ def select_consumer_to_shop(source: Source, params: BenchmarkParams) -> Plan:
                 plan.left_out[f"{row['status']}: near duplicate of a test image"] += 1
         elif consumer:
             plan.queries.append(pick)
-        elif (key := (row["item"], source.digests[image_id])) in seen:
-            plan.left_out["gallery: the same file of the same item"] += 1
         else:
-            seen.add(key)
+            files.add((row["item"], source.digests[image_id]))
             plan.gallery.append(pick)
+    plan.about = {"same_file_again": len(plan.gallery) - len(files)}
     return plan
 
 
@@ -188,6 +188,15 @@ def with_detections(plan: Plan, detections: dict[str, list[Detection]], least: f
     return result
 
 
+def with_classes(plan: Plan, classes: Mapping[str, str]) -> Plan:
+    """The plan with the class of each annotated garment where a detector's would stand: object_id -> superclass."""
+
+    def known(picks: list[Pick]) -> list[Pick]:
+        return [replace(pick, detected_class=classes.get(pick.row_id)) for pick in picks]
+
+    return replace(plan, queries=known(plan.queries), gallery=known(plan.gallery))
+
+
 def _detected(pick: Pick, detection: Detection) -> Pick:
     return replace(pick, box=box_of(detection), detected_class=detection["superclass"])
 
@@ -210,7 +219,8 @@ def select_image_category(source: Source, params: BenchmarkParams) -> Plan:
             the others are the gallery and train, a tenth of them as val. Which is which is a hash of the near-duplicate
             cluster, so no picture is on both sides.
 
-    Categories with fewer than ``min_category_images`` training images are left out of all three.
+    Categories with fewer than ``min_category_images`` training images, counted before any cut, are left out of all
+    three: so those that ask are those that teach.
     """
     plan, boxes = Plan(), source.boxes(params.boxes)
     official = params.protocol == "official"
@@ -224,7 +234,7 @@ def select_image_category(source: Source, params: BenchmarkParams) -> Plan:
         else:
             category = MERGED.get(row["category"], row["category"])
             picks.append((split, Pick(image_id, category, category, image_id, boxes.get(image_id))))
-    images = Counter(pick.category for split, pick in picks if split == "train")
+    images = Counter(pick.category for split, pick in picks if split == "train" or not official)
     small = {pick.category for _, pick in picks if images[pick.category] < params.min_category_images}
     if dropped := sum(pick.category in small for _, pick in picks):
         plan.left_out["category with too few images"] = dropped

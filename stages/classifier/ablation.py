@@ -112,7 +112,7 @@ def _run(args: argparse.Namespace, params: SimpleNamespace, rung: Rung, group: G
     trained = fit(network, [train, val], options, params.runtime, checkpoints, group)
     if not group.leader:
         return Report()
-    figures, _ = evaluate(network, options, train, val, groups_of(network, train, params.labels, args.tables))
+    figures, *_ = evaluate(network, options, train, val, groups_of(network, train, params.labels, args.tables))
     figures["val_rows"] = figures.pop("test_rows")
     for head, scores in figures["heads"].items():
         if scores["rows"]:

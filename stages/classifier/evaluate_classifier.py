@@ -5,7 +5,9 @@ Writes: METRICS/accuracy.json: accuracy of each head, of the types' groups, and 
         baselines: METRICS/majority.json, the commonest label, and METRICS/given_class.json, the commonest of those with
         the class that the detector found.
         PLOTS/training.csv (loss and validation accuracy by epoch), PLOTS/confusion.csv.
-        REPORT: every score by head, the types' groups, coverage, means.
+        REPORT.json: every score by head, the types' groups, coverage, means. REPORT/by_class.csv: rows, TP, FP, FN, TN,
+        precision, recall and F1 of each class; REPORT/confused.csv: which class was taken for which;
+        REPORT/suspects.csv and suspects_<head>.jpg: test labels that are probably wrong (figures.py).
 Params: labels (which tables the types come from); classifier.heads, by way of the model's own card.
 """
 
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.classifier.figures import BY_CLASS, CONFUSED, SUSPECTS, by_class, confused, suspect_sheet, suspects
 from stages.classifier.scores import Labelled, group_scores, head_scores, predicted_names, type_groups
 from stages.classifier.training.rows import UNKNOWN_CLASS, predict, prepare
 from stages.core.determinism import seed_everything
@@ -30,6 +33,7 @@ from stages.runner.stage import Report, Stage
 
 GROUPED = "type"  # the head whose classes have groups
 Confusions = dict[str, list[list[str]]]
+Probabilities = dict[str, np.ndarray]
 HEADLINES = {
     "accuracy": "accuracy",
     "majority": "baseline_majority",
@@ -54,11 +58,11 @@ def groups_of(network: MultiHead, train: pd.DataFrame, params: LabelParams, tabl
 
 def evaluate(
     network: MultiHead, options: ClassifierParams, train: pd.DataFrame, test: pd.DataFrame, groups: dict[str, str]
-) -> tuple[dict[str, Any], Confusions]:
-    """Figures of every head on the rows ``test``, and the pairs of actual and predicted names behind them.
+) -> tuple[dict[str, Any], Confusions, Probabilities]:
+    """Figures of every head on the rows ``test``, the pairs of actual and predicted names behind them, probabilities.
 
-    ``accuracy_with_flip`` is that of the mean of the probabilities for each picture and its mirror image; all other
-    figures are of the pictures alone.
+    The probabilities [n, classes] of each head are the mean of those for each picture and its mirror image, and
+    ``accuracy_with_flip`` is theirs; all other figures are of the pictures alone.
 
     Args:
         train: for the baselines alone.
@@ -66,6 +70,7 @@ def evaluate(
     """
     prepared = prepare(test, network.classes, network.superclasses, options)
     probabilities, flipped = (predict(network, prepared, options.batch, flip) for flip in (False, True))
+    means = {head: (probabilities[head] + flipped[head]) / 2 for head in network.classes}
     heads: dict[str, Any] = {}
     confusions: Confusions = {}
     result: dict[str, Any] = {"heads": heads, "test_rows": len(test)}
@@ -75,7 +80,7 @@ def evaluate(
             heads[head] = {"rows": 0, "coverage": 0.0, "classes": len(classes)}
             continue
         own, learned = probabilities[head][known], labelled(train, head)[0]
-        both = predicted_names((own + flipped[head][known]) / 2, classes)
+        both = predicted_names(means[head][known], classes)
         heads[head] = {
             "coverage": float(known.mean()),
             "accuracy_with_flip": float(np.mean([one == other for one, other in zip(rows.labels, both, strict=True)])),
@@ -87,7 +92,7 @@ def evaluate(
             result["type_group"], guessed = group_scores(rows, own, classes, learned, own_groups)
             confusions["type_group"] = _pairs(rows.translated(groups).labels, guessed)
     result["mean"] = _mean([scores for scores in heads.values() if scores["rows"]])
-    return result, confusions
+    return result, confusions, means
 
 
 def _pairs(actual: list[str], predicted: list[str]) -> list[list[str]]:
@@ -132,20 +137,46 @@ def training_curves(history: pd.DataFrame) -> list[list[Any]]:
     ]
 
 
+def write_figures(
+    network: MultiHead, test: pd.DataFrame, confusions: Confusions, probabilities: Probabilities, out: Path
+) -> list[Path]:
+    """The tables and pictures by class and by row; the pictures' paths."""
+    classes = {"type_group": sorted({name for pair in confusions.get("type_group", []) for name in pair})}
+    tables: dict[str, list[list[Any]]] = {"by_class": [], "confused": [], "suspects": []}
+    pictures = []
+    for head, pairs in confusions.items():
+        tables["by_class"] += [[head, *row] for row in by_class(pairs, network.classes.get(head) or classes[head])]
+        tables["confused"] += [[head, *row] for row in confused(pairs)]
+        if head not in network.classes:
+            continue
+        rows, known = labelled(test, head)
+        found = suspects(rows.labels, probabilities[head][known], network.classes[head])
+        ids, crops = list(test["crop_id"][known]), list(test["bytes"][known])
+        tables["suspects"] += [[head, ids[one.row], one.label, one.given, one.prediction, one.likely] for one in found]
+        if found:
+            pictures.append(out / f"suspects_{head}.jpg")
+            suspect_sheet(found, crops).save(pictures[-1])
+    for name, header in (("by_class", BY_CLASS), ("confused", CONFUSED), ("suspects", SUSPECTS)):
+        write_csv(out / f"{name}.csv", header, tables[name])
+    return pictures
+
+
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Predict, score, write."""
     seed_everything(0)
     network = ClassifierEncoder(args.model).network
     options = ClassifierParams.model_validate(read_json(args.model / "params.json"))
     train, test = read_crops(args.dataset, "train"), read_crops(args.dataset, "test")
-    result, confusions = evaluate(network, options, train, test, groups_of(network, train, params.labels, args.tables))
+    groups = groups_of(network, train, params.labels, args.tables)
+    result, confusions, probabilities = evaluate(network, options, train, test, groups)
     plots = fresh_folder(args.plots)
     counts = {name: Counter((one, other) for one, other in pairs) for name, pairs in confusions.items()}
     rows = [[name, *pair, count] for name, found in counts.items() for pair, count in sorted(found.items())]
     write_csv(plots / "confusion.csv", ["panel", "actual", "predicted", "rows"], rows)
     history = pd.read_csv(args.model / "history.csv")
     write_csv(plots / "training.csv", ["panel", "line", "x", "y"], training_curves(history))
-    write_json(args.report, result)
+    pictures = write_figures(network, test, confusions, probabilities, fresh_folder(args.report))
+    write_json(args.report.with_suffix(".json"), result)
     files = headlines(result)
     fresh_folder(args.metrics)
     for name, content in files.items():
@@ -155,7 +186,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         scored["type_group"] = result["type_group"]
     for name, scores in scored.items():
         say(f"classifier: {report_line(name, scores)}")
-    return Report(metrics={f"{name}_accuracy": value for name, value in files["accuracy"].items()})
+    return Report(metrics={f"{name}_accuracy": value for name, value in files["accuracy"].items()}, pictures=pictures)
 
 
 STAGE = Stage(main, ["dataset", "model", "tables", "metrics", "plots", "report"], {"labels": ("labels", LabelParams)})

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,8 @@ from PIL import (  # noqa: F401 (open() knows only formats that are loaded)
     WebPImagePlugin,
 )
 
-Fit = Literal["pad", "cover"]
+Fit = Literal["pad", "cover", "stretch"]
+Effect = Callable[[Image.Image], Image.Image]  # what augmentation does to an RGB picture; its size stays
 
 # A crop or a repaired image is written once and read many times: above 92 the size doubles for
 # differences no network sees; 4:4:4 keeps the colour of thin stripes.
@@ -137,30 +139,36 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(open_rgb(data))
 
 
-def resized(data: bytes, width: int, height: int, fit: Fit = "pad") -> Image.Image:
-    """An image from a shard at ``width`` x ``height`` pixels, its proportions kept.
+def resized(data: bytes, width: int, height: int, fit: Fit = "pad", effect: Effect | None = None) -> Image.Image:
+    """An image from a shard at ``width`` x ``height`` pixels.
 
-    ``pad``: all of it, centred on white. ``cover``: what sticks out is cut off evenly at both ends, so that what is
-    left is shown as large as it can be. A large JPEG is decoded at a half, a quarter or an eighth of its size,
-    whichever is still ``DRAFT`` times as large as the result, and then resized: in half the time for 160 pixels of 533.
+    ``pad``: all of it, its proportions kept, centred on white. ``cover``: what sticks out is cut off evenly at both
+    ends, so that what is left is shown as large as it can be. ``stretch``: all of it, whatever becomes of its
+    proportions. A large JPEG is decoded at a half, a quarter or an eighth of its size, whichever is still ``DRAFT``
+    times as large as the result, and then resized: in half the time for 160 pixels of 533.
 
     PIL's ImageOps.pad and fit give other bytes and take twice the time for pictures much larger than the result, as
     they resize without ``reducing_gap``.
+
+    Args:
+        effect: what happens to the image at its own size before.
     """
-    image = open_rgb(data)
+    image = effect(open_rgb(data)) if effect else open_rgb(data)
     full = image.size
-    if fit == "cover":
-        scale = max(width / full[0], height / full[1])
+    scales = width / full[0], height / full[1]
+    if fit != "stretch":
+        scales = 2 * ((max if fit == "cover" else min)(scales),)
+    if fit == "pad":
+        size = max(1, round(full[0] * scales[0])), max(1, round(full[1] * scales[1]))
+        box = 0, 0, *full
+    else:
         size = width, height
-        wide, high = (min(side, round(goal / scale)) for side, goal in zip(full, size, strict=True))
+        wide, high = (min(side, round(goal / scale)) for side, goal, scale in zip(full, size, scales, strict=True))
         left, top = (full[0] - wide) // 2, (full[1] - high) // 2
         box = left, top, left + wide, top + high
-    else:
-        scale = min(width / full[0], height / full[1])
-        size = max(1, round(full[0] * scale)), max(1, round(full[1] * scale))
-        box = 0, 0, *full
     # What the whole picture measures in the result; None is no JPEG, or one that was decoded to be made RGB.
-    if drafted := image.draft(None, tuple(max(1, round(side * scale * DRAFT)) for side in full)):
+    goals = (max(1, round(side * scale * DRAFT)) for side, scale in zip(full, scales, strict=True))
+    if drafted := image.draft(None, tuple(goals)):
         reduced = drafted[1][2] / full[0]
         box = tuple(side * reduced for side in box)
     shown = image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)

@@ -24,7 +24,7 @@ REASONS = {
     "duplicate_row": "the same item appears a second time",
     "image_rejected": "the row's image was rejected",
     "malformed_row": "the line or record cannot be read as its format says",
-    "malformed_box": "the box has no four finite numbers",
+    "malformed_box": "what stands there is no box: four finite numbers, and a class that is known",
     "empty_box": "nothing is left of the box inside the image",
     "duplicate_box": "the same box of the same class stands there already for this image, kept once",
     "bad_name": "the file name does not follow the naming convention",

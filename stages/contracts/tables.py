@@ -43,7 +43,7 @@ HEADS = ("gender", "type", "usage", "color", "fabric", "pattern")
 
 IMAGES = pa.schema(
     [
-        ("image_id", pa.string()),  # unique in its source; file name without folder where that is unique
+        ("image_id", pa.string()),  # unique in its source; the path below the image folder, without suffix
         ("source", pa.string()),
         ("split", pa.string()),  # upstream's: train, val, test
         ("group_id", pa.string()),  # who or what must not cross splits
@@ -134,6 +134,7 @@ BENCHMARK = pa.schema(
         ("category", pa.string()),
         ("detected_class", pa.string()),
         ("bytes", pa.binary()),  # null: the item was never detected, which counts as a miss
+        ("repeats", pa.string()),  # a picture on the other side, training or asking, that it nearly repeats; null: none
     ]
 )
 BENCHMARK_TRAIN = pa.schema(

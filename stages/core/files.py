@@ -1,5 +1,6 @@
 """Small files written the same way every time, hashes, and listings in a fixed order."""
 
+import codecs
 import hashlib
 import json
 import shutil
@@ -79,8 +80,22 @@ def write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
         writer.writerows(rounded(rows))
 
 
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Text in UTF-8, or in the UTF-16 that Windows writes with a mark in front; composed (NFC).
+
+    Raises:
+        UnicodeDecodeError: when it is neither, and ``errors`` is strict.
+    """
+    data = path.read_bytes()
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return plain(data.decode("utf-16" if marked else "utf-8-sig", errors))
+
+
 def read_csv(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     """Rows of a table with their line numbers. Every value is the text that stands there: 001, 1e3, NA and no as well.
+
+    Commas, semicolons or tabs stand between the columns, whichever the header has most; Excel's ``sep=;`` may come
+    first. Spaces around names of columns and rows without any value count for nothing.
 
     Raises:
         StageError: when the file or one of ``columns`` is missing, or it has no rows.
@@ -90,18 +105,25 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, st
 
     if not path.is_file():
         raise StageError(f"{path}: no such file. Expected a CSV with columns {', '.join(columns)}.")
+    csv.field_size_limit(2**31 - 1)
     try:
-        text = plain(path.read_text(encoding="utf-8-sig"))
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        header = reader.fieldnames or []
+        text = read_text(path)
+        before = 1 if text[:5].lower().startswith("sep=") else 0
+        head, stream = text.split("\n")[before : before + 1], io.StringIO(text, newline="")
+        delimiter = text[4] if before else max(",;\t", key=lambda sign: head[0].count(sign))
+        for _ in range(before):
+            stream.readline()
+        reader = csv.DictReader(stream, delimiter=delimiter)
+        reader.fieldnames = header = [name.strip() for name in reader.fieldnames or []]
         # More fields than columns stand under the key None, which is no column's.
-        rows = [(reader.line_num, {name: value or "" for name, value in row.items() if name}) for row in reader]
+        read = ((reader.line_num, {name: value or "" for name, value in row.items() if name}) for row in reader)
+        rows = [(number + before, row) for number, row in read if any(row.values())]
     except (UnicodeDecodeError, csv.Error) as error:
         raise StageError(f"{path}: not a CSV in UTF-8 ({error}). Save it as CSV UTF-8.") from None
     missing = [column for column in columns if column not in header]
     if missing:
         raise StageError(
-            f"{path}, line 1: no column {shown(missing)}; it has {shown(header)}. "
+            f"{path}, line {1 + before}: no column {shown(missing)}; it has {shown(header)}. "
             "Correct the file, or the column names in params.yaml."
         )
     if not rows:

@@ -13,7 +13,6 @@ class CropParams(Section):
     agreement: Literal["required", "ignored"]
     assignment: Literal["each_alone", "one_box_one_item"]
     confidence: float = Field(gt=0, lt=1)
-    nms_iou: float = Field(gt=0, lt=1)
     several: Literal["highest_confidence", "largest", "most_central", "drop"]
     no_detection: Literal["reject", "whole_image", "own_box"]
     padding: float = Field(ge=0)

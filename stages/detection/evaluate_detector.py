@@ -3,12 +3,12 @@
 Reads:  MODELS/<detector>, INGESTED/<detector> (shards), BOXES/<detector>.
 Writes: METRICS/<detector>.json: mAP50 and mAP50-95, mAP50 of a baseline that looks at no image (``constant_box``),
         precision, recall and F1 at the confidence with the best F1, and how many images and boxes they are about.
-        PLOTS/, of all detectors together: losses.csv (by epoch), precision_recall.csv, confidence.csv (precision,
-        recall and F1 against it), confusion.csv.
+        PLOTS/, of all detectors together: losses.csv and validation.csv (precision, recall and mAP) by epoch,
+        precision_recall.csv, confidence.csv (precision, recall and F1 against it), confusion.csv.
         REPORT/<detector>.json: the same figures, by class too, and that confidence; REPORT/<detector>.jpg: sample
-        detections.
+        detections; REPORT/curves.csv: every curve of each class.
         Test images without a box count where they show no garment: what is found there is a false alarm.
-Params: detectors (the list), detector.
+Params: detectors (the list), detector, nms.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw
 
 from stages.contracts.boxes import box_array, box_of, iou, to_corners
 from stages.contracts.tables import BOXES, read_table, read_unboxed
@@ -30,7 +29,9 @@ from stages.core.params import Names
 from stages.detection.params import DetectorParams
 from stages.detection.yolo_directory import cached_yolo_directory
 from stages.networks.detector.model import Detector
+from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import Predictor, search_shards
+from stages.networks.detector.sheets import TRUTH, Drawn, Outline, color_of, drawn, write_sheet
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
@@ -85,60 +86,14 @@ def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
     return float(result[5][:, 0].mean())
 
 
-COLUMNS, CELL = 4, 220
-COLORS = {
-    "outwear": (230, 120, 30),
-    "bottom": (40, 110, 220),
-    "dress": (200, 50, 160),
-    "top": (30, 160, 70),
-    "vest": (130, 90, 200),
-    "headwear": (210, 40, 40),
-    "footwear": (20, 160, 180),
-}
-
-
-def draw_samples(samples: list[tuple[str, np.ndarray, np.ndarray, list[dict[str, Any]]]], path: Path) -> None:
-    """Write a grid of pictures.
-
-    Args:
-        samples: image id, pixels [height, width, 3], true corners [n, 4], detections.
-    """
-    rows = (len(samples) + COLUMNS - 1) // COLUMNS
-    sheet = Image.new("RGB", (COLUMNS * CELL, max(rows, 1) * CELL), (60, 60, 60))
-    for index, (_, image, truth, found) in enumerate(samples):
-        cell = _draw(image, truth, found)
-        sheet.paste(cell, ((index % COLUMNS) * CELL, (index // COLUMNS) * CELL))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # JPEG, not PNG: deflate may pack differently on another CPU, and these files are compared by their bytes.
-    sheet.save(path, quality=85)
-
-
-def _draw(image: np.ndarray, truth: np.ndarray, found: list[dict[str, Any]]) -> Image.Image:
-    picture = Image.fromarray(image)
-    scale = (CELL - 4) / max(picture.size)
-    picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
-    draw = ImageDraw.Draw(picture)
-    for box in truth:
-        draw.rectangle([float(side) * scale for side in box], outline="white")
-    for row in found:
-        color = COLORS.get(row["superclass"], (255, 255, 0))
-        x1, y1, x2, y2 = (row[side] * scale for side in ("x1", "y1", "x2", "y2"))
-        draw.rectangle([x1, y1, x2, y2], outline=color, width=2)
-        text = f"{row['superclass']} {row['confidence']:.2f}"
-        at = (x1 + 2, max(y1 - 12, 0))
-        draw.rectangle(draw.textbbox(at, text), fill=color)
-        draw.text(at, text, fill="white")
-    return picture
-
-
 CONFUSION_CONFIDENCE = 0.25  # Ultralytics' own choice for its matrix
-NMS_IOU = 0.7
 BATCH = 32  # images in a forward pass
 SAMPLES = 12
 CURVE_POINTS = 101
 HEADLINES = ("map50", "map50_95", "constant_box", "precision", "recall", "f1", "images", "boxes")
 CURVES = ["panel", "line", "x", "y"]
 CONFUSION = ["panel", "actual", "predicted", "rows"]
+BY_CLASS = ["detector", "class", "curve", "x", "y"]
 
 
 @dataclass
@@ -146,15 +101,18 @@ class Plots:
     """Rows of the plot files, of all detectors."""
 
     losses: list[list[Any]] = field(default_factory=list)
+    validation: list[list[Any]] = field(default_factory=list)
     precision_recall: list[list[Any]] = field(default_factory=list)
     confidence: list[list[Any]] = field(default_factory=list)
     confusion: list[list[Any]] = field(default_factory=list)
+    by_class: list[list[Any]] = field(default_factory=list)
 
-    def write(self, folder: Path) -> None:
-        """One file for each of them."""
-        for name in ("losses", "precision_recall", "confidence"):
+    def write(self, folder: Path, report: Path) -> None:
+        """One file for each of them; the longest, of every curve of each class, into ``report``."""
+        for name in ("losses", "validation", "precision_recall", "confidence"):
             write_csv(folder / f"{name}.csv", CURVES, getattr(self, name))
         write_csv(folder / "confusion.csv", CONFUSION, self.confusion)
+        write_csv(report / "curves.csv", BY_CLASS, self.by_class)
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -163,7 +121,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         fresh_folder(folder)
     plots, report = Plots(), Report()
     for name in params.detectors:
-        scores = score(name, args, params.detector[name], plots)
+        scores = score(name, args, params.detector[name], params.nms, plots)
         write_json(args.report / f"{name}.json", scores)
         headlines = {key: scores[key] for key in HEADLINES}
         write_json(args.metrics / f"{name}.json", headlines)
@@ -173,11 +131,11 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
             f"{name}: test mAP50 {scores['map50']:.3f} (constant box {scores['constant_box']:.3f}), "
             f"mAP50-95 {scores['map50_95']:.3f}, {scores['boxes']} boxes"
         )
-    plots.write(args.plots)
+    plots.write(args.plots, args.report)
     return report
 
 
-def score(name: str, args: argparse.Namespace, options: DetectorParams, plots: Plots) -> dict[str, Any]:
+def score(name: str, args: argparse.Namespace, options: DetectorParams, nms: NmsParams, plots: Plots) -> dict[str, Any]:
     """Validate with Ultralytics, add baseline, confusion, curves and a picture."""
     seed_everything(options.seed)
     model, ingested = args.models / name, args.ingested / name
@@ -189,34 +147,42 @@ def score(name: str, args: argparse.Namespace, options: DetectorParams, plots: P
     test = boxes[boxes["split"] == "test"]
     metrics = detector.yolo().val(
         data=str(data), split="test", imgsz=options.image_size, batch=options.batch, device=device(), workers=0,
+        iou=nms.iou, agnostic_nms=not nms.per_class,
         plots=False, verbose=False, project=str(Path(".work/val").absolute()), name=name, exist_ok=True,
     )  # fmt: skip
     scores = _scores(metrics, detector.names)
     scores["constant_box"] = constant_box_baseline(boxes[boxes["split"] == "train"], test)
     scores |= {"boxes": len(test), "images": int(test["image_id"].nunique())}
-    _add_curves(name, metrics, plots)
-    plots.losses += losses(name, pd.read_csv(model / "history.csv"))
+    _add_curves(name, metrics, detector.names, plots)
+    history = pd.read_csv(model / "history.csv")
+    plots.losses += losses(name, history)
+    plots.validation += validation(name, history)
     counts = _confusion_and_samples(
-        detector, ingested, test, options.unboxed_is_background, args.report / f"{name}.jpg"
+        detector, ingested, test, options.unboxed_is_background, nms, args.report / f"{name}.jpg"
     )
     plots.confusion += [[name, *pair, count] for pair, count in sorted(counts.items())]
     return scores
 
 
 def _scores(metrics: Any, names: list[str]) -> dict[str, Any]:
+    """Means over the classes that the truth has, each of them, and the confidence that they are read at.
+
+    F1 is the mean of the classes' F1, as its curve is; that of mean precision and mean recall can lie above the curve.
+    """
     box = metrics.box
     scores: dict[str, Any] = {
         "map50": box.map50,
         "map50_95": box.map,
         "precision": box.mp,
         "recall": box.mr,
-        "f1": 2 * box.mp * box.mr / max(box.mp + box.mr, 1e-12),
+        "f1": float(np.mean(box.f1)) if len(box.f1) else 0.0,
         "f1_confidence": _best_confidence(box),
     }
     scores["per_class"] = {
         names[index]: {
             "precision": box.p[row],
             "recall": box.r[row],
+            "f1": box.f1[row],
             "map50": box.ap50[row],
             "map50_95": box.ap[row],
         }
@@ -234,20 +200,63 @@ def _best_confidence(box: Any) -> float:
     return float(box.px[smooth(np.atleast_2d(box.f1_curve).mean(axis=0), 0.1).argmax()])
 
 
-def _add_curves(name: str, metrics: Any, plots: Plots) -> None:
-    """Mean over classes of precision against recall, and of precision, recall and F1 against confidence."""
-    grid = np.linspace(0, 1, CURVE_POINTS)
-    if len(metrics.box.ap_class_index):
-        pr, f1, precision, recall = (
-            np.interp(grid, x, np.atleast_2d(np.asarray(curves)).mean(axis=0))
-            for x, curves, _, _ in metrics.box.curves_results
-        )
-    else:  # not one detection was right, and Ultralytics has no curves
-        pr = f1 = precision = recall = np.zeros_like(grid)
-    places = [round(float(place), 2) for place in grid]
-    plots.precision_recall += [[name, "mean over classes", *point] for point in zip(places, pr, strict=True)]
-    for line, values in (("precision", precision), ("recall", recall), ("F1", f1)):
-        plots.confidence += [[name, line, *point] for point in zip(places, values, strict=True)]
+CURVE_NAMES = ("precision against recall", "F1", "precision", "recall")  # in Ultralytics' order
+
+
+def _class_curves(metrics: Any) -> dict[str, np.ndarray]:
+    """Name of a curve -> its values [classes that the truth has, CURVE_POINTS]."""
+    grid, classes = np.linspace(0, 1, CURVE_POINTS), len(metrics.box.ap_class_index)
+    if not classes:  # not one detection was right, and Ultralytics has no curves
+        return dict.fromkeys(CURVE_NAMES, np.zeros((0, CURVE_POINTS)))
+    return {
+        name: np.array([np.interp(grid, x, values) for values in np.asarray(curves).reshape(classes, -1)])
+        for name, (x, curves, _, _) in zip(CURVE_NAMES, metrics.box.curves_results, strict=True)
+    }
+
+
+def _add_curves(name: str, metrics: Any, names: list[str], plots: Plots) -> None:
+    """Precision against recall and, against confidence, precision, recall and F1: means over classes.
+
+    Of several classes, each one's precision against recall and F1 as well. The report has every curve of each class.
+
+    Args:
+        names: of all classes of the detector.
+    """
+    places = [round(float(place), 2) for place in np.linspace(0, 1, CURVE_POINTS)]
+    own = [names[index] for index in metrics.box.ap_class_index]
+    curves = _class_curves(metrics)
+
+    def points(values: np.ndarray, *before: str) -> list[list[Any]]:
+        return [[*before, *point] for point in zip(places, values, strict=True)]
+
+    pr, *against_confidence = (values.mean(axis=0) if own else np.zeros(CURVE_POINTS) for values in curves.values())
+    means = dict(zip(CURVE_NAMES[1:], against_confidence, strict=True))
+    plots.precision_recall += points(pr, name, "mean over classes")
+    for line in ("precision", "recall", "F1"):
+        plots.confidence += points(means[line], name, line)
+    for row, one in enumerate(own if len(own) > 1 else []):
+        plots.precision_recall += points(curves[CURVE_NAMES[0]][row], name, one)
+        plots.confidence += points(curves["F1"][row], f"{name}, F1 of each class", one)
+    for curve, values in curves.items():
+        for row, one in enumerate(own):
+            plots.by_class += points(values[row], name, one, curve)
+
+
+VALIDATION = {"val_precision": "precision", "val_recall": "recall", "val_map50": "mAP50", "val_map50_95": "mAP50-95"}
+
+
+def validation(name: str, history: pd.DataFrame) -> list[list[Any]]:
+    """Rows of CURVES: a panel for each detector, a line for each figure on its validation split, by epoch.
+
+    Args:
+        history: a training's history.csv; epoch, and the columns of VALIDATION.
+    """
+    epochs = [int(epoch) for epoch in history["epoch"]]
+    return [
+        [name, line, *point]
+        for column, line in VALIDATION.items()
+        for point in zip(epochs, history[column], strict=True)
+    ]
 
 
 def losses(name: str, history: pd.DataFrame) -> list[list[Any]]:
@@ -265,13 +274,13 @@ def losses(name: str, history: pd.DataFrame) -> list[list[Any]]:
 
 
 def _confusion_and_samples(
-    detector: Predictor, ingested: Path, test: pd.DataFrame, background: bool, picture: Path
+    detector: Predictor, ingested: Path, test: pd.DataFrame, background: bool, nms: NmsParams, picture: Path
 ) -> Counter[tuple[str, str]]:
     """How often each actual class was found as which, of every box and false alarm; a picture of some images."""
     of_image = dict(list(test.groupby("image_id", sort=False)))
     unboxed = read_unboxed(ingested)
     counts: Counter[tuple[str, str]] = Counter()
-    samples = []
+    samples: dict[str, Drawn] = {}
     chosen = set(np.array(sorted(of_image))[np.linspace(0, len(of_image) - 1, SAMPLES).astype(int)])
 
     def wanted(row: dict[str, Any]) -> list[str] | None:
@@ -286,7 +295,7 @@ def _confusion_and_samples(
         wanted,
         batch=BATCH,
         confidence=CONFUSION_CONFIDENCE,
-        iou=NMS_IOU,
+        nms=nms,
         desc="confusion (shards)",
     )
     for row, image, found in pictures:
@@ -296,13 +305,22 @@ def _confusion_and_samples(
         names = [box["superclass"] for box in found]
         counts.update(confusion_pairs(actual, list(truth["superclass"]), places, names))
         if row["image_id"] in chosen:
-            samples.append((row["image_id"], image, actual, found))
-    draw_samples(sorted(samples, key=lambda sample: sample[0]), picture)
+            boxes = [Outline(tuple(corners), TRUTH, width=1) for corners in actual.tolist()]
+            boxes += [
+                Outline(box_of(box), color_of(box["superclass"]), f"{box['superclass']} {box['confidence']:.2f}")
+                for box in found
+            ]
+            samples[row["image_id"]] = drawn(image, boxes)
+    write_sheet([samples[name] for name in sorted(samples)], picture)
     return counts
 
 
 STAGE = Stage(
     main,
     ["models", "ingested", "boxes", "metrics", "plots", "report"],
-    {"detectors": ("detectors", Names), "detector": ("detector", dict[str, DetectorParams])},
+    {
+        "detectors": ("detectors", Names),
+        "detector": ("detector", dict[str, DetectorParams]),
+        "nms": ("nms", NmsParams),
+    },
 )

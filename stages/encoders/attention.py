@@ -5,12 +5,12 @@ L = L_cls + gamma1 L_div + gamma2 L_loc. Regions: s_x, s_y = size as a share of 
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.core.errors import StageError
 from stages.core.params import Section
@@ -28,7 +28,7 @@ from stages.networks.encoders.attention.encoder import (
     save_sheet,
     width_of,
 )
-from stages.networks.encoders.attention.network import AttentionNetwork, AttentionNetworkParams
+from stages.networks.encoders.attention.network import AttentionNetwork, AttentionNetworkParams, Glimpses
 from stages.networks.encoders.attention.recommend import diverse_list, region_distances
 from stages.networks.encoders.kinds import card_of
 
@@ -119,14 +119,40 @@ RECOMMENDED = 8  # pictures for each
 
 
 class AttentionRecipe(TrainedRecipe):
-    """A recipe of kind ``attention``; ``image_size`` is the height of the pictures, two thirds of it their width."""
+    """A recipe of kind ``attention``; ``image_size`` is the height of the pictures, two thirds of it their width.
+
+    Attributes:
+        cached_views: what a frozen branch makes of a picture is computed once, of as many augmented views; 0: of a new
+            view in every epoch, as a branch that learns must.
+    """
 
     kind: Literal["attention"]
     network: AttentionNetworkParams
     losses: AttentionLossParams
+    cached_views: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _only_a_frozen_branch_is_cached(self) -> Self:
+        if self.cached_views and not self.network.freeze_branch:
+            raise ValueError("cached_views computes maps once; they change unless network.freeze_branch is true")
+        return self
 
 
 RECIPE = AttentionRecipe
+
+
+def overlap(maps: torch.Tensor) -> torch.Tensor:
+    """What two glimpses' maps of a picture share, sum_places min(l_i, l_j), averaged over pairs and pictures.
+
+    Args:
+        maps: [n, K, h, w], each of sum 1.
+
+    Returns:
+        A scalar: 1 = all maps of a picture are the same, 0 = they lie apart; 0 for one glimpse.
+    """
+    pairs = [(one, other) for one in range(maps.shape[1]) for other in range(one)]
+    shared = [torch.minimum(maps[:, one], maps[:, other]).sum((1, 2)) for one, other in pairs]
+    return torch.stack(shared).mean() if pairs else maps.new_zeros(())
 
 
 def label_matrix(labels: list[list[str]], names: list[str]) -> torch.Tensor:
@@ -156,6 +182,46 @@ class AttentionTask(PictureTask):
         super().__init__(recipe, train, val, network, UprightPictures, group)
         self.labels = {"train": label_matrix(train.labels, self.names), "val": label_matrix(val.labels, self.names)}
         self.chance = {"top_label": most_frequent_share(self.labels["train"], self.labels["val"])}
+        self.views = [self._branched("train", np.arange(len(train)), views=True) for _ in range(recipe.cached_views)]
+        self.plain: dict[tuple[Split, bytes], torch.Tensor] = {}
+
+    @torch.no_grad()
+    def _branched(self, split: Split, rows: np.ndarray, views: bool = False) -> torch.Tensor:
+        """The frozen branch's maps, of new views or of pictures as they are, [n, width, h, w] on the CPU."""
+        self.network.branch.eval()
+        parts = torch.from_numpy(rows).split(self.recipe.probe.batch)
+        pictures = (self.images(split, part) if views else self.pictures[split].batch(part) for part in parts)
+        return torch.cat([self.network.branch(one.to(self.device).float()).cpu() for one in pictures])
+
+    def _plain(self, split: Split, rows: np.ndarray) -> torch.Tensor:
+        """The frozen branch's maps of pictures as they are, computed when they are first asked for."""
+        key = split, rows.tobytes()
+        if key not in self.plain:
+            self.plain[key] = self._branched(split, rows)
+        return self.plain[key]
+
+    def look(self, split: Split, rows: torch.Tensor) -> Glimpses:
+        """The network's glimpses at pictures of a step."""
+        if not self.views:
+            return self.network.look(self.images(split, rows))
+        if split == "val":
+            maps = self._plain(split, np.arange(len(self.val)))[rows]
+        else:
+            drawn = torch.randint(len(self.views), (len(rows),)).tolist()
+            maps = torch.stack([self.views[view][row] for view, row in zip(drawn, rows.tolist(), strict=True)])
+        return self.network.glimpses(maps.to(self.device))
+
+    @torch.no_grad()
+    def embed(self, split: Split, rows: np.ndarray) -> np.ndarray:
+        """float32 vectors [n, d] of pictures as they are."""
+        if not self.views:
+            return super().embed(split, rows)
+        was_training = self.network.training
+        self.network.eval()
+        parts = self._plain(split, rows).split(self.recipe.probe.batch)
+        found = [self.network.whole(self.network.glimpses(part.to(self.device))) for part in parts]
+        self.network.train(was_training)
+        return torch.cat(found).float().cpu().numpy()
 
     def images(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
         """Views are made of squares: the picture is laid on a white one and cut out again."""
@@ -178,9 +244,9 @@ class AttentionTask(PictureTask):
         return batches_in_order(len(self.val), self.recipe.schedule.batch)
 
     def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """loss and its parts, and the share of pictures whose highest score is one of their labels."""
+        """loss and its parts, the share of pictures whose highest score is one of their labels, and the overlap."""
         labels = self.labels[split][rows].to(self.device)
-        seen, params = self.network.look(self.images(split, self.part(split, rows))), self.recipe.losses
+        seen, params = self.look(split, self.part(split, rows)), self.recipe.losses
         scores, maps, size, centre = (
             self.whole(split, one, rows) for one in (seen.scores, seen.maps, seen.size, seen.centre)
         )
@@ -191,7 +257,8 @@ class AttentionTask(PictureTask):
         }
         loss = parts["cls"] + params.gamma_div * parts["div"] + params.gamma_loc * parts["loc"]
         top = labels.gather(1, scores.argmax(1, keepdim=True))[:, 0]
-        return {"loss": loss, **parts, "top_label": top.sum() / (labels.sum(1) > 0).sum().clamp(min=1)}
+        share = top.sum() / (labels.sum(1) > 0).sum().clamp(min=1)
+        return {"loss": loss, **parts, "top_label": share, "overlap": overlap(maps)}
 
     @torch.no_grad()
     def draw(self, out: Path) -> list[Path]:
@@ -201,8 +268,8 @@ class AttentionTask(PictureTask):
         """
         rows = np.unique(np.linspace(0, len(self.val) - 1, SHOWN).astype(int))
         self.modules.eval()
-        seen = self.network.look(self.images("val", torch.from_numpy(rows)))
-        parts = [self.network.look(self.images("val", batch)).regions for batch in self.val_batches()]
+        seen = self.look("val", torch.from_numpy(rows))
+        parts = [self.look("val", batch).regions for batch in self.val_batches()]
         regions = F.normalize(torch.cat(parts), dim=2).cpu().numpy()
         data = dict(zip(self.val.ids, self.val.data, strict=True))
         found = []

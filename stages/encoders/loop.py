@@ -22,6 +22,7 @@ from stages.learning.augment import random_view
 from stages.learning.checkpoints import Checkpoints
 from stages.learning.distributed import ALONE, Group, own_draws, synchronised
 from stages.learning.loop import Figures, Row, drops, shown_row
+from stages.networks.backbones.backbones import norms_with_statistics
 from stages.networks.backbones.features import Pictures, embed_rows
 
 Split = Literal["train", "val"]
@@ -245,6 +246,7 @@ class PictureTask:
     Attributes:
         network: pictures in, vectors out; it belongs to ``modules``. Its ``trunk`` is what the pictures go through.
         chance: of the task's own figures; see ``training.Task``.
+        frozen_norms: batch norms that keep weights and statistics.
     """
 
     metric = "cosine"
@@ -268,10 +270,9 @@ class PictureTask:
         self.device = device()
         self.network = synchronised(network.to(self.device), group)
         self._group: dict[Split, Group] = {"train": group, "val": ALONE}
-        if recipe.freeze_norm:
-            for module in self.network.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.requires_grad_(False)
+        self.frozen_norms = norms_with_statistics(self.network) if recipe.freeze_norm else []
+        for norm in self.frozen_norms:
+            norm.requires_grad_(False)
         self.modules = nn.ModuleDict({"network": self.network})
         self.trunk = self.network.trunk
         self.pictures = {"train": pictures(train.data, recipe.image_size), "val": pictures(val.data, recipe.image_size)}
@@ -282,12 +283,10 @@ class PictureTask:
                  "lr": self.recipe.schedule.learning_rate}]  # fmt: skip
 
     def training_mode(self) -> None:
-        """Training mode; batch norm stays in evaluation mode when it is frozen."""
+        """Training mode; frozen batch norms stay in evaluation mode."""
         self.modules.train()
-        if self.recipe.freeze_norm:
-            for module in self.network.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
+        for norm in self.frozen_norms:
+            norm.eval()
 
     def part(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
         """The rows of a batch that this process computes."""

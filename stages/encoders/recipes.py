@@ -90,8 +90,8 @@ class TrainedRecipe(Recipe):
     """What every recipe has that takes gradient steps on pictures.
 
     Attributes:
-        freeze_norm: batch norm keeps the statistics and weights it starts with. Small batches of small data spoil what
-            ImageNet's 1.2 million pictures have estimated.
+        freeze_norm: batch norms that came with statistics keep them and their weights; new ones learn. Small batches of
+            small data spoil what ImageNet's 1.2 million pictures have estimated.
     """
 
     freeze_norm: bool

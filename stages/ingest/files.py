@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from stages.contracts.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from stages.contracts.ledger import Ledger
@@ -18,7 +19,8 @@ COMPANIONS = {
     "classes.txt", "predefined_classes.txt", "notes.json", "thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store",
     ".gitkeep", ".gitignore", ".nomedia", "picasa.ini", ".picasa.ini", "readme.dataset.txt", "readme.roboflow.txt",
 }  # fmt: skip
-COMPANION_SUFFIXES = {".cache"}  # of label files, as Ultralytics writes them
+# What Ultralytics keeps of labels, phones and Lightroom of edits, Windows of where a file came from.
+COMPANION_SUFFIXES = (".cache", ".aae", ".xmp", ":zone.identifier")
 # Folders of previews, copies and deleted files, with whatever is in them.
 COMPANION_FOLDERS = {"__macosx", "@eadir", ".ipynb_checkpoints", ".thumbnails", ".trash", ".trashes", "$recycle.bin"}
 BROKEN, STRANGE, CLOSED, AGAIN = (
@@ -109,8 +111,13 @@ def without_suffix(name: str) -> str:
 
 
 def path_parts(name: str) -> tuple[list[str], bool]:
-    """The parts of a path that a list holds, written on whatever machine, and whether it is absolute."""
-    text = plain(name).strip().replace("\\", "/")
+    """The parts of a path that a list holds, written on whatever machine, and whether it is absolute; of an address
+    as shops export them the path, without what follows a question mark.
+    """
+    text = plain(name.strip().replace("\\", "/"))
+    if "://" in text:
+        address = urlsplit(text)
+        text = plain(f"/{address.netloc}{unquote(address.path)}")
     drive = len(text) > 1 and text[1] == ":" and text[0].isalpha()
     parts = [part for part in text[2 * drive :].split("/") if part not in ("", ".")]
     return parts, drive or text.startswith("/")
@@ -231,11 +238,11 @@ class Images:
         self._ends = None
 
     def name(self, path: Path) -> str:
-        """A file's path below the folder, with its suffix."""
-        return plain(path.relative_to(self.folder).as_posix())
+        """A file's path below the folder, with its suffix; an archive of Windows may hold it as one name."""
+        return plain(path.relative_to(self.folder).as_posix().replace("\\", "/"))
 
     def _key(self, path: Path) -> str:
-        key = plain(path.relative_to(self.folder).with_suffix("").as_posix())
+        key = self.name(path.with_suffix(""))
         start = next((start for start in self._renamed if key.startswith(start)), None)
         return key if start is None else self._renamed[start] + key.removeprefix(start)
 

@@ -163,12 +163,13 @@ def _check(
         images.reject(image_id, reason, detail)
     files = {file.image_id: file for file in reading.images}
     digests = {image.image_id: image.sha256 for image in checks.checked}
-    repeated = exact_duplicates(digests, files) if options.duplicates == "drop" else {}
+    keep = options.duplicates == "keep"
+    repeated = {} if keep else exact_duplicates(digests, files)
     for image_id, other in repeated.items():
         images.reject(image_id, "duplicate_image", f"same bytes as {other}")
     whole = [image for image in checks.checked if image.image_id not in repeated]
     clusters = find_clusters(whole, options.near_hamming, options.near_color)
-    splits, leaking = decide_splits([files[image.image_id] for image in whole], clusters)
+    splits, leaking = decide_splits([files[image.image_id] for image in whole], clusters, keep)
     for image_id, detail in sorted(leaking.items()):
         images.reject(image_id, "near_duplicate", detail)
     passed = [image for image in whole if image.image_id in splits]

@@ -1,4 +1,4 @@
-"""Splits that no near duplicate crosses: which images move, which stay, which cannot be kept."""
+"""Splits that no near duplicate crosses unless all are kept: which images move, which stay, which cannot be kept."""
 
 from collections import defaultdict
 
@@ -17,7 +17,9 @@ def upstream_level(file: ImageFile) -> str:
     return "train" if file.ours else file.split
 
 
-def decide_splits(files: list[ImageFile], clusters: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def decide_splits(
+    files: list[ImageFile], clusters: dict[str, str], keep: bool = False
+) -> tuple[dict[str, str], dict[str, str]]:
     """A split for every image that may stay, and what the others are near duplicates of.
 
     Images whose split is ours to choose are connected by group or cluster, and a unit of connected images gets one
@@ -28,11 +30,13 @@ def decide_splits(files: list[ImageFile], clusters: dict[str, str]) -> tuple[dic
     Args:
         files: the images, in the order of their ids.
         clusters: image_id -> near-duplicate cluster.
+        keep: all images stay where upstream has them, near duplicates of a test image in training too, as published
+            figures were measured; what upstream says is for training is in train or val. Benchmarks mark these rows.
 
     Returns:
         image_id -> split of those that stay; image_id -> detail of the rejected.
     """
-    leaking = _leaking({file.image_id: upstream_level(file) for file in files if file.split}, clusters)
+    leaking = {} if keep else _leaking({file.image_id: upstream_level(file) for file in files if file.split}, clusters)
     files = [file for file in files if file.image_id not in leaking]
     splits = {file.image_id: file.split for file in files if file.split and not file.ours}
     fixed: dict[str, str] = {}
@@ -40,9 +44,13 @@ def decide_splits(files: list[ImageFile], clusters: dict[str, str]) -> tuple[dic
         fixed[clusters[image_id]] = max(fixed.get(clusters[image_id], ""), split, key=held_out)
     for unit in _units([file for file in files if file.ours or not file.split], clusters):
         touched = {fixed[clusters[file.image_id]] for file in unit if clusters[file.image_id] in fixed}
+        if keep and any(file.ours for file in unit):
+            touched.discard("test")
         chosen = max(touched | {file.split for file in unit}, key=held_out)
         chosen = chosen or hash_split(min(file.group or file.image_id for file in unit))
         splits |= {file.image_id: chosen for file in unit}
+    if keep:
+        return splits, {}
     # A unit of ours that had to follow a test image may have left an image that is fixed to train behind.
     left_behind = _leaking({file.image_id: splits[file.image_id] for file in files}, clusters)
     return {key: split for key, split in splits.items() if key not in left_behind}, leaking | left_behind

@@ -31,6 +31,15 @@ def cosine(steps: int, rise: float = 0) -> Callable[[int], float]:
     return share
 
 
+def constant(rise: float = 0) -> Callable[[int], float]:
+    """1, after a linear rise over ``rise`` steps."""
+
+    def share(step: int) -> float:
+        return min(1.0, (step + 1) / max(rise, 1))
+
+    return share
+
+
 def drops(at: Sequence[int], factor: float) -> Callable[[int], float]:
     """1, and ``factor`` times as much from each of the epochs ``at`` on."""
 

@@ -30,8 +30,15 @@ Quality = Annotated[int, Field(ge=1, le=100)]  # of a JPEG
 
 
 class AugmentParams(Section):
-    """Photometric augmentation, probability of each change and how far it goes (the published table); then geometry."""
+    """Photometric augmentation, probability of each change and how far it goes (the published table); then geometry.
 
+    Attributes:
+        effects_on: crop = the crop at its own size, before it is resized, as published; input = the resized picture.
+        blur_sigma: standard deviation in pixels of what is blurred (PIL's radius).
+        factor: of brightness and contrast.
+    """
+
+    effects_on: Literal["crop", "input"]
     blur: Share
     blur_sigma: Annotated[tuple[PositiveFloat, PositiveFloat], LowHigh]
     brightness: Share
@@ -43,12 +50,19 @@ class AugmentParams(Section):
 
 
 class ClassifierParams(Section):
-    """Section ``classifier``."""
+    """Section ``classifier``.
+
+    Attributes:
+        class_missing: share of the training rows that see "no detection" instead of their detected class, drawn anew
+            in each step: what benchmarks without a detector show the network.
+        schedule: of the learning rates, after ``warmup_epochs``: half a cosine down to 0, or constant.
+    """
 
     heads: list[str] = Field(min_length=1)
     image_size: int = Field(gt=0)
     fit: Fit
     detector_class: DetectorClass
+    class_missing: float = Field(ge=0, lt=1)
     pooling: Pooling
     beside: list[str]
     standardise: bool
@@ -66,6 +80,7 @@ class ClassifierParams(Section):
     label_smoothing: float = Field(ge=0, lt=1)
     missing_labels: MissingLabels
     epochs: int = Field(gt=0)
+    schedule: Literal["cosine", "constant"]
     warmup_epochs: float = Field(ge=0)
     average: float = Field(ge=0, lt=1)
     keep: Literal["best", "last"]

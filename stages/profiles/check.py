@@ -28,6 +28,8 @@ from stages.runner.lists import DERIVED, LISTS, SECTIONS, check_lists
 SHARED_OUT = ("inshop", "pairs")
 # Kinds of recipe without a loss on validation.
 NO_VAL_LOSS = ("frozen", "ensemble", "normsoftmax")
+# Rows that a category needs for a positive pair.
+PAIR = 2
 # Policies whose labels name the physical item.
 NAMING_ITEMS = ("deepfashion_mm",)
 
@@ -38,12 +40,14 @@ class Table:
 
     Attributes:
         rows: training rows at most; None = not known.
+        min_category_images: images that a category needs to be in the table at all; 0 = all categories are.
     """
 
     items: bool
     categories: bool
     labels: bool
     rows: int | None = None
+    min_category_images: int = 0
 
 
 def check(content: Mapping[str, Any], path: Path) -> None:
@@ -180,7 +184,7 @@ def table_of(name: str, recipe: Recipe, content: Mapping[str, Any]) -> Table:
         )
     rows = _drawn_rows(benchmark, content)
     if benchmark.kind == "image_category":
-        return Table(False, True, False, rows)
+        return Table(False, True, False, rows, benchmark.min_category_images)
     return Table(False, False, True, rows) if benchmark.kind == "multilabel" else Table(True, True, False)
 
 
@@ -222,6 +226,13 @@ def _check_counts(key: str, recipe: Recipe, table: Table) -> None:
         raise StageError(
             f"`{key}.min_images` is {recipe.min_images}, and there are {rows} training rows at most: pairs need two "
             "such categories. Lower it, or learn from more."
+        )
+    if recipe.kind == "siamese" and table.min_category_images and recipe.min_images > PAIR:
+        raise StageError(
+            f"`{key}.min_images` is {recipe.min_images}, but benchmark {recipe.learns_from.table} has chosen its "
+            f"categories already, by {table.min_category_images} images before some of them ask and validate "
+            "(`min_category_images`): counting the rest again leaves out categories that are asked for. Set it to "
+            f"{PAIR}."
         )
     if recipe.kind == "fir" and recipe.losses != ["OC"] and recipe.schedule.batch < 2 * recipe.per_label:
         raise StageError(

@@ -4,7 +4,8 @@ Usage: python -m stages.run audit  (`make audit`; after `make repro` of the demo
 
 Prints for each label source: the share of right labels in upstream's annotations and after the label policies, by head;
 how many labels with a planted error came through; and the share of crops that show the garment their label speaks of,
-by superclass. Label noise is counted apart: no policy can see it, so it says nothing about the policies.
+by superclass. Label noise is counted apart: no policy can see it, so it says nothing about the policies. Then how much
+of system B's attention lies on the garment (attention_maps.py).
 """
 
 from collections import Counter, defaultdict
@@ -28,6 +29,7 @@ from stages.labels.merging import (
     merge_usage,
     read_label_tables,
 )
+from stages.report import attention_maps
 from stages.runner.stage import new_parser, one_message
 
 # A box is on a garment when it overlaps it more than any other and does not merely touch it. How well it fits is
@@ -235,3 +237,5 @@ def main() -> None:
             raise StageError("params.yaml: no label source is drawn (`demo_sources`). `make use PROFILE=demo` first.")
         data = Path("data") / str(lookup(content, "profile"))
         print(as_markdown(audit(data, read_label_tables(Path("tables")), sources)))
+        if (encoder := Path("models") / data.name / "encoders" / "attention").is_dir():
+            print("\n" + attention_maps.as_markdown(*attention_maps.measure(data, encoder, sources, content["crops"])))

@@ -64,7 +64,8 @@ def report(source: str, reader: str, drawn: bool, ingested: Path, tables: Path) 
     notes = account.pop("notes", {})
     notes.pop("near duplicates", None)  # told with the pictures
     lines = [f"{source} (reader {reader}), as ingested into {ingested}", ""]
-    lines += [*completeness(account, source, drawn, published(tables)), ""]
+    if known := completeness(account, source, drawn, published(tables)):
+        lines += [*known, ""]
     repairs = _examples(read_table(ingested / "repairs.parquet"), "what")
     rejects = _examples(read_table(ingested / "rejects.parquet"), "reason")
     for table, ledger in account.items():

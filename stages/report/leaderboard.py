@@ -2,7 +2,7 @@
 
 Read from data/<profile>/report/retrieval/<encoder>.json, as evaluate_retrieval writes them; figures are about the whole
 gallery. Where the benchmark's items are labels there is category_top_<n> too: of the neighbours' vote, and in the row
-of chance of naming the most frequent categories.
+of chance of naming the most frequent categories. ``softmax`` is category prediction by an encoder's own category path.
 
 Published numbers are from tables/published.csv: each with its system, benchmark, metric and source.
 """
@@ -69,11 +69,10 @@ def _share(text: str) -> float:
     return value
 
 
-SHOWN_KS = (1, 5, 10, 20, 50)
 AVERAGES = ("map", "map_at_r")
 WITH_INTERVAL = ("hit_at_1", *AVERAGES)
 COUNTS = ("n_scored", "n_missed", "n_without_match")
-ABOUT = ("gallery", "dimensions", "parameters", "image_size", "kept_epoch")
+ABOUT = ("gallery", "dimensions", "parameters", "image_size", "kept_epoch", "on_validation")
 
 
 def figures(scores: dict[str, Any]) -> dict[str, float]:
@@ -83,7 +82,8 @@ def figures(scores: dict[str, Any]) -> dict[str, float]:
         scores: view -> figures.
     """
     ends = [f"{name}_{end}95" for name in WITH_INTERVAL for end in ("low", "high")]
-    names = [*(f"hit_at_{k}" for k in SHOWN_KS), *AVERAGES, *ends, *COUNTS]
+    hits = [name for name in scores[VIEW] if name.removeprefix("hit_at_").isdigit()]
+    names = [*hits, *AVERAGES, *ends, *COUNTS]
     tops = [f"top_{top}" for top in TOPS]
     votes = scores.get(PREDICTION, {})
     return {name: scores[VIEW][name] for name in names if name in scores[VIEW]} | {
@@ -96,6 +96,10 @@ def entry(result: dict[str, Any]) -> dict[str, Any]:
     line: dict[str, Any] = figures(result) | {name: result[name] for name in ABOUT if name in result}
     if "flip" in result:
         line["without_flip"] = figures(result["flip"]["off"])
+    if "clean" in result:
+        line["clean"] = figures(result["clean"]) | {"n_left_out": result["clean"]["n_left_out"]}
+    if "softmax" in result:
+        line["softmax"] = result["softmax"]
     if "regions" in result:
         line["regions"] = {number: figures(scores) for number, scores in result["regions"].items()}
         line["recommendation"] = result["recommendation"]

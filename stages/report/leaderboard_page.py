@@ -3,6 +3,7 @@
 Usage: python -m stages.run leaderboard_page [OUT]      (docs/leaderboard.md)
 
 Reads:  data/<profile>/report/retrieval/*.json of every profile that has them (`dvc repro`, or `dvc pull`),
+        data/<profile>/report/detector/*.json beside them,
         metrics/<profile>/external/*.json (vectors that someone else computed, external.py), tables/published.csv, and
         `demo_sources` of profiles/<profile>.yaml: where it names anything, the data is drawn, and the page says so
         above published numbers.
@@ -15,15 +16,18 @@ from typing import Any
 from stages.core.errors import StageError, shown
 from stages.core.files import read_json
 from stages.core.params import load_params
-from stages.report.leaderboard import SHOWN_KS, Published, entry, read_board, read_published
-from stages.retrieval.category import TOPS
+from stages.report.detectors import PREFIX, detector_section, read_detectors
+from stages.report.leaderboard import Published, entry, read_board, read_published
+from stages.retrieval.category import NEIGHBOURS, TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE
 from stages.runner.progress import say
 from stages.runner.stage import new_parser, one_message
 
 Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
-COLUMNS: Columns = (*((f"hit_at_{k}", f"hit@{k}") for k in SHOWN_KS), ("map", "mAP"), ("map_at_r", "MAP@R"))
-CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"category top-{n}") for n in TOPS)
+SHOWN_KS = (1, 5, 10, 20, 50)  # and those that something was published of
+AVERAGES: Columns = (("map", "mAP"), ("map_at_r", "MAP@R"))
+CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"{NEIGHBOURS}-NN top-{n}") for n in TOPS)
+SOFTMAX_COLUMNS: Columns = tuple((f"softmax_top_{n}", f"top-{n}") for n in TOPS)
 INTERVALS = ("hit_at_1", "map")  # shown in the table; the detailed results have that of MAP@R too
 SAME_BENCHMARK = ("n_scored", "n_missed", "n_without_match", "gallery")  # differ where the benchmark was built anew
 INTRO = """# Leaderboard
@@ -36,14 +40,24 @@ whose item was not detected is a miss, a query without a match is left out. Brac
 the queries; encoders whose intervals overlap widely are not told apart by this benchmark. Input is the side of the
 pictures in pixels, size the dimensions of a vector, parameters are the numbers in the encoder's weight files. An
 encoder that *kept its start* was best on validation before its training, so its features are those of the weights it
-started from. A k beyond the gallery means the whole gallery.
+started from. One *below its start* was better on validation before its training than in the epoch that was kept. A k
+beyond the gallery means the whole gallery.
 
 Vectors that someone else computed join with
 `python -m stages.run score_vectors --embeddings FILE --benchmark NAME --name NAME`; they are marked *external*.
 """
 VOTE = (
-    "Category top-n: the query's category is among the first n by the vote of its nearest gallery rows "
-    "(`stages/retrieval/category.py`); in the row of chance, among the n most frequent ones."
+    f"{NEIGHBOURS}-NN top-n: the query's category is among the first n by the vote of its {NEIGHBOURS} nearest gallery "
+    "rows (`stages/retrieval/category.py`); in the row of chance, among the n most frequent ones."
+)
+SOFTMAX = (
+    "Category by an encoder's own category path (softmax), another measure than the vote. It is about queries whose "
+    "category the encoder learned; a published row is its yardstick only where it knows all of the benchmark's. Chance "
+    "names any n of its categories, majority the n most frequent ones of the gallery, both for the same queries."
+)
+CLEAN = (
+    "Rows with a name are about all of upstream's queries, as published figures are. *Clean* leaves out those that "
+    "nearly repeat a training picture; the gallery stays whole."
 )
 PUBLISHED = (
     "Rows in italics are **published, not measured here**: other code, other training, the publication's own protocol. "
@@ -60,10 +74,13 @@ def million(count: int) -> str:
     return f"{count / 1e6:.1f} M" if count >= 100_000 else f"{count / 1e3:.1f} k"
 
 
-def columns_of(board: dict[str, Any], benchmark: str) -> Columns:
-    """``COLUMNS``, and those of category prediction where an encoder has figures of it."""
+def columns_of(board: dict[str, Any], published: list[Published], benchmark: str) -> Columns:
+    """hit@k of ``SHOWN_KS`` and of every k that something was published of; averages; the vote where there is one."""
+    own = {one.metric.removeprefix("hit_at_") for one in published if one.benchmark == benchmark}
+    ks = sorted({*SHOWN_KS, *(int(k) for k in own if k.isdigit())})
     voted = any(key in entries.get(benchmark, {}) for entries in board.values() for key, _ in CATEGORY_COLUMNS)
-    return COLUMNS + CATEGORY_COLUMNS if voted else COLUMNS
+    hits = tuple((f"hit_at_{k}", f"hit@{k}") for k in ks)
+    return (*hits, *AVERAGES, *(CATEGORY_COLUMNS if voted else ()))
 
 
 def cells(line: dict[str, Any], columns: Columns) -> list[str]:
@@ -98,14 +115,69 @@ def measured_rows(
     for name, line in lines:
         size = million(line["parameters"]) if "parameters" in line else "-"
         about = [str(line.get("image_size", "-")), str(line["dimensions"]), size]
-        shown_name = f"{name} (kept its start)" if line.get("kept_epoch") == 0 else name
-        rows.append([shown_name, *about, *cells(line, columns)])
+        rows.append([f"{name}{remark_on_start(line)}", *about, *cells(line, columns)])
         if "without_flip" in line:
             rows.append([f"{name}, without flip", *about, *cells(line["without_flip"], columns)])
+        if "clean" in line:
+            rows.append([f"{name}, clean", *about, *cells(line["clean"], columns)])
         for number, scores in line.get("regions", {}).items():
-            rows.append([f"{name}, region {number} alone", *about[:1], "-", *about[2:], *cells(scores, columns)])
+            plain = ", without flip" if "without_flip" in line else ""
+            rows.append([f"{name}, region {number} alone{plain}", *about[:1], "-", *about[2:], *cells(scores, columns)])
         rows += below.pop(name, [])
     return [*rows, ["chance", "-", "-", "-", *cells(board.get(CHANCE, {}).get(benchmark, {}), columns)]]
+
+
+def below_start(line: dict[str, Any]) -> bool:
+    """Whether an encoder ends below what its start reached on validation."""
+    return "on_validation" in line and line["on_validation"]["kept"] < line["on_validation"]["before"]
+
+
+def remark_on_start(line: dict[str, Any]) -> str:
+    """What the name of a row says of the encoder's training."""
+    if line.get("kept_epoch") == 0:
+        return " (kept its start)"
+    return " (below its start)" if below_start(line) else ""
+
+
+def falls(board: dict[str, Any]) -> list[str]:
+    """A paragraph on the encoders that end below their start on validation, with both figures; nothing without any."""
+    told = []
+    for name, entries in board.items():
+        line = next(iter(entries.values()), {})
+        if below_start(line):
+            of = line["on_validation"]
+            told.append(f"{name} ({of['figure']} {of['before']:.3f} before its training, {of['kept']:.3f} after it)")
+    text = f"Below their own start on validation, whatever their rows say: {', '.join(told)}."
+    return [*wrap(text, 120, break_on_hyphens=False), ""] if told else []
+
+
+def softmax_table(board: dict[str, Any], published: list[Published], benchmark: str) -> list[str]:
+    """Category prediction by the encoders' own category paths, published figures at the end; nothing without either."""
+
+    def row(name: str, scores: dict[str, Any], of: str = "", about: str = "-") -> list[str]:
+        values = (f"{scores[key]:.3f}" if (key := f"{of}top_{n}") in scores else "-" for n in TOPS)
+        queries = f"{scores['n_scored']} of {scores['n_scored'] + scores['n_unknown']}"
+        return [name, about, f"{scores['known']} of {scores['classes']}", queries, *values]
+
+    rows = []
+    for name, entries in board.items():
+        scores = entries.get(benchmark, {}).get("softmax", {})
+        if not scores.get("n_scored"):
+            continue
+        parameters = entries[benchmark].get("parameters")
+        size = million(parameters) if parameters else "-"
+        rows.append(row(name, scores, about=size))
+        views = {"without flip": scores.get("without_flip"), "clean": scores.get("clean")}
+        rows += [row(f"{name}, {view}", one, about=size) for view, one in views.items() if one]
+        rows += [row(f"{name}: {of}", scores, f"{of}_") for of in ("chance", "majority")]
+    for theirs in published_rows(published, benchmark, SOFTMAX_COLUMNS).values():
+        rows += theirs
+    if not rows:
+        return []
+    header = ["encoder", "parameters", "categories known", "queries", *(title for _, title in SOFTMAX_COLUMNS)]
+    rule = "| --- |" + " ---: |" * (len(header) - 1)
+    table = ["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(one) + " |" for one in rows)]
+    return [*wrap(SOFTMAX, 120, break_on_hyphens=False), "", *table, ""]
 
 
 def published_rows(published: list[Published], benchmark: str, columns: Columns) -> dict[str, list[list[str]]]:
@@ -139,17 +211,21 @@ def sources(published: list[Published], benchmark: str, columns: Columns) -> lis
 
 
 def recommended(name: str, line: dict[str, Any]) -> list[str]:
-    """What the list shows in which an encoder's regions take turns, as a paragraph; nothing of other encoders."""
+    """What the list shows in which an encoder's regions take turns, as a paragraph; nothing of other encoders.
+
+    How many categories a person gets to see is told where the gallery has several.
+    """
     scores = line.get("recommendation")
-    if not scores or "list_categories" not in scores:  # no query has a match and was detected
+    if not scores or scores["n_scored"] == scores["n_missed"]:  # no query has a match and was detected
         return []
     ways = {"list": "in the list in which its regions take turns", "whole": "in its ranking by whole pictures"}
-    told = [
-        f"{text} hit@5 is {scores[f'{way}_hit_at_5']:.3f}, hit@10 {scores[f'{way}_hit_at_10']:.3f}, with "
-        f"{scores[f'{way}_categories']:.1f} categories among the first ten"
-        for way, text in ways.items()
-    ]
-    text = f"Recommendations of {name} for {scores['n_scored']} queries: {'; '.join(told)}."
+    told = []
+    for way, text in ways.items():
+        several = f"{way}_categories" in scores
+        seen = f", with {scores[f'{way}_categories']:.1f} categories among the first ten" if several else ""
+        told.append(f"{text} hit@5 is {scores[f'{way}_hit_at_5']:.3f}, hit@10 {scores[f'{way}_hit_at_10']:.3f}{seen}")
+    plain = ", all without flip" if "without_flip" in line else ""
+    text = f"Recommendations of {name} for {scores['n_scored']} queries{plain}: {'; '.join(told)}."
     return [*wrap(text, 120, break_on_hyphens=False), ""]
 
 
@@ -172,17 +248,28 @@ def benchmark_section(
             f"{line['n_without_match']} left out without a match, {line['gallery']} gallery rows.",
             "",
         ]
-    columns = columns_of(board, benchmark)
+    if "clean" in line:
+        left_out = f"{CLEAN} Here these are {line['clean']['n_left_out']}: {line['clean']['n_scored']} stay."
+        lines += [*wrap(left_out, 120, break_on_hyphens=False), ""]
+    columns = columns_of(board, published, benchmark)
     below = published_rows(published, benchmark, columns)
-    others = bool(below)
+    softmax = softmax_table(board, published, benchmark)
+    others = bool(below) or any(one.benchmark == benchmark and one.metric in dict(SOFTMAX_COLUMNS) for one in published)
     rows = measured_rows(board, external, benchmark, columns, below)
     rows += [row for rest in below.values() for row in rest]
     lines += [*markdown_table(rows, columns), ""]
-    if columns != COLUMNS:
+    if CATEGORY_COLUMNS[0] in columns:
         lines += [VOTE, ""]
+    lines += softmax
     lines += [sentence for name, entries in board.items() for sentence in recommended(name, entries.get(benchmark, {}))]
     if others:
-        lines += [PUBLISHED, *([DRAWN] if drawn else []), "", *sources(published, benchmark, columns), ""]
+        lines += [
+            PUBLISHED,
+            *([DRAWN] if drawn else []),
+            "",
+            *sources(published, benchmark, columns + SOFTMAX_COLUMNS),
+            "",
+        ]
     return lines
 
 
@@ -191,6 +278,7 @@ def page(
     externals: dict[str, dict[str, Any]],
     published: list[Published],
     drawn: set[str],
+    detectors: dict[str, dict[str, Any]] | None = None,
 ) -> str:
     """The whole page.
 
@@ -198,15 +286,20 @@ def page(
         boards: profile -> encoder -> benchmark -> line, as leaderboard.py writes it.
         externals: profile -> name -> benchmark -> what the evaluator gave for external vectors.
         drawn: profiles whose data the project draws.
+        detectors: profile -> detector -> its figures, as evaluate_detector writes them.
     """
     lines = [INTRO]
     on_page: set[str] = set()
     for profile, board in boards.items():
         lines += [f"## Profile {profile}" + (" (drawn data)" if profile in drawn else ""), ""]
+        lines += falls(board)
         benchmarks = sorted({name for entries in board.values() for name in entries})
         on_page |= set(benchmarks)
         for benchmark in benchmarks:
             lines += benchmark_section(benchmark, board, externals.get(profile, {}), published, profile in drawn)
+        own = (detectors or {}).get(profile, {})
+        on_page |= {PREFIX + name for name in own}
+        lines += detector_section(own, published, [PUBLISHED, *([DRAWN] if profile in drawn else [])])
     if rest := {one.benchmark for one in published} - on_page:
         lines += [f"`tables/published.csv` also has numbers for: {shown(rest, 40)}. None of these is on this page.", ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -230,8 +323,10 @@ def write_page(out: Path) -> None:
     externals = {profile: read_externals(Path("metrics") / profile / "external") for profile in boards}
     profiles = {name: Path("profiles") / f"{name}.yaml" for name in boards}
     drawn = {name for name, path in profiles.items() if path.is_file() and load_params(path).get("demo_sources")}
+    detectors = {profile: read_detectors(folder.parent / "detector") for profile, folder in folders.items()}
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(boards, externals, read_published(Path("tables/published.csv")), drawn), encoding="utf-8")
+    published = read_published(Path("tables/published.csv"))
+    out.write_text(page(boards, externals, published, drawn, detectors), encoding="utf-8")
     say(f"{out}: {len(boards)} profiles")
 
 

@@ -1,9 +1,10 @@
 """Which held-out pictures are also among what something learns from, over all sources and benchmarks.
 
-Ingest keeps near duplicates of one source in one split, and the data set does so over the sources whose labels it
-merges. Benchmarks of upstream trees bring splits of their own, which know nothing of other data sets: a query of one
-may be a training picture of another, and an encoder that learned from the latter has seen it. This stage counts such
-pictures; a score beside a high count says little.
+The data set keeps near duplicates in one split, over the sources whose labels it merges, and so does ingest where it
+does not keep duplicates. Benchmarks of upstream trees bring splits of their own. These may cut through near duplicates,
+which stay as published, and know nothing of other data sets: a query of one may be a training picture of another, and
+an encoder that learned from the latter has seen it. This stage counts such pictures; a score beside a high count says
+little. Those of a benchmark's own tree are left out of its clean figures (evaluate_retrieval).
 
 Reads:  data/<profile>/ingested/<source>/, data/<profile>/dataset/, data/<profile>/benchmarks/<name>/.
 Writes: METRICS: held-out pictures of all sets, and how many of them some training set has too (``seen``; one that

@@ -39,7 +39,7 @@ CLAIMS = {
 
 KINDS = ("classifier", "detector/", "retrieval/", "simclr")  # of reports that hold scores
 # The same figures seen otherwise; those by class begin with per_.
-OTHERWISE = ("same_superclass", "flip", "regions", "recommendation")
+OTHERWISE = ("same_superclass", "flip", "clean", "regions", "recommendation", "softmax")
 
 
 def with_seed(params: dict[str, Any], seed: int, sections: Collection[str] = TRAINED) -> dict[str, Any]:

@@ -5,14 +5,18 @@ their category. Categories are ranked by votes, and those with equal votes by th
 share of queries whose true category is among the first n. As everywhere, ties count against the model: an image of
 another category that is as near comes first, and a category that nobody voted for comes last; a query that was not
 detected is a miss, and one whose category the gallery does not have is left out.
+
+An encoder with a category path of its own predicts by its softmax as well (``softmax_figures``). That is another
+measure, and stands apart.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from stages.core.files import read_json
-from stages.retrieval.similarity import TIE, Prepared, Rows, codes, prepared
+from stages.retrieval.similarity import TIE, Rows, codes, prepared, products
 
 PREDICTION = "category_prediction"  # its place in the evaluator's result
 KINDS = ("category", "image_category")  # of benchmarks: the queries' and the gallery's items are labels
@@ -25,6 +29,53 @@ def predicts_categories(benchmark: Path) -> bool:
     return read_json(benchmark / "benchmark.json")["kind"] in KINDS
 
 
+class Votes:
+    """The vote on every query of a benchmark, as far as its nearest gallery rows have been told."""
+
+    def __init__(self, queries: Rows, gallery: Rows) -> None:
+        self.truth, self.labels = codes(queries.items, gallery.items)
+        self.scored = (self.truth >= 0) & np.isin(self.truth, self.labels)
+        self.asking = self.scored & queries.detected
+        self.waiting = self.asking.copy()
+        self.classes = len(np.unique(self.labels))
+        self.ranks = np.zeros(len(self.truth), np.int64)
+
+    def near(self, row: int, places: np.ndarray, scores: np.ndarray) -> None:
+        """Count the vote on one query.
+
+        Args:
+            places: of the ``NEIGHBOURS`` nearest gallery rows, and of all that equal the last of them.
+            scores: float64, theirs, higher is nearer.
+        """
+        truth = self.truth[[row]]
+        self.ranks[row] = vote_ranks(scores[None], self.labels[places], truth, classes=self.classes)[0]
+        self.waiting[row] = False
+
+    def result(
+        self, queries: Rows, gallery: Rows, metric: str, memory_mb: float
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """``predict``, which see; scores the queries that nobody has told of."""
+        waiting = np.flatnonzero(self.waiting)
+        if len(waiting):
+            of_queries, of_gallery = prepared(queries, gallery, metric)
+            # Half for scores and what ranking a query takes, a quarter each for vectors of queries and gallery.
+            vectors = max(1, int(memory_mb * 250_000 / (16 * max(1, of_gallery.width))))
+            step = max(1, min(vectors, int(memory_mb * 500_000 / (16 * len(gallery)))))
+            for part in (waiting[start : start + step] for start in range(0, len(waiting), step)):
+                scores = products(of_queries.double(part), of_gallery, vectors)
+                self.ranks[part] = vote_ranks(scores, self.labels, self.truth[part])
+        return self.of(np.ones(len(self.truth), bool))
+
+    def of(self, rows: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
+        """The same of some queries, bool [Q], once ``result`` has been asked."""
+        count = int((self.scored & rows).sum())
+        if not count:
+            return {"n_scored": 0}, {}
+        asking = self.asking & rows
+        accuracies = {"n_scored": count, "neighbours": NEIGHBOURS} | top_accuracies(self.ranks[asking], count)
+        return accuracies, majority_accuracies(self.labels, self.truth[asking], count)
+
+
 def predict(queries: Rows, gallery: Rows, metric: str, memory_mb: float) -> tuple[dict[str, float], dict[str, float]]:
     """``top_<n>`` of the vote, with the number of queries it is about; and of naming the most frequent categories.
 
@@ -33,37 +84,16 @@ def predict(queries: Rows, gallery: Rows, metric: str, memory_mb: float) -> tupl
     Args:
         memory_mb: megabytes that scores and blocks of vectors may take.
     """
-    truth, labels = codes(queries.items, gallery.items)
-    scored = (truth >= 0) & np.isin(truth, labels)
-    asking = np.flatnonzero(scored & queries.detected)
-    count = int(scored.sum())
-    if not count:
-        return {"n_scored": 0}, {}
-    of_queries, of_gallery = prepared(queries, gallery, metric)
-    # Half for scores and what ranking a query takes, a quarter each for vectors of queries and gallery.
-    vectors = max(1, int(memory_mb * 250_000 / (16 * max(1, of_gallery.width))))
-    step = max(1, min(vectors, int(memory_mb * 500_000 / (16 * len(gallery)))))
-    ranks = [
-        vote_ranks(_similarity(of_queries.double(part), of_gallery, vectors), labels, truth[part])
-        for part in (asking[start : start + step] for start in range(0, len(asking), step))
-    ]
-    found = np.concatenate([np.empty(0, np.int64), *ranks])
-    accuracies = {"n_scored": count, "neighbours": NEIGHBOURS} | top_accuracies(found, count)
-    return accuracies, majority_accuracies(labels, truth[asking], count)
-
-
-def _similarity(queries: np.ndarray, gallery: Prepared, step: int) -> np.ndarray:
-    """float64 [q, n] of prepared query vectors [q, d] and the whole gallery, ``step`` of its rows at a time."""
-    scores = np.empty((len(queries), len(gallery)))
-    for start in range(0, len(gallery), step):
-        rows = slice(start, min(start + step, len(gallery)))
-        scores[:, rows] = queries @ gallery.double(rows).T
-    # Minus the squared distance, less the part that is the same for all of a query's rows.
-    return scores if gallery.metric == "cosine" else 2 * scores - gallery.squares
+    return Votes(queries, gallery).result(queries, gallery, metric, memory_mb)
 
 
 def vote_ranks(
-    similarity: np.ndarray, gallery: np.ndarray, truth: np.ndarray, k: int = NEIGHBOURS, tolerance: float = 2 * TIE
+    similarity: np.ndarray,
+    gallery: np.ndarray,
+    truth: np.ndarray,
+    k: int = NEIGHBOURS,
+    tolerance: float = 2 * TIE,
+    classes: int | None = None,
 ) -> np.ndarray:
     """int64 [q]: the 1-based place of each query's true category in the vote of its k nearest images.
 
@@ -73,8 +103,9 @@ def vote_ranks(
         truth: int [q], the category of each query, one of the gallery's.
         k: voters; all images where there are fewer.
         tolerance: similarities closer than this are equal.
+        classes: how many there are where ``gallery`` is a part of it; None: those of ``gallery``.
     """
-    classes, k = len(np.unique(gallery)), min(k, len(gallery))
+    classes, k = classes or len(np.unique(gallery)), min(k, len(gallery))
     result = np.empty(len(truth), np.int64)
     for row, (scores, true) in enumerate(zip(np.asarray(similarity, np.float64), truth, strict=True)):
         # Lowering the right ones by the tolerance puts them behind their equals.
@@ -117,6 +148,52 @@ def majority_accuracies(
     place = np.searchsorted(names, truth)
     shares = {top: np.clip((top - larger) / equal, 0, 1) for top in tops}
     return {f"top_{top}": float(shares[top][place].sum()) / queries for top in tops}
+
+
+def softmax_figures(
+    probabilities: np.ndarray, names: Sequence[str], queries: Rows, gallery: Rows, repeats: np.ndarray | None = None
+) -> dict[str, float]:
+    """``top_<n>`` of an encoder's own categories by its softmax (system D, table 2), beside chance and the majority.
+
+    About the queries whose category is one that the encoder learned and the gallery has; one that was not detected is
+    a miss. Ties count against the model.
+
+    Args:
+        probabilities: [Q, c], of every query; the row of an undetected one is not looked at.
+        names: of the c categories.
+        repeats: bool [Q], queries to leave out.
+
+    Returns:
+        ``n_scored``; ``n_unknown``: queries left out because the encoder never learned their category; ``classes``: c;
+        ``known``: how many of the gallery's categories it learned; ``top_<n>``; ``chance_top_<n>`` of naming any n of
+        the c categories, ``majority_top_<n>`` of naming those most frequent in the gallery.
+    """
+    truth, labels = queries.items.to_pylist(), gallery.items.to_pylist()
+    kinds = {name: at for at, name in enumerate(sorted(set(labels) - {None}))}
+    place = {name: at for at, name in enumerate(names)}
+    asked = np.array([name in kinds for name in truth], bool)
+    if repeats is not None:
+        asked &= ~repeats
+    column = np.array([place.get(name, -1) for name in truth], np.int64)
+    scored = asked & (column >= 0)
+    result: dict[str, float] = {
+        "n_scored": int(scored.sum()),
+        "n_unknown": int((asked & ~scored).sum()),
+        "classes": len(names),
+        "known": len(set(kinds) & set(names)),
+    }
+    if not result["n_scored"]:
+        return result
+    seen = scored & queries.detected
+    own = probabilities[seen]
+    ranks = (own >= own[np.arange(len(own)), column[seen]][:, None]).sum(axis=1)
+    there = np.array([kinds[name] for name in labels if name is not None], np.int64)
+    true = np.array([kinds[truth[row]] for row in np.flatnonzero(seen)], np.int64)
+    majority = majority_accuracies(there, true, result["n_scored"])
+    chance = len(own) / result["n_scored"]  # what was not detected is a miss of a guess as well
+    result |= top_accuracies(ranks, result["n_scored"])
+    result |= {f"chance_top_{top}": chance * min(1.0, top / len(names)) for top in TOPS}
+    return result | {f"majority_{top}": share for top, share in majority.items()}
 
 
 def top_accuracies(ranks: np.ndarray, queries: int, tops: tuple[int, ...] = TOPS) -> dict[str, float]:

@@ -6,7 +6,9 @@ Writes: OUT/<encoder>/<name>-queries.parquet and -gallery.parquet: row_id, vecto
         metadata names the metric. A query without an image (never detected) gets no row.
         With ``embed.flip`` these are the means of a picture's and its mirror image's vectors, and <encoder>/plain/ has
         the vectors of the pictures alone, so that both can be scored. <encoder>/regions/<k>/ has the vectors of region
-        k, of the pictures alone, where the encoder attends to regions (regions.py).
+        k, of the pictures alone, where the encoder attends to regions (regions.py). <encoder>/softmax/ has the
+        probabilities of the card's categories for the queries, where the encoder has a category path (category.py);
+        with flip they are means too, and plain/softmax/ has those of the pictures alone.
 Params: encoders, benchmarks (the lists), embed, runtime (the memory layout).
 
 Encoders whose input has the same size share the decoded pictures. What has been embedded stays in .work/embed until
@@ -36,7 +38,7 @@ from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import WORK, training_key
 from stages.networks.backbones.features import mean_vectors, mirrored
 from stages.retrieval.similarity import METRICS
-from stages.retrieval.vectors import PARTS, PLAIN, REGIONS, vectors_path, write_vectors
+from stages.retrieval.vectors import PARTS, PLAIN, REGIONS, SOFTMAX, vectors_path, write_vectors
 from stages.runner.progress import say, track
 from stages.runner.stage import Report, Stage
 
@@ -89,12 +91,15 @@ class Embedded:
 
     Attributes:
         regions: [n, K, d'] of encoders that attend to K regions.
+        chances, chances_mirrored: [n, c] probabilities of categories by encoders that predict them.
     """
 
     ids: list[str]
     plain: np.ndarray
     mirrored: np.ndarray | None
     regions: np.ndarray | None = None
+    chances: np.ndarray | None = None
+    chances_mirrored: np.ndarray | None = None
 
 
 class Collected:
@@ -105,6 +110,8 @@ class Collected:
         self.plain: list[np.ndarray] = []
         self.mirrored: list[np.ndarray] = []
         self.regions: list[np.ndarray] = []
+        self.chances: list[np.ndarray] = []
+        self.chances_mirrored: list[np.ndarray] = []
 
     def add(self, images: "Tensor", flipped: "Tensor | None", classes: list[str], ids: list[str]) -> None:
         """Embed decoded pictures uint8 [n, 3, h, w], and their mirror images where flip is on."""
@@ -112,16 +119,24 @@ class Collected:
             vectors, attended = self.encoder.embed_regions(images)
             self.regions.append(attended)
         else:
-            vectors = self.encoder.embed(images, classes)
+            vectors = self._embedded(images, classes, self.chances)
         self.plain.append(checked(vectors, ids))
         if flipped is not None:
-            self.mirrored.append(checked(self.encoder.embed(flipped, classes), ids))
+            self.mirrored.append(checked(self._embedded(flipped, classes, self.chances_mirrored), ids))
+
+    def _embedded(self, images: "Tensor", classes: list[str], chances: list[np.ndarray]) -> np.ndarray:
+        if not getattr(self.encoder, "has_categories", False):
+            return self.encoder.embed(images, classes)
+        vectors, of_categories = self.encoder.embed_categories(images)
+        chances.append(of_categories)
+        return vectors
 
     def embedded(self, ids: list[str]) -> Embedded | None:
         """All of it; None when no row had an image."""
         if not ids:
             return None
-        optional = (np.concatenate(parts) if parts else None for parts in (self.mirrored, self.regions))
+        lists = self.mirrored, self.regions, self.chances, self.chances_mirrored
+        optional = (np.concatenate(parts) if parts else None for parts in lists)
         return Embedded(ids, np.concatenate(self.plain), *optional)
 
 
@@ -173,6 +188,17 @@ def embed_benchmark(
             write_vectors(vectors_path(out, name, part), rows.ids, vectors, metric)
             for number, region in enumerate([] if rows.regions is None else rows.regions.swapaxes(0, 1), start=1):
                 write_vectors(vectors_path(out / REGIONS / str(number), name, part), rows.ids, region, "euclidean")
+            if part == "queries" and rows.chances is not None:
+                write_chances(rows, out, name)
+
+
+def write_chances(rows: Embedded, out: Path, name: str) -> None:
+    """The probabilities of categories for a benchmark's queries, with flip the mean of a picture's and its mirror's."""
+    chances = rows.chances
+    if rows.chances_mirrored is not None:
+        write_vectors(vectors_path(out / PLAIN / SOFTMAX, name, "queries"), rows.ids, chances, "cosine")
+        chances = (chances + rows.chances_mirrored) / 2
+    write_vectors(vectors_path(out / SOFTMAX, name, "queries"), rows.ids, chances, "cosine")
 
 
 def together(benchmarks: Path, names: Sequence[str]) -> int:

@@ -6,6 +6,9 @@ Reads:  EMBEDDINGS/<encoder>/<benchmark>-queries.parquet and -gallery.parquet; w
 Writes: METRICS/<encoder>.json: hit@1 on each benchmark that asks for the same garment; METRICS/labels/<encoder>.json:
         on each that asks for a garment with the same label. ``chance`` is one of the encoders.
         PLOTS/hit_at_k.csv: benchmark, encoder, k, hit; chance too.
+        REPORT/clean.csv: hit@1 and mAP of each encoder on all queries (published), and without those that nearly repeat
+        a training picture (clean), with how many these are; of the benchmarks that have such queries.
+        REPORT/softmax.csv: category prediction by the encoders' own softmax, beside chance and the majority.
         REPORT/<encoder>.json: every figure of every benchmark (metrics.py), with flip on and off, by region, of
         category prediction, and about the encoder; REPORT/<encoder>/<benchmark>.jpg: what queries, evenly
         chosen by id, found.
@@ -16,7 +19,7 @@ Vectors that someone else computed are scored by the same evaluator (external.py
 """
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import prod
@@ -26,21 +29,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from PIL import Image
 from safetensors import SafetensorError, safe_open
 
-from stages.contracts.images import resized
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.parallel import in_processes
 from stages.core.params import Names
-from stages.retrieval.category import KINDS
+from stages.retrieval.category import KINDS, TOPS, softmax_figures
 from stages.retrieval.metrics import EvaluateParams, as_rows, curve_rows, evaluate, read_table_rows
 from stages.retrieval.regions import Pair, by_region
-from stages.retrieval.similarity import Rows, nearest
-from stages.retrieval.vectors import on_and_off, open_vectors, vectors_path
+from stages.retrieval.sheet import retrieval_sheet, shown_rows
+from stages.retrieval.similarity import Rows
+from stages.retrieval.vectors import PLAIN, SOFTMAX, on_and_off, open_vectors, vectors_path
 from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 
@@ -68,68 +68,43 @@ def encoder_parameters(folder: Path) -> int | None:
     return sum(parameter_count(path) for path in files) if files else None
 
 
-def about_encoder(folder: Path) -> dict[str, int]:
+def card_in(folder: Path) -> dict[str, Any]:
+    """The card of a trained encoder; empty where there is none."""
+    return read_json(folder / "encoder.json") if (folder / "encoder.json").is_file() else {}
+
+
+ON_VALIDATION = {"val_hit_at_1": "hit@1", "val_knn": "k-NN accuracy"}  # what an encoder is held to its start by
+
+
+def on_validation(folder: Path) -> dict[str, Any] | None:
+    """``figure``, ``before`` training and ``kept``: hit@1 on validation, or k-NN accuracy where it knows no items.
+
+    None for what was not trained from a start that was scored.
+    """
+    scores = read_json(folder / "scores.json") if (folder / "scores.json").is_file() else {}
+    for key, figure in ON_VALIDATION.items():
+        if {key, f"{key}_before"} <= set(scores):
+            return {"figure": figure, "before": scores[f"{key}_before"], "kept": scores[key]}
+    return None
+
+
+def about_encoder(folder: Path) -> dict[str, Any]:
     """What is known of a trained encoder.
 
     Returns:
-        parameters; image_size: pixels of the pictures' (longer) side; kept_epoch: 0 = the weights it started from.
+        parameters; image_size: pixels of the pictures' (longer) side; kept_epoch: 0 = the weights it started from;
+        on_validation: see there.
     """
-    card = read_json(folder / "encoder.json") if (folder / "encoder.json").is_file() else {}
+    card = card_in(folder)
     found = {
         "parameters": encoder_parameters(folder),
         "image_size": card.get("image_size"),
         "kept_epoch": card.get("epoch"),
+        "on_validation": on_validation(folder),
     }
     return {name: value for name, value in found.items() if value is not None}
 
 
-THUMBNAIL = 72  # pixels, frame included: a row of six fits a narrow report column
-FRAME = 4
-GAP = 4
-# Okabe and Ito's colours, told apart by colour-blind readers as well.
-QUERY, RIGHT, WRONG = (120, 120, 120), (0, 158, 115), (213, 94, 0)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One row of the picture: encoded query, encoded results with whether each is correct, best first."""
-
-    query: bytes
-    results: list[tuple[bytes, bool]]
-
-
-def evenly(count: int, wanted: int) -> list[int]:
-    """Up to ``wanted`` positions spread evenly over ``count``, first and last included: neither best nor worst."""
-    if count <= wanted:
-        return list(range(count))
-    if wanted == 1:
-        return [0]
-    return [place * (count - 1) // (wanted - 1) for place in range(wanted)]
-
-
-def framed(data: bytes, color: tuple[int, int, int]) -> Image.Image:
-    """A thumbnail of an encoded image with a frame."""
-    tile = Image.new("RGB", (THUMBNAIL, THUMBNAIL), color)
-    inside = THUMBNAIL - 2 * FRAME
-    tile.paste(resized(data, inside, inside), (FRAME, FRAME))
-    return tile
-
-
-def retrieval_sheet(rows: Sequence[Shown]) -> Image.Image:
-    """One line for each query: the query (grey frame), then its results (green = right, vermilion = wrong)."""
-    step = THUMBNAIL + GAP
-    columns = 1 + max(len(row.results) for row in rows)
-    # A wider gap after the query sets it apart from its results.
-    sheet = Image.new("RGB", (columns * step + 2 * GAP, len(rows) * step + GAP), "white")
-    for line, row in enumerate(rows):
-        top = GAP + line * step
-        sheet.paste(framed(row.query, QUERY), (GAP, top))
-        for place, (data, correct) in enumerate(row.results, start=1):
-            sheet.paste(framed(data, RIGHT if correct else WRONG), (2 * GAP + place * step, top))
-    return sheet
-
-
-SHOWN_QUERIES, SHOWN_RESULTS = 6, 5
 CHANCE, HEADLINE, VIEW = "chance", "hit_at_1", "whole_gallery"
 SHORT = "hit@1"  # its name in the metrics: five benchmarks side by side shall fit into a terminal of 160 columns
 LABEL_KINDS = (*KINDS, "multilabel")  # of benchmarks: what they ask for is a label, not a garment
@@ -182,34 +157,37 @@ class Benchmark:
         return as_rows(table, detected, vectors), file.metric or "cosine"
 
 
-def images(path: Path, ids: set[str]) -> dict[str, bytes]:
-    """Encoded images of a benchmark table by row id."""
-    table = pq.read_table(path, columns=["row_id", "bytes"], filters=[("row_id", "in", sorted(ids))])
-    return dict(zip(table["row_id"].to_pylist(), table["bytes"].to_pylist(), strict=True))
+def own_categories(benchmark: Benchmark, embeddings: Path, card: dict[str, Any], pair: Pair) -> dict[str, Any] | None:
+    """Category prediction by the encoder's softmax (category.py); None when it has no category path.
+
+    With flip those of the pictures alone are below ``without_flip``; ``clean`` leaves repeating queries out.
+    """
+    queries, gallery, _ = pair
+    table, detected = benchmark.tables["queries"]
+
+    def figures(folder: Path, repeats: np.ndarray | None = None) -> dict[str, Any] | None:
+        path = vectors_path(folder / SOFTMAX, benchmark.name, "queries")
+        if not path.is_file():
+            return None
+        chances = open_vectors(path).aligned(table["row_id"].combine_chunks(), detected)
+        return softmax_figures(chances, card["categories"], queries, gallery, repeats)
+
+    result = figures(embeddings)
+    if result is not None and (plain := figures(embeddings / PLAIN)):
+        result["without_flip"] = plain
+    if result is not None and queries.repeats is not None and queries.repeats.any():
+        result["clean"] = figures(embeddings, queries.repeats)
+    return result
 
 
-def picture_rows(pair: Pair, folder: Path) -> list[Shown]:
-    """A few detected queries that have a match, evenly spread by id, with what they found in the whole gallery."""
-    queries, gallery, metric = pair
-    findable = pc.is_in(queries.items, value_set=gallery.items.drop_null()).to_numpy(zero_copy_only=False)
-    by_id = pc.sort_indices(queries.ids).to_numpy()
-    candidates = by_id[(queries.detected & findable)[by_id]]
-    if not len(candidates):
-        return []
-    chosen = [candidates[place] for place in evenly(len(candidates), SHOWN_QUERIES)]
-    found = nearest(queries, gallery, metric, chosen, SHOWN_RESULTS)
-    query_id = {row: queries.ids[row].as_py() for row in found}
-    gallery_id = {at: gallery.ids[at].as_py() for hits in found.values() for at, _ in hits}
-    of_query = images(folder / "queries.parquet", set(query_id.values()))
-    of_gallery = images(folder / "gallery.parquet", set(gallery_id.values()))
-    return [
-        Shown(of_query[query_id[row]], [(of_gallery[gallery_id[at]], correct) for at, correct in hits])
-        for row, hits in found.items()
-    ]
+def score(
+    benchmark: Benchmark, embeddings: Path, params: EvaluateParams, picture: Path, card: dict[str, Any]
+) -> dict[str, Any]:
+    """Every figure of one encoder on one benchmark; what a few queries found is drawn into ``picture``.
 
-
-def score(benchmark: Benchmark, embeddings: Path, params: EvaluateParams, picture: Path) -> dict[str, Any]:
-    """Every figure of one encoder on one benchmark; what a few queries found is drawn into ``picture``."""
+    Args:
+        card: the encoder's.
+    """
     whole = benchmark.with_vectors(embeddings)
     votes = benchmark.kind in KINDS
 
@@ -217,18 +195,26 @@ def score(benchmark: Benchmark, embeddings: Path, params: EvaluateParams, pictur
         return evaluate(*pair, params, f"ranking {benchmark.name} otherwise", votes, brief=True)
 
     result = evaluate(*whole, params, f"ranking {benchmark.name}", votes)
-    if rows := picture_rows(whole, benchmark.folder):
+    if rows := shown_rows(*whole, benchmark.folder):
         picture.parent.mkdir(parents=True, exist_ok=True)
         retrieval_sheet(rows).save(picture)
     if flip := on_and_off(result, embeddings, lambda plain: brief(benchmark.with_vectors(plain), votes)):
         result["flip"] = flip
-    return result | by_region(embeddings, benchmark.with_vectors, brief, whole)
+    if votes and (own := own_categories(benchmark, embeddings, card, whole)):
+        result["softmax"] = own
+    return result | by_region(embeddings, benchmark.with_vectors, brief, whole, params.memory_mb)
 
 
 def score_all(args: Namespace, params: SimpleNamespace, benchmark: Benchmark) -> dict[str, dict[str, Any]]:
     """Encoder -> its figures on one benchmark."""
     return {
-        encoder: score(benchmark, args.embeddings / encoder, params.evaluate, picture_path(args, encoder, benchmark))
+        encoder: score(
+            benchmark,
+            args.embeddings / encoder,
+            params.evaluate,
+            picture_path(args, encoder, benchmark),
+            card_in(args.encoders / encoder),
+        )
         for encoder in params.encoders
     }
 
@@ -247,6 +233,40 @@ def with_chance(results: Mapping[str, Results]) -> dict[str, Results]:
 def headlines(results: Results, names: list[str]) -> dict[str, dict[str, float]]:
     """Benchmark -> hit@1, for those of ``names`` in which a query has a match."""
     return {name: {SHORT: results[name][VIEW][HEADLINE]} for name in names if HEADLINE in results[name].get(VIEW, {})}
+
+
+CLEAN_COLUMNS = ["benchmark", "encoder", "queries", "left_out", "hit_at_1", "map", "hit_at_1_clean", "map_clean"]
+
+
+def clean_rows(results: Mapping[str, Results]) -> list[list[Any]]:
+    """Rows of ``CLEAN_COLUMNS``, of the benchmarks whose queries repeat training pictures."""
+    rows: list[list[Any]] = []
+    for encoder, own in results.items():
+        for name, result in own.items():
+            if clean := result.get("clean"):
+                figures = [scores.get(key) for scores in (result[VIEW], clean[VIEW]) for key in (HEADLINE, "map")]
+                rows.append([name, encoder, result["n_queries"], clean["n_left_out"], *figures])
+    return sorted(rows, key=lambda row: row[0])
+
+
+_COUNTS = ["n_scored", "n_unknown", "classes", "known"]
+_SHARES = [f"{of}top_{top}" for of in ("", "chance_", "majority_") for top in TOPS]
+SOFTMAX_COLUMNS = ["benchmark", "encoder", "view", *_COUNTS, *_SHARES]
+
+
+def softmax_rows(results: Mapping[str, Results]) -> list[list[Any]]:
+    """Rows of ``SOFTMAX_COLUMNS``: view is published, clean, or without_flip; of encoders with a category path."""
+    rows: list[list[Any]] = []
+    for encoder, own in results.items():
+        for name, result in own.items():
+            of_view = {"published": result.get("softmax", {})}
+            of_view |= {view: of_view["published"].get(view) for view in ("clean", "without_flip")}
+            rows += [
+                [name, encoder, view, *(scores.get(key) for key in SOFTMAX_COLUMNS[3:])]
+                for view, scores in of_view.items()
+                if scores
+            ]
+    return sorted(rows, key=lambda row: row[0])
 
 
 def write_headlines(results: Mapping[str, Results], benchmarks: list[Benchmark], folder: Path) -> None:
@@ -288,6 +308,8 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
             say(f"{name}: {best} leads {len(hits)} encoders, hit@1 {hits[best]:.3f} (chance {chance:.3f})")
     for encoder, own in results.items():
         write_json(args.report / f"{encoder}.json", own)
+    write_csv(args.report / "clean.csv", CLEAN_COLUMNS, clean_rows(results))
+    write_csv(args.report / "softmax.csv", SOFTMAX_COLUMNS, softmax_rows(results))
     write_headlines(results, benchmarks, args.metrics)
     write_csv(fresh_folder(args.plots) / "hit_at_k.csv", ["benchmark", "encoder", "k", "hit"], curves)
     return report

@@ -94,6 +94,10 @@ def table(benchmark: str, result: dict[str, Any]) -> str:
                 between = f"  95% {scores[ends[0]]:.4f} to {scores[ends[1]]:.4f}" if ends[0] in scores else ""
                 beside = f"  chance {chance[key]:.4f}" if key in chance else ""
                 lines.append(f"  {name:<7}{scores[key]:.4f}{beside}{between}")
+    if clean := result.get("clean"):
+        scores = clean["whole_gallery"]
+        told = "  ".join(f"{name} {scores[key]:.4f}" for key, name in TABLE if key in scores)
+        lines.append(f"\nwithout the {clean['n_left_out']} queries that nearly repeat a training picture\n  {told}")
     if (votes := result.get(PREDICTION, {})).get("n_scored"):
         majority = result["chance"][PREDICTION]
         lines.append(f"\ncategory by the vote of {votes['neighbours']} neighbours, {votes['n_scored']} queries scored")

@@ -27,8 +27,9 @@ from pydantic import Field, PositiveInt
 
 from stages.contracts.tables import read_table
 from stages.core.params import Section, Seed
-from stages.retrieval.category import PREDICTION, predict
-from stages.retrieval.ranking import SMALLEST_MB, VIEWS, Ranking, Sizes, rank_chunks
+from stages.retrieval.category import NEIGHBOURS, PREDICTION, Votes
+from stages.retrieval.matches import VIEWS, Ranking
+from stages.retrieval.ranking import SMALLEST_MB, Sizes, rank_chunks
 from stages.retrieval.similarity import Rows
 from stages.retrieval.vectors import null_bytes
 
@@ -49,6 +50,11 @@ class Scores:
     relevant: np.ndarray
     gallery: np.ndarray
     detected: np.ndarray
+
+    def of(self, rows: np.ndarray) -> "Scores":
+        """Those of some queries, bool [Q]."""
+        values = {name: column[rows] for name, column in self.values.items()}
+        return Scores(values, self.relevant[rows], self.gallery[rows], self.detected[rows])
 
     @staticmethod
     def joined(parts: Iterable["Scores"]) -> "Scores":
@@ -82,8 +88,10 @@ def score(ranking: Ranking, ks: Sequence[int]) -> Scores:
         "r_precision": total(within_r) / relevant,
         "mrr": reciprocal * scored,
     }
+    near = ranking.ranks <= max(ks, default=0)  # few, where thousands are relevant
+    near_owner, near_ranks = owner[near], ranking.ranks[near]
     for k in ks:
-        seen = total(ranking.ranks <= k)
+        seen = np.bincount(near_owner[near_ranks <= k], minlength=queries)
         values[f"hit_at_{k}"] = (seen > 0) * scored
         values[f"precision_at_{k}"] = seen / k * scored
         values[f"recall_at_{k}"] = seen / relevant
@@ -196,14 +204,15 @@ class EvaluateParams(Section):
 
 
 def read_table_rows(path: Path) -> tuple[pa.Table, np.ndarray]:
-    """row_id, item and category of a benchmark's table, and bool [n] which rows have an image."""
-    table = read_table(path, columns=["row_id", "item", "category"]).combine_chunks()
+    """row_id, item, category and repeats of a benchmark's table, and bool [n] which rows have an image."""
+    table = read_table(path, columns=["row_id", "item", "category", "repeats"]).combine_chunks()
     return table, ~null_bytes(path)
 
 
 def as_rows(table: pa.Table, detected: np.ndarray, vectors: np.ndarray) -> Rows:
     """A benchmark's table with its vectors [n, d]; rows without a category share one, named ``unknown``."""
-    return Rows(table["row_id"], table["item"], table["category"].fill_null("unknown"), vectors, detected)
+    repeats = table["repeats"].is_valid().to_numpy()
+    return Rows(table["row_id"], table["item"], table["category"].fill_null("unknown"), vectors, detected, repeats)
 
 
 def evaluate(
@@ -220,13 +229,17 @@ def evaluate(
     Args:
         categories_too: the items are labels, so that the neighbours can vote for the query's (category.py); what stands
             in the place of chance is then naming the most frequent ones.
-        brief: leave out the figures by category and the level of chance, which are most of the work.
+        brief: leave out the figures by category, the level of chance and those without repeating queries.
+
+    Where queries repeat training pictures (``Rows.repeats``) ``clean`` has the same figures without them. The gallery
+    stays whole there: taking rows out of it would ask every query another question.
     """
     ks = sorted(set(params.ks))
     sizes = Sizes.within(params.memory_mb, queries, gallery)
+    votes = Votes(queries, gallery) if categories_too else None
     parts = [
         {view: score(ranking, ks) for view, ranking in part.items()}
-        for part in rank_chunks(queries, gallery, metric, sizes, desc)
+        for part in rank_chunks(queries, gallery, metric, sizes, desc, votes and votes.near, NEIGHBOURS)
     ]
     result: dict[str, Any] = {
         "n_queries": len(queries),
@@ -236,14 +249,26 @@ def evaluate(
         "chance": {},
     }
     categories = None if brief else queries.categories.to_pylist()
+    repeats = np.zeros(len(queries), bool) if queries.repeats is None else queries.repeats
     for view in VIEWS:
         scores = Scores.joined(part[view] for part in parts)
         result[view] = summary(scores, categories, params.bootstrap_samples, params.seed)
-        if not brief:
-            result["chance"][view] = chance(scores, ks)
+        if brief:
+            continue
+        result["chance"][view] = chance(scores, ks)
+        if view == VIEWS[0] and repeats.any():
+            clean = scores.of(~repeats)
+            result["clean"] = {
+                "n_left_out": int(repeats.sum()),
+                view: summary(clean, None, params.bootstrap_samples, params.seed),
+                "chance": {view: chance(clean, ks)},
+            }
     result["n_without_match"] = result["whole_gallery"]["n_without_match"]
-    if categories_too:
-        result[PREDICTION], result["chance"][PREDICTION] = predict(queries, gallery, metric, params.memory_mb)
+    if votes:
+        found = votes.result(queries, gallery, metric, params.memory_mb)
+        result[PREDICTION], result["chance"][PREDICTION] = found
+        if "clean" in result:
+            result["clean"][PREDICTION], result["clean"]["chance"][PREDICTION] = votes.of(~repeats)
     return result
 
 

@@ -12,7 +12,8 @@ plus its place among the relevant ones. So it takes the scores of the relevant p
 So the result is that of float64, whatever the sizes of the blocks. Both views are counted on the same scores. Memory
 stays below ``memory_mb`` above the vectors, unless the relevant rows of a single query alone need more.
 
-The relevant gallery rows of a query are found by sorting, without a table of queries x gallery.
+The relevant gallery rows of a query are found by sorting, without a table of queries x gallery. Where there are many to
+a query, as in benchmarks of categories, whole_rows.py ranks the same way in less time.
 """
 
 from collections.abc import Iterator
@@ -22,72 +23,10 @@ from itertools import pairwise
 import numpy as np
 
 from stages.core.errors import StageError
-from stages.retrieval.similarity import TIE, Prepared, Rows, codes, pair_scores, prepared
+from stages.retrieval.matches import VIEWS, Matches, Ranking
+from stages.retrieval.similarity import TIE, Prepared, Rows, pair_scores, prepared
+from stages.retrieval.whole_rows import COPIES, THREADS, Near, WholeRows, rank_whole_rows
 from stages.runner.progress import track
-
-VIEWS = ("whole_gallery", "same_superclass")  # the second: only gallery rows of the query's own category
-
-
-@dataclass(frozen=True)
-class Matches:
-    """Which gallery rows are relevant for which query, as ranges of ``order``.
-
-    Attributes:
-        order: int64 [G], gallery rows sorted by item, then by category.
-        first, stop: int64 [Q], the range of a query's item in ``order``, the query itself included.
-        own: int64 [Q], the gallery row that is the query itself, or -1.
-        query_category, gallery_category: int64 codes.
-        relevant, gallery: view -> int64 [Q] as in Ranking.
-    """
-
-    order: np.ndarray
-    first: np.ndarray
-    stop: np.ndarray
-    own: np.ndarray
-    query_category: np.ndarray
-    gallery_category: np.ndarray
-    relevant: dict[str, np.ndarray]
-    gallery: dict[str, np.ndarray]
-
-    @staticmethod
-    def of(queries: Rows, gallery: Rows) -> "Matches":
-        """Compare ids, items and categories."""
-        own = _position(*codes(queries.ids, gallery.ids))
-        query_item, item = codes(queries.items, gallery.items)
-        # A missing item is one that the other side never has.
-        unknown = max(query_item.max(initial=0), item.max(initial=0)) + 1
-        item, query_item = np.where(item < 0, unknown, item), np.where(query_item < 0, unknown + 1, query_item)
-        query_category, category = codes(queries.categories, gallery.categories)
-        kinds = max(query_category.max(initial=0), category.max(initial=0)) + 1
-        order = np.argsort(item * kinds + category, kind="stable")
-        keys = (item * kinds + category)[order]
-        first, stop = (np.searchsorted(keys, (query_item + more) * kinds) for more in (0, 1))
-        same = [np.searchsorted(keys, query_item * kinds + query_category + more) for more in (0, 1)]
-        itself = own >= 0
-        own_relevant = itself & (item[own] == query_item) if len(item) else itself
-        own_same = itself & (category[own] == query_category) if len(item) else itself
-        relevant = (stop - first - own_relevant, same[1] - same[0] - (own_relevant & own_same))
-        sizes = (len(gallery) - itself, np.bincount(category, minlength=kinds)[query_category] - own_same)
-        views = (dict(zip(VIEWS, columns, strict=True)) for columns in (relevant, sizes))
-        return Matches(order, first, stop, own, query_category, category, *views)
-
-    def pairs(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Relevant pairs of some queries: (place in ``rows``, gallery row), sorted by place."""
-        lengths = self.stop[rows] - self.first[rows]
-        owner = np.repeat(np.arange(len(rows)), lengths)
-        inside = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        found = self.order[self.first[rows][owner] + inside]
-        others = found != self.own[rows][owner]
-        return owner[others], found[others]
-
-
-def _position(wanted: np.ndarray, codes_there: np.ndarray) -> np.ndarray:
-    """Where each wanted code is among unique ones, or -1."""
-    order = np.argsort(codes_there)
-    at = np.searchsorted(codes_there[order], wanted)
-    at = np.minimum(at, len(order) - 1)
-    return np.where(codes_there[order[at]] == wanted, order[at], -1) if len(order) else np.full(len(wanted), -1)
-
 
 SMALLEST_MB = 64
 BYTES_PER_ROW = 120  # codes, places, lengths of a query or gallery row
@@ -98,34 +37,21 @@ FEW_BARS = 12  # up to here, comparing a row of scores with each bar is faster t
 DOUBTFUL = 64  # one doubtful score in so many, and more than MANY of them, make a float64 block worth it
 MANY = 32
 DOUBTS_AT_ONCE = 50_000
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Where the relevant rows came, for each of Q queries.
-
-    Attributes:
-        ranks: int64 [P], 1-based, the queries one after the other, ascending for each; an undetected query has none.
-        counts: int64 [Q], how many of ``ranks`` are each query's.
-        relevant: int64 [Q], how many gallery rows are relevant.
-        gallery: int64 [Q], how many gallery rows were ranked (the query itself is not).
-        detected: bool [Q].
-    """
-
-    ranks: np.ndarray
-    counts: np.ndarray
-    relevant: np.ndarray
-    gallery: np.ndarray
-    detected: np.ndarray
+MANY_RELEVANT = 64  # to a query on average: from here on, sorting its scores is faster than scoring each pair alone
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is held at once: queries and gallery rows of a block, relevant pairs."""
+    """How much is held at once: queries and gallery rows of a block, relevant pairs.
+
+    Attributes:
+        whole: queries whose scores with the whole gallery are held where each has many relevant rows; 0: never.
+    """
 
     queries: int
     gallery: int
     pairs: int
+    whole: int = 0
 
     @staticmethod
     def within(memory_mb: int, queries: Rows, gallery: Rows) -> "Sizes":
@@ -134,7 +60,8 @@ class Sizes:
         Shares of the budget: a quarter for gallery vectors, an eighth each for queries' and pairs, half for scores.
 
         A block's gallery row takes 4 + 8 bytes a dimension (float32, float64), its query row 8 + 8 (a copy); a score
-        takes 4, or 8 in float64 blocks, which have half the queries, and as much again beside it.
+        takes 4, or 8 in float64 blocks, which have half the queries, and as much again beside it. Whole rows of scores
+        and their copies get three eighths: the allocator keeps what is freed.
 
         Raises:
             StageError: when the ids of so many rows alone leave no room for blocks.
@@ -147,11 +74,18 @@ class Sizes:
             raise StageError(f"`evaluate.memory_mb` is {memory_mb}; {rows} rows of queries and gallery need {enough}.")
         columns = max(1, min(len(gallery), max(64, budget // 4 // (12 * width))))
         lines = max(8, min(budget // 8 // (16 * width), budget // 2 // (8 * columns)))
-        return Sizes(lines, columns, budget // 8 // BYTES_PER_PAIR)
+        whole = 3 * budget // 8 // (8 * max(1, len(gallery))) - COPIES * THREADS
+        return Sizes(lines, columns, budget // 8 // BYTES_PER_PAIR, max(0, min(whole, budget // 8 // (16 * width))))
 
 
 def rank_chunks(
-    queries: Rows, gallery: Rows, metric: str, sizes: Sizes, desc: str = "ranking"
+    queries: Rows,
+    gallery: Rows,
+    metric: str,
+    sizes: Sizes,
+    desc: str = "ranking",
+    near: Near | None = None,
+    voters: int = 0,
 ) -> Iterator[dict[str, Ranking]]:
     """View -> ranking of the next few queries, in order, until all have been ranked.
 
@@ -159,11 +93,18 @@ def rank_chunks(
         metric: ``cosine`` or ``euclidean``.
         sizes: of the blocks; they bound memory and change no result.
         desc: what a line of progress says.
+        near, voters: see WholeRows; not told where queries have few relevant rows.
     """
     of_queries, of_gallery = prepared(queries, gallery, metric)
     matches = Matches.of(queries, gallery)
     counted = queries.detected & (matches.relevant["whole_gallery"] > 0)
-    cuts = _cuts(np.where(counted, matches.stop - matches.first, 0), sizes)
+    pairs = np.where(counted, matches.stop - matches.first, 0)
+    if sizes.whole and pairs.sum() > MANY_RELEVANT * counted.sum():
+        members = by_category(matches.gallery_category)
+        rows = WholeRows(matches, members, of_queries, of_gallery, sizes.gallery, near, voters)
+        yield from rank_whole_rows(rows, counted, queries.detected, sizes.whole, sizes.pairs, desc)
+        return
+    cuts = _cuts(pairs, sizes)
     blocks = range(0, len(gallery), sizes.gallery)
     total = len(blocks) * (len(cuts) - 1)
     steps = iter(track(range(total), total, desc))

@@ -5,23 +5,28 @@ its region k, of unit length. Two things are scored. Each region alone against t
 pictures, by the one evaluator. And the list of recommendations in which the regions take turns
 (stages/networks/encoders/attention/recommend.py): what it finds, and how many categories a person gets to see, beside
 the ranking by whole pictures.
+
+All of it is of the pictures as they are: in a mirror image the regions look at other places. So the ranking by whole
+pictures beside the list is that without flip too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from stages.networks.encoders.attention.recommend import diverse_list, region_distances
-from stages.retrieval.similarity import Rows, nearest
-from stages.retrieval.vectors import REGIONS, headline
+from stages.retrieval.similarity import BLOCK_BYTES, Rows, nearest
+from stages.retrieval.vectors import PLAIN, REGIONS, headline
 
 LISTED = 10  # recommendations that a person looks at
 HITS = (5, LISTED)
 WAYS = ("list", "whole")
 QUERIES = 500  # of a benchmark's that get a list, evenly by id: each of them costs a pass over the gallery
+CLOSE = 1e-6  # squared distances of unit vectors this close to the last of a shortlist are looked at again
 Pair = tuple[Rows, Rows, str]  # queries, gallery, metric
 
 
@@ -31,7 +36,11 @@ def region_folders(embeddings: Path) -> list[Path]:
 
 
 def by_region(
-    embeddings: Path, read: Callable[[Path], Pair], score: Callable[[Pair], dict[str, Any]], whole: Pair
+    embeddings: Path,
+    read: Callable[[Path], Pair],
+    score: Callable[[Pair], dict[str, Any]],
+    whole: Pair,
+    memory_mb: int,
 ) -> dict[str, Any]:
     """``regions``: number of a region -> the figures of its vectors; ``recommendation``: of the lists. Or nothing.
 
@@ -39,52 +48,110 @@ def by_region(
         embeddings: an encoder's folder of vectors.
         read: queries, gallery and metric of the benchmark, with the vectors of a folder.
         score: the evaluator.
-        whole: what ``read`` gives for ``embeddings`` itself.
+        whole: what ``read`` gives for ``embeddings`` itself; not used where embed ran with flip.
+        memory_mb: megabytes that lists may take above the vectors.
     """
     folders = region_folders(embeddings)
     if not folders:
         return {}
+    if (embeddings / PLAIN).is_dir():
+        whole = read(embeddings / PLAIN)
     pairs = [read(folder) for folder in folders]
     figures = {folder.name: headline(score(pair)) for folder, pair in zip(folders, pairs, strict=True)}
-    return {"regions": figures, "recommendation": recommendation(whole, pairs)}
+    return {"regions": figures, "recommendation": recommendation(whole, pairs, memory_mb)}
 
 
-def recommendation(whole: Pair, regions: Sequence[Pair]) -> dict[str, float]:
+def recommendation(whole: Pair, regions: Sequence[Pair], memory_mb: int) -> dict[str, float]:
     """The first ``LISTED`` recommendations, by regions in turn (``list``) and by whole pictures (``whole``).
 
+    Args:
+        memory_mb: as in ``by_region``.
+
     Returns:
-        n_scored: queries that have a match, ``QUERIES`` at most;
+        n_scored: queries that have a match, ``QUERIES`` at most; n_missed: those that were not detected;
         <way>_hit_at_<k>: share of them whose item is among the first k; one that was not detected is a miss, as
         everywhere;
-        <way>_categories: mean number of different categories among all ``LISTED``, over those that were detected.
+        <way>_categories: mean number of different categories among all ``LISTED``, over those that were detected; not
+        where the gallery has one category, which would always be 1.
     """
     queries, gallery, metric = whole
     with_match = _with_match(queries, gallery)
     asked = [row for row in with_match if queries.detected[row]]
     if not asked:
-        return {"n_scored": len(with_match)} | (
+        return {"n_scored": len(with_match), "n_missed": len(with_match)} | (
             {f"{way}_hit_at_{k}": 0.0 for way in WAYS for k in HITS} if with_match else {}
         )
-    of_queries, of_gallery = (np.stack([pair[at].vectors for pair in regions], axis=1) for at in (0, 1))
-    query_ids, gallery_ids = np.array(queries.ids.to_pylist()), np.array(gallery.ids.to_pylist())
     query_items, gallery_items = (np.array(rows.items.to_pylist(), object) for rows in (queries, gallery))
     categories = np.array(gallery.categories.to_pylist())
-    place = {name: at for at, name in enumerate(gallery_ids.tolist())}
     by_whole = nearest(queries, gallery, metric, asked, LISTED)
-    found: dict[str, list[np.ndarray]] = {way: [] for way in WAYS}
-    for row in asked:
-        others = np.flatnonzero(gallery_ids != query_ids[row])
-        listed = diverse_list(
-            region_distances(of_queries[row], of_gallery[others]), gallery_ids[others].tolist(), LISTED
-        )
-        found["list"].append(np.array([place[name] for name, _ in listed]))
-        found["whole"].append(np.array([at for at, _ in by_whole[row]]))
-    scores: dict[str, float] = {"n_scored": len(with_match)}
+    found = {
+        "list": _listed(queries, gallery, regions, asked, memory_mb),
+        "whole": [np.array([at for at, _ in by_whole[row]]) for row in asked],
+    }
+    scores: dict[str, float] = {"n_scored": len(with_match), "n_missed": len(with_match) - len(asked)}
+    several = len(np.unique(categories)) > 1
     for way, lists in found.items():
         right = [gallery_items[at] == query_items[row] for row, at in zip(asked, lists, strict=True)]
         scores |= {f"{way}_hit_at_{k}": sum(bool(hits[:k].any()) for hits in right) / len(with_match) for k in HITS}
-        scores[f"{way}_categories"] = float(np.mean([len(set(categories[at])) for at in lists]))
+        if several:
+            scores[f"{way}_categories"] = float(np.mean([len(set(categories[at])) for at in lists]))
     return scores
+
+
+def _listed(
+    queries: Rows, gallery: Rows, regions: Sequence[Pair], asked: Sequence[int], memory_mb: int
+) -> list[np.ndarray]:
+    """Gallery places in the list of each query that is asked: not the query itself."""
+    place = {name: at for at, name in enumerate(gallery.ids.to_pylist())}
+    own = [place.get(name, -1) for name in queries.ids.take(pa.array(asked)).to_pylist()]
+    of_queries = np.stack([pair[0].vectors[asked] for pair in regions], axis=1)
+    of_gallery = [pair[1].vectors for pair in regions]
+    lists = []
+    for regions_of, near in zip(of_queries, shortlists(of_queries, of_gallery, own, LISTED, memory_mb), strict=True):
+        step = max(1, BLOCK_BYTES // (8 * of_queries[0].size))
+        parts = (near[start : start + step] for start in range(0, len(near), step))
+        distances = [
+            region_distances(regions_of, np.stack([one[part] for one in of_gallery], axis=1)) for part in parts
+        ]
+        ids = gallery.ids.take(pa.array(near)).to_pylist()
+        listed = diverse_list(np.concatenate(distances, axis=1), ids, LISTED)
+        lists.append(np.array([place[name] for name, _ in listed]))
+    return lists
+
+
+def shortlists(
+    of_queries: np.ndarray, of_gallery: Sequence[np.ndarray], own: Sequence[int], count: int, memory_mb: float
+) -> Iterator[np.ndarray]:
+    """For each query the places of gallery pictures among which are the ``count`` nearest to each of its regions.
+
+    A few queries at a time, by matrix products in float64; what is as near as the last one, but for rounding, is in.
+
+    Args:
+        of_queries: [n, K, d] of unit length.
+        of_gallery: of each region [m, d], of unit length.
+        own: of each query the place where it stands in the gallery itself, or -1; left out.
+    """
+    (_, regions, width), rows = of_queries.shape, len(of_gallery[0])
+    # Half for distances, a quarter for vectors of the gallery and their products.
+    step = max(1, int(memory_mb * 500_000 / (8 * regions * rows)) - 1)
+    columns = max(1, int(memory_mb * 250_000 / (16 * (width + 2 * step * regions))))
+    for start in range(0, len(of_queries), step):
+        asking = of_queries[start : start + step].astype(np.float64)
+        flat = asking.reshape(-1, width)
+        distances = np.full((len(flat), rows), np.inf)
+        for first in range(0, rows, columns):
+            part = slice(first, min(first + columns, rows))
+            for one in of_gallery:
+                block = one[part].astype(np.float64)
+                squares = flat @ block.T
+                squares *= -2
+                squares += (block**2).sum(1)
+                np.minimum(distances[:, part], squares, out=distances[:, part])
+        for each, place in zip(distances.reshape(len(asking), regions, rows), own[start : start + step], strict=True):
+            if place >= 0:
+                each[:, place] = np.inf
+            last = np.partition(each, min(count, rows) - 1, axis=1)[:, [min(count, rows) - 1]]
+            yield np.flatnonzero(((each <= last + CLOSE) & np.isfinite(each)).any(axis=0))
 
 
 def _with_match(queries: Rows, gallery: Rows) -> list[int]:

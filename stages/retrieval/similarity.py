@@ -11,7 +11,7 @@ The rules, once for every encoder and benchmark:
 - A query whose item was never detected has no vector and is a miss.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +82,7 @@ class Rows:
         categories: what the view within a category restricts the gallery to.
         vectors: [n, d], in memory or memory-mapped; the row of an undetected query is not read.
         detected: bool [n]; False = the item was never detected, there is no vector.
+        repeats: bool [n]; True = it nearly repeats a picture on the other side of the split; None: not known.
     """
 
     ids: Column
@@ -89,6 +90,7 @@ class Rows:
     categories: Column
     vectors: np.ndarray
     detected: np.ndarray
+    repeats: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name in ("ids", "items", "categories"):
@@ -210,33 +212,72 @@ def pair_scores(queries: np.ndarray, places: np.ndarray, gallery: Prepared, rows
     return result
 
 
+def products(queries: np.ndarray, gallery: Prepared, step: int) -> np.ndarray:
+    """float64 [q, G], ordered as the scores are but for rounding, ``step`` gallery rows at a time.
+
+    The cosine, or minus the squared distance less what is the same for all of a query's rows.
+
+    Args:
+        queries: [q, d], prepared.
+    """
+    scores = np.empty((len(queries), len(gallery)))
+    for start in range(0, len(gallery), step):
+        part = slice(start, min(start + step, len(gallery)))
+        np.matmul(queries, gallery.double(part).T, out=scores[:, part])
+    if gallery.metric == "euclidean":
+        scores *= 2
+        scores -= gallery.squares
+    return scores
+
+
 def nearest(
     queries: Rows, gallery: Rows, metric: str, rows: Sequence[int], k: int
 ) -> dict[int, list[tuple[int, bool]]]:
     """For each query in ``rows`` its first ``k`` gallery positions with whether each is correct, as they are ranked.
 
-    Equals: wrong before right, then by id.
+    Equals: wrong before right, then by id. A matrix product finds the rows that may be among the first; these alone are
+    scored by themselves.
     """
     of_queries, of_gallery = prepared(queries, gallery, metric)
     query_ids, gallery_ids = codes(queries.ids, gallery.ids)
     query_items, gallery_items = codes(queries.items, gallery.items)
     longest = of_gallery.squares.max(initial=0)
+    step = max(1, SCORES_BYTES // (8 * max(1, len(gallery))))
+    block = max(1, SCORES_BYTES // (16 * max(1, of_gallery.width)))
     found = {}
-    for row in rows:
-        others = np.flatnonzero(gallery_ids != query_ids[row])
-        scores = pair_scores(of_queries.double([row]), np.zeros(len(others), np.int64), of_gallery, others)
-        correct = (gallery_items[others] == query_items[row]) & (query_items[row] >= 0)
-        tolerance = TIE * (of_queries.squares[row] + longest)
-        first = _first(scores, correct, tolerance, gallery.ids.take(pa.array(others)), k)
-        found[int(row)] = [(int(others[place]), bool(correct[place])) for place in first]
+    for start in range(0, len(rows), step):
+        part = np.asarray(rows[start : start + step], np.int64)
+        vectors = of_queries.double(part)
+        for row, vector, rough in zip(part.tolist(), vectors, products(vectors, of_gallery, block), strict=True):
+            scale = of_queries.squares[row] + longest
+            for others in _shortlists(rough, gallery_ids != query_ids[row], k, NEAR * scale):
+                scores = pair_scores(vector[None], np.zeros(len(others), np.int64), of_gallery, others)
+                correct = (gallery_items[others] == query_items[row]) & (query_items[row] >= 0)
+                first, left = _first(scores, correct, TIE * scale, gallery.ids.take(pa.array(others)), k)
+                if left:  # what is not on the list is farther than all that equals the last one
+                    break
+            found[row] = [(int(others[place]), bool(correct[place])) for place in first]
     return found
 
 
-def _first(scores: np.ndarray, correct: np.ndarray, tolerance: float, ids: pa.Array, k: int) -> list[int]:
-    """Places of the first ``k`` of n scored rows."""
+SCORES_BYTES = 32_000_000  # of a few queries' scores with the whole gallery; half as many for gallery vectors
+NEAR = 1e-9  # of a query's squared length plus the gallery's largest: far more than rounding and than ``TIE``
+
+
+def _shortlists(scores: np.ndarray, allowed: np.ndarray, k: int, margin: float) -> Iterator[np.ndarray]:
+    """Places of the 2k nearest allowed rows, and of their equals; then, if none is farther than the k-th, of all."""
+    everything = np.flatnonzero(allowed)
+    if 2 * k < len(everything):
+        last = np.partition(scores[everything], -2 * k)[-2 * k]
+        yield everything[scores[everything] >= last - margin]
+    yield everything
+
+
+def _first(scores: np.ndarray, correct: np.ndarray, tolerance: float, ids: pa.Array, k: int) -> tuple[list[int], int]:
+    """Places of the first ``k`` of n scored rows, and how many are farther than all that equal the last of these."""
     best_first = np.argsort(-scores, kind="stable")
     level = np.cumsum(np.diff(scores[best_first], prepend=np.inf) < -tolerance)  # equals share a level
     kept = np.searchsorted(level, level[k - 1], side="right") if k <= len(level) else len(level)
     places = best_first[:kept]
     order = zip(level[:kept], correct[places], ids.take(pa.array(places)).to_pylist(), places.tolist(), strict=True)
-    return [place for *_, place in sorted(order)[:k]]
+    return [place for *_, place in sorted(order)[:k]], len(scores) - int(kept)

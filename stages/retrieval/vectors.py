@@ -25,14 +25,17 @@ from stages.core.errors import StageError, shown
 from stages.core.params import load_params, lookup
 
 PLAIN = "plain"
-FIGURES = ("hit_at_1", "hit_at_1_low95", "hit_at_1_high95", "hit_at_5", "map", "map_low95", "map_high95", "mrr",
+FIGURES = ("hit_at_1_low95", "hit_at_1_high95", "map", "map_at_r", "map_low95", "map_high95", "mrr",
            "top_1", "top_3", "top_5")  # fmt: skip
 
 
 def headline(result: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """View of the gallery, or category prediction -> those of ``FIGURES`` that the evaluator gave for it."""
+    """View of the gallery, or category prediction -> hit@k and those of ``FIGURES`` that the evaluator gave for it."""
     views = {view: scores for view, scores in result.items() if isinstance(scores, dict) and "n_scored" in scores}
-    return {view: {name: scores[name] for name in FIGURES if name in scores} for view, scores in views.items()}
+    return {
+        view: {key: one for key, one in scores.items() if key in FIGURES or key.removeprefix("hit_at_").isdigit()}
+        for view, scores in views.items()
+    }
 
 
 def on_and_off(
@@ -53,6 +56,7 @@ def on_and_off(
 
 PARTS = ("queries", "gallery")
 REGIONS = "regions"  # folder below an encoder's vectors, of those of its attended regions (regions.py)
+SOFTMAX = "softmax"  # folder below them, of the probabilities of an encoder's own categories (category.py)
 BATCH = 2048  # rows read at a time
 
 

@@ -18,6 +18,7 @@ LISTS = (
 OWN_STAGES = ("simclr", "classifier")  # encoders that stages of their own train; train_encoder trains the others
 DERIVED = ("drawn", "trained_encoders", "trains", "benchmark_reads")
 OF_DATASET = ("wardrobe", "category")  # kinds of benchmark over the data set; the others are over an ingested source
+PAIRS = ("pairs", "annotated")  # kind and boxes of benchmarks whose garments have a class, if a detector merges theirs
 # Section with a member for each item -> the items that the lists name.
 SECTIONS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "demo": lambda content: content["demo_sources"],
@@ -66,10 +67,11 @@ def benchmark_reads(content: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     DVC cannot leave a dependency out for some items, so one that uses no detector has its images' folder twice.
 
     Args:
-        content: params with ``profile``, ``benchmarks`` and ``benchmark``.
+        content: params with ``profile``, ``benchmarks``, ``benchmark`` and ``detectors``.
 
     Returns:
-        name -> ``images``, the data set or an ingested source, and ``model``, a trained detector.
+        name -> ``images``, the data set or an ingested source, and ``model``, what says which class a box is of: a
+        trained detector, or of annotated garments the detector's own box table.
     """
     profile, result = content["profile"], {}
     for name in content["benchmarks"]:
@@ -78,6 +80,8 @@ def benchmark_reads(content: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         images = f"data/{profile}/dataset" if whole else f"data/{profile}/ingested/{section.get('source')}"
         detector = (section.get("detection") or {}).get("detector") if section.get("boxes") == "detected" else None
         model = f"models/{profile}/detectors/{detector}" if detector else images
+        if (section.get("kind"), section.get("boxes")) == PAIRS and section.get("source") in content["detectors"]:
+            model = f"data/{profile}/boxes/{section['source']}"
         result[name] = {"images": images, "model": model}
     return result
 

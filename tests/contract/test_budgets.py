@@ -1,6 +1,7 @@
 """Sizes that a person can read: params, metrics, plots, stages, modules. Held for good."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -85,6 +86,15 @@ def test_plots_of_stages_are_those_of_the_list_and_no_others():
                 file = ROOT / "plots" / path.replace("${profile}", "demo")
                 header = file.read_text(encoding="utf-8").partition("\n")[0].split(",")
                 assert {column, plot["x"]} <= set(header), path
+
+
+def test_page_of_plots_shows_the_pictures_of_training_in_every_profile_that_has_them():
+    page = (ROOT / ".dvc" / "plots.html").read_text(encoding="utf-8")
+    profiles = json.loads(re.search(r"for \(const profile of (\[.*\])\)", page)[1])
+    assert {path.stem for path in FOLDER.glob("*.yaml")} - {"base"} == set(profiles)
+    shown = set(re.findall(r'"encoders/(\w+/\w+\.jpg)"', page))
+    drawn = (ROOT / "stages/encoders/attention.py").read_text(encoding="utf-8")
+    assert shown == {f"attention/{name}" for name in re.findall(r'"(\w+\.jpg)"', drawn)} != set()
 
 
 def test_dvc_yaml_has_at_most_450_lines():

@@ -1,5 +1,6 @@
 """dvc.yaml against the code: a stage depends on exactly the modules it imports, and on the params it reads."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def imported(name: str) -> set[str]:
 def test_command_runs_the_stage_of_its_name(name):
     assert STAGES[name]["cmd"].split()[:4] == ["python", "-m", "stages.run", name]
     assert MODULES[name].rsplit(".", 1)[1] == name  # a stage and its module share a name
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_folder_of_raw_data_may_have_a_space(name):
+    words = shlex.split(STAGES[name]["cmd"].replace("${raw}", "my raw data"))
+    assert all(word.startswith("my raw data") for word in words if "raw data" in word)
+    assert "data" not in words
 
 
 def test_every_stage_that_can_run_is_in_dvc_yaml():

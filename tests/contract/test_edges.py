@@ -13,6 +13,7 @@ SHOULD_RUN = {
     "app/match.py": set(),
     "benchmarks/selection.py": {"benchmark"},
     "classifier/evaluate_classifier.py": {"evaluate_classifier"},
+    "classifier/figures.py": {"evaluate_classifier"},
     "classifier/training/trainer.py": {"train_classifier", "evaluate_classifier"},
     "contracts/ledger.py": {"ingest", "boxes", "evaluate_detector", "labels", "crops", "dataset", "benchmark", "pretrain",
                             "evaluate_pretrain", "train_classifier", "evaluate_classifier", "train_encoder", "embed",
@@ -74,3 +75,20 @@ def test_every_package_has_a_file_here():
     packages = {path.parent.relative_to(ROOT / "stages").as_posix() for path in (ROOT / "stages").rglob("*.py")}
     here = {Path(file).parent.as_posix() for file in SHOULD_RUN}
     assert packages == here
+
+
+def test_dvc_passes_over_names_that_are_no_text_and_over_no_other():
+    with Repo(str(ROOT)) as repo:
+        for name in ("caf\udce9.jpg", "\udcff", "a\udc80\udc81.xml"):
+            assert repo.dvcignore.is_ignored_file(str(ROOT / "data/raw/x" / name)), ascii(name)
+            assert repo.dvcignore.is_ignored_dir(str(ROOT / "data/raw/x" / name)), ascii(name)
+        for name in (
+            "a.jpg",
+            "caf\u00e9.jpg",
+            "Blu\u0301se.xml",
+            "\u5e3d\u5b50 (2).png",
+            "\U0001f9e2.jpg",
+            "a\tb",
+            "[!x]",
+        ):
+            assert not repo.dvcignore.is_ignored_file(str(ROOT / "data/raw/x" / name)), name

@@ -80,6 +80,77 @@ def test_tables_give_the_published_numbers_of_classes():
     assert PAPER["classifier"]["heads"] == list(PUBLISHED_CLASSES)
 
 
+# Sections of A as the publication prints them, typed from its tables; what it leaves open is not here.
+PUBLISHED = {
+    "labels": {"gender_policy": "drop_row"},
+    "crops": {"agreement": "required", "assignment": "each_alone", "no_detection": "reject", "confidence": 0.34},
+    "classifier": {
+        # Input: crops, "resize (256, 256)", and the predicted label of the detector, of every row.
+        "image_size": 256, "fit": "stretch", "detector_class": "scalar", "class_missing": 0,
+        # ResNet101's 2048 features -> [1024 + 1 -> 512 -> 512] with BatchNorm.
+        "pooling": "last", "beside": [], "standardise": False, "color_heads": [],
+        "projection": 1024, "hidden": [512, 512], "batch_norm": True,
+        # The backbone learns with the heads: Adam, 1e-4 heads and FC, 5e-5 backbone, 20 epochs, no scheduler.
+        "freeze_backbone": False, "cached_views": 0, "epochs": 20, "learning_rate": 1e-4,
+        "backbone_learning_rate": 5e-5, "schedule": "constant", "warmup_epochs": 0, "average": 0,
+        # Focal loss and masked cross entropy with class weights; sources take turns.
+        "class_weights": True, "label_smoothing": 0, "missing_labels": "masked", "interleave": "batches",
+    },
+}  # fmt: skip
+AUGMENTATION = {
+    "effects_on": "crop",  # the table ends with the resize
+    "blur": 0.3, "blur_sigma": [0.5, 1.5], "brightness": 0.1, "contrast": 0.1, "factor": [0.8, 1.2],
+    "jpeg": 0.3, "jpeg_quality": [40, 70],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"), [(name, key, value) for name, own in PUBLISHED.items() for key, value in own.items()]
+)
+def test_settings_of_labels_crops_and_classifier_are_the_published_ones(name, key, value):
+    assert PAPER[name][key] == value
+
+
+def test_augmentation_of_the_classifier_is_the_published_table_and_nothing_else():
+    augment = dict(PAPER["classifier"]["augment"])
+    geometry = augment.pop("geometry")
+    assert augment == AUGMENTATION
+    assert (geometry["flip"], geometry["rotation"], geometry["min_scale"], geometry["mask"]) == (0, 0, 1, 0)
+
+
+def test_both_losses_of_the_classifier_take_part_and_it_uses_dropout():
+    section = PAPER["classifier"]
+    assert 0 < section["focal_share"] < 1 and section["dropout"] > 0
+
+
+def test_rates_of_the_classifier_are_the_published_ones_in_its_last_step_too(monkeypatch):
+    import numpy as np
+    import torch
+    from small import PLAIN_RUNTIME
+
+    from stages.classifier.training.rows import Rows
+    from stages.classifier.training.trainer import Trainer
+    from stages.learning.acceleration import RuntimeParams
+    from stages.networks.backbones.backbones import Backbone
+    from stages.networks.backbones.features import Pictures
+    from stages.networks.classifier import ClassifierParams, MultiHead, encode_detected
+
+    monkeypatch.setenv("SEAMLINE_DEVICE", "cpu")
+    params = section(ClassifierParams, "classifier", PAPER)
+    superclasses = ["top", "bottom"]
+    network = MultiHead(Backbone("test_resnet", "none", "last"), {"gender": ["a", "b"]}, superclasses, params)
+    detected = encode_detected(params.detector_class, ["top"] * 40, superclasses)
+    rows = Rows(Pictures([], 256), detected, {"gender": torch.zeros(40, dtype=torch.long)}, np.array(["s"] * 40))
+    trainer = Trainer(network, rows, params, RuntimeParams(**PLAIN_RUNTIME))
+    assert type(trainer.optimizer) is torch.optim.Adam
+    rates = set()
+    for _ in range(20 * 2):  # epochs, and batches of 32 among 40 rows
+        rates.add(tuple(group["lr"] for group in trainer.optimizer.param_groups))
+        trainer.optimizer.step()
+        trainer.schedule.step()
+    assert rates == {(1e-4, 5e-5)}
+
+
 @pytest.mark.slow
 def test_classifier_of_the_paper_has_the_published_widths_and_learns_in_one_step():
     import torch

@@ -83,6 +83,17 @@ def test_every_encoder_that_learns_beats_the_untrained_one_at_finding_worn_garme
     assert {name: hits[name] for name in trained if hits[name] <= hits["untrained"]} == {}
 
 
+def test_every_encoder_ends_above_its_own_start_on_validation(demo):
+    """The siamese network learns categories and unlearns garments: its floor is its start at what it is chosen by."""
+    names = yaml.safe_load((demo / "params.yaml").read_text(encoding="utf-8"))["trained_encoders"]
+    scores = {name: json.loads((demo / f"models/demo/encoders/{name}/scores.json").read_text()) for name in names}
+    frozen = {"untrained", "imagenet"}
+    assert {"attention", "fir_is", "fir_oc_is", "normsoftmax", "ensemble", "siamese"} <= set(names) - frozen
+    for name in set(names) - frozen:
+        figure = "val_knn" if name == "siamese" else "val_hit_at_1"
+        assert scores[name][figure] > scores[name][f"{figure}_before"], name
+
+
 def test_siamese_network_tells_pairs_apart_on_validation(demo):
     scores = json.loads((demo / "models/demo/encoders/siamese/scores.json").read_text(encoding="utf-8"))
     assert scores["val_accuracy"] > scores["val_accuracy_chance"] + 0.05

@@ -1,15 +1,18 @@
 """What cleaning and matching made of the demo, asked of the ground truth that no stage reads."""
 
+import csv
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import yaml
 from commands import run, succeed
 
 from stages.contracts.tables import IMAGES, OBJECTS, read_shards, read_table
 from stages.demo.truth import NOISY_HEADS
 from stages.labels.merging import read_label_tables
+from stages.report.attention_maps import measure
 from stages.report.audit import audit, label_shares, planted_errors
 
 pytestmark = pytest.mark.slow
@@ -120,8 +123,18 @@ def test_near_duplicates_never_cross_the_splits_that_detectors_train_on(demo, so
         assert len({row["cluster"] for row in rows}) < len(rows)
 
 
+def test_all_four_maps_of_attention_lie_on_the_garment_and_differ(demo):
+    crops = yaml.safe_load((demo / "params.yaml").read_text(encoding="utf-8"))["crops"]
+    shares, uniform, overlap = measure(
+        demo / "data/demo", demo / "models/demo/encoders/attention", LABEL_SOURCES, crops
+    )
+    assert len(shares) == 4 and min(shares) > uniform + 0.1
+    assert overlap < 0.8  # .99 while nothing tied a map to its region
+
+
 def test_audit_command_prints_the_tables(demo):
     output = succeed("python", "-m", "stages.run", "audit", cwd=demo)
+    assert "| attention on the garment | glimpse 1 |" in output
     assert "| fashion_products | color |" in output
     assert "| deepfashion_mm | all |" in output
 
@@ -145,3 +158,21 @@ def test_exported_yolo_directory_holds_every_box(demo, tmp_path):
     succeed("make", "export-yolo", "DETECTOR=shoes", f"OUT={out}", f"VENV={venv()}", cwd=demo)
     lines = [line for path in (out / "labels").rglob("*.txt") for line in path.read_text().splitlines()]
     assert len(lines) == read_table(demo / "data/demo/boxes/shoes/boxes.parquet").num_rows
+
+
+def test_labels_that_the_classifier_doubts_are_wrong_far_more_often_than_others(demo):
+    """Its suspects among the types of the test split, which it did not learn from, against the planted errors."""
+    planted = {
+        f"{source}:{row['item']}"
+        for source in LABEL_SOURCES
+        for row in read_table(demo / f"data/demo/truth/{source}/garments.parquet").to_pylist()
+        if row["item"] and row["type_swapped"]
+    }
+    test = read_shards(demo / "data/demo/dataset", ["crop_id", "split", "type"]).to_pylist()
+    rows = [row["crop_id"] for row in test if row["split"] == "test" and row["type"]]
+    with (demo / "data/demo/report/classifier/suspects.csv").open(newline="", encoding="utf-8") as stream:
+        suspects = [row["crop_id"] for row in csv.DictReader(stream) if row["head"] == "type"]
+    assert set(suspects) <= set(rows) and 10 < len(suspects) < len(rows) / 3
+    chance = len(planted & set(rows)) / len(rows)
+    assert 0.01 < chance < 0.06
+    assert len(planted & set(suspects)) / len(suspects) > 2 * chance

@@ -3,16 +3,18 @@
 The losses learn from the labels that are there: a row without a head's label does not touch that head.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageEnhance, ImageFilter
 
-from stages.core.lean import import_timm
-from stages.learning.augment import random_view
+from stages.learning.augment import Draws, random_view
 from stages.networks.backbones.features import Pictures, mirrored, passes
 from stages.networks.classifier import AugmentParams, ClassifierParams, MultiHead, encode_detected
 
@@ -139,26 +141,71 @@ def interleaved_batches(
     return batches
 
 
+@dataclass(frozen=True)
+class Effects:
+    """What the published table does to one picture, in its order; None: nothing."""
+
+    blur: float | None
+    brightness: float | None
+    contrast: float | None
+    jpeg: int | None
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """The changed picture, RGB, of the same size.
+
+        PIL's blur reaches as far as its radius asks for. A convolution of five taps would not: at 1.5 pixels it blurs
+        by 1.2.
+        """
+        if self.blur is not None:
+            image = image.filter(ImageFilter.GaussianBlur(self.blur))
+        if self.brightness is not None:
+            image = ImageEnhance.Brightness(image).enhance(self.brightness)
+        if self.contrast is not None:
+            image = ImageEnhance.Contrast(image).enhance(self.contrast)
+        if self.jpeg is not None:
+            stream = BytesIO()
+            image.save(stream, "JPEG", quality=self.jpeg)
+            image = Image.open(stream)
+        return image
+
+
 class Augment:
-    """The published photometric table for each image on its own, then geometry for the whole batch."""
+    """Views to learn from: the published photometric table for each picture on its own, then geometry for the batch."""
 
     def __init__(self, params: AugmentParams) -> None:
-        import_timm()  # and torchvision with it
-        from torchvision.transforms import v2
+        self.params = params
 
-        self.geometry = params.geometry
-        self.chain = v2.Compose(
-            [
-                v2.RandomApply([v2.GaussianBlur(5, params.blur_sigma)], params.blur),
-                v2.RandomApply([v2.ColorJitter(brightness=params.factor)], params.brightness),
-                v2.RandomApply([v2.ColorJitter(contrast=params.factor)], params.contrast),
-                v2.RandomApply([v2.JPEG(params.jpeg_quality)], params.jpeg),
-            ]
-        )
+    def draw(self, count: int) -> list[Effects]:
+        """The effects of so many pictures."""
+        params, draws = self.params, Draws(count)
+        low, high = params.jpeg_quality
+        values = {
+            "blur": draws.between(*params.blur_sigma),
+            "brightness": draws.between(*params.factor),
+            "contrast": draws.between(*params.factor),
+            "jpeg": torch.randint(low, high + 1, (count,)),
+        }
+        chosen = {name: (draws.unit() < getattr(params, name)).tolist() for name in values}
+        drawn = {name: column.tolist() for name, column in values.items()}
+        return [
+            Effects(**{name: drawn[name][at] if chosen[name][at] else None for name in values}) for at in range(count)
+        ]
 
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 [n, 3, side, side] to float32 of the same shape, values in 0..255."""
-        return random_view(torch.stack([self.chain(image) for image in images]), self.geometry)
+    def __call__(self, pictures: Pictures, rows: Sequence[int]) -> torch.Tensor:
+        """float32 views [n, 3, side, side] of pictures by their row numbers, values in 0..255."""
+        effects = self.draw(len(rows))
+        if self.params.effects_on == "crop":
+            images = pictures.pixels.decode([pictures.data[row] for row in rows], effects)
+        else:
+            images = pictures.batch(rows)
+            for at, effect in enumerate(effects):
+                if effect != NOTHING:
+                    image = effect(Image.fromarray(images[at].permute(1, 2, 0).contiguous().numpy()))
+                    images[at] = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        return random_view(images, self.params.geometry)
+
+
+NOTHING = Effects(None, None, None, None)
 
 
 @torch.inference_mode()

@@ -3,7 +3,6 @@
 Features of a frozen backbone are computed once: heads on top of it then train in seconds instead of minutes.
 """
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -27,10 +26,10 @@ from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams, autocast
 from stages.learning.checkpoints import Checkpoints
 from stages.learning.distributed import ALONE, Group, own_draws
-from stages.learning.loop import Figures, Row, Trained, cosine
+from stages.learning.loop import Figures, Row, Trained, constant, cosine
 from stages.networks.backbones.backbones import Backbone, SideBySide
 from stages.networks.backbones.features import Pictures, in_passes
-from stages.networks.classifier import SHARED, ClassifierParams, MultiHead
+from stages.networks.classifier import SHARED, ClassifierParams, MultiHead, encode_detected
 from stages.runner.progress import track
 
 
@@ -40,7 +39,7 @@ def cached_features(
     pictures: Pictures,
     batch: int,
     views: int = 1,
-    augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    augment: Augment | None = None,
     group: Group = ALONE,
 ) -> torch.Tensor:
     """float32 [views, n, width] of all pictures, in evaluation mode, on the CPU; the backbone's mode is put back.
@@ -49,7 +48,7 @@ def cached_features(
 
     Args:
         views: how many; they differ only by ``augment``.
-        augment: uint8 or float images [n, 3, side, side] to the same shape; None: the pictures as they are.
+        augment: what makes views of them; None: the pictures as they are.
         group: processes that share the work and all get its result.
     """
     was_training = backbone.training
@@ -59,8 +58,8 @@ def cached_features(
     starts = [(view, start) for view in range(views) for start in range(0, len(pictures), batch)]
     own = starts[group.rank :: group.size]
     for view, start in track(own, total=len(own), desc="features of the frozen backbone") if group.leader else own:
-        images = pictures.batch(range(start, min(start + batch, len(pictures))))
-        images = augment(images) if augment else images
+        rows = range(start, min(start + batch, len(pictures)))
+        images = augment(pictures, rows) if augment else pictures.batch(rows)
         features[view, start : start + len(images)] = in_passes(backbone, images.to(where)).float().cpu()
     pictures.forget()
     backbone.train(was_training)
@@ -98,12 +97,15 @@ class Trainer:
             for head, targets in self.targets.items()
         }
         self.augment = Augment(params.augment)
+        self.nothing_detected = encode_detected(network.kind, [""], network.superclasses)
         self.average = ModelEmaV3(network) if params.average else None
         self.averaged = network  # by the loop, over processes
         self.kept = self.average.module if self.average else network
         self.order = torch.Generator().manual_seed(params.seed)
         steps = len(self._batches(torch.Generator()))
-        self.schedule = LambdaLR(self.optimizer, cosine(params.epochs * steps, params.warmup_epochs * steps))
+        rise = params.warmup_epochs * steps
+        rate = constant(rise) if params.schedule == "constant" else cosine(params.epochs * steps, rise)
+        self.schedule = LambdaLR(self.optimizer, rate)
 
     def fit(self, val: Rows, checkpoints: Checkpoints) -> Trained:
         """All epochs, or those that an earlier run did not finish; the network ends with the weights to keep.
@@ -195,12 +197,20 @@ class Trainer:
     def _logits(self, index: torch.Tensor) -> dict[str, torch.Tensor]:
         """Of augmented pictures, or of a random one of the views that were computed beforehand."""
         where = next(self.network.parameters()).device
-        detected = self.rows.detected[index].to(where)
+        detected = self._detected(index).to(where)
         if self.rows.features is None:
             # The call of the whole network is what torch.compile has compiled.
-            return self.network(self.augment(self.rows.pictures.batch(index)).to(where), detected)
+            return self.network(self.augment(self.rows.pictures, index.tolist()).to(where), detected)
         view = torch.randint(len(self.rows.features), (len(index),))
         return self.network.logits_of(self.rows.features[view, index].to(where), detected)
+
+    def _detected(self, index: torch.Tensor) -> torch.Tensor:
+        """Encoded classes of rows, as many of them replaced by "no detection" as ``class_missing`` asks for."""
+        detected = self.rows.detected[index]
+        if not self.params.class_missing:
+            return detected
+        missing = torch.rand(len(index), 1) < self.params.class_missing
+        return torch.where(missing, self.nothing_detected, detected)
 
     def _cache(self, val: Rows) -> None:
         """What a frozen backbone makes of the pictures: augmented views to learn from, plain ones to validate on."""

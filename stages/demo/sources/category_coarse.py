@@ -58,7 +58,7 @@ class CategoryCoarseDemo(CategoryDemo):
     """Section demo.category_coarse of params.yaml.
 
     Attributes:
-        duplicates: training images with the bytes of a test image (upstream: about 5 %); ingest rejects them.
+        duplicates: training images with the bytes of a test image (upstream: about 5 %), which stay.
         recased_paths: images that the lists spell in small letters.
     """
 

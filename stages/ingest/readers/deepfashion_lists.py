@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import StageError, shown
+from stages.core.files import read_text
 from stages.ingest import files
 from stages.ingest.reading import ImageFile, Reading, Request, box_row, numbers
 from stages.runner.progress import say
@@ -75,6 +76,9 @@ def list_images(
             f"source {request.source}: no image folder in {request.root} (looked for {', '.join(folders)}). Expected "
             f"{expected}. Found there: {there}. Unpack the images there."
         )
+    # Unpacked into a folder of its name, as archives are by a double click.
+    while (request.root / folder / Path(folder).name).is_dir():
+        folder = f"{folder}/{Path(folder).name}"
     request.account.note("read from", {"images": folder})
     return Images(folder, request.files.images(request.root / folder, renamed))
 
@@ -116,7 +120,7 @@ def text_lines(path: Path) -> list[str]:
         StageError: when it is not text in UTF-8.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except UnicodeDecodeError as error:
         raise StageError(f"{path}: not text in UTF-8 ({error}). Download it again.") from None
     # Not splitlines: it also cuts at separators that a damaged line may hold.

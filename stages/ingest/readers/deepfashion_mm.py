@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stages.contracts.ledger import Ledger
 from stages.core.errors import StageError
+from stages.core.files import read_text
 from stages.core.names import plain
 from stages.ingest.files import Images, Tree, without_suffix
 from stages.ingest.reading import ImageFile, Reading, Request, require_folder
@@ -65,7 +66,7 @@ def _codes(path: Path, count: int, images: Images, ledger: Ledger) -> dict[str, 
     """
     codes: dict[str, list[str | None]] = {}
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except UnicodeDecodeError as error:
         raise StageError(f"{path}: not text in UTF-8 ({error}). Download it again.") from None
     for number, line in enumerate(lines, start=1):

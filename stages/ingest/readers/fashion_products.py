@@ -5,6 +5,7 @@ belongs to the last column. Values stay strings; "NA" is a value, not a gap.
 """
 
 from stages.core.errors import StageError
+from stages.core.files import read_text
 from stages.ingest.reading import ImageFile, Reading, Request, require_folder
 
 COLUMNS = (
@@ -19,6 +20,7 @@ COLUMNS = (
     "usage",
     "productDisplayName",
 )
+LEVELS = ("", "fashion-dataset", "myntradataset", "fashion-dataset/fashion-dataset")
 OPTIONAL = COLUMNS[-1:]  # some copies lack it
 
 
@@ -28,13 +30,15 @@ def read(request: Request) -> Reading:
     Raises:
         StageError: when styles.csv or images/ is missing or the header is another.
     """
-    folder = require_folder(request.root / "images", request.source, "images/<id>.jpg and styles.csv")
+    # Archives wrap the folder in another, and some hold it a second time inside.
+    level = next((name for name in LEVELS if (request.root / name / "styles.csv").is_file()), "")
+    folder = require_folder(request.root / level / "images", request.source, "images/<id>.jpg and styles.csv")
     images = request.files.images(folder)
-    path = request.root / "styles.csv"
+    path = request.root / level / "styles.csv"
     if not path.is_file():
         raise StageError(f"source {request.source}: no file {path}. Expected styles.csv beside images/.")
     # Not splitlines: it also cuts at separators that product names hold.
-    text = request.files.take(path).read_text(encoding="utf-8-sig", errors="replace")
+    text = read_text(request.files.take(path), "replace")
     lines = text.replace("\r\n", "\n").split("\n")
     header = tuple(name.strip() for name in lines[0].split(",")) if lines else ()
     if header not in (COLUMNS, COLUMNS[:-1]):

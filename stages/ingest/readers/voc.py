@@ -2,18 +2,20 @@
 
 import itertools
 import math
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import parse
+from defusedxml.ElementTree import fromstring
 
 from stages.core.errors import StageError
 from stages.core.names import plain
 from stages.ingest.boxes import around, upright
 from stages.ingest.reading import ImageFile, Reading, Request, box_row, numbers, require_folder
 
+DECLARED = re.compile(rb"""\s*<\?xml[^>]*?encoding=["']([\w.-]+)["'][^>]*\?>""")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -62,11 +64,27 @@ def read(request: Request) -> Reading:
 
 
 def _parse(path: Path, key: str, request: Request) -> Element | None:
+    ledger = request.account.ledger("images")
     try:
-        return parse(path).getroot()
+        root = _root(path.read_bytes())
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        request.account.ledger("images").reject(key, "malformed_row", f"{type(error).__name__}: {error}")
+        ledger.reject(key, "malformed_row", f"{type(error).__name__}: {error}")
         return None
+    if root.tag != "annotation":  # of another format its objects would not be found: the image would show nothing
+        ledger.reject(key, "malformed_row", f"a document <{root.tag}>, expected <annotation>")
+        return None
+    return root
+
+
+def _root(data: bytes) -> Element:
+    """The document's root. Python's parser knows no encoding of several bytes but UTF's, and labelImg writes GBK."""
+    try:
+        return fromstring(data)
+    except ValueError:
+        declared = DECLARED.match(data)
+        if declared is None:
+            raise
+        return fromstring(data[declared.end() :].decode(declared[1].decode("ascii")))
 
 
 def _read_object(

@@ -15,8 +15,7 @@ import yaml
 
 from stages.contracts.ledger import Ledger
 from stages.core.errors import StageError, shown
-from stages.core.files import parse_plain_yaml
-from stages.core.names import plain
+from stages.core.files import parse_plain_yaml, read_text
 from stages.ingest.boxes import around
 from stages.ingest.files import Found, Images, look_up, path_parts
 from stages.ingest.reading import (
@@ -28,6 +27,7 @@ from stages.ingest.reading import (
     require_folder,
     upstream_image,
 )
+from stages.runner.progress import say
 
 TOLERANCE = 1e-3  # what rounding may put outside 0..1; more than that is another format
 OUTSIDE = 0.5  # how far points of a polygon or a rotated box may lie outside, in sides of the image
@@ -105,7 +105,7 @@ def reject_labels(path: Path, key: str, detail: str, ledger: Ledger) -> None:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    text = read_text(path, "replace")
     return [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
 
 
@@ -115,7 +115,7 @@ def class_names(path: Path) -> list[str]:
     Raises:
         StageError: when it names nothing, or a class twice.
     """
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    text = read_text(path, "replace")
     names = [line.strip() for line in text.splitlines() if line.strip()]
     if not names or len(set(names)) < len(names):
         raise StageError(f"{path}: found {shown(names)}; expected one class name a line, each once. Correct the file.")
@@ -123,6 +123,7 @@ def class_names(path: Path) -> list[str]:
 
 
 SPLITS = ("train", "val", "test")
+SPLIT_WORDS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 OTHER_NAMES = {"val": ("valid", "validation")}
 EXPECTED = "data.yaml (names, train, val), images/<split>/*.jpg and labels/<split>/*.txt"
 
@@ -131,39 +132,56 @@ def read(request: Request) -> Reading:
     """Images and boxes; an image's id is its split and its path below the split's folder, without suffix.
 
     With train, val and test in data.yaml these are our splits. Without test, as in most exports, val is our test and a
-    share of train our val.
+    share of train our val. Where a tool wrote no data.yaml and knows no splits, a hash splits.
 
     Raises:
         StageError: when data.yaml or a folder or list it names is missing, or it is of another form.
     """
     require_folder(request.root, request.source, EXPECTED)
-    path, content = _data_yaml(request.root)
-    request.files.take(path)
+    path, content = _description(request)
     names = _names(path, content)
     for split, others in OTHER_NAMES.items():
         content[split] = next((content[name] for name in (split, *others) if content.get(name)), None)
     splits = [split for split in SPLITS if content.get(split)]
-    if not {"train", "val"} <= set(splits):
+    if "train" not in splits or (path.suffix in (".yaml", ".yml") and "val" not in splits):
         raise StageError(f"{path}: splits found: {shown(splits)}; expected train and val, and test if there is one.")
     reading = Reading()
-    reader = _Reader(request, reading, path, content, names, own_test="test" in splits)
-    request.account.note("images without a label file", {split: reader.read_split(split) for split in splits})
+    reader = _Reader(request, reading, path, content, names)
+    places = {split: reader.places(split) for split in splits}
+    places = {split: found for split, found in places.items() if found is not None}
+    reader.splits = set(places)
+    counts = {split: reader.read_split(split, *found) for split, found in places.items()}
+    request.account.note("images without a label file", counts)
     return reading
 
 
-def _data_yaml(root: Path) -> tuple[Path, dict[str, Any]]:
-    found = [root / "data.yaml"]
-    if not found[0].is_file():
-        found = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
-    if len(found) != 1:
-        raise StageError(f"{root}: no data.yaml; found {shown(one.name for one in found)}. Expected {EXPECTED}.")
+def _description(request: Request) -> tuple[Path, dict[str, Any]]:
+    """The file that says what the directory holds, and names, train, val and test as it says them.
+
+    That is data.yaml; or Darknet's obj.data and obj.names, as CVAT writes them; or classes.txt beside images/, as
+    labelling tools do.
+    """
+    root = request.root
+    yamls = [root / "data.yaml"]
+    if not yamls[0].is_file():
+        yamls = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
+    if not yamls and (root / "obj.data").is_file():
+        lines = read_text(request.files.take(root / "obj.data"), "replace").splitlines()
+        pairs = (line.partition("=") for line in lines)
+        content: dict[str, Any] = {key.strip(): value.strip() for key, _, value in pairs}
+        return root / "obj.data", content | {"names": class_names(request.files.take(root / "obj.names"))}
+    if not yamls and (root / "classes.txt").is_file() and (root / "images").is_dir():
+        return root / "classes.txt", {"names": class_names(request.files.take(root / "classes.txt")), "train": "images"}
+    if len(yamls) != 1:
+        found = shown(one.name for one in yamls or root.iterdir())
+        raise StageError(f"{root}: no data.yaml; found {found}. Expected {EXPECTED}.")
     try:
-        content = parse_plain_yaml(plain(found[0].read_text(encoding="utf-8-sig")))
+        content = parse_plain_yaml(read_text(request.files.take(yamls[0])))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StageError(f"{found[0]}: not valid YAML: {' '.join(str(error).split())}. Correct the file.") from None
+        raise StageError(f"{yamls[0]}: not valid YAML: {' '.join(str(error).split())}. Correct the file.") from None
     if not isinstance(content, dict):
-        raise StageError(f"{found[0]}: expected names, train and val, found {type(content).__name__}.")
-    return found[0], content
+        raise StageError(f"{yamls[0]}: expected names, train and val, found {type(content).__name__}.")
+    return yamls[0], content
 
 
 def _names(path: Path, content: dict[str, Any]) -> list[str]:
@@ -187,18 +205,17 @@ class _Reader:
     """Reads the splits of one directory."""
 
     def __init__(
-        self, request: Request, reading: Reading, path: Path, content: dict[str, Any], names: list[str], own_test: bool
+        self, request: Request, reading: Reading, path: Path, content: dict[str, Any], names: list[str]
     ) -> None:
         self.request, self.reading, self.path, self.content = request, reading, path, content
-        self.names, self.own_test = names, own_test
+        self.names, self.splits = names, set(SPLITS)
         self.points = bool(content.get("kpt_shape"))
         self.ledger = request.account.ledger("images")
         self._lists: set[Path] = set()
         self._every: Images | None = None
 
-    def read_split(self, split: str) -> int:
+    def read_split(self, split: str, folders: list[Path], files: dict[str, Path]) -> int:
         """Read the images and boxes of a split; how many images have no label file."""
-        folders, files = self._places(split)
         unlabelled = 0
         for folder in folders:
             images = self.request.files.images(folder)
@@ -208,12 +225,21 @@ class _Reader:
             images.reject_rest(self.ledger, images.paths, before)
         return unlabelled + self._read_listed(split, files)
 
-    def _places(self, split: str) -> tuple[list[Path], dict[str, Path]]:
-        """The image folders of a split, and the images that lists name: path below the root -> file."""
+    def places(self, split: str) -> tuple[list[Path], dict[str, Path]] | None:
+        """The image folders of a split, and the images that lists name: path below the root -> file.
+
+        None: there is no such test split; Roboflow's data.yaml names one whether there is or not.
+
+        Raises:
+            StageError: when there is no such folder or list of another split.
+        """
         values = self.content[split] if isinstance(self.content[split], list) else [self.content[split]]
         folders, files = list[Path](), dict[str, Path]()
         for value in values:
             found = self._below(str(value), self.request.root)
+            if found is None and split == "test" and len(values) == 1:
+                say(f"WARNING: {self.path}: test is {value!r}, which is not there: read as a set without a test split.")
+                return None
             if found is None:
                 raise StageError(
                     f"{self.path}: {split} is {value!r}, but there is no such folder or list of images below "
@@ -233,6 +259,8 @@ class _Reader:
             look_up(place, whole[start:])
             for whole in (base + parts, parts)
             for start in range(len(whole) + (not parts))
+            # images/ is not what test/images means.
+            if not start or whole[start - 1] not in SPLIT_WORDS or SPLIT_WORDS & set(whole[start:])
             for place in dict.fromkeys((self.request.root, near))
         )
         return next(filter(None, found), None)
@@ -241,7 +269,7 @@ class _Reader:
         """Add what a text file names, a path a line: images, folders, and further lists."""
         self._lists.add(self.request.files.take(path))
         key = path.relative_to(self.request.root).as_posix()
-        for number, line in enumerate(plain(path.read_text("utf-8-sig", "replace")).splitlines(), start=1):
+        for number, line in enumerate(read_text(path, "replace").splitlines(), start=1):
             if not (entry := line.strip().strip("\"'")) or entry.startswith("#"):
                 continue
             found = self._below(entry, path.parent)
@@ -302,7 +330,9 @@ class _Reader:
         for key, file in images.paths.items():
             self.ledger.rows_in += 1
             image_id = before + key
-            if self.own_test:
+            if "val" not in self.splits:
+                self.reading.images.append(ImageFile(image_id, file, "test" if split == "test" else ""))
+            elif "test" in self.splits:
                 self.reading.images.append(ImageFile(image_id, file, split))
             else:
                 self.reading.images.append(upstream_image(image_id, file, split, image_id, request.params.val_share))

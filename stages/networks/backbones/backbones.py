@@ -108,6 +108,20 @@ def register_statistics(module: nn.Module, network: nn.Module) -> None:
         module.register_buffer(key, value, persistent=False)
 
 
+def norms_with_statistics(network: nn.Module) -> list[nn.Module]:
+    """Batch norms whose statistics are other than those of a new layer: they came with weights.
+
+    To freeze a new one would make an identity of it.
+    """
+    return [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        and module.track_running_stats
+        and bool(module.running_mean.any() or (module.running_var != 1).any())
+    ]
+
+
 def pooled_width(network: nn.Module) -> int:
     """Length of a timm network's own pooled output; some widen it after the last stage (MobileNetV3, VGG)."""
     return getattr(network, "head_hidden_size", network.num_features)

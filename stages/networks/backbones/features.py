@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from stages.contracts.images import Fit, resized
+from stages.contracts.images import Effect, Fit, resized
 from stages.contracts.tables import read_shards
 from stages.core.determinism import device
 from stages.core.errors import StageError
@@ -50,18 +50,19 @@ class Pixels:
         """What a decoded picture takes."""
         return 3 * self.height * self.width
 
-    def decode(self, data: Sequence[bytes]) -> torch.Tensor:
-        """uint8 tensor [n, 3, height, width] of encoded pictures."""
+    def decode(self, data: Sequence[bytes], effects: Sequence[Effect] | None = None) -> torch.Tensor:
+        """uint8 tensor [n, 3, height, width] of encoded pictures, each changed by its effect before it is resized."""
         images = torch.empty(len(data), 3, self.height, self.width, dtype=torch.uint8)
         # PIL lets go of the interpreter's lock. In parts, so that the pictures do not lie in memory several times.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             for start in range(0, len(data), DECODED):
-                part = np.stack(list(pool.map(self._one, data[start : start + DECODED])))
-                images[start : start + DECODED] = torch.from_numpy(part).permute(0, 3, 1, 2)
+                rows = slice(start, start + DECODED)
+                part = np.stack(list(pool.map(self._one, data[rows], (effects or [None] * len(data))[rows])))
+                images[rows] = torch.from_numpy(part).permute(0, 3, 1, 2)
         return images
 
-    def _one(self, data: bytes) -> np.ndarray:
-        return np.asarray(resized(data, self.width, self.height, self.fit))
+    def _one(self, data: bytes, effect: Effect | None) -> np.ndarray:
+        return np.asarray(resized(data, self.width, self.height, self.fit, effect))
 
 
 def square(size: int, fit: Fit = "pad") -> Pixels:

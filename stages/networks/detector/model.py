@@ -18,6 +18,7 @@ from stages.core.errors import StageError
 from stages.core.files import read_json, write_json
 from stages.core.lean import import_timm
 from stages.core.pretrained import LITE_MEAN, LITE_STD, packaged_state
+from stages.networks.detector.params import NmsParams
 
 HERE = Path(__file__).parent
 
@@ -155,7 +156,7 @@ class Detector:
         fix_threads()  # of OpenCV, which is imported by now
         return network
 
-    def predict(self, images: Sequence[np.ndarray], confidence: float, iou: float) -> list[list[dict[str, Any]]]:
+    def predict(self, images: Sequence[np.ndarray], confidence: float, nms: NmsParams) -> list[list[dict[str, Any]]]:
         """Detections of each image, most confident first.
 
         The steps are those of Ultralytics' predictor, which a test compares: its own sets the number of threads, and
@@ -164,7 +165,7 @@ class Detector:
         Args:
             images: uint8 arrays [height, width, 3], RGB.
             confidence: smallest confidence to report, in [0, 1].
-            iou: overlap above which the weaker of two boxes is suppressed, whatever their classes.
+            nms: which of two boxes that overlap is suppressed.
 
         Returns:
             for each image a list of dicts: superclass, confidence, x1, y1, x2, y2 (pixels of that image).
@@ -179,7 +180,9 @@ class Detector:
         batch = torch.from_numpy(np.stack([letterbox(image=image) for image in images])).to(device())
         with torch.inference_mode():
             inputs = batch.permute(0, 3, 1, 2).float().div_(255)
-            kept = non_max_suppression(network(inputs), confidence, iou, agnostic=True, max_time_img=float("inf"))
+            kept = non_max_suppression(
+                network(inputs), confidence, nms.iou, agnostic=not nms.per_class, max_time_img=float("inf")
+            )
             for found, image in zip(kept, images, strict=True):
                 found[:, :4] = scale_boxes(inputs.shape[2:], found[:, :4], image.shape)
         return [self._rows(found.tolist()) for found in kept]

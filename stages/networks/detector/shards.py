@@ -8,6 +8,7 @@ import numpy as np
 
 from stages.contracts.images import pixels
 from stages.contracts.tables import iter_shards, shard_paths
+from stages.networks.detector.params import NmsParams
 from stages.runner.progress import track
 
 Detection = dict[str, Any]  # detector, superclass, confidence, x1, y1, x2, y2 (pixels)
@@ -17,7 +18,7 @@ Row = dict[str, Any]
 class Predictor(Protocol):
     """What finds boxes, such as ``stages.networks.detector.model.Detector``."""
 
-    def predict(self, images: Sequence[np.ndarray], confidence: float, iou: float) -> list[list[Detection]]:
+    def predict(self, images: Sequence[np.ndarray], confidence: float, nms: NmsParams) -> list[list[Detection]]:
         """Detections of each image."""
         ...
 
@@ -38,7 +39,7 @@ def search_shards(
     *,
     batch: int,
     confidence: float,
-    iou: float,
+    nms: NmsParams,
     desc: str,
 ) -> Iterator[Searched]:
     """The wanted pictures of a source in the order of its shards.
@@ -50,7 +51,7 @@ def search_shards(
         wanted: names of the detectors that search the picture of a row; None: the row is left out.
         batch: pictures in a forward pass. At most so many for each detector are in memory at once.
         confidence: smallest confidence of a detection.
-        iou: overlap above which the weaker of two boxes of one detector goes.
+        nms: which of two boxes of one detector that overlap goes.
         desc: of the line of progress.
     """
     waiting: list[tuple[Row, Collection[str]]] = []
@@ -58,9 +59,9 @@ def search_shards(
         for part in shard.to_batches(max_chunksize=batch):
             waiting += [(row, names) for row in part.to_pylist() if (names := wanted(row)) is not None]
             if len(waiting) >= batch * max(1, len(detectors)):
-                yield from _search(waiting, detectors, batch, confidence, iou)
+                yield from _search(waiting, detectors, batch, confidence, nms)
                 waiting = []
-    yield from _search(waiting, detectors, batch, confidence, iou)
+    yield from _search(waiting, detectors, batch, confidence, nms)
 
 
 def _search(
@@ -68,14 +69,14 @@ def _search(
     detectors: Mapping[str, Predictor],
     batch: int,
     confidence: float,
-    iou: float,
+    nms: NmsParams,
 ) -> list[Searched]:
     found = [Searched(row, pixels(row["bytes"]), []) for row, _ in rows]
     for name, detector in detectors.items():
         own = [searched for searched, (_, names) in zip(found, rows, strict=True) if name in names]
         for start in range(0, len(own), batch):
             part = own[start : start + batch]
-            results = detector.predict([searched.image for searched in part], confidence, iou)
+            results = detector.predict([searched.image for searched in part], confidence, nms)
             for searched, detections in zip(part, results, strict=True):
                 searched.detections.extend({"detector": name, **detection} for detection in detections)
     return found

@@ -17,7 +17,7 @@ from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.networks.backbones.backbones import Extractor, FeatureMaps, Pool, Weights
-from stages.networks.backbones.features import Pixels, in_passes, load_weights, square
+from stages.networks.backbones.features import Pixels, in_passes, load_weights, passes, square
 
 
 class Member(TypedDict):
@@ -212,17 +212,25 @@ class FirEncoder(NetworkEncoder):
         shape = card["categories"], card["relaxation"], card["dropout"]
         return Fir(card["backbone"], "none", card["image_size"], *shape)
 
+    @property
+    def has_categories(self) -> bool:
+        """Whether it was trained with the category loss (OC): otherwise it has no category path."""
+        return bool(self.network.categories)
+
     @torch.inference_mode()
-    def categories(self, images: torch.Tensor) -> tuple[list[str], np.ndarray]:
-        """Category names [c] and their probabilities, float32 [n, c], of crops [n, 3, height, width].
+    def embed_categories(self, images: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """From one pass over crops [n, 3, height, width]: what ``embed`` gives [n, d], and float32 [n, c].
+
+        The second are the probabilities of the card's categories.
 
         Raises:
-            StageError: for an encoder that was trained without the category loss.
+            StageError: for an encoder without a category path.
         """
-        logits = self.network.both(images.to(device()))[1]
-        if logits is None:
+        if not self.has_categories:
             raise StageError("this encoder was trained without the category loss (OC): it has no category path.")
-        return self.network.categories, logits.softmax(1).float().cpu().numpy()
+        images = images.to(device())
+        vectors, logits = zip(*(self.network.both(images[part]) for part in passes(images)), strict=True)
+        return torch.cat(vectors).float().cpu().numpy(), torch.cat(logits).softmax(1).float().cpu().numpy()
 
 
 class NormsoftmaxEncoder(NetworkEncoder):

@@ -10,8 +10,44 @@ from stages.app.match import find_garments, main, photos_in, read_wardrobe
 from stages.core.errors import StageError
 from stages.core.params import load_params, section
 from stages.crops.params import CropParams
+from stages.networks.detector.params import NmsParams
 
 CROPS = section(CropParams, "crops", load_params())
+NMS = section(NmsParams, "nms", load_params())
+
+
+def test_photo_is_searched_as_params_say(tmp_path):
+    """With the same suppression as the crops that the wardrobe's encoder has learned from."""
+    nms = NmsParams(iou=0.65, per_class=False)
+    Image.new("RGB", (60, 80), "red").save(tmp_path / "look.png")
+
+    class Known:
+        def predict(self, images, *asked):
+            assert asked == (CROPS.confidence, nms)
+            return [[{"superclass": "top", "confidence": 0.9, "x1": 5.0, "y1": 5.0, "x2": 45.0, "y2": 65.0}]]
+
+    (found,) = find_garments(tmp_path / "look.png", [Known()], CROPS, nms)
+    assert (found.superclass, found.box) == ("top", (5, 5, 45, 65))
+
+
+def test_garment_that_is_seen_as_two_classes_is_listed_once(tmp_path):
+    """Boxes of one detector overlap where their classes differ, those of two detectors as they will."""
+    nms = NmsParams(iou=0.6, per_class=True)
+    Image.new("RGB", (60, 80), "red").save(tmp_path / "look.png")
+
+    class Known:
+        def __init__(self, *boxes):
+            self.boxes = boxes
+
+        def predict(self, images, *asked):
+            corners = ("x1", "y1", "x2", "y2")
+            return [[{"superclass": name, "confidence": sure, **dict(zip(corners, box, strict=True))}
+                     for name, sure, box in self.boxes]]  # fmt: skip
+
+    clothes = Known(("top", 0.5, (0, 0, 40, 45)), ("outwear", 0.9, (0, 0, 40, 50)), ("vest", 0.4, (12, 0, 30, 50)))
+    caps = Known(("headwear", 0.6, (0, 0, 40, 48)))
+    found = find_garments(tmp_path / "look.png", [clothes, caps], CROPS, nms)
+    assert [one.superclass for one in found] == ["outwear", "vest"]  # what is worn below it has .45
 
 
 @pytest.mark.parametrize(
@@ -85,13 +121,13 @@ def test_folder_of_photos_that_are_not_read_says_what_to_do(wardrobe, capsys):
 def test_photo_of_a_kind_that_is_not_read_says_what_to_do(tmp_path):
     (tmp_path / "look.HEIC").write_bytes(b"\x00\x00\x00\x18ftypheic")
     with pytest.raises(StageError, match="look.HEIC: a kind of picture that is not read; save it as JPEG or PNG"):
-        find_garments(tmp_path / "look.HEIC", [], CROPS)
+        find_garments(tmp_path / "look.HEIC", [], CROPS, NMS)
 
 
 def test_photo_itself_is_no_match_of_itself(wardrobe, capsys):
     folder = wardrobe(["a.jpg", "b.jpg"])
     (folder / "copy of a.jpg").write_bytes((folder / "a.jpg").read_bytes())
-    found = read_wardrobe(folder, folder / "a.jpg", [], CROPS)
+    found = read_wardrobe(folder, folder / "a.jpg", [], CROPS, NMS)
     assert [garment.photo.name for garment in found] == ["b.jpg"]
     said = capsys.readouterr().err
     assert f"lies in the wardrobe itself, as {folder / 'a.jpg'}, {folder / 'copy of a.jpg'}: left out" in said
@@ -100,13 +136,13 @@ def test_photo_itself_is_no_match_of_itself(wardrobe, capsys):
 def test_wardrobe_of_the_photo_alone_is_one_message(wardrobe):
     folder = wardrobe(["a.jpg"])
     with pytest.raises(StageError, match="holds no other photo than"):
-        read_wardrobe(folder, folder / "a.jpg", [], CROPS)
+        read_wardrobe(folder, folder / "a.jpg", [], CROPS, NMS)
 
 
 def test_photo_whose_name_is_no_text_is_searched_and_can_be_printed(wardrobe, capsys):
     folder = wardrobe(["a.jpg", "b.jpg"])
     (folder / "b.jpg").rename(folder / os.fsdecode(b"caf\xe9.jpg"))
     (folder / os.fsdecode(b"bad\xe9.jpg")).write_bytes(b"")
-    found = read_wardrobe(folder, folder / "a.jpg", [], CROPS)
+    found = read_wardrobe(folder, folder / "a.jpg", [], CROPS, NMS)
     assert [garment.photo.name for garment in found] == ["caf\udce9.jpg"]
     assert "bad\\xe9.jpg: not a readable image" in capsys.readouterr().err

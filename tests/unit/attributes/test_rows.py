@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.classifier.training.rows import UNKNOWN, Augment, interleaved_batches, prepare
-from stages.networks.classifier import AugmentParams
+from stages.classifier.training.rows import UNKNOWN, interleaved_batches, prepare
 
 
 def batches(counts, size, seed=0):
@@ -86,34 +85,3 @@ def test_names_become_positions_and_unknown_stays_unknown(crops, params, supercl
     assert rows.detected.flatten().tolist() == pytest.approx([3 / 7, 1, 1, 0])
     assert len(rows.pictures) == 4
     assert list(rows.sources) == ["a", "a", "b", "b"]
-
-
-STILL = {"flip": 0.0, "rotation": 0.0, "min_scale": 1.0, "mask": 0.0, "mask_share": 0.0}
-OFF = {"blur": 0, "brightness": 0, "contrast": 0, "jpeg": 0}
-
-
-def augment(params, **changes):
-    values = params().augment.model_dump() | OFF | {"geometry": STILL}
-    return Augment(AugmentParams.model_validate(values | changes))
-
-
-def test_augmentation_that_is_off_changes_nothing(params):
-    images = torch.randint(0, 255, (3, 3, 32, 32), dtype=torch.uint8)
-    assert augment(params)(images) == pytest.approx(images.float(), abs=1e-3)
-
-
-@pytest.mark.parametrize("one", ["blur", "brightness", "contrast", "jpeg"])
-def test_each_photometric_change_keeps_the_shape_and_changes_the_pixels(params, one):
-    torch.manual_seed(0)
-    images = torch.randint(0, 255, (4, 3, 32, 32), dtype=torch.uint8)
-    result = augment(params, **{one: 1.0})(images)
-    assert (result.shape, result.dtype) == (images.shape, torch.float32)
-    assert (result - images).abs().max() > 1
-    if one == "brightness":
-        assert 0.75 < result.mean() / images.float().mean() < 1.25
-
-
-def test_geometry_flips_every_picture_when_its_probability_is_one(params):
-    images = torch.randint(0, 255, (4, 3, 32, 32), dtype=torch.uint8)
-    flipped = augment(params, geometry=STILL | {"flip": 1.0})(images)
-    assert flipped == pytest.approx(images.flip(3).float(), abs=1e-3)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from small import PLAIN_RUNTIME
 
-from stages.classifier.training.rows import Rows
+from stages.classifier.training.rows import Effects, Rows
 from stages.classifier.training.train_classifier import check_batch
 from stages.classifier.training.trainer import Trainer
 from stages.core.errors import StageError
@@ -16,19 +16,18 @@ from stages.learning.distributed import Group
 from stages.learning.loop import cosine, train_epoch
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import Pictures
-from stages.networks.classifier import MultiHead
+from stages.networks.classifier import MultiHead, encode_detected
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 
 
 @pytest.fixture
 def trainer(cpu, params, crops, superclasses):
-    def make(**changes):
-        options = params(detector_class="none", pooling="last", **changes)
+    def make(detector_class="none", **changes):
+        options = params(detector_class=detector_class, pooling="last", **changes)
         network = MultiHead(Backbone("mobilenetv3_small_050", "none"), {"color": ["a", "b"]}, superclasses, options)
-        rows = Rows(
-            Pictures(crops, 32), torch.zeros(6, 0), {"color": torch.tensor([0, 1, 0, 1, 0, 1])}, np.array(["s"] * 6)
-        )
+        detected = encode_detected(detector_class, ["outwear", "top", "footwear"] * 2, superclasses)
+        rows = Rows(Pictures(crops, 32), detected, {"color": torch.tensor([0, 1, 0, 1, 0, 1])}, np.array(["s"] * 6))
         return Trainer(network, rows, options, RUNTIME)
 
     return make
@@ -61,6 +60,81 @@ def test_learning_rate_rises_over_the_warm_up_and_falls_with_the_cosine(trainer)
         rates.append([group["lr"] for group in one.optimizer.param_groups])
     # Step 0: half way up; step 2: up, and half way down; after step 3: at the end of the cosine.
     assert rates == [pytest.approx([0.1, 0.05]), pytest.approx([0.1, 0.05]), pytest.approx([0, 0])]
+
+
+def test_constant_rates_stay_what_they_are_to_the_last_step(trainer):
+    one = trainer(epochs=3, schedule="constant", learning_rate=1e-4, backbone_learning_rate=5e-5)
+    rates = []
+    one.stepped = lambda: rates.append([group["lr"] for group in one.optimizer.param_groups])
+    for epoch in range(3):
+        train_epoch(one, epoch)
+    assert rates == 6 * [[1e-4, 5e-5]]  # two steps an epoch
+
+
+def test_constant_rates_rise_over_the_warm_up(trainer):
+    one = trainer(epochs=2, schedule="constant", warmup_epochs=1, learning_rate=0.2)
+    rates = []
+    one.stepped = lambda: rates.append(one.optimizer.param_groups[0]["lr"])
+    for epoch in range(2):
+        train_epoch(one, epoch)
+    assert rates == pytest.approx([0.1, 0.2, 0.2, 0.2])
+
+
+def seen_classes(one, count):
+    """Encoded classes [count, rows, width] that the network is given in as many steps on all six rows."""
+    seen = []
+    one.network.register_forward_hook(lambda network, given, out: seen.append(given[1]))
+    for _ in range(count):
+        one.figures(torch.arange(6))
+    return torch.stack(seen)
+
+
+NOTHING = {"scalar": [1.0], "onehot": [0.0] * 7 + [1.0]}  # what a benchmark shows that knows no detection
+
+
+@pytest.mark.parametrize("kind", ["scalar", "onehot"])
+def test_training_rows_see_no_class_as_often_as_asked_and_otherwise_their_own(trainer, kind):
+    one = trainer(kind, class_missing=0.3)
+    seen = seen_classes(one, 60)
+    nothing = (seen == torch.tensor(NOTHING[kind])).all(dim=2)
+    assert nothing.float().mean() == pytest.approx(0.3, abs=0.08)  # of 360
+    assert torch.equal(seen[~nothing], one.rows.detected.expand(60, -1, -1)[~nothing])
+    assert 0 < nothing[:, 0].sum() < 60  # anew in each step
+
+
+def test_without_missing_classes_every_row_sees_its_own_and_nothing_is_drawn(trainer):
+    one = trainer("scalar", class_missing=0.0)
+    assert torch.equal(seen_classes(one, 3), one.rows.detected.expand(3, -1, -1))
+    torch.manual_seed(5)
+    one._detected(torch.arange(6))
+    after = torch.rand(1)
+    torch.manual_seed(5)
+    assert torch.equal(after, torch.rand(1))
+
+
+@pytest.mark.parametrize("views", [0, 2])
+def test_network_learns_from_crops_that_were_changed_at_their_own_size(trainer, params, monkeypatch, views):
+    """Crops of 40 pixels, input of 32: the effects see the former."""
+    sizes = []
+    monkeypatch.setattr(Effects, "__call__", lambda self, image: sizes.append(image.size) or image)
+    augment = params().augment.model_dump() | {"effects_on": "crop"}
+    one = trainer(augment=augment, freeze_backbone=views > 0, cached_views=views)
+    if views:
+        one._cache(one.rows)
+    else:
+        one.figures(torch.arange(6))
+    assert sizes == [(40, 40)] * 6 * (views or 1)
+
+
+def test_missing_classes_reach_heads_on_cached_features_too(trainer):
+    one = trainer("scalar", class_missing=0.5, freeze_backbone=True, cached_views=1)
+    one._cache(one.rows)
+    seen = []
+    logits_of = one.network.logits_of
+    one.network.logits_of = lambda features, detected: seen.append(detected) or logits_of(features, detected)
+    for _ in range(20):
+        one.figures(torch.arange(6))
+    assert (torch.stack(seen) == 1).float().mean() == pytest.approx(0.5, abs=0.15)
 
 
 @pytest.mark.parametrize(("keep", "epoch"), [("best", 2), ("last", 3)])

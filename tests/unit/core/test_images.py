@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from stages.contracts.images import TooManyPixels, decode, encode_jpeg, open_rgb, pixels, resized
+from stages.contracts.images import IMAGE_SUFFIXES, TooManyPixels, decode, encode_jpeg, open_rgb, pixels, resized
 
 RED, BLUE = (250, 10, 10), (10, 10, 250)
 
@@ -223,6 +223,15 @@ def test_resized_that_covers_shows_the_middle_of_the_longer_side(size):
     assert np.array_equal(covered[1:9, 1:9], np.asarray(Image.new("RGB", (8, 8), "blue")))  # borders are blended
 
 
+def test_resized_that_stretches_shows_all_of_the_picture_and_no_white():
+    """60 x 20 pixels become 20 x 20: each third of the width stays a third, at its whole height."""
+    image = Image.new("RGB", (60, 20), RED)
+    image.paste(Image.new("RGB", (30, 20), "blue"), (30, 0))
+    stretched = np.asarray(resized(lossless(image), 20, 20, "stretch"))
+    assert stretched.shape == (20, 20, 3)
+    assert (stretched[:, :9] == RED).all() and (stretched[:, 11:] == (0, 0, 255)).all()  # the border is blended
+
+
 def test_resized_thin_image_keeps_at_least_one_pixel():
     array = np.asarray(resized(lossless(Image.new("RGB", (200, 1), RED)), 20, 20))
     assert (array == RED).all(axis=2).sum() == 20
@@ -238,7 +247,7 @@ def smooth(size):
     return Image.fromarray(corners).resize(size, Image.Resampling.BICUBIC)
 
 
-@pytest.mark.parametrize("fit", ["pad", "cover"])
+@pytest.mark.parametrize("fit", ["pad", "cover", "stretch"])
 @pytest.mark.parametrize("size", [(256, 192), (257, 190), (131, 263), (640, 481)])
 def test_large_jpeg_is_decoded_smaller_and_looks_the_same(size, fit, monkeypatch):
     """Beside the same pixels from a file that is decoded whole: no shift, no other size, colours to the rounding."""
@@ -255,10 +264,36 @@ def test_large_jpeg_is_decoded_smaller_and_looks_the_same(size, fit, monkeypatch
     monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "draft", noted)
     found, expected = (np.asarray(resized(one, 64, 64, fit)).astype(int) for one in (data, whole))
     scale = {"pad": {256: 2, 257: 2, 131: 2, 640: 4}, "cover": {256: 2, 257: 1, 131: 1, 640: 4}}
-    assert scales == [scale[fit][size[0]]]
+    assert scales == [scale["pad" if fit == "pad" else "cover"][size[0]]]
     assert np.abs(found - expected).mean() < 1 and np.abs(found - expected).max() < 16
 
 
 def test_jpeg_that_is_not_much_larger_is_resized_from_all_its_pixels():
     data = saved(smooth((191, 150)), "JPEG", quality=92)
     assert np.array_equal(np.asarray(resized(data, 64, 64)), np.asarray(resized(lossless(open_rgb(data)), 64, 64)))
+
+
+def test_file_of_several_pictures_gives_its_first():
+    second = Image.new("RGB", (60, 40), "green")
+    for kind in ("MPO", "GIF", "WEBP", "PNG"):
+        decoded, _ = decode(saved(two_colors(), kind, save_all=True, append_images=[second]))
+        assert (decoded.mode, decoded.size) == ("RGB", (60, 40)), kind
+        assert near(decoded.getpixel((5, 20)), RED, 60), kind
+        assert near(decoded.getpixel((55, 20)), BLUE, 60), kind
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_and_not_cut_off(kind):
+    deep = Image.fromarray(np.full((40, 60), 0x8000, np.uint16))
+    decoded, _ = decode(saved(deep, kind))
+    assert decoded.getpixel((5, 20)) == (128, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"), [(".avif", "AVIF"), (".jp2", "JPEG2000"), (".ppm", "PPM"), (".dib", "DIB")]
+)
+def test_every_suffix_of_an_image_stands_for_a_kind_that_decodes(suffix, kind):
+    assert suffix in IMAGE_SUFFIXES
+    decoded, repairs = decode(saved(two_colors(), kind))
+    assert repairs == ["format"]
+    assert near(decoded.getpixel((5, 20)), RED, 30)

@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 
-from stages.crops.crops import Item, Match, area, choose, choose_among, needed_detectors
+from stages.crops.matching import Item, Match, area, choose, choose_among, needed_detectors
 from stages.crops.params import CropParams, DatasetParams
 
 BASE = {
-    "agreement": "required", "assignment": "each_alone", "confidence": 0.3, "nms_iou": 0.6, "several": "highest_confidence", "no_detection": "reject",
+    "agreement": "required", "assignment": "each_alone", "confidence": 0.3, "several": "highest_confidence", "no_detection": "reject",
     "padding": 0.0, "shape": "box", "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 4, "shards": 1,
 }  # fmt: skip
 TOPWEAR = ["top", "outwear", "vest"]
@@ -71,40 +71,64 @@ def test_alone_the_shirt_takes_the_surer_box_of_the_coat():
 
 def test_each_item_of_a_photo_takes_a_box_of_its_own_class():
     for items in ([COAT_ITEM, SHIRT_ITEM], [SHIRT_ITEM, COAT_ITEM]):
-        matches = choose_among([COAT, SHIRT], items, SIZE, params())
+        matches = choose_among([COAT, SHIRT], items, SIZE, params(), 0.7)
         assert matches == {"coat": Match("matched", 2, 2, COAT), "shirt": Match("matched", 2, 2, SHIRT)}
 
 
 def test_shirt_under_a_coat_that_alone_was_found_gets_no_box():
-    matches = choose_among([COAT], [COAT_ITEM, SHIRT_ITEM], SIZE, params())
+    matches = choose_among([COAT], [COAT_ITEM, SHIRT_ITEM], SIZE, params(), 0.7)
     assert matches == {"coat": Match("matched", 1, 1, COAT), "shirt": Match("taken", 1, 1)}
 
 
+# The coat seen once more, as a top: an intersection over union of .9 with its own box.
+COAT_AS_TOP = box("top", 0.6, (0, 0, 30, 27))
+
+
+def test_coat_that_is_also_seen_as_a_top_is_not_the_shirt_below_it():
+    """Suppression for each class leaves both boxes; the shirt's own is the less sure one."""
+    for items in ([COAT_ITEM, SHIRT_ITEM], [SHIRT_ITEM, COAT_ITEM]):
+        matches = choose_among([COAT, COAT_AS_TOP, SHIRT], items, SIZE, params(), 0.7)
+        assert (matches["coat"].detection, matches["shirt"].detection) == (COAT, SHIRT)
+        assert choose_among([COAT, COAT_AS_TOP], items, SIZE, params(), 0.7)["shirt"] == Match("taken", 2, 2)
+
+
+def test_boxes_that_overlap_less_are_of_two_garments():
+    matches = choose_among([COAT, COAT_AS_TOP], [COAT_ITEM, SHIRT_ITEM], SIZE, params(), 0.95)
+    assert matches["shirt"].detection == COAT_AS_TOP
+
+
+def test_surest_box_is_served_first():
+    """The sweater is surely there; what looks a little like a coat in the same place is not a second garment."""
+    sweater, phantom = box("top", 0.9, (0, 0, 30, 30)), box("outwear", 0.2, (0, 0, 30, 28))
+    matches = choose_among([phantom, sweater], [COAT_ITEM, SHIRT_ITEM], SIZE, params(), 0.7)
+    assert matches == {"coat": Match("taken", 2, 2), "shirt": Match("matched", 2, 2, sweater)}
+
+
 def test_only_item_of_a_photo_may_take_a_box_that_merely_agrees():
-    assert choose_among([COAT, SKIRT], [SHIRT_ITEM], SIZE, params())["shirt"] == Match("matched", 2, 1, COAT)
+    assert choose_among([COAT, SKIRT], [SHIRT_ITEM], SIZE, params(), 0.7)["shirt"] == Match("matched", 2, 1, COAT)
 
 
 def test_second_box_of_a_class_is_left_for_who_merely_agrees():
     second = box("outwear", 0.4, (40, 40, 60, 60))
-    matches = choose_among([COAT, second], [COAT_ITEM, SHIRT_ITEM], SIZE, params())
+    matches = choose_among([COAT, second], [COAT_ITEM, SHIRT_ITEM], SIZE, params(), 0.7)
     assert (matches["coat"].detection, matches["shirt"].detection) == (COAT, second)
 
 
 def test_photo_without_agreeing_boxes_has_the_outcomes_of_items_alone():
-    matches = choose_among([SKIRT], [COAT_ITEM, SHIRT_ITEM], SIZE, params())
+    matches = choose_among([SKIRT], [COAT_ITEM, SHIRT_ITEM], SIZE, params(), 0.7)
     assert {match.outcome for match in matches.values()} == {"mismatch"}
-    assert choose_among([], [SHIRT_ITEM], SIZE, params())["shirt"] == Match("no_detection", 0, 0)
+    assert choose_among([], [SHIRT_ITEM], SIZE, params(), 0.7)["shirt"] == Match("no_detection", 0, 0)
 
 
 def test_whole_image_stands_in_for_a_box_that_is_taken():
-    matches = choose_among([COAT], [COAT_ITEM, SHIRT_ITEM], SIZE, params(no_detection="whole_image"))
+    matches = choose_among([COAT], [COAT_ITEM, SHIRT_ITEM], SIZE, params(no_detection="whole_image"), 0.7)
     assert matches["shirt"] == Match("whole_image", 1, 1)
 
 
 def test_several_boxes_of_the_own_class_follow_the_policy_in_a_photo_too():
     other = box("top", 0.8, (0, 0, 10, 10))
-    assert choose_among([SHIRT, other], [SHIRT_ITEM], SIZE, params())["shirt"].detection == other
-    assert choose_among([SHIRT, other], [SHIRT_ITEM], SIZE, params(several="drop"))["shirt"].outcome == "several"
+    assert choose_among([SHIRT, other], [SHIRT_ITEM], SIZE, params(), 0.7)["shirt"].detection == other
+    assert choose_among([SHIRT, other], [SHIRT_ITEM], SIZE, params(several="drop"), 0.7)["shirt"].outcome == "several"
 
 
 def test_drop_keeps_a_single_agreeing_detection():

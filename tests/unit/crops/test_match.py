@@ -4,6 +4,7 @@ import json
 from argparse import Namespace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -24,6 +25,9 @@ from stages.core.errors import StageError
 from stages.crops import crops as match
 from stages.crops.params import CropParams
 from stages.ingest.reading import box_row
+from stages.networks.detector import sheets
+from stages.networks.detector.params import NmsParams
+from stages.networks.detector.sheets import COLORS, Sheets
 
 # What the detectors find by the width of the image, which here names it.
 FOUND = {
@@ -34,6 +38,7 @@ FOUND = {
     },
     "shoes": {51: [("footwear", 0.6, (20, 20, 50, 50))]},
 }
+NMS = NmsParams(iou=0.7, per_class=True)
 NAMES = {"clothes": ["top", "bottom"], "shoes": ["footwear"]}
 
 
@@ -43,7 +48,8 @@ class Known:
     def __init__(self, name):
         self.name, self.names, self.asked = name, NAMES[name], []
 
-    def predict(self, images, confidence, iou):
+    def predict(self, images, confidence, nms):
+        assert nms is NMS
         self.asked += [image.shape[1] for image in images]
         return [
             [{"superclass": kind, "confidence": score, **dict(zip(("x1", "y1", "x2", "y2"), map(float, corners), strict=True))}
@@ -83,7 +89,7 @@ def shop(tmp_path, monkeypatch):
 
 def stage(shop, **changes):
     options = {
-        "agreement": "required", "assignment": "one_box_one_item", "confidence": 0.3, "nms_iou": 0.6, "several": "largest", "no_detection": "reject", "padding": 0.0, "shape": "box",
+        "agreement": "required", "assignment": "one_box_one_item", "confidence": 0.3, "several": "largest", "no_detection": "reject", "padding": 0.0, "shape": "box",
         "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 3, "shards": 2,
     } | changes  # fmt: skip
     args = Namespace(
@@ -93,7 +99,7 @@ def stage(shop, **changes):
         detectors=shop.root,
         out=shop.root / "crops",
     )
-    match.main(args, SimpleNamespace(crops=CropParams.model_validate(options), detectors=["clothes", "shoes"]))
+    match.main(args, SimpleNamespace(crops=CropParams.model_validate(options), detectors=["clothes", "shoes"], nms=NMS))
     return args.out
 
 
@@ -147,6 +153,45 @@ def test_whole_images_stand_in_where_params_say_so(shop):
     assert outcomes(out)["unseen"] == "whole_image"
     row = {row["item_id"]: row for row in read_shards(out).to_pylist()}["unseen"]
     assert (row["detected_class"], row["confidence"], row["width"], row["height"]) == ("none", None, 52, 50)
+
+
+def size_of(path):
+    return Image.open(path).size if path.is_file() else None
+
+
+def test_each_kind_of_outcome_has_a_sheet_of_its_items(shop):
+    """A row of four places of 220 pixels, and three lines of 13 pixels below."""
+    out = stage(shop)
+    assert {path.name for path in out.glob("*.jpg")} == {"matched.jpg", "mismatch.jpg"}
+    assert size_of(out / "matched.jpg") == size_of(out / "mismatch.jpg") == (880, 259)
+    FOUND["clothes"][52] = [("top", 0.9, (5, 5, 45, 45)), ("top", 0.8, (10, 5, 50, 45))]
+    out = stage(shop)
+    assert size_of(out / "several.jpg") == (880, 259)
+    del FOUND["clothes"][52]
+
+
+def test_sheet_shows_the_box_that_was_taken_thick_and_the_others_thin(shop):
+    write_rows(shop.root / "labels/labels.parquet", LABELS, [label("unseen", "w52", ["top"])])
+    FOUND["clothes"][52] = [("top", 0.9, (2, 2, 20, 48)), ("bottom", 0.8, (30, 2, 48, 48))]
+    sheet = np.asarray(Image.open(stage(shop) / "matched.jpg").convert("RGB")).astype(int)
+    del FOUND["clothes"][52]
+    near = {kind: np.abs(sheet - COLORS[kind]).sum(axis=2) < 120 for kind in ("top", "bottom")}
+    # Rows between the texts above and the lower edges: the left and the right edge of each box.
+    widths = {kind: found[110:180].sum() / 70 / 2 for kind, found in near.items()}
+    assert widths == {"top": pytest.approx(4, abs=1), "bottom": pytest.approx(1, abs=0.7)}
+
+
+def test_sheets_have_the_same_few_items_in_whatever_order_they_come():
+    def drawn(order):
+        found = Sheets(["mismatch", "taken"])
+        for number in order:
+            picture = sheets.drawn(np.zeros((9, 9, 3), np.uint8), [], [f"item-{number}"])
+            found.add(["mismatch"], f"item-{number}", lambda picture=picture: picture)
+        assert found.found["taken"] == []
+        return [cell.lines for _, cell in found.found["mismatch"]]
+
+    few = drawn(range(40))
+    assert len(few) == len(set(few)) == sheets.SHOWN and drawn(reversed(range(40))) == few
 
 
 def test_upstreams_own_box_stands_in_where_params_say_so_and_the_whole_image_where_there_is_none(shop):

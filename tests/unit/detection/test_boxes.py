@@ -12,7 +12,7 @@ from PIL import Image
 
 from stages.contracts.images import encode_jpeg
 from stages.contracts.ledger import Account
-from stages.contracts.tables import BOXES, IMAGES, OBJECTS, read_table, write_rows, write_shards
+from stages.contracts.tables import BOXES, IMAGES, OBJECTS, UNBOXED, read_table, write_rows, write_shards
 from stages.core.errors import StageError
 from stages.detection import boxes, export_yolo
 from stages.detection.params import DetectorParams
@@ -181,6 +181,17 @@ def test_yolo_directory_is_reused_until_its_inputs_change(ingested):
     assert cached_yolo_directory(ingested, table, FIVE, True, work) != first
 
 
+def test_image_whose_boxes_were_all_rejected_is_left_out_and_the_directory_is_another(ingested):
+    table, work = stage(ingested), ingested.parent / "work"
+    before = cached_yolo_directory(ingested, table, FIVE, True, work)
+    assert (before.parent / "images/train/empty.jpg").is_file()
+    write_rows(ingested / "unboxed.parquet", UNBOXED, [{"image_id": "empty"}])
+    after = cached_yolo_directory(ingested, table, FIVE, True, work)
+    assert after != before
+    assert sorted(path.name for path in (after.parent / "images/train").iterdir()) == ["a.jpg"]
+    assert sorted(path.name for path in (after.parent / "labels/train").iterdir()) == ["a.txt"]
+
+
 def test_params_reach_ultralytics_under_its_names():
     arguments = params(epochs=7, patience=0, image_size=96).ultralytics()
     assert (arguments["epochs"], arguments["patience"], arguments["imgsz"], arguments["lr0"]) == (7, 7, 96, 0.002)
@@ -234,3 +245,27 @@ def test_export_of_an_unknown_detector_is_one_message(ingested, monkeypatch, cap
     with pytest.raises(SystemExit):
         export_yolo.main()
     assert "`detector.gloves` is missing" in capsys.readouterr().err
+
+
+NUMBERS = ["001", "1e3", "10.50", "+5", "NA", "no", "yes", "null", "", "0x1F", "1_000", "2024-01-01"]
+SPOKEN = ["Jupe, longue", "caf\u00e9 cr\u00e8me", 'a "quoted" name', " leading space", "\u5e3d\u5b50", "a\tb"]
+
+
+@pytest.mark.parametrize("column", ["class_name", "superclass"])
+def test_names_in_tables_stay_the_text_that_they_are(tmp_path, column):
+    names = [name for name in NUMBERS + SPOKEN if name]
+    other = {"class_name": "superclass", "superclass": "class_name"}[column]
+    frame = pd.DataFrame({column: names, other: [f"x{number}" for number in range(len(names))]})
+    frame.to_csv(tmp_path / "classes.csv", index=False)
+    found = boxes.read_classes(tmp_path / "classes.csv", "class_name")
+    assert list(found if column == "class_name" else found.values()) == names
+
+
+def test_names_compare_however_they_are_composed(tmp_path):
+    (tmp_path / "classes.csv").write_text("class_name,superclass\nBlu\u0301se,top\n", encoding="utf-8-sig")
+    assert boxes.read_classes(tmp_path / "classes.csv", "class_name") == {"Bl\u00fase": "top"}
+
+
+def test_superclasses_that_look_like_numbers_have_their_ids(tmp_path):
+    (tmp_path / "superclasses.csv").write_text("id,superclass\n0,001\n1,NA\n2,no\n")
+    assert boxes.superclass_ids(tmp_path / "superclasses.csv") == {"001": 0, "NA": 1, "no": 2}

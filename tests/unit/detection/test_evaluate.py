@@ -1,6 +1,7 @@
 """What evaluation writes, against numbers worked out by hand."""
 
 import csv
+import shutil
 from argparse import Namespace
 from types import SimpleNamespace
 
@@ -9,13 +10,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from stages.contracts.tables import BOXES, read_table
+from stages.contracts.tables import BOXES, UNBOXED, read_table, write_rows
 from stages.core.files import read_json
 from stages.detection import evaluate_detector as evaluate
 from stages.detection.training import train_detector as train
 from stages.networks.detector.model import quiet_ultralytics
+from stages.networks.detector.params import NmsParams
 
 NAMES = ["top", "bottom", "dress"]
+NMS = NmsParams(iou=0.7, per_class=True)
 
 
 def metrics(*found, truth):
@@ -48,10 +51,45 @@ def test_scores_by_hand():
     assert scores["f1_confidence"] == pytest.approx(0.8, abs=0.06)
 
 
+# Of two tops one is found, and no false alarm: precision 1, recall 1/2. The one bottom is found at .9, after a false
+# alarm at .95: precision 1/2, recall 1. Either class has F1 2/3, up to confidence .9.
+UNLIKE = metrics((0.9, 0, 1), (0.9, 1, 1), (0.95, 1, 0), truth=[0, 0, 1])
+
+
+def test_f1_of_several_classes_is_the_mean_of_their_f1():
+    """That of mean precision and mean recall, which are 3/4 each, would be 3/4."""
+    scores = evaluate._scores(UNLIKE, NAMES)
+    assert (scores["precision"], scores["recall"]) == (pytest.approx(3 / 4), pytest.approx(3 / 4))
+    assert {name: row["f1"] for name, row in scores["per_class"].items()} == {
+        "top": pytest.approx(2 / 3), "bottom": pytest.approx(2 / 3),
+    }  # fmt: skip
+    assert scores["f1"] == pytest.approx(2 / 3)
+
+
+def curve(found, line):
+    plots = evaluate.Plots()
+    evaluate._add_curves("clothes", found, NAMES, plots)
+    return {x: y for _, name, x, y in plots.confidence if name == line}
+
+
+def test_f1_is_a_point_of_its_own_curve():
+    assert evaluate._scores(UNLIKE, NAMES)["f1"] <= max(curve(UNLIKE, "F1").values()) + 1e-9
+    draw = np.random.default_rng(0)
+    rows = zip(draw.random(60), draw.integers(0, 3, 60), draw.random(60) < 0.6, strict=True)
+    drawn = metrics(*rows, truth=[0] * 20 + [1] * 15 + [2] * 8)
+    scores, f1 = evaluate._scores(drawn, NAMES), curve(drawn, "F1")
+    assert scores["f1"] == pytest.approx(np.interp(scores["f1_confidence"], list(f1), list(f1.values())), abs=0.01)
+    assert scores["f1"] <= max(f1.values()) + 0.005  # the curve has a point at each hundredth
+
+
+def test_scores_of_a_detector_that_finds_nothing_right_are_nought():
+    nothing = metrics((0.9, 2, 0), truth=[0, 1])
+    assert evaluate._scores(nothing, NAMES)["f1"] == 0
+
+
 def test_curves_by_hand():
     plots = evaluate.Plots()
-    evaluate._add_curves("shoes", FOUND, plots)
-    assert {panel for panel, *_ in plots.confidence + plots.precision_recall} == {"shoes"}
+    evaluate._add_curves("shoes", FOUND, NAMES, plots)
     recall, f1 = ({x: y for _, line, x, y in plots.confidence if line == name} for name in ("recall", "F1"))
     assert len(recall) == len(f1) == 101
     # Means over tops and bottoms; the bottom is never found.
@@ -59,8 +97,60 @@ def test_curves_by_hand():
     assert recall[0.9] == pytest.approx(0.25, abs=0.03) and recall[0.95] == 0
     assert f1[0.8] == pytest.approx(0.5, abs=0.01)  # precision 1, recall 1 of the tops
     assert f1[0.05] == pytest.approx(0.4)  # precision 2/3, recall 1: .8
-    precision = {x: y for _, _, x, y in plots.precision_recall}
+    precision = {x: y for _, line, x, y in plots.precision_recall if line == "mean over classes"}
     assert precision[0.0] == precision[0.9] == pytest.approx(0.5)  # tops 1, bottoms 0
+
+
+def test_each_class_has_curves_of_its_own():
+    plots = evaluate.Plots()
+    evaluate._add_curves("clothes", FOUND, NAMES, plots)
+    assert {panel for panel, *_ in plots.precision_recall} == {"clothes"}
+    assert {line for _, line, *_ in plots.precision_recall} == {"mean over classes", "top", "bottom"}
+    f1 = {(line, x): y for panel, line, x, y in plots.confidence if panel == "clothes, F1 of each class"}
+    assert len(f1) == 2 * 101  # the truth has no dress
+    assert f1["top", 0.05] == pytest.approx(0.8)  # precision 2/3, recall 1
+    assert f1["top", 0.8] == pytest.approx(1, abs=0.01)  # the second top is found, the false alarm is not
+    assert {f1["bottom", x / 100] for x in range(101)} == {0}
+    precision = {(line, x): y for _, line, x, y in plots.precision_recall}
+    assert precision["top", 0.9] == pytest.approx(1) and precision["bottom", 0.0] == 0
+
+
+def test_report_has_four_curves_of_each_class():
+    plots = evaluate.Plots()
+    evaluate._add_curves("clothes", FOUND, NAMES, plots)
+    assert len(plots.by_class) == 2 * 4 * 101
+    recall = {x: y for _, name, curve, x, y in plots.by_class if (name, curve) == ("top", "recall")}
+    assert recall[0.05] == pytest.approx(1) and recall[0.95] == 0
+    precision = {x: y for _, name, curve, x, y in plots.by_class if (name, curve) == ("top", "precision")}
+    assert precision[0.05] == pytest.approx(2 / 3) and precision[0.8] == pytest.approx(1, abs=0.01)
+
+
+def test_detector_of_one_class_has_one_line():
+    plots = evaluate.Plots()
+    evaluate._add_curves("caps", metrics((0.9, 0, 1), truth=[0]), NAMES, plots)
+    assert {line for _, line, *_ in plots.precision_recall} == {"mean over classes"}
+    assert {panel for panel, *_ in plots.confidence} == {"caps"}
+
+
+def test_detector_that_finds_nothing_has_flat_curves():
+    found = metrics((0.9, 2, 0), truth=[0])
+    found.box.ap_class_index = []  # as Ultralytics leaves it
+    plots = evaluate.Plots()
+    evaluate._add_curves("caps", found, NAMES, plots)
+    assert {y for *_, y in plots.precision_recall + plots.confidence} == {0}
+    assert len(plots.confidence) == 3 * 101 and plots.by_class == []
+
+
+def test_validation_has_a_panel_for_each_detector_and_a_line_for_each_figure():
+    columns = ["val_precision", "val_recall", "val_map50", "val_map50_95"]
+    history = pd.DataFrame([[1, 9.0, 0.1, 0.2, 0.3, 0.4], [2, 8.0, 0.5, 0.6, 0.7, 0.8]])
+    history.columns = ["epoch", "train_box_loss", *columns]
+    assert evaluate.validation("shoes", history) == [
+        ["shoes", "precision", 1, 0.1], ["shoes", "precision", 2, 0.5],
+        ["shoes", "recall", 1, 0.2], ["shoes", "recall", 2, 0.6],
+        ["shoes", "mAP50", 1, 0.3], ["shoes", "mAP50", 2, 0.7],
+        ["shoes", "mAP50-95", 1, 0.4], ["shoes", "mAP50-95", 2, 0.8],
+    ]  # fmt: skip
 
 
 def test_losses_have_a_panel_each_with_train_and_validation_in_it():
@@ -76,7 +166,8 @@ def test_losses_have_a_panel_each_with_train_and_validation_in_it():
 class Found:
     """A detector that sees the same red rectangle in every picture."""
 
-    def predict(self, images, confidence, iou):
+    def predict(self, images, confidence, nms):
+        assert nms is NMS
         return [[{"superclass": "top", "confidence": 0.9, "x1": 0, "y1": 0, "x2": 5, "y2": 5}] for _ in images]
 
 
@@ -84,10 +175,52 @@ class Found:
 def test_false_alarms_on_background_are_counted_where_it_is_background(rectangles, tmp_path, background):
     boxes = read_table(rectangles / "boxes/tiny/boxes.parquet", BOXES).to_pandas()
     test = boxes[boxes["split"] == "test"]
-    counts = evaluate._confusion_and_samples(Found(), rectangles / "ingested", test, background, tmp_path / "p.jpg")
+    counts = evaluate._confusion_and_samples(
+        Found(), rectangles / "ingested", test, background, NMS, tmp_path / "p.jpg"
+    )
     # Three of the four test pictures have a box, which the detector misses.
     assert sum(count for (_, predicted), count in counts.items() if predicted == "background") == 3
     assert counts["background", "top"] == (4 if background else 3)
+
+
+def test_picture_whose_boxes_were_all_rejected_is_no_background_to_score_on(rectangles, tmp_path):
+    boxes = read_table(rectangles / "boxes/tiny/boxes.parquet", BOXES).to_pandas()
+    test = boxes[boxes["split"] == "test"]
+    ingested = shutil.copytree(rectangles / "ingested", tmp_path / "ingested")
+    write_rows(ingested / "unboxed.parquet", UNBOXED, [{"image_id": "test00"}])
+    counts = evaluate._confusion_and_samples(Found(), ingested, test, True, NMS, tmp_path / "p.jpg")
+    assert counts["background", "top"] == 3
+
+
+class Asked(Exception):
+    """What Ultralytics' validation was asked for."""
+
+
+def test_validation_keeps_the_boxes_that_params_keep(rectangles, tiny, tmp_path, monkeypatch):
+    """Else the figures would be of other boxes than those that crops are cut by."""
+
+    class Known:
+        names = NAMES
+
+        def __init__(self, folder):
+            self.folder = folder
+
+        def yolo(self):
+            return self
+
+        def val(self, **arguments):
+            raise Asked(arguments["iou"], arguments["agnostic_nms"])
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(evaluate, "Detector", Known)
+    (tmp_path / "params.yaml").write_text("runtime: {threads: 1, deterministic: true}\n")
+    (tmp_path / "ingested").mkdir()
+    (tmp_path / "ingested/tiny").symlink_to(rectangles / "ingested")
+    args = Namespace(models=tmp_path, ingested=tmp_path / "ingested", boxes=rectangles / "boxes", report=tmp_path)
+    for nms, asked in ((NmsParams(iou=0.6, per_class=False), (0.6, True)), (NMS, (0.7, False))):
+        with pytest.raises(Asked) as found:
+            evaluate.score("tiny", args, tiny(), nms, evaluate.Plots())
+        assert found.value.args == asked
 
 
 @pytest.mark.slow
@@ -103,7 +236,7 @@ def test_stage_writes_scores_curves_confusion_and_pictures(rectangles, tiny, tmp
     (tmp_path / "ingested").mkdir()
     (tmp_path / "ingested/tiny").symlink_to(rectangles / "ingested")
     outs = {name: tmp_path / name for name in ("models", "ingested", "metrics", "plots", "report")}
-    params = SimpleNamespace(detectors=["tiny"], detector={"tiny": options, "other": None})
+    params = SimpleNamespace(detectors=["tiny"], detector={"tiny": options, "other": None}, nms=NMS)
     report = evaluate.main(Namespace(boxes=rectangles / "boxes", **outs), params)
     torch.use_deterministic_algorithms(False)
     scores, metrics = read_json(tmp_path / "report/tiny.json"), read_json(tmp_path / "metrics/tiny.json")
@@ -117,4 +250,7 @@ def test_stage_writes_scores_curves_confusion_and_pictures(rectangles, tiny, tmp
     assert len(rows) == 2 * 3 * 2  # train and validation of three losses over two epochs
     assert {row["panel"] for row in rows} == {f"tiny, {loss}" for loss in ("box", "class", "dfl")}
     assert min(float(row["y"]) for row in rows) > 0
+    with (tmp_path / "plots/validation.csv").open(encoding="utf-8") as stream:
+        assert len(list(csv.DictReader(stream))) == 4 * 2  # four figures over two epochs
+    assert (tmp_path / "report/curves.csv").read_text(encoding="utf-8").startswith("detector,class,curve,x,y")
     assert Image.open(tmp_path / "report/tiny.jpg").size == (4 * 220, 220)  # three pictures

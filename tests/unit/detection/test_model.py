@@ -10,8 +10,10 @@ from stages.core import determinism
 from stages.core.errors import StageError
 from stages.networks.detector import model
 from stages.networks.detector.model import Detector, load_detectors, new_network, save_detector
+from stages.networks.detector.params import NmsParams
 
 NAMES = ["top", "bottom", "dress"]
+NMS = NmsParams(iou=0.7, per_class=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,14 +91,16 @@ def images():
 
 @pytest.fixture(scope="module")
 def found(detector, images):
-    return detector.predict(images, 0.05, 0.6)
+    return detector.predict(images, 0.05, NMS)
 
 
-def test_detections_are_those_of_ultralytics_own_predictor(detector, found, images):
+@pytest.mark.parametrize("nms", [NMS, NmsParams(iou=0.5, per_class=False)], ids=["per class", "whatever the class"])
+def test_detections_are_those_of_ultralytics_own_predictor(detector, images, nms):
     """To the last bit; its predictor wants BGR, and boxes of the image as it was."""
+    found = detector.predict(images, 0.05, nms)
     results = detector.yolo().predict(
         [np.ascontiguousarray(image[..., ::-1]) for image in images],
-        imgsz=96, conf=0.05, iou=0.6, agnostic_nms=True, device="cpu", rect=False, verbose=False, save=False,
+        imgsz=96, conf=0.05, iou=nms.iou, agnostic_nms=not nms.per_class, device="cpu", rect=False, verbose=False, save=False,
     )  # fmt: skip
     for rows, result in zip(found, results, strict=True):
         boxes = result.boxes
@@ -104,6 +108,43 @@ def test_detections_are_those_of_ultralytics_own_predictor(detector, found, imag
         assert {
             (*(row[side] for side in ("x1", "y1", "x2", "y2")), row["confidence"], row["superclass"]) for row in rows
         } == {(*corners, score, NAMES[index]) for corners, score, index in expected}
+
+
+class Fixed:
+    """A network that answers the same for every picture: boxes x1, y1, x2, y2 with a score and a class each."""
+
+    def __init__(self, *boxes):
+        import torch
+
+        rows = torch.zeros(1, 4 + len(NAMES), len(boxes))
+        for number, (x1, y1, x2, y2, score, index) in enumerate(boxes):
+            rows[0, :4, number] = torch.tensor([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1])
+            rows[0, 4 + index, number] = score
+        self.rows = rows
+
+    def __call__(self, inputs):
+        return self.rows.expand(len(inputs), -1, -1).clone()
+
+
+# A dress and, worn under it, a top, with an intersection over union of .72; a second dress, with .9 of the first.
+LAYERS = [(0, 0, 50, 90, 0.9, 2), (5, 0, 45, 81, 0.6, 0), (0, 0, 45, 90, 0.5, 2)]
+
+
+@pytest.mark.parametrize(
+    ("iou", "per_class", "left"),
+    [
+        (0.7, True, ["dress", "top"]),
+        (0.6, False, ["dress"]),  # the layer below is taken for a second box of the layer above
+        (0.8, False, ["dress", "top"]),
+        (0.95, True, ["dress", "top", "dress"]),
+        (0.95, False, ["dress", "top", "dress"]),
+    ],
+)
+def test_garment_worn_under_another_stays_where_classes_are_kept_apart(folder, iou, per_class, left):
+    detector = Detector(folder[0])
+    detector._fused = Fixed(*LAYERS)
+    (rows,) = detector.predict([np.zeros((96, 96, 3), np.uint8)], 0.05, NmsParams(iou=iou, per_class=per_class))
+    assert [row["superclass"] for row in rows] == left
 
 
 def test_boxes_are_in_pixels_of_the_image_they_belong_to(found, images):
@@ -133,14 +174,14 @@ def test_prediction_leaves_the_number_of_threads_alone(detector, found, images):
     before = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ultralytics.utils.torch_utils.NUM_THREADS", 3)  # what another machine would choose
-        detector.predict(images, 0.05, 0.6)
+        detector.predict(images, 0.05, NMS)
     assert torch.get_num_threads() == before
 
 
 def test_prediction_repeats_alone_and_in_a_batch(detector, found, images):
-    again = detector.predict(images, 0.05, 0.6)
-    assert detector.predict(images, 0.05, 0.6) == again
-    (alone,) = detector.predict(images[:1], 0.05, 0.6)
+    again = detector.predict(images, 0.05, NMS)
+    assert detector.predict(images, 0.05, NMS) == again
+    (alone,) = detector.predict(images[:1], 0.05, NMS)
     for rows in (found[0], alone):
         assert [row["superclass"] for row in rows] == [row["superclass"] for row in again[0]]
         assert [row["x1"] for row in rows] == pytest.approx([row["x1"] for row in again[0]], abs=0.1)
@@ -148,7 +189,7 @@ def test_prediction_repeats_alone_and_in_a_batch(detector, found, images):
 
 def test_higher_confidence_leaves_a_part(detector, found, images):
     limit = found[0][len(found[0]) // 2]["confidence"]
-    (rows, _) = detector.predict(images, limit, 0.6)
+    (rows, _) = detector.predict(images, limit, NMS)
     assert 0 < len(rows) <= len(found[0])
     assert all(row["confidence"] >= limit for row in rows)
 

@@ -12,6 +12,7 @@ from stages.core.params import section
 from stages.detection.params import DetectorParams
 from stages.detection.training import train_detector as train
 from stages.networks.detector.model import Detector
+from stages.networks.detector.params import NmsParams
 
 PAPER = composed("paper")
 EPOCHS = {"deepfashion2": 57, "headwear": 20, "shoes": 150}
@@ -44,6 +45,13 @@ def test_recipe_is_the_published_one(name):
     assert set(rest) >= {"mosaic", "hsv_h", "hsv_s", "hsv_v", "fliplr", "translate", "scale", "patience", "lr0"}
     assert (arguments["copy_paste"], arguments["freeze"]) == (0.0, None)
     assert (options(name).model, options(name).weights) == ("yolo11x.yaml", "download")
+
+
+def test_suppression_is_ultralytics_default():
+    from ultralytics.cfg import DEFAULT_CFG
+
+    nms = section(NmsParams, "nms", PAPER)
+    assert (nms.iou, not nms.per_class) == (DEFAULT_CFG.iou, DEFAULT_CFG.agnostic_nms) == (0.7, False)
 
 
 def test_detectors_are_the_three_published_ones():

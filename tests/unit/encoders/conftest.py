@@ -92,7 +92,7 @@ RECIPES = {
         "margin": 28.6, "scale": 64.0, "loss_rate": 10.0, "imprint": False, "per_class": 2,
     },
     "attention": _PICTURES | {
-        "image_size": 48,
+        "image_size": 48, "cached_views": 0,
         "network": {
             "branch": None, "weights": "none", "freeze_branch": False, "widths": [4, 6, 8], "dropout": 0.25, "texture_width": 4, "codewords": 3, "hidden": 8, "region": 3,
             "anchors": [[0.0, -0.5], [0.0, 0.5]], "start_size": 0.5,

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from stages.contracts.images import encode_jpeg
 from stages.core.errors import StageError
-from stages.encoders.attention import AttentionTask, label_matrix, most_frequent_share
+from stages.encoders.attention import AttentionTask, label_matrix, most_frequent_share, overlap
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import save_encoder
 from stages.networks.encoders.attention.encoder import (
@@ -18,7 +19,13 @@ from stages.networks.encoders.attention.encoder import (
     region_box,
     upright,
 )
-from stages.networks.encoders.attention.network import AttentionNetwork, PublishedBranch, StagesBranch, sample_regions
+from stages.networks.encoders.attention.network import (
+    AttentionNetwork,
+    PublishedBranch,
+    StagesBranch,
+    sample_regions,
+    soft_window,
+)
 from stages.networks.encoders.attention.recommend import diverse_list, region_distances
 
 
@@ -78,7 +85,7 @@ def look(network, count=2):
 def test_attention_decides_what_a_glimpse_is_made_of(network):
     """All attention on one place: whatever stands elsewhere, the glimpse stays the same."""
     draw = torch.Generator().manual_seed(2)
-    maps = torch.rand(1, network.branch.width, 3, 2, generator=draw)
+    maps = torch.rand(1, network.params.texture_width, 3, 2, generator=draw)
     other = torch.rand(maps.shape, generator=draw)
     other[:, :, 1, 0] = maps[:, :, 1, 0]
     place = torch.zeros(1, 3, 2)
@@ -92,23 +99,99 @@ def test_attention_decides_what_a_glimpse_is_made_of(network):
 
 def test_glimpses_start_at_their_anchors_and_maps_sum_to_one(network):
     seen, _ = look(network)
-    assert seen.scores.shape == (2, 5) and seen.regions.shape == (2, 2, 8) and seen.maps.shape == (2, 2, 3, 2)
+    assert seen.scores.shape == (2, 5) and seen.regions.shape == (2, 2, 12) and seen.maps.shape == (2, 2, 3, 2)
     assert torch.allclose(seen.maps.sum((2, 3)), torch.ones(2, 2))
     assert torch.allclose(seen.centre, torch.tensor([[[0.0, -0.5], [0.0, 0.5]]] * 2))
     assert torch.allclose(seen.size, torch.full((2, 2, 2), 0.5))
 
 
-def test_scores_are_the_maximum_over_glimpses_class_by_class(network):
+def test_window_is_a_gaussian_around_the_region():
+    """Places of one row of four lie at -.75, -.25, .25 and .75, those of one column of two at -.5 and .5."""
+    window = soft_window(torch.tensor([[0.5, -1.0]]), torch.tensor([[0.25, -0.5]]), 2, 4)
+    along_x, along_y = np.array([2.0, 1, 0, 1]) ** 2, np.array([0.0, 1]) ** 2  # in sizes of the region, mirrored in y
+    assert window.shape == (1, 1, 2, 4)
+    assert window[0, 0].numpy() == pytest.approx(-(along_x[None] + along_y[:, None]) / 2)
+    tiny = soft_window(torch.zeros(1, 2), torch.zeros(1, 2), 1, 2)  # as wide as the least window: 5 sizes away
+    assert tiny.flatten().tolist() == pytest.approx([-12.5, -12.5])
+
+
+def test_maps_of_glimpses_lie_where_their_regions_are(network):
+    """Anchors are at the top and at the bottom: so are the maps, before any training."""
     seen, _ = look(network)
-    assert torch.allclose(seen.scores, network.classify(seen.regions).amax(1), atol=1e-6)
+    rows = seen.maps.sum(3)  # [n, K, 3]
+    assert (rows[:, 0, 0] > 2 * rows[:, 0, 2]).all() and (rows[:, 1, 2] > 2 * rows[:, 1, 0]).all()
+    assert overlap(seen.maps) < 0.7
+
+
+def test_overlap_is_what_two_maps_share():
+    maps = torch.tensor([[[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]]])[:, :, None]  # pairs share .5, .5 and 0
+    assert float(overlap(maps)) == pytest.approx(1 / 3)
+    assert float(overlap(maps[:, :1])) == 0
+    assert float(overlap(maps[:, [0, 0]])) == 1
+
+
+@pytest.mark.parametrize("branch", [None, "test_efficientnet"])
+def test_cached_views_see_what_the_branch_sees_and_validation_is_the_same(branch, recipe, examples, cpu):
+    still = {"flip": 0.0, "rotation": 0, "min_scale": 1.0, "mask": 0.0, "mask_share": 0.1}
+    network = recipe("attention").network.model_dump() | {"freeze_branch": True, "branch": branch}
+    tasks = []
+    for views in (0, 2):
+        torch.manual_seed(0)
+        tasks.append(AttentionTask(recipe("attention", network=network, cached_views=views, geometry=still), *examples))
+    fresh, cached = tasks
+    cached.network.load_state_dict(fresh.network.state_dict())
+    rows = torch.tensor([3, 0, 7, 4])
+    for split in ("train", "val"):
+        for task in tasks:
+            task.training_mode()
+        figures = [task.figures(split, rows) for task in tasks]
+        assert {name: value.item() for name, value in figures[1].items()} == pytest.approx(
+            {name: value.item() for name, value in figures[0].items()}, abs=1e-4
+        )
+        assert cached.embed(split, rows.numpy()) == pytest.approx(fresh.embed(split, rows.numpy()), abs=1e-4)
+
+
+def test_cached_views_are_drawn_and_computed_once(recipe, examples, cpu, monkeypatch):
+    network = recipe("attention").network.model_dump() | {"freeze_branch": True}
+    task = AttentionTask(recipe("attention", network=network, cached_views=3), *examples)
+    assert len(task.views) == 3 and not torch.equal(task.views[0], task.views[1])
+    task.embed("val", np.arange(15))
+    monkeypatch.setattr(task.network.branch, "forward", lambda images: pytest.fail("a frozen branch looked again"))
+    task.figures("train", torch.arange(8))
+    task.figures("val", torch.arange(8))
+    task.embed("val", np.arange(15))
+
+
+def test_views_of_a_branch_that_learns_are_not_cached(recipe):
+    with pytest.raises(ValidationError, match="they change unless network.freeze_branch is true"):
+        recipe("attention", cached_views=2)
+
+
+def test_scores_are_the_maximum_over_glimpses_class_by_class(network):
+    scores = []
+    network.classify.register_forward_hook(lambda *call: scores.append(call[-1]))
+    seen, _ = look(network)
+    assert len(scores) == 2 and torch.equal(seen.scores, torch.maximum(*scores))
 
 
 def test_recurrence_carries_what_was_seen(network):
-    """The second glimpse changes when the first region is another one."""
-    before, images = look(network)
+    """The state of the second glimpse changes when the first region is another one."""
+    states = []
+    network.classify.register_forward_hook(lambda *call: states.append(call[1][0]))
+    _, images = look(network)
     network.anchors[0] = torch.tensor([0.4, 0.4])
-    after = network.look(images)
-    assert not torch.allclose(before.regions[:, 1], after.regions[:, 1])
+    network.look(images)
+    assert len(states) == 4 and not torch.allclose(states[1], states[3])
+
+
+def test_vector_of_a_region_is_its_own_texture_whatever_was_seen_before(network):
+    _, images = look(network)
+    network.of_state.weight.data.zero_()  # the memory of earlier regions does not lead the eye
+    network.of_state.bias.data.zero_()
+    led = network.look(images)
+    network.cell.weight_hh.data.mul_(-3)  # another memory
+    assert torch.equal(network.look(images).regions, led.regions)
+    assert torch.allclose(led.regions.square().mean(2).sqrt(), torch.ones(2, 2))
 
 
 def test_every_part_gets_a_gradient(recipe, examples, cpu):
@@ -127,7 +210,7 @@ def test_whole_vector_is_pooled_features_and_mean_region_of_unit_length(network)
     seen, images = look(network)
     with torch.no_grad():
         vectors = network(images)
-    assert vectors.shape == (2, 8 + 8)
+    assert vectors.shape == (2, 8 + 4 * 3)
     assert torch.allclose(vectors[:, :8].norm(dim=1), torch.ones(2))
     mean = seen.regions.mean(1)
     assert torch.allclose(vectors[:, 8:], mean / mean.norm(dim=1, keepdim=True), atol=1e-6)
@@ -216,12 +299,3 @@ def test_recommendations_are_framed_in_the_colour_of_their_region():
     assert sheet.getpixel((1, 1)) == (0, 0, 0)  # the query has no frame
     assert [sheet.getpixel((place * 134 + 1, 1)) for place in (1, 2)] == [COLORS[0], COLORS[1]]
     assert sheet.getpixel((134 + 64, 96))[0] > 100
-
-
-def test_frozen_branch_keeps_its_weights_and_the_rest_learns(recipe, cpu):
-    params = recipe("attention").network.model_copy(update={"freeze_branch": True})
-    model = AttentionNetwork(params, 3)
-    images = torch.randint(0, 256, (4, 3, 48, 32), generator=torch.Generator().manual_seed(2))
-    model.look(images).scores.square().sum().backward()
-    assert all(weight.grad is None for weight in model.branch.parameters())
-    assert model.classify.weight.grad.abs().sum() > 0 and model.of_place.weight.grad.abs().sum() > 0

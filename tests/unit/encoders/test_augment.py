@@ -45,14 +45,30 @@ def test_zoom_shows_a_part_and_full_scale_all_of_it():
     assert spread.std() > 8
 
 
-def test_right_angle_turns_the_image():
-    """With many draws of up to 180 degrees some are near 90: what was left is then at the top or the bottom."""
-    image = torch.full((2000, 3, 32, 32), 255.0)
-    image[:, :, 12:20, 0:6] = 0  # a dark spot at the left
-    dark = 255 - view(image, rotation=180).mean(dim=1)
-    top, left = dark[:, :6, 12:20].mean(dim=(1, 2)), dark[:, 12:20, :6].mean(dim=(1, 2))
-    assert (top > 240).any()
-    assert (left > 240).any()
+def angles(views):
+    """Degrees by which a dark spot at the right of its picture was turned, clockwise, in views [n, 3, side, side]."""
+    dark = 255 - views.mean(dim=1)
+    place = torch.arange(views.shape[-1]) + 0.5 - views.shape[-1] / 2
+    x, y = (dark * place).sum(dim=(1, 2)), (dark * place[:, None]).sum(dim=(1, 2))
+    return torch.rad2deg(torch.atan2(y, x))
+
+
+@pytest.mark.parametrize("bound", [0, 15, 90])
+def test_rotation_is_uniform_within_its_bound_either_way(bound):
+    image = torch.full((2000, 3, 64, 64), 255.0)
+    image[:, :, 28:36, 48:56] = 0
+    turned = angles(view(image, rotation=bound))
+    assert turned.abs().max() <= bound + 0.5
+    assert turned.min() <= -0.98 * bound + 0.01 and turned.max() >= 0.98 * bound - 0.01
+    assert turned.mean() == pytest.approx(0, abs=0.05 * bound + 0.1)
+    assert turned.std() == pytest.approx(bound / 3**0.5, abs=0.03 * bound + 0.1)  # of a uniform angle
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_flip_comes_as_often_as_asked(share):
+    image = torch.full((2000, 3, 8, 8), 255.0)
+    image[:, :, :, 5:] = 0  # dark at the right
+    assert (angles(view(image, flip=share)).abs() > 90).float().mean() == pytest.approx(share, abs=0.04)
 
 
 def test_outside_of_a_turned_image_is_white():
@@ -150,6 +166,31 @@ def test_colour_changes_as_often_as_asked(chances, kind):
     plain = torch.tensor([200.0, 30, 90]).view(1, 3, 1, 1).expand(800, 3, 2, 2)
     changed = (recolored(plain, **chances) - plain).abs().amax(dim=(1, 2, 3)) > 1e-3
     assert changed.float().mean() == pytest.approx(0.3, abs=0.06), kind
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
+def test_jitter_is_uniform_in_one_plus_minus_its_strength(name):
+    """Factors read back from the pixels: a brighter 100, halves further apart, a colour further from its grey."""
+    left, right = torch.tensor([90.0, 100, 110]), torch.tensor([120.0, 100, 80])
+    image = torch.cat([left.view(3, 1, 1).expand(3, 4, 2), right.view(3, 1, 1).expand(3, 4, 2)], 2)
+    if name == "contrast":
+        image = torch.cat([torch.full((3, 4, 2), 80.0), torch.full((3, 4, 2), 120.0)], 2)
+    views = recolored(image.expand(1000, -1, -1, -1), probability=1, **{name: 0.4})
+    measured = {
+        "brightness": views[:, 1, 0, 0] / 100,
+        "contrast": (views[:, 0, 0, 3] - views[:, 0, 0, 0]) / 40,
+        "saturation": (views[:, 2, 0, 0] - views[:, 0, 0, 0]) / 20,
+    }[name]
+    assert 0.599 <= measured.min() < 0.61 and 1.39 < measured.max() <= 1.401
+    assert measured.mean() == pytest.approx(1, abs=0.03) and measured.std() == pytest.approx(0.8 / 12**0.5, abs=0.02)
+
+
+def test_hue_turns_by_at_most_its_share_of_the_circle():
+    red = torch.tensor([200.0, 0, 0]).view(1, 3, 1, 1).expand(1000, 3, 2, 2)
+    views = recolored(red, probability=1, hue=0.1)[:, :, 0, 0]
+    turn = (views[:, 1] - views[:, 2]) / 200 / 6  # from red, green grows one way and blue the other
+    assert -0.1001 <= turn.min() < -0.098 and 0.098 < turn.max() <= 0.1001
+    assert turn.std() == pytest.approx(0.2 / 12**0.5, abs=0.005)
 
 
 def test_values_stay_in_range_whatever_the_strength(images):

@@ -133,19 +133,6 @@ def test_gradient_of_the_category_loss_reaches_the_backbone(recipe, examples, cp
     assert next(one.network.maps.parameters()).grad.abs().sum() > 0
 
 
-def test_frozen_batch_norm_keeps_its_statistics(recipe, examples, cpu):
-    one = task(recipe, examples, freeze_norm=True)
-    before = {name: value.clone() for name, value in one.modules.state_dict().items() if "running" in name}
-    one.training_mode()
-    one.figures("train", torch.arange(8))
-    after = one.modules.state_dict()
-    assert all(torch.equal(after[name], value) for name, value in before.items())
-    one.recipe = one.recipe.model_copy(update={"freeze_norm": False})
-    one.training_mode()
-    one.figures("train", torch.arange(8))
-    assert not all(torch.equal(one.modules.state_dict()[name], value) for name, value in before.items())
-
-
 def test_loss_stuck_at_the_margin_is_said(recipe, examples, cpu):
     one = task(recipe, examples)
     assert one.warn({"train_triplet_is": 0.2, "val_spread": 0.01}) is None

@@ -32,7 +32,12 @@ def test_published_numbers_stand_in_the_paper_profile():
         [100, 150],
         0.1,
     )
-    assert encoder["siamese"]["min_images"] == 100
+    chosen = composed("paper")["benchmark"][encoder["siamese"]["learns_from"]["table"]]
+    assert (chosen["protocol"], chosen["min_category_images"], encoder["siamese"]["min_images"]) == (
+        "stratified",
+        100,
+        2,
+    )
 
 
 @pytest.mark.parametrize(

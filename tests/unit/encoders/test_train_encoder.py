@@ -202,12 +202,14 @@ def test_categories_of_a_fir_encoder_are_probabilities_and_need_the_category_los
     stage("fir")
     encoder = load_encoder(tmp_path / "out")
     images = encoder.pixels.decode(examples[1].data[:4])
-    names, probabilities = encoder.categories(images)
-    assert names == ["shirt", "skirt"]
+    vectors, probabilities = encoder.embed_categories(images)
+    assert encoder.has_categories and encoder.network.categories == ["shirt", "skirt"]
+    assert np.array_equal(vectors, encoder.embed(images, []))
     assert probabilities.sum(1) == pytest.approx(np.ones(4), abs=1e-5)
     stage("fir", losses=["IS"])
+    assert not load_encoder(tmp_path / "out").has_categories
     with pytest.raises(StageError, match="without the category loss"):
-        load_encoder(tmp_path / "out").categories(images)
+        load_encoder(tmp_path / "out").embed_categories(images)
 
 
 def test_every_kind_has_its_loader_and_every_recipe_its_module():

@@ -15,12 +15,12 @@ def image(name, split="", group="", ours=False):
     return ImageFile(name, Path(name), split, group, ours)
 
 
-def decide(files, *clusters):
+def decide(files, *clusters, keep=False):
     """Splits and rejects where the images of each of ``clusters`` are near duplicates."""
     names = {file.image_id: file.image_id for file in files}
     for cluster in clusters:
         names |= dict.fromkeys(cluster, min(cluster))
-    return decide_splits(sorted(files, key=lambda file: file.image_id), names)
+    return decide_splits(sorted(files, key=lambda file: file.image_id), names, keep)
 
 
 def group_of(split, count=1, prefix="g"):
@@ -91,6 +91,23 @@ def test_training_image_like_one_of_upstreams_validation_is_rejected_and_ties_no
     splits, rejected = decide(files, ("t1", "v1", "x"))
     assert splits == {"t2": "train", "x": "test"}  # t2 stays in train: the tie to v1 went with t1
     assert sorted(rejected) == ["t1", "v1"]
+
+
+def test_with_keep_upstreams_images_stay_where_upstream_has_them():
+    files = [image("a", "train"), image("b", "test"), image("c", "val"), image("d", "train")]
+    expected = {"a": "train", "b": "test", "c": "val", "d": "train"}
+    assert decide(files, ("a", "b", "c"), keep=True) == (expected, {})
+
+
+def test_with_keep_training_images_like_a_test_image_stay_in_train_or_val():
+    """Upstream says that t1, t2 and v1 are for training: they hang together, so all are val."""
+    files = [
+        image("t1", "train", "g1", ours=True), image("t2", "train", "g1", ours=True),
+        image("v1", "val", "g2", ours=True), image("t3", "train", "g3", ours=True), image("x", "test", "g9"),
+    ]  # fmt: skip
+    splits, rejected = decide(files, ("t1", "v1", "x"), ("t3",), keep=True)
+    assert splits == {"t1": "val", "t2": "val", "v1": "val", "t3": "train", "x": "test"}
+    assert rejected == {}
 
 
 def test_group_of_ours_follows_the_fixed_image_that_it_resembles():

@@ -110,6 +110,7 @@ REAL = {"IMG_1.JPG": "JPEG", "IMG_2.jpg": "JPEG", "scan.png": "PNG", "web.jpeg":
         lambda name: f"/home/me/photos/{name}",
         lambda name: name.rsplit("/", 1)[-1],
         lambda name: f"  {name}",
+        lambda name: f"https://cdn.shop.example/files/images/{name}?v=17&width=300",
     ],
 )
 def test_name_finds_its_file_however_a_table_writes_it(tree, written):
@@ -314,3 +315,81 @@ def test_styles_csv_finds_images_in_subfolders_of_any_suffix_and_names_the_rest(
     assert shard_ids(out) == ["2", "a/001"]
     assert account(out)["items"]["rejected"] == {"unread_format": 1}
     assert account(out)["notes"]["files that are not read"] == {".json": 1}
+
+
+TABLE = [
+    ("image", "sender_id", "label", "kids"),
+    ("001.jpg", "p1", "T\u00e9e, blue", "False"),
+    ("1e3", "p2", "NA", "no"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("\n".join('"' + '","'.join(row) + '"' for row in TABLE), "utf-8-sig"),
+        ("\r\n".join(";".join(row) for row in TABLE), "utf-8-sig"),  # Excel in most of Europe
+        ("sep=;\r\n" + "\r\n".join(";".join(row) for row in TABLE), "utf-8"),
+        ("\r\n".join("\t".join(row) for row in TABLE), "utf-16"),  # Excel's "Unicode text"
+        ("\r\n".join(";".join(row) for row in TABLE) + "\r\n;;;\r\n;;;\r\n", "utf-8"),  # rows that were emptied
+        ("\r\n".join(";".join(f" {cell}" if row is TABLE[0] else cell for cell in row) for row in TABLE), "utf-8"),
+    ],
+)
+def test_table_that_excel_wrote_is_read_with_every_value_as_it_stands(tree, text, encoding):
+    tree.text("images.csv", text.encode(encoding))
+    tree.image("images/001.jpg", seed=1)
+    tree.image("images/1e3.jpg", seed=2)
+    out = tree.stage("catalogue")
+    rows = pq.read_table(out / "items.parquet").to_pylist()
+    assert [(row["image_id"], row["group"], row["label"], row["kids"]) for row in rows] == [
+        ("001", "p1", "T\u00e9e, blue", "False"), ("1e3", "p2", "NA", "no"),
+    ]  # fmt: skip
+    assert account(out)["items"]["rejected"] == {}
+
+
+def test_xml_in_an_encoding_of_several_bytes_is_read(tree):
+    tree.image("images/a.jpg", seed=1)
+    text = '<?xml version="1.0" encoding="gb2312"?>' + xml((1, 2, 20, 30), name="\u5e3d\u5b50")
+    tree.text("annotations/a.xml", text.encode("gb2312"))
+    out = tree.stage("voc", **VOC)
+    assert pq.read_table(out / "objects.parquet")["class_name"].to_pylist() == ["\u5e3d\u5b50"]
+
+
+def test_xml_of_another_format_makes_no_background(tree):
+    for seed, name in enumerate("ab"):
+        tree.image(f"images/{name}.jpg", seed=seed)
+    tree.text("annotations/a.xml", "<annotations><image name='a.jpg'><box/></image></annotations>")
+    tree.text("annotations/b.xml", xml((1, 1, 9, 9)))
+    out = tree.stage("voc", **VOC)
+    assert shard_ids(out) == ["b"]
+    (reject,) = pq.read_table(out / "rejects.parquet").to_pylist()
+    assert (reject["reason"], reject["detail"]) == ("malformed_row", "a document <annotations>, expected <annotation>")
+
+
+@pytest.mark.parametrize("folder", ["fashion-dataset", "myntradataset", "fashion-dataset/fashion-dataset"])
+def test_styles_csv_is_found_where_its_archives_unpack_it(tree, folder):
+    tree.text(
+        f"{folder}/styles.csv",
+        "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName\r\n"
+        "7,Men,Apparel,Topwear,Shirts,Blue,Fall,2011,Casual,Shirt\r\n",
+    )
+    tree.image(f"{folder}/images/7.jpg", seed=1)
+    assert shard_ids(tree.stage("fashion_products")) == ["7"]
+
+
+def test_images_and_annotations_in_the_root_and_in_one_folder_are_read(tree):
+    for seed, split in enumerate(("train", "valid")):
+        tree.image(f"{split}/a.jpg", seed=seed)
+        tree.text(f"{split}/a.xml", xml((1, 1, 20, 20)))
+    out = tree.stage("voc", voc={"annotations": ".", "images": ".", "first_pixel": 0})
+    assert set(boxes(out)) == {"train/a:1", "valid/a:1"}
+
+
+def test_what_phones_and_windows_leave_beside_photos_is_a_companion(tree):
+    for name in ("IMG_1.AAE", "IMG_1.xmp", "IMG_1.jpg:Zone.Identifier", "desktop.ini", "IMG_2.MOV"):
+        tree.text(f"images/{name}", b"\0")
+    tree.image("images/IMG_1.jpg", seed=1)
+    catalogue(tree, ["IMG_1"])
+    assert account(tree.stage("catalogue"))["notes"]["files that are not read"] == {
+        "*.aae": 1, "*.xmp": 1, "*:zone.identifier": 1, "desktop.ini": 1, ".mov": 1,
+    }  # fmt: skip

@@ -230,3 +230,69 @@ def test_folder_that_is_a_link_is_read_and_loops_end(directory, tmp_path):
     out = tree.stage("yolo")
     assert set(boxes(out)) == {"train-train0:1", "val-val0:1", "test-test0:1"}
     assert account(out)["images"]["rejected"] == {"broken_link": 1}
+
+
+def test_what_roboflow_exports_is_read_and_its_notes_are_companions(tree):
+    tree.text("data.yaml", "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n\nnc: 2\n"
+                           "names: ['Jupe, longue', 'caf\u00e9 cr\u00e8me']\n\nroboflow:\n  version: 3\n")  # fmt: skip
+    for name in ("README.dataset.txt", "README.roboflow.txt"):
+        tree.text(name, "Exported")
+    for seed, split in enumerate(("train", "valid", "test")):
+        name = f"caps_jpg.rf.{seed}a1b2"
+        tree.image(f"{split}/images/{name}.jpg", seed=seed, size=(100, 200))
+        tree.text(f"{split}/labels/{name}.txt", f"{seed % 2}{BOX[1:]}")
+    out = tree.stage("yolo")
+    rows = pq.read_table(out / "objects.parquet").to_pylist()
+    assert [row["class_name"] for row in rows] == ["Jupe, longue", "Jupe, longue", "caf\u00e9 cr\u00e8me"]
+    assert account(out)["images"] == {"rows_in": 3, "rows_kept": 3, "rejected": {}, "repaired": {}}
+    assert account(out)["notes"]["files that are not read"] == {"README.dataset.txt": 1, "README.roboflow.txt": 1}
+
+
+def test_missing_test_split_that_data_yaml_names_all_the_same_is_no_split(directory, capsys):
+    tree = directory(yaml="train: ../train/images\nval: ../images/val\ntest: ../test/images\nnames: [top]\n",
+                     splits={"val": 2})  # fmt: skip
+    tree.image("train/images/a.jpg", seed=30, size=(100, 200))
+    tree.text("train/labels/a.txt", BOX)
+    reading, _, _ = tree.read("yolo")
+    assert {image.image_id: image.ours for image in reading.images} == {
+        "train-a": True, "val-val0": False, "val-val1": False,
+    }  # fmt: skip
+    assert "test is '../test/images', which is not there: read as a set without a test split" in capsys.readouterr().err
+
+
+def test_paths_that_start_with_a_projects_name_are_found(directory):
+    yaml = "train: my-project-3/images/train\nval: my-project-3/images/val\ntest: ../images/test\nnames: [top]\n"
+    assert len(boxes(directory(yaml=yaml).stage("yolo"))) == 3
+
+
+def test_export_of_cvat_without_data_yaml_is_read_and_split_by_hash(tree):
+    tree.text("obj.data", "classes = 2\r\ntrain = data/train.txt\r\nnames = data/obj.names\r\nbackup = backup/\r\n")
+    tree.text("obj.names", "top\r\ndress\r\n")
+    tree.text("train.txt", "".join(f"data/obj_train_data/frame_{number}.PNG\n" for number in range(3)))
+    for number in range(3):
+        tree.image(f"obj_train_data/frame_{number}.PNG", seed=number, kind="PNG", size=(100, 200))
+        tree.text(f"obj_train_data/frame_{number}.txt", BOX)
+    reading, _, _ = tree.read("yolo")
+    assert [(row["image_id"], row["class_name"]) for row in reading.objects] == [
+        (f"train-frame_{number}", "top") for number in range(3)
+    ]
+    assert {image.split for image in reading.images} == {""}
+    assert tree.stage("yolo").joinpath("account.json").read_text().count("not read") == 0
+
+
+def test_export_of_label_studio_without_data_yaml_is_read_and_split_by_hash(tree):
+    tree.text("classes.txt", "top\ndress\n")
+    tree.text("notes.json", "{}")
+    for number in range(3):
+        tree.image(f"images/3f2a1b0c-IMG_{number}.jpg", seed=number, size=(100, 200))
+        tree.text(f"labels/3f2a1b0c-IMG_{number}.txt", BOX.replace("0", "1", 1))
+    out = tree.stage("yolo")
+    assert set(boxes(out)) == {f"train-3f2a1b0c-IMG_{number}:1" for number in range(3)}
+    assert account(out)["notes"]["files that are not read"] == {"notes.json": 1}
+
+
+def test_lists_and_labels_that_windows_wrote_in_utf_16_are_read(directory):
+    tree = directory(yaml="train: train.txt\nval: images/val\ntest: images/test\nnames: [top]\n")
+    tree.text("train.txt", "images\\train\\train0.jpg\r\n".encode("utf-16"))
+    tree.text("labels/val/val0.txt", BOX.encode("utf-16"))
+    assert set(boxes(tree.stage("yolo"))) == {"train-train0:1", "val-val0:1", "test-test0:1"}

@@ -135,6 +135,16 @@ def test_fixed_split_rejects_the_near_duplicate_of_a_test_image_with_its_item_an
     assert details[0] == "near duplicate of b in test"
 
 
+def test_with_keep_a_near_duplicate_of_a_test_image_stays_in_training(photos):
+    tree = photos({"a": (1, {"quality": 95}), "b": (1, {"quality": 60}), "c": (2, {})})
+    tree.annotation("splits.csv", "sender_id,split\na,train\nb,test\nc,train\n")
+    out = tree.stage("catalogue", catalogue=tree.catalogue | {"splits": "splits.csv"}, duplicates="keep")
+    assert {name: (row["split"], row["cluster"]) for name, row in shard_rows(out).items()} == {
+        "a": ("train", "a"), "b": ("test", "a"), "c": ("train", "c"),
+    }  # fmt: skip
+    assert reasons(out) == {}
+
+
 def test_good_jpeg_keeps_its_bytes(photos):
     tree = photos({"a": (1, {"quality": 70})})
     assert shard_rows(tree.stage("catalogue"))["a"]["bytes"] == (tree.root / "images/a.jpg").read_bytes()

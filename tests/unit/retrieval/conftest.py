@@ -19,6 +19,7 @@ from stages.benchmarks.benchmark import BenchmarkParams
 from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, IMAGES, OBJECTS, write_rows, write_shards, write_table
 from stages.core.params import section
+from stages.networks.detector.params import NmsParams
 from stages.retrieval import embed
 from stages.retrieval.metrics import EvaluateParams
 
@@ -63,11 +64,12 @@ def ingested(folder, rows, objects):
 def upstream(tmp_path):
     """``build(rows, params, objects)``: the tables of a benchmark over such a source, and its benchmark.json."""
 
-    def build(rows, params, objects=(), detectors=None):
+    def build(rows, params, objects=(), detectors=None, boxes=None):
         folder = ingested(tmp_path / "ingested", rows, objects)
-        model = detectors and detectors / params["detection"]["detector"]
+        model = detectors / params["detection"]["detector"] if detectors else boxes or folder / params["source"]
         args = Namespace(benchmark="b", images=folder / params["source"], model=model, out=tmp_path / "o")
-        benchmark.main(args, SimpleNamespace(benchmark=section(BenchmarkParams, "b", {"b": params})))
+        options = section(BenchmarkParams, "b", {"b": params})
+        benchmark.main(args, SimpleNamespace(benchmark=options, nms=NmsParams(iou=0.65, per_class=True)))
         tables = {part: pq.read_table(tmp_path / "o" / f"{part}.parquet") for part in ("queries", "gallery", "train")}
         assert tables["queries"].schema.equals(BENCHMARK) and tables["gallery"].schema.equals(BENCHMARK)
         assert tables["train"].schema.equals(BENCHMARK_TRAIN)
@@ -79,7 +81,7 @@ def upstream(tmp_path):
 
 @pytest.fixture
 def sides(tmp_path, monkeypatch):
-    """``run(encoder, queries, gallery, flip)``: embed and evaluate benchmark ``sides``; its vectors and its figures.
+    """``run(encoder, queries, gallery, flip, kind)``: embed and evaluate benchmark ``sides``; its vectors and its figures.
 
     Rows are (id, item, greys of the picture's left and right half, or None where nothing was detected).
     """
@@ -91,14 +93,14 @@ def sides(tmp_path, monkeypatch):
         array[:, 16:] = right
         return encode_jpeg(Image.fromarray(array))
 
-    def run(encoder, queries, gallery, flip=False):
+    def run(encoder, queries, gallery, flip=False, kind="wardrobe"):
         folder = tmp_path / "benchmarks" / "sides"
         for part, rows in (("queries", queries), ("gallery", gallery)):
-            cells = [(row_id, item, "top", "top", greys and halves(*greys)) for row_id, item, greys in rows]
+            cells = [(row_id, item, "top", "top", greys and halves(*greys), None) for row_id, item, greys in rows]
             write_rows(
                 folder / f"{part}.parquet", BENCHMARK, [dict(zip(BENCHMARK.names, row, strict=True)) for row in cells]
             )
-        (folder / "benchmark.json").write_text('{"kind": "wardrobe"}')
+        (folder / "benchmark.json").write_text(json.dumps({"kind": kind}))
         module = ModuleType("stages.networks.load")
         module.load_encoder = lambda folder, runtime: encoder
         monkeypatch.setitem(sys.modules, "stages.networks.load", module)

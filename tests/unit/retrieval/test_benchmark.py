@@ -51,7 +51,7 @@ def dataset(folder, items):
 def build(tmp_path, items, params, name="b"):
     folder = dataset(tmp_path / "d", items)
     args = Namespace(benchmark=name, images=folder, model=folder, out=tmp_path / "o")
-    report = benchmark.main(args, SimpleNamespace(benchmark=section(BenchmarkParams, "b", {"b": params})))
+    report = benchmark.main(args, SimpleNamespace(benchmark=section(BenchmarkParams, "b", {"b": params}), nms=None))
     tables = {part: pq.read_table(tmp_path / "o" / f"{part}.parquet") for part in ("queries", "gallery")}
     assert all(table.schema.equals(BENCHMARK) for table in tables.values())
     content = json.loads((tmp_path / "o" / "benchmark.json").read_text())
@@ -85,6 +85,7 @@ def test_wardrobe_takes_test_crops_of_its_source_by_view_sorted_by_id(tmp_path):
         "category": "dress",
         "detected_class": None,
         "bytes": b"f2",
+        "repeats": None,
     }
     assert [row["bytes"] for row in tables["gallery"]] == [b"p1", b"p2"]
     assert content["categories"] == {"queries": {"dress": 1, "top": 2}, "gallery": {"dress": 1, "top": 1}}

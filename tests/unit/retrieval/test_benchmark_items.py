@@ -141,12 +141,30 @@ def test_consumers_ask_and_shops_answer(upstream):
     assert content["left_out"] == {"train: near duplicate of a test image": 1}
 
 
-def test_the_same_file_of_an_item_is_in_the_gallery_once(upstream):
+def test_gallery_has_every_file_that_upstream_has_and_counts_those_that_an_item_has_twice(upstream):
     rows = [pair("c1", "consumer", "i1"), pair("s2", "shop", "i1", sha256="x"), pair("s1", "shop", "i1", sha256="x")]
-    rows.append(pair("s3", "shop", "i3", sha256="x"))  # another item that shows the same picture stays a distractor
+    rows.append(pair("s3", "shop", "i3", sha256="x"))  # another item that shows the same picture
     tables, content = upstream.build(rows, CONSUMER)
-    assert ids(tables["gallery"]) == ["s1", "s3"]
-    assert content["left_out"] == {"gallery: the same file of the same item": 1}
+    assert ids(tables["gallery"]) == ["s1", "s2", "s3"]
+    assert (content["left_out"], content["same_file_again"]) == ({}, 1)
+
+
+def test_queries_and_held_out_gallery_rows_that_repeat_a_training_picture_name_it(upstream):
+    rows = [
+        shop("q1", "query", "i1", cluster="g1"),  # repeats its match, which is held out as well
+        shop("g1", "gallery", "i1", cluster="g1"),
+        shop("q2", "query", "i2", cluster="q2"),
+        shop("g2", "gallery", "i2", cluster="g2"),
+        shop("t2", "train", "i3", split="train", cluster="g2"),
+        shop("t1", "train", "i4", split="val", cluster="q2"),
+        shop("t3", "train", "i5", split="train", cluster="q2"),
+        shop("t4", "train", "i6", split="train"),
+    ]
+    tables, content = upstream.build(rows, INSHOP)
+    marks = {row["row_id"]: row["repeats"] for part in ("queries", "gallery") for row in tables[part]}
+    assert marks == {"q1": None, "g1": None, "q2": "t1", "g2": "t2"}
+    assert (content["queries_repeating"], content["gallery_repeating"]) == (1, 1)
+    assert ids(tables["train"]) == ["t1", "t2", "t3", "t4"]
 
 
 def test_image_whose_path_names_no_category_has_one_of_its_own(upstream):

@@ -8,10 +8,11 @@ from PIL import Image
 
 from stages.benchmarks import benchmark
 from stages.benchmarks.upstream import matched
+from stages.contracts.tables import BOXES, write_rows
 from stages.core.errors import StageError
 
 CROP = {"padding": 0.0, "max_side": 64, "min_side": 4, "jpeg_quality": 92}
-DETECTION = {"detector": "df", "confidence": 0.1, "nms_iou": 0.6, "overlap": 0.5, "batch": 2}
+DETECTION = {"detector": "df", "confidence": 0.1, "overlap": 0.5, "batch": 2}
 ANNOTATED = {"kind": "pairs", "source": "src", "boxes": "annotated", "crop": CROP}
 DETECTED = ANNOTATED | {"boxes": "detected", "detection": DETECTION}
 
@@ -74,6 +75,27 @@ def test_users_garments_with_a_style_ask_and_all_of_the_shops_answer(upstream):
     assert content["left_out"] == {"queries: no style": 1, "train: near duplicate of a test image": 1}
 
 
+def test_annotated_garments_carry_the_class_that_the_detectors_table_has_of_them(upstream, tmp_path):
+    """What a detector would say of the box is known: the classifier is told, as it was in training."""
+    classes = {
+        "validation-000001:item1": "bottom",
+        "validation-000001:item2": "vest",
+        "validation-000002:item1": "bottom",
+    }
+    rows = [dict.fromkeys(BOXES.names) | {"object_id": name, "superclass": own} for name, own in classes.items()]
+    write_rows(tmp_path / "boxes" / "src" / "boxes.parquet", BOXES, rows)
+    tables, _ = upstream.build(IMAGES, ANNOTATED, GARMENTS, boxes=tmp_path / "boxes" / "src")
+    found = {row["row_id"]: row["detected_class"] for part in ("queries", "gallery") for row in tables[part]}
+    assert found == classes | {"validation-000002:item2": None, "validation-000003:item1": None}  # no garments there
+    with pytest.raises(StageError, match="`benchmark_reads.b` names .*/boxes, but `benchmark.b` reads src"):
+        upstream.build(IMAGES, ANNOTATED, GARMENTS, boxes=tmp_path / "boxes")
+
+
+def test_without_a_detectors_table_the_class_of_a_garment_is_not_known(upstream):
+    tables, _ = upstream.build(IMAGES, ANNOTATED, GARMENTS)
+    assert {row["detected_class"] for part in ("queries", "gallery") for row in tables[part]} == {None}
+
+
 def test_train_pairs_are_other_items_than_validations_of_the_same_number(upstream):
     tables, _ = upstream.build(IMAGES, ANNOTATED, GARMENTS)
     assert [(row["row_id"], row["split"], row["item"]) for row in tables["train"]] == [
@@ -106,8 +128,8 @@ class Found:
     def __init__(self, answers):
         self.answers = answers
 
-    def predict(self, images, confidence, iou):
-        assert (confidence, iou) == (0.1, 0.6)
+    def predict(self, images, confidence, nms):
+        assert (confidence, nms.iou, nms.per_class) == (0.1, 0.65, True)
         return [self.answers.get(round(float(image.mean()), 3), []) for image in images]
 
 

@@ -9,7 +9,7 @@ from stages.core.params import section
 from stages.runner.lists import OF_DATASET, benchmark_reads
 
 CROP = {"padding": 0.05, "max_side": 256, "min_side": 16, "jpeg_quality": 92}
-DETECTION = {"detector": "caps", "confidence": 0.1, "nms_iou": 0.6, "overlap": 0.5, "batch": 8}
+DETECTION = {"detector": "caps", "confidence": 0.1, "overlap": 0.5, "batch": 8}
 INSHOP = {"kind": "inshop", "source": "inshop", "boxes": "whole", "crop": CROP}
 
 
@@ -20,15 +20,23 @@ def read(params):
 def test_a_benchmark_depends_on_its_images_and_on_the_detector_that_it_uses():
     worn = {"kind": "wardrobe", "source": "df"}
     pairs = INSHOP | {"kind": "pairs", "source": "df2", "boxes": "detected", "detection": {"detector": "clothes"}}
+    annotated = {"kind": "pairs", "source": "clothes", "boxes": "annotated"}
     content = {
         "profile": "p",
-        "benchmarks": ["worn", "shop", "found"],
-        "benchmark": {"worn": worn, "shop": INSHOP, "found": pairs},
-    }
+        "detectors": ["clothes"],
+        "benchmarks": ["worn", "shop", "found", "annotated", "unmerged"],
+        "benchmark": {
+            "worn": worn, "shop": INSHOP, "found": pairs, "annotated": annotated,
+            "unmerged": annotated | {"source": "df2"},
+        },
+    }  # fmt: skip
     assert benchmark_reads(content) == {
         "worn": {"images": "data/p/dataset", "model": "data/p/dataset"},
         "shop": {"images": "data/p/ingested/inshop", "model": "data/p/ingested/inshop"},
         "found": {"images": "data/p/ingested/df2", "model": "models/p/detectors/clothes"},
+        # The box table of the detector that learns from these garments says which class each is of.
+        "annotated": {"images": "data/p/ingested/clothes", "model": "data/p/boxes/clothes"},
+        "unmerged": {"images": "data/p/ingested/df2", "model": "data/p/ingested/df2"},
     }
 
 

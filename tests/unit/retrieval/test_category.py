@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from stages.retrieval.category import majority_accuracies, predict, top_accuracies, vote_ranks
+from stages.retrieval import ranking
+from stages.retrieval.category import Votes, majority_accuracies, predict, softmax_figures, top_accuracies, vote_ranks
+from stages.retrieval.metrics import EvaluateParams, evaluate
 from stages.retrieval.similarity import Rows
 
 GALLERY = np.array([0, 0, 1, 1, 1, 2])
@@ -141,6 +143,48 @@ def test_block_sizes_change_no_accuracy(metric):
     squared = ((queries.vectors[:, None] - gallery.vectors[None]) ** 2).sum(2)
     expected = vote_ranks(-squared, gallery.items.to_numpy(), queries.items.to_numpy())
     assert whole[0]["top_3"] == pytest.approx((expected <= 3).mean())
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_vote_on_rows_that_were_ranked_whole_is_that_of_scoring_them_again(metric, monkeypatch):
+    rng = np.random.default_rng(4)
+    rows = []
+    for part, count in (("q", 60), ("g", 300)):
+        vectors = rng.normal(size=(count, 8)).round(1 if part == "g" else 6)
+        vectors[1::2] = vectors[::2]  # equals vote too
+        items = rng.integers(0, 40, count)
+        rows.append(Rows([f"{part}{n}" for n in range(count)], items, items, vectors, np.arange(count) % 9 > 0))
+    told = []
+    near = Votes.near
+    monkeypatch.setattr(Votes, "near", lambda self, row, *given: (told.append(row), near(self, row, *given)))
+    rows[1] = Rows(rows[1].ids, rows[1].items, rows[1].categories, rows[1].vectors, np.ones(300, bool))
+    params = EvaluateParams(ks=[1], bootstrap_samples=1, seed=0, memory_mb=64)
+    apart = evaluate(*rows, metric, params, categories_too=True)
+    assert not told
+    monkeypatch.setattr(ranking, "MANY_RELEVANT", 0)
+    assert evaluate(*rows, metric, params, categories_too=True) == apart
+    assert len(told) > 40 and apart["category_prediction"]["top_1"] > 0
+
+
+def test_softmax_of_an_encoder_is_scored_where_it_learned_the_category_worked_out_by_hand():
+    """It knows coat, dress, shoe. q0: coat first. q1: its skirt is unknown. q2: a tie, which counts against the coat.
+
+    q3 was not detected: a miss. q4's hat is not in the gallery: left out as everywhere.
+    """
+    shares = np.array([[0.6, 0.3, 0.1], [0.1, 0.1, 0.8], [0.2, 0.2, 0.6], [0.9, 0.1, 0.0], [0.5, 0.3, 0.2]])
+    names = ["coat", "dress", "shoe"]
+    found = softmax_figures(shares, names, ASKING, CLOTHES)
+    assert found == {
+        "n_scored": 3, "n_unknown": 1, "classes": 3, "known": 2, "top_1": 1 / 3, "top_3": 2 / 3, "top_5": 2 / 3,
+        # Two of three were detected. Naming one of three: a third of these; coats are the second most frequent.
+        "chance_top_1": 2 / 9, "chance_top_3": 2 / 3, "chance_top_5": 2 / 3,
+        "majority_top_1": 0, "majority_top_3": 2 / 3, "majority_top_5": 2 / 3,
+    }  # fmt: skip
+    without_q2 = softmax_figures(shares, names, ASKING, CLOTHES, np.arange(5) == 2)
+    assert (without_q2["n_scored"], without_q2["top_1"], without_q2["chance_top_1"]) == (2, 0.5, 1 / 6)
+    assert softmax_figures(shares, ["shoe", "bag", "cap"], ASKING, CLOTHES) == {
+        "n_scored": 0, "n_unknown": 4, "classes": 3, "known": 0,
+    }  # fmt: skip
 
 
 def test_nothing_is_predicted_where_no_query_has_its_category_in_the_gallery():

@@ -19,8 +19,8 @@ from stages.contracts.tables import BENCHMARK, write_rows
 from stages.core.errors import StageError
 from stages.networks.backbones.features import Pixels
 from stages.retrieval import embed
-from stages.retrieval.evaluate_retrieval import RIGHT, WRONG, Shown, evenly, retrieval_sheet
 from stages.retrieval.metrics import EvaluateParams
+from stages.retrieval.sheet import RIGHT, WRONG, Hit, Shown, evenly, likeness, retrieval_sheet
 from stages.retrieval.vectors import benchmark_names, read_vectors, write_vectors
 
 RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)
@@ -43,7 +43,7 @@ class MeanColor:
 
 def row(row_id, item, color, category="top", detected="top"):
     data = encode_jpeg(Image.new("RGB", (20, 30), color)) if color else None
-    return dict(zip(BENCHMARK.names, (row_id, item, category, detected, data), strict=True))
+    return dict(zip(BENCHMARK.names, (row_id, item, category, detected, data, None), strict=True))
 
 
 QUERIES = [
@@ -237,10 +237,20 @@ def test_shown_queries_are_spread_evenly():
 
 def test_sheet_frames_right_and_wrong_results():
     data = encode_jpeg(Image.new("RGB", (30, 20), BLUE))
-    sheet = retrieval_sheet([Shown(data, [(data, True), (data, False)])])
-    assert sheet.size == (3 * 76 + 8, 76 + 4)
+    sheet = retrieval_sheet([Shown(data, [Hit(data, True, "0.999"), Hit(data, False, "")])])
+    assert sheet.size == (3 * 76 + 8, 76 + 13 + 4)
     assert sheet.getpixel((8 + 76 + 1, 5)) == RIGHT
     assert sheet.getpixel((8 + 2 * 76 + 1, 5)) == WRONG
+    # The number is below its result, and nothing below the other.
+    below = [sheet.crop((8 + place * 76, 76, 8 + place * 76 + 72, 76 + 13)) for place in (1, 2)]
+    assert min(below[0].convert("L").getdata()) < 60 and set(below[1].getdata()) == {(255, 255, 255)}
+
+
+def test_number_under_a_result_is_the_cosine_or_the_distance():
+    one, other = np.array([3, 4], np.float32), np.array([4, 3], np.float32)
+    assert likeness(one, other, "cosine") == "0.960"  # 24 / 25
+    assert likeness(one, other, "euclidean") == "d 1.414"
+    assert likeness(one, 0 * other, "cosine") == "0.000"
 
 
 def test_a_new_benchmark_and_a_retrained_encoder_cost_their_own_vectors_alone(project):

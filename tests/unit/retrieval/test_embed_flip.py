@@ -115,3 +115,43 @@ def test_off_there_are_the_plain_vectors_alone(project):
     assert not (vectors / "plain").exists() and "flip" not in result
     assert (vectors / "sides-queries.parquet").read_bytes() == plain
     assert result["whole_gallery"]["hit_at_1"] == 0
+
+
+class Predicting(LeftAndRight):
+    """By its own softmax a picture is a coat as far as its left half is light, else a vest."""
+
+    has_categories = True
+
+    def embed_categories(self, images):
+        vectors = self.embed(images, [])
+        light = vectors[:, :1] / 255
+        return vectors, np.concatenate([light, 1 - light], axis=1)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_softmax_is_written_from_the_pass_that_embeds_and_scored_with_the_same_flip(sides, tmp_path, flip):
+    """q1 is light on the left: a coat. q2 is light on the right alone: by the mean of both ways it is a coat, too."""
+    (tmp_path / "models/e").mkdir(parents=True)
+    (tmp_path / "models/e/encoder.json").write_text('{"categories": ["coat", "vest"]}')
+    queries = [("q1", "coat", (250, 10)), ("q2", "coat", (40, 240)), ("q3", "coat", None), ("q4", "hat", (9, 9))]
+    gallery = [("g1", "coat", (0, 200)), ("g2", "vest", (160, 120)), ("g3", "hat", (0, 0))]
+    vectors, result = sides(Predicting(), queries, gallery, flip, "image_category")
+    ids, shares, _ = read_vectors(vectors / "softmax/sides-queries.parquet")
+    assert ids == ["q1", "q2", "q4"] and np.allclose(shares.sum(1), 1)
+    assert np.allclose(shares[:2, 0], [130 / 255, 140 / 255] if flip else [250 / 255, 40 / 255], atol=0.02)
+    softmax = result["softmax"]
+    assert (softmax["n_scored"], softmax["n_unknown"], softmax["known"]) == (3, 1, 2)  # q3 is a miss, a hat unknown
+    assert softmax["top_1"] == pytest.approx(2 / 3 if flip else 1 / 3, abs=1e-6)
+    assert ("without_flip" in softmax) == flip
+    if flip:
+        assert softmax["without_flip"]["top_1"] == pytest.approx(1 / 3, abs=1e-6)
+    table = (tmp_path / "report/softmax.csv").read_text().splitlines()
+    assert [line.split(",")[:4] for line in table[1:]] == [
+        ["sides", "e", view, "3"] for view in ("published", "without_flip") if flip or view == "published"
+    ]
+
+
+def test_encoder_without_a_category_path_has_no_softmax(sides):
+    rows = [("q1", "coat", (250, 10))], [("g1", "coat", (0, 200)), ("g2", "vest", (160, 120))]
+    vectors, result = sides(LeftAndRight(), *rows, True, "image_category")
+    assert "softmax" not in result and not (vectors / "softmax").exists()

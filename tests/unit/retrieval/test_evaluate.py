@@ -1,6 +1,7 @@
 """The evaluator's result on a whole benchmark: what is in it, and what never changes it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,38 @@ def test_result_names_counts_intervals_and_chance_of_both_views():
         assert weighted == pytest.approx(scores["map"])
 
 
+def test_clean_is_the_same_figures_of_the_queries_that_repeat_nothing():
+    """As if the marked queries had not been asked: the gallery stays whole."""
+    queries, gallery = rows(1, 50, "q", missed=4), rows(2, 160, "g")
+    marked = np.arange(50) % 7 == 0
+    labels = {"categories_too": True}
+    whole = score(replace(queries, repeats=marked), gallery, "cosine", PARAMS, **labels)
+    clean = whole.pop("clean")
+    assert whole == score(queries, gallery, "cosine", PARAMS, **labels)
+    assert "clean" not in whole
+    kept = np.flatnonzero(~marked)
+    taken = [getattr(queries, name).take(kept) for name in ("ids", "items", "categories")]
+    alone = score(Rows(*taken, queries.vectors[kept], queries.detected[kept]), gallery, "cosine", PARAMS, **labels)
+    del alone["whole_gallery"]["per_category"]
+    assert clean == {
+        "n_left_out": 8,
+        "whole_gallery": alone["whole_gallery"],
+        "category_prediction": alone["category_prediction"],
+        "chance": {name: alone["chance"][name] for name in ("whole_gallery", "category_prediction")},
+    }
+
+
+def test_clean_takes_no_second_ranking(monkeypatch):
+    queries, gallery = rows(1, 50, "q"), rows(2, 160, "g")
+    blocks = []
+    block = ranking.Counting._block
+    monkeypatch.setattr(ranking.Counting, "_block", lambda self, *given: (blocks.append(1), block(self, *given))[1])
+    score(queries, gallery, "cosine", PARAMS)
+    once = len(blocks)
+    score(replace(queries, repeats=np.arange(50) < 9), gallery, "cosine", PARAMS)
+    assert len(blocks) == 2 * once
+
+
 def test_memory_of_64_mb_at_least_is_asked_for():
     with pytest.raises(ValueError, match="memory_mb"):
         EvaluateParams(ks=[1], bootstrap_samples=1, seed=0, memory_mb=ranking.SMALLEST_MB - 1)
@@ -77,6 +110,9 @@ def test_sizes_of_blocks_fit_the_budget(memory_mb, queries, gallery, width):
     vectors = 12 * width * sizes.gallery + 16 * width * min(sizes.queries, queries)
     assert sizes.queries >= 1 and sizes.gallery >= 1
     assert block + vectors + ranking.BYTES_PER_PAIR * sizes.pairs <= memory_mb * 1_000_000
+    whole = 8 * gallery * (sizes.whole + ranking.COPIES * ranking.THREADS) if sizes.whole else 0
+    vectors = 12 * width * sizes.gallery + 16 * width * sizes.whole
+    assert whole + vectors + ranking.BYTES_PER_PAIR * sizes.pairs <= memory_mb * 1_000_000
 
 
 def test_memory_that_the_ids_alone_would_fill_is_refused_with_what_is_needed():
@@ -90,7 +126,7 @@ def test_figures_with_and_without_flip_stand_beside_each_other(kind, tmp_path):
     image = encode_jpeg(Image.new("RGB", (8, 8)))
     for part, names in (("queries", ["q"]), ("gallery", ["x", "y"])):
         table = [
-            dict(zip(BENCHMARK.names, (name, "x" if name == "q" else name, "top", None, image), strict=True))
+            dict(zip(BENCHMARK.names, (name, "x" if name == "q" else name, "top", None, image, None), strict=True))
             for name in names
         ]
         write_rows(tmp_path / f"benchmarks/b/{part}.parquet", BENCHMARK, table)

@@ -31,7 +31,7 @@ def project(tmp_path, monkeypatch):
     folder = tmp_path / "data/demo/benchmarks/colors"
 
     def row(row_id, item, category="top", image=data):
-        return dict(zip(BENCHMARK.names, (row_id, item, category, "top", image), strict=True))
+        return dict(zip(BENCHMARK.names, (row_id, item, category, "top", image, None), strict=True))
 
     write_rows(folder / "queries.parquet", BENCHMARK, [row("q1", "a"), row("q2", "c"), row("q3", "a", image=None)])
     write_rows(folder / "gallery.parquet", BENCHMARK, [row("g1", "a"), row("g2", "b", None), row("g3", "c", "dress")])

@@ -7,6 +7,8 @@ import pyarrow as pa
 import pytest
 
 from stages.core.errors import StageError
+from stages.retrieval import ranking
+from stages.retrieval import whole_rows as whole_rows_module
 from stages.retrieval.ranking import VIEWS, Counting, Sizes, rank_chunks
 from stages.retrieval.similarity import TIE, Rows
 
@@ -75,6 +77,35 @@ def test_every_block_size_gives_the_float64_ranking(metric, spread, width, sizes
     assert ranked(queries, gallery, metric, sizes) == plain(queries, gallery, metric)
 
 
+@pytest.fixture
+def whole_rows(monkeypatch):
+    """Rank by whole rows however few rows are relevant to a query."""
+    monkeypatch.setattr(ranking, "MANY_RELEVANT", 0)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize(("spread", "width"), [(1.0, 5), (3.0, 64), (2.0, 512), (1e-4, 64)])
+@pytest.mark.parametrize("sizes", [(*WHOLE, 40), (7, 13, 30, 7), (1, 150, 10_000, 1), (40, 1, 1, 40)])
+def test_whole_rows_give_the_float64_ranking_too(metric, spread, width, sizes, whole_rows):
+    queries, gallery = clouds(3, spread, width)
+    assert ranked(queries, gallery, metric, sizes) == plain(queries, gallery, metric)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("doubt", [1e9, 1e13])
+def test_whole_rows_settle_pairs_that_a_product_cannot_tell_apart(metric, doubt, whole_rows, monkeypatch):
+    """With a bound as wide as 1e-7 of the scores some are in doubt, with 1e-3 about half."""
+    settled = []
+    settle = whole_rows_module._Query._settled
+    monkeypatch.setattr(
+        whole_rows_module._Query, "_settled", lambda *given: (settled.append(given[-1].mean()), settle(*given))[1]
+    )
+    monkeypatch.setattr(whole_rows_module, "ROUNDINGS", doubt)
+    queries, gallery = clouds(3, 2.0, 64)
+    assert ranked(queries, gallery, metric, (*WHOLE, 40)) == plain(queries, gallery, metric)
+    assert settled and (doubt < 1e10 or np.mean(settled) > 0.4)
+
+
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_collapsed_vectors_are_ranked_in_float64(metric):
     queries, gallery = clouds(4, 1.0, 96)
@@ -83,8 +114,10 @@ def test_collapsed_vectors_are_ranked_in_float64(metric):
         for rows in (queries, gallery)
     ]
     expected = plain(*near, metric)
-    for sizes in (WHOLE, (9, 31, 100)):
-        assert ranked(*near, metric, sizes) == expected
+    for sizes in (WHOLE, (9, 31, 100), (9, 31, 100, 8)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ranking, "MANY_RELEVANT", 0)
+            assert ranked(*near, metric, sizes) == expected
 
 
 def test_pairs_too_close_for_float32_are_settled_one_by_one(monkeypatch):

@@ -5,14 +5,16 @@ and gives the global branch in full; how the parts join is our reading, after it
 et al., TMM 2017; Verma et al., ICIP 2018):
 
     f = global branch                                     h_0 = LSTM(texture(f))
-    for each glimpse k: l_k = softmax over places of the saliency of f given h      (the map of the diversity loss)
-                        M_k = size and centre of a region, from h                   (those of the localisation loss)
+    for each glimpse k: M_k = size and centre of a region, from h                   (those of the localisation loss)
+                        l_k = softmax over places of the saliency of f given h, within a soft window around M_k
+                                                                                    (the map of the diversity loss)
                         h   = LSTM(texture(region M_k of f, places weighed by l_k))
                         scores_k = linear(h)
     scores = maximum over k, class by class
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -65,12 +67,13 @@ class AttentionNetworkParams(Section):
         branch: the global branch: null = the published convolutions, else the stages of one of timm's networks that
             make maps of the same size: convolutions that start from nothing want more pictures than a demo has.
         weights: where the weights of such a network come from; none with null.
-        freeze_branch: the global branch keeps the weights it starts with, and only what looks at its maps learns.
+        freeze_branch: the global branch keeps the weights and statistics it starts with, and drops nothing out; only
+            what looks at its maps learns.
         widths: channels of the published branch's three pairs of convolutions.
         dropout: after the first two pairs.
         texture_width: channels that texture is encoded in (D).
-        codewords: K of the texture encoding.
-        hidden: width of the LSTM, and of a region's vector.
+        codewords: K of the texture encoding; K x D is the length of a region's vector.
+        hidden: width of the LSTM.
         region: side of the grid that a region is sampled on.
         anchors: centre (x, y) in [-1, 1] that each glimpse starts at and is drawn to; their number is that of glimpses.
         start_size: size that regions start with, as a share of the picture.
@@ -97,7 +100,8 @@ class Glimpses:
         scores: [n, classes], the maximum over glimpses.
         maps: attention [n, K, h, w]; each sums to 1.
         size, centre: of the regions, [n, K, 2] as (x, y); share of the picture, and place in [-1, 1].
-        regions: one vector for each glimpse [n, K, hidden].
+        regions: the texture of each region [n, K, codewords * texture_width]. Not the state behind it: that knows what
+            the earlier regions showed, and keeps what tells labels apart, not garments.
         whole: [n, width of the branch], pooled features of the whole picture.
     """
 
@@ -182,6 +186,26 @@ def sample_regions(maps: torch.Tensor, size: torch.Tensor, centre: torch.Tensor,
     return F.grid_sample(maps, grid, align_corners=False)
 
 
+LEAST_WINDOW = 0.1  # size of a region below which its window shrinks no further
+
+
+def soft_window(size: torch.Tensor, centre: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Logarithm of a Gaussian around each region, [n, 1, height, width]: 0 at its centre, -1/2 a size away on one axis.
+
+    Added to the saliency it ties a map to its region. Without it the maps of all glimpses are the same but for a few
+    percent: softmax over places does not see what the state adds to every place alike.
+
+    Args:
+        size, centre: [n, 2] as (x, y); a mirrored region has the window of the plain one.
+    """
+    spread = size.abs().clamp(min=LEAST_WINDOW)
+    squares = []
+    for axis, count in ((0, width), (1, height)):
+        places = (torch.arange(count, device=size.device) + 0.5) / count * 2 - 1
+        squares.append(((places - centre[:, axis : axis + 1]) / spread[:, axis : axis + 1]).square())
+    return -(squares[0][:, None, None, :] + squares[1][:, None, :, None]) / 2
+
+
 class AttentionNetwork(nn.Module):
     """See the module's docstring."""
 
@@ -198,7 +222,9 @@ class AttentionNetwork(nn.Module):
         self.reduce = nn.Sequential(nn.Conv2d(width, texture, 1), nn.BatchNorm2d(texture), nn.ReLU())
         self.texture = TextureEncoding(params.codewords, texture)
         self.cell = nn.LSTMCell(params.codewords * texture, hidden)
-        self.of_place, self.of_state = nn.Conv2d(width, hidden, 1), nn.Linear(hidden, hidden)
+        # Standardised: what a branch's last layer gives may be large, and a saturated tanh does not hear the state.
+        self.of_place = nn.Sequential(nn.Conv2d(width, hidden, 1), nn.BatchNorm2d(hidden))
+        self.of_state = nn.Linear(hidden, hidden)
         self.saliency = nn.Conv2d(hidden, 1, 1)
         self.locate = nn.Linear(hidden, 4)
         self.classify = nn.Linear(hidden, classes)
@@ -211,22 +237,34 @@ class AttentionNetwork(nn.Module):
         """The global branch."""
         return self.branch
 
+    def train(self, mode: bool = True) -> Self:
+        """As in torch, but a frozen branch stays in evaluation mode: its statistics are frozen, too."""
+        super().train(mode)
+        if self.params.freeze_branch:
+            self.branch.eval()
+        return self
+
     def look(self, images: torch.Tensor) -> Glimpses:
         """Everything about images [n, 3, h, w], uint8 or floats in 0..255."""
-        maps = self.branch(images.float())
-        places = self.of_place(maps)
-        state = self.cell(self._encoded(maps))
+        return self.glimpses(self.branch(images.float()))
+
+    def glimpses(self, maps: torch.Tensor) -> Glimpses:
+        """Everything about pictures of which the branch made maps [n, width of the branch, h, w]."""
+        places, reduced = self.of_place(maps), self.reduce(maps)
+        state = self.cell(self._encoded(reduced))
         scores, attention, sizes, centres, regions = [], [], [], [], []
         for anchor in self.anchors:
-            saliency = self.saliency(torch.tanh(places + self.of_state(state[0])[:, :, None, None]))
-            attended = F.softmax(saliency.flatten(1), dim=1).view_as(saliency)  # [n, 1, h, w]
             moves = self.locate(state[0])
             size, centre = self.params.start_size + moves[:, :2], anchor + moves[:, 2:]
+            saliency = self.saliency(torch.tanh(places + self.of_state(state[0])[:, :, None, None]))
+            saliency = saliency + soft_window(size, centre, *maps.shape[2:])
+            attended = F.softmax(saliency.flatten(1), dim=1).view_as(saliency)  # [n, 1, h, w]
             # Attention weighs what a place adds to the encoding: weighed features would only look like other textures.
-            region = sample_regions(torch.cat([maps, attended], 1), size, centre, self.params.region)
-            state = self.cell(self._encoded(region[:, :-1], region[:, -1]), state)
+            region = sample_regions(torch.cat([reduced, attended], 1), size, centre, self.params.region)
+            texture = self._encoded(region[:, :-1], region[:, -1])
+            state = self.cell(texture, state)
             scores.append(self.classify(state[0]))
-            for one, value in ((attention, attended[:, 0]), (sizes, size), (centres, centre), (regions, state[0])):
+            for one, value in ((attention, attended[:, 0]), (sizes, size), (centres, centre), (regions, texture)):
                 one.append(value)
         return Glimpses(
             torch.stack(scores, 1).amax(1), torch.stack(attention, 1), torch.stack(sizes, 1), torch.stack(centres, 1),
@@ -234,11 +272,11 @@ class AttentionNetwork(nn.Module):
         )  # fmt: skip
 
     def _encoded(self, maps: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """Texture [n, codewords * width] of maps [n, c, h, w], places weighed [n, h, w], of root mean square 1.
+        """Texture [n, codewords * width] of reduced maps [n, width, h, w], places weighed [n, h, w], of rms 1.
 
         Deep TEN brings encodings to unit length; the recurrence wants numbers of the size of its own states.
         """
-        encoded = self.texture(self.reduce(maps), weights).flatten(1)
+        encoded = self.texture(maps, weights).flatten(1)
         return F.normalize(encoded) * encoded.shape[1] ** 0.5
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -246,5 +284,5 @@ class AttentionNetwork(nn.Module):
         return self.whole(self.look(images))
 
     def whole(self, seen: Glimpses) -> torch.Tensor:
-        """Whole pictures [n, branch width + hidden]: pooled features and mean region, each of unit length."""
+        """Whole pictures [n, branch width + region's]: pooled features and mean region, each of unit length."""
         return torch.cat([F.normalize(seen.whole), F.normalize(seen.regions.mean(1))], dim=1)

@@ -1,0 +1,119 @@
+"""Pictures with boxes on them, side by side: what a detector found, and what became of it."""
+
+from bisect import insort
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from stages.contracts.boxes import Box
+from stages.core.files import digest
+
+Color = tuple[int, int, int]
+COLORS: dict[str, Color] = {
+    "outwear": (230, 120, 30),
+    "bottom": (40, 110, 220),
+    "dress": (200, 50, 160),
+    "top": (30, 160, 70),
+    "vest": (130, 90, 200),
+    "headwear": (210, 40, 40),
+    "footwear": (20, 160, 180),
+}
+OTHER, TRUTH, GROUND = (200, 180, 0), (255, 255, 255), (60, 60, 60)
+COLUMNS, SIDE, LINE = 4, 220, 13  # places in a row; pixels of a place, and of a line of text below it
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A box in pixels of its picture, with a text at its upper left corner unless that is empty."""
+
+    box: Box
+    color: Color
+    text: str = ""
+    width: int = 2
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture [height, width, 3], already drawn on and no larger than its place, and the lines below it."""
+
+    picture: Image.Image
+    lines: tuple[str, ...] = ()
+
+
+def color_of(superclass: str) -> Color:
+    """The color of a superclass's boxes, the same in every sheet."""
+    return COLORS.get(superclass, OTHER)
+
+
+def drawn(image: np.ndarray, outlines: Sequence[Outline], lines: Sequence[str] = ()) -> Drawn:
+    """A picture [height, width, 3] scaled into its place, with its boxes; the last ones lie on top."""
+    picture = Image.fromarray(image)
+    scale = (SIDE - 4) / max(picture.size)
+    picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
+    draw = ImageDraw.Draw(picture)
+    for outline in outlines:
+        x1, y1, x2, y2 = (float(side) * scale for side in outline.box)
+        draw.rectangle([x1, y1, x2, y2], outline=outline.color, width=outline.width)
+    texts: list[tuple[float, ...]] = []
+    for outline in (outline for outline in reversed(outlines) if outline.text):
+        x, y = outline.box[0] * scale + 2, max(outline.box[1] * scale - 12, 0)
+        while any(_meet(draw.textbbox((x, y), outline.text), other) for other in texts):
+            y += 1
+        texts.append(draw.textbbox((x, y), outline.text))
+        draw.rectangle(texts[-1], fill=outline.color)
+        draw.text((x, y), outline.text, fill="white")
+    return Drawn(picture, tuple(lines))
+
+
+def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def write_sheet(cells: Sequence[Drawn], path: Path) -> None:
+    """Write a grid of pictures, each with its lines below it."""
+    rows = max(1, (len(cells) + COLUMNS - 1) // COLUMNS)
+    height = SIDE + LINE * max((len(cell.lines) for cell in cells), default=0)
+    sheet = Image.new("RGB", (COLUMNS * SIDE, rows * height), GROUND)
+    draw = ImageDraw.Draw(sheet)
+    for number, cell in enumerate(cells):
+        left, top = number % COLUMNS * SIDE, number // COLUMNS * height
+        sheet.paste(cell.picture, (left, top))
+        for line, text in enumerate(cell.lines):
+            while draw.textlength(text, None) > SIDE - 6:
+                text = text.rstrip("…")[:-1] + "…"
+            draw.text((left + 2, top + SIDE - 4 + LINE * line), text, fill="white")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # JPEG, not PNG: deflate may pack differently on another CPU, and these files are compared by their bytes. Color at
+    # full size, which thin lines need.
+    sheet.save(path, quality=80, subsampling=0)
+
+
+SHOWN = 8  # items on a sheet of a kind
+
+
+class Sheets:
+    """A few items of each kind: those whose ids have the smallest hashes, in whatever order they come."""
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        """One sheet for each of ``kinds``."""
+        self.found: dict[str, list[tuple[str, Drawn]]] = {kind: [] for kind in kinds}
+
+    def add(self, kinds: Collection[str], item_id: str, draw: Callable[[], Drawn]) -> None:
+        """Draw an item where it is one of the few of any of its kinds."""
+        key = digest(item_id)
+        sheets = [self.found[kind] for kind in kinds]
+        if sheets := [found for found in sheets if len(found) < SHOWN or key < found[-1][0]]:
+            cell = draw()
+            for found in sheets:
+                insort(found, (key, cell), key=lambda one: one[0])
+                del found[SHOWN:]
+
+    def write(self, folder: Path) -> list[Path]:
+        """A picture for each kind that has an item; their paths."""
+        paths = {folder / f"{kind}.jpg": [cell for _, cell in found] for kind, found in self.found.items() if found}
+        for path, cells in paths.items():
+            write_sheet(cells, path)
+        return list(paths)

@@ -1,0 +1,159 @@
+"""docs/classifier.md: the classifier's heads beside what was published of them (`make docs`).
+
+Usage: python -m stages.run classifier_page [OUT]      (docs/classifier.md)
+
+Reads:  data/<profile>/report/classifier.json and classifier/ of every profile that has them (`dvc repro`, or
+        `dvc pull`), tables/published.csv, and `demo_sources` of profiles/<profile>.yaml: where it names anything, the
+        data is drawn, and the page says so.
+"""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from stages.core.errors import StageError
+from stages.core.files import read_json
+from stages.core.params import load_params
+from stages.report.leaderboard import Published, read_published
+from stages.runner.progress import say
+from stages.runner.stage import new_parser, one_message
+
+GENDER, POSITIVE = "gender", "Women"  # the class that the publication counts as positive
+PREFIX = "classifier_"  # of a head's lines in tables/published.csv
+PAIRS = 3  # confused pairs of a head
+INTRO = """# The heads of the classifier
+
+Made by `make docs` from `data/<profile>/report/classifier/` and `tables/published.csv`.
+
+Figures are of the test split; precision, recall and F1 are means over the classes that are in it. *Majority* is the
+accuracy of always naming the commonest label of training, *given the class* of the commonest one with the class that
+was detected. Columns in italics are **published, not measured here**: other data, and of a validation split.
+`by_class.csv` there has every class, `confused.csv` every confused pair, and `suspects.csv` the labels that are
+probably wrong, with pictures.
+"""
+DRAWN = "This profile's pictures are **drawn by the project**: figures of real photos are no yardstick for them."
+HEADS = ["head", "rows", "accuracy", "majority", "given the class", "precision", "recall", "F1"]
+PUBLISHED = ["*accuracy*", "*precision*", "*recall*"]
+COUNTS = ["", "rows", "TP", "FN", "TN", "FP", "precision", "recall", "F1"]
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table whose first column is text, the others numbers."""
+    return [
+        "| " + " | ".join(header) + " |",
+        "| --- |" + " ---: |" * (len(header) - 1),
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+
+
+def number(value: Any) -> str:
+    """Three digits; a dash where there is none."""
+    return "-" if value in (None, "") else f"{float(value):.3f}"
+
+
+def head_rows(scores: dict[str, Any], published: dict[str, dict[str, float]]) -> list[list[str]]:
+    """A row for each head that has test rows, and one for the types' groups.
+
+    Args:
+        scores: the report of evaluate_classifier.
+        published: head -> metric -> value.
+    """
+    groups = {"type_group": scores["type_group"]} if "type_group" in scores else {}
+    rows = []
+    for head, own in (scores["heads"] | groups).items():
+        if not own["rows"]:
+            continue
+        ours = ("accuracy", "baseline_majority", "baseline_majority_given_detected")
+        macro = ("precision_macro", "recall_macro", "f1_macro")
+        theirs = published.get(head, {})
+        beside = [f"*{theirs[key]:.2f}*" if key in theirs else "-" for key in ("accuracy", "precision", "recall")]
+        rows.append([head, str(own["rows"]), *(number(own[key]) for key in (*ours, *macro)), *beside])
+    return rows
+
+
+def gender_rows(by_class: list[dict[str, str]], published: list[Published]) -> list[list[str]]:
+    """Woman against Man, ours and the published one; empty without such a class."""
+    own = [row for row in by_class if (row["head"], row["class"]) == (GENDER, POSITIVE)]
+    rows = [
+        [POSITIVE, *(row[key] for key in ("rows", "tp", "fn", "tn", "fp")),
+         *(number(row[key]) for key in ("precision", "recall", "f1"))]
+        for row in own
+    ]  # fmt: skip
+    theirs = {one.metric: one.value for one in published if one.benchmark == f"{PREFIX}{GENDER}_{POSITIVE}"}
+    if rows and theirs:
+        figures = [f"*{theirs[key]:.4f}*" if key in theirs else "-" for key in ("precision", "recall", "f1")]
+        rows.append([f"*{POSITIVE}* (published)", "-", "-", "-", "-", "-", *figures])
+    return rows
+
+
+def confusions(confused: list[dict[str, str]]) -> list[str]:
+    """A line for each head: the classes that are most often taken for another one."""
+    lines = []
+    for head in dict.fromkeys(row["head"] for row in confused):
+        own = [row for row in confused if row["head"] == head][:PAIRS]
+        told = "; ".join(
+            f"{row['actual']} for {row['predicted']} ({row['rows']}, {float(row['share']):.0%})" for row in own
+        )
+        lines.append(f"- {head}: {told}")
+    return lines
+
+
+def profile_section(name: str, folder: Path, published: list[Published], drawn: bool) -> list[str]:
+    """What one profile's classifier reached.
+
+    Args:
+        folder: data/<profile>/report.
+    """
+    tables = {
+        table: list(csv.DictReader((folder / "classifier" / f"{table}.csv").open(encoding="utf-8", newline="")))
+        for table in ("by_class", "confused", "suspects")
+    }
+    of_head: dict[str, dict[str, float]] = {}
+    for one in published:
+        if one.benchmark.startswith(PREFIX):
+            of_head.setdefault(one.benchmark.removeprefix(PREFIX), {})[one.metric] = one.value
+    lines = [f"## Profile {name}" + (" (drawn data)" if drawn else ""), ""]
+    lines += [*markdown(HEADS + PUBLISHED, head_rows(read_json(folder / "classifier.json"), of_head)), ""]
+    if gender := gender_rows(tables["by_class"], published):
+        lines += [*markdown(COUNTS, gender), ""]
+    if told := confusions(tables["confused"]):
+        lines += ["Most often taken for another class (test rows, share of the class):", "", *told, ""]
+    counts = {head: sum(row["head"] == head for row in tables["suspects"]) for head in of_head}
+    if found := ", ".join(f"{count} of {head}" for head, count in counts.items() if count):
+        lines += [*wrap(f"Labels that are probably wrong: {found}.", 120), ""]
+    return lines + ([DRAWN, ""] if drawn else [])
+
+
+def write_page(out: Path) -> None:
+    """Read every profile's figures, write the page.
+
+    Raises:
+        StageError: when no profile has any yet.
+    """
+    folders = {path.parts[1]: path.parent for path in sorted(Path("data").glob("*/report/classifier"))}
+    if not folders:
+        raise StageError("no data/<profile>/report/classifier. Run `dvc repro evaluate_classifier`.")
+    published = read_published(Path("tables/published.csv"))
+    lines = [INTRO]
+    for name, folder in folders.items():
+        profile = Path("profiles") / f"{name}.yaml"
+        drawn = profile.is_file() and bool(load_params(profile).get("demo_sources"))
+        lines += profile_section(name, folder, published, drawn)
+    notes = {one.note: one.source for one in published if one.benchmark.startswith(PREFIX)}
+    for source in dict.fromkeys(notes.values()):
+        told = "; ".join(note for note, own in notes.items() if note and own == source)
+        lines += [*wrap(f"Published: {source} ({told}).", 120, break_on_hyphens=False), ""]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    say(f"{out}: {len(folders)} profiles")
+
+
+def main() -> None:
+    """The command."""
+    parser = new_parser(__doc__)
+    parser.add_argument("out", type=Path, nargs="?", default=Path("docs/classifier.md"))
+    args = parser.parse_args()
+    with one_message():
+        write_page(args.out)

@@ -1,0 +1,175 @@
+"""Ranks where queries have many relevant rows: a query's scores with the whole gallery, sorted (rules: similarity.py).
+
+A benchmark of categories has thousands of relevant rows to a query: 40,000 queries of DeepFashion's categories make 900
+million relevant pairs, and scoring each alone, as ranking.py does, takes hours. Here the float64 product of a few
+queries and the gallery gives all scores of a query, and one sort ranks all its relevant rows.
+
+A score from a matrix product is off from the pair's own score (``pair_scores``) by less than a known bound. Where an
+irrelevant row is nearer to a relevant one than twice that, both are scored alone. So the ranks are those of ranking.py.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.core.parallel import workers
+from stages.retrieval.matches import VIEWS, Matches, Ranking
+from stages.retrieval.similarity import TIE, Prepared, pair_scores, products
+from stages.runner.progress import track
+
+ROUNDINGS = 10  # of a score beside its d products: of both vectors, the squares, their difference, the bar
+THREADS = 4  # at most; each holds copies of a query's scores
+COPIES = 6  # of a query's scores while it is ranked, where most of the gallery is relevant
+
+Near = Callable[[int, np.ndarray, np.ndarray], None]  # query, places of the nearest gallery rows, their scores
+
+
+@dataclass(frozen=True)
+class WholeRows:
+    """Queries whose scores with the whole gallery are held, a few at a time.
+
+    Attributes:
+        matches: of all queries with the gallery.
+        members: category -> its gallery rows.
+        queries, gallery: as they are compared.
+        columns: gallery rows of one product.
+        near: is told the ``voters`` nearest gallery rows of each query, and those that equal the last of them.
+    """
+
+    matches: Matches
+    members: dict[int, np.ndarray]
+    queries: Prepared
+    gallery: Prepared
+    columns: int
+    near: Near | None = None
+    voters: int = 0
+
+    def scores(self, vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """float64 [q, G] of the queries ``rows``, prepared vectors [q, d]: cosine, or minus squared distance."""
+        scores = products(vectors, self.gallery, self.columns)
+        if self.gallery.metric == "euclidean":
+            scores -= self.queries.squares[rows, None]
+        return scores
+
+    def ahead(self, row: int, vector: np.ndarray, line: np.ndarray) -> dict[str, np.ndarray]:
+        """View -> int64, ascending: how many irrelevant rows come before each relevant one of a query.
+
+        Args:
+            vector: of the query ``row``, prepared.
+            line: its scores.
+        """
+        matches = self.matches
+        own, category = int(matches.own[row]), int(matches.query_category[row])
+        mine = matches.order[matches.first[row] : matches.stop[row]]
+        mine = mine[mine != own]
+        scale = self.queries.squares[row] + self.gallery.squares.max(initial=0)
+        rounding = (self.gallery.width + ROUNDINGS) * scale * (1.0 if self.gallery.metric == "euclidean" else 0.5)
+        query = _Query(vector, line, self.gallery, TIE * scale, rounding * np.finfo(np.float64).eps)
+        others = np.ones(len(line), bool)
+        others[mine] = False
+        if own >= 0:
+            others[own] = False
+        if self.near is not None:
+            self._tell(row, line)
+        result = {"whole_gallery": query.ahead(np.flatnonzero(others), mine)}
+        inside = self.members.get(category, np.empty(0, np.int64))
+        alike = mine[matches.gallery_category[mine] == category]
+        result["same_superclass"] = query.ahead(inside[others[inside]], alike)
+        return result
+
+    def _tell(self, row: int, line: np.ndarray) -> None:
+        count = min(self.voters, len(line))
+        last = np.partition(line, -count)[-count]
+        places = np.flatnonzero(line >= last - 4 * TIE)
+        self.near(row, places, line[places])
+
+
+@dataclass(frozen=True)
+class _Query:
+    """One query.
+
+    Attributes:
+        vector: prepared, float64 [d].
+        line: its scores with the gallery, float64 [G].
+        tie: scores that are so close are equal.
+        reach: an irrelevant score that is so close to a bar may be on its other side (twice the bound of one score).
+    """
+
+    vector: np.ndarray
+    line: np.ndarray
+    gallery: Prepared
+    tie: float
+    reach: float
+
+    def ahead(self, others: np.ndarray, mine: np.ndarray) -> np.ndarray:
+        """int64 [len(mine)], ascending: how many of the rows ``others`` score at least as high as each of ``mine``."""
+        if not len(others):
+            return np.zeros(len(mine), np.int64)
+        scores = self.line[others]
+        scores.sort()
+        bars = np.sort(self.line[mine]) - self.tie
+        first = scores.searchsorted(bars + self.reach)
+        doubtful = (first > 0) & (scores[np.maximum(first - 1, 0)] >= bars - self.reach)
+        if doubtful.any():
+            first[doubtful] = self._settled(others, mine, bars, doubtful)
+            return np.sort(len(others) - first)
+        return (len(others) - first)[::-1]
+
+    def _settled(self, others: np.ndarray, mine: np.ndarray, bars: np.ndarray, doubtful: np.ndarray) -> np.ndarray:
+        """How many of ``others`` are below each bar that is ``doubtful``, by the scores of single pairs."""
+        low, high = bars[doubtful] - self.reach, bars[doubtful] + self.reach
+        scores = self.line[others]
+        near = low.searchsorted(scores, side="right") > high.searchsorted(scores, side="right")
+        scores[near] = self._alone(others[near])
+        scores.sort()
+        asked = mine[np.argsort(self.line[mine])][doubtful]
+        return scores.searchsorted(self._alone(asked) - self.tie)
+
+    def _alone(self, rows: np.ndarray) -> np.ndarray:
+        return pair_scores(self.vector[None], np.zeros(len(rows), np.int64), self.gallery, rows)
+
+
+def rank_whole_rows(
+    rows: WholeRows, counted: np.ndarray, detected: np.ndarray, queries: int, pairs: int, desc: str
+) -> Iterator[dict[str, Ranking]]:
+    """View -> ranking of the next few queries, in order, until all have been ranked.
+
+    Queries are ranked side by side in threads: sorting lets go of the interpreter's lock.
+
+    Args:
+        counted: bool [Q], which queries are ranked; the others find nothing.
+        detected: bool [Q], as in Ranking.
+        queries: whose scores are held at once.
+        pairs: relevant ones that are held at once, unless a single query has more.
+        desc: what a line of progress says.
+    """
+    lengths = np.where(counted, rows.matches.stop - rows.matches.first, 0)
+    blocks = range(0, len(counted), queries)
+    with ThreadPoolExecutor(min(THREADS, workers())) as pool:
+        for begin in track(blocks, len(blocks), desc):
+            end = min(begin + queries, len(counted))
+            asked = begin + np.flatnonzero(counted[begin:end])
+            vectors = rows.queries.double(asked)
+            scores = rows.scores(vectors, asked)
+            start = begin
+            while start < end:
+                stop = start + max(1, int(np.searchsorted(np.cumsum(lengths[start:end]), pairs, side="right")))
+                part = slice(*np.searchsorted(asked, (start, stop)))
+                ranked = pool.map(rows.ahead, asked[part].tolist(), vectors[part], scores[part])
+                found = dict(zip(asked[part].tolist(), ranked, strict=True))
+                span = slice(start, stop)
+                yield {view: _ranking(rows.matches, view, found, span, detected[span]) for view in VIEWS}
+                start = stop
+
+
+def _ranking(
+    matches: Matches, view: str, found: dict[int, dict[str, np.ndarray]], span: slice, detected: np.ndarray
+) -> Ranking:
+    """The ranking of consecutive queries from what is ``ahead`` of the relevant rows of those that were ranked."""
+    nothing = {view: np.empty(0, np.int64)}
+    ahead = [found.get(row, nothing)[view] for row in range(span.start, span.stop)]
+    ranks = np.concatenate([counts + np.arange(1, len(counts) + 1) for counts in ahead])
+    counts = np.array([len(one) for one in ahead], np.int64)
+    return Ranking(ranks, counts, matches.relevant[view][span], matches.gallery[view][span], detected)

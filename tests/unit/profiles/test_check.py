@@ -1,0 +1,79 @@
+"""`make use` refuses a recipe that its table cannot serve, before anything runs."""
+
+from copy import deepcopy
+
+import pytest
+
+from profiles import FOLDER, composed, whole
+from stages.core.errors import StageError
+from stages.encoders.recipes import read_recipe
+from stages.profiles.check import check
+from stages.profiles.compose import compose, merged, read_profile
+from stages.runner.lists import OWN_STAGES
+
+PAPER = FOLDER / "paper.yaml"
+
+
+def changed(**recipes):
+    """Profile paper with changes of some recipes."""
+    content = deepcopy(composed("paper"))
+    for name, changes in recipes.items():
+        content["encoder"][name] = merged(content["encoder"][name], changes)
+    return content
+
+
+def able(profile):
+    """Encoders of a profile, listed or not, with their tables: no templates, and those that its sources have."""
+    there, said = whole(profile), read_profile(profile, FOLDER)["encoder"]
+    templates = {recipe.get("based_on") for recipe in said.values()}
+    for name, recipe in there["encoder"].items():
+        table = recipe["learns_from"]["table"]
+        try:
+            read_recipe(name, there)
+        except StageError:
+            assert name in templates
+            continue
+        if table == "dataset" or there["benchmark"][table]["source"] in there["sources"]:
+            yield name, table
+
+
+@pytest.mark.parametrize("profile", ["demo", "paper"])  # the photos' data set has no items for most of them
+def test_table_of_every_recipe_has_what_the_recipe_selects_by(profile):
+    """Listed or not: a list may name it tomorrow."""
+    there, seen = whole(profile), set()
+    for name, table in able(profile):
+        benchmarks = [*there["benchmarks"], *({table} - {"dataset", *there["benchmarks"]})]
+        check(compose(profile, FOLDER, {"encoders": [name], "benchmarks": benchmarks}), FOLDER / f"{profile}.yaml")
+        kind = there["benchmark"][table]["kind"] if table != "dataset" else "dataset"
+        if kind in ("image_category", "multilabel"):
+            assert there["encoder"][name]["probe"]["select"] != "hit_at_1", f"{name}: its training rows have no items"
+        seen.add(name)
+    assert seen >= set(there["encoders"]) - set(OWN_STAGES)
+    assert "fir_category" in seen and ("seresnext50_category" in seen) == (profile == "paper")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("seresnext50_category", {"probe": {"select": "hit_at_1"}}, "select: hit_at_1` needs items and learns from"),
+        ("attention", {"probe": {"select": "knn"}}, "`encoder.attention.probe.select: knn` needs categories"),
+        ("normsoftmax", {"probe": {"select": "loss"}}, "`encoder.normsoftmax.probe.select` is loss, and kind normsof"),
+        ("fir_category", {"losses": ["OC", "IS"]}, "`encoder.fir_category.losses: IS` needs items"),
+        ("siamese", {"min_images": 3}, "`encoder.siamese.min_images` is 3, but benchmark category_fine_frequent has"),
+    ],
+)
+def test_recipe_that_its_table_cannot_serve_is_refused(name, changes, message):
+    check(changed(), PAPER)
+    with pytest.raises(StageError, match=message):
+        check(changed(**{name: changes}), PAPER)
+
+
+def test_siamese_network_may_count_where_no_benchmark_has():
+    check(
+        changed(siamese={"min_images": 100, "learns_from": {"table": "category_fine"}}) | trains("category_fine"), PAPER
+    )
+
+
+def trains(table):
+    """The derived key for a siamese network that learns from another table."""
+    return {"trains": composed("paper")["trains"] | {"siamese": f"data/paper/benchmarks/{table}"}}
