@@ -13,7 +13,8 @@ LABEL_WORDS = ("label", "labels", "category", "categories", "class", "type", "ar
                "etiqueta", "tipo")  # fmt: skip
 GROUP_WORDS = ("sender", "seller", "shop", "store", "user", "customer", "person", "model", "owner", "photographer",
                "session", "group", "product", "item", "article", "sku", "style", "outfit", "brand", "produkt",
-               "artikel", "kunde", "gruppe", "produit", "vendeur", "cliente", "producto", "parent")  # fmt: skip
+               "artikel", "kunde", "gruppe", "produit", "vendeur", "cliente", "producto", "parent",
+               "handle", "artikelnr", "artikelnummer")  # fmt: skip
 IMAGE_WORDS = ("image", "img", "file", "filename", "photo", "picture", "path", "name", "bild", "datei", "foto")
 SAMPLE = 2000  # rows that a guess looks at
 LEAST_FOUND = 0.5  # share of values that must find a file

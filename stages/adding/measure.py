@@ -28,6 +28,7 @@ class Measured:
         images: split -> images in it, as ingest will give them unless near duplicates move some.
         items: (label, split) of every labelled item.
         upstream: whether the splits are upstream's own.
+        shared: whether upstream has no test split of its own: a share of its train is our val.
         several: whether an image has more than one item.
         box_classes: class -> boxes of it.
         boxed: split -> boxes in it.
@@ -40,6 +41,7 @@ class Measured:
     items: list[tuple[str, str]]
     groups: dict[str, list[str]]
     upstream: bool
+    shared: bool
     several: bool
     box_classes: Counter
     boxed: Counter
@@ -90,6 +92,7 @@ def measure(
         [(name, splits[image]) for image, name in pairs],
         groups,
         any(file.split for file in files),
+        any(file.ours for file in files),
         any(count > 1 for count in members_of.values()),
         Counter(row["class_name"] for row in reading.objects),
         Counter(splits[row["image_id"]] for row in reading.objects),

@@ -13,7 +13,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import parse_yaml
 from stages.ingest.files import Images, Tree, walk
 from stages.ingest.readers import coco, deepfashion2, fashion_products, folders
-from stages.ingest.readers.catalogue import box_columns
+from stages.ingest.readers.catalogue import box_columns, file_name
 from stages.ingest.readers.table_rows import KINDS, SUFFIXES, Rows, read_rows
 
 LEVELS = 2  # folders below FOLDER in which a table is looked for
@@ -222,7 +222,7 @@ def _folders(folder: Path) -> Found | None:
 
 def _finder(images: Images) -> Callable[[str], bool]:
     """Whether a table's value names one of the images, as reader catalogue looks for them."""
-    return lambda value: bool(images.find(value).image_id)
+    return lambda value: bool(images.find(file_name(value)).image_id)
 
 
 def _naming(path: Path, folder: Path, images: Images) -> tuple[Rows, str] | None:
@@ -254,8 +254,9 @@ def _from_table(
         boxes = table
     if not labels:
         raise StageError(
-            f"{table}: no column looks like labels: few short values, more than one (a garment's name is known by "
-            f"tables/superclass_synonyms.csv, or the column is called label or category). It has {_examples(rows)}."
+            f"{table}: no column looks like labels. It has {_examples(rows)}. A label has few short values, which name "
+            "garments (tables/superclass_synonyms.csv), or its column is called `label`: rename it so, and give each "
+            "label a superclass afterwards."
         )
     groups = group_columns(rows, (image, labels[0]))
     columns = Columns(image, labels[0], groups[0] if groups else None, labels[1:], groups[1:])

@@ -102,9 +102,11 @@ def _splits(report: Report) -> list[tuple[str, str]]:
         how = f"by data/{report.source}/annotations/{catalogue['splits']}, as a hash of the groups leaves a split empty"
     elif not measured.upstream:
         how = f"by a hash of the {'group' if catalogue.get('group_column') else 'photo'}, as the data bring none"
-    else:
+    elif measured.shared:
         share = report.found.options.get("val_share", 0.1)
-        how = f"upstream's own; where it has no test, its validation is the test and {share:.0%} of train validate"
+        how = f"the data's own validation is the test, and {share:.0%} of their train is val"
+    else:
+        how = "the data's own"
     return [("splits", f"photos: {counts}; {how}")]
 
 

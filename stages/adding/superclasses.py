@@ -1,6 +1,7 @@
 """Guess the superclass of a label from the words in it, by a table of synonyms (tables/superclass_synonyms.csv)."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,12 +61,20 @@ def guess(label: str, synonyms: dict[tuple[str, ...], str]) -> Guess:
                     whole = start == 0 and end == len(words)
                     return Guess(synonyms[named], " ".join(part), whole)
     for word in reversed(words):
-        ends = [one for (one, *more) in synonyms if not more and len(one) >= _COMPOUND and word.endswith(one)]
+        forms = (word, *_singulars(word))
+        ends = [
+            one for (one, *more) in synonyms if not more and len(one) >= _COMPOUND and any(map(_ending(one), forms))
+        ]
         if ends:
             longest = max(ends, key=len)
             return Guess(synonyms[longest,], longest)
     return Guess(None)
 
 
+def _ending(end: str) -> Callable[[str], bool]:
+    return lambda word: word.endswith(end)
+
+
 def _singulars(word: str) -> list[str]:
-    return [word[: -len(end)] for end in ("s", "es") if word.endswith(end) and len(word) > len(end) + 2]
+    """What a plural may be the plural of: English, French and Spanish s and es, German n and en."""
+    return [word[: -len(end)] for end in ("s", "es", "n", "en") if word.endswith(end) and len(word) > len(end) + 2]

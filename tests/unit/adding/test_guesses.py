@@ -20,7 +20,7 @@ SYNONYMS = read_synonyms(TABLES)
         ("Chinos", "bottom"), ("Summer dress", "dress"), ("dress shirt", "top"), ("shirt dress", "dress"),
         ("Denim jacket", "outwear"), ("RAINCOATS", "outwear"), ("Dress shoes", "footwear"), ("Flip Flops", "footwear"),
         ("baseball cap", "headwear"), ("Winterjacke", "outwear"), ("Sommerkleid", "dress"), ("jupe plissée", "bottom"),
-        ("zapatos", "footwear"), ("Apparel > Topwear > Shirts", "top"),
+        ("zapatos", "footwear"), ("Jacken", "outwear"), ("Unterhemden", "top"), ("Mützen", "headwear"), ("Apparel > Topwear > Shirts", "top"),
         ("Gift card", ""), ("Not sure", ""), ("Handbags", ""),
         ("Formal", None), ("", None), ("17", None),
     ],

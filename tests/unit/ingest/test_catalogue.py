@@ -159,3 +159,12 @@ def test_real_sample_of_clothing_dataset_has_the_counts_of_its_readme(tree):
     assert {image.image_id: image.split for image in reading.images} == {
         row["image"]: splits[row["sender_id"]] for row in with_file
     }
+
+
+def test_an_address_names_the_file_at_its_end(photos):
+    """What shops' exports hold: the photo was downloaded from there."""
+    table = TABLE.replace("a1,", "https://cdn.shop.example/x/a1.jpg?v=17,").replace(
+        "b2,", "http://s.example/%62%32.jpg,"
+    )
+    reading, _, _ = photos(table=table)
+    assert [item["item_id"] for item in reading.items] == ["a1", "b2", "c3"]
