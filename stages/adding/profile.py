@@ -22,8 +22,8 @@ from stages.profiles.text import dumped_short
 
 MARK = "# Written by `make add`, state "
 HEADER = """\
-{mark}{state}. Edited by hand, it stays as it is; deleted, it is written
-# anew. profiles/own.yaml has what all own data share, profiles/base.yaml what each key means.
+{mark}{state}. Edited by hand, it stays as it is; deleted, it is
+# written anew. What all own data share is in profiles/own.yaml, what a key means in base.yaml.
 """
 COLUMNS = ["superclass", "count", "note"]  # after the label
 NO_GARMENT = "no garment: left out"

@@ -13,7 +13,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import parse_yaml
 from stages.ingest.files import Images, Tree, walk
 from stages.ingest.readers import coco, deepfashion2, fashion_products, folders
-from stages.ingest.readers.catalogue import box_columns, file_name
+from stages.ingest.readers.catalogue import box_columns
 from stages.ingest.readers.table_rows import KINDS, SUFFIXES, Rows, read_rows
 
 LEVELS = 2  # folders below FOLDER in which a table is looked for
@@ -222,7 +222,7 @@ def _folders(folder: Path) -> Found | None:
 
 def _finder(images: Images) -> Callable[[str], bool]:
     """Whether a table's value names one of the images, as reader catalogue looks for them."""
-    return lambda value: bool(images.find(file_name(value)).image_id)
+    return lambda value: bool(images.find(value).image_id)
 
 
 def _naming(path: Path, folder: Path, images: Images) -> tuple[Rows, str] | None:
