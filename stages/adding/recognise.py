@@ -66,6 +66,8 @@ def recognise(folder: Path, table: Path | None, synonyms: dict[tuple[str, ...], 
             f"{folder}: no image files ({', '.join(sorted(IMAGE_SUFFIXES))}) in it or below it; found "
             f"{_census(folder)}. Name the folder that holds the photos."
         )
+    # As the reader looks for them: an address or a path of another machine fits below the folder that holds all.
+    images = images_of(_common([path.parent for path in images.paths.values()]))
     if table is not None:
         return _fashion_products(folder, table) or _from_table(folder, table, images, synonyms)
     for form in (_yolo, _coco, _voc, _fashion_products, _published):
@@ -262,7 +264,7 @@ def _from_table(
     columns = Columns(image, labels[0], groups[0] if groups else None, labels[1:], groups[1:])
     catalogue = {
         "table": table.relative_to(root).as_posix(),
-        "images": _common([path.parent for path in images.paths.values()]).relative_to(root).as_posix(),
+        "images": images.folder.relative_to(root).as_posix(),
         "image_column": columns.image,
         "group_column": columns.group,
         "item_columns": [columns.label],
