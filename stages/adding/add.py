@@ -9,6 +9,7 @@ retrieval table. Run again, what a person edited stays as it is.
 
 import csv
 import io
+import os
 import re
 import subprocess
 from collections import Counter
@@ -75,6 +76,9 @@ def add(source: str, folder: Path, table: Path | None) -> str:
         place = found.root.relative_to(Path.cwd())
         warnings.append(f"git would commit the photos of {place}/: move it out of the checkout or into data/raw/, or "
                         f"add /{place}/ to .gitignore")  # fmt: skip
+    if linked := linked_folders(found.root):
+        warnings.append(f"{shown(linked, 3)}: photos behind links to folders are read, but DVC does not see when they "
+                        "change")  # fmt: skip
     return "\n".join(lines(Report(source, found, measured, labels, fitted, detector, wrote, kept, warnings)))
 
 
@@ -229,6 +233,12 @@ def make_link(raw: Path, root: Path) -> str:
     raw.parent.mkdir(parents=True, exist_ok=True)
     raw.symlink_to(root, target_is_directory=True)
     return f"{raw}, a link to {root}"
+
+
+def linked_folders(root: Path) -> list[str]:
+    """Links to folders below a source's folder: DVC hashes what lies in it, and follows none of these."""
+    places = (Path(place) / name for place, names, _ in os.walk(root) for name in names)
+    return sorted(path.relative_to(root).as_posix() for path in places if path.is_symlink())
 
 
 def not_ignored(root: Path) -> bool:

@@ -22,8 +22,8 @@ from stages.profiles.text import dumped_short
 
 MARK = "# Written by `make add`, state "
 HEADER = """\
-{mark}{state}. Edited by hand, it stays as it is; deleted, it is written
-# anew. profiles/own.yaml has what all own data share, profiles/base.yaml what each key means.
+{mark}{state}. Edited by hand, it stays as it is; deleted, it is
+# written anew. What all own data share is in profiles/own.yaml, what a key means in base.yaml.
 """
 COLUMNS = ["superclass", "count", "note"]  # after the label
 NO_GARMENT = "no garment: left out"
@@ -108,7 +108,7 @@ def _power(most: int, largest: int) -> int:
 def fit_detector(
     source: str, measured: Measured, found: Found, superclass_of: dict[str, str], known: set[str]
 ) -> dict[str, Any]:
-    """Section ``detector.<source>``: its classes, and as many epochs as show a few thousand pictures."""
+    """Section ``detector.<source>``: its classes, and as many epochs as show some two thousand pictures."""
     classes = set(measured.box_classes)
     own = found.label_column if not classes <= known else None
     superclasses = {superclass_of.get(name, "") for name in classes} if own else classes
@@ -117,7 +117,7 @@ def fit_detector(
         "classes_table": f"{source}_labels.csv" if own else "superclasses.csv",
         "class_column": own or "superclass",
         "superclasses": sorted(superclasses - {""}),
-        "epochs": min(30, max(8, ceil(3000 / boxed))),
+        "epochs": min(30, max(8, ceil(2000 / boxed))),
     }
     # In a YOLO or COCO data set a photo without a box shows no garment; beside a catalogue it was not annotated.
     return section | ({"unboxed_is_background": False} if found.reader == "catalogue" else {})

@@ -13,7 +13,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import parse_yaml
 from stages.ingest.files import Images, Tree, walk
 from stages.ingest.readers import coco, deepfashion2, fashion_products, folders
-from stages.ingest.readers.catalogue import box_columns, file_name
+from stages.ingest.readers.catalogue import box_columns
 from stages.ingest.readers.table_rows import KINDS, SUFFIXES, Rows, read_rows
 
 LEVELS = 2  # folders below FOLDER in which a table is looked for
@@ -66,6 +66,8 @@ def recognise(folder: Path, table: Path | None, synonyms: dict[tuple[str, ...], 
             f"{folder}: no image files ({', '.join(sorted(IMAGE_SUFFIXES))}) in it or below it; found "
             f"{_census(folder)}. Name the folder that holds the photos."
         )
+    # As the reader looks for them: an address or a path of another machine fits below the folder that holds all.
+    images = images_of(_common([path.parent for path in images.paths.values()]))
     if table is not None:
         return _fashion_products(folder, table) or _from_table(folder, table, images, synonyms)
     for form in (_yolo, _coco, _voc, _fashion_products, _published):
@@ -222,7 +224,7 @@ def _folders(folder: Path) -> Found | None:
 
 def _finder(images: Images) -> Callable[[str], bool]:
     """Whether a table's value names one of the images, as reader catalogue looks for them."""
-    return lambda value: bool(images.find(file_name(value)).image_id)
+    return lambda value: bool(images.find(value).image_id)
 
 
 def _naming(path: Path, folder: Path, images: Images) -> tuple[Rows, str] | None:
@@ -262,7 +264,7 @@ def _from_table(
     columns = Columns(image, labels[0], groups[0] if groups else None, labels[1:], groups[1:])
     catalogue = {
         "table": table.relative_to(root).as_posix(),
-        "images": _common([path.parent for path in images.paths.values()]).relative_to(root).as_posix(),
+        "images": images.folder.relative_to(root).as_posix(),
         "image_column": columns.image,
         "group_column": columns.group,
         "item_columns": [columns.label],

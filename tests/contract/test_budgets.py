@@ -10,6 +10,7 @@ import yaml
 
 from profiles import FOLDER
 from stages.core.params import load_params, lookup
+from stages.profiles.compose import profile_names
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS = ROOT / "metrics" / "demo"
@@ -91,7 +92,7 @@ def test_plots_of_stages_are_those_of_the_list_and_no_others():
 def test_page_of_plots_shows_the_pictures_of_training_in_every_profile_that_has_them():
     page = (ROOT / ".dvc" / "plots.html").read_text(encoding="utf-8")
     profiles = json.loads(re.search(r"for \(const profile of (\[.*\])\)", page)[1])
-    assert {path.stem for path in FOLDER.glob("*.yaml")} - {"base"} == set(profiles)
+    assert set(profile_names(FOLDER)) - set(OWN) == set(profiles)
     shown = set(re.findall(r'"encoders/(\w+/\w+\.jpg)"', page))
     drawn = (ROOT / "stages/encoders/attention.py").read_text(encoding="utf-8")
     assert shown == {f"attention/{name}" for name in re.findall(r'"(\w+\.jpg)"', drawn)} != set()

@@ -6,7 +6,6 @@ images. Groups that the splits file does not name are split by hash. Reads `clot
 """
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from stages.contracts.tables import SPLITS
 from stages.core.errors import StageError, shown
@@ -50,7 +49,7 @@ def read(request: Request) -> Reading:
     for number, row in rows:
         ledger.rows_in += 1
         key = f"{options.table}:{number}"
-        image_id, reason, detail = images.find(file_name(row[options.image_column]))
+        image_id, reason, detail = images.find(row[options.image_column])
         if image_id in seen and options.boxes == options.table:
             ledger.rows_in -= 1  # a row a box: they are counted there
         elif image_id in seen:
@@ -76,11 +75,6 @@ def _beside(name: str, request: Request) -> Path:
     """A table in the annotations folder, else in the source's own."""
     own = request.annotations / name
     return own if own.is_file() or not (request.root / name).is_file() else request.files.take(request.root / name)
-
-
-def file_name(value: str) -> str:
-    """The name that a cell means: of an address (``https://shop/a.jpg?v=3``) its last part."""
-    return unquote(urlsplit(value).path).rsplit("/", 1)[-1] if "://" in value else value
 
 
 def _looked_for(name: str, options: CatalogueOptions) -> str:
@@ -117,7 +111,7 @@ def _read_boxes(path: Path, images: Images, options: CatalogueOptions, request: 
     for number, row in read_rows(path, [image, options.boxes_class_column, *corners]).rows:
         ledger.rows_in += 1
         key = f"{path.name}:{number}"
-        image_id, reason, detail = images.find(file_name(row[image]))
+        image_id, reason, detail = images.find(row[image])
         box = numbers([row[corner] for corner in corners])
         if image_id not in known:
             ledger.reject(key, reason or "missing_image", detail or image_id)

@@ -124,6 +124,7 @@ def test_names_in_the_table_may_be_paths_or_lack_their_suffix(shop, added):
         (photo if n % 2 else f"C:\\shop\\images\\{photo}", s, label) for n, (photo, s, label) in enumerate(shop_rows())
     ]
     rows[1] = ("p1", *rows[1][1:])
+    rows[3] = ("https://cdn.shop.example/x/p3.jpg?v=17", *rows[3][1:])
     write_csv(shop / "items.csv", rows)
     assert len(added("mystore", shop).labels) == 40
 
@@ -377,3 +378,37 @@ def test_a_folder_in_the_checkout_that_git_does_not_ignore_is_a_warning(shop, pr
     assert "git would commit" in add("mystore", project / "photos_here", None)
     (project / ".gitignore").write_text("/photos_here/\n/data/raw/*\n")
     assert "git would commit" not in add("mystore", project / "photos_here", None)
+
+
+def test_a_linked_folder_below_the_source_is_a_warning(shop, project, tmp_path):
+    """DVC follows no such link: a photo that changes behind it would make nothing run again."""
+    (shop / "images").rename(tmp_path / "elsewhere")
+    (shop / "photos").symlink_to(tmp_path / "elsewhere")
+    write_csv(shop / "items.csv")
+    said = add("mystore", shop, None)
+    assert "40 of 40 rows find a file" in said
+    assert "WARNING photos: photos behind links" in said
+
+
+REAL = Path(__file__).resolve().parents[3].parent / "shared/real/clothing-dataset"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs the sample of real photos in ../shared/real")
+def test_real_photos_as_a_folder_for_each_class_and_by_their_table_give_the_same_labels(added, tmp_path):
+    rows = list(csv.DictReader((REAL / "images.csv").read_text().splitlines()))[:120]
+    rows = [row for row in rows if (REAL / "images" / f"{row['image']}.jpg").is_file()]
+    (tmp_path / "table" / "images").mkdir(parents=True)
+    write_csv(tmp_path / "table" / "images.csv", [tuple(row.values()) for row in rows], list(rows[0]))
+    for row in rows:
+        name = f"{row['image']}.jpg"
+        (tmp_path / "folders" / row["label"]).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(REAL / "images" / name, tmp_path / "folders" / row["label"] / name)
+        shutil.copyfile(REAL / "images" / name, tmp_path / "table" / "images" / name)
+    folders, table = added("by_folder", tmp_path / "folders"), added("by_table", tmp_path / "table")
+    assert "column `sender_id`" in table.said and "column `label`" in table.said
+    found = [Counter((row["type"], row["superclass"]) for row in one.labels) for one in (folders, table)]
+    garments = Counter(row["label"] for row in rows if row["label"] not in ("Not sure", "Other", "Skip"))
+    assert found[0] == found[1] and Counter(row["type"] for row in table.labels) == garments
+    upstream = Path("tables/clothing_dataset_labels.csv")  # what a person chose
+    told = {row["label"]: row["superclass"] for row in csv.DictReader(upstream.read_text().splitlines())}
+    assert all(told[label] == superclass for label, superclass in found[1])
