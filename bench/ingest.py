@@ -8,6 +8,7 @@ number.
 """
 
 import argparse
+import logging
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,9 @@ from stages.ingest.boxes import repair, to_pixels
 from stages.ingest.fingerprint import near_duplicates
 from stages.ingest.readers import deepfashion2
 from stages.ingest.reading import IngestParams, Request
-from stages.runner.progress import say
+from stages.runner.progress import show_log
+
+log = logging.getLogger(__name__)
 
 ANNOTATIONS = 12_000
 IMAGES_IN_A_SHARD = 250
@@ -120,20 +123,20 @@ def main() -> None:
     rows: list[tuple[str, str, str]] = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "raw"
-        say(f"drawing {ANNOTATIONS} annotations")
+        log.info(f"drawing {ANNOTATIONS} annotations")
         _, size = draw(root, 10, ANNOTATIONS)
         rate = ANNOTATIONS / seconds(lambda: read_annotations(root, Path(folder) / "objects.parquet"))
     rows.append((f"annotations ({size / 1000:.1f} kB of JSON each)", f"{rate:.0f}/s", f"{TARGETS['annotations']}/s"))
     peaks = {}
     for shards in (SHARDS, 4 * SHARDS):
         images = shards * IMAGES_IN_A_SHARD
-        say(f"reading, checking and writing {images} images")
+        log.info(f"reading, checking and writing {images} images")
         peaks[shards], elapsed = memory(shards)
     # The rate of the larger run: in the smaller one most of the time goes into starting processes.
     rate = images / elapsed
     rows.append((f"images, whole stage ({images} of 400x533)", f"{rate:.0f}/s", f"{TARGETS['images']}/s"))
     for count in NEAR:
-        say(f"near duplicates among {count}")
+        log.info(f"near duplicates among {count}")
         prints = fingerprints(count)
         elapsed = seconds(lambda prints=prints: near_duplicates(prints, HAMMING, COLOR))
         rows.append((f"near duplicates among {count:,} (one process)", f"{elapsed:.1f} s", "-"))
@@ -148,6 +151,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     start_process()
+    show_log()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--memory", type=int, metavar="SHARDS", help="only the memory of one run (used by the bench itself)"

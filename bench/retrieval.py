@@ -12,6 +12,7 @@ or drops as it likes and which are not counted. Vectors are noisy copies of one 
 """
 
 import argparse
+import logging
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,9 @@ from bench.memory import Peak, allocated
 from stages.core.determinism import start_process
 from stages.retrieval.metrics import EvaluateParams, evaluate
 from stages.retrieval.similarity import Rows
-from stages.runner.progress import say
+from stages.runner.progress import show_log
+
+log = logging.getLogger(__name__)
 
 WIDTH = 512
 INSHOP = (14_218, 12_612, 3_985)  # queries, gallery, items of DeepFashion In-Shop
@@ -119,7 +122,7 @@ def main() -> None:
     line([*header, "MB above the vectors", "target", "hit@1", "chance"])
     line(["---", "---", *["---:"] * 8])
     for name, ((queries, gallery, _), metric, kind, memory_mb) in CASES.items():
-        say(f"{name}: {queries:,} x {gallery:,}")
+        log.info(f"{name}: {queries:,} x {gallery:,}")
         command = [sys.executable, "-m", "bench.retrieval", "--measure", name]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         seconds, busy, megabytes, hit, chance = map(float, done.stdout.split())
@@ -131,6 +134,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     start_process()
+    show_log()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", choices=CASES, help="one case (used by the bench itself)")
     parser.add_argument("--queries", type=int, help="of the one case, instead of all: a part of a long one")

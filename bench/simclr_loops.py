@@ -1,5 +1,6 @@
 """The training loops that bench/simclr.py compares: lightly's tutorial, and ours under several params ``runtime``."""
 
+import logging
 import os
 import sys
 import time
@@ -26,9 +27,11 @@ from stages.learning.augment import ColorParams, GeometryParams
 from stages.learning.distributed import Group
 from stages.learning.loop import train_epoch
 from stages.networks.backbones.features import Pictures
-from stages.runner.progress import say
+from stages.runner.progress import show_log
 from stages.simclr.model import SimclrParams, build
 from stages.simclr.pretrain import SimclrTask
+
+log = logging.getLogger(__name__)
 
 SIDE, BATCH = 64, 128
 TEMPERATURE, RATE, MOMENTUM, DECAY = 0.5, 0.06, 0.9, 5e-4  # lightly's tutorial
@@ -214,7 +217,7 @@ def contest(
             record.seconds.append(time.perf_counter() - start)
             record.cpu.append(cpu_seconds() - cpu)
             record.held_out.append(judge(*map(loop.projections, views)).item())
-            say(f"{name}: epoch {epoch + 1}/{epochs}, {images / record.seconds[-1]:.0f} images/s")
+            log.info(f"{name}: epoch {epoch + 1}/{epochs}, {images / record.seconds[-1]:.0f} images/s")
     return records
 
 
@@ -245,7 +248,7 @@ def readable(path: Path) -> bool:
     try:
         decode(path.read_bytes())
     except (OSError, ValueError, SyntaxError) as error:
-        say(f"left out: {path}: {error}")
+        log.info(f"left out: {path}: {error}")
         return False
     return True
 
@@ -264,7 +267,7 @@ def main(folder: Path, images: int, epochs: int) -> None:
     loops: dict[str, Loop] = {LIGHTLY: tutorial, LIGHTLY_16: half}
     loops |= {name: Ours(train, epochs, tutorial, runtime) for name, runtime in OURS.items()}
     used = len(train) // BATCH * BATCH
-    say(f"{used} images in an epoch, {len(held_out)} held out, {torch.get_num_threads()} threads")
+    log.info(f"{used} images in an epoch, {len(held_out)} held out, {torch.get_num_threads()} threads")
     records = contest(loops, used, epochs, views)
     print("\n".join(table(records)))
     best = max(records[name].rate(records[name].seconds) for name in OURS)
@@ -277,4 +280,5 @@ def main(folder: Path, images: int, epochs: int) -> None:
 
 if __name__ == "__main__":
     start_process()
+    show_log()
     main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

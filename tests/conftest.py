@@ -3,8 +3,10 @@
 import pytest
 
 from stages.core.determinism import pin_process, use_runtime
+from stages.runner.progress import show_log
 
 pin_process()
+show_log()
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ detectors and the classifier that the active profile has trained (`make repro` f
 """
 
 import argparse
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,8 +29,10 @@ from stages.networks.backbones.features import Encoder
 from stages.networks.classifier import ClassifierEncoder
 from stages.networks.detector.model import Detector, load_detectors
 from stages.networks.detector.params import NmsParams
-from stages.runner.progress import say, track
+from stages.runner.progress import track
 from stages.runner.stage import new_parser, one_message
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def photos_in(folder: Path) -> list[Path]:
             left_out[f"{path.suffix.lower() or 'no suffix'}{f' ({UNREAD_SAID})' if is_unread(path) else ''}"] += 1
     if left_out:
         parts = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
-        say(f"{folder}: {len(found)} photos; left out: {parts}")
+        log.info(f"{folder}: {len(found)} photos; left out: {parts}")
     if not found:
         raise StageError(f"{folder}: no image in it; expected files named {', '.join(sorted(IMAGE_SUFFIXES))}.")
     return sorted(found)
@@ -120,14 +123,14 @@ def read_wardrobe(
     found, itself = photos_in(folder), same_photo(photo)
     photos = [path for path in found if not itself(path)]
     if own := sorted(set(found) - set(photos)):
-        say(f"{photo} lies in the wardrobe itself, as {shown(own)}: left out, the next best matches follow")
+        log.info(f"{photo} lies in the wardrobe itself, as {shown(own)}: left out, the next best matches follow")
     if not photos:
         raise StageError(f"{folder}: holds no other photo than {photo} itself. Add photos of your clothes.")
     for path in track(photos, total=len(photos), desc="read wardrobe"):
         try:
             garments += find_garments(path, detectors, params, nms)
         except StageError as error:
-            say(f"left out: {error}")
+            log.info(f"left out: {error}")
     if not garments:
         raise StageError(f"{folder}: none of {len(photos)} photos could be read.")
     return garments

@@ -23,6 +23,7 @@ Upstream's queries and galleries stay whole. Where upstream's split cuts through
 training picture that a query or gallery row nearly repeats, or a query where the gallery row is a training row itself.
 """
 
+import logging
 from argparse import Namespace
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
@@ -58,8 +59,10 @@ from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, write_json
 from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import Detection, Predictor, search_shards
-from stages.runner.progress import say, track
+from stages.runner.progress import track
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 
 def load(folder: Path) -> Predictor:
@@ -273,7 +276,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     content = description(options, written)
     write_json(out / "benchmark.json", content)
     numbers = {name: value for name, value in content.items() if isinstance(value, int)}
-    say(f"{args.benchmark}: " + ", ".join(f"{value} {name}" for name, value in numbers.items()))
+    log.info(f"{args.benchmark}: " + ", ".join(f"{value} {name}" for name, value in numbers.items()))
     return Report(metrics=numbers)
 
 

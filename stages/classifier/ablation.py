@@ -12,6 +12,7 @@ above 1 the stage starts itself anew under torchrun.
 """
 
 import argparse
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -30,8 +31,9 @@ from stages.learning.distributed import Group, in_group
 from stages.networks.backbones.backbones import Backbone, Weights
 from stages.networks.backbones.features import read_crops
 from stages.networks.classifier import ClassifierParams
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 SIMCLR = "simclr"
 
@@ -105,7 +107,7 @@ def _run(args: argparse.Namespace, params: SimpleNamespace, rung: Rung, group: G
     name = args.variant
     options = rung.classifier
     seed_everything(options.seed)
-    group.say(f"ablation {name}: {rung.backbone}, {params.variant.classifier}")
+    group.log(f"ablation {name}: {rung.backbone}, {params.variant.classifier}")
     network = build(args, build_backbone(rung, args.simclr), options, params.runtime, group)
     train, val = read_crops(args.dataset, "train"), read_crops(args.dataset, "val")
     checkpoints = Checkpoints(WORK / "ablation" / name, group.key(checkpoint_key(args, rung)))
@@ -116,7 +118,7 @@ def _run(args: argparse.Namespace, params: SimpleNamespace, rung: Rung, group: G
     figures["val_rows"] = figures.pop("test_rows")
     for head, scores in figures["heads"].items():
         if scores["rows"]:
-            say(f"ablation {name}: {report_line(head, scores, 'val')}")
+            log.info(f"ablation {name}: {report_line(head, scores, 'val')}")
     changed = params.variant.model_dump(mode="json")
     content = {**figures, "variant": name, "changed": changed, "epoch": trained.epoch}
     if params.variant.published is not None:

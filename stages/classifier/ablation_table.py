@@ -8,6 +8,7 @@ Params: ablation_variants (the list).
 
 import argparse
 import csv
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,9 @@ from typing import Any
 from stages.core.errors import StageError
 from stages.core.files import read_json, write_csv, write_json
 from stages.core.params import Names
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, float]  # column -> figure; what there is none of is left out
 
@@ -66,7 +68,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     lines = [[name, *[row.get(column) for column in columns]] for name, row in rows.items()]
     write_csv(Path(f"{args.out}.csv"), ["variant", *columns], lines)
     write_json(Path(f"{args.out}.json"), rows)
-    say(f"ablation: {len(rows)} rungs in {args.out}.csv")
+    log.info(f"ablation: {len(rows)} rungs in {args.out}.csv")
     return Report(metrics={f"{name}_val_mean_accuracy": row["mean"] for name, row in rows.items()})
 
 

@@ -12,6 +12,7 @@ Params: labels (which tables the types come from); classifier.heads, by way of t
 """
 
 import argparse
+import logging
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,8 +29,9 @@ from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.labels.params import LabelParams
 from stages.networks.backbones.features import read_crops
 from stages.networks.classifier import ClassifierEncoder, ClassifierParams, MultiHead
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 GROUPED = "type"  # the head whose classes have groups
 Confusions = dict[str, list[list[str]]]
@@ -185,7 +187,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     if "type_group" in result:
         scored["type_group"] = result["type_group"]
     for name, scores in scored.items():
-        say(f"classifier: {report_line(name, scores)}")
+        log.info(f"classifier: {report_line(name, scores)}")
     return Report(metrics={f"{name}_accuracy": value for name, value in files["accuracy"].items()}, pictures=pictures)
 
 

@@ -8,6 +8,7 @@ Params: crops, detectors, nms, runtime.
 """
 
 import argparse
+import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 from types import SimpleNamespace
@@ -47,8 +48,9 @@ from stages.networks.detector.model import Detector, load_detectors
 from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import search_shards
 from stages.networks.detector.sheets import Drawn, Outline, Sheets, color_of, drawn
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 
 def cut_match(image: Image.Image, detection: Detection | None, params: CropParams) -> Image.Image | None:
@@ -107,7 +109,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     account.note("outcomes by superclass", _table(outcomes, {label["item_id"]: label for label in labels}))
     account.write(out)
     for line in account.lines():
-        say(line)
+        log.info(line)
     metrics = {"crops": ledger.kept, "matched_share": ledger.kept / len(labels)}
     return Report(metrics=metrics, pictures=sheets.write(out))
 

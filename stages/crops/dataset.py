@@ -8,6 +8,7 @@ Params: dataset, label_sources.
 """
 
 import argparse
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -36,8 +37,9 @@ from stages.core.files import fresh_folder, write_json
 from stages.core.params import Names
 from stages.crops.params import DatasetParams
 from stages.ingest.fingerprint import near_duplicates
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 KINDS = ("group_id", "cluster", "picture")
 
@@ -215,7 +217,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     account.note("labels of classes without a training row", unseen)
     account.write(out)
     counts = statistics(rows)["rows"]
-    say("dataset: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    log.info("dataset: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     return Report(metrics={f"rows_{name.replace(' ', '_')}": count for name, count in counts.items()})
 
 

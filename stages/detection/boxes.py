@@ -7,6 +7,7 @@ Params: detector.<detector>.{classes_table, class_column, superclasses}; the who
 """
 
 import argparse
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,8 +20,9 @@ from stages.contracts.tables import BOXES, OBJECTS, read_shards, read_table, wri
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_csv
 from stages.detection.params import DetectorParams
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 
 def read_classes(path: Path, column: str) -> dict[str, str]:
@@ -115,7 +117,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     account.note("boxes per split and class", {f"{split} {name}": int(n) for (split, name), n in per_class.items()})
     account.write(out)
     for line in account.lines():
-        say(line)
+        log.info(line)
     return Report(metrics={"boxes": len(table)})
 
 

@@ -12,6 +12,7 @@ Params: detectors (the list), detector, nms.
 """
 
 import argparse
+import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,8 +33,9 @@ from stages.networks.detector.model import Detector
 from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import Predictor, search_shards
 from stages.networks.detector.sheets import TRUTH, Drawn, Outline, color_of, drawn, write_sheet
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 CENTRES = ["cx", "cy", "w", "h"]  # columns of BOXES
@@ -127,7 +129,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         write_json(args.metrics / f"{name}.json", headlines)
         report.metrics |= {f"{name}.{key}": value for key, value in headlines.items()}
         report.pictures.append(args.report / f"{name}.jpg")
-        say(
+        log.info(
             f"{name}: test mAP50 {scores['map50']:.3f} (constant box {scores['constant_box']:.3f}), "
             f"mAP50-95 {scores['map50_95']:.3f}, {scores['boxes']} boxes"
         )

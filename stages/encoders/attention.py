@@ -298,7 +298,7 @@ def most_frequent_share(train: torch.Tensor, val: torch.Tensor) -> float:
 def fit(recipe: AttentionRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Train; the encoder of the best epoch."""
     task = AttentionTask(recipe, train, val, run.group)
-    run.group.say(
+    run.group.log(
         f"{run.name}: {len(task.names)} labels, pictures of {recipe.image_size} x {width_of(recipe.image_size)}, "
         f"{len(recipe.network.anchors)} glimpses; guessing the most frequent label: {shown_row(task.chance)}"
     )

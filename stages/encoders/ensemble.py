@@ -4,6 +4,7 @@ SelectKBest brings the wider extractor to the narrower one's width: the columns 
 categories (ANOVA F), fitted on the training split alone. The weight is the one that scores best on validation.
 """
 
+import logging
 import warnings
 from typing import Literal
 
@@ -23,7 +24,8 @@ from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
 from stages.networks.encoders.kinds import card_of
 from stages.networks.encoders.metric import Ensemble
-from stages.runner.progress import say
+
+log = logging.getLogger(__name__)
 
 
 class MemberParams(Section):
@@ -86,7 +88,9 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
     fitted_on = _vectors(network, train.take(known).data, recipe)
     columns = best_columns(fitted_on[network.wider], train.categories[known].astype(str), network.width)
     network.columns.copy_(torch.from_numpy(columns))
-    say(f"{run.name}: {len(columns)} of {network.members[network.wider].width} columns of the wider extractor kept")
+    log.info(
+        f"{run.name}: {len(columns)} of {network.members[network.wider].width} columns of the wider extractor kept"
+    )
     position = {row: at for at, row in enumerate(known)}
     reference = [one[[position[row] for row in probe.reference]] for one in fitted_on]
     of_val = _vectors(network, val.data, recipe)
@@ -99,7 +103,7 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
         network.share.fill_(share)
         scores = probe.scores(mixed(of_val), lambda: mixed(reference), "cosine")
         rows.append({"share": share} | {f"val_{name}": value for name, value in scores.items()})
-        say(f"{run.name}: share {share:g} of the first: {shown_row(rows[-1])}")
+        log.info(f"{run.name}: share {share:g} of the first: {shown_row(rows[-1])}")
     check_select(recipe.probe, rows[0])
     best = max(rows, key=lambda row: row[f"val_{recipe.probe.select}"])  # the first of equals
     network.share.fill_(best["share"])

@@ -178,7 +178,7 @@ def _has_pairs(items: np.ndarray) -> bool:
 def fit(recipe: FirRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Train; the encoder of the best epoch."""
     task = FirTask(recipe, train, val, run.group)
-    run.group.say(f"{run.name}: {'+'.join(recipe.losses)}, {len(task.network.categories)} categories for OC")
+    run.group.log(f"{run.name}: {'+'.join(recipe.losses)}, {len(task.network.categories)} categories for OC")
     trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed, task.warn).fit()
     card = card_of("fir", backbone=recipe.backbone, image_size=recipe.image_size, categories=task.network.categories,
                    relaxation=recipe.relaxation, dropout=recipe.dropout)  # fmt: skip

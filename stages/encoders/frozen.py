@@ -4,6 +4,7 @@ Nothing is trained: the weights are resolved once (downloaded, unpacked or rando
 no later stage needs a network.
 """
 
+import logging
 from typing import Literal
 
 import numpy as np
@@ -17,7 +18,8 @@ from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Extractor, Pool, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
 from stages.networks.encoders.kinds import card_of
-from stages.runner.progress import say
+
+log = logging.getLogger(__name__)
 
 
 class FrozenRecipe(Recipe):
@@ -42,6 +44,6 @@ def fit(recipe: FrozenRecipe, train: Examples, val: Examples, run: Run) -> Fitte
 
     scores = probe.scores(vectors(val), lambda: vectors(train.take(probe.reference)), "cosine")
     row = {"epoch": 0} | {f"val_{name}": value for name, value in scores.items()}
-    say(f"{run.name}: {shown_row(row)}; chance {shown_row(probe.chance)}")
+    log.info(f"{run.name}: {shown_row(row)}; chance {shown_row(probe.chance)}")
     card = card_of("frozen", backbone=recipe.backbone, pooling=recipe.pooling, image_size=recipe.image_size)
     return Fitted(network, card, list(row), [list(row.values())], before_and_after(row, row, probe.chance))

@@ -182,7 +182,7 @@ class Trainer:
         Raises:
             StageError: when ``probe.select`` names a figure that these rows do not have, or the loss is not finite.
         """
-        self.run.group.say(f"{self.name}: chance {shown_row(self.probe.chance)}")
+        self.run.group.log(f"{self.name}: chance {shown_row(self.probe.chance)}")
         own_draws(self.seed, self.run.group)
         trained = loop.fit(self, self.params.epochs, self.run.checkpoints, self.run.group)
         self.task.modules.load_state_dict(trained.weights)

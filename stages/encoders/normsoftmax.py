@@ -123,7 +123,7 @@ class NormsoftmaxTask(PictureTask):
 def fit(recipe: NormsoftmaxRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Train; the encoder of the best epoch."""
     task = NormsoftmaxTask(recipe, train, val, run.group)
-    run.group.say(
+    run.group.log(
         f"{run.name}: {len(task.known)} of {len(train)} rows know their {recipe.target}, {len(task.classes)} classes"
     )
     trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()

@@ -160,7 +160,7 @@ def fit(recipe: SiameseRecipe, train: Examples, val: Examples, run: Run) -> Fitt
     """Train; the encoder of the best epoch."""
     task = SiameseTask(recipe, train, val, run.group)
     guess = f"; guessing that no validation pair matches: {shown_row(task.chance)}" if task.chance else ""
-    run.group.say(
+    run.group.log(
         f"{run.name}: {len(task.names)} of {len(vocabulary(train.categories))} categories have {recipe.min_images} "
         f"training pictures{guess}"
     )

@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace, recipe: Recipe, runtime: RuntimeParams, group
     module = recipe_module(recipe.kind, f"encoder.{args.encoder}")
     seed_everything(recipe.seed)
     train, val = read_examples(recipe.learns_from, args.folder)
-    group.say(f"{args.encoder}: {len(train)} training and {len(val)} validation pictures of {recipe.learns_from.table}")
+    group.log(f"{args.encoder}: {len(train)} training and {len(val)} validation pictures of {recipe.learns_from.table}")
     inputs = input_files(recipe.learns_from, args.folder)
     checkpoints = Checkpoints(WORK / "train_encoder" / args.encoder, group.key(checkpoint_key(recipe, inputs)))
     fitted = module.fit(recipe, train, val, Run(args.encoder, checkpoints, runtime, group))

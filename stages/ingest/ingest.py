@@ -8,6 +8,7 @@ Params: ingest.<source>.
 """
 
 import argparse
+import logging
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,8 +40,9 @@ from stages.ingest.readers import (
 from stages.ingest.reading import IngestParams, Reading, Request, require_folder
 from stages.ingest.splitting import decide_splits, exact_duplicates
 from stages.ingest.verify import Checked, check_images, find_clusters, finish_shards
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 LARGE_CLUSTER, LARGE_SHARE = 20, 0.02  # images, and share of all images, above which a cluster is worth a warning
 READERS = {
@@ -120,7 +122,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     account.note("near duplicates", near_duplicate_counts(clusters))
     account.write(out)
     for line in account.lines():
-        say(line)
+        log.info(line)
     return Report(metrics={f"{name}_kept": ledger.kept for name, ledger in account.ledgers.items()})
 
 
@@ -144,8 +146,8 @@ def near_duplicate_counts(clusters: dict[str, str]) -> dict[str, int]:
     members = Counter(clusters.values())
     name, largest = max(members.items(), key=lambda entry: (entry[1], entry[0]))
     if largest > max(LARGE_CLUSTER, LARGE_SHARE * len(clusters)):
-        say(
-            f"WARNING: {largest} of {len(clusters)} images are near duplicates of {name}, directly or through others. "
+        log.warning(
+            f"{largest} of {len(clusters)} images are near duplicates of {name}, directly or through others. "
             "If they are not, lower near_hamming and near_color of this source."
         )
     return {"images": len(clusters), "clusters": len(members), "largest cluster": largest}

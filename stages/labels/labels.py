@@ -15,6 +15,7 @@ that a detection may have to agree. Type and superclass are corrected separately
 
 import argparse
 import csv
+import logging
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -31,8 +32,9 @@ from stages.core.files import fresh_folder, write_json
 from stages.labels import catalogue, deepfashion_mm, fashion_products
 from stages.labels.merging import EMPTY, LabelTables, read_label_tables
 from stages.labels.params import LabelParams
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 HEADER = ["source", "item_id", "column", "value", "reason"]
 CORRECTABLE = ("superclass", *HEADS)
@@ -253,7 +255,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     tables = read_label_tables(args.tables)
     labels = label_items(items, tables, params.labels, args.relabel, account)
     for line in account.lines():
-        say(line)
+        log.info(line)
     if labels.empty:
         reasons = account.ledger("items").summary()["rejected"]
         raise StageError(

@@ -8,6 +8,7 @@ under another name and renamed, so it is either whole or not there; a checksum f
 import hashlib
 import io
 import json
+import logging
 import os
 import random
 import shutil
@@ -19,7 +20,8 @@ from typing import Any
 from stages.core.determinism import device, runtime_params
 from stages.core.files import digest, file_digest, listing
 from stages.core.params import Section
-from stages.runner.progress import say
+
+log = logging.getLogger(__name__)
 
 WORK = Path(".work")
 _SOURCES = Path(__file__).resolve().parents[1]
@@ -59,7 +61,7 @@ class Checkpoints:
         except FileNotFoundError:
             return None
         except Exception as error:  # whatever is wrong with it, training can start over
-            say(f"WARNING {self.path} is damaged and ignored: {type(error).__name__}: {str(error)[:200]}")
+            log.warning(f"{self.path} is damaged and ignored: {type(error).__name__}: {str(error)[:200]}")
             return None
 
     def save(self, state: dict[str, Any]) -> None:
@@ -80,7 +82,7 @@ class Checkpoints:
             _sync_folder(self.folder)
         except OSError as error:
             # A full disk need not end a training of hours: it only could not be resumed from here.
-            say(f"WARNING no checkpoint written: {error}")
+            log.warning(f"no checkpoint written: {error}")
             part.unlink(missing_ok=True)
 
     def clear(self) -> None:

@@ -4,6 +4,7 @@ All processes start from the same seed and build the same network; one checkpoin
 all. Batch norm is synchronised on GPUs; torch cannot do so on CPUs, where each process normalises over its own part.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,8 @@ from torch import nn
 from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.learning.acceleration import RuntimeParams
-from stages.runner.progress import say
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 PATIENCE = timedelta(hours=6)  # how long the others wait while the first scores features or writes
@@ -50,10 +52,10 @@ class Group:
         """
         return key if self.size == 1 else f"{key}-{self.size}"
 
-    def say(self, message: str) -> None:
+    def log(self, message: str, level: int = logging.INFO) -> None:
         """One line to the log, from the leader only."""
         if self.leader:
-            say(message)
+            log.log(level, message)
 
     def gather(self, value: T) -> list[T]:
         """The processes' values, on all of them."""

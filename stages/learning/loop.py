@@ -7,6 +7,7 @@ Learning rates are shares of the peak, for torch's LambdaLR. Its own classes wou
 and MultiStepLR make each rate from the one before.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -180,7 +181,7 @@ def fit(
 
     if not history and (found := group.from_leader(lambda: task.validate(0))):
         history.append({"epoch": 0, **found})
-        group.say(f"{task.name}: before training {shown_row(history[0])}")
+        group.log(f"{task.name}: before training {shown_row(history[0])}")
         best = judge(0, history[0])
     first, start = int(history[-1]["epoch"] or 0) if history else 0, time.monotonic()
     for epoch in range(first, epochs):
@@ -200,9 +201,9 @@ def fit(
         if group.leader:
             checkpoints.save(state)
         left = (time.monotonic() - start) / (epoch + 1 - first) * (epochs - epoch - 1)
-        group.say(f"{task.name}: epoch {epoch + 1}/{epochs}, {shown_row(row)}, {left:.0f} s left")
+        group.log(f"{task.name}: epoch {epoch + 1}/{epochs}, {shown_row(row)}, {left:.0f} s left")
         if problem := task.warn(row):
-            group.say(f"WARNING {task.name}: {problem}")
+            group.log(f"{task.name}: {problem}", logging.WARNING)
     if best:
         return Trained(history, best.epoch, best.weights)
     return Trained(history, int(history[-1]["epoch"] or 0), task.kept.state_dict())
@@ -217,7 +218,7 @@ def _resume(task: Task, checkpoints: Checkpoints, group: Group, epochs: int) -> 
     task.optimizer.load_state_dict(state["optimizer"])
     task.schedule.load_state_dict(state["schedule"])
     restore_random_state(state["random"][group.rank])
-    group.say(f"{task.name}: resumed after epoch {state['history'][-1]['epoch']} of {epochs}")
+    group.log(f"{task.name}: resumed after epoch {state['history'][-1]['epoch']} of {epochs}")
     return state["history"], _Best(**state["best"]) if state["best"] else None
 
 

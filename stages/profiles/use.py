@@ -8,6 +8,7 @@ hashed with their leftovers: entries of the new profile's stages that its lists 
 their outs removed. Entries of other profiles go as well: git has them, and every profile has folders of its own.
 """
 
+import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,8 +22,9 @@ from stages.core.params import PARAMS_FILE
 from stages.profiles.check import check
 from stages.profiles.compose import PROFILES, compose, profile_names, read_profile
 from stages.profiles.text import NOTHING, hand_edits, with_edits, write_params
-from stages.runner.progress import say
 from stages.runner.stage import new_parser, one_message
+
+log = logging.getLogger(__name__)
 
 SHOWN = 12  # edits named in a message
 
@@ -117,7 +119,9 @@ def use(name: str, keep: bool = False, discard: bool = False) -> None:
                 path.unlink()
                 removed.append(str(path))
     kept = f", with your edits:\n{shown_edits(edits)}" if edits else "."
-    say(f"params.yaml is now profile {name}{kept}" + (f" Removed leftovers: {', '.join(removed)}." if removed else ""))
+    log.info(
+        f"params.yaml is now profile {name}{kept}" + (f" Removed leftovers: {', '.join(removed)}." if removed else "")
+    )
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ Reads:  data/<profile>/report/classifier.json and classifier/ of every profile t
 """
 
 import csv
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
@@ -17,8 +18,9 @@ from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.core.params import load_params
 from stages.report.leaderboard import Published, read_published
-from stages.runner.progress import say
 from stages.runner.stage import new_parser, one_message
+
+log = logging.getLogger(__name__)
 
 GENDER, POSITIVE = "gender", "Women"  # the class that the publication counts as positive
 PREFIX = "classifier_"  # of a head's lines in tables/published.csv
@@ -147,7 +149,7 @@ def write_page(out: Path) -> None:
         lines += [*wrap(f"Published: {source} ({told}).", 120, break_on_hyphens=False), ""]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-    say(f"{out}: {len(folders)} profiles")
+    log.info(f"{out}: {len(folders)} profiles")
 
 
 def main() -> None:

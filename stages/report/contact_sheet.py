@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -20,7 +21,8 @@ from stages.contracts.tables import read_table
 from stages.core.errors import StageError
 from stages.demo.drawing.palette import RGB
 from stages.demo.truth import FILE, TRUTH, Row
-from stages.runner.progress import say
+
+log = logging.getLogger(__name__)
 
 COLUMNS, ROWS = 10, 4
 WIDTH, TALLEST = 116, 150  # pixels of a photo's place
@@ -111,7 +113,7 @@ def main() -> None:
     try:
         grid = sheet(args.raw, args.truth)
     except StageError as error:
-        say(f"ERROR {error}")
+        log.error(f"{error}")
         sys.exit(1)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     for quality in range(88, 20, -4):

@@ -7,6 +7,7 @@ downloads.csv.
 """
 
 import argparse
+import logging
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,8 @@ from stages.core.errors import StageError
 from stages.core.files import read_csv, read_json
 from stages.core.params import load_params, lookup, section
 from stages.ingest.reading import IngestParams
-from stages.runner.progress import say
+
+log = logging.getLogger(__name__)
 
 EXAMPLES = 3  # of each repair and each reason
 # A row whose image is not there shows that something is missing; an image that nothing names is none of them.
@@ -187,5 +189,5 @@ def main() -> None:
         drawn = args.source in (lookup(content, "demo_sources") or [])
         print(report(args.source, options.reader, drawn, ingested, args.tables))
     except StageError as error:
-        say(f"ERROR {error}")
+        log.error(f"{error}")
         sys.exit(1)

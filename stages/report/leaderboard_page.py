@@ -9,6 +9,7 @@ Reads:  data/<profile>/report/retrieval/*.json of every profile that has them (`
         above published numbers.
 """
 
+import logging
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -20,8 +21,9 @@ from stages.report.detectors import PREFIX, detector_section, read_detectors
 from stages.report.leaderboard import Published, entry, read_board, read_published
 from stages.retrieval.category import NEIGHBOURS, TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE
-from stages.runner.progress import say
 from stages.runner.stage import new_parser, one_message
+
+log = logging.getLogger(__name__)
 
 Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
 SHOWN_KS = (1, 5, 10, 20, 50)  # and those that something was published of
@@ -327,7 +329,7 @@ def write_page(out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     published = read_published(Path("tables/published.csv"))
     out.write_text(page(boards, externals, published, drawn, detectors), encoding="utf-8")
-    say(f"{out}: {len(boards)} profiles")
+    log.info(f"{out}: {len(boards)} profiles")
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ Sets, each with pictures that teach (train and val) and held-out ones:
 """
 
 import argparse
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,8 +34,9 @@ from stages.core.files import write_json
 from stages.core.params import Names
 from stages.crops.params import DatasetParams
 from stages.ingest.fingerprint import alike, near_duplicates
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 DATASET = "dataset"
 ROW = ["row_id", "split"]
@@ -162,7 +164,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Read, compare, write."""
     options: DatasetParams = params.dataset
     pictures = read_pictures(args.data, params.detectors, {name: params.benchmark[name] for name in params.benchmarks})
-    say(f"leakage: comparing {len(pictures.fingerprints)} pictures")
+    log.info(f"leakage: comparing {len(pictures.fingerprints)} pictures")
     found = seen_pictures(pictures.sets, pictures.fingerprints, options.near_hamming, options.near_color)
     result: dict[str, Any] = {}
     for name, teachers in found.items():
@@ -179,13 +181,13 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         for teacher, pairs in teachers.items():
             if pairs:
                 one, other = ("/".join(picture) for picture in pairs[0])
-                say(
+                log.info(
                     f"leakage: {len(pairs)} of {held_out} held-out pictures of {name} look like training pictures of "
                     f"{teacher}, such as {one} like {other}"
                 )
     seen = sum(len(pairs) for teachers in found.values() for pairs in teachers.values())
     held = sum(one["pictures"] for one in result.values())
-    say(f"leakage: {held} held-out pictures of {len(result)} sets compared with the training pictures of all sets")
+    log.info(f"leakage: {held} held-out pictures of {len(result)} sets compared with the training pictures of all sets")
     write_json(args.report, result)
     write_json(args.metrics, {"seen": seen, "held_out": held})
     return Report(metrics={"seen": seen, "held_out": held})

@@ -14,6 +14,7 @@ seed keeps its dvc.lock and metrics; its data and models are deleted (DVC's cach
 """
 
 import configparser
+import logging
 import os
 import shutil
 import subprocess
@@ -30,8 +31,9 @@ from stages.profiles.compose import compose, profile_names
 from stages.profiles.text import dumped
 from stages.report.headlines import Numbers, read_metrics
 from stages.report.seeds import LEAST, TRAINED, as_markdown, claims, metrics_spread, spread, with_seed
-from stages.runner.progress import say
 from stages.runner.stage import new_parser, one_message
+
+log = logging.getLogger(__name__)
 
 TREES = Path(".work/seeds")
 OWN = ("dvc.lock", "metrics", "data", "models", ".work", ".dvc")  # of a tree: not deleted when code is copied again
@@ -149,14 +151,14 @@ def one_seed(
     name = profile or str(lookup(load_params(root / "params.yaml"), "profile"))
     tree = root / TREES / f"{name}-{seed}{suffix(only, '-')}"
     started = time.monotonic()
-    say(f"seed {seed}: preparing {tree.relative_to(root)}")
+    log.info(f"seed {seed}: preparing {tree.relative_to(root)}")
     prepare(root, tree, profile, seed, only or TRAINED)
     repro(tree, seed)
     found, metrics = collect(tree, name)
     if not keep:
         for folder in BULK:
             shutil.rmtree(tree / folder, ignore_errors=True)
-    say(f"seed {seed}: {len(found)} scores after {time.monotonic() - started:.0f} s")
+    log.info(f"seed {seed}: {len(found)} scores after {time.monotonic() - started:.0f} s")
     return name, found, metrics
 
 
@@ -205,4 +207,4 @@ def main() -> None:
             content = measure(Path.cwd(), args.seeds, args.profile, args.keep, args.only)
         print(as_markdown(content))
     if not args.markdown:
-        say(f"written to {path}")
+        log.info(f"written to {path}")

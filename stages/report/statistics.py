@@ -14,6 +14,7 @@ Every ledger is checked once more: rows in = rows kept + rows rejected.
 """
 
 import argparse
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,8 +25,9 @@ from stages.contracts.tables import HEADS, LABELS, OUTCOMES, read_table
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.params import Names
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 
 def check_conservation(accounts: dict[str, Any], where: str = "") -> int:
@@ -162,7 +164,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         {"ingested": params.sources, "boxes": params.detectors, "labels": sources, "crops": sources},
     )
     ledgers = check_conservation(accounts)
-    say(f"accounts: {ledgers} ledgers, rows in = rows kept + rows rejected in each")
+    log.info(f"accounts: {ledgers} ledgers, rows in = rows kept + rows rejected in each")
 
     report, plots = fresh_folder(args.report), fresh_folder(args.plots)
     write_json(report / "accounts.json", accounts)

@@ -5,6 +5,7 @@ Reads: metrics/<profile>/, data/<profile>/report/ (pictures), models/<profile>/*
 one of this commit and configuration, if `dvc status` says that the files belong to it.
 """
 
+import logging
 import shutil
 import subprocess
 import time
@@ -13,9 +14,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from stages.report.confusion import confusion_figures
-from stages.runner.progress import say
 from stages.runner.scores import scores_at
 from stages.runner.tracking import QUEUE, state_key, switched_off, warn, work
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -72,7 +74,7 @@ def track_now(profile: str, table: str) -> Registered | None:
     if switched_off():
         return None
     if subprocess.run(["dvc", "status", "--quiet"], capture_output=True, check=False).returncode:
-        say("The pipeline is not up to date (dvc status): MLflow shows what was tracked so far. Run `make repro`.")
+        log.info("The pipeline is not up to date (dvc status): MLflow shows what was tracked so far. Run `make repro`.")
         return None
     (QUEUE / "told").unlink(missing_ok=True)  # who asks for it wants to know, again
     try:

@@ -11,6 +11,7 @@ Params: trained_encoders.
 """
 
 import argparse
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,8 +21,9 @@ import pandas as pd
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.params import Names
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 START = 0
 HEADLINES = {"hit@1": "val_hit_at_1", "hit@1_before": "val_hit_at_1_before", "epoch": "best_epoch"}
@@ -79,7 +81,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         validated += validation_rows(name, history)
     write_csv(plots / "training.csv", COLUMNS, trained)
     write_csv(plots / "validation.csv", COLUMNS, validated)
-    say(f"training: validation figures of {len(params.trained_encoders)} encoders")
+    log.info(f"training: validation figures of {len(params.trained_encoders)} encoders")
     return report
 
 

@@ -16,6 +16,7 @@ its encoder, benchmark, params or code change: a new benchmark or a retrained en
 a run that was killed goes on.
 """
 
+import logging
 import shutil
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,8 +40,10 @@ from stages.learning.checkpoints import WORK, training_key
 from stages.networks.backbones.features import mean_vectors, mirrored
 from stages.retrieval.similarity import METRICS
 from stages.retrieval.vectors import PARTS, PLAIN, REGIONS, SOFTMAX, vectors_path, write_vectors
-from stages.runner.progress import say, track
+from stages.runner.progress import track
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -265,7 +268,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
         shutil.rmtree(folder)
     vectors = sum(pq.ParquetFile(path).metadata.num_rows for path in out.glob("*/*.parquet"))
     ready = len(kept) - len(missing)
-    say(
+    log.info(
         f"embed: {vectors} vectors by {len(params.encoders)} encoders; "
         f"the work folder had {ready} of {len(kept)} pairs of encoder and benchmark"
     )

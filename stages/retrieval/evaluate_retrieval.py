@@ -18,6 +18,7 @@ Vectors that someone else computed are scored by the same evaluator (external.py
     python -m stages.run score_vectors --embeddings FILE --benchmark NAME
 """
 
+import logging
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,8 +42,9 @@ from stages.retrieval.regions import Pair, by_region
 from stages.retrieval.sheet import retrieval_sheet, shown_rows
 from stages.retrieval.similarity import Rows
 from stages.retrieval.vectors import PLAIN, SOFTMAX, on_and_off, open_vectors, vectors_path
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 # BatchNorm's statistics: in the weights file, but nothing that is learned by a gradient.
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
@@ -305,7 +307,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
         report.metrics |= {f"{encoder}.{name}.{HEADLINE}": value for encoder, value in hits.items()}
         if chance := hits.pop(CHANCE, None):
             best = max(hits, key=lambda encoder: hits[encoder])
-            say(f"{name}: {best} leads {len(hits)} encoders, hit@1 {hits[best]:.3f} (chance {chance:.3f})")
+            log.info(f"{name}: {best} leads {len(hits)} encoders, hit@1 {hits[best]:.3f} (chance {chance:.3f})")
     for encoder, own in results.items():
         write_json(args.report / f"{encoder}.json", own)
     write_csv(args.report / "clean.csv", CLEAN_COLUMNS, clean_rows(results))

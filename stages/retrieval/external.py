@@ -10,6 +10,7 @@ Writes: the figures as a table to standard output; --out: all of them as JSON; -
 The metric is --metric, else the one that the Parquet file's metadata names, else cosine.
 """
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from stages.retrieval.category import PREDICTION, TOPS, predicts_categories
 from stages.retrieval.metrics import EvaluateParams, as_rows, evaluate, read_table_rows
 from stages.retrieval.similarity import METRICS, Rows
 from stages.retrieval.vectors import PARTS, VectorFile, open_vectors
-from stages.runner.progress import say
 from stages.runner.stage import new_parser, one_message
+
+log = logging.getLogger(__name__)
 
 TABLE = (("hit_at_1", "hit@1"), ("hit_at_5", "hit@5"), ("hit_at_10", "hit@10"), ("hit_at_20", "hit@20"),
          ("hit_at_50", "hit@50"), ("map", "mAP"), ("map_at_r", "MAP@R"), ("mrr", "MRR"))  # fmt: skip
@@ -137,4 +139,4 @@ def main() -> None:
         if kept:
             before = read_json(kept) if kept.is_file() else {}
             write_json(kept, before | {args.benchmark: result})
-            say(f"{kept}: written; `make docs` puts it into docs/leaderboard.md")
+            log.info(f"{kept}: written; `make docs` puts it into docs/leaderboard.md")

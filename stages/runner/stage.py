@@ -4,6 +4,7 @@ Commands that are no stages share ``new_parser`` and ``one_message``.
 """
 
 import argparse
+import logging
 import os
 import sys
 import time
@@ -21,7 +22,9 @@ from stages.core.errors import StageError
 from stages.core.params import load_params, section
 from stages.runner import times
 from stages.runner.lists import check_lists
-from stages.runner.progress import say
+from stages.runner.progress import show_log
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -44,11 +47,12 @@ def one_message() -> Iterator[None]:
 
     Files that cannot be read or written are bad input too: a command takes paths from a person.
     """
+    show_log()
     try:
         yield
         sys.stdout.flush()
     except StageError as error:
-        say(f"ERROR {error}")
+        log.error("%s", error)
         sys.exit(1)
     except BrokenPipeError:  # `... | head` has read what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush does not fail too
@@ -56,7 +60,7 @@ def one_message() -> Iterator[None]:
     except OSError as error:
         if error.filename is None:
             raise
-        say(f"ERROR {error.filename}: {error.strerror}.")
+        log.error(f"{error.filename}: {error.strerror}.")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)  # as a shell reports Ctrl-C
@@ -88,6 +92,7 @@ class Stage:
         for name in self.arguments:
             parser.add_argument(name, type=str if name in NAMES else Path)
         args = parser.parse_args(argv)
+        show_log()
         started = time.time()
         sections: dict[str, Any] = {}
         report, failed = Report(), False
@@ -100,7 +105,7 @@ class Stage:
                 sections[name] = section(model, key.format(**vars(args)), content)
             report = self.main(args, SimpleNamespace(**sections)) or report
         except StageError as error:
-            say(f"\nERROR {error}")
+            log.error("%s", error)
             failed = True
         times.note(started)
         from stages.runner.tracking import track_stage

@@ -15,6 +15,7 @@ truth.
 
 import fcntl
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -23,9 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.core.files import file_digest, parse_yaml
-from stages.runner.progress import say
 from stages.runner.scores import flatten, scores_at
 from stages.runner.times import REPRO_VARIABLE
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from stages.runner.stage import Report
@@ -111,7 +113,7 @@ def warn(text: str) -> None:
     kind = first.partition(":")[0]  # messages of one kind differ by run ids and addresses
     if told.is_file() and told.read_text(encoding="utf-8") == kind:
         return
-    say(f"WARNING not tracked in MLflow: {first}")
+    log.warning(f"not tracked in MLflow: {first}")
     if QUEUE.is_dir():
         told.write_text(kind, encoding="utf-8")
 

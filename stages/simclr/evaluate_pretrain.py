@@ -12,6 +12,7 @@ Params: simclr, by way of the model's own params.json; runtime.
 """
 
 import argparse
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,9 +28,10 @@ from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.learning.knn import knn_accuracy, majority_share
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import Pictures, embed_pictures, load_weights, read_crops
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
 from stages.simclr.model import SimclrParams
+
+log = logging.getLogger(__name__)
 
 FIRST = "type"  # the label that the published k-NN validation and ours look at
 Features = tuple[np.ndarray, np.ndarray]  # of the training rows [n, d] and of the test rows [m, d]
@@ -142,10 +144,10 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     same = twins(networks)  # before any of them moves to another device
     for name, backbone in networks.items():
         if name in same:
-            say(f"simclr: {name} has the weights of {same[name]}")
+            log.info(f"simclr: {name} has the weights of {same[name]}")
             features[name] = features[same[name]]
             continue
-        say(f"simclr: {name} features" if backbone else f"simclr: no {name} features, it started from scratch")
+        log.info(f"simclr: {name} features" if backbone else f"simclr: no {name} features, it started from scratch")
         both = [embed_pictures(backbone.to(device()), one, options.batch) for one in pictures] if backbone else None
         features[name] = (both[0], both[1]) if both else None
     heads = score_heads(train, test, features, options.knn_k)
@@ -160,7 +162,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
             found = {name: scores[name] for name in features if scores[name] is not None}
             shown = found | {"majority": scores["baseline_majority"], "chance": scores["baseline_chance"]}
             figures = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
-            say(f"simclr: k-NN {head} {figures}, on {scores['rows']} test rows")
+            log.info(f"simclr: k-NN {head} {figures}, on {scores['rows']} test rows")
             metrics |= {f"{head}_{name}": value for name, value in found.items()}
     return Report(metrics=metrics)
 

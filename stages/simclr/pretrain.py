@@ -122,7 +122,7 @@ def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams
     probe = KnnProbe(train, val, pictures, options)
     key = training_key(options, shard_paths(args.dataset), ("core", "learning", "networks", "simclr"))
     checkpoints = Checkpoints(WORK / "pretrain", group.key(key))
-    group.say(f"simclr: {len(train)} crops, majority {probe.majority:.3f} of {options.knn_head}")
+    group.log(f"simclr: {len(train)} crops, majority {probe.majority:.3f} of {options.knn_head}")
     task = SimclrTask(parts, pictures, options, probe)
     trained = fit(task, options.epochs, checkpoints, group, keep=options.keep)
     if not group.leader:
@@ -139,7 +139,7 @@ def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams
     save_encoder(parts.backbone, card, fresh_folder(args.last))
     if options.keep == "best":
         parts.backbone.load_state_dict(trained.weights)
-        group.say(f"simclr: kept the features of epoch {trained.epoch}, the best on validation")
+        group.log(f"simclr: kept the features of epoch {trained.epoch}, the best on validation")
     out = fresh_folder(args.out)
     save_encoder(parts.backbone, card | {"epoch": trained.epoch}, out)
     history = [[row["epoch"], row.get("train_loss"), row.get("knn")] for row in trained.history]

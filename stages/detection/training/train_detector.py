@@ -10,6 +10,7 @@ A killed training goes on after its last whole epoch (stages/detection/training/
 """
 
 import argparse
+import logging
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,8 +25,9 @@ from stages.detection.training.trainer import RUN, ResumableTrainer
 from stages.detection.yolo_directory import cached_yolo_directory
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
 from stages.networks.detector.model import architecture_path, save_detector
-from stages.runner.progress import say
 from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -112,7 +114,7 @@ def report_progress(trainer: ResumableTrainer) -> None:
     scores = trainer.history[-1]
     losses = sum(value for name, value in scores.items() if name.startswith("train/"))
     left = (epochs - epoch) * trainer.epoch_time
-    say(
+    log.info(
         f"train {trainer.detector}: epoch {epoch}/{epochs}, loss {losses:.3f}, "
         f"val mAP50 {scores['metrics/mAP50(B)']:.3f}, {left:.0f} s left"
     )

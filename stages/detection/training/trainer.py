@@ -11,6 +11,7 @@ With several devices Ultralytics starts one process for each, which build this c
 settings are therefore Ultralytics' own, and the folder of the run says where the checkpoint lies.
 """
 
+import logging
 import random
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from stages.core.files import digest
 from stages.detection.training.dataset import TrainingSet
 from stages.learning.checkpoints import Checkpoints
 from stages.networks.detector.model import quiet_ultralytics, register_backbone
-from stages.runner.progress import say
+
+log = logging.getLogger(__name__)
 
 RETRIES = 3  # of an epoch that ended in NaN, Ultralytics' own number
 RUN = "run"  # Ultralytics' folder, inside that of the checkpoint
@@ -68,7 +70,7 @@ class ResumableTrainer(DetectionTrainer):
         state = self.checkpoints.load()
         self.resume = state is not None
         if state is not None and RANK in {-1, 0}:
-            say(f"train {self.detector}: resumed after epoch {state['epoch'] + 1} of {self.epochs}")
+            log.info(f"train {self.detector}: resumed after epoch {state['epoch'] + 1} of {self.epochs}")
         return state
 
     def _setup_train(self) -> None:
@@ -200,7 +202,7 @@ class ResumableTrainer(DetectionTrainer):
                 f"detector {self.detector}: the loss is not a number after epoch {epoch + 1}. Lower "
                 f"detector.{self.detector}.learning_rate, or set amp: false if it is true."
             )
-        say(f"WARNING train {self.detector}: epoch {epoch + 1} ended in NaN; back to the epoch before")
+        log.warning(f"train {self.detector}: epoch {epoch + 1} ended in NaN; back to the epoch before")
         self._model_train()
         self._load_checkpoint_state(state)
         self.scheduler.last_epoch = epoch - 1

@@ -4,6 +4,7 @@ A list file starts with the number of its rows and a header, then has one row fo
 are found by listing the folder: a name in a list chooses among these files and opens nothing by itself.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from stages.core.errors import StageError, shown
 from stages.core.files import read_text
 from stages.ingest import files
 from stages.ingest.reading import ImageFile, Reading, Request, box_row, numbers
-from stages.runner.progress import say
+
+log = logging.getLogger(__name__)
 
 FOLDERS = ("Img/img", "img", "Img/img_highres", "img_highres")  # the first that is there is read
 LAYERS = {"1": "upper", "2": "lower", "3": "full"}  # upstream's clothes_type
@@ -165,8 +167,8 @@ def compare_rows(request: Request, path: Path, rows: int, said: int) -> None:
     """Note how many rows a list file has and says it has; where they differ, say so."""
     request.account.note(path.name, {"rows": rows, "rows that line 1 says": said})
     if said != rows:
-        say(
-            f"WARNING: {path}: line 1 says {said} rows, there are {rows}. Those that are there are read; if the "
+        log.warning(
+            f"{path}: line 1 says {said} rows, there are {rows}. Those that are there are read; if the "
             "file was cut off, download it again."
         )
 
@@ -183,7 +185,7 @@ def partition_rows(request: Request, expected: str, header: tuple[str, ...]) -> 
 def warn_missing(request: Request, what: str, name: str, effect: str) -> None:
     """Say and note that an optional list is not there."""
     request.account.note(name, {"missing": effect})
-    say(f"WARNING: source {request.source}: no {name} in {request.root}, so {effect}. Expected {what}.")
+    log.warning(f"source {request.source}: no {name} in {request.root}, so {effect}. Expected {what}.")
 
 
 def status_counts(request: Request, name: str, found: dict[str, int], missing: dict[str, int]) -> None:

@@ -6,6 +6,7 @@ A line of a label file is ``class cx cy w h``, the last four as shares of the im
 the points of a polygon or a rotated box. A split is a folder, a list of images in a text file, or several of them.
 """
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -27,7 +28,8 @@ from stages.ingest.reading import (
     require_folder,
     upstream_image,
 )
-from stages.runner.progress import say
+
+log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3  # what rounding may put outside 0..1; more than that is another format
 OUTSIDE = 0.5  # how far points of a polygon or a rotated box may lie outside, in sides of the image
@@ -238,7 +240,7 @@ class _Reader:
         for value in values:
             found = self._below(str(value), self.request.root)
             if found is None and split == "test" and len(values) == 1:
-                say(f"WARNING: {self.path}: test is {value!r}, which is not there: read as a set without a test split.")
+                log.warning(f"{self.path}: test is {value!r}, which is not there: read as a set without a test split.")
                 return None
             if found is None:
                 raise StageError(

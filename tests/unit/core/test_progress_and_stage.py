@@ -1,6 +1,7 @@
 """What a stage prints, and how bad input ends it."""
 
 import json
+import logging
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from stages.core.errors import StageError
 from stages.core.params import Section
 from stages.runner import progress
-from stages.runner.progress import say, track
+from stages.runner.progress import show_log, track
 from stages.runner.stage import Report, Stage, one_message
 
 
@@ -30,9 +31,15 @@ def test_long_work_prints_plain_lines_with_rate_and_time_left(monkeypatch, capsy
     assert capsys.readouterr().err == "check: 1/4, 0.1/s, 30 s left\ncheck: 3/4, 0.1/s, 7 s left\n"
 
 
-def test_say_writes_one_line_to_the_log(capsys):
-    say("hello")
-    assert capsys.readouterr().err == "hello\n"
+def test_what_our_modules_log_is_a_line_each_and_what_is_wrong_begins_with_its_level(capsys):
+    show_log()
+    show_log()
+    log = logging.getLogger("stages.some.module")
+    log.info("shards: 3")
+    log.warning("100 %s of it are gone", "%")
+    log.debug("not shown")
+    logging.getLogger("mlflow").info("not ours")
+    assert capsys.readouterr().err == "shards: 3\nWARNING 100 % of it are gone\n"
 
 
 @pytest.fixture
@@ -62,7 +69,7 @@ def test_stage_error_is_one_message_without_a_traceback(project, monkeypatch, ca
     with pytest.raises(SystemExit) as ended:
         started(monkeypatch, main, "shoes", "o")
     assert ended.value.code == 1
-    assert capsys.readouterr().err == "\nERROR found nothing\n"
+    assert capsys.readouterr().err == "ERROR found nothing\n"
 
 
 def test_a_reader_that_goes_away_ends_a_command_without_a_traceback():
