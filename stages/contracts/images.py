@@ -25,14 +25,15 @@ JPEG_QUALITY = 92
 DRAFT = 1.5
 
 # What PIL may take a file for, whatever its name: among the others are formats that start programs (EPS).
-_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 # The names of such files. What is named otherwise is no image; what the second set names is one that nobody here reads.
 IMAGE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".png", ".apng", ".bmp", ".dib", ".webp"),
     *(".tif", ".tiff", ".gif", ".avif", ".avifs", ".jp2", ".j2k", ".jpx", ".jpf", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".heic", ".heif", ".hif", ".heics"),
 }
 UNREAD_SUFFIXES = {
-    *(".heic", ".heif", ".hif", ".heics", ".jxl", ".svg", ".psd", ".xcf", ".tga", ".pcx", ".ico", ".exr", ".hdr"),
+    *(".jxl", ".svg", ".psd", ".xcf", ".tga", ".pcx", ".ico", ".exr", ".hdr"),
     *(".eps", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
 }
 _EXIF_ORIENTATION = 0x0112
@@ -49,6 +50,15 @@ _TURNS = {
 }
 
 
+def _open(data: bytes) -> Image.Image:
+    """A picture whose header is read; phones' HEIC by pillow-heif, which is imported where one is met."""
+    if data[4:8] == b"ftyp" and "HEIF" not in Image.OPEN:
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    return Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name != "HEIF" or name in Image.OPEN])
+
+
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation; 1 (upright) when the tags cannot be read."""
     try:
@@ -61,7 +71,7 @@ def turned_by(data: bytes) -> int:
     """The EXIF orientation that ``decode`` turns a picture by; 1: it is stored upright."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        orientation = _orientation(Image.open(io.BytesIO(data), formats=_FORMATS))
+        orientation = _orientation(_open(data))
     return orientation if orientation in _TURNS else 1
 
 
@@ -86,7 +96,7 @@ def decode(data: bytes, max_pixels: int | None = None) -> tuple[Image.Image, lis
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PIL warns of palette transparency, which is handled here
         try:
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            image = _open(data)
             if max_pixels is not None and image.width * image.height > max_pixels:
                 raise TooManyPixels(f"{image.width}x{image.height}, more than {max_pixels} pixels")
             image.load()

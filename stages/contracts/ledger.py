@@ -17,7 +17,7 @@ REASONS = {
     "too_small": "the image is smaller than ingest's min_side",
     "too_large": "the image has more pixels than ingest's max_pixels",
     "ambiguous_name": "the name fits several image files, or another file has it with another suffix",
-    "unread_format": "a picture of a kind that is not read (HEIC, raw, ...); save it as JPEG or PNG",
+    "unread_format": "a picture of a kind that is not read (raw, SVG, ...); save it as JPEG or PNG",
     "no_annotation": "an image file that no annotation names",
     "duplicate_image": "the same bytes as another image of this source, kept once",
     "near_duplicate": "nearly the same picture as one in a split that is held out more: it would leak",

@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 
 from stages.contracts.tables import write_table
 from stages.core.errors import StageError, shown
-from stages.core.params import load_params, lookup
 
 PLAIN = "plain"
 FIGURES = ("hit_at_1_low95", "hit_at_1_high95", "map", "map_at_r", "map_low95", "map_high95", "mrr",
@@ -58,20 +57,6 @@ PARTS = ("queries", "gallery")
 REGIONS = "regions"  # folder below an encoder's vectors, of those of its attended regions (regions.py)
 SOFTMAX = "softmax"  # folder below them, of the probabilities of an encoder's own categories (category.py)
 BATCH = 2048  # rows read at a time
-
-
-def benchmark_names() -> list[str]:
-    """The list ``benchmarks`` of params.yaml.
-
-    Raises:
-        StageError: when it is missing, empty or not a list of names.
-    """
-    names = lookup(load_params(), "benchmarks")
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-        raise StageError(
-            f"params.yaml: `benchmarks` is {names!r}, expected a list of at least one name of section `benchmark`."
-        )
-    return names
 
 
 def vectors_path(folder: Path, benchmark: str, part: str) -> Path:

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from timm.utils import ModelEmaV3
 from torch.optim.lr_scheduler import LambdaLR
 
 from stages.classifier.training.rows import (
@@ -22,6 +21,7 @@ from stages.classifier.training.rows import (
     predict,
 )
 from stages.core.errors import StageError, shown
+from stages.core.lean import import_timm
 from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams, autocast
 from stages.learning.checkpoints import Checkpoints
@@ -98,7 +98,7 @@ class Trainer:
         }
         self.augment = Augment(params.augment)
         self.nothing_detected = encode_detected(network.kind, [""], network.superclasses)
-        self.average = ModelEmaV3(network) if params.average else None
+        self.average = import_timm().utils.ModelEmaV3(network) if params.average else None
         self.averaged = network  # by the loop, over processes
         self.kept = self.average.module if self.average else network
         self.order = torch.Generator().manual_seed(params.seed)

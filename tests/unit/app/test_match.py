@@ -88,14 +88,14 @@ KINDS = {".tif": "TIFF", ".gif": "GIF", ".avif": "AVIF", ".png": "PNG"}
 
 def test_every_kind_of_photo_is_searched_and_the_rest_is_said_by_suffix(wardrobe, capsys):
     folder = wardrobe(["a.jpg", "b.jfif", "c.jpe", "d.tif", "e.gif", "f.avif", "g.JPG", "sub/h.png"])
-    for name in ("i.HEIC", "j.heic", "notes.pdf", ".DS_Store", "._a.jpg"):
+    for name in ("i.JXL", "j.jxl", "notes.pdf", ".DS_Store", "._a.jpg"):
         (folder / name).write_bytes(b"x")
     (folder / "gone.jpg").symlink_to("nowhere.jpg")
     assert [path.name for path in photos_in(folder)] == [
         "a.jpg", "b.jfif", "c.jpe", "d.tif", "e.gif", "f.avif", "g.JPG", "h.png",
     ]  # fmt: skip
     assert capsys.readouterr().err.strip() == (
-        f"{folder}: 8 photos; left out: 2 .heic (a kind of picture that is not read; save it as JPEG or PNG), 1 .pdf, "
+        f"{folder}: 8 photos; left out: 2 .jxl (a kind of picture that is not read; save it as JPEG or PNG), 1 .pdf, "
         "1 links that lead nowhere"
     )
 
@@ -112,16 +112,16 @@ def test_linked_folders_are_searched_and_loops_end(wardrobe, tmp_path):
 
 def test_folder_of_photos_that_are_not_read_says_what_to_do(wardrobe, capsys):
     folder = wardrobe(["a.jpg"])
-    (folder / "a.jpg").rename(folder / "a.heic")
+    (folder / "a.jpg").rename(folder / "a.jxl")
     with pytest.raises(StageError, match="no image in it; expected files named"):
         photos_in(folder)
-    assert "1 .heic (a kind of picture that is not read; save it as JPEG or PNG)" in capsys.readouterr().err
+    assert "1 .jxl (a kind of picture that is not read; save it as JPEG or PNG)" in capsys.readouterr().err
 
 
 def test_photo_of_a_kind_that_is_not_read_says_what_to_do(tmp_path):
-    (tmp_path / "look.HEIC").write_bytes(b"\x00\x00\x00\x18ftypheic")
-    with pytest.raises(StageError, match="look.HEIC: a kind of picture that is not read; save it as JPEG or PNG"):
-        find_garments(tmp_path / "look.HEIC", [], CROPS, NMS)
+    (tmp_path / "look.JXL").write_bytes(b"\x00\x00\x00\x18ftypheic")
+    with pytest.raises(StageError, match="look.JXL: a kind of picture that is not read; save it as JPEG or PNG"):
+        find_garments(tmp_path / "look.JXL", [], CROPS, NMS)
 
 
 def test_photo_itself_is_no_match_of_itself(wardrobe, capsys):

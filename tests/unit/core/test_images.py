@@ -297,3 +297,23 @@ def test_every_suffix_of_an_image_stands_for_a_kind_that_decodes(suffix, kind):
     decoded, repairs = decode(saved(two_colors(), kind))
     assert repairs == ["format"]
     assert near(decoded.getpixel((5, 20)), RED, 30)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_photo_of_a_phone_is_read_upright(orientation):
+    """Red above blue, as it is seen; HEIC says how it lies in its own words, and EXIF must not turn it again."""
+    import pillow_heif
+
+    seen = Image.new("RGB", (40, 60), "red")
+    seen.paste("blue", (0, 30, 40, 60))
+    stored = seen if orientation == 1 else seen.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = pillow_heif.from_pillow(stored)
+    file.info["exif"] = exif.tobytes()
+    out = io.BytesIO()
+    file.save(out, quality=90)
+    image, repairs = decode(out.getvalue())
+    assert image.size == (40, 60) and "format" in repairs
+    top, bottom = image.getpixel((20, 10)), image.getpixel((20, 50))
+    assert top[0] > 200 > 60 > top[2] and bottom[2] > 200 > 60 > bottom[0]

@@ -68,10 +68,10 @@ def attention(labels: int) -> int:
     """System B: convolutions and batch norms of the published table, the rest as the profile's numbers have it."""
     pairs = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256)]
     branch = sum(9 * before * after + after for before, after in pairs) + 2 * 64 + 2 * 128
-    texture, codewords, hidden = 128, 32, 512
+    texture, codewords, hidden = 64, 8, 512
     encoding = (256 * texture + texture) + 2 * texture + codewords * texture + codewords
     recurrence = 4 * hidden * (codewords * texture + hidden) + 2 * 4 * hidden
-    saliency = (256 * hidden + hidden) + (hidden * hidden + hidden) + (hidden + 1)
+    saliency = (256 * hidden + hidden) + 2 * hidden + (hidden * hidden + hidden) + (hidden + 1)
     return branch + encoding + recurrence + saliency + (hidden * 4 + 4) + (hidden * labels + labels)
 
 

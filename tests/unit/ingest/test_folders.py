@@ -49,10 +49,10 @@ def test_files_beside_the_folders_and_what_does_not_decode_end_in_the_account(tr
     tree.image("Hat/1.jpg", seed=1)
     tree.image("loose.jpg", seed=2)
     tree.text("Hat/2.jpg", "no picture")
-    tree.text("Hat/3.heic", "a phone's")
+    tree.text("Hat/3.jxl", "a phone's")
     out = tree.stage("folders")
     rejects = {(row["key"], row["reason"]) for row in read_table(out / "rejects.parquet").to_pylist()}
-    assert {("Hat/2", "corrupt_image"), ("Hat/3.heic", "unread_format")} <= rejects
+    assert {("Hat/2", "corrupt_image"), ("Hat/3.jxl", "unread_format")} <= rejects
     assert read_table(out / "items.parquet").to_pylist() == [
         {"item_id": "Hat/1", "image_id": "Hat/1", "label": "Hat"}
     ]  # fmt: skip

@@ -78,18 +78,18 @@ KINDS = {"a.jpg": "JPEG", "b.jfif": "JPEG", "c.jpe": "JPEG", "d.tif": "TIFF", "e
 def test_every_kind_of_image_is_read_and_those_that_are_not_are_on_record(tree, rejects):
     for seed, (name, kind) in enumerate(KINDS.items()):
         tree.image(f"images/{name}", seed=seed, kind=kind)
-    tree.text("images/g.HEIC", HEIC)
+    tree.text("images/g.JXL", HEIC)
     tree.text("images/raw.CR2", HEIC)
     catalogue(tree, [*"abcdefhijk", "g"])
     out = tree.stage("catalogue")
     assert shard_ids(out) == list("abcdefhijk")
     rows = pq.read_table(out / "rejects.parquet").to_pylist()
     assert [(row["table"], row["key"], row["reason"]) for row in rows] == [
-        ("images", "images/g.HEIC", "unread_format"),
+        ("images", "images/g.JXL", "unread_format"),
         ("images", "images/raw.CR2", "unread_format"),
         ("items", "images.csv:12", "unread_format"),
     ]
-    assert rows[2]["detail"] == "g.HEIC: a kind of picture that is not read; save it as JPEG or PNG"
+    assert rows[2]["detail"] == "g.JXL: a kind of picture that is not read; save it as JPEG or PNG"
 
 
 REAL = {"IMG_1.JPG": "JPEG", "IMG_2.jpg": "JPEG", "scan.png": "PNG", "web.jpeg": "JPEG", "shop.webp": "WEBP",
@@ -309,7 +309,7 @@ def test_styles_csv_finds_images_in_subfolders_of_any_suffix_and_names_the_rest(
     tree.text("styles.csv", header + "".join(map(row.format, ("001", "2", "3"))))
     tree.image("images/a/001.JPEG", seed=1)
     tree.image("images/2.webp", seed=2, kind="WEBP")
-    tree.text("images/3.heic", HEIC)
+    tree.text("images/3.jxl", HEIC)
     tree.text("styles/1.json", "{}")
     out = tree.stage("fashion_products")
     assert shard_ids(out) == ["2", "a/001"]

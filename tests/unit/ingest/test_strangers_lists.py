@@ -1,4 +1,4 @@
-"""Every reader meets the same files: other capitals and suffixes, decomposed names, links, companions, HEIC."""
+"""Every reader meets the same files: other capitals and suffixes, decomposed names, links, companions, pictures of other kinds."""
 
 import json
 import os
@@ -161,7 +161,7 @@ def test_every_file_is_in_a_ledger_or_named_as_ignored(tree, draw):
     folder = draw(tree, ["101", "102", "103"])
     for seed in (1, 2):
         tree.image(f"{folder}/10{seed}.jpg", seed=seed)
-    tree.text(f"{folder}/103.HEIC", b"\0")
+    tree.text(f"{folder}/103.JXL", b"\0")
     for name in ("Thumbs.db", "._101.jpg", ".DS_Store", "@eaDir/x.jpg", "read me.docx"):
         tree.text(f"{folder}/{name}", b"\0")
     tree.text("elsewhere/y.png", b"\0")
@@ -176,7 +176,7 @@ def test_every_file_is_in_a_ledger_or_named_as_ignored(tree, draw):
     }  # fmt: skip
     rejects = pq.read_table(out / "rejects.parquet").to_pylist()
     reasons = {Path(row["key"]).name: row["reason"] for row in rejects if row["table"] == "images"}
-    assert reasons["103.HEIC"] == "unread_format"
+    assert reasons["103.JXL"] == "unread_format"
     assert reasons["gone.jpg"] == "broken_link"
     assert any("caf\\xe9" in name for name in reasons)  # without an annotation, or not a whole image
     assert len([one for one in ids(out) if one.endswith(("101", "102"))]) == 2

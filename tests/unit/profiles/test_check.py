@@ -40,16 +40,16 @@ def able(profile):
 @pytest.mark.parametrize("profile", ["demo", "paper"])  # the photos' data set has no items for most of them
 def test_table_of_every_recipe_has_what_the_recipe_selects_by(profile):
     """Listed or not: a list may name it tomorrow."""
-    there, seen = whole(profile), set()
-    for name, table in able(profile):
-        benchmarks = [*there["benchmarks"], *({table} - {"dataset", *there["benchmarks"]})]
-        check(compose(profile, FOLDER, {"encoders": [name], "benchmarks": benchmarks}), FOLDER / f"{profile}.yaml")
+    there, tables = whole(profile), dict(able(profile))
+    benchmarks = list(dict.fromkeys([*there["benchmarks"], *(set(tables.values()) - {"dataset"})]))
+    lists = {"encoders": [*OWN_STAGES, *tables], "benchmarks": benchmarks}
+    check(compose(profile, FOLDER, lists), FOLDER / f"{profile}.yaml")
+    for name, table in tables.items():
         kind = there["benchmark"][table]["kind"] if table != "dataset" else "dataset"
         if kind in ("image_category", "multilabel"):
             assert there["encoder"][name]["probe"]["select"] != "hit_at_1", f"{name}: its training rows have no items"
-        seen.add(name)
-    assert seen >= set(there["encoders"]) - set(OWN_STAGES)
-    assert "fir_category" in seen and ("seresnext50_category" in seen) == (profile == "paper")
+    assert set(tables) >= set(there["encoders"]) - set(OWN_STAGES)
+    assert "fir_category" in tables and ("seresnext50_category" in tables) == (profile == "paper")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from stages.networks.backbones.features import Pixels
 from stages.retrieval import embed
 from stages.retrieval.metrics import EvaluateParams
 from stages.retrieval.sheet import RIGHT, WRONG, Hit, Shown, evenly, likeness, retrieval_sheet
-from stages.retrieval.vectors import benchmark_names, read_vectors, write_vectors
+from stages.retrieval.vectors import read_vectors, write_vectors
 
 RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)
 PARAMS = EvaluateParams(ks=[1, 2], bootstrap_samples=20, seed=0, memory_mb=64)
@@ -219,14 +219,6 @@ def test_gallery_of_another_metric_is_refused(project):
     write_vectors(folder / "vectors/mean.v1/colors-gallery.parquet", ["g1", "g2", "g3"], np.zeros((3, 3)), "cosine")
     with pytest.raises(StageError, match="metric euclidean, the gallery 3 and cosine"):
         run_evaluate(folder)
-
-
-@pytest.mark.parametrize("text", ["benchmarks: []", "benchmarks: wardrobe", "benchmarks: [1]"])
-def test_benchmarks_must_be_a_list_of_names(text, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text(text)
-    with pytest.raises(StageError, match="`benchmarks` is .* expected a list"):
-        benchmark_names()
 
 
 def test_shown_queries_are_spread_evenly():
