@@ -70,7 +70,7 @@ def recognise(folder: Path, table: Path | None, synonyms: dict[tuple[str, ...], 
     images = images_of(_common([path.parent for path in images.paths.values()]))
     if table is not None:
         return _fashion_products(folder, table) or _from_table(folder, table, images, synonyms)
-    for form in (_yolo, _coco, _voc, _fashion_products, _published):
+    for form in (_published, _fashion_products, _yolo, _coco, _voc):
         if found := form(folder):
             return found
     tables = [path for path in _tables(folder) if path.suffix.lower() != ".txt"] or _tables(folder)
@@ -124,10 +124,15 @@ def _yolo(folder: Path) -> Found | None:
             continue
         if isinstance(content, dict) and "names" in content and {"train", "val", "test"} & set(content):
             return Found("yolo", folder, f"a YOLO directory ({path.name})", boxes=True)
+    # As CVAT and Label Studio write them.
+    for name in ("obj.data", "classes.txt"):
+        if (folder / name).is_file() and _below(folder, LEVELS, ".txt"):
+            return Found("yolo", folder, f"a YOLO directory ({name})", boxes=True)
     if _below(folder, LEVELS, ".txt") and {"images", "labels"} <= {path.name for path in folder.rglob("*/")}:
         raise StageError(
             f"{folder}: images/ and labels/ as in a YOLO directory, and no data.yaml. It names the classes and the "
-            "splits: write one with `names: [shirt, ...]`, `train: images/train` and `val: images/val`."
+            "splits: write one with `names: [shirt, ...]`, `train: images/train` and `val: images/val`; or classes.txt "
+            "with a class a line."
         )
     return None
 

@@ -162,6 +162,17 @@ def write_yolo(shop):
     )
 
 
+def write_label_studio(shop):
+    (shop / "labels").mkdir()
+    (shop / "classes.txt").write_text("\n".join(LABELS) + "\n")
+    for n in range(40):
+        lines = [
+            f"{LABELS.index(label)} {(x1 + x2) / 128} {(y1 + y2) / 96} {(x2 - x1) / 64} {(y2 - y1) / 48}\n"
+            for label, (x1, y1, x2, y2) in boxes_of(n)
+        ]
+        (shop / "labels" / f"p{n}.txt").write_text("".join(lines))
+
+
 def write_voc(shop):
     (shop / "labels").mkdir()
     for n in range(40):
@@ -189,7 +200,7 @@ def write_box_rows(shop):
     write_csv(shop / "boxes.csv", rows, ["filename", "class", "xmin", "ymin", "xmax", "ymax"])
 
 
-@pytest.mark.parametrize("write", [write_yolo, write_voc, write_coco, write_box_rows])
+@pytest.mark.parametrize("write", [write_yolo, write_label_studio, write_voc, write_coco, write_box_rows])
 def test_boxes_become_items_and_a_detector(shop, added, write):
     write(shop)
     result = added("mystore", shop)
@@ -237,6 +248,27 @@ def test_fashion_products_form_is_read_by_its_own_reader(shop, added):
     assert result.content["labels"]["policies"] == {"mystore": "fashion_products"}
     assert set(result.content["classifier"]["heads"]) == {"gender", "type", "color"}  # usage is the same for all
     assert not Path("tables/mystore_labels.csv").exists()
+
+
+def test_deepfashion_multimodals_tree_is_read_by_its_own_reader(shop, added):
+    """It has folders images/ and labels/ as YOLO has, and texts in them."""
+    for n in range(40):
+        kind = ("WOMEN-Dresses", "MEN-Denim", "WOMEN-Skirts", "MEN-Pants")[n % 4]
+        (shop / "images" / f"p{n}.jpg").rename(shop / "images" / f"{kind}-id_{n:08}-01_1_front.jpg")
+    names = sorted(path.name for path in (shop / "images").iterdir())
+    for name, codes in (
+        ("shape/shape_anno_all", "0 " * 12),
+        ("texture/fabric_ann", "0 0 0"),
+        ("texture/pattern_ann", "1 1 1"),
+    ):
+        path = shop / "labels" / f"{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{one} {codes.strip()}\n" for one in names))
+    result = added("mystore", shop)
+    assert Counter(row["type"] for row in result.labels) == dict.fromkeys(
+        ("Dresses", "Jeans", "Skirts", "Trousers"), 10
+    )
+    assert result.content["labels"]["policies"] == {"mystore": "deepfashion_mm"}
 
 
 def test_run_again_nothing_changes(shop, project):
