@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages.core.errors import StageError
 from stages.core.files import parse_yaml
 from stages.core.params import PARAMS_FILE
@@ -109,8 +107,12 @@ def use(name: str, keep: bool = False, discard: bool = False) -> None:
     removed: list[str] = []
     if lock_file.is_file():
         stages = active_stages()
-        lock, gone = prune_lock(parse_yaml(lock_file.read_text(encoding="utf-8")) or {}, set(stages))
-        lock_file.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
+        text = lock_file.read_text(encoding="utf-8")
+        gone = prune_lock(parse_yaml(text) or {}, set(stages))[1]
+        if gone:  # written as DVC writes it, so that nothing else in it changes
+            from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
+
+            lock_file.write_text(dumps_yaml(prune_lock(parse_yaml_for_update(text, lock_file), set(stages))[0]))
         for path in leftovers(gone, name, stages):
             if path.is_dir():
                 shutil.rmtree(path)
