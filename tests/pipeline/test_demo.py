@@ -34,7 +34,7 @@ def test_a_new_benchmark_trains_nothing(demo):
     try:
         profile = yaml.safe_load(files[2].read_text(encoding="utf-8"))
         profile["benchmarks"].append("fine_again")
-        profile["benchmark"]["fine_again"] = {"based_on": "category_fine"}
+        profile.setdefault("benchmark", {})["fine_again"] = {"based_on": "category_fine"}
         files[2].write_text(yaml.safe_dump(profile, sort_keys=False), encoding="utf-8")
         succeed("python", "-m", "stages.run", "use", "demo", cwd=demo)
         planned = re.findall(r"^Running stage '(.+)':$", succeed("dvc", "repro", "--dry", cwd=demo), re.MULTILINE)
@@ -96,7 +96,8 @@ def test_every_encoder_ends_above_its_own_start_on_validation(demo):
 
 def test_siamese_network_tells_pairs_apart_on_validation(demo):
     scores = json.loads((demo / "models/demo/encoders/siamese/scores.json").read_text(encoding="utf-8"))
-    assert scores["val_accuracy"] > scores["val_accuracy_chance"] + 0.05
+    # By two standard errors of some 900 pairs, two of three of which do not match.
+    assert scores["val_accuracy"] > scores["val_accuracy_chance"] + 0.03
     assert scores["val_accuracy"] > scores["val_accuracy_before"] + 0.05
 
 
