@@ -30,6 +30,7 @@ from stages.core.files import digest
 from stages.detection.training.dataset import TrainingSet
 from stages.learning.checkpoints import Checkpoints
 from stages.networks.detector.model import quiet_ultralytics, register_backbone
+from stages.runner.progress import show_log
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class ResumableTrainer(DetectionTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         quiet_ultralytics()
         register_backbone()
+        show_log()  # in processes of Ultralytics' own, too
         super().__init__(*args, **kwargs)
         self.checkpoints = Checkpoints(self.save_dir.parent.parent, self.save_dir.parent.name)
         self.history: list[dict[str, float]] = []

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 STAGE = ("-m", "stages.run", "train_classifier")
 INPUTS = ("dataset", "simclr", "tables")
 PLAIN_AUGMENT = {
-    "blur": 0.0, "blur_sigma": [0.1, 1.0], "brightness": 0.0, "contrast": 0.0, "jpeg": 0.0, "jpeg_quality": [50, 90], "factor": [0.8, 1.2],
+    "effects_on": "input", "blur": 0.0, "blur_sigma": [0.1, 1.0], "brightness": 0.0, "contrast": 0.0, "jpeg": 0.0, "jpeg_quality": [50, 90], "factor": [0.8, 1.2],
     "geometry": {"flip": 0.0, "rotation": 0.0, "min_scale": 1.0, "mask": 0.0, "mask_share": 0.0},
 }  # fmt: skip
 RUN = """
@@ -78,6 +78,7 @@ def test_two_processes_compute_what_one_computes(project, tmp_path):
     changes = {
         "backbone": "test_convnext", "batch_norm": False, "dropout": 0.0, "average": 0.9, "interleave": "rows",
         "backbone_learning_rate": 0.001, "weight_decay": 0.01, "class_weights": True, "augment": PLAIN_AUGMENT,
+        "class_missing": 0.0,
     }  # fmt: skip
     _, alone = project("alone", *STAGE, processes=1, **changes)
     _, both = project("both", *STAGE, **changes)
