@@ -24,7 +24,8 @@ from stages.core.params import load_params, lookup, section
 from stages.crops.crops import cut_match
 from stages.crops.matching import NO_DETECTOR, elsewhere
 from stages.crops.params import CropParams
-from stages.ingest.files import BROKEN, CLOSED, UNREAD_SAID, is_image, is_unread, walk
+from stages.ingest.files import BROKEN, CLOSED, is_image, is_unread, walk
+from stages.ingest.lookup import UNREAD_SAID
 from stages.networks.backbones.features import Encoder
 from stages.networks.classifier import ClassifierEncoder
 from stages.networks.detector.model import Detector, load_detectors

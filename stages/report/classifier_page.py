@@ -11,13 +11,12 @@ import csv
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.core.params import load_params
-from stages.report.leaderboard import Published, read_published
+from stages.report.leaderboard import Published, prose, read_published
 from stages.runner.stage import new_parser, one_message
 
 log = logging.getLogger(__name__)
@@ -124,7 +123,7 @@ def profile_section(name: str, folder: Path, published: list[Published], drawn: 
         lines += ["Most often taken for another class (test rows, share of the class):", "", *told, ""]
     counts = {head: sum(row["head"] == head for row in tables["suspects"]) for head in of_head}
     if found := ", ".join(f"{count} of {head}" for head, count in counts.items() if count):
-        lines += [*wrap(f"Labels that are probably wrong: {found}.", 120), ""]
+        lines += [*prose(f"Labels that are probably wrong: {found}."), ""]
     return lines + ([DRAWN, ""] if drawn else [])
 
 
@@ -146,7 +145,7 @@ def write_page(out: Path) -> None:
     notes = {one.note: one.source for one in published if one.benchmark.startswith(PREFIX)}
     for source in dict.fromkeys(notes.values()):
         told = "; ".join(note for note, own in notes.items() if note and own == source)
-        lines += [*wrap(f"Published: {source} ({told}).", 120, break_on_hyphens=False), ""]
+        lines += [*prose(f"Published: {source} ({told})."), ""]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     log.info(f"{out}: {len(folders)} profiles")

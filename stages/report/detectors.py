@@ -5,11 +5,10 @@ Read from data/<profile>/report/detector/<detector>.json, as evaluate_detector w
 """
 
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 from stages.core.files import read_json
-from stages.report.leaderboard import Published
+from stages.report.leaderboard import Published, prose
 
 PREFIX = "detector_"  # of their benchmarks in tables/published.csv
 COLUMNS = {"map50": "mAP50", "map50_95": "mAP50-95", "precision": "precision", "recall": "recall", "f1": "F1"}
@@ -38,7 +37,7 @@ def detector_section(detectors: dict[str, dict[str, Any]], published: list[Publi
     if not detectors:
         return []
     header = ["detector", "images", "boxes", *COLUMNS.values()]
-    lines = ["### Detectors", "", *wrap(ABOUT, 120, break_on_hyphens=False), ""]
+    lines = ["### Detectors", "", *prose(ABOUT), ""]
     lines += [f"| {' | '.join(header)} |", "| --- |" + " ---: |" * (len(header) - 1)]
     sources: dict[str, dict[str, list[str]]] = {}  # source -> system -> what must be known of its figures
     for name, scores in detectors.items():
@@ -57,7 +56,7 @@ def detector_section(detectors: dict[str, dict[str, Any]], published: list[Publi
         lines += ["", *notes, ""]
         for source, named in sources.items():
             systems_of = (f"{system} ({'; '.join(about)})" if about else system for system, about in named.items())
-            lines += wrap(f"- {source}: {'; '.join(systems_of)}.", 120, subsequent_indent="  ", break_on_hyphens=False)
+            lines += prose(f"- {source}: {'; '.join(systems_of)}.", below="  ")
     return [*lines, ""]
 
 

@@ -10,6 +10,7 @@ Published numbers are from tables/published.csv: each with its system, benchmark
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from stages.core.errors import StageError
@@ -35,6 +36,11 @@ class Published:
     source: str
     note: str
     encoder: str = ""
+
+
+def prose(text: str, below: str = "") -> list[str]:
+    """A paragraph as lines of at most 120 columns, the second and later ones indented by ``below``."""
+    return wrap(text, 120, subsequent_indent=below, break_long_words=False, break_on_hyphens=False)
 
 
 def read_published(path: Path) -> list[Published]:

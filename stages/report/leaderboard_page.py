@@ -11,14 +11,13 @@ Reads:  data/<profile>/report/retrieval/*.json of every profile that has them (`
 
 import logging
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 from stages.core.errors import StageError, shown
 from stages.core.files import read_json
 from stages.core.params import load_params
 from stages.report.detectors import PREFIX, detector_section, read_detectors
-from stages.report.leaderboard import Published, entry, read_board, read_published
+from stages.report.leaderboard import Published, entry, prose, read_board, read_published
 from stages.retrieval.category import NEIGHBOURS, TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE
 from stages.runner.stage import new_parser, one_message
@@ -69,6 +68,9 @@ DRAWN = (
     "This profile's pictures are **drawn by the project**. Published rows are about the real data set behind the "
     "benchmark of this name: they are no yardstick for the rows above them."
 )
+
+
+HEADS = "classifier_"  # published figures of the heads, which docs/classifier.md shows
 
 
 def million(count: int) -> str:
@@ -150,7 +152,7 @@ def falls(board: dict[str, Any]) -> list[str]:
             of = line["on_validation"]
             told.append(f"{name} ({of['figure']} {of['before']:.3f} before its training, {of['kept']:.3f} after it)")
     text = f"Below their own start on validation, whatever their rows say: {', '.join(told)}."
-    return [*wrap(text, 120, break_on_hyphens=False), ""] if told else []
+    return [*prose(text), ""] if told else []
 
 
 def softmax_table(board: dict[str, Any], published: list[Published], benchmark: str) -> list[str]:
@@ -179,7 +181,7 @@ def softmax_table(board: dict[str, Any], published: list[Published], benchmark: 
     header = ["encoder", "parameters", "categories known", "queries", *(title for _, title in SOFTMAX_COLUMNS)]
     rule = "| --- |" + " ---: |" * (len(header) - 1)
     table = ["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(one) + " |" for one in rows)]
-    return [*wrap(SOFTMAX, 120, break_on_hyphens=False), "", *table, ""]
+    return [*prose(SOFTMAX), "", *table, ""]
 
 
 def published_rows(published: list[Published], benchmark: str, columns: Columns) -> dict[str, list[list[str]]]:
@@ -200,7 +202,7 @@ def published_rows(published: list[Published], benchmark: str, columns: Columns)
 
 
 def sources(published: list[Published], benchmark: str, columns: Columns) -> list[str]:
-    """One line for each source of a benchmark's published rows, with its systems and what must be known about them."""
+    """An entry for each source of a benchmark's published rows, with its systems and what must be known about them."""
     by_source: dict[str, dict[str, str]] = {}
     for one in published:
         if one.benchmark == benchmark and one.metric in dict(columns):
@@ -208,7 +210,7 @@ def sources(published: list[Published], benchmark: str, columns: Columns) -> lis
     lines = []
     for source, systems in by_source.items():
         names = "; ".join(f"{system} ({note})" if note else system for system, note in systems.items())
-        lines.append(f"- {source}: {names}.")
+        lines += prose(f"- {source}: {names}.", below="  ")
     return lines
 
 
@@ -228,7 +230,7 @@ def recommended(name: str, line: dict[str, Any]) -> list[str]:
         told.append(f"{text} hit@5 is {scores[f'{way}_hit_at_5']:.3f}, hit@10 {scores[f'{way}_hit_at_10']:.3f}{seen}")
     plain = ", all without flip" if "without_flip" in line else ""
     text = f"Recommendations of {name} for {scores['n_scored']} queries{plain}: {'; '.join(told)}."
-    return [*wrap(text, 120, break_on_hyphens=False), ""]
+    return [*prose(text), ""]
 
 
 def markdown_table(rows: list[list[str]], columns: Columns) -> list[str]:
@@ -252,7 +254,7 @@ def benchmark_section(
         ]
     if "clean" in line:
         left_out = f"{CLEAN} Here these are {line['clean']['n_left_out']}: {line['clean']['n_scored']} stay."
-        lines += [*wrap(left_out, 120, break_on_hyphens=False), ""]
+        lines += [*prose(left_out), ""]
     columns = columns_of(board, published, benchmark)
     below = published_rows(published, benchmark, columns)
     softmax = softmax_table(board, published, benchmark)
@@ -261,13 +263,12 @@ def benchmark_section(
     rows += [row for rest in below.values() for row in rest]
     lines += [*markdown_table(rows, columns), ""]
     if CATEGORY_COLUMNS[0] in columns:
-        lines += [VOTE, ""]
+        lines += [*prose(VOTE), ""]
     lines += softmax
     lines += [sentence for name, entries in board.items() for sentence in recommended(name, entries.get(benchmark, {}))]
     if others:
         lines += [
-            PUBLISHED,
-            *([DRAWN] if drawn else []),
+            *prose(f"{PUBLISHED} {DRAWN}" if drawn else PUBLISHED),
             "",
             *sources(published, benchmark, columns + SOFTMAX_COLUMNS),
             "",
@@ -301,9 +302,10 @@ def page(
             lines += benchmark_section(benchmark, board, externals.get(profile, {}), published, profile in drawn)
         own = (detectors or {}).get(profile, {})
         on_page |= {PREFIX + name for name in own}
-        lines += detector_section(own, published, [PUBLISHED, *([DRAWN] if profile in drawn else [])])
-    if rest := {one.benchmark for one in published} - on_page:
-        lines += [f"`tables/published.csv` also has numbers for: {shown(rest, 40)}. None of these is on this page.", ""]
+        lines += detector_section(own, published, prose(f"{PUBLISHED} {DRAWN}" if profile in drawn else PUBLISHED))
+    rest = {one.benchmark for one in published if not one.benchmark.startswith(HEADS)} - on_page
+    if rest:
+        lines += [*prose(f"`tables/published.csv` also has numbers for: {shown(rest, 40)}. None is on this page."), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 

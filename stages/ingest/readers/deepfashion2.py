@@ -15,7 +15,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import read_csv
 from stages.core.names import plain
 from stages.core.parallel import in_processes
-from stages.ingest.files import Images, path_parts, without_suffix
+from stages.ingest.lookup import Images, path_parts, without_suffix
 from stages.ingest.reading import (
     Reading,
     Request,

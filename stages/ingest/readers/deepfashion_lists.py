@@ -12,7 +12,8 @@ from typing import Any
 
 from stages.core.errors import StageError, shown
 from stages.core.files import read_text
-from stages.ingest import files
+from stages.ingest import lookup
+from stages.ingest.files import Tree
 from stages.ingest.reading import ImageFile, Reading, Request, box_row, numbers
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Images:
     """
 
     folder: str
-    files: files.Images
+    files: lookup.Images
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -44,13 +45,13 @@ class Images:
         """Whether these are not the pictures that upstream's boxes were drawn on."""
         return self.folder.endswith("img_highres")
 
-    def look(self, name: str) -> files.Found:
+    def look(self, name: str) -> lookup.Found:
         """What a list calls ``img/<path>.jpg``: the path, as a key of ``paths``, or why there is none."""
         parts = name.replace("\\", "/").split("/")
         if parts[0] in (self.folder.rsplit("/", 1)[-1], "img", "img_highres"):
             parts = parts[1:]
         found = self.files.find("/".join(parts))
-        return found if found.reason != "missing_image" else files.Found("", found.reason, name)
+        return found if found.reason != "missing_image" else lookup.Found("", found.reason, name)
 
     def find(self, name: str) -> str | None:
         """The key in ``paths`` of what a list calls ``img/<path>.jpg``; None: no such file."""
@@ -94,7 +95,7 @@ def reject_unnamed(request: Request, images: Images, named: set[str]) -> None:
     images.files.reject_rest(ledger, images.paths, f"{images.folder}/")
 
 
-def find_list(tree: files.Tree, *names: str) -> Path | None:
+def find_list(tree: Tree, *names: str) -> Path | None:
     """The first of ``names`` below the root that is a file."""
     path = next((tree.root / name for name in names if (tree.root / name).is_file()), None)
     return path and tree.take(path)

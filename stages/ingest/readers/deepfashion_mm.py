@@ -10,7 +10,8 @@ from stages.contracts.ledger import Ledger
 from stages.core.errors import StageError
 from stages.core.files import read_text
 from stages.core.names import plain
-from stages.ingest.files import Images, Tree, without_suffix
+from stages.ingest.files import Tree
+from stages.ingest.lookup import Images, without_suffix
 from stages.ingest.reading import ImageFile, Reading, Request, require_folder
 
 EXPECTED = "images/*.jpg and labels/{shape,texture}/*.txt"
