@@ -24,13 +24,13 @@ from bench.memory import Peak
 from stages.contracts.ledger import Account
 from stages.contracts.tables import OBJECTS, write_rows
 from stages.core.determinism import start_process
+from stages.core.log import show_log
 from stages.core.parallel import workers
 from stages.ingest import ingest as run
 from stages.ingest.boxes import repair, to_pixels
 from stages.ingest.fingerprint import near_duplicates
 from stages.ingest.readers import deepfashion2
 from stages.ingest.reading import IngestParams, Request
-from stages.runner.progress import show_log
 
 log = logging.getLogger(__name__)
 

@@ -23,9 +23,9 @@ import numpy as np
 
 from bench.memory import Peak, allocated
 from stages.core.determinism import start_process
+from stages.core.log import show_log
 from stages.retrieval.metrics import EvaluateParams, evaluate
 from stages.retrieval.similarity import Rows
-from stages.runner.progress import show_log
 
 log = logging.getLogger(__name__)
 

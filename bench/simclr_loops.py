@@ -22,12 +22,12 @@ from torch import nn
 from bench.memory import family
 from stages.contracts.images import decode
 from stages.core.determinism import seed_everything, start_process
+from stages.core.log import show_log
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.augment import ColorParams, GeometryParams
 from stages.learning.distributed import Group
 from stages.learning.loop import train_epoch
 from stages.networks.backbones.features import Pictures
-from stages.runner.progress import show_log
 from stages.simclr.model import SimclrParams, build
 from stages.simclr.pretrain import SimclrTask
 

@@ -3,7 +3,7 @@
 import pytest
 
 from stages.core.determinism import pin_process, use_runtime
-from stages.runner.progress import show_log
+from stages.core.log import show_log
 
 pin_process()
 show_log()

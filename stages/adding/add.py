@@ -96,10 +96,18 @@ def check_name(source: str) -> Path:
     base = load_params(PROFILES / f"{BASE}.yaml")
     profile = PROFILES / f"{source}.yaml"
     members = {name for section in SECTIONS for name in base.get(section) or {}}
-    others = source in profile_names() and not is_ours(profile.read_text(encoding="utf-8"))
-    if others or source in RESERVED or source in members:
+    taken = source in profile_names() and not is_ours(profile.read_text(encoding="utf-8"))
+    if taken or source in RESERVED or source in members:
         where = profile if profile.is_file() else f"{PROFILES}/{BASE}.yaml"
         raise StageError(f"SOURCE is {source!r}, a name that {where} has already. Choose another, such as my_{source}.")
+    table = f"{source}_labels.csv"
+    others = [name for name in profile_names() if name != source]
+    users = [name for name in others if table in (PROFILES / f"{name}.yaml").read_text(encoding="utf-8")]
+    if users:
+        raise StageError(
+            f"SOURCE is {source!r}, and {TABLES / table} is the label table of profile {shown(users)}. Choose another "
+            f"name, such as my_{source}."
+        )
     return profile
 
 

@@ -235,6 +235,7 @@ def select_upstream(args: Namespace, params: BenchmarkParams, nms: NmsParams) ->
     columns, choose = SELECT[params.kind]
     source = read_source(_named(args.images, params.source, args.benchmark), columns)
     plan = choose(source, params)
+    plan.mark_repeats(source.clusters)  # now: a query that is not detected has no image any more
     if params.boxes == "detected":
         seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms
         detector = load(_named(args.model, params.detection.detector, args.benchmark))

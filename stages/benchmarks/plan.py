@@ -93,8 +93,8 @@ class Plan:
         )
 
         def marked(pick: Pick) -> Pick:
-            if pick.image_id is None:
-                return pick
+            if pick.image_id is None:  # not detected: what was said before it was looked for holds
+                return pick if pick.repeats in teaching else replace(pick, repeats=None)
             other = of_queries if pick.image_id in teaching else of_training
             return replace(pick, repeats=other.get(clusters[pick.image_id]))
 

@@ -41,6 +41,7 @@ _QUIET = {
     "DO_NOT_TRACK": "true",
     "YOLO_OFFLINE": "true",
     "YOLO_AUTOINSTALL": "false",
+    "YOLO_VERBOSE": "false",
     "LIGHTLY_DID_VERSION_CHECK": "True",
     "GIT_PYTHON_REFRESH": "quiet",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",

@@ -8,6 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from stages.core.errors import StageError
+from stages.core.log import show_log
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,7 +40,7 @@ def in_processes(job: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         return
     # Spawned, not forked: Arrow's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
+    with ProcessPoolExecutor(count, mp_context=context, initializer=show_log) as pool:
         try:
             yield from pool.map(job, items)
         except BrokenProcessPool:

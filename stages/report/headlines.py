@@ -103,10 +103,12 @@ def _retrieval(numbers: Numbers, folder: str) -> list[Headline]:
     rows = []
     for key in sorted({key for own in encoders.values() for key in own}):
         hits = {name: own[key] for name, own in encoders.items() if key in own}
-        best = max(hits, key=lambda name: hits[name])
+        top = max(hits.values())
+        equal = [name for name, hit in hits.items() if hit == top]
+        best = " and ".join(equal) if len(equal) < 3 else f"{len(equal)} encoders"
         benchmark, _, metric = key.rpartition(".")
         guess = f"; {chance[key]:.3f} chance" if key in chance else ""
-        rows.append(Headline(benchmark, metric, hits[best], f"{best}, best of {len(hits)}{guess}"))
+        rows.append(Headline(benchmark, metric, top, f"{best}, best of {len(hits)}{guess}"))
     return rows
 
 

@@ -306,8 +306,9 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
         hits = {encoder: scores[HEADLINE] for encoder, scores in of_all.items() if HEADLINE in scores}
         report.metrics |= {f"{encoder}.{name}.{HEADLINE}": value for encoder, value in hits.items()}
         if chance := hits.pop(CHANCE, None):
-            best = max(hits, key=lambda encoder: hits[encoder])
-            log.info(f"{name}: {best} leads {len(hits)} encoders, hit@1 {hits[best]:.3f} (chance {chance:.3f})")
+            top = max(hits.values())
+            best = ", ".join(encoder for encoder, hit in hits.items() if hit == top)
+            log.info(f"{name}: {best} first of {len(hits)} encoders, hit@1 {top:.3f} (chance {chance:.3f})")
     for encoder, own in results.items():
         write_json(args.report / f"{encoder}.json", own)
     write_csv(args.report / "clean.csv", CLEAN_COLUMNS, clean_rows(results))

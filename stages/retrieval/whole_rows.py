@@ -153,7 +153,7 @@ def rank_whole_rows(
             asked = begin + np.flatnonzero(counted[begin:end])
             vectors = rows.queries.double(asked)
             scores = rows.scores(vectors, asked)
-            start = begin
+            start, ranked = begin, iter(())
             while start < end:
                 stop = start + max(1, int(np.searchsorted(np.cumsum(lengths[start:end]), pairs, side="right")))
                 part = slice(*np.searchsorted(asked, (start, stop)))
@@ -162,6 +162,7 @@ def rank_whole_rows(
                 span = slice(start, stop)
                 yield {view: _ranking(rows.matches, view, found, span, detected[span]) for view in VIEWS}
                 start = stop
+            del scores, vectors, ranked  # before the next block's are made: each may be a third of the memory
 
 
 def _ranking(

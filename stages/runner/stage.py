@@ -19,10 +19,10 @@ from pydantic_core import to_jsonable_python
 
 from stages.core.determinism import use_runtime
 from stages.core.errors import StageError
+from stages.core.log import show_log
 from stages.core.params import load_params, section
 from stages.runner import times
 from stages.runner.lists import check_lists
-from stages.runner.progress import show_log
 
 log = logging.getLogger(__name__)
 

@@ -27,10 +27,10 @@ from ultralytics.utils.torch_utils import ModelEMA, unwrap_model
 from stages.core.determinism import fix_threads
 from stages.core.errors import StageError
 from stages.core.files import digest
+from stages.core.log import show_log
 from stages.detection.training.dataset import TrainingSet
 from stages.learning.checkpoints import Checkpoints
 from stages.networks.detector.model import quiet_ultralytics, register_backbone
-from stages.runner.progress import show_log
 
 log = logging.getLogger(__name__)
 

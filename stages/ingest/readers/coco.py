@@ -99,7 +99,7 @@ class _File:
         beside = tree.images(self.path.parent, take=False) if self.path.parent != self.request.root else None
         images = tree.images(self.path.parent if beside else self._folder())
         names = {
-            str(entry.get("id")): plain(str(entry.get("name")).strip())
+            plain_id(entry.get("id")): plain(str(entry.get("name")).strip())
             for entry in self.content["categories"]
             if isinstance(entry, dict) and entry.get("name") not in (None, "")
         }
@@ -131,7 +131,7 @@ class _File:
                 self.images.reject(f"{self.key}:images:{number}", "malformed_row", str(entry)[:120])
                 continue
             found, reason, detail = images.find(name)
-            ids[str(entry["id"])] = image_id = f"{self.split}/{found}" if self.split and found else found
+            ids[plain_id(entry["id"])] = image_id = f"{self.split}/{found}" if self.split and found else found
             if reason or found in used:
                 self.images.reject(f"{self.key}:{name}", reason or "duplicate_row", detail or image_id)
                 continue
@@ -153,8 +153,8 @@ class _File:
     def _box(self, key: str, number: int, entry: Any, names: dict[str, str], ids: dict[str, str]) -> None:
         self.objects.rows_in += 1
         entry = entry if isinstance(entry, dict) else {}
-        image_id = ids.get(str(entry.get("image_id")), "")
-        name, box = names.get(str(entry.get("category_id"))), corners(entry.get("bbox"))
+        image_id = ids.get(plain_id(entry.get("image_id")), "")
+        name, box = names.get(plain_id(entry.get("category_id"))), corners(entry.get("bbox"))
         if not image_id:
             self.objects.reject(key, "image_rejected", f"image_id {entry.get('image_id')!r}")
             return
@@ -171,6 +171,11 @@ class _File:
             self.reading.lost.add(image_id)
             return
         self.reading.objects.append(box_row(object_id, image_id, name, box))
+
+
+def plain_id(value: Any) -> str:
+    """An id as text: 1.0 is 1, as tables write whole numbers of a column that has gaps."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def corners(bbox: Any) -> list[float] | None:

@@ -39,7 +39,8 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Rows:
         columns: that it must have.
 
     Raises:
-        StageError: no such file, not of these kinds or damaged, a column is missing, or there are no rows.
+        StageError: no such file, not of these kinds or damaged, a column is missing, a row has more values than there
+            are columns, or there are no rows.
     """
     if not path.is_file():
         named = f" with columns {', '.join(columns)}" if columns else ""
@@ -51,6 +52,8 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Rows:
     try:
         header, records, read_as = _parquet(path) if suffix in PARQUET else reader(path)
         names = [plain(name.strip()) for name in header]
+        records = list(records)
+        _check_widths(names, records, path)
         rows = [
             (number, {name: plain(value.strip()) for name, value in zip(names, values, strict=False) if name})
             for number, values in records
@@ -84,10 +87,39 @@ def _text(path: Path) -> Content:
         delimiter, text, start = first.strip()[4], rest, 2
     else:
         delimiter = find_delimiter(text)
+    _check_quotes(text, delimiter, path, start - 1)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     header = next(reader, [])
     records = ((reader.line_num + start - 1, values) for values in reader)
     return header, records, f"{DELIMITERS.get(delimiter, delimiter)}-separated, {encoding}"
+
+
+def _check_widths(names: list[str], records: list[tuple[int, list[str]]], path: Path) -> None:
+    """Refuse rows with values beyond the header: theirs would stand in the wrong columns."""
+    wide = [number for number, values in records if any(value.strip() for value in values[len(names) :])]
+    if wide:
+        more = f", and so {len(wide) - 1} other rows" if len(wide) > 1 else ""
+        raise StageError(
+            f"{path}, line {wide[0]}: more values than the {len(names)} columns of the header{more}. Put quotes around "
+            "a value that holds the delimiter, or name the column."
+        )
+
+
+def _check_quotes(text: str, delimiter: str, path: Path, above: int) -> None:
+    """Refuse a quote that is opened and never closed: all that follows would be one value.
+
+    Args:
+        above: lines of the file above ``text``.
+    """
+    reader, begins = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), 1
+    try:
+        for _ in reader:
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        if "unexpected end of data" in str(error):
+            raise StageError(
+                f"{path}, line {begins + above}: a quote is opened and never closed. Close it, or take it out."
+            ) from None
 
 
 def decoded(data: bytes, path: Path) -> tuple[str, str]:

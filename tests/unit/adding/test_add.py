@@ -354,6 +354,11 @@ def test_a_name_that_is_taken_is_one_message(shop, project, name):
         add(name, shop, None)
 
 
+def test_a_name_whose_label_table_another_profile_uses_is_one_message(shop, project):
+    with pytest.raises(StageError, match=r"clothing_dataset_labels.csv is the label table of profile photos"):
+        add("clothing_dataset", shop, None)
+
+
 def test_another_folder_under_the_same_name_is_one_message(shop, project, tmp_path):
     write_csv(shop / "items.csv")
     add("mystore", shop, None)

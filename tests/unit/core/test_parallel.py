@@ -1,5 +1,6 @@
 """Work over processes: in order, whatever their number."""
 
+import logging
 import signal
 
 import pytest
@@ -27,3 +28,13 @@ def test_number_of_workers_that_is_none_is_one_message(monkeypatch, given):
     monkeypatch.setenv("SEAMLINE_WORKERS", given)
     with pytest.raises(StageError, match="SEAMLINE_WORKERS is .* expected a number of processes"):
         workers()
+
+
+def warned(name):
+    logging.getLogger("stages.some.job").warning("%s is small", name)
+
+
+def test_what_a_job_logs_in_its_own_process_is_shown(monkeypatch, capfd):
+    monkeypatch.setenv("SEAMLINE_WORKERS", "2")
+    list(in_processes(warned, ["a", "b"]))
+    assert sorted(capfd.readouterr().err.splitlines()) == ["WARNING a is small", "WARNING b is small"]

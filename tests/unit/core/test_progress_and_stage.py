@@ -8,9 +8,10 @@ import sys
 import pytest
 
 from stages.core.errors import StageError
+from stages.core.log import show_log
 from stages.core.params import Section
 from stages.runner import progress
-from stages.runner.progress import show_log, track
+from stages.runner.progress import track
 from stages.runner.stage import Report, Stage, one_message
 
 

@@ -127,3 +127,13 @@ def test_files_that_tell_no_split_are_one_message(tree, files, message):
         tree.text(name, json.dumps(coco(["a.jpg"], [])) if text == "COCO" else text)
     with pytest.raises(StageError, match=message):
         tree.read("coco")
+
+
+def test_ids_that_a_table_wrote_as_floats_are_the_whole_numbers_that_they_were(tree, draw):
+    """pandas does so where a column has gaps; else the picture would show nothing, and teach so."""
+    tree.image("images/a.jpg", seed=1)
+    content = coco(["a.jpg"], [(0, 3, [10, 5, 20, 30])])
+    content["annotations"][0] |= {"image_id": 0.0, "category_id": 3.0}
+    reading, ledgers, _ = draw("annotations.json", content)
+    assert [(row["image_id"], row["class_name"]) for row in reading.objects] == [("images/a", "shirt")]
+    assert ledgers["objects"]["rejected"] == {}

@@ -108,3 +108,16 @@ def test_what_is_no_such_table_is_one_message(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(StageError, match=message):
         read_rows(tmp_path / name, ["price"])
+
+
+def test_row_with_more_values_than_columns_is_one_message_with_its_line(tmp_path):
+    """An unquoted comma would put every value behind it into the next column."""
+    (tmp_path / "t.csv").write_text("image,label,sender\na.jpg,hat,s1\nb.jpg,nice hat, blue,s2\nc.jpg,hat,s3,\n")
+    with pytest.raises(StageError, match=r"t\.csv, line 3: more values than the 3 columns of the header\. Put quotes"):
+        read_rows(tmp_path / "t.csv")
+
+
+def test_quote_that_is_never_closed_is_one_message_with_its_line(tmp_path):
+    (tmp_path / "t.csv").write_text('image,label\na.jpg,"hat\nwith a brim"\nb.jpg,"shirt\nc.jpg,hat\nd.jpg,hat\n')
+    with pytest.raises(StageError, match=r"t\.csv, line 4: a quote is opened and never closed"):
+        read_rows(tmp_path / "t.csv")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.report.headlines import committed_metrics, numbers_of, read_metrics
+from stages.report.headlines import committed_metrics, headlines, numbers_of, read_metrics
 from stages.report.summary import WIDTH, as_markdown, changes, headline_rows, ran_lines, screen
 
 FILES = {
@@ -18,6 +18,14 @@ FILES = {
     "retrieval/labels/chance": {"photos": {"hit@1": 0.1}}, "retrieval/labels/one": {"photos": {"hit@1": 0.2}},
     "external/theirs": {"wardrobe": {"hit@1": 1.0}}, "seeds": {"rows": {}},
 }  # fmt: skip
+
+
+def test_encoders_that_share_the_best_score_are_all_named():
+    folder = "retrieval"
+    two = {f"{folder}/one": {"a.hit@1": 0.5}, f"{folder}/two": {"a.hit@1": 0.5}, f"{folder}/three": {"a.hit@1": 0.2}}
+    assert headlines(two)[0].beside == "one and two, best of 3"
+    three = two | {f"{folder}/three": {"a.hit@1": 0.5}}
+    assert headlines(three)[0].beside == "3 encoders, best of 3"
 
 
 def test_headlines_stand_next_to_what_they_have_to_beat():
