@@ -31,6 +31,7 @@ from stages.adding.report import Report, lines
 from stages.adding.superclasses import read_synonyms
 from stages.contracts.tables import SHARES, SPLITS
 from stages.core.errors import StageError, shown
+from stages.core.files import read_text
 from stages.core.params import load_params
 from stages.ingest.readers.table_rows import read_rows
 from stages.profiles.check import check
@@ -68,7 +69,8 @@ def add(source: str, folder: Path, table: Path | None) -> str:
         detector = section if section["superclasses"] else None
     text = profile_text(content_of(source, found, fitted, detector))
     if labels:
-        wrote.append(write(TABLES / f"{source}_labels.csv", labels.text))
+        path = TABLES / f"{source}_labels.csv"
+        wrote.append(f"{path} (as it was)" if labels.same else write(path, labels.text))
     wrote += [write_profile(profile, text), make_link(raw, found.root)]
     check(compose(source), profile)
     warnings = []
@@ -96,13 +98,13 @@ def check_name(source: str) -> Path:
     base = load_params(PROFILES / f"{BASE}.yaml")
     profile = PROFILES / f"{source}.yaml"
     members = {name for section in SECTIONS for name in base.get(section) or {}}
-    taken = source in profile_names() and not is_ours(profile.read_text(encoding="utf-8"))
+    taken = source in profile_names() and not is_ours(text_of(profile))
     if taken or source in RESERVED or source in members:
         where = profile if profile.is_file() else f"{PROFILES}/{BASE}.yaml"
         raise StageError(f"SOURCE is {source!r}, a name that {where} has already. Choose another, such as my_{source}.")
     table = f"{source}_labels.csv"
     others = [name for name in profile_names() if name != source]
-    users = [name for name in others if table in (PROFILES / f"{name}.yaml").read_text(encoding="utf-8")]
+    users = [name for name in others if table in text_of(PROFILES / f"{name}.yaml")]
     if users:
         raise StageError(
             f"SOURCE is {source!r}, and {TABLES / table} is the label table of profile {shown(users)}. Choose another "
@@ -204,9 +206,23 @@ def read_superclasses() -> set[str]:
     return {row["superclass"] for _, row in read_rows(TABLES / "superclasses.csv", ["superclass"]).rows}
 
 
+def text_of(path: Path) -> str:
+    """The text of a profile, however an editor ends its lines.
+
+    Raises:
+        StageError: it was saved in another encoding than UTF-8.
+    """
+    try:
+        return read_text(path).replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise StageError(
+            f"{path}: not text in UTF-8, as profiles are. Save it as UTF-8, or delete it to have it written anew."
+        ) from None
+
+
 def write(path: Path, text: str) -> str:
     """Write a file that may change, and what to say of it."""
-    if path.is_file() and path.read_text(encoding="utf-8-sig") == text:
+    if path.is_file() and path.read_bytes() == text.encode():
         return f"{path} (as it was)"
     new = not path.is_file()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -216,8 +232,10 @@ def write(path: Path, text: str) -> str:
 
 def write_profile(path: Path, text: str) -> str:
     """Write the profile unless a person edited it, and what to say of it."""
-    there = path.read_text(encoding="utf-8") if path.is_file() else None
-    if there is not None and there != text and is_edited(there):
+    there = text_of(path) if path.is_file() else None
+    if there == text:
+        return f"{path} (as it was)"
+    if there is not None and is_edited(there):
         return f"{path} was edited and stays as it is; delete it to have it written anew"
     return write(path, text).replace("(new counts, and rows for new labels)", "(fitted anew)")
 

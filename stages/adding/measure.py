@@ -89,7 +89,7 @@ def measure(
     return Measured(
         account,
         Counter(splits.values()),
-        [(name, splits[image]) for image, name in pairs],
+        [(name.strip(), splits[image]) for image, name in pairs],
         groups,
         any(file.split for file in files),
         any(file.ours for file in files),

@@ -125,12 +125,16 @@ def fit_detector(
 
 @dataclass
 class LabelTable:
-    """The rows of a label table: label -> superclass, what stood there and what is new."""
+    """The rows of a label table: label -> superclass, what stood there and what is new.
+
+    ``same``: the file says all of this already, whatever its delimiter and encoding.
+    """
 
     text: str
     superclass_of: dict[str, str]
     guesses: dict[str, Guess]
     edited: list[str]
+    same: bool = False
 
 
 def label_table(path: Path, column: str, counts: Counter, synonyms: dict[tuple[str, ...], str]) -> LabelTable:
@@ -140,11 +144,12 @@ def label_table(path: Path, column: str, counts: Counter, synonyms: dict[tuple[s
         counts: label -> items.
     """
     rows: list[dict[str, str]] = []
-    columns = [column, *COLUMNS]
+    columns, before = [column, *COLUMNS], ""
     if path.is_file():
         there = read_rows(path, [column, "superclass"])
         rows = [row for _, row in there.rows]
         columns = [*there.columns, *(name for name in columns if name not in there.columns)]
+        before = _as_csv(there.columns, rows)
     guesses = {label: guess(label, synonyms) for label in {*counts, *(row[column] for row in rows)}}
     edited = [row[column] for row in rows if row["superclass"] != (guesses[row[column]].superclass or "")]
     listed = {row[column] for row in rows}
@@ -156,7 +161,8 @@ def label_table(path: Path, column: str, counts: Counter, synonyms: dict[tuple[s
             rows.append(
                 {column: label, "superclass": guessed.superclass or "", "count": str(count), "note": note(guessed)}
             )
-    return LabelTable(_as_csv(columns, rows), {row[column]: row["superclass"] for row in rows}, guesses, edited)
+    text = _as_csv(columns, rows)
+    return LabelTable(text, {row[column]: row["superclass"] for row in rows}, guesses, edited, text == before)
 
 
 def note(guessed: Guess) -> str:

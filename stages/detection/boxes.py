@@ -20,6 +20,7 @@ from stages.contracts.tables import BOXES, OBJECTS, read_shards, read_table, wri
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_csv
 from stages.detection.params import DetectorParams
+from stages.ingest.readers.table_rows import read_rows
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,10 @@ def read_classes(path: Path, column: str) -> dict[str, str]:
     """
     if not path.is_file():
         raise StageError(f"{path}: no such class table. Correct `classes_table` in params.yaml.")
-    rows = [row for _, row in read_csv(path, [])]
+    try:
+        rows = [row for _, row in read_csv(path, [])]
+    except StageError:  # no UTF-8: as Excel saves the label table of one's own data
+        rows = [row for _, row in read_rows(path).rows]
     for name in (column, "superclass"):
         if name not in rows[0]:
             raise StageError(f"{path}: no column {name!r}; it has {shown(rows[0])}. Correct `class_column`.")

@@ -50,7 +50,7 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
     catalogue = params.catalogue_of(account.source)
     superclass_of = read_label_table(tables, catalogue)
     column = catalogue.label_column
-    names = items[column].fillna("")
+    names = items[column].fillna("").str.strip()  # as in the table
     unlisted = set(names) - set(superclass_of)
     if unlisted:
         raise StageError(
@@ -73,6 +73,6 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
             "cluster": items["cluster"],
             "superclass": superclasses,
             "agrees": [[superclass] for superclass in superclasses],
-            "type": items[column],
+            "type": names[~rejected],
         }
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.core.errors import StageError, shown
+from stages.ingest.readers.table_rows import read_rows
 
 LAYERS = ("upper", "lower", "outer")
 
@@ -57,18 +58,20 @@ def split_names(cell: str) -> list[str]:
 def read_merge_table(path: Path, columns: list[str]) -> pd.DataFrame:
     """One table as strings; the first of ``columns`` is its key. "NA" is a value like any other.
 
+    People edit these, so any usual delimiter and encoding is read, as Excel saves them.
+
     Raises:
-        StageError: when the file or a column is missing, or a key appears twice.
+        StageError: when the file or a column is missing, it is no table, or a key appears twice.
     """
     if not path.is_file():
         raise StageError(f"{path}: no such file; expected a CSV with the columns {', '.join(columns)}. Restore it.")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise StageError(f"{path}: not a CSV table: {error}. Expected the columns {', '.join(columns)}.") from None
+    rows = read_rows(path)
+    table = pd.DataFrame([row for _, row in rows.rows], columns=rows.columns, dtype="str")
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise StageError(f"{path}: column {shown(missing)} is missing; found: {shown(table.columns)}. Add it.")
+        raise StageError(
+            f"{path}: column {shown(missing)} is missing; found: {shown(table.columns)} ({rows.read_as}). Add it."
+        )
     repeated = table[columns[0]][table[columns[0]].duplicated()]
     if len(repeated):
         raise StageError(f"{path}: {columns[0]} {shown(repeated)} stands there more than once. Keep one line of each.")

@@ -297,6 +297,55 @@ def test_run_again_what_a_person_edited_stays_and_new_labels_get_a_row(shop, pro
     assert "superclasses that you chose: Dress" in said
 
 
+EXCEL_FORMS = [(";", "utf-8-sig"), (";", "cp1252"), (",", "cp1252"), ("\t", "utf-16")]
+
+
+def save_again(path, delimiter, encoding):
+    """As Excel saves a table that it opened."""
+    lines = [delimiter.join(row) for row in csv.reader(path.read_text().splitlines())]
+    path.write_bytes("".join(f"{line}\r\n" for line in lines).encode(encoding))
+
+
+@pytest.mark.parametrize(("delimiter", "encoding"), EXCEL_FORMS)
+def test_a_label_table_saved_by_excel_is_read_by_every_step_and_stays_as_it_is(shop, added, delimiter, encoding):
+    write_csv(shop / "items.csv", [(p, s, {"Dress": "M\xfctze", "Jeans": "Hose"}.get(x, x)) for p, s, x in shop_rows()])
+    add("mystore", shop, None)
+    table = Path("tables/mystore_labels.csv")
+    table.write_text(table.read_text().replace("Hose,bottom", "Hose,dress"))
+    save_again(table, delimiter, encoding)
+    before = table.read_bytes()
+    result = added("mystore", shop)
+    assert table.read_bytes() == before and "tables/mystore_labels.csv (as it was)" in result.said
+    assert {row["type"]: row["superclass"] for row in result.labels} == {
+        "T-Shirt": "top", "M\xfctze": "headwear", "Hose": "dress", "Sneakers": "footwear"
+    }  # fmt: skip
+
+
+def test_a_label_table_saved_by_excel_gets_rows_for_new_labels(shop, project):
+    write_csv(shop / "items.csv", [(p, s, "M\xfctze" if x == "Dress" else x) for p, s, x in shop_rows()])
+    add("mystore", shop, None)
+    table = Path("tables/mystore_labels.csv")
+    table.write_text(table.read_text().replace("M\xfctze,headwear", "M\xfctze,top"))
+    save_again(table, ";", "cp1252")
+    rows = [(p, s, "M\xfctze" if x == "Dress" else x) for p, s, x in shop_rows()]
+    write_csv(shop / "items.csv", [*rows[:-1], ("p39.jpg", "d9", "Winter coat")])
+    assert "rows for new labels" in add("mystore", shop, None)
+    told = {row["label"]: row["superclass"] for row in table_rows()}
+    assert (told["M\xfctze"], told["Winter coat"]) == ("top", "outwear")
+
+
+def test_a_profile_saved_in_another_encoding_is_one_message(shop, project):
+    write_csv(shop / "items.csv")
+    add("mystore", shop, None)
+    profile = Path("profiles/mystore.yaml")
+    text = profile.read_text()
+    profile.write_bytes((text + "# f\xfcr mich\n").encode("cp1252"))
+    with pytest.raises(StageError, match=r"profiles/mystore.yaml: not text in UTF-8.*Save it as UTF-8, or delete it"):
+        add("mystore", shop, None)
+    profile.write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))  # Notepad
+    assert "profiles/mystore.yaml (as it was)" in add("mystore", shop, None)
+
+
 def test_labels_that_say_no_garment_and_rare_ones_are_told(shop, added):
     rows = [
         (photo, s, "Gift card" if n < 4 else "Kilt" if n == 7 else label)

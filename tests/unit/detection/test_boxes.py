@@ -269,3 +269,9 @@ def test_names_compare_however_they_are_composed(tmp_path):
 def test_superclasses_that_look_like_numbers_have_their_ids(tmp_path):
     (tmp_path / "superclasses.csv").write_text("id,superclass\n0,001\n1,NA\n2,no\n")
     assert boxes.superclass_ids(tmp_path / "superclasses.csv") == {"001": 0, "NA": 1, "no": 2}
+
+
+def test_a_class_table_saved_from_excel_is_read(tmp_path):
+    text = "label;superclass;count\r\nM\xfctze;headwear;3\r\nKleid;dress;4\r\n"
+    (tmp_path / "classes.csv").write_bytes(text.encode("cp1252"))
+    assert boxes.read_classes(tmp_path / "classes.csv", "label") == {"M\xfctze": "headwear", "Kleid": "dress"}

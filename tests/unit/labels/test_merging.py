@@ -141,3 +141,16 @@ def test_typo_in_a_merge_table_is_one_message_with_file_and_name(tmp_path, file,
 def test_missing_merge_table_is_named(tmp_path):
     with pytest.raises(StageError, match=r"colors\.csv: no such file"):
         read_merge_table(tmp_path / "colors.csv", ["baseColour", "color"])
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"), [(";", "utf-8-sig"), (";", "cp1252"), ("\t", "utf-16"), (",", "utf-8")]
+)
+def test_a_table_saved_from_excel_is_read_in_any_usual_form(tmp_path, delimiter, encoding):
+    rows = [("label", "superclass", "count"), ("M\xfctze", "headwear", "3"), ("Kleid", "dress", "4"), ("NA", "", "1")]
+    text = "".join(delimiter.join(row) + "\r\n" for row in rows)
+    (tmp_path / "mine.csv").write_bytes(text.encode(encoding))
+    table = read_merge_table(tmp_path / "mine.csv", ["label", "superclass"])
+    assert list(zip(table["label"], table["superclass"], strict=True)) == [
+        ("M\xfctze", "headwear"), ("Kleid", "dress"), ("NA", "")
+    ]  # fmt: skip
