@@ -33,7 +33,7 @@ from stages.contracts.tables import SHARES, SPLITS
 from stages.core.errors import StageError, shown
 from stages.core.files import read_text
 from stages.core.params import load_params
-from stages.ingest.readers.table_rows import read_rows
+from stages.core.table_rows import read_rows
 from stages.profiles.check import check
 from stages.profiles.compose import BASE, LAYERS, PROFILES, compose, over_base, profile_names
 from stages.runner.lists import SECTIONS

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from stages.adding.superclasses import guess, words_of
-from stages.ingest.readers.table_rows import Rows
+from stages.core.table_rows import Rows
 
 LABEL_WORDS = ("label", "labels", "category", "categories", "class", "type", "articletype", "garment", "kind", "tag",
                "etikett", "kategorie", "art", "produktart", "categorie", "catégorie", "categoria", "categoría",

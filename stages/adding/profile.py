@@ -17,7 +17,7 @@ from stages.adding.measure import Measured
 from stages.adding.recognise import Found
 from stages.adding.superclasses import Guess, guess
 from stages.core.files import digest
-from stages.ingest.readers.table_rows import read_rows
+from stages.core.table_rows import read_rows
 from stages.profiles.text import dumped_short
 
 MARK = "# Written by `make add`, state "

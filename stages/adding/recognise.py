@@ -11,11 +11,11 @@ from stages.adding.columns import Columns, group_columns, image_columns, label_c
 from stages.contracts.images import IMAGE_SUFFIXES
 from stages.core.errors import StageError, shown
 from stages.core.files import parse_yaml
+from stages.core.table_rows import KINDS, SUFFIXES, Rows, read_rows
 from stages.ingest.files import Tree, walk
 from stages.ingest.lookup import Images
 from stages.ingest.readers import coco, deepfashion2, fashion_products, folders
 from stages.ingest.readers.catalogue import box_columns
-from stages.ingest.readers.table_rows import KINDS, SUFFIXES, Rows, read_rows
 
 LEVELS = 2  # folders below FOLDER in which a table is looked for
 BOXES_OF = ("yolo", "voc", "coco", "deepfashion2", "shoes")  # readers whose labels are the classes of boxes

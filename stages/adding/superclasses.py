@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.core.errors import StageError, shown
-from stages.ingest.readers.table_rows import read_rows
+from stages.core.table_rows import read_rows
 
 SYNONYMS = "superclass_synonyms.csv"
 _COMPOUND = 4  # letters of a word that a longer one may end with: Winterjacke, raincoats

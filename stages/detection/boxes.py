@@ -19,8 +19,8 @@ from stages.contracts.ledger import Account
 from stages.contracts.tables import BOXES, OBJECTS, read_shards, read_table, write_rows
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_csv
+from stages.core.table_rows import read_rows
 from stages.detection.params import DetectorParams
-from stages.ingest.readers.table_rows import read_rows
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.core.errors import StageError, shown
-from stages.ingest.readers.table_rows import read_rows
+from stages.core.table_rows import read_rows
 
 LAYERS = ("upper", "lower", "outer")
 

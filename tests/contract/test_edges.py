@@ -27,7 +27,6 @@ SHOULD_RUN = {
     "detection/training/train_detector.py": {"train_detector", "evaluate_detector"},
     "encoders/fir.py": {"train_encoder"},
     "ingest/fingerprint.py": {"ingest", "dataset", "leakage"},
-    "ingest/readers/table_rows.py": {"ingest", "boxes", "labels", "evaluate_classifier"},
     "ingest/readers/voc.py": {"ingest"},
     "labels/merging.py": {"labels", "evaluate_classifier"},
     "learning/knn.py": {"pretrain", "evaluate_pretrain", "train_classifier", "evaluate_classifier", "train_encoder", "embed"},

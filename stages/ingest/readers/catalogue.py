@@ -9,8 +9,8 @@ from pathlib import Path
 
 from stages.contracts.tables import SPLITS
 from stages.core.errors import StageError, shown
+from stages.core.table_rows import read_rows
 from stages.ingest.lookup import Images, without_suffix
-from stages.ingest.readers.table_rows import read_rows
 from stages.ingest.reading import (
     CatalogueOptions,
     ImageFile,

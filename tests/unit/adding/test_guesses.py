@@ -7,7 +7,7 @@ import pytest
 from stages.adding.columns import group_columns, image_columns, label_columns
 from stages.adding.superclasses import guess, read_synonyms
 from stages.core.errors import StageError
-from stages.ingest.readers.table_rows import Rows
+from stages.core.table_rows import Rows
 
 TABLES = Path(__file__).resolve().parents[3] / "tables"
 SYNONYMS = read_synonyms(TABLES)

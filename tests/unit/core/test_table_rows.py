@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.core.errors import StageError
-from stages.ingest.readers.table_rows import read_rows
+from stages.core.table_rows import read_rows
 
 HEADER = ["image", "label", "price"]
 ROWS = [["001.jpg", "Mütze, rot", "1.50"], ["2", "NA", ""]]
