@@ -35,6 +35,7 @@ STAGES = {
     "evaluate_retrieval": "stages.retrieval.evaluate_retrieval",
     "statistics": "stages.report.statistics",
     "leakage": "stages.report.leakage",
+    "report": "stages.page.report",
 }
 # Commands beside the DAG -> the module that has their ``main()``.
 COMMANDS = {
@@ -42,6 +43,7 @@ COMMANDS = {
     "add": "stages.adding.add",
     "summary": "stages.report.summary",
     "review": "stages.report.review",
+    "trace": "stages.page.trace",
     "track": "stages.runner.tracking",
     "match": "stages.app.match",
     "audit": "stages.report.audit",

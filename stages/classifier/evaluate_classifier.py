@@ -7,6 +7,7 @@ Writes: METRICS/accuracy.json: accuracy of each head, of the types' groups, and 
         PLOTS/training.csv (loss and validation accuracy by epoch), PLOTS/confusion.csv.
         REPORT.json: every score by head, the types' groups, coverage, means. REPORT/by_class.csv: rows, TP, FP, FN, TN,
         precision, recall and F1 of each class; REPORT/confused.csv: which class was taken for which;
+        REPORT/predictions.csv: each test row that knows a head's label, with what the pictures alone are taken for;
         REPORT/suspects.csv and suspects_<head>.jpg: test labels that are probably wrong (figures.py).
 Params: labels (which tables the types come from); classifier.heads, by way of the model's own card.
 """
@@ -60,11 +61,11 @@ def groups_of(network: MultiHead, train: pd.DataFrame, params: LabelParams, tabl
 
 def evaluate(
     network: MultiHead, options: ClassifierParams, train: pd.DataFrame, test: pd.DataFrame, groups: dict[str, str]
-) -> tuple[dict[str, Any], Confusions, Probabilities]:
+) -> tuple[dict[str, Any], Confusions, Probabilities, Probabilities]:
     """Figures of every head on the rows ``test``, the pairs of actual and predicted names behind them, probabilities.
 
-    The probabilities [n, classes] of each head are the mean of those for each picture and its mirror image, and
-    ``accuracy_with_flip`` is theirs; all other figures are of the pictures alone.
+    The first probabilities [n, classes] of each head are the mean of those for each picture and its mirror image, and
+    ``accuracy_with_flip`` is theirs; the second ones and all other figures are of the pictures alone.
 
     Args:
         train: for the baselines alone.
@@ -94,7 +95,7 @@ def evaluate(
             result["type_group"], guessed = group_scores(rows, own, classes, learned, own_groups)
             confusions["type_group"] = _pairs(rows.translated(groups).labels, guessed)
     result["mean"] = _mean([scores for scores in heads.values() if scores["rows"]])
-    return result, confusions, means
+    return result, confusions, means, probabilities
 
 
 def _pairs(actual: list[str], predicted: list[str]) -> list[list[str]]:
@@ -163,6 +164,20 @@ def write_figures(
     return pictures
 
 
+PREDICTIONS = ["head", "crop_id", "label", "prediction", "probability"]
+
+
+def prediction_rows(network: MultiHead, test: pd.DataFrame, probabilities: Probabilities) -> list[list[Any]]:
+    """Rows of ``PREDICTIONS``: of each head the rows that know its label, in the order of ``test``."""
+    rows: list[list[Any]] = []
+    for head, classes in network.classes.items():
+        labels, known = labelled(test, head)
+        own, ids = probabilities[head][known], test["crop_id"][known]
+        named = zip(ids, labels.labels, predicted_names(own, classes), own.max(axis=1), strict=True)
+        rows += [[head, *row] for row in named] if known.any() else []
+    return rows
+
+
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Predict, score, write."""
     seed_everything(0)
@@ -170,7 +185,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     options = ClassifierParams.model_validate(read_json(args.model / "params.json"))
     train, test = read_crops(args.dataset, "train"), read_crops(args.dataset, "test")
     groups = groups_of(network, train, params.labels, args.tables)
-    result, confusions, probabilities = evaluate(network, options, train, test, groups)
+    result, confusions, probabilities, alone = evaluate(network, options, train, test, groups)
     plots = fresh_folder(args.plots)
     counts = {name: Counter((one, other) for one, other in pairs) for name, pairs in confusions.items()}
     rows = [[name, *pair, count] for name, found in counts.items() for pair, count in sorted(found.items())]
@@ -178,6 +193,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     history = pd.read_csv(args.model / "history.csv")
     write_csv(plots / "training.csv", ["panel", "line", "x", "y"], training_curves(history))
     pictures = write_figures(network, test, confusions, probabilities, fresh_folder(args.report))
+    write_csv(args.report / "predictions.csv", PREDICTIONS, prediction_rows(network, test, alone))
     write_json(args.report.with_suffix(".json"), result)
     files = headlines(result)
     fresh_folder(args.metrics)

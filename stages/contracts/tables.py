@@ -115,6 +115,23 @@ OUTCOMES = pa.schema(
         ("y2", pa.float64()),
     ]
 )
+_BOX = [
+    ("superclass", pa.string()),
+    ("confidence", pa.float64()),
+    *((corner, pa.float64()) for corner in ("x1", "y1", "x2", "y2")),
+]
+# What the detectors found in each image that has a labelled item; what outcomes were chosen from.
+DETECTIONS = pa.schema([("image_id", pa.string()), ("detector", pa.string()), *_BOX])
+# A box of a detector's test split beside what was found there; one of the two is null where it has no partner.
+SCORED_BOXES = pa.schema(
+    [
+        ("detector", pa.string()),
+        ("image_id", pa.string()),
+        ("actual", pa.string()),  # background: a false alarm
+        *((f"actual_{corner}", pa.float64()) for corner in ("x1", "y1", "x2", "y2")),
+        *_BOX,  # what was found; superclass background: a missed box
+    ]
+)
 CROPS = pa.schema(
     [
         ("crop_id", pa.string()),

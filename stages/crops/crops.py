@@ -1,9 +1,10 @@
 """Match the labels of one source with detections and cut the crops, with an audit trail.
 
 Reads:  labels/<source>, the ingested shards, the trained detectors.
-Writes: shard-*.parquet (schema CROPS), outcomes.parquet (what happened to every item), rejects.parquet,
-        account.json; pictures of a few items by outcome, with every box: matched.jpg (the thick box was taken),
-        mismatch.jpg, taken.jpg, several.jpg (several boxes agree with the label, whether one was taken or none).
+Writes: shard-*.parquet (schema CROPS), outcomes.parquet (what happened to every item), detections.parquet (every box
+        that outcomes were chosen from), rejects.parquet, account.json; pictures of a few items by outcome, with every
+        box: matched.jpg (the thick box was taken), mismatch.jpg, taken.jpg, several.jpg (several boxes agree with the
+        label, whether one was taken or none).
 Params: crops, detectors, nms, runtime.
 """
 
@@ -22,6 +23,7 @@ from stages.contracts.images import encode_jpeg
 from stages.contracts.ledger import Account, Ledger
 from stages.contracts.tables import (
     CROPS,
+    DETECTIONS,
     LABELS,
     OBJECTS,
     OUTCOMES,
@@ -97,8 +99,9 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     ledger.rows_in = len(labels)
     detectors = load_detectors(args.detectors, params.detectors)
     outcomes: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
     sheets, out = Sheets(SHEETS), fresh_folder(args.out)
-    rows = _crop_rows(args, labels, detectors, params, ledger, outcomes, sheets)
+    rows = _crop_rows(args, labels, detectors, params, ledger, outcomes, boxes, sheets)
     ledger.kept = write_shards(out, CROPS, rows, "crop_id", options.shards)
     if not ledger.kept:
         raise StageError(
@@ -106,6 +109,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
             "Lower crops.confidence, or look at metrics/<profile>/detector: the detectors may have learned nothing."
         )
     write_rows(out / "outcomes.parquet", OUTCOMES, sorted(outcomes, key=lambda row: row["item_id"]))
+    write_rows(out / "detections.parquet", DETECTIONS, sorted(boxes, key=lambda row: row["image_id"]))
     account.note("outcomes by superclass", _table(outcomes, {label["item_id"]: label for label in labels}))
     account.write(out)
     for line in account.lines():
@@ -121,11 +125,13 @@ def _crop_rows(
     params: SimpleNamespace,
     ledger: Ledger,
     outcomes: list[dict[str, Any]],
+    boxes: list[dict[str, Any]],
     sheets: Sheets,
 ) -> Iterator[dict[str, Any]]:
     """Rows of CROPS, one shard of images after the other.
 
-    What happened to every item goes into ``outcomes`` and ``sheets``, what has no crop into ``ledger`` as well.
+    What happened to every item goes into ``outcomes`` and ``sheets``, what has no crop into ``ledger`` as well, and
+    every detection into ``boxes``.
     """
     options: CropParams = params.crops
     items: dict[str, list[dict[str, Any]]] = {}
@@ -138,7 +144,7 @@ def _crop_rows(
         for image, group in items.items()
     }
     own_box = options.no_detection == "own_box"
-    boxes = own_boxes(read_table(args.ingested / "objects.parquet", OBJECTS).to_pylist(), labels) if own_box else {}
+    own_of = own_boxes(read_table(args.ingested / "objects.parquet", OBJECTS).to_pylist(), labels) if own_box else {}
     pictures = search_shards(
         args.ingested,
         ["image_id", "bytes"],
@@ -151,13 +157,14 @@ def _crop_rows(
     )
     for row, array, found in pictures:
         image = Image.fromarray(array)
+        boxes += [{"image_id": row["image_id"], **detection} for detection in found]
         for label in items[row["image_id"]]:
             # The image may have been searched for another item of its own, with other detectors.
             own = needed_detectors(detectors, label["agrees"], options)
             detections = [detection for detection in found if detection["detector"] in own]
             match = match_item(label, detections, mates[label["photo"]], image.size, options, params.nms.iou)
             if own_box:
-                match = stand_in(match, boxes.get(label["item_id"]))
+                match = stand_in(match, own_of.get(label["item_id"]))
             crop = _crop_row(label, image, match, options)
             if match.outcome in ("matched", "whole_image") and crop is None:
                 match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)

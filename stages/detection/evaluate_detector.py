@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from stages.contracts.boxes import box_array, box_of, iou, to_corners
-from stages.contracts.tables import BOXES, read_table, read_unboxed
+from stages.contracts.tables import BOXES, SCORED_BOXES, read_table, read_unboxed, write_rows
 from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, write_csv, write_json
 from stages.core.params import Names
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 CENTRES = ["cx", "cy", "w", "h"]  # columns of BOXES
+BACKGROUND = "background"  # the actual class of a false alarm, and what a missed box was taken for
 
 
 def confusion_pairs(
@@ -46,20 +47,35 @@ def confusion_pairs(
 ) -> list[tuple[str, str]]:
     """(actual, predicted) of one image; "background" stands for a missed box and for a false alarm.
 
+    See ``box_pairs``.
+    """
+    return [
+        (BACKGROUND if row is None else truth_names[row], BACKGROUND if column is None else found_names[column])
+        for row, column in box_pairs(truth, found, threshold)
+    ]
+
+
+def box_pairs(truth: np.ndarray, found: np.ndarray, threshold: float = 0.5) -> list[tuple[int | None, int | None]]:
+    """(number of the true box, number of the found one) of one image; None stands for a missed box or a false alarm.
+
     Pairs are formed greedily from the highest IoU down, whatever their classes.
+
+    Args:
+        truth, found: corners [n, 4] and [m, 4].
     """
     overlaps = iou(truth, found) if len(truth) and len(found) else np.zeros((len(truth), len(found)))
-    pairs, left_truth, left_found = [], set(range(len(truth))), set(range(len(found)))
+    pairs: list[tuple[int | None, int | None]] = []
+    left_truth, left_found = set(range(len(truth))), set(range(len(found)))
     for flat in np.argsort(-overlaps, axis=None, kind="stable"):
         row, column = np.unravel_index(flat, overlaps.shape)
         if overlaps[row, column] < threshold:
             break
         if row in left_truth and column in left_found:
-            pairs.append((truth_names[row], found_names[column]))
+            pairs.append((int(row), int(column)))
             left_truth.discard(row)
             left_found.discard(column)
-    pairs += [(truth_names[row], "background") for row in sorted(left_truth)]
-    return pairs + [("background", found_names[column]) for column in sorted(left_found)]
+    pairs += [(row, None) for row in sorted(left_truth)]
+    return pairs + [(None, column) for column in sorted(left_found)]
 
 
 def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
@@ -108,13 +124,15 @@ class Plots:
     confidence: list[list[Any]] = field(default_factory=list)
     confusion: list[list[Any]] = field(default_factory=list)
     by_class: list[list[Any]] = field(default_factory=list)
+    boxes: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, folder: Path, report: Path) -> None:
-        """One file for each of them; the longest, of every curve of each class, into ``report``."""
+        """One file for each of them; the longest, of every curve of each class and of every box, into ``report``."""
         for name in ("losses", "validation", "precision_recall", "confidence"):
             write_csv(folder / f"{name}.csv", CURVES, getattr(self, name))
         write_csv(folder / "confusion.csv", CONFUSION, self.confusion)
         write_csv(report / "curves.csv", BY_CLASS, self.by_class)
+        write_rows(report / "boxes.parquet", SCORED_BOXES, self.boxes)
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -160,8 +178,9 @@ def score(name: str, args: argparse.Namespace, options: DetectorParams, nms: Nms
     plots.losses += losses(name, history)
     plots.validation += validation(name, history)
     counts = _confusion_and_samples(
-        detector, ingested, test, options.unboxed_is_background, nms, args.report / f"{name}.jpg"
+        detector, ingested, test, options.unboxed_is_background, nms, args.report / f"{name}.jpg", boxes_found := []
     )
+    plots.boxes += [{"detector": name, **row} for row in boxes_found]
     plots.confusion += [[name, *pair, count] for pair, count in sorted(counts.items())]
     return scores
 
@@ -275,10 +294,23 @@ def losses(name: str, history: pd.DataFrame) -> list[list[Any]]:
     return rows
 
 
+_ACTUAL = tuple(f"actual_{corner}" for corner in ("x1", "y1", "x2", "y2"))
+_FOUND = ("confidence", "x1", "y1", "x2", "y2")
+
+
 def _confusion_and_samples(
-    detector: Predictor, ingested: Path, test: pd.DataFrame, background: bool, nms: NmsParams, picture: Path
+    detector: Predictor,
+    ingested: Path,
+    test: pd.DataFrame,
+    background: bool,
+    nms: NmsParams,
+    picture: Path,
+    rows: list[dict[str, Any]],
 ) -> Counter[tuple[str, str]]:
-    """How often each actual class was found as which, of every box and false alarm; a picture of some images."""
+    """How often each actual class was found as which, of every box and false alarm; a picture of some images.
+
+    Each of these goes into ``rows`` as well, with its box (SCORED_BOXES, but for the detector), images by id.
+    """
     of_image = dict(list(test.groupby("image_id", sort=False)))
     unboxed = read_unboxed(ingested)
     counts: Counter[tuple[str, str]] = Counter()
@@ -305,7 +337,18 @@ def _confusion_and_samples(
         actual = to_corners(truth[CENTRES].to_numpy()) * np.array([row["width"], row["height"]] * 2)
         places = box_array(map(box_of, found))
         names = [box["superclass"] for box in found]
-        counts.update(confusion_pairs(actual, list(truth["superclass"]), places, names))
+        pairs = confusion_pairs(actual, list(truth["superclass"]), places, names)
+        counts.update(pairs)
+        rows += [
+            {
+                "image_id": row["image_id"],
+                "actual": of_truth,
+                **(dict(zip(_ACTUAL, actual[at].tolist(), strict=True)) if at is not None else {}),
+                **({key: found[to][key] for key in _FOUND} if to is not None else {}),
+                "superclass": of_found,
+            }
+            for (of_truth, of_found), (at, to) in zip(pairs, box_pairs(actual, places), strict=True)
+        ]
         if row["image_id"] in chosen:
             boxes = [Outline(tuple(corners), TRUTH, width=1) for corners in actual.tolist()]
             boxes += [
@@ -314,6 +357,7 @@ def _confusion_and_samples(
             ]
             samples[row["image_id"]] = drawn(image, boxes)
     write_sheet([samples[name] for name in sorted(samples)], picture)
+    rows.sort(key=lambda row: row["image_id"])
     return counts
 
 

@@ -3,6 +3,7 @@
 import csv
 import shutil
 from argparse import Namespace
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -176,8 +177,15 @@ def test_false_alarms_on_background_are_counted_where_it_is_background(rectangle
     boxes = read_table(rectangles / "boxes/tiny/boxes.parquet", BOXES).to_pandas()
     test = boxes[boxes["split"] == "test"]
     counts = evaluate._confusion_and_samples(
-        Found(), rectangles / "ingested", test, background, NMS, tmp_path / "p.jpg"
+        Found(), rectangles / "ingested", test, background, NMS, tmp_path / "p.jpg", rows := []
     )
+    assert Counter((row["actual"], row["superclass"]) for row in rows) == counts
+    assert [row["image_id"] for row in rows] == sorted(row["image_id"] for row in rows)
+    # A box that was not found has its own corners and no confidence, a false alarm those of what was found.
+    missed = [row for row in rows if row["superclass"] == "background"]
+    assert all("confidence" not in row and row["actual_x2"] > row["actual_x1"] for row in missed)
+    alarms = [row for row in rows if row["actual"] == "background"]
+    assert all((row["confidence"], row["x2"]) == (0.9, 5) and "actual_x1" not in row for row in alarms)
     # Three of the four test pictures have a box, which the detector misses.
     assert sum(count for (_, predicted), count in counts.items() if predicted == "background") == 3
     assert counts["background", "top"] == (4 if background else 3)
@@ -188,7 +196,7 @@ def test_picture_whose_boxes_were_all_rejected_is_no_background_to_score_on(rect
     test = boxes[boxes["split"] == "test"]
     ingested = shutil.copytree(rectangles / "ingested", tmp_path / "ingested")
     write_rows(ingested / "unboxed.parquet", UNBOXED, [{"image_id": "test00"}])
-    counts = evaluate._confusion_and_samples(Found(), ingested, test, True, NMS, tmp_path / "p.jpg")
+    counts = evaluate._confusion_and_samples(Found(), ingested, test, True, NMS, tmp_path / "p.jpg", [])
     assert counts["background", "top"] == 3
 
 

@@ -1,0 +1,124 @@
+"""What a query finds: its first results with their scores, and where the right one came when it is not among them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from stages.core.errors import StageError
+from stages.page.lookup import Profile, unknown
+from stages.retrieval.metrics import as_rows, read_table_rows
+from stages.retrieval.similarity import TIE, Rows, nearest, prepared, products
+from stages.retrieval.vectors import PARTS, open_vectors, vectors_path
+
+STEP = 4096  # gallery rows that are scored at a time
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A benchmark with the vectors of one encoder.
+
+    Attributes:
+        metric: cosine or euclidean.
+        names: part -> row ids, items and categories as Python lists.
+    """
+
+    queries: Rows
+    gallery: Rows
+    metric: str
+    names: dict[str, dict[str, list[Any]]]
+
+    def place(self, row_id: str) -> int:
+        """Where a query stands; -1: nowhere."""
+        ids = self.names["queries"]["row_id"]
+        return ids.index(row_id) if row_id in ids else -1
+
+
+def load_pair(profile: Profile, encoder: str, benchmark: str) -> Pair:
+    """A benchmark's tables with an encoder's vectors, as the evaluator reads them.
+
+    Raises:
+        StageError: when there is no such encoder or benchmark, with the nearest names.
+    """
+    profile.benchmark(benchmark)
+    encoders = profile.folders("embeddings")
+    if encoder not in encoders:
+        raise unknown("encoder", encoder, encoders, profile.data / "embeddings")
+    parts, metrics, names = [], [], {}
+    for part in PARTS:
+        table, detected = _part(profile.data / "benchmarks" / benchmark / f"{part}.parquet")
+        file = open_vectors(vectors_path(profile.data / "embeddings" / encoder, benchmark, part))
+        vectors = file.aligned(table["row_id"].combine_chunks(), detected)
+        parts.append(as_rows(table, detected, vectors))
+        metrics.append(file.metric or "cosine")
+        names[part] = {name: table[name].to_pylist() for name in ("row_id", "item", "category")}
+    if metrics[0] != metrics[1]:
+        raise StageError(f"{profile.data}/embeddings/{encoder}: {benchmark} has two metrics. Run `dvc repro embed`.")
+    return Pair(parts[0], parts[1], metrics[0], names)
+
+
+def _part(path: Path) -> tuple[pa.Table, np.ndarray]:
+    return read_table_rows(path)
+
+
+def shown(score: float, metric: str) -> float:
+    """The cosine, or the distance of minus a squared distance."""
+    return float(score) if metric == "cosine" else float(np.sqrt(max(0.0, -score)))
+
+
+def rankings(pair: Pair, rows: Sequence[int], k: int) -> list[dict[str, Any]]:
+    """What some queries find.
+
+    Args:
+        rows: places of queries.
+        k: results of each, as the evaluator ranks them: of equals the wrong one comes first.
+
+    Returns:
+        for each query ``row_id``, ``item``, ``category``; ``detected``; ``results``: ``row_id``, ``correct`` and
+        ``score`` (cosine, or Euclidean distance) of each; ``match``: ``row_id``, ``rank`` and ``score`` of the best
+        right row, None where the gallery has none or nothing was detected; ``matches``: how many right rows there are.
+    """
+    queries, gallery, names = pair.queries, pair.gallery, pair.names
+    there = [row for row in rows if queries.detected[row]]
+    found = nearest(queries, gallery, pair.metric, there, k) if there else {}
+    of_queries, of_gallery = prepared(queries, gallery, pair.metric)
+    of_item = np.array([str(one) if one is not None else "" for one in names["gallery"]["item"]], dtype=object)
+    ids = np.array(names["gallery"]["row_id"], dtype=object)
+    longest = of_gallery.squares.max(initial=0)
+    result = []
+    for row in rows:
+        row_id, item = names["queries"]["row_id"][row], names["queries"]["item"][row]
+        allowed = ids != row_id
+        right = allowed & (of_item == str(item)) if item is not None else np.zeros(len(ids), bool)
+        one: dict[str, Any] = {
+            "row_id": row_id, "item": item, "category": names["queries"]["category"][row],
+            "detected": bool(queries.detected[row]), "matches": int(right.sum()), "results": [], "match": None,
+        }  # fmt: skip
+        if one["detected"]:
+            vector = of_queries.double([row])
+            scores = products(vector, of_gallery, STEP)[0]
+            if pair.metric == "euclidean":
+                scores = scores - of_queries.squares[row]
+            scale = 1.0 if pair.metric == "cosine" else _scale(queries, of_queries, row)
+            one["results"] = [
+                {"row_id": str(ids[at]), "correct": correct, "score": shown(scores[at] / scale, pair.metric)}
+                for at, correct in found[row]
+            ]
+            if right.any():
+                best = int(np.flatnonzero(right)[scores[right].argmax()])
+                equal = scores >= scores[best] - TIE * (of_queries.squares[row] + longest)
+                rank = 1 + int((allowed & ~right & equal).sum())
+                one["match"] = {
+                    "row_id": str(ids[best]), "rank": rank, "score": shown(scores[best] / scale, pair.metric)
+                }  # fmt: skip
+        result.append(one)
+    return result
+
+
+def _scale(queries: Rows, of_queries: Any, row: int) -> float:
+    """What prepared squared lengths are of the real ones: distances are scaled together by a power of two."""
+    real = float(np.square(queries.vectors[row].astype(np.float64)).sum())
+    return float(of_queries.squares[row]) / real if real else 1.0

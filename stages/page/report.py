@@ -1,0 +1,212 @@
+"""One page of a profile, in one file, for people who look at pictures: numbers, data flow, cleaning, boxes, searches.
+
+Reads:  DATA (every table of the profile, and its reports), METRICS (numbers, plots, the seeds' spread), MODELS (the
+        pictures that the attention recipe drew), PUBLISHED (tables/published.csv).
+Writes: OUT/index.html: opens from disk without a network. Pictures are chosen by the hash of an id or by a rule that
+        the page names.
+
+The folders say what there is; a part that a profile lacks is left out with a word. ``make report`` opens the page.
+"""
+
+import base64
+import json
+import logging
+from argparse import Namespace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from stages.core.errors import StageError
+from stages.core.files import fresh_folder, read_csv, read_json
+from stages.page import charts, flow, garments, numbers
+from stages.page.gallery import gallery
+from stages.page.lookup import Profile, Row, item_facts, picture_facts
+from stages.page.pictures import Pictures
+from stages.page.text import facts_told
+from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
+
+TEMPLATES = Path(__file__).parent / "templates"
+MISTAKES = 12  # of a head
+FIRST = "classifier"  # the encoder that the page opens with, where there is one
+LARGEST = 15_000_000  # bytes of the page
+WORDS = {
+    "nopic": "no picture", "none": "none", "all": "all", "open": "Follow this row",
+    "uncut": "no crop was cut for this item: a miss", "nomatch": "the gallery has no right row",
+    "first": "The first N of the cell, by hash of their id.",
+    "trace": "The whole trace, with upstream file, line and hashes: make trace.",
+}  # fmt: skip
+
+
+def embedded(content: Any) -> Markup:
+    """JSON that may stand in a script element: nothing in it can end the element or begin a comment."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    for sign, code in (
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u2028", "\\u2028"),
+        ("\u2029", "\\u2029"),
+    ):
+        text = text.replace(sign, code)
+    return Markup(text)
+
+
+def classifier_parts(profile: Profile, pictures: Pictures, cells: dict[str, Any]) -> tuple[list[Row], list[Row]]:
+    """Confusion matrices of the heads, and of each head the surest mistakes."""
+    path = profile.data / "report" / "classifier" / "predictions.csv"
+    if not path.is_file():
+        return [], []
+    rows = [row for _, row in read_csv(path, ["head", "crop_id", "label", "prediction", "probability"])]
+    matrices, mistakes = [], []
+    for head in dict.fromkeys(row["head"] for row in rows):
+        own = [row for row in rows if row["head"] == head]
+        told = [
+            (row["label"], row["prediction"], row["crop_id"], f"{row['prediction']} {float(row['probability']):.2f}")
+            for row in own
+        ]
+        matrices.append(garments.matrix(head, told, cells))
+        wrong = [row for row in own if row["label"] != row["prediction"]]
+        wrong.sort(key=lambda row: (-float(row["probability"]), row["crop_id"]))
+        mistakes.append({"head": head, "wrong": len(wrong), "rows": len(own), "shown": wrong[:MISTAKES]})
+    shown = {row["crop_id"] for one in mistakes for row in one["shown"]}
+    shown |= {key for name, own in cells.items() if name.split("|")[0] in {one["name"] for one in matrices}
+              for key, _ in own}  # fmt: skip
+    for crop_id in sorted(shown):
+        pictures.ask(crop_id, profile.data / "dataset", "crop_id", crop_id)
+    return matrices, mistakes
+
+
+def detector_matrices(profile: Profile, pictures: Pictures, cells: dict[str, Any]) -> list[Row]:
+    """Confusion matrices of the detectors; a cell's pictures are whole images."""
+    matrices = []
+    for name, rows in profile.grouped("detector", "report", "detector", "boxes.parquet").items():
+        panel = f"detector {name}"
+        told = [
+            (row["actual"], row["superclass"], f"{name}:{row['image_id']}", garments.scored_box(row)["text"])
+            for row in rows
+        ]
+        matrices.append(garments.matrix(panel, told, cells))
+        for cell in [cell for cell in cells if cell.startswith(f"{panel}|")]:
+            for key, _ in cells[cell]:
+                image_id = key.partition(":")[2]
+                pictures.ask(key, profile.data / "ingested" / name, "image_id", image_id)
+    return matrices
+
+
+def facts_of(profile: Profile, keys: list[str], rows: dict[str, tuple[str, str]]) -> dict[str, list[list[str]]]:
+    """Key of a picture -> what a trace tells of its row, of all that lead to an item or image."""
+    found = {}
+    for key in keys:
+        benchmark, row_id = rows.get(key, ("", ""))
+        source, own = profile.source_of(benchmark, row_id) if benchmark else key.split(":", 1)
+        try:
+            if source in profile.labelled and own in profile.labels(source):
+                facts = item_facts(profile, source, own)
+            else:
+                facts = picture_facts(profile, source, own)
+        except StageError:
+            continue
+        found[key] = [list(pair) for pair in facts_told(facts)]
+    return found
+
+
+def sheets(models: Path) -> list[Row]:
+    """Pictures that training drew: attention maps and recommendations of the attention recipe."""
+    found = []
+    for path in sorted(models.glob("encoders/*/*.jpg")):
+        data = base64.b64encode(path.read_bytes()).decode()
+        found.append({"encoder": path.parent.name, "name": path.stem, "src": f"data:image/jpeg;base64,{data}"})
+    return found
+
+
+def curves(metrics: Path) -> dict[str, list[Row]]:
+    """Charts: the siamese network's, those of each loss of FIR as one figure, and the other encoders'."""
+    paths = [metrics / "plots" / "training" / f"{name}.csv" for name in ("training", "validation")]
+    siamese = [one for path in paths for one in charts.panels(path, lambda name: name.startswith("siamese"))]
+    fir = charts.panels(paths[0], lambda name: name.startswith("fir") and "accuracy" not in name)
+    together = [charts.joined("losses", [(one["name"], one) for one in fir])] if fir else []
+    fir_validation = charts.panels(paths[1], lambda name: name.startswith("fir"))
+    return {"siamese": siamese, "fir": together + fir_validation}
+
+
+def context(data: Path, metrics: Path, models: Path, published: Path) -> Row:
+    """Everything the template shows."""
+    profile, pictures = Profile(data), Pictures()
+    seeds, rows = numbers.Seeds(metrics), numbers.published(published)
+    cells: dict[str, Any] = {}
+    scored = sorted(path.stem for path in (data / "report" / "retrieval").glob("*.json"))
+    encoders = [name for name in scored if name in profile.folders("embeddings")]
+    results = [read_json(data / "report" / "retrieval" / f"{name}.json") for name in encoders[:1]]
+    benchmarks = (
+        sorted(results[0], key=lambda name: (profile.benchmark(name)["kind"] != "wardrobe", name)) if results else []
+    )
+    first = FIRST if FIRST in encoders else encoders[0] if encoders else ""
+    searched = gallery(profile, pictures, encoders, benchmarks, first) if encoders and benchmarks else None
+    matrices, mistakes = classifier_parts(profile, pictures, cells)
+    found: Row = {
+        "profile": data.name,
+        "tables": {
+            "retrieval": numbers.retrieval(metrics, seeds, rows),
+            "heads": numbers.heads(metrics, seeds, rows),
+            "detectors": numbers.detectors(metrics, seeds, rows),
+            "simclr": numbers.simclr(metrics, seeds),
+            "ladder": numbers.ladder(metrics),
+        },
+        "seeds": seeds.seeds,
+        "flows": [flow.drawing(profile, source) for source in profile.sources],
+        "rejected": garments.rejected(profile, pictures),
+        "outcomes": garments.outcomes(profile, pictures),
+        "detections": garments.detections(profile, pictures),
+        "matrices": matrices,
+        "detector_matrices": detector_matrices(profile, pictures, cells),
+        "mistakes": mistakes,
+        "curves": curves(metrics),
+        "sheets": sheets(models),
+        "gallery": bool(searched),
+    }
+    encoded, keys = pictures.encode()
+    told = facts_of(
+        profile, [key for key in keys if not key.startswith("photo:")], searched["rows"] if searched else {}
+    )
+    rows_of_photos = {one["photo"]["row"] for part in ("rejected", "outcomes", "detections") for group in found[part]
+                      for one in group["examples"] if one["photo"]}  # fmt: skip
+    told |= facts_of(profile, sorted(rows_of_photos - set(told)), {})
+    found["data"] = embedded({
+        "pics": encoded, "pic": keys, "facts": told, "cells": cells, "words": WORDS,
+        "gallery": searched and searched["gallery"], "map": searched and searched["map"],
+    })  # fmt: skip
+    return found
+
+
+def rendered(content: Row) -> str:
+    """The page. Everything is escaped but the style, the script and the data, which are ours."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    own = {name: Markup((TEMPLATES / f"page.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}
+    return environment.get_template("index.html.j2").render(content | own)
+
+
+def main(args: Namespace, params: SimpleNamespace) -> Report:
+    """Gather, render, write.
+
+    Raises:
+        StageError: when the page is larger than a mail can carry.
+    """
+    text = rendered(context(args.data, args.metrics, args.models, args.published))
+    path = fresh_folder(args.out) / "index.html"
+    path.write_text(text, encoding="utf-8")
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise StageError(f"{path}: {size} bytes, more than {LARGEST}. Show less: QUERIES or POINTS of stages/page.")
+    log.info(f"report: {size / 1e6:.1f} MB, {path}")
+    return Report(metrics={"megabytes": size / 1e6})
+
+
+STAGE = Stage(main, ["data", "metrics", "models", "published", "out"], {})
