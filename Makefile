@@ -16,7 +16,7 @@ SPACE := $(subst ,, )
 STAMP := $(subst $(SPACE),\ ,$(VENV))/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test test-slow lint format use add match ingest-report audit export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
+.PHONY: help install repro test test-slow lint format use add match ingest-report audit report trace export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -62,13 +62,13 @@ match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE
 	@test -n "$(PHOTO)" -a -n "$(WARDROBE)" || { echo "make match: PHOTO and WARDROBE are needed: make match PHOTO=look.jpg WARDROBE=folder"; exit 1; }
 	@python -m stages.run match "$(PHOTO)" --wardrobe "$(WARDROBE)"
 
-ingest-report: install  ## what ingest found, repaired and rejected: make ingest-report SOURCE=shoes
-	@test -n "$(SOURCE)" || { echo "make ingest-report: no SOURCE given. Name one of \`sources\` in params.yaml: make ingest-report SOURCE=shoes"; exit 1; }
-	@dvc repro "ingest@$(SOURCE)" >/dev/null
-	@python -m stages.run ingest_report "$(SOURCE)"
+ingest-report: install  ## make the page of the profile and open it: numbers, data flow, boxes, searches, in one file
+	@dvc repro report
+	@page="report/$$(sed -n 's/^profile: *//p' params.yaml)/index.html"; echo "$$page"; \
+		python -m webbrowser "file://$(CURDIR)/$$page" >/dev/null 2>&1 || true
 
-audit: install  ## compare the demo's labels and crops with its ground truth
-	@python -m stages.run audit
+trace: install  ## follow a row from its score to its file: make trace ARGS="query ID --encoder classifier --benchmark wardrobe" (or crop ID, file PATH, reject REASON)
+	@python -m stages.run trace $(ARGS)
 
 export-yolo: install  ## write a detector's data as a YOLO directory: make export-yolo DETECTOR=shoes OUT=folder
 	@test -n "$(DETECTOR)" -a -n "$(OUT)" || { echo "make export-yolo: DETECTOR and OUT are needed: make export-yolo DETECTOR=shoes OUT=folder"; exit 1; }
@@ -98,7 +98,7 @@ bench: install  ## measure speed and memory: the stages of the last repro, readi
 	@python -m bench.retrieval
 	@python -m bench.simclr $(if $(PHOTOS),--photos "$(PHOTOS)")
 
-docs: install  ## write docs/leaderboard.md and docs/classifier.md from the reports of every profile and tables/published.csv
+docs: install  ## write docs/leaderboard.md and docs/classifier.md from the reports of every profile and docs/published.csv
 	@python -m stages.run leaderboard_page
 	@python -m stages.run classifier_page
 

@@ -1,7 +1,7 @@
 """One page of a profile, in one file, for people who look at pictures: numbers, data flow, cleaning, boxes, searches.
 
 Reads:  DATA (every table of the profile, and its reports), METRICS (numbers, plots, the seeds' spread), MODELS (the
-        pictures that the attention recipe drew), PUBLISHED (tables/published.csv).
+        pictures that the attention recipe drew), PUBLISHED (docs/published.csv).
 Writes: OUT/index.html: opens from disk without a network. Pictures are chosen by the hash of an id or by a rule that
         the page names.
 
@@ -12,6 +12,7 @@ import base64
 import json
 import logging
 from argparse import Namespace
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -115,12 +116,12 @@ def facts_of(profile: Profile, keys: list[str], rows: dict[str, tuple[str, str]]
     return found
 
 
-def sheets(models: Path) -> list[Row]:
-    """Pictures that training drew: attention maps and recommendations of the attention recipe."""
+def sheets(paths: Iterable[Path]) -> list[Row]:
+    """Pictures that a stage drew, whole: attention maps and recommendations of the attention recipe, label errors."""
     found = []
-    for path in sorted(models.glob("encoders/*/*.jpg")):
+    for path in sorted(paths):
         data = base64.b64encode(path.read_bytes()).decode()
-        found.append({"encoder": path.parent.name, "name": path.stem, "src": f"data:image/jpeg;base64,{data}"})
+        found.append({"of": path.parent.name, "name": path.stem, "src": f"data:image/jpeg;base64,{data}"})
     return found
 
 
@@ -166,7 +167,8 @@ def context(data: Path, metrics: Path, models: Path, published: Path) -> Row:
         "detector_matrices": detector_matrices(profile, pictures, cells),
         "mistakes": mistakes,
         "curves": curves(metrics),
-        "sheets": sheets(models),
+        "sheets": sheets(models.glob("encoders/*/*.jpg")),
+        "suspects": sheets((data / "suspects").glob("*.jpg")),
         "gallery": bool(searched),
     }
     encoded, keys = pictures.encode()

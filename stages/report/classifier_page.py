@@ -3,7 +3,7 @@
 Usage: python -m stages.run classifier_page [OUT]      (docs/classifier.md)
 
 Reads:  data/<profile>/report/classifier.json and classifier/ of every profile that has them (`dvc repro`, or
-        `dvc pull`), tables/published.csv, and `demo_sources` of profiles/<profile>.yaml: where it names anything, the
+        `dvc pull`), docs/published.csv, and `demo_sources` of profiles/<profile>.yaml: where it names anything, the
         data is drawn, and the page says so.
 """
 
@@ -22,11 +22,11 @@ from stages.runner.stage import new_parser, one_message
 log = logging.getLogger(__name__)
 
 GENDER, POSITIVE = "gender", "Women"  # the class that the publication counts as positive
-PREFIX = "classifier_"  # of a head's lines in tables/published.csv
+PREFIX = "classifier_"  # of a head's lines in docs/published.csv
 PAIRS = 3  # confused pairs of a head
 INTRO = """# The heads of the classifier
 
-Made by `make docs` from `data/<profile>/report/classifier/` and `tables/published.csv`.
+Made by `make docs` from `data/<profile>/report/classifier/` and `docs/published.csv`.
 
 Figures are of the test split; precision, recall and F1 are means over the classes that are in it. *Majority* is the
 accuracy of always naming the commonest label of training, *given the class* of the commonest one with the class that
@@ -136,7 +136,7 @@ def write_page(out: Path) -> None:
     folders = {path.parts[1]: path.parent for path in sorted(Path("data").glob("*/report/classifier"))}
     if not folders:
         raise StageError("no data/<profile>/report/classifier. Run `dvc repro evaluate_classifier`.")
-    published = read_published(Path("tables/published.csv"))
+    published = read_published(Path("docs/published.csv"))
     lines = [INTRO]
     for name, folder in folders.items():
         profile = Path("profiles") / f"{name}.yaml"

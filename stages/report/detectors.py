@@ -1,7 +1,7 @@
 """The detectors' part of docs/leaderboard.md: ours, a box that looks at no picture, and what was published.
 
 Read from data/<profile>/report/detector/<detector>.json, as evaluate_detector writes them, and from the rows
-``detector_<name>`` of tables/published.csv.
+``detector_<name>`` of docs/published.csv.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 from stages.core.files import read_json
 from stages.report.leaderboard import Published, prose
 
-PREFIX = "detector_"  # of their benchmarks in tables/published.csv
+PREFIX = "detector_"  # of their benchmarks in docs/published.csv
 COLUMNS = {"map50": "mAP50", "map50_95": "mAP50-95", "precision": "precision", "recall": "recall", "f1": "F1"}
 ALIKE = {"ap": "map50_95"}  # COCO's name
 ABOUT = (

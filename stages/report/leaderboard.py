@@ -4,7 +4,7 @@ Read from data/<profile>/report/retrieval/<encoder>.json, as evaluate_retrieval 
 gallery. Where the benchmark's items are labels there is category_top_<n> too: of the neighbours' vote, and in the row
 of chance of naming the most frequent categories. ``softmax`` is category prediction by an encoder's own category path.
 
-Published numbers are from tables/published.csv: each with its system, benchmark, metric and source.
+Published numbers are from docs/published.csv: each with its system, benchmark, metric and source.
 """
 
 import csv
@@ -21,7 +21,7 @@ from stages.retrieval.evaluate_retrieval import CHANCE, VIEW
 
 @dataclass(frozen=True)
 class Published:
-    """One number of tables/published.csv.
+    """One number of docs/published.csv.
 
     Attributes:
         high: the upper end where a range was given.

@@ -4,7 +4,7 @@ Usage: python -m stages.run leaderboard_page [OUT]      (docs/leaderboard.md)
 
 Reads:  data/<profile>/report/retrieval/*.json of every profile that has them (`dvc repro`, or `dvc pull`),
         data/<profile>/report/detector/*.json beside them,
-        metrics/<profile>/external/*.json (vectors that someone else computed, external.py), tables/published.csv, and
+        metrics/<profile>/external/*.json (vectors that someone else computed, external.py), docs/published.csv, and
         `demo_sources` of profiles/<profile>.yaml: where it names anything, the data is drawn, and the page says so
         above published numbers.
 """
@@ -33,7 +33,7 @@ INTERVALS = ("hit_at_1", "map")  # shown in the table; the detailed results have
 SAME_BENCHMARK = ("n_scored", "n_missed", "n_without_match", "gallery")  # differ where the benchmark was built anew
 INTRO = """# Leaderboard
 
-Made by `make docs` from `data/<profile>/report/retrieval/`, `metrics/<profile>/external/` and `tables/published.csv`.
+Made by `make docs` from `data/<profile>/report/retrieval/`, `metrics/<profile>/external/` and `docs/published.csv`.
 
 All rows but the published ones were scored by the same evaluator on the same queries and gallery (rules:
 `stages/retrieval/similarity.py`, formulas: `stages/retrieval/metrics.py`). Ties count against the encoder, a query
@@ -305,7 +305,7 @@ def page(
         lines += detector_section(own, published, prose(f"{PUBLISHED} {DRAWN}" if profile in drawn else PUBLISHED))
     rest = {one.benchmark for one in published if not one.benchmark.startswith(HEADS)} - on_page
     if rest:
-        lines += [*prose(f"`tables/published.csv` also has numbers for: {shown(rest, 40)}. None is on this page."), ""]
+        lines += [*prose(f"`docs/published.csv` also has numbers for: {shown(rest, 40)}. None is on this page."), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -329,7 +329,7 @@ def write_page(out: Path) -> None:
     drawn = {name for name, path in profiles.items() if path.is_file() and load_params(path).get("demo_sources")}
     detectors = {profile: read_detectors(folder.parent / "detector") for profile, folder in folders.items()}
     out.parent.mkdir(parents=True, exist_ok=True)
-    published = read_published(Path("tables/published.csv"))
+    published = read_published(Path("docs/published.csv"))
     out.write_text(page(boards, externals, published, drawn, detectors), encoding="utf-8")
     log.info(f"{out}: {len(boards)} profiles")
 

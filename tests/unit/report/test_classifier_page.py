@@ -43,8 +43,8 @@ def page(tmp_path, monkeypatch):
         (folder / "classifier.json").write_text(json.dumps({"heads": heads, "type_group": SCORES}))
         for name, text in (("by_class", BY_CLASS), ("confused", CONFUSED), ("suspects", SUSPECTS)):
             (folder / "classifier" / f"{name}.csv").write_text(text)
-        (tmp_path / "tables").mkdir()
-        (tmp_path / "tables" / "published.csv").write_text(PUBLISHED)
+        (tmp_path / "docs").mkdir()
+        (tmp_path / "docs" / "published.csv").write_text(PUBLISHED)
         (tmp_path / "profiles").mkdir()
         (tmp_path / "profiles" / "demo.yaml").write_text("demo_sources: [shoes]\n")
         classifier_page.write_page(tmp_path / "docs" / "classifier.md")

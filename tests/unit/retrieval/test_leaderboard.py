@@ -222,8 +222,8 @@ def test_command_reads_every_profile_that_has_results(project):
     (project / "metrics/demo/external/theirs.json").write_text(json.dumps({"wardrobe": result(0.6, 0.5)}))
     (project / "profiles").mkdir()
     (project / "profiles/demo.yaml").write_text("demo_sources: [shoes]\n")
-    (project / "tables").mkdir()
-    (project / "tables/published.csv").write_bytes((ROOT / "tables/published.csv").read_bytes())
+    (project / "docs").mkdir(exist_ok=True)
+    (project / "docs/published.csv").write_bytes((ROOT / "docs/published.csv").read_bytes())
     leaderboard_page.write_page(project / "docs/page.md")
     text = (project / "docs/page.md").read_text()
     assert "theirs (external)" in text and "(drawn data)" in text and "*0.374*" in text
@@ -236,7 +236,7 @@ def test_without_any_results_the_command_says_what_to_run(tmp_path, monkeypatch)
 
 
 def test_published_table_holds_shares_named_like_our_metrics_once_each():
-    rows = read_published(ROOT / "tables/published.csv")
+    rows = read_published(ROOT / "docs/published.csv")
     assert len({(one.system, one.benchmark, one.metric, one.source) for one in rows}) == len(rows) > 100
     assert all(0 < one.value < 1 and (one.high is None or one.value < one.high < 1) for one in rows)
     assert all(one.source for one in rows)
