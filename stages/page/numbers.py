@@ -53,7 +53,8 @@ def retrieval(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | 
                 for metric, value in figures.items():
                     said = seeds.said(f"{folder}/{encoder}", f"{benchmark}.{metric}")
                     values.setdefault(encoder, {})[benchmark] = (value, said)
-    benchmarks = list(dict.fromkeys(name for own in values.values() for name in own))
+    names = dict.fromkeys(name for own in values.values() for name in own)
+    benchmarks = sorted(names, key=lambda name: name != "wardrobe")
     if not benchmarks:
         return None
     best = {

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from stages.core.errors import StageError
 from stages.page.lookup import Profile, unknown
-from stages.retrieval.metrics import as_rows, read_table_rows
+from stages.retrieval.metrics import as_rows
 from stages.retrieval.similarity import TIE, Rows, nearest, prepared, products
 from stages.retrieval.vectors import PARTS, open_vectors, vectors_path
 
@@ -49,7 +47,7 @@ def load_pair(profile: Profile, encoder: str, benchmark: str) -> Pair:
         raise unknown("encoder", encoder, encoders, profile.data / "embeddings")
     parts, metrics, names = [], [], {}
     for part in PARTS:
-        table, detected = _part(profile.data / "benchmarks" / benchmark / f"{part}.parquet")
+        table, detected = profile.part(benchmark, part)
         file = open_vectors(vectors_path(profile.data / "embeddings" / encoder, benchmark, part))
         vectors = file.aligned(table["row_id"].combine_chunks(), detected)
         parts.append(as_rows(table, detected, vectors))
@@ -58,10 +56,6 @@ def load_pair(profile: Profile, encoder: str, benchmark: str) -> Pair:
     if metrics[0] != metrics[1]:
         raise StageError(f"{profile.data}/embeddings/{encoder}: {benchmark} has two metrics. Run `dvc repro embed`.")
     return Pair(parts[0], parts[1], metrics[0], names)
-
-
-def _part(path: Path) -> tuple[pa.Table, np.ndarray]:
-    return read_table_rows(path)
 
 
 def shown(score: float, metric: str) -> float:
@@ -88,6 +82,8 @@ def rankings(pair: Pair, rows: Sequence[int], k: int) -> list[dict[str, Any]]:
     of_item = np.array([str(one) if one is not None else "" for one in names["gallery"]["item"]], dtype=object)
     ids = np.array(names["gallery"]["row_id"], dtype=object)
     longest = of_gallery.squares.max(initial=0)
+    every = products(of_queries.double(there), of_gallery, STEP) if there else np.zeros((0, len(ids)))
+    scored = dict(zip(there, every, strict=True))
     result = []
     for row in rows:
         row_id, item = names["queries"]["row_id"][row], names["queries"]["item"][row]
@@ -98,8 +94,7 @@ def rankings(pair: Pair, rows: Sequence[int], k: int) -> list[dict[str, Any]]:
             "detected": bool(queries.detected[row]), "matches": int(right.sum()), "results": [], "match": None,
         }  # fmt: skip
         if one["detected"]:
-            vector = of_queries.double([row])
-            scores = products(vector, of_gallery, STEP)[0]
+            scores = scored[row]
             if pair.metric == "euclidean":
                 scores = scores - of_queries.squares[row]
             scale = 1.0 if pair.metric == "cosine" else _scale(queries, of_queries, row)
