@@ -19,6 +19,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from threadpoolctl import threadpool_limits
 
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, read_csv, read_json
@@ -201,7 +202,8 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     Raises:
         StageError: when the page is larger than a mail can carry.
     """
-    text = rendered(context(args.data, args.metrics, args.models, args.published))
+    with threadpool_limits(1):  # matrices are small: two threads wait for each other more than they compute
+        text = rendered(context(args.data, args.metrics, args.models, args.published))
     path = fresh_folder(args.out) / "index.html"
     path.write_text(text, encoding="utf-8")
     size = path.stat().st_size

@@ -96,7 +96,7 @@
       const match = found.match;
       if (match && match[1] > found.results.length) strip.append(picture(gallery[match[0]], "match", `… ${match[2].toFixed(3)}`,
         [["missed", `the best right row came at rank ${match[1]} of ${gallery.length}`]]));
-      const words = match === null ? D.words.nomatch : match[1] > found.results.length ? `right one at rank ${match[1]}` : `right one at rank ${match[1]}`;
+      const words = match === null ? D.words.nomatch : `right one at rank ${match[1]}`;
       return make("div", { class: "side" }, make("div", { class: "who" }, `${encoder} (${metric}): ${words}`), strip);
     };
     const draw = () => {
@@ -108,7 +108,7 @@
       $("g-list").replaceChildren(...chosen.slice(0, most).map(({ asked, found }) => {
         const tag = { hit: "✓ hit", miss: "✗ miss", missed: "✗ no crop" }[outcome(found[0][1])];
         return make("div", { class: "asked" }, make("div", { class: "strip" }, picture(asked.key, "query", "query", [["query", asked.row_id]]),
-          make("div", {}, make("strong", { class: tag[0] === "✓" ? "right-t" : "wrong-t" }, tag), make("br"), asked.row_id, make("br"), `category ${asked.category}`)),
+          make("div", { class: "says" }, make("strong", { class: tag[0] === "✓" ? "right-t" : "wrong-t" }, tag), make("br"), asked.row_id, make("br"), `category ${asked.category}`)),
           ...found.map(([name, result]) => side(asked, result, name, G.metrics[name], one.gallery)));
       }));
       $("g-more").hidden = chosen.length <= most;
@@ -131,6 +131,7 @@
       (x, y, r) => `M${x},${y - 1.3 * r}L${x + 1.2 * r},${y + r}H${x - 1.2 * r}z`,
       (x, y, r) => `M${x},${y - 1.4 * r}L${x + 1.4 * r},${y}L${x},${y + 1.4 * r}L${x - 1.4 * r},${y}z`,
     ];
+    const shape = (kind) => SHAPES[(kind + Math.floor(kind / COLORS.length)) % SHAPES.length];  // 32 pairs with a color
     const map = $("map");
     const option = (select, values) => select.replaceChildren(...values.map((value) => make("option", { value }, value)));
     option($("m-enc"), M.encoders);
@@ -157,12 +158,12 @@
       points = places.map(([x, y], place) => ({ x, y, key: each.keys[place], value: values[place] }));
       points.forEach((point, place) => {
         const kind = sign(point.value);
-        const mark = svg("path", { d: SHAPES[Math.floor(kind / COLORS.length) % SHAPES.length](point.x, point.y, 5), fill: COLORS[kind % COLORS.length], "fill-opacity": .8, "data-at": place });
+        const mark = svg("path", { d: shape(kind)(point.x, point.y, 5), fill: COLORS[kind % COLORS.length], "fill-opacity": .8, "data-at": place });
         map.append(mark);
       });
       $("m-legend").replaceChildren(...kinds.map((value) => {
         const kind = sign(value), icon = svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" });
-        icon.append(svg("path", { d: SHAPES[Math.floor(kind / COLORS.length) % SHAPES.length](7, 7, 5), fill: COLORS[kind % COLORS.length] }));
+        icon.append(svg("path", { d: shape(kind)(7, 7, 5), fill: COLORS[kind % COLORS.length] }));
         return make("li", {}, icon, `${value} (${values.filter((other) => other === value).length})`);
       }));
       if (points.length) look(0);
