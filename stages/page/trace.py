@@ -73,18 +73,15 @@ class Tracer:
         Raises:
             StageError: when no label source has such an item, or several have, with the nearest ids.
         """
-        source, _, item = crop_id.partition(":")
-        if not (item and source in self.profile.labelled):
-            holders = [name for name in self.profile.labelled if crop_id in self.profile.labels(name)]
-            holders = holders or [
-                name
-                for name in self.profile.labelled
-                if crop_id in self.profile.by("item_id", "ingested", name, "items.parquet")
-            ]
-            if len(holders) != 1:
-                known = [f"{name}:{one}" for name in self.profile.labelled for one in self.profile.labels(name)]
-                raise unknown("crop", crop_id, known, self.profile.data / "crops")
-            source, item = holders[0], crop_id
+        items = {
+            f"{source}:{one}": (source, one)
+            for source in self.profile.labelled
+            for one in self.profile.by("item_id", "ingested", source, "items.parquet")
+        }
+        alone = [own for own in items.values() if own[1] == crop_id]
+        if crop_id not in items and len(alone) != 1:
+            raise unknown("item", crop_id, items, self.profile.data / "labels")
+        source, item = items[crop_id] if crop_id in items else alone[0]
         found: Row = {"kind": "crop", "id": f"{source}:{item}"}
         if crop := self.profile.crops.get(found["id"]):
             found["crop"] = {key: crop[key] for key in ("width", "height", "detector", "detected_class", "confidence")}

@@ -30,7 +30,7 @@ def file(demo):
 @pytest.fixture
 def page(browser, file):
     """The page at a desktop's width; what the console or the network says is an error."""
-    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     said = []
     opened.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
     opened.on("pageerror", lambda error: said.append(str(error)))
@@ -139,7 +139,7 @@ def test_map_shows_a_thumbnail_at_the_pointer_and_by_arrow_keys(page):
     page.keyboard.press("ArrowRight")
     after = page.locator("#m-card p").first.inner_text()
     assert before != after and page.locator("#m-card img").evaluate("(node) => node.naturalWidth") > 0
-    page.locator("#map path[data-at='7']").hover(force=True)
+    page.locator("#map path[data-at='7']").hover()
     assert page.locator("#m-card p").first.inner_text() != after
     legend = page.locator("#m-legend li").all_inner_texts()
     page.select_option("#m-attr", "type")
@@ -150,8 +150,7 @@ def test_map_shows_a_thumbnail_at_the_pointer_and_by_arrow_keys(page):
 def test_nothing_sticks_out_of_a_phone(browser, file, width):
     phone = browser.new_page(viewport={"width": width, "height": 700}, has_touch=True)
     phone.goto(file.as_uri())
-    for details in phone.locator("details:not([open])").all():
-        details.evaluate("(node) => { node.open = true; }")
+    phone.locator("details").evaluate_all("(nodes) => nodes.forEach((node) => { node.open = true; })")
     assert phone.evaluate("document.documentElement.scrollWidth") <= width
     phone.locator("#g-list .pic").first.click()
     box = phone.locator("#dialog").bounding_box()

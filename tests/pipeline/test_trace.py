@@ -65,7 +65,7 @@ def test_twenty_rows_have_the_labels_that_were_drawn(tracer, truth, twenty):
     told = 0
     for source, item in twenty:
         facts, garment = tracer.crop(f"{source}:{item}")["facts"], garments[source, item]
-        assert facts["labels"]["superclass"] == garment["superclass"]
+        assert garment["superclass"] in facts["labels"]["agrees"]  # a tank is among the tops, and may be found as vest
         for head in HEADS:
             if facts["labels"][head] is not None and not swapped(garment, head):
                 assert facts["labels"][head] == garment[head], (item, head)
@@ -90,7 +90,7 @@ def test_twenty_rows_have_the_box_of_their_own_garment_and_its_rivals_are_of_oth
 
 
 def test_twenty_rows_are_in_the_split_that_the_hash_of_their_unit_says(tracer, truth, twenty):
-    garments, _ = truth
+    garments, images = truth
     for source, item in twenty:
         facts = tracer.crop(f"{source}:{item}")["facts"]
         decision = facts["decision"]
@@ -100,7 +100,11 @@ def test_twenty_rows_are_in_the_split_that_the_hash_of_their_unit_says(tracer, t
             same = [one for (name, _), one in garments.items() if name == source and one["person"] == person]
             assert decision["members"] >= sum((source, one["item"]) in tracer.profile.dataset for one in same)
         for other in facts["near"]:
-            assert garments[tuple(other.split(":", 1))]["kind"] == garments[source, item]["kind"]
+            there = garments[tuple(other.split(":", 1))]
+            kinds = [
+                sorted(one["kind"] for one in images[source, row]) for row in (facts["image_id"], there["image_id"])
+            ]
+            assert kinds[0] == kinds[1]
 
 
 def test_a_ranking_calls_right_what_was_drawn_as_the_same_garment(tracer, truth):
@@ -108,7 +112,7 @@ def test_a_ranking_calls_right_what_was_drawn_as_the_same_garment(tracer, truth)
     queries = read_table(tracer.profile.data / "benchmarks/wardrobe/queries.parquet", columns=["row_id"])
     for row_id in sorted(queries["row_id"].to_pylist(), key=digest)[:20]:
         ranking = tracer.query(row_id, "classifier", "wardrobe")["ranking"]
-        wanted = garments[tuple(row_id.split(":", 1))]["instance"]
+        wanted = garments[tracer.profile.source_of("wardrobe", row_id)]["instance"]
         for one in ranking["results"]:
             assert one["correct"] == (garments[tuple(one["row_id"].split(":", 1))]["instance"] == wanted)
         scores = [one["score"] for one in ranking["results"]]
@@ -159,7 +163,7 @@ def test_a_trace_is_one_screen_and_names_the_stages_with_their_hashes(tracer, tw
 
 @pytest.mark.parametrize(("ask", "near"), [
     (lambda tracer: tracer.crop("fashion_products:116"), "fashion_products:1163"),
-    (lambda tracer: tracer.query("nobody", "classifier", "wardrobe"), "deepfashion_mm:"),
+    (lambda tracer: tracer.query("nobody", "classifier", "wardrobe"), "-id_"),
     (lambda tracer: tracer.query("nobody", "clasifier", "wardrobe"), "classifier"),
     (lambda tracer: tracer.query("nobody", "classifier", "wardrob"), "wardrobe"),
     (lambda tracer: tracer.reject("missing"), "missing_image"),
