@@ -24,10 +24,13 @@ def panels(path: Path, wanted: Callable[[str], bool]) -> list[Row]:
     return [chart(name, lines) for name, lines in found.items()]
 
 
-def joined(name: str, parts: list[tuple[str, Row]]) -> Row:
-    """Several panels as one figure: every line with the panel's short name before it."""
-    lines = {f"{short}, {line['name']}": line["points"] for short, part in parts for line in part["lines"]}
-    return chart(name, lines)
+def by_loss(parts: list[Row]) -> list[Row]:
+    """Panels called "encoder, loss" as one for each loss, with every encoder's lines."""
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for part in parts:
+        encoder, _, loss = part["name"].partition(", ")
+        found.setdefault(loss, {}).update({f"{encoder}, {line['name']}": line["points"] for line in part["lines"]})
+    return [chart(loss, lines) for loss, lines in found.items()]
 
 
 def chart(name: str, lines: dict[str, list[tuple[float, float]]]) -> Row:
@@ -48,7 +51,7 @@ def chart(name: str, lines: dict[str, list[tuple[float, float]]]) -> Row:
         places = [place(*point) for point in sorted(points)]
         drawn.append({
             "name": line, "points": points, "path": " ".join(f"{x:g},{y:g}" for x, y in places), "dots": places,
-            "color": COLORS[number % len(COLORS)], "dash": DASHES[number % len(DASHES)],
+            "color": COLORS[number % len(COLORS)], "dash": DASHES[(number + number // len(COLORS)) % len(DASHES)],
             "last": f"{sorted(points)[-1][1]:.3f}",
         })  # fmt: skip
     ticks = [y0 + step * number for number in range(round((y1 - y0) / step) + 1)]

@@ -127,13 +127,12 @@ def sheets(paths: Iterable[Path]) -> list[Row]:
 
 
 def curves(metrics: Path) -> dict[str, list[Row]]:
-    """Charts: the siamese network's, those of each loss of FIR as one figure, and the other encoders'."""
+    """Charts: the siamese network's, and of FIR a panel for each of its losses."""
     paths = [metrics / "plots" / "training" / f"{name}.csv" for name in ("training", "validation")]
     siamese = [one for path in paths for one in charts.panels(path, lambda name: name.startswith("siamese"))]
     fir = charts.panels(paths[0], lambda name: name.startswith("fir") and "accuracy" not in name)
-    together = [charts.joined("losses", [(one["name"], one) for one in fir])] if fir else []
     fir_validation = charts.panels(paths[1], lambda name: name.startswith("fir"))
-    return {"siamese": siamese, "fir": together + fir_validation}
+    return {"siamese": siamese, "fir": charts.by_loss(fir) + fir_validation}
 
 
 def context(data: Path, metrics: Path, models: Path, published: Path) -> Row:
