@@ -23,8 +23,13 @@ def row_key(profile: Profile, benchmark: str, row_id: str) -> str:
     return f"{card['source']}:{row_id}" + ("" if boxes == "whole" else f" ({boxes})")
 
 
-def gallery(profile: Profile, pictures: Pictures, encoders: list[str], names: list[str], first: str) -> Row:
+def gallery(
+    profile: Profile, pictures: Pictures, encoders: list[str], names: list[str], first: str, share: float
+) -> Row:
     """What the first queries of each benchmark, by hash of their id, found by each encoder; and the map's points.
+
+    Args:
+        share: of QUERIES and POINTS that are shown.
 
     Returns:
         ``gallery``: ``encoders``, ``first``, ``metrics``; ``benchmarks``: name, queries, keys of gallery rows;
@@ -44,8 +49,8 @@ def gallery(profile: Profile, pictures: Pictures, encoders: list[str], names: li
             pair = load_pair(profile, encoder, benchmark)
             metrics[encoder] = pair.metric if pair.metric == "cosine" else "distance"
             if benchmark not in shown:
-                shown[benchmark] = _queries(profile, pictures, benchmark, pair, rows)
-                points[benchmark] = _points(profile, pictures, benchmark, pair, rows)
+                shown[benchmark] = _queries(profile, pictures, benchmark, pair, rows, round(QUERIES * share))
+                points[benchmark] = _points(profile, pictures, benchmark, pair, rows, round(POINTS * share))
             ranked = rankings(pair, shown[benchmark]["places"], RESULTS)
             at = {row_id: place for place, row_id in enumerate(pair.names["gallery"]["row_id"])}
 
@@ -79,13 +84,15 @@ def _ask(
     return pictures.ask(key, profile.data / "benchmarks" / benchmark / f"{part}.parquet", "row_id", row_id)
 
 
-def _queries(profile: Profile, pictures: Pictures, benchmark: str, pair: Pair, rows: dict[str, tuple[str, str]]) -> Row:
+def _queries(
+    profile: Profile, pictures: Pictures, benchmark: str, pair: Pair, rows: dict[str, tuple[str, str]], most: int
+) -> Row:
     names = pair.names["queries"]
     known = {item for item in names["item"] if item is not None} & set(pair.names["gallery"]["item"])
     asked = [
         {"at": at, "row_id": row_id} for at, row_id in enumerate(names["row_id"]) if names["item"][at] in known
     ] or [{"at": at, "row_id": row_id} for at, row_id in enumerate(names["row_id"])]
-    chosen = pick(asked, lambda row: row["row_id"], QUERIES)
+    chosen = pick(asked, lambda row: row["row_id"], most)
     queries = [
         {
             "key": _ask(profile, pictures, benchmark, "queries", row["row_id"], rows),
@@ -107,7 +114,9 @@ def _ranking(one: Row, number: Any) -> Row | None:
     }
 
 
-def _points(profile: Profile, pictures: Pictures, benchmark: str, pair: Pair, rows: dict[str, tuple[str, str]]) -> Row:
+def _points(
+    profile: Profile, pictures: Pictures, benchmark: str, pair: Pair, rows: dict[str, tuple[str, str]], most: int
+) -> Row:
     """Rows of the map: the first by hash of their id, of queries and gallery together, those with a vector."""
     every = [
         {"part": part, "at": at, "row_id": row_id}
@@ -118,7 +127,7 @@ def _points(profile: Profile, pictures: Pictures, benchmark: str, pair: Pair, ro
     seen: dict[str, Row] = {}
     for row in every:  # a row that asks may stand in the gallery too
         seen.setdefault(row["row_id"], row)
-    chosen = pick(seen.values(), lambda row: row["row_id"], POINTS)
+    chosen = pick(seen.values(), lambda row: row["row_id"], most)
     keys = [_ask(profile, pictures, benchmark, row["part"], row["row_id"], rows) for row in chosen]
     attributes: dict[str, list[str]] = {}
     attributes["category"] = [pair.names[row["part"]]["category"][row["at"]] or "unknown" for row in chosen]

@@ -8,7 +8,7 @@ from stages.page.lookup import CORNERS, STAGES, Profile, Row, named_by, pick
 from stages.page.pictures import Pictures
 
 EXAMPLES, DETECTED = 6, 8  # rows of a reason or outcome; test images of a detector
-IN_CELL = 8  # pictures of a cell of a confusion matrix
+IN_CELL, IN_MATRIX = 8, 400  # pictures of a cell of a confusion matrix, and of all its cells
 OUTCOMES = {
     "matched": "a detection was taken: the solid box",
     "several": "several detections agree with the label, whether one was taken (solid) or none",
@@ -144,15 +144,20 @@ def scored_box(row: Row) -> Row:
     return box(row, "wrong", f"{said}, is {'nothing' if row['actual'] == BACKGROUND else row['actual']}")
 
 
-def matrix(name: str, rows: Iterable[tuple[str, str, str, str]], cells: dict[str, list[list[str]]]) -> dict[str, Any]:
+def matrix(
+    name: str, rows: Iterable[tuple[str, str, str, str]], cells: dict[str, list[list[str]]], most: int = IN_MATRIX
+) -> dict[str, Any]:
     """A confusion matrix of (actual, predicted, key, text); a cell's first pictures by hash of their key.
 
-    The pictures go into ``cells`` under the panel's name and the cell's place; the keys are to be asked for.
+    The pictures go into ``cells`` under the panel's name and the cell's place; the keys are to be asked for. Of all
+    cells together they are ``most``; where there are more cells than that, those that count most have one.
     """
     counts: dict[tuple[str, str], list[Row]] = {}
     for actual, predicted, key, text in rows:
         counts.setdefault((actual, predicted), []).append({"key": key, "text": text})
     classes = sorted({one for pair in counts for one in pair}, key=lambda one: (one == BACKGROUND, one))
+    each = max(1, min(IN_CELL, most // max(1, len(counts))))
+    opened = set(sorted(counts, key=lambda pair: (-len(counts[pair]), pair))[:most])
     totals = {one: sum(len(own) for (actual, _), own in counts.items() if actual == one) for one in classes}
     lines = []
     for row, actual in enumerate(classes):
@@ -163,7 +168,10 @@ def matrix(name: str, rows: Iterable[tuple[str, str, str, str]], cells: dict[str
                 line.append(None)
                 continue
             cell = f"{name}|{row}|{column}"
-            cells[cell] = [[one["key"], one["text"]] for one in pick(own, lambda one: one["key"], IN_CELL)]
+            cells[cell] = [
+                [one["key"], one["text"]]
+                for one in pick(own if (actual, predicted) in opened else [], lambda one: one["key"], each)
+            ]
             share = len(own) / totals[actual]
             line.append({
                 "cell": cell, "n": len(own), "share": round(share, 3), "diag": actual == predicted,

@@ -3,6 +3,7 @@
 import base64
 import io
 from collections import defaultdict
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +39,23 @@ class Pictures:
         found: dict[str, str] = {}
         for (path, column), rows in sorted(self._wanted.items()):
             for file in [path] if path.is_file() else sorted(path.glob("shard-*.parquet")):
-                values = pq.read_table(file, columns=[column])[column]
-                places = [at for at, value in enumerate(values.to_pylist()) if value in rows]
-                if not places:
-                    continue
-                table = pq.read_table(file, columns=[column, "bytes"]).take(places)
-                for value, data in zip(table[column].to_pylist(), table["bytes"].to_pylist(), strict=True):
+                for value, data in _pictures_of(file, column, rows):
                     for key, side, quality in rows[value] if data else ():
                         found[key] = thumbnail(data, side, quality)
         numbers: dict[str, int] = {}
         keys = {key: numbers.setdefault(found[key], len(numbers)) for key in sorted(found)}
         return list(numbers), keys
+
+
+def _pictures_of(file: Path, column: str, wanted: Collection[str]) -> Iterator[tuple[str, bytes | None]]:
+    """(value, encoded picture) of the wanted rows of a file, a row group in memory at a time."""
+    opened = pq.ParquetFile(file)
+    for group in range(opened.num_row_groups):
+        values = opened.read_row_group(group, columns=[column])[column].to_pylist()
+        places = [at for at, value in enumerate(values) if value in wanted]
+        if places:
+            table = opened.read_row_group(group, columns=["bytes"]).take(places)
+            yield from zip([values[at] for at in places], table["bytes"].to_pylist(), strict=True)
 
 
 def thumbnail(data: bytes, side: int, quality: int) -> str:
