@@ -8,7 +8,7 @@ is not in it. CPU seconds are those of all cores together: on a busy machine the
 
 Memory is what the process allocates while it runs (RssAnon) above what it held before, with the vectors already there.
 At In-Shop's size they are in memory; the million is float32 in a memory-mapped .npy file, whose pages the kernel keeps
-or drops as it likes and which are not counted. Vectors are noisy copies of one centre for each item.
+or drops as it likes and which are not counted. Vectors are noisy copies of one center for each item.
 """
 
 import argparse
@@ -48,7 +48,7 @@ STEP = 20_000  # rows drawn at a time
 
 
 def draw(items: np.ndarray, kind: str, seed: int, path: Path | None) -> np.ndarray:
-    """float32 [n, WIDTH], in memory or in a memory-mapped file; the centre of an item is the same for every seed."""
+    """float32 [n, WIDTH], in memory or in a memory-mapped file; the center of an item is the same for every seed."""
     shape = (len(items), WIDTH)
     vectors = np.empty(shape, np.float32) if path is None else np.lib.format.open_memmap(path, "w+", np.float32, shape)
     if kind == "constant":
@@ -58,10 +58,10 @@ def draw(items: np.ndarray, kind: str, seed: int, path: Path | None) -> np.ndarr
     directions = np.random.default_rng(0).standard_normal((64, WIDTH), np.float32)
     for start in range(0, len(items), STEP):
         some = items[start : start + STEP]
-        # A centre is a signed sum of a few directions that the item's number picks.
+        # A center is a signed sum of a few directions that the item's number picks.
         signs = 2 * ((some[:, None] >> np.arange(18)) & 1) - 1
-        centres = signs.astype(np.float32) @ directions[:18] / 4
-        vectors[start : start + len(some)] = centres + 2 * noise.standard_normal((len(some), WIDTH), np.float32)
+        centers = signs.astype(np.float32) @ directions[:18] / 4
+        vectors[start : start + len(some)] = centers + 2 * noise.standard_normal((len(some), WIDTH), np.float32)
     if path is None:
         return vectors
     vectors.flush()

@@ -4,7 +4,7 @@ Usage: python -m bench.simclr [--photos FOLDER] [--images N] [--epochs N]   (par
 cores for 1,800 photos. Without --photos the photos that the demo draws are used.)
 
 All loops train a ResNet-18 from the same weights at 64 px in batches of 128, with lightly's NT-Xent at the same
-temperature, SGD and random crops, flips and colours of the same strength. An image counts once, with its two views.
+temperature, SGD and random crops, flips and colors of the same strength. An image counts once, with its two views.
 They take turns, epoch by epoch, in one process, so that whatever else the machine does slows all of them. An epoch of
 lightly's tutorial decodes every photo anew; ours decode once, which is counted in their first epoch. The loops are in
 bench/simclr_loops.py and run without the pins of params ``runtime``, which would hide fast instructions from all.

@@ -54,7 +54,7 @@ class Loop(Protocol):
         ...
 
     def projections(self, views: torch.Tensor) -> torch.Tensor:
-        """Of views as lightly's transform gives them, [n, 3, side, side] normalised."""
+        """Of views as lightly's transform gives them, [n, 3, side, side] normalized."""
         ...
 
 
@@ -113,7 +113,7 @@ class Tutorial:
 
     @torch.inference_mode()
     def projections(self, views: torch.Tensor) -> torch.Tensor:
-        """Of views as lightly's transform gives them, [n, 3, side, side] normalised."""
+        """Of views as lightly's transform gives them, [n, 3, side, side] normalized."""
         self.backbone.eval()
         self.head.eval()
         return self._project(views)
@@ -149,14 +149,14 @@ class Ours:
 
     @torch.inference_mode()
     def projections(self, views: torch.Tensor) -> torch.Tensor:
-        """Of views as lightly's transform gives them, [n, 3, side, side] normalised."""
+        """Of views as lightly's transform gives them, [n, 3, side, side] normalized."""
         self.parts.network.eval()
         mean, std = (torch.tensor(IMAGENET_NORMALIZE[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
         return self.parts.network((views * std + mean) * 255)
 
 
 def simclr_params(epochs: int, batch: int, side: int) -> SimclrParams:
-    """The tutorial's training as a section ``simclr``: crops, flips and colours as strong as lightly's, no blur."""
+    """The tutorial's training as a section ``simclr``: crops, flips and colors as strong as lightly's, no blur."""
     return SimclrParams(
         backbone="resnet18", weights="none", image_size=side, epochs=epochs, batch=batch, loss="nt_xent",
         temperature=TEMPERATURE, projection_hidden=512, projection_out=128,

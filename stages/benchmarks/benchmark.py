@@ -1,6 +1,6 @@
 """Build the query and gallery tables of one retrieval benchmark, and its training table where it brings one.
 
-Reads:  IMAGES, of kinds wardrobe and category the data set (its crops, and items.parquet with every labelled item's
+Reads:  IMAGES, of kinds wardrobe and category the data set (its crops, and items.parquet with every labeled item's
         split and outcome), of all others an ingested source; MODEL, with ``boxes: detected`` a trained detector, of
         annotated pairs the box table of their source's detector, which says the class of each, and otherwise not looked
         at. Params ``benchmark_reads`` name the two for each benchmark.

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from stages.classifier.figures import BY_CLASS, CONFUSED, SUSPECTS, by_class, confused, suspect_sheet, suspects
-from stages.classifier.scores import Labelled, group_scores, head_scores, predicted_names, type_groups
+from stages.classifier.scores import Labeled, group_scores, head_scores, predicted_names, type_groups
 from stages.classifier.training.rows import UNKNOWN_CLASS, predict, prepare
 from stages.core.determinism import seed_everything
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
@@ -43,10 +43,10 @@ HEADLINES = {
 }  # metric file -> the score of each head that it shows
 
 
-def labelled(frame: pd.DataFrame, head: str) -> tuple[Labelled, np.ndarray]:
+def labeled(frame: pd.DataFrame, head: str) -> tuple[Labeled, np.ndarray]:
     """The rows of a split that know a head's label, and which of its rows these are (bool [n])."""
     known = frame[head].notna().to_numpy()
-    return Labelled(list(frame[head][known]), list(frame["detected_class"][known])), known
+    return Labeled(list(frame[head][known]), list(frame["detected_class"][known])), known
 
 
 def groups_of(network: MultiHead, train: pd.DataFrame, params: LabelParams, tables: Path) -> dict[str, str]:
@@ -77,11 +77,11 @@ def evaluate(
     confusions: Confusions = {}
     result: dict[str, Any] = {"heads": heads, "test_rows": len(test)}
     for head, classes in network.classes.items():
-        rows, known = labelled(test, head)
+        rows, known = labeled(test, head)
         if not known.any():
             heads[head] = {"rows": 0, "coverage": 0.0, "classes": len(classes)}
             continue
-        own, learned = probabilities[head][known], labelled(train, head)[0]
+        own, learned = probabilities[head][known], labeled(train, head)[0]
         both = predicted_names(means[head][known], classes)
         heads[head] = {
             "coverage": float(known.mean()),
@@ -151,7 +151,7 @@ def write_figures(
         tables["confused"] += [[head, *row] for row in confused(pairs)]
         if head not in network.classes:
             continue
-        rows, known = labelled(test, head)
+        rows, known = labeled(test, head)
         found = suspects(rows.labels, probabilities[head][known], network.classes[head])
         ids, crops = list(test["crop_id"][known]), list(test["bytes"][known])
         tables["suspects"] += [[head, ids[one.row], one.label, one.given, one.prediction, one.likely] for one in found]

@@ -55,7 +55,7 @@ class Suspect:
     """A row whose label is probably wrong.
 
     Attributes:
-        row: its number among the labelled rows.
+        row: its number among the labeled rows.
         given, likely: probabilities of the label and of the class that it probably is.
     """
 
@@ -105,7 +105,7 @@ def suspect_sheet(found: Sequence[Suspect], crops: Sequence[bytes]) -> Image.Ima
     """The first ``MOST`` suspects of a head: below each picture its label, then what it probably is, by probability.
 
     Args:
-        crops: encoded pictures of the labelled rows.
+        crops: encoded pictures of the labeled rows.
     """
     shown = found[:MOST]
     wide, high = PICTURE + GAP, PICTURE + CAPTION + GAP

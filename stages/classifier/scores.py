@@ -25,7 +25,7 @@ def type_groups(types: list[str], sources: list[str], params: LabelParams, folde
     Args:
         types: classes of the head ``type``.
         sources: label sources whose rows have these types.
-        params: which policy labelled which source.
+        params: which policy labeled which source.
         folder: the merge tables.
 
     Raises:
@@ -59,15 +59,15 @@ BINS = 10
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """Rows that know the label which is scored: its names [n] and the detector's class of each row [n]."""
 
     labels: list[str]
     detected: list[str]
 
-    def translated(self, names: dict[str, str]) -> "Labelled":
+    def translated(self, names: dict[str, str]) -> "Labeled":
         """The same rows under other names."""
-        return Labelled([names[label] for label in self.labels], self.detected)
+        return Labeled([names[label] for label in self.labels], self.detected)
 
 
 def majority(labels: list[str]) -> str:
@@ -86,7 +86,7 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = BIN
     return float(sum(gaps) / len(confidence))
 
 
-def baselines(test: Labelled, train: Labelled) -> dict[str, float]:
+def baselines(test: Labeled, train: Labeled) -> dict[str, float]:
     """Accuracy without a look at the picture: the majority label of training, overall and by detected class.
 
     The second is what the detector alone gives away.
@@ -130,8 +130,8 @@ def predicted_names(probabilities: np.ndarray, classes: list[str]) -> list[str]:
     return [classes[index] for index in probabilities.argmax(axis=1)]
 
 
-def head_scores(test: Labelled, probabilities: np.ndarray, classes: list[str], train: Labelled) -> dict[str, Any]:
-    """Scores of a head on its labelled test rows, with probabilities [n, classes].
+def head_scores(test: Labeled, probabilities: np.ndarray, classes: list[str], train: Labeled) -> dict[str, Any]:
+    """Scores of a head on its labeled test rows, with probabilities [n, classes].
 
     Returns:
         ``label_scores``, rows, classes, and the baselines: chance (1 / classes) and ``baselines``.
@@ -146,7 +146,7 @@ def head_scores(test: Labelled, probabilities: np.ndarray, classes: list[str], t
 
 
 def group_scores(
-    test: Labelled, probabilities: np.ndarray, classes: list[str], train: Labelled, groups: dict[str, str]
+    test: Labeled, probabilities: np.ndarray, classes: list[str], train: Labeled, groups: dict[str, str]
 ) -> tuple[dict[str, Any], list[str]]:
     """Scores of the groups that a head's classes belong to, and the predicted group of each row.
 

@@ -23,14 +23,14 @@ def box_array(boxes: Iterable[Box]) -> np.ndarray:
     return np.array(list(boxes), np.float64).reshape(-1, 4)
 
 
-def to_corners(centres: np.ndarray) -> np.ndarray:
-    """Corners [n, 4] of boxes [n, 4] given by centre, width and height, in the same units."""
-    centre, half = centres[:, :2], centres[:, 2:] / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
+def to_corners(centers: np.ndarray) -> np.ndarray:
+    """Corners [n, 4] of boxes [n, 4] given by center, width and height, in the same units."""
+    center, half = centers[:, :2], centers[:, 2:] / 2
+    return np.concatenate([center - half, center + half], axis=1)
 
 
-def to_centres(corners: np.ndarray) -> np.ndarray:
-    """Centre, width and height [n, 4] of boxes [n, 4] given by corners, in the same units."""
+def to_centers(corners: np.ndarray) -> np.ndarray:
+    """Center, width and height [n, 4] of boxes [n, 4] given by corners, in the same units."""
     low, high = corners[:, :2], corners[:, 2:]
     return np.concatenate([(low + high) / 2, high - low], axis=1)
 

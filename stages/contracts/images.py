@@ -19,9 +19,9 @@ Fit = Literal["pad", "cover", "stretch"]
 Effect = Callable[[Image.Image], Image.Image]  # what augmentation does to an RGB picture; its size stays
 
 # A crop or a repaired image is written once and read many times: above 92 the size doubles for
-# differences no network sees; 4:4:4 keeps the colour of thin stripes.
+# differences no network sees; 4:4:4 keeps the color of thin stripes.
 JPEG_QUALITY = 92
-# At 1 the pixels of 64 come out sharper (inshop's vectors turn by 15 degrees); from 1.5 on by a third of a grey level.
+# At 1 the pixels of 64 come out sharper (inshop's vectors turn by 15 degrees); from 1.5 on by a third of a gray level.
 DRAFT = 1.5
 
 # What PIL may take a file for, whatever its name: among the others are formats that start programs (EPS).
@@ -119,7 +119,7 @@ def decode(data: bytes, max_pixels: int | None = None) -> tuple[Image.Image, lis
         if image.mode != "RGB":
             repairs.append("mode")
             if image.mode.startswith("I"):
-                # 16-bit grey: PIL's own conversion clips instead of scaling.
+                # 16-bit gray: PIL's own conversion clips instead of scaling.
                 deep = np.asarray(image).astype(np.int64)
                 image = Image.fromarray((deep.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
             elif "A" in image.mode or "transparency" in image.info:
@@ -152,7 +152,7 @@ def pixels(data: bytes) -> np.ndarray:
 def resized(data: bytes, width: int, height: int, fit: Fit = "pad", effect: Effect | None = None) -> Image.Image:
     """An image from a shard at ``width`` x ``height`` pixels.
 
-    ``pad``: all of it, its proportions kept, centred on white. ``cover``: what sticks out is cut off evenly at both
+    ``pad``: all of it, its proportions kept, centered on white. ``cover``: what sticks out is cut off evenly at both
     ends, so that what is left is shown as large as it can be. ``stretch``: all of it, whatever becomes of its
     proportions. A large JPEG is decoded at a half, a quarter or an eighth of its size, whichever is still ``DRAFT``
     times as large as the result, and then resized: in half the time for 160 pixels of 533.

@@ -77,7 +77,7 @@ BOXES = pa.schema(
         ("split", pa.string()),
         ("superclass", pa.string()),
         ("class_id", pa.int32()),  # joint superclass id of tables/superclasses.csv
-        ("cx", pa.float64()),  # centre and size as shares of the image's width and height
+        ("cx", pa.float64()),  # center and size as shares of the image's width and height
         ("cy", pa.float64()),
         ("w", pa.float64()),
         ("h", pa.float64()),

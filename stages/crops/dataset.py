@@ -1,7 +1,7 @@
 """Merge the crops of all sources and split them by group, without leakage between people, senders or pictures.
 
 Reads:  crops/<source> and labels/<source> of every source in params ``label_sources``.
-Writes: shard-*.parquet (schema CROPS, split = the data set's), items.parquet (every labelled item with its
+Writes: shard-*.parquet (schema CROPS, split = the data set's), items.parquet (every labeled item with its
         split and outcome), vocabulary.json (classes of each head, from the training split), statistics.json,
         account.json.
 Params: dataset, label_sources.

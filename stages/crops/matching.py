@@ -1,4 +1,4 @@
-"""Which detection is the labelled item: alone, beside the other items of its photo, or upstream's own box."""
+"""Which detection is the labeled item: alone, beside the other items of its photo, or upstream's own box."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Item:
-    """What matching needs of a labelled item: the superclasses that count as it, and its label's own one."""
+    """What matching needs of a labeled item: the superclasses that count as it, and its label's own one."""
 
     item_id: str
     agrees: list[str]
@@ -34,8 +34,8 @@ def area(detection: Detection) -> float:
     return (detection["x2"] - detection["x1"]) * (detection["y2"] - detection["y1"])
 
 
-def off_centre(detection: Detection, size: tuple[int, int]) -> float:
-    """Distance of a box's centre from the image's, squared, in shares of the image's width and height."""
+def off_center(detection: Detection, size: tuple[int, int]) -> float:
+    """Distance of a box's center from the image's, squared, in shares of the image's width and height."""
     x = (detection["x1"] + detection["x2"]) / 2 / size[0] - 0.5
     y = (detection["y1"] + detection["y2"]) / 2 / size[1] - 0.5
     return x * x + y * y
@@ -72,7 +72,7 @@ def choose(detections: list[Detection], agrees: list[str], size: tuple[int, int]
     first = {
         "highest_confidence": lambda row: -row["confidence"],
         "largest": lambda row: -area(row),
-        "most_central": lambda row: off_centre(row, size),
+        "most_central": lambda row: off_center(row, size),
         "drop": lambda row: 0,  # there is only one
     }[params.several]
     best = min(fitting, key=lambda row: (first(row), -row["confidence"], -area(row), *place(row)))
@@ -97,7 +97,7 @@ def choose_among(
 
     Args:
         detections: of the photo, in its pixels.
-        items: every labelled item of the photo; equally sure ones are served in the order of their ids.
+        items: every labeled item of the photo; equally sure ones are served in the order of their ids.
         size: width and height of the photo.
         params: as for ``choose``; ``no_detection: whole_image`` stands in for ``taken`` as well.
         same: intersection over union above which two boxes are of one garment.

@@ -38,7 +38,7 @@ from stages.runner.stage import Report, Stage
 log = logging.getLogger(__name__)
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-CENTRES = ["cx", "cy", "w", "h"]  # columns of BOXES
+CENTERS = ["cx", "cy", "w", "h"]  # columns of BOXES
 
 
 def confusion_pairs(
@@ -72,11 +72,11 @@ def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
 
     learned = sorted(train["superclass"].unique())
     classes = sorted({*learned, *test["superclass"]})
-    median = to_corners(train.groupby("superclass")[CENTRES].median().loc[learned].to_numpy())
+    median = to_corners(train.groupby("superclass")[CENTERS].median().loc[learned].to_numpy())
     share = (train["superclass"].value_counts() / len(train)).loc[learned].to_numpy()
     hits, scores, predicted, actual = [], [], [], []
     for _, rows in test.groupby("image_id", sort=True):
-        overlaps = iou(to_corners(rows[CENTRES].to_numpy()), median)
+        overlaps = iou(to_corners(rows[CENTERS].to_numpy()), median)
         names = rows["superclass"].to_numpy()
         for column, name in enumerate(learned):
             best = overlaps[names == name, column].max(initial=0.0)
@@ -302,7 +302,7 @@ def _confusion_and_samples(
     )
     for row, image, found in pictures:
         truth = of_image.get(row["image_id"], test.iloc[:0])
-        actual = to_corners(truth[CENTRES].to_numpy()) * np.array([row["width"], row["height"]] * 2)
+        actual = to_corners(truth[CENTERS].to_numpy()) * np.array([row["width"], row["height"]] * 2)
         places = box_array(map(box_of, found))
         names = [box["superclass"] for box in found]
         counts.update(confusion_pairs(actual, list(truth["superclass"]), places, names))

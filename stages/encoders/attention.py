@@ -1,6 +1,6 @@
 """Training the attention network (system B) on pictures with several labels each.
 
-L = L_cls + gamma1 L_div + gamma2 L_loc. Regions: s_x, s_y = size as a share of the picture, t_x, t_y = centre in
+L = L_cls + gamma1 L_div + gamma2 L_loc. Regions: s_x, s_y = size as a share of the picture, t_x, t_y = center in
 [-1, 1].
 """
 
@@ -37,8 +37,8 @@ class AttentionLossParams(Section):
     """Weights and constants of the losses.
 
     Attributes:
-        gamma_div, gamma_loc: weights of the diversity and the localisation loss beside the classification loss.
-        lambda_anchor, lambda_positive: weights of the anchor and the positive constraint inside the localisation loss.
+        gamma_div, gamma_loc: weights of the diversity and the localization loss beside the classification loss.
+        lambda_anchor, lambda_positive: weights of the anchor and the positive constraint inside the localization loss.
         alpha: size above which a region costs.
         beta: size below which a region costs; below 0 the region would be mirrored.
     """
@@ -84,14 +84,14 @@ def scale_loss(size: torch.Tensor, alpha: float) -> torch.Tensor:
     return F.relu(size.abs() - alpha).square().sum(2).mean()
 
 
-def anchor_loss(centre: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
+def anchor_loss(center: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
     """L_A = ((t_x - c_x)^2 + (t_y - c_y)^2) / 2, averaged over pictures and glimpses.
 
     Args:
-        centre: [n, K, 2].
+        center: [n, K, 2].
         anchors: [K, 2].
     """
-    return (centre - anchors).square().sum(2).mean() / 2
+    return (center - anchors).square().sum(2).mean() / 2
 
 
 def positive_loss(size: torch.Tensor, beta: float) -> torch.Tensor:
@@ -103,13 +103,13 @@ def positive_loss(size: torch.Tensor, beta: float) -> torch.Tensor:
     return F.relu(beta - size).sum(2).mean()
 
 
-def localisation_loss(
-    size: torch.Tensor, centre: torch.Tensor, anchors: torch.Tensor, params: AttentionLossParams
+def localization_loss(
+    size: torch.Tensor, center: torch.Tensor, anchors: torch.Tensor, params: AttentionLossParams
 ) -> torch.Tensor:
     """L_loc = L_S + lambda1 L_A + lambda2 L_P."""
     return (
         scale_loss(size, params.alpha)
-        + params.lambda_anchor * anchor_loss(centre, anchors)
+        + params.lambda_anchor * anchor_loss(center, anchors)
         + params.lambda_positive * positive_loss(size, params.beta)
     )
 
@@ -247,13 +247,13 @@ class AttentionTask(PictureTask):
         """loss and its parts, the share of pictures whose highest score is one of their labels, and the overlap."""
         labels = self.labels[split][rows].to(self.device)
         seen, params = self.look(split, self.part(split, rows)), self.recipe.losses
-        scores, maps, size, centre = (
-            self.whole(split, one, rows) for one in (seen.scores, seen.maps, seen.size, seen.centre)
+        scores, maps, size, center = (
+            self.whole(split, one, rows) for one in (seen.scores, seen.maps, seen.size, seen.center)
         )
         parts = {
             "cls": classification_loss(scores, labels),
             "div": diversity_loss(maps),
-            "loc": localisation_loss(size, centre, self.network.anchors, params),
+            "loc": localization_loss(size, center, self.network.anchors, params),
         }
         loss = parts["cls"] + params.gamma_div * parts["div"] + params.gamma_loc * parts["loc"]
         top = labels.gather(1, scores.argmax(1, keepdim=True))[:, 0]

@@ -1,7 +1,7 @@
 """FIR (system D): cross entropy on the category and triplets on category or item, over one backbone (Park et al. 2019).
 
 L = alpha * CE(category) + beta * mean over anchors of [margin + |f(a) - f(p)|^2 - |f(a) - f(n)|^2]_+ (equation 1; the
-text prints a minus before both terms and alpha 0, which would maximise one loss and switch the other off).
+text prints a minus before both terms and alpha 0, which would maximize one loss and switch the other off).
 
 OC = cross entropy through the feature relaxation module, OS = triplets of one category, IS = triplets of one item.
 """

@@ -20,7 +20,7 @@ from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams, autocast, lay_out, prepare_model
 from stages.learning.augment import random_view
 from stages.learning.checkpoints import Checkpoints
-from stages.learning.distributed import ALONE, Group, own_draws, synchronised
+from stages.learning.distributed import ALONE, Group, own_draws, synchronized
 from stages.learning.loop import Figures, Row, drops, shown_row
 from stages.networks.backbones.backbones import norms_with_statistics
 from stages.networks.backbones.features import Pictures, embed_rows
@@ -64,7 +64,7 @@ class Task(Protocol):
         ...
 
     def figures(self, split: Split, rows: torch.Tensor) -> Figures:
-        """``loss``, which is minimised, and what else shall be drawn as a curve."""
+        """``loss``, which is minimized, and what else shall be drawn as a curve."""
         ...
 
     def embed(self, split: Split, rows: np.ndarray) -> np.ndarray:
@@ -268,7 +268,7 @@ class PictureTask:
         self.recipe, self.train, self.val = recipe, train, val
         self.chance: Scores = {}
         self.device = device()
-        self.network = synchronised(network.to(self.device), group)
+        self.network = synchronized(network.to(self.device), group)
         self._group: dict[Split, Group] = {"train": group, "val": ALONE}
         self.frozen_norms = norms_with_statistics(self.network) if recipe.freeze_norm else []
         for norm in self.frozen_norms:

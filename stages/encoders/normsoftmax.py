@@ -1,6 +1,6 @@
 """Metric learning as classification: every item is a class (Zhai & Wu 2019, ArcFace: Deng et al. 2019).
 
-The loss has weights of its own, one vector per class: they are optimised at a rate of their own and saved in the
+The loss has weights of its own, one vector per class: they are optimized at a rate of their own and saved in the
 checkpoint. They are not part of the encoder.
 """
 
@@ -19,7 +19,7 @@ from stages.encoders.validation import Probe
 from stages.learning.distributed import ALONE, Group
 from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.encoders.kinds import card_of
-from stages.networks.encoders.metric import NormalisedFeatures
+from stages.networks.encoders.metric import NormalizedFeatures
 
 
 class NormsoftmaxRecipe(TrainedRecipe):
@@ -32,7 +32,7 @@ class NormsoftmaxRecipe(TrainedRecipe):
         margin, scale: of arcface; degrees, and the factor on the cosine.
         loss_rate: learning rate of the loss's weights as a multiple of the network's.
         imprint: class vectors start as the mean vectors of their pictures (Qi et al. 2018) instead of random ones. A
-            short training cannot turn random ones round; it would pull the network towards them instead.
+            short training cannot turn random ones round; it would pull the network toward them instead.
         embedding: width of the projection; null = the pooled features.
         per_class: rows of one class in a batch (class-balanced sampling); 1 = plain shuffling.
     """
@@ -69,7 +69,7 @@ class NormsoftmaxTask(PictureTask):
 
     def __init__(self, recipe: NormsoftmaxRecipe, train: Examples, val: Examples, group: Group = ALONE) -> None:
         shape = recipe.image_size, recipe.pooling, recipe.embedding
-        network = NormalisedFeatures(recipe.backbone, recipe.weights, *shape)
+        network = NormalizedFeatures(recipe.backbone, recipe.weights, *shape)
         super().__init__(recipe, train, val, network, group=group)
         values = train.items if recipe.target == "item" else train.categories
         self.classes = vocabulary(values)

@@ -28,7 +28,7 @@ class LearnsFrom(Section):
     Attributes:
         table: ``dataset``, or the name of a benchmark with a train split of its own.
         category: the data set's column that is the category; a benchmark's train table has a column of this name.
-        same_colorway: only the same colourway of a garment is the same item; a benchmark names its items itself.
+        same_colorway: only the same colorway of a garment is the same item; a benchmark names its items itself.
         labels: the data set's heads whose values are the labels of a multi-label recipe; a benchmark lists its own.
         max_train, max_val: rows drawn at most (by a hash of their ids); null = all.
     """
@@ -46,7 +46,7 @@ class ProbeParams(Section):
 
     Attributes:
         select: the figure that decides which epoch (or ensemble weight) is kept.
-        k: neighbours of the k-NN vote.
+        k: neighbors of the k-NN vote.
         reference: training rows, at most, that k-NN searches.
         batch: pictures per forward pass.
     """

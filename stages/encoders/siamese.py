@@ -34,7 +34,7 @@ class SiameseRecipe(Recipe):
         embedding: width of the dense layer.
         margin: distance above which a negative pair costs nothing; half of it is where accuracy draws the line.
         negatives: negative pairs for each positive one.
-        min_images: training pictures that a category must have to be learnt from.
+        min_images: training pictures that a category must have to be learned from.
     """
 
     kind: Literal["siamese"]

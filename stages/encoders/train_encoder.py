@@ -8,7 +8,7 @@ Params: encoder.<name>, runtime; stages/networks/encoders/kinds.py names the kin
 
 A killed training goes on after its last whole epoch (stages/learning/checkpoints.py). With ``runtime.processes`` above
 1 a recipe that is trained starts itself anew under torchrun: each process computes the vectors of its part of every
-batch, and the losses of the whole of it. On CPUs batch norm normalises over each process's own part.
+batch, and the losses of the whole of it. On CPUs batch norm normalizes over each process's own part.
 """
 
 import argparse

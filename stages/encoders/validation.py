@@ -70,7 +70,7 @@ def _partners(items: np.ndarray) -> np.ndarray:
     return counts
 
 
-def neighbour_shares(distances: np.ndarray, labels: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def neighbor_shares(distances: np.ndarray, labels: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """P(y = j | x) as the share of the k nearest rows that are of class j.
 
     Args:
@@ -94,7 +94,7 @@ def nearest_share_accuracy(
     lengths = (train.astype(np.float64) ** 2).sum(1)
     for start in range(0, len(val), CHUNK):
         distances = lengths - 2 * val[start : start + CHUNK].astype(np.float64) @ train.T
-        names, shares = neighbour_shares(distances, train_labels, k)
+        names, shares = neighbor_shares(distances, train_labels, k)
         right += int((names[shares.argmax(1)] == val_labels[start : start + CHUNK]).sum())
     return right / max(len(val), 1)
 

@@ -1,9 +1,9 @@
 """Fingerprints of pictures, and the near duplicates among them.
 
 A fingerprint is a 256-bit difference hash (32 bytes) and an 8 x 8 RGB thumbnail (192 bytes). Shapes alone would
-make two colourways of a shirt the same picture, colours alone two shirts of one colour.
+make two colorways of a shirt the same picture, colors alone two shirts of one color.
 
-The hash has a dead zone: a bit says that the next place is brighter by more than two grey levels. Without it sensor
+The hash has a dead zone: a bit says that the next place is brighter by more than two gray levels. Without it sensor
 noise decides the bits of a plain background, and of re-encoded catalogue photos a quarter were found instead of all.
 """
 
@@ -16,7 +16,7 @@ from stages.contracts.disjoint import DisjointSet
 from stages.core.errors import StageError
 
 HASH_SIDE = 16  # 256 bits: 64 are too few to tell two shirts on white apart
-DEAD_ZONE = 2  # grey levels; 1 loses 1 in 30 copies of JPEG quality 50, 3 makes more strangers alike
+DEAD_ZONE = 2  # gray levels; 1 loses 1 in 30 copies of JPEG quality 50, 3 makes more strangers alike
 THUMBNAIL_SIDE = 8
 HASH_BYTES = HASH_SIDE * HASH_SIDE // 8
 FINGERPRINT_BYTES = HASH_BYTES + 3 * THUMBNAIL_SIDE * THUMBNAIL_SIDE
@@ -37,11 +37,11 @@ def near_duplicates(fingerprints: Sequence[bytes], hamming: int, color: float) -
     """For each fingerprint the smallest index in its cluster.
 
     Two pictures are near duplicates when their hashes differ in at most ``hamming`` of 256 bits and their
-    thumbnails by at most ``color`` grey levels on average; clusters are the connected parts.
+    thumbnails by at most ``color`` gray levels on average; clusters are the connected parts.
 
     Every pair that could be near is compared, so the result is that of comparing all pairs. Most pairs are ruled out
     unseen: the means of two thumbnails differ by no more than the thumbnails do, so in the order of the means only a
-    window of neighbours is left of each picture. There a quarter of the hash rules out nearly all. Memory is that of
+    window of neighbors is left of each picture. There a quarter of the hash rules out nearly all. Memory is that of
     the fingerprints and a few numbers for each.
 
     Raises:

@@ -127,7 +127,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 
 def boxes_as_items(boxes: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """A labelled item for each box, under the box's own id; the box's class is its label."""
+    """A labeled item for each box, under the box's own id; the box's class is its label."""
     return [
         {"item_id": row["object_id"], "image_id": row["image_id"], "label": row["class_name"]}
         for row in sorted(boxes, key=lambda row: row["object_id"])

@@ -169,7 +169,7 @@ def read_items(ingested: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     items = read_table(path).to_pandas()
     if items.empty:
         raise StageError(
-            f"{path}: the data set is empty; expected at least one labelled item. Check that the download is unpacked "
+            f"{path}: the data set is empty; expected at least one labeled item. Check that the download is unpacked "
             "where `raw` in params.yaml points, and look into account.json beside it for what ingest rejected."
         )
     missing = {"item_id", "image_id", *columns} - set(items.columns)

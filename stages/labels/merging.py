@@ -154,7 +154,7 @@ def unknown_names(values: pd.Series, merged: pd.Series) -> Counter:
 
 
 def merge_colors(colors: pd.Series, table: pd.DataFrame) -> pd.Series:
-    """baseColour -> one of the 13 colours of ``colors.csv``."""
+    """baseColour -> one of the 13 colors of ``colors.csv``."""
     return merge(colors, dict(zip(table["baseColour"], table["color"], strict=True)))
 
 

@@ -1,7 +1,7 @@
 """Several processes that train one network, each on its part of every batch (torchrun, one process for each GPU).
 
 All processes start from the same seed and build the same network; one checkpoint, written by the first, resumes them
-all. Batch norm is synchronised on GPUs; torch cannot do so on CPUs, where each process normalises over its own part.
+all. Batch norm is synchronized on GPUs; torch cannot do so on CPUs, where each process normalizes over its own part.
 """
 
 import logging
@@ -95,7 +95,7 @@ class Group:
         return box[0]
 
     def share(self, network: nn.Module) -> nn.Module:
-        """The network to call in training: gradients are averaged over the processes, batch norm is synchronised."""
+        """The network to call in training: gradients are averaged over the processes, batch norm is synchronized."""
         if self.size == 1:
             return network
         on_gpu = next(network.parameters()).is_cuda
@@ -146,7 +146,7 @@ def own_draws(seed: int, group: Group) -> None:
         torch.manual_seed(int(np.random.SeedSequence([seed, group.rank]).generate_state(1)[0]))
 
 
-def synchronised(network: nn.Module, group: Group) -> nn.Module:
+def synchronized(network: nn.Module, group: Group) -> nn.Module:
     """The network with batch norm over all processes' rows, where there are several on GPUs; in place."""
     if group.size == 1 or not next(network.parameters()).is_cuda:
         return network

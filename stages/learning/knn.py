@@ -1,4 +1,4 @@
-"""k-NN on frozen features: how well neighbours in the feature space share a label."""
+"""k-NN on frozen features: how well neighbors in the feature space share a label."""
 
 import numpy as np
 
@@ -16,8 +16,8 @@ def knn_accuracy(train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, v
     for start in range(0, len(val), 512):
         similarity = unit[1][start : start + 512] @ unit[0].T
         nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-        for row, neighbours in enumerate(nearest):
-            votes = np.bincount(codes[neighbours], similarity[row, neighbours] + 1, minlength=len(names))
+        for row, neighbors in enumerate(nearest):
+            votes = np.bincount(codes[neighbors], similarity[row, neighbors] + 1, minlength=len(names))
             right += names[votes.argmax()] == val_labels[start + row]
     return right / max(len(val), 1)
 

@@ -52,7 +52,7 @@ def drops(at: Sequence[int], factor: float) -> Callable[[int], float]:
 
 # Figures of one epoch by name; None where they could not be measured.
 Row = dict[str, float | None]
-# Tensors of one step: ``loss``, which is minimised, and what else shall be drawn as a curve.
+# Tensors of one step: ``loss``, which is minimized, and what else shall be drawn as a curve.
 Figures = dict[str, torch.Tensor]
 Weights = dict[str, torch.Tensor]
 
@@ -257,7 +257,7 @@ def _check_loss(task: Task, row: Row) -> None:
     """Refuse to go on after an epoch without a finite loss."""
     loss = row.get("train_loss")
     if loss is None:
-        raise StageError(f"{task.name}: no batch of epoch {row['epoch']} had a label to learn from. Add labelled rows.")
+        raise StageError(f"{task.name}: no batch of epoch {row['epoch']} had a label to learn from. Add labeled rows.")
     if not math.isfinite(loss):
         raise StageError(f"{task.name}: the loss is {loss} after epoch {row['epoch']}. Lower {task.rates}.")
 

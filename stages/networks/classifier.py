@@ -154,7 +154,7 @@ class Block(nn.Module):
 class MultiHead(nn.Module):
     """docs/methods.md: features -> projection (+ detected class) -> blocks -> heads.
 
-    A head of ``color_heads`` answers from the colour histogram among the features alone, by a linear layer: on the
+    A head of ``color_heads`` answers from the color histogram among the features alone, by a linear layer: on the
     way through the blocks, which all heads share, most of it is lost, and a sum of both learns training rows by heart.
     The blocks are taught its label all the same, or the matcher's vector would know nothing of it.
 
@@ -221,7 +221,7 @@ class MultiHead(nn.Module):
 
 
 class ClassifierEncoder:
-    """512-d batch-normalised vectors and attribute probabilities of crops."""
+    """512-d batch-normalized vectors and attribute probabilities of crops."""
 
     def __init__(self, folder: Path) -> None:
         """Load what the classifier's training wrote."""

@@ -24,7 +24,7 @@ def coverage(box: Box, height: int, width: int) -> np.ndarray:
 
 
 def in_picture(box: Box, crop: Box, ratio: float) -> Box:
-    """A box of an image as shares of the upright picture into which a crop of that image is fitted, centred on white.
+    """A box of an image as shares of the upright picture into which a crop of that image is fitted, centered on white.
 
     Args:
         box, crop: corners in pixels of the image.

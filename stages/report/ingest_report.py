@@ -30,7 +30,7 @@ EXAMPLES = 3  # of each repair and each reason
 NOT_THERE = ("missing_image", "broken_link", "unread_format", "no_annotation", "ambiguous_name")
 REPAIRS = {
     "format": "the file is no JPEG, whatever its name; stored as one",
-    "mode": "not RGB (grey, palette, transparent, CMYK); made RGB, what is transparent became white",
+    "mode": "not RGB (gray, palette, transparent, CMYK); made RGB, what is transparent became white",
     "exif_rotation": "turned upright, as its EXIF tag says",
     "reversed": "corners in the wrong order; swapped",
     "clipped": "the box went over the image's border; cut off",

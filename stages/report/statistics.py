@@ -1,10 +1,10 @@
-"""What the labels are and what became of the labelled items: tables for people who judge the data.
+"""What the labels are and what became of the labeled items: tables for people who judge the data.
 
 Reads:  DATA/labels/<source>/values.json and labels.parquet, DATA/crops/<source>/outcomes.parquet of every label source;
         DATA/dataset/statistics.json; account.json of every item of ingested, boxes, labels, crops, and of the data set.
-Writes: METRICS: labelled items, the share of them with a crop, rows in, kept and rejected over all ledgers.
+Writes: METRICS: labeled items, the share of them with a crop, rows in, kept and rejected over all ledgers.
         PLOTS/<head>.csv: rows of each value before cleaning, after it, and in the data set; PLOTS/outcomes.csv: what
-        became of the labelled items, by source.
+        became of the labeled items, by source.
         REPORT/accounts.json: every ledger; matching.csv: outcomes by source, superclass and type; values.csv: rows of
         each value by source, or split of the data set; statistics.json: outcomes by superclass, labels by head and
         split, the commonest value of each head.
@@ -79,7 +79,7 @@ def outcome_table(items: list[dict[str, Any]]) -> list[list[Any]]:
     """Rows source, superclass, type, items, one count for each of ``OUTCOME_NAMES``, share of items with a crop.
 
     Args:
-        items: source, superclass, type (null = unknown) and outcome of every labelled item.
+        items: source, superclass, type (null = unknown) and outcome of every labeled item.
     """
     counts: dict[tuple[str, str, str], Counter] = defaultdict(Counter)
     for item in items:
@@ -131,7 +131,7 @@ def value_rows(stages: Mapping[str, Mapping[str, Mapping[str, Mapping[str, int]]
 
 
 def majority(values: dict[str, dict[str, int]]) -> dict[str, Any]:
-    """The number of classes, the commonest value and its share of the labelled rows of all splits."""
+    """The number of classes, the commonest value and its share of the labeled rows of all splits."""
     rows = bars("", values)
     if not rows:
         return {"classes": 0}
@@ -139,7 +139,7 @@ def majority(values: dict[str, dict[str, int]]) -> dict[str, Any]:
 
 
 def read_outcomes(labels: Path, crops: Path) -> list[dict[str, Any]]:
-    """Source, superclass, type and outcome of every labelled item of one source."""
+    """Source, superclass, type and outcome of every labeled item of one source."""
     found = read_table(crops / "outcomes.parquet", OUTCOMES).to_pylist()
     by_item = {row["item_id"]: row["outcome"] for row in found}
     rows = read_table(labels / "labels.parquet", LABELS).to_pylist()

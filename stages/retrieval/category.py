@@ -20,12 +20,12 @@ from stages.retrieval.similarity import TIE, Rows, codes, prepared, products
 
 PREDICTION = "category_prediction"  # its place in the evaluator's result
 KINDS = ("category", "image_category")  # of benchmarks: the queries' and the gallery's items are labels
-NEIGHBOURS = 10  # docs/methods.md, C: 5 or 6 of a few thousand were best; five places in a ranking need more voters
+NEIGHBORS = 10  # docs/methods.md, C: 5 or 6 of a few thousand were best; five places in a ranking need more voters
 TOPS = (1, 3, 5)  # published for category prediction, and the first
 
 
 def predicts_categories(benchmark: Path) -> bool:
-    """Whether the items of a benchmark, by its benchmark.json, are labels that neighbours can vote for."""
+    """Whether the items of a benchmark, by its benchmark.json, are labels that neighbors can vote for."""
     return read_json(benchmark / "benchmark.json")["kind"] in KINDS
 
 
@@ -44,7 +44,7 @@ class Votes:
         """Count the vote on one query.
 
         Args:
-            places: of the ``NEIGHBOURS`` nearest gallery rows, and of all that equal the last of them.
+            places: of the ``NEIGHBORS`` nearest gallery rows, and of all that equal the last of them.
             scores: float64, theirs, higher is nearer.
         """
         truth = self.truth[[row]]
@@ -72,7 +72,7 @@ class Votes:
         if not count:
             return {"n_scored": 0}, {}
         asking = self.asking & rows
-        accuracies = {"n_scored": count, "neighbours": NEIGHBOURS} | top_accuracies(self.ranks[asking], count)
+        accuracies = {"n_scored": count, "neighbours": NEIGHBORS} | top_accuracies(self.ranks[asking], count)
         return accuracies, majority_accuracies(self.labels, self.truth[asking], count)
 
 
@@ -91,7 +91,7 @@ def vote_ranks(
     similarity: np.ndarray,
     gallery: np.ndarray,
     truth: np.ndarray,
-    k: int = NEIGHBOURS,
+    k: int = NEIGHBORS,
     tolerance: float = 2 * TIE,
     classes: int | None = None,
 ) -> np.ndarray:

@@ -274,9 +274,9 @@ def softmax_rows(results: Mapping[str, Results]) -> list[list[Any]]:
 def write_headlines(results: Mapping[str, Results], benchmarks: list[Benchmark], folder: Path) -> None:
     """One small file for each encoder, and one for chance; those about labels in a folder of their own."""
     fresh_folder(folder)
-    labelled = [one.name for one in benchmarks if one.kind in LABEL_KINDS]
+    labeled = [one.name for one in benchmarks if one.kind in LABEL_KINDS]
     garments = [one.name for one in benchmarks if one.kind not in LABEL_KINDS]
-    for names, place in ((garments, folder), (labelled, folder / LABELS)):
+    for names, place in ((garments, folder), (labeled, folder / LABELS)):
         for encoder, own in with_chance(results).items() if names else ():
             write_json(place / f"{encoder}.json", headlines(own, names))
 

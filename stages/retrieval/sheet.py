@@ -17,7 +17,7 @@ THUMBNAIL = 72  # pixels, frame included: a row of six fits a narrow report colu
 FRAME = 4
 GAP = 4
 TEXT = 13  # height of the line under a result
-# Okabe and Ito's colours, told apart by colour-blind readers as well.
+# Okabe and Ito's colors, told apart by color-blind readers as well.
 QUERY, RIGHT, WRONG = (120, 120, 120), (0, 158, 115), (213, 94, 0)
 
 
@@ -56,7 +56,7 @@ def framed(data: bytes, color: tuple[int, int, int]) -> Image.Image:
 
 
 def retrieval_sheet(rows: Sequence[Shown]) -> Image.Image:
-    """One line for each query: the query (grey frame), then its results (green = right, vermilion = wrong)."""
+    """One line for each query: the query (gray frame), then its results (green = right, vermilion = wrong)."""
     step, line_height = THUMBNAIL + GAP, THUMBNAIL + TEXT + GAP
     columns = 1 + max(len(row.results) for row in rows)
     # A wider gap after the query sets it apart from its results.

@@ -3,7 +3,7 @@
 Features of the same pictures side by side: the same network with random weights (``untrained``), with the weights that
 SimCLR started from (``imagenet``; null when it started from scratch), as the last epoch of SimCLR left it
 (``simclr_last``), and of the epoch that was kept (``simclr``): the start, with ``kept_epoch`` 0, where SimCLR made k-NN
-on validation worse. The neighbours come from the training split. Chance and the majority label stand beside them.
+on validation worse. The neighbors come from the training split. Chance and the majority label stand beside them.
 
 Reads:  the data set, models/<profile>/encoders/simclr, models/<profile>/simclr_last.
 Writes: METRICS: the means over labels, and the epoch that was kept; REPORT: accuracies of every label;

@@ -19,7 +19,7 @@ from stages.core.errors import StageError, shown
 from stages.core.params import Section, Seed
 from stages.learning.acceleration import RuntimeParams, prepare_model
 from stages.learning.augment import ColorParams, GeometryParams
-from stages.learning.distributed import Group, synchronised
+from stages.learning.distributed import Group, synchronized
 from stages.learning.knn import knn_accuracy, majority_share
 from stages.networks.backbones.backbones import Backbone, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
@@ -84,7 +84,7 @@ def build(params: SimclrParams, runtime: RuntimeParams, group: Group) -> Parts:
     where = device()
     backbone = Backbone(params.backbone, params.weights).to(where)
     head = SimCLRProjectionHead(backbone.width, params.projection_hidden, params.projection_out).to(where)
-    network = prepare_model(synchronised(Projected(backbone, head), group), runtime)
+    network = prepare_model(synchronized(Projected(backbone, head), group), runtime)
     optimizer = torch.optim.SGD(
         [*backbone.parameters(), *network.head.parameters()],
         lr=params.learning_rate,

@@ -28,7 +28,7 @@ def as_class(targets: torch.Tensor, classes: int) -> torch.Tensor:
 
 
 def class_weights(targets: torch.Tensor, classes: int) -> torch.Tensor:
-    """Weight [classes] inverse to the square root of each class's frequency, mean 1 over labelled rows.
+    """Weight [classes] inverse to the square root of each class's frequency, mean 1 over labeled rows.
 
     The root is a compromise: full inverse frequency lets a class of three rows dominate a head.
     """
@@ -45,7 +45,7 @@ def masked_sums(
     gamma: float,
     smoothing: float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted cross entropy and focal loss (Lin et al. 2017), mixed, over labelled rows.
+    """Weighted cross entropy and focal loss (Lin et al. 2017), mixed, over labeled rows.
 
     Args:
         logits: [n, classes].
@@ -56,7 +56,7 @@ def masked_sums(
         smoothing: share of each target that is spread over all classes (Szegedy et al. 2016).
 
     Returns:
-        the weighted sum over labelled rows, and the sum of their weights: 0 when no row has a label. The loss is their
+        the weighted sum over labeled rows, and the sum of their weights: 0 when no row has a label. The loss is their
         quotient; several processes that share a batch divide by the sum of all their weights.
     """
     known = targets != UNKNOWN

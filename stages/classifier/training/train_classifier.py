@@ -25,7 +25,7 @@ from stages.core.files import fresh_folder, read_csv, read_json, write_csv, writ
 from stages.core.params import Section
 from stages.learning.acceleration import RuntimeParams, prepare_model
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
-from stages.learning.distributed import ALONE, Group, in_group, synchronised
+from stages.learning.distributed import ALONE, Group, in_group, synchronized
 from stages.learning.loop import Trained
 from stages.networks.backbones.backbones import Backbone, Pooling, beside
 from stages.networks.backbones.features import load_weights, read_crops, save_encoder
@@ -81,7 +81,7 @@ def build(
     rows = [row for _, row in read_csv(args.tables / "superclasses.csv", ["superclass", "id"])]
     superclasses = [row["superclass"] for row in sorted(rows, key=lambda row: int(row["id"]))]
     network = MultiHead(whole, classes, superclasses, options).to(device())
-    return prepare_model(synchronised(network, group), runtime)
+    return prepare_model(synchronized(network, group), runtime)
 
 
 def fit(

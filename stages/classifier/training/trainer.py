@@ -117,7 +117,7 @@ class Trainer:
         if not any((targets != UNKNOWN).any() for targets in val.targets.values()):
             raise StageError(
                 f"classifier.heads: none of the {len(val.sources)} validation crops has a label of "
-                f"{shown(val.targets)}, so no epoch can be chosen. Add labelled items or change dataset.shares."
+                f"{shown(val.targets)}, so no epoch can be chosen. Add labeled items or change dataset.shares."
             )
         if len(self.rows.sources) < 2 * self.group.size:
             raise StageError(
@@ -157,7 +157,7 @@ class Trainer:
         return None if loss is None else {"loss": loss}
 
     def stepped(self) -> None:
-        """Move the average towards the network, less far as more steps went into it (Polyak & Juditsky 1992)."""
+        """Move the average toward the network, less far as more steps went into it (Polyak & Juditsky 1992)."""
         if self.average:
             step = self.schedule.last_epoch  # batches so far
             self.average.decay = min(self.params.average, (1 + step) / (10 + step))

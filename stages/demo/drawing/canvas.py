@@ -249,7 +249,7 @@ def inks_of(garment: Garment) -> dict[str, RGB]:
 
 
 def _runs(trims: list[Trim]) -> list[tuple[str, list[Trim]]]:
-    """Neighbours with the same ink together, order kept."""
+    """Neighbors with the same ink together, order kept."""
     runs: list[tuple[str, list[Trim]]] = []
     for trim in trims:
         if runs and runs[-1][0] == trim.ink:

@@ -29,7 +29,7 @@ class Shape:
         sleeves: fabric panels that cover the arms.
         extras: solid pieces of another material (soles, straps), with their ink, part of the garment.
         trims: details clipped to the garment.
-        anchor: where the pattern is centerd.
+        anchor: where the pattern is centered.
         skin: pieces of skin to draw between under and parts (a foot in a sandal), only when worn.
     """
 

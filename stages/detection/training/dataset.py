@@ -185,7 +185,7 @@ class TrainingSet(YOLODataset):
 
 
 def _corners(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Corners in pixels [n, 4] of centres and sizes as shares."""
+    """Corners in pixels [n, 4] of centers and sizes as shares."""
     half = boxes[:, 2:] / 2
     return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1) * [width, height, width, height]
 
@@ -193,5 +193,5 @@ def _corners(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
 def _shares(corners: np.ndarray, width: int, height: int) -> np.ndarray:
     """The inverse of ``_corners``, float32 as Ultralytics reads labels."""
     low, high = corners[:, :2], corners[:, 2:]
-    centre_and_size = np.concatenate([(low + high) / 2, high - low], axis=1)
-    return (centre_and_size / [width, height, width, height]).astype(np.float32)
+    center_and_size = np.concatenate([(low + high) / 2, high - low], axis=1)
+    return (center_and_size / [width, height, width, height]).astype(np.float32)

@@ -1,8 +1,8 @@
 """Fashion144k (the StyleNet release): photos.txt, photos/, item labels and splits in NumPy or MATLAB files.
 
     photos.txt                  a path a line; the line's number, from 0, is the photo's index in all other files
-    feat/singles_at_59.npy      [photos, 59] of 0 and 1: the item labels without colours that the published system uses;
-                                or feat/feat_sin.npy, [photos, 123], StyleNet's own labels, colours among them
+    feat/singles_at_59.npy      [photos, 59] of 0 and 1: the item labels without colors that the published system uses;
+                                or feat/feat_sin.npy, [photos, 123], StyleNet's own labels, colors among them
     feat/singles_at_59.txt      names of the columns, a line each; feat/singles.txt for the 123. Without names the
                                 labels are called label_00, label_01, ...
     {train,valid,test}ids.npy   indices of each split; or split.mat with variables of these names

@@ -219,7 +219,7 @@ def _add_boxes(boxes: list[Any], key: str, shoe: str, image_id: str, request: Re
 def _read_label(
     label: Path | None, shoe: str, image_id: str, names: list[str], request: Request, reading: Reading
 ) -> None:
-    """A YOLO file's boxes; the folder is the class, because labelling tools often number one class only."""
+    """A YOLO file's boxes; the folder is the class, because labeling tools often number one class only."""
     assert label is not None
     key = label.relative_to(request.root).as_posix()
     first = len(reading.objects)

@@ -1,7 +1,7 @@
 """Backbones from timm, with pooled features or as feature maps, and where their weights come from.
 
 An extractor is named with or without the tag of its weights. A tag chooses the weights: ``resnet50.tv_in1k`` are
-torchvision's, ``vit_base_patch16_clip_224.openai`` CLIP's. Pictures are normalised the way the weights were trained.
+torchvision's, ``vit_base_patch16_clip_224.openai`` CLIP's. Pictures are normalized the way the weights were trained.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,9 +35,9 @@ class Backbone(nn.Module):
             name: timm's name.
             weights: where they come from; none = random.
             pooling: last = the network's own pooled output. stages = the same, then mean and standard deviation over
-                the picture of each stage's channels: colour and texture live in the early stages, and what a deep
+                the picture of each stage's channels: color and texture live in the early stages, and what a deep
                 layer does not need for ImageNet's classes it has thrown away. stages_colors = those and a histogram of
-                the colours in the picture's middle (stages/networks/backbones/colors.py).
+                the colors in the picture's middle (stages/networks/backbones/colors.py).
 
         Raises:
             StageError: unknown name, no packaged weights for it, or the download failed.
@@ -85,7 +85,7 @@ class SideBySide(nn.Module):
 
 
 def beside(backbone: Backbone, names: Sequence[str], weights: Weights) -> Backbone | SideBySide:
-    """The backbone, or with ``names`` timm's networks of these names beside it, pooled as it is but for colours.
+    """The backbone, or with ``names`` timm's networks of these names beside it, pooled as it is but for colors.
 
     Raises:
         StageError: as ``Backbone``.

@@ -1,4 +1,4 @@
-"""The networks of the ensemble, siamese, FIR and normalised-softmax encoders: uint8 pictures in, vectors out.
+"""The networks of the ensemble, siamese, FIR and normalized-softmax encoders: uint8 pictures in, vectors out.
 
 Trained and frozen ones are encoders: built from their card, filled with their weights.
 """
@@ -103,7 +103,7 @@ class FeatureRelaxation(nn.Module):
 class Fir(nn.Module):
     """Two paths over one backbone: pooled features for similarity, the relaxation module for categories.
 
-    The paths part at the feature maps. The vector that is searched is the pooled, L2-normalised feature itself.
+    The paths part at the feature maps. The vector that is searched is the pooled, L2-normalized feature itself.
     """
 
     def __init__(
@@ -131,8 +131,8 @@ class Fir(nn.Module):
         return F.normalize(self.maps(images).mean((2, 3)))
 
 
-class NormalisedFeatures(nn.Module):
-    """Pooled features, layer-normalised without weights, optionally projected (Zhai & Wu 2019)."""
+class NormalizedFeatures(nn.Module):
+    """Pooled features, layer-normalized without weights, optionally projected (Zhai & Wu 2019)."""
 
     def __init__(self, backbone: str, weights: Weights, image_size: int, pooling: Pool, embedding: int | None) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class NormalisedFeatures(nn.Module):
         return self.pooled
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Vectors [n, width], not normalised: the loss and the cosine do that."""
+        """Vectors [n, width], not normalized: the loss and the cosine do that."""
         return self.project(self.norm(self.pooled(images)))
 
 
@@ -237,4 +237,4 @@ class NormsoftmaxEncoder(NetworkEncoder):
     """Features trained with a classifier-style metric loss."""
 
     def build(self, card: dict[str, Any]) -> nn.Module:
-        return NormalisedFeatures(card["backbone"], "none", card["image_size"], card["pooling"], card["embedding"])
+        return NormalizedFeatures(card["backbone"], "none", card["image_size"], card["pooling"], card["embedding"])

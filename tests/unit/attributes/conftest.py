@@ -1,4 +1,4 @@
-"""Params of a small classifier, and crops that differ by colour."""
+"""Params of a small classifier, and crops that differ by color."""
 
 import pytest
 import torch

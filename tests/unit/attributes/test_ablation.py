@@ -170,7 +170,7 @@ def test_rung_without_mask_and_batch_norm_on_another_backbone_trains_and_scores(
     changes = {"hidden": [8], "batch_norm": False, "missing_labels": "as_class", "detector_class": "none"}
     content, _ = project("start", backbone="test_resnet", weights="none", classifier=changes)
     assert content["heads"]["color"]["classes"] == 3  # blue, red, unknown
-    assert content["heads"]["color"]["rows"] == 8  # rows whose colour is known; "unknown" is never right
+    assert content["heads"]["color"]["rows"] == 8  # rows whose color is known; "unknown" is never right
 
 
 def test_same_rung_twice_gives_the_same_bytes(project):

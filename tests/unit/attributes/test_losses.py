@@ -71,7 +71,7 @@ def test_rows_without_a_label_get_no_gradient():
     assert all((logits.grad[row] != 0).any() for row in (0, 2, 3))
 
 
-def test_unlabelled_rows_do_not_change_the_loss():
+def test_unlabeled_rows_do_not_change_the_loss():
     known = TARGETS != UNKNOWN
     assert masked_loss(LOGITS, TARGETS, None, 0.5, 2) == masked_loss(LOGITS[known], TARGETS[known], None, 0.5, 2)
 

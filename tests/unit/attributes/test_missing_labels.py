@@ -57,8 +57,8 @@ def test_masked_rows_teach_nothing_and_unknown_rows_teach_unknown(trainer):
     for missing, expected in (("masked", None), ("as_class", 3)):
         one, rows, options = trainer(missing)
         logits = {head: torch.zeros(3, len(names)) for head, names in one.network.classes.items()}
-        unlabelled = torch.tensor([3, 4, 5])
-        loss = one._loss({"color": logits["color"]}, unlabelled)
+        unlabeled = torch.tensor([3, 4, 5])
+        loss = one._loss({"color": logits["color"]}, unlabeled)
         if expected is None:
             assert loss is None
             continue

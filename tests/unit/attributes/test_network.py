@@ -107,8 +107,8 @@ def test_color_head_answers_from_the_histogram_alone(network, superclasses):
         assert torch.allclose(seen["type"][0], seen["type"][1])
 
 
-def test_blocks_are_taught_the_colours_that_their_own_head_answers(network, superclasses):
-    """The matcher's vector comes from the blocks: without the label they would learn to ignore colour."""
+def test_blocks_are_taught_the_colors_that_their_own_head_answers(network, superclasses):
+    """The matcher's vector comes from the blocks: without the label they would learn to ignore color."""
     model, _ = network(pooling="stages_colors", color_heads=["color"])
     model.train()
     logits = model(torch.rand(4, 3, 32, 32) * 255, encode_detected("scalar", ["top"] * 4, superclasses))
@@ -126,7 +126,7 @@ def test_color_head_without_a_histogram_or_that_is_no_head_is_refused(params):
         params(color_heads=["fabric"], pooling="stages_colors")
 
 
-def test_standardised_features_have_the_statistics_of_the_rows_that_were_seen(network):
+def test_standardized_features_have_the_statistics_of_the_rows_that_were_seen(network):
     model, _ = network(standardise=True)
     features = torch.randn(64, model.backbone.width) * 7 + 3
     model.train()
@@ -208,7 +208,7 @@ def test_predictions_are_probabilities_and_accuracy_ignores_unknown_rows(network
         expected = model(mirrored, rows.detected)["type"].softmax(1).numpy()
     assert turned["type"] == pytest.approx(expected, abs=1e-5)
     always_blue = {"color": np.array([[0.9, 0.1]] * 6)}
-    assert accuracies(always_blue, rows) == {"color": pytest.approx(2 / 5)}  # five rows know their colour, two are blue
+    assert accuracies(always_blue, rows) == {"color": pytest.approx(2 / 5)}  # five rows know their color, two are blue
 
 
 def test_epoch_trains_and_a_frozen_backbone_stays_as_it_was(network, crops, superclasses):
@@ -241,7 +241,7 @@ def test_wanted_heads_are_chosen_and_others_refused():
 
 
 def test_networks_beside_are_trained_with_saved_and_read_again(cpu, params, superclasses, crops, tmp_path, monkeypatch):
-    """From the params to the file and back; the head of colours still reads the histogram, which comes last."""
+    """From the params to the file and back; the head of colors still reads the histogram, which comes last."""
     options = params(beside=["test_resnet"], pooling="stages_colors", color_heads=["color"], detector_class="none")
     asked = []
     monkeypatch.setattr(

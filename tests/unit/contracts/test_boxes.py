@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.ops import box_convert, box_iou
 
-from stages.contracts.boxes import box_array, box_of, iou, to_centres, to_corners
+from stages.contracts.boxes import box_array, box_of, iou, to_centers, to_corners
 
 
 def test_iou_by_hand():
@@ -31,14 +31,14 @@ def test_two_boxes_without_area_do_not_divide_by_zero():
     assert iou(empty, empty).tolist() == [[0]]
 
 
-def test_corners_and_centres_agree_with_torchvision_both_ways():
+def test_corners_and_centers_agree_with_torchvision_both_ways():
     boxes = some_boxes(10)
-    centres = box_convert(torch.from_numpy(boxes), "xyxy", "cxcywh").numpy()
-    assert to_centres(boxes) == pytest.approx(centres)
-    assert to_corners(centres) == pytest.approx(boxes)
+    centers = box_convert(torch.from_numpy(boxes), "xyxy", "cxcywh").numpy()
+    assert to_centers(boxes) == pytest.approx(centers)
+    assert to_corners(centers) == pytest.approx(boxes)
 
 
-def test_corners_of_centre_and_size_by_hand():
+def test_corners_of_center_and_size_by_hand():
     assert to_corners(np.array([[0.5, 0.4, 0.2, 0.6]])).tolist() == [pytest.approx([0.4, 0.1, 0.6, 0.7])]
 
 

@@ -75,5 +75,5 @@ def test_best_start_is_kept_where_it_has_a_score(tmp_path):
 
 
 def test_epoch_without_anything_to_learn_from_is_one_message(tmp_path):
-    with pytest.raises(StageError, match=r"line: no batch of epoch 1 had a label to learn from\. Add labelled rows"):
+    with pytest.raises(StageError, match=r"line: no batch of epoch 1 had a label to learn from\. Add labeled rows"):
         fit(Line([0, 0], rows=((-1.0,),)), 1, Checkpoints(tmp_path, "key"))

@@ -87,7 +87,7 @@ def test_mosaic_takes_pictures_from_the_whole_set(training_set):
 
 
 def test_pasted_boxes_show_their_class(training_set):
-    """Red is a top and blue a bottom: the middle of a box has its colour, unless a later paste lies there."""
+    """Red is a top and blue a bottom: the middle of a box has its color, unless a later paste lies there."""
     images = training_set(mosaic=0.0, paste=1.0)
     random.seed(1)
     pasted = right = total = 0

@@ -1,4 +1,4 @@
-"""Crops that differ by colour, and a backbone small enough for tests."""
+"""Crops that differ by color, and a backbone small enough for tests."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from stages.contracts.images import encode_jpeg
 
 @pytest.fixture(scope="session")
 def crops():
-    """Twelve JPEG crops of six colours."""
+    """Twelve JPEG crops of six colors."""
     draw = np.random.default_rng(0)
     colors = draw.integers(0, 255, (6, 3))
     return [encode_jpeg(Image.new("RGB", (40, 60), tuple(map(int, colors[number % 6])))) for number in range(12)]
@@ -28,7 +28,7 @@ def cpu(monkeypatch):
 
 
 def striped(number, view):
-    """A JPEG crop: the item's two colours in stripes, whose width is the category's; views differ by noise."""
+    """A JPEG crop: the item's two colors in stripes, whose width is the category's; views differ by noise."""
     draw = np.random.default_rng(number)
     colors = draw.integers(0, 255, (2, 3))
     width = 4 if number % 2 else 9

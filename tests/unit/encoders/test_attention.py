@@ -101,7 +101,7 @@ def test_glimpses_start_at_their_anchors_and_maps_sum_to_one(network):
     seen, _ = look(network)
     assert seen.scores.shape == (2, 5) and seen.regions.shape == (2, 2, 12) and seen.maps.shape == (2, 2, 3, 2)
     assert torch.allclose(seen.maps.sum((2, 3)), torch.ones(2, 2))
-    assert torch.allclose(seen.centre, torch.tensor([[[0.0, -0.5], [0.0, 0.5]]] * 2))
+    assert torch.allclose(seen.center, torch.tensor([[[0.0, -0.5], [0.0, 0.5]]] * 2))
     assert torch.allclose(seen.size, torch.full((2, 2, 2), 0.5))
 
 
@@ -220,7 +220,7 @@ def test_pictures_are_upright_with_white_around_them():
     data = [encode_jpeg(Image.new("RGB", (60, 30), "black"))]
     image = upright(48).decode(data)[0]
     assert image.shape == (3, 48, 32)
-    # 60 x 30 becomes 32 x 16, centred: 16 white rows above and below.
+    # 60 x 30 becomes 32 x 16, centered: 16 white rows above and below.
     assert (image[:, :15] == 255).all() and (image[:, 33:] == 255).all() and (image[:, 18:30] < 20).all()
     assert torch.equal(UprightPictures(data * 2, 48).batch([1])[0], image)
 
@@ -292,9 +292,9 @@ def test_drawn_sheet_has_a_picture_and_a_map_for_each_glimpse(recipe, examples, 
         assert np.asarray(sheet)[:192, 134:262].mean() < np.asarray(sheet)[:192, :128].mean()  # maps dim the picture
 
 
-def test_recommendations_are_framed_in_the_colour_of_their_region():
-    black, grey = (encode_jpeg(Image.new("RGB", (64, 96), color)) for color in ("black", "grey"))
-    sheet = recommendation_sheet([black], [[(grey, 0), (black, 1)]])
+def test_recommendations_are_framed_in_the_color_of_their_region():
+    black, gray = (encode_jpeg(Image.new("RGB", (64, 96), color)) for color in ("black", "gray"))
+    sheet = recommendation_sheet([black], [[(gray, 0), (black, 1)]])
     assert sheet.size == (3 * (128 + 6) - 6, 192)
     assert sheet.getpixel((1, 1)) == (0, 0, 0)  # the query has no frame
     assert [sheet.getpixel((place * 134 + 1, 1)) for place in (1, 2)] == [COLORS[0], COLORS[1]]

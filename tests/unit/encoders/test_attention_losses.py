@@ -10,7 +10,7 @@ from stages.encoders.attention import (
     anchor_loss,
     classification_loss,
     diversity_loss,
-    localisation_loss,
+    localization_loss,
     positive_loss,
     scale_loss,
 )
@@ -59,7 +59,7 @@ def test_diversity_loss_is_zero_apart_and_highest_on_one_place():
 
 
 SIZE = torch.tensor([[[0.9, 0.5], [-0.7, 0.2]]])  # one picture, two glimpses
-CENTRE = torch.tensor([[[0.3, -0.5], [0.1, 0.4]]])
+CENTER = torch.tensor([[[0.3, -0.5], [0.1, 0.4]]])
 ANCHORS = torch.tensor([[0.0, -0.5], [0.0, 0.5]])
 
 
@@ -69,7 +69,7 @@ def test_scale_loss_by_hand():
 
 
 def test_anchor_loss_by_hand():
-    assert anchor_loss(CENTRE, ANCHORS).item() == pytest.approx(((0.09 + 0) / 2 + (0.01 + 0.01) / 2) / 2)
+    assert anchor_loss(CENTER, ANCHORS).item() == pytest.approx(((0.09 + 0) / 2 + (0.01 + 0.01) / 2) / 2)
 
 
 def test_positive_loss_by_hand():
@@ -77,12 +77,12 @@ def test_positive_loss_by_hand():
     assert positive_loss(SIZE, 0.3).item() == pytest.approx(1.1 / 2)
 
 
-def test_localisation_loss_weighs_its_parts():
+def test_localization_loss_weighs_its_parts():
     params = AttentionLossParams(
         gamma_div=0.01, gamma_loc=0.1, lambda_anchor=0.01, lambda_positive=0.1, alpha=0.5, beta=0.3
     )
     expected = 0.1 + 0.01 * 0.0275 + 0.1 * 0.55
-    assert localisation_loss(SIZE, CENTRE, ANCHORS, params).item() == pytest.approx(expected)
+    assert localization_loss(SIZE, CENTER, ANCHORS, params).item() == pytest.approx(expected)
 
 
 def test_texture_encoding_by_a_slow_loop():

@@ -47,7 +47,7 @@ def test_packaged_weights_are_those_of_the_package(packaged):
     assert theirs[last].shape == (1000, 1280)
 
 
-def test_pixels_are_normalised_as_the_weights_want_them(packaged):
+def test_pixels_are_normalized_as_the_weights_want_them(packaged):
     seen = {}
     hook = packaged.network.register_forward_pre_hook(lambda module, inputs: seen.update(x=inputs[0]))
     packaged(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 32, 32))
@@ -97,7 +97,7 @@ def test_features_side_by_side_end_with_the_backbones_own():
     assert (both.name, both.pooling) == (TINY, "stages_colors")
 
 
-def test_networks_beside_are_pooled_as_the_backbone_is_but_for_colours():
+def test_networks_beside_are_pooled_as_the_backbone_is_but_for_colors():
     for pooling, expected in (("last", "last"), ("stages", "stages"), ("stages_colors", "stages")):
         found = beside(Backbone(TINY, "none", pooling), [TINY, TINY], "none")
         assert [other.pooling for other in found.others] == [expected] * 2
@@ -160,7 +160,7 @@ def test_pictures_are_the_same_decoded_once_or_on_the_fly(crops, monkeypatch):
     assert (cached.decoded is None, lazy.decoded is None, len(lazy)) == (False, True, 12)
     rows = torch.tensor([3, 0, 11])
     assert torch.equal(cached.batch(rows), lazy.batch(rows))
-    # 40 x 60 becomes 16 x 24, centred: four white columns on each side.
+    # 40 x 60 becomes 16 x 24, centered: four white columns on each side.
     image = cached.batch([0])[0]
     assert image.shape == (3, 24, 24)
     assert (image[:, :, :4] == 255).all()

@@ -53,11 +53,11 @@ def test_transformer_gives_its_own_pooled_vector_and_no_maps(images, cpu):
     ("name", "mean"),
     [("vgg16.tv_in1k", 0.485), ("inception_v3.tv_in1k", 0.5), ("vit_base_patch16_clip_224.openai", 0.48145466)],
 )
-def test_pixels_are_normalised_as_the_tag_s_weights_want_it(name, mean):
+def test_pixels_are_normalized_as_the_tag_s_weights_want_it(name, mean):
     assert timm.get_pretrained_cfg(name).mean[0] == mean  # what FeatureMaps reads
 
 
-def test_packaged_weights_load_and_normalise_to_minus_one(cpu):
+def test_packaged_weights_load_and_normalize_to_minus_one(cpu):
     maps = FeatureMaps("tf_efficientnet_lite0", "packaged", 32).eval()
     assert maps.normed(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)).flatten(1)[:, 0].tolist() == [-1, 1]
     assert maps.width == 1280

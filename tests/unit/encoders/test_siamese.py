@@ -61,7 +61,7 @@ def test_dense_layer_starts_orthogonal():
     assert torch.allclose(weight @ weight.T, torch.eye(5), atol=1e-5)
 
 
-def test_both_branches_are_one_and_its_vector_is_dense_of_normalised_maxima(cpu):
+def test_both_branches_are_one_and_its_vector_is_dense_of_normalized_maxima(cpu):
     branch = Siamese("test_resnet", "none", 32, "max", 5).eval()
     images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
     with torch.no_grad():

@@ -78,7 +78,7 @@ def test_probe_uses_only_rows_that_know_the_label(crops, cpu):
     probe = KnnProbe(train, val, Pictures(list(train["bytes"]), 32), params)
     assert list(probe.rows) == [0, 1, 2, 4, 5, 6, 7]
     assert list(probe.val_labels) == ["a", "b", "c", "a", "b"]
-    # Rows 6.. repeat the colours 0..5 with the same labels: the nearest neighbour is the picture itself.
+    # Rows 6.. repeat the colors 0..5 with the same labels: the nearest neighbor is the picture itself.
     score = probe.accuracy(build(params, RUNTIME, Group()).backbone)
     assert score == 1
 
@@ -99,7 +99,7 @@ def test_probe_of_a_label_that_a_split_lacks_is_refused(crops, head, val_types, 
         KnnProbe(train, val, Pictures(crops, 32), params)
 
 
-def test_colours_are_augmented_when_asked_for(crops, cpu):
+def test_colors_are_augmented_when_asked_for(crops, cpu):
     jitter = dict(zip(SIMCLR["color"], (0.8, 0.8, 0.8, 0.8, 0.2, 0.2), strict=True))
     plain, _, _ = train(crops)
     colored, _, _ = train(crops, color=jitter)

@@ -16,7 +16,7 @@ from stages.learning.distributed import Group, join, launched, mean_gradients, r
 from stages.simclr import pretrain as simclr
 
 PARAMS = SIMCLR | {"epochs": 2, "keep": "best", "color": dict.fromkeys(SIMCLR["color"], 0.1)}
-# Without batch norm, which CPUs cannot synchronise, processes must compute what one process computes.
+# Without batch norm, which CPUs cannot synchronize, processes must compute what one process computes.
 WITHOUT_BATCH_NORM = """
 import functools
 

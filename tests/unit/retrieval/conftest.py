@@ -83,7 +83,7 @@ def upstream(tmp_path):
 def sides(tmp_path, monkeypatch):
     """``run(encoder, queries, gallery, flip, kind)``: embed and evaluate benchmark ``sides``; its vectors and its figures.
 
-    Rows are (id, item, greys of the picture's left and right half, or None where nothing was detected).
+    Rows are (id, item, grays of the picture's left and right half, or None where nothing was detected).
     """
     monkeypatch.chdir(tmp_path)
     numbers = count()
@@ -96,7 +96,7 @@ def sides(tmp_path, monkeypatch):
     def run(encoder, queries, gallery, flip=False, kind="wardrobe"):
         folder = tmp_path / "benchmarks" / "sides"
         for part, rows in (("queries", queries), ("gallery", gallery)):
-            cells = [(row_id, item, "top", "top", greys and halves(*greys), None) for row_id, item, greys in rows]
+            cells = [(row_id, item, "top", "top", grays and halves(*grays), None) for row_id, item, grays in rows]
             write_rows(
                 folder / f"{part}.parquet", BENCHMARK, [dict(zip(BENCHMARK.names, row, strict=True)) for row in cells]
             )

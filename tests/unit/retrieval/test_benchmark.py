@@ -108,7 +108,7 @@ def test_item_without_crop_is_a_missed_query_only_when_the_gallery_has_its_match
     assert report.metrics["queries_missed"] == 2
 
 
-def test_same_colorway_makes_another_colour_of_the_item_wrong(tmp_path):
+def test_same_colorway_makes_another_color_of_the_item_wrong(tmp_path):
     items = [*PHOTOS, item("f3", "front", "i1", colorway="c2"), item("f4", "front", "i1", colorway=None)]
     assert build(tmp_path / "any", items, WARDROBE)[1]["queries_without_match"] == 0
     tables, content, _ = build(tmp_path / "same", items, WARDROBE | {"same_colorway": True})
@@ -172,7 +172,7 @@ def test_empty_gallery_and_benchmark_without_any_match_are_refused(tmp_path):
         ({"source": None}, "kind wardrobe needs source"),
         ({"gallery_views": []}, "kind wardrobe needs source"),
         ({"kind": "category"}, "kind category needs item_column"),
-        ({"item_column": "colour"}, "`b.item_column` is 'colour'"),
+        ({"item_column": "color"}, "`b.item_column` is 'color'"),
         ({"kind": "outfits"}, "`b.kind` is 'outfits'"),
         ({"kind": "inshop"}, "kind inshop needs boxes, crop as well"),
         ({"boxes": "whole"}, "kind wardrobe has no boxes"),

@@ -130,16 +130,16 @@ def test_stratified_protocol_keeps_near_duplicates_on_one_side(upstream):
 
 
 def test_sets_of_labels_decide_and_train_rows_carry_the_labels(upstream):
-    def labelled(name, split, labels):
+    def labeled(name, split, labels):
         return {"image_id": name, "split": split, "status": split, "labels": labels}
 
     rows = [
-        labelled("q1", "test", "skirt|hat"),
-        labelled("q2", "test", "hat"),
-        labelled("t1", "train", "hat|skirt"),
-        labelled("t2", "train", "hat|shirt|skirt"),
-        labelled("v1", "val", "hat"),
-        labelled("t3", "train", ""),
+        labeled("q1", "test", "skirt|hat"),
+        labeled("q2", "test", "hat"),
+        labeled("t1", "train", "hat|skirt"),
+        labeled("t2", "train", "hat|shirt|skirt"),
+        labeled("v1", "val", "hat"),
+        labeled("t3", "train", ""),
     ]
     tables, content = upstream.build(rows, LABELS)
     assert [(row["row_id"], row["item"]) for row in tables["queries"]] == [("q1", "hat|skirt"), ("q2", "hat")]

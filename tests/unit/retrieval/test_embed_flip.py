@@ -14,7 +14,7 @@ from stages.retrieval.vectors import headline, on_and_off, read_vectors
 
 
 def halves(left, right):
-    """JPEG of a picture whose left half is one grey and its right half another."""
+    """JPEG of a picture whose left half is one gray and its right half another."""
     array = np.full((32, 32, 3), left, np.uint8)
     array[:, 16:] = right
     return encode_jpeg(Image.fromarray(array))
@@ -66,7 +66,7 @@ def test_without_plain_vectors_there_is_nothing_to_compare(tmp_path):
 
 
 class LeftAndRight:
-    """Embeds a picture as the mean grey of its left and right half: a mirror image is another vector."""
+    """Embeds a picture as the mean gray of its left and right half: a mirror image is another vector."""
 
     metric = "euclidean"
     pixels = square(32)

@@ -136,6 +136,6 @@ def test_categories_are_predicted_where_the_items_are_labels(project, capsys):
     (project / "data/demo/benchmarks/colors/benchmark.json").write_text('{"kind": "image_category"}')
     assert status(["--embeddings", save(project), "--benchmark", "colors"]) == 0
     # q1 is nearest to its own; q2 to another, then one more, then its own; q3 was not detected. Three categories of one.
-    assert "category by the vote of 10 neighbours, 3 queries scored\n  top-1  0.3333  majority 0.2222\n" in (
+    assert "category by the vote of 10 neighbors, 3 queries scored\n  top-1  0.3333  majority 0.2222\n" in (
         capsys.readouterr().out
     )

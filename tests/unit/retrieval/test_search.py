@@ -105,7 +105,7 @@ def test_query_is_masked_by_id_wherever_it_lies_in_the_gallery():
 
 @pytest.mark.parametrize("big", [2**53, 2**63 - 2])
 @pytest.mark.parametrize("kind", [int, str, np.int64])
-def test_neighbouring_ids_beyond_float_precision_stay_apart(big, kind):
+def test_neighboring_ids_beyond_float_precision_stay_apart(big, kind):
     ids = [kind(big), kind(big + 1)]
     queries = rows(angles(0), ["a"], ids=ids[:1])
     ranking = rank_relevant(queries, rows(angles(0, 1), ["a", "a"], ids=ids), "cosine")
@@ -113,7 +113,7 @@ def test_neighbouring_ids_beyond_float_precision_stay_apart(big, kind):
     assert ranks(ranking) == [[1]]
 
 
-def test_neighbouring_items_beyond_float_precision_stay_apart():
+def test_neighboring_items_beyond_float_precision_stay_apart():
     queries = rows(angles(0), [2**53], prefix="q")
     ranking = rank_relevant(queries, rows(angles(0, 1), [2**53 + 1, 2**53], prefix="g"), "cosine")
     assert ranks(ranking) == [[2]]

@@ -54,14 +54,14 @@ def plain(queries, gallery, metric):
 
 
 def clouds(seed, spread, width, items=12, queries=40, gallery=150):
-    """Noisy copies of a few centres, with exact and near copies among them."""
+    """Noisy copies of a few centers, with exact and near copies among them."""
     generator = np.random.default_rng(seed)
-    centres = generator.normal(size=(items, width))
+    centers = generator.normal(size=(items, width))
     kinds = [f"kind{i % 3}" for i in range(items)]
 
     def draw(n, prefix):
         which = generator.integers(0, items, n)
-        vectors = centres[which] + spread * generator.normal(size=(n, width))
+        vectors = centers[which] + spread * generator.normal(size=(n, width))
         vectors[1::5] = vectors[::5][: len(vectors[1::5])]
         vectors[2::5] = vectors[::5][: len(vectors[2::5])] * (1 + 1e-6)
         return some(vectors.astype(np.float32), which.tolist(), [kinds[i] for i in which], prefix)
@@ -188,7 +188,7 @@ def test_ids_of_two_kinds_would_never_match_and_are_refused():
         ranked(one, other, "cosine", WHOLE)
 
 
-def test_neighbouring_ids_above_2_to_the_24_stay_apart_as_arrays_and_as_arrow_columns():
+def test_neighboring_ids_above_2_to_the_24_stay_apart_as_arrays_and_as_arrow_columns():
     vectors = np.array([[1, 0], [0.9, 0.1]], np.float32)
     for ids in (np.array([2**24, 2**24 + 1]), pa.chunked_array([[2**24], [2**24 + 1]]), [str(2**24), str(2**24 + 1)]):
         everything = Rows(ids, ["a", "a"], ["top"] * 2, vectors, np.ones(2, bool))

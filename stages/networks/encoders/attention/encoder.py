@@ -31,7 +31,7 @@ def width_of(height: int) -> int:
 
 
 def upright(height: int) -> Pixels:
-    """Input of 3:2 that shows all of a picture, centred on white."""
+    """Input of 3:2 that shows all of a picture, centered on white."""
     return Pixels(height, width_of(height))
 
 
@@ -44,10 +44,10 @@ class UprightPictures(Pictures):
         return upright(size)
 
 
-def region_box(size: Sequence[float], centre: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
+def region_box(size: Sequence[float], center: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
     """Corners in pixels of a region, cut off at the picture's edges."""
     sides = []
-    for share, place, length in zip(size, centre, (width, height), strict=True):
+    for share, place, length in zip(size, center, (width, height), strict=True):
         low, high = sorted(((place - share + 1) / 2 * length, (place + share + 1) / 2 * length))
         sides.append((round(min(max(low, 0), length - 1)), round(min(max(high, 0), length - 1))))
     return sides[0][0], sides[1][0], sides[0][1], sides[1][1]
@@ -67,7 +67,7 @@ def attention_sheet(data: Sequence[bytes], seen: Glimpses) -> Image.Image:
         light = F.interpolate(seen.maps[row : row + 1], size=(SIDE, width), mode="bilinear", align_corners=False)[0]
         for at in range(count):
             color = COLORS[at % len(COLORS)]
-            pen.rectangle(region_box(seen.size[row, at].tolist(), seen.centre[row, at].tolist(), width, SIDE),
+            pen.rectangle(region_box(seen.size[row, at].tolist(), seen.center[row, at].tolist(), width, SIDE),
                           outline=color, width=2)  # fmt: skip
             share = (light[at] / light[at].max().clamp(min=1e-12)).cpu().numpy()[:, :, None]
             shaded = np.asarray(picture) * (0.15 + 0.85 * share)
@@ -79,7 +79,7 @@ def attention_sheet(data: Sequence[bytes], seen: Glimpses) -> Image.Image:
 
 
 def recommendation_sheet(data: Sequence[bytes], found: Sequence[Sequence[tuple[bytes, int]]]) -> Image.Image:
-    """A row for each picture: itself, then what was found for it, each framed in the colour of the region that did.
+    """A row for each picture: itself, then what was found for it, each framed in the color of the region that did.
 
     Args:
         found: of each picture, encoded pictures with the number of a region.

@@ -5,7 +5,7 @@ and gives the global branch in full; how the parts join is our reading, after it
 et al., TMM 2017; Verma et al., ICIP 2018):
 
     f = global branch                                     h_0 = LSTM(texture(f))
-    for each glimpse k: M_k = size and centre of a region, from h                   (those of the localisation loss)
+    for each glimpse k: M_k = size and center of a region, from h                   (those of the localization loss)
                         l_k = softmax over places of the saliency of f given h, within a soft window around M_k
                                                                                     (the map of the diversity loss)
                         h   = LSTM(texture(region M_k of f, places weighed by l_k))
@@ -75,7 +75,7 @@ class AttentionNetworkParams(Section):
         codewords: K of the texture encoding; K x D is the length of a region's vector.
         hidden: width of the LSTM.
         region: side of the grid that a region is sampled on.
-        anchors: centre (x, y) in [-1, 1] that each glimpse starts at and is drawn to; their number is that of glimpses.
+        anchors: center (x, y) in [-1, 1] that each glimpse starts at and is drawn to; their number is that of glimpses.
         start_size: size that regions start with, as a share of the picture.
     """
 
@@ -99,7 +99,7 @@ class Glimpses:
     Attributes:
         scores: [n, classes], the maximum over glimpses.
         maps: attention [n, K, h, w]; each sums to 1.
-        size, centre: of the regions, [n, K, 2] as (x, y); share of the picture, and place in [-1, 1].
+        size, center: of the regions, [n, K, 2] as (x, y); share of the picture, and place in [-1, 1].
         regions: the texture of each region [n, K, codewords * texture_width]. Not the state behind it: that knows what
             the earlier regions showed, and keeps what tells labels apart, not garments.
         whole: [n, width of the branch], pooled features of the whole picture.
@@ -108,7 +108,7 @@ class Glimpses:
     scores: torch.Tensor
     maps: torch.Tensor
     size: torch.Tensor
-    centre: torch.Tensor
+    center: torch.Tensor
     regions: torch.Tensor
     whole: torch.Tensor
 
@@ -174,14 +174,14 @@ class StagesBranch(nn.Module):
         return self.network.forward_intermediates(normed, indices=[self.stage], intermediates_only=True)[0]
 
 
-def sample_regions(maps: torch.Tensor, size: torch.Tensor, centre: torch.Tensor, side: int) -> torch.Tensor:
+def sample_regions(maps: torch.Tensor, size: torch.Tensor, center: torch.Tensor, side: int) -> torch.Tensor:
     """A spatial transformer that scales and shifts (Jaderberg et al. 2015): [n, c, side, side] of maps [n, c, h, w].
 
     Args:
-        size, centre: [n, 2] as (x, y).
+        size, center: [n, 2] as (x, y).
     """
     zero = torch.zeros_like(size[:, 0])
-    rows = [torch.stack([size[:, 0], zero, centre[:, 0]], 1), torch.stack([zero, size[:, 1], centre[:, 1]], 1)]
+    rows = [torch.stack([size[:, 0], zero, center[:, 0]], 1), torch.stack([zero, size[:, 1], center[:, 1]], 1)]
     grid = F.affine_grid(torch.stack(rows, 1), [len(maps), maps.shape[1], side, side], align_corners=False)
     return F.grid_sample(maps, grid, align_corners=False)
 
@@ -189,20 +189,20 @@ def sample_regions(maps: torch.Tensor, size: torch.Tensor, centre: torch.Tensor,
 LEAST_WINDOW = 0.1  # size of a region below which its window shrinks no further
 
 
-def soft_window(size: torch.Tensor, centre: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Logarithm of a Gaussian around each region, [n, 1, height, width]: 0 at its centre, -1/2 a size away on one axis.
+def soft_window(size: torch.Tensor, center: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Logarithm of a Gaussian around each region, [n, 1, height, width]: 0 at its center, -1/2 a size away on one axis.
 
     Added to the saliency it ties a map to its region. Without it the maps of all glimpses are the same but for a few
     percent: softmax over places does not see what the state adds to every place alike.
 
     Args:
-        size, centre: [n, 2] as (x, y); a mirrored region has the window of the plain one.
+        size, center: [n, 2] as (x, y); a mirrored region has the window of the plain one.
     """
     spread = size.abs().clamp(min=LEAST_WINDOW)
     squares = []
     for axis, count in ((0, width), (1, height)):
         places = (torch.arange(count, device=size.device) + 0.5) / count * 2 - 1
-        squares.append(((places - centre[:, axis : axis + 1]) / spread[:, axis : axis + 1]).square())
+        squares.append(((places - center[:, axis : axis + 1]) / spread[:, axis : axis + 1]).square())
     return -(squares[0][:, None, None, :] + squares[1][:, None, :, None]) / 2
 
 
@@ -252,22 +252,22 @@ class AttentionNetwork(nn.Module):
         """Everything about pictures of which the branch made maps [n, width of the branch, h, w]."""
         places, reduced = self.of_place(maps), self.reduce(maps)
         state = self.cell(self._encoded(reduced))
-        scores, attention, sizes, centres, regions = [], [], [], [], []
+        scores, attention, sizes, centers, regions = [], [], [], [], []
         for anchor in self.anchors:
             moves = self.locate(state[0])
-            size, centre = self.params.start_size + moves[:, :2], anchor + moves[:, 2:]
+            size, center = self.params.start_size + moves[:, :2], anchor + moves[:, 2:]
             saliency = self.saliency(torch.tanh(places + self.of_state(state[0])[:, :, None, None]))
-            saliency = saliency + soft_window(size, centre, *maps.shape[2:])
+            saliency = saliency + soft_window(size, center, *maps.shape[2:])
             attended = F.softmax(saliency.flatten(1), dim=1).view_as(saliency)  # [n, 1, h, w]
             # Attention weighs what a place adds to the encoding: weighed features would only look like other textures.
-            region = sample_regions(torch.cat([reduced, attended], 1), size, centre, self.params.region)
+            region = sample_regions(torch.cat([reduced, attended], 1), size, center, self.params.region)
             texture = self._encoded(region[:, :-1], region[:, -1])
             state = self.cell(texture, state)
             scores.append(self.classify(state[0]))
-            for one, value in ((attention, attended[:, 0]), (sizes, size), (centres, centre), (regions, texture)):
+            for one, value in ((attention, attended[:, 0]), (sizes, size), (centers, center), (regions, texture)):
                 one.append(value)
         return Glimpses(
-            torch.stack(scores, 1).amax(1), torch.stack(attention, 1), torch.stack(sizes, 1), torch.stack(centres, 1),
+            torch.stack(scores, 1).amax(1), torch.stack(attention, 1), torch.stack(sizes, 1), torch.stack(centers, 1),
             torch.stack(regions, 1), maps.mean((2, 3)),
         )  # fmt: skip
 
