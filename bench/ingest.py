@@ -27,7 +27,7 @@ from stages.core.determinism import start_process
 from stages.core.log import show_log
 from stages.core.parallel import workers
 from stages.ingest import ingest as run
-from stages.ingest.boxes import repair, to_pixels
+from stages.ingest.box_repair import repair, to_pixels
 from stages.ingest.fingerprint import near_duplicates
 from stages.ingest.readers import deepfashion2
 from stages.ingest.reading import IngestParams, Request

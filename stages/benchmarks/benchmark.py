@@ -12,7 +12,7 @@ Kinds over the data set:
     wardrobe: worn photos of an item find its flat photo among those of other items; both from test groups. An item
         that no detector found in its worn photo is a query without an image: a miss for every encoder.
     category: test crops find training crops with the same label.
-Kinds over an upstream tree, with upstream's own split (upstream.py; docs/datasets.md):
+Kinds over an upstream tree, with upstream's own split (from_upstream.py; docs/datasets.md):
     inshop: queries find gallery photos of the same item.
     consumer_to_shop: consumers' photos find shops' photos of the same item.
     pairs: garments in users' photos find the same garment in shops' photos, by annotated or detected boxes.
@@ -34,10 +34,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.benchmarks.params import UPSTREAM, BenchmarkParams, CropOptions, DetectionOptions
-from stages.benchmarks.plan import Pick, Plan, Source, read_source
-from stages.benchmarks.selection import select_crops
-from stages.benchmarks.upstream import (
+from stages.benchmarks.from_dataset import select_crops
+from stages.benchmarks.from_upstream import (
     CONSUMER_TO_SHOP,
     IMAGE_CATEGORY,
     INSHOP,
@@ -51,6 +49,8 @@ from stages.benchmarks.upstream import (
     with_classes,
     with_detections,
 )
+from stages.benchmarks.params import UPSTREAM, BenchmarkParams, CropOptions, DetectionOptions
+from stages.benchmarks.plan import Pick, Plan, Source, read_source
 from stages.contracts.boxes import Box, cut
 from stages.contracts.images import encode_jpeg, open_rgb
 from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, BOXES, iter_shards, read_table, shard_paths

@@ -7,7 +7,7 @@ Writes: METRICS/accuracy.json: accuracy of each head, of the types' groups, and 
         PLOTS/training.csv (loss and validation accuracy by epoch), PLOTS/confusion.csv.
         REPORT.json: every score by head, the types' groups, coverage, means. REPORT/by_class.csv: rows, TP, FP, FN, TN,
         precision, recall and F1 of each class; REPORT/confused.csv: which class was taken for which;
-        REPORT/suspects.csv and suspects_<head>.jpg: test labels that are probably wrong (figures.py).
+        REPORT/suspects.csv and suspects_<head>.jpg: test labels that are probably wrong (error_analysis.py).
 Params: labels (which tables the types come from); classifier.heads, by way of the model's own card.
 """
 
@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.classifier.figures import BY_CLASS, CONFUSED, SUSPECTS, by_class, confused, suspect_sheet, suspects
+from stages.classifier.error_analysis import BY_CLASS, CONFUSED, SUSPECTS, by_class, confused, suspect_sheet, suspects
 from stages.classifier.scores import Labeled, group_scores, head_scores, predicted_names, type_groups
-from stages.classifier.training.rows import UNKNOWN_CLASS, predict, prepare
+from stages.classifier.training.batches import UNKNOWN_CLASS, predict, prepare
 from stages.core.determinism import seed_everything
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.labels.params import LabelParams

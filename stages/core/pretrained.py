@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from stages.core.errors import StageError, shown
-from stages.core.lean import import_timm
+from stages.core.fast_imports import import_timm
 
 if TYPE_CHECKING:
     import torch

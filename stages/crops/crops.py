@@ -44,10 +44,10 @@ from stages.crops.matching import (
     stand_in,
 )
 from stages.crops.params import CropParams
+from stages.networks.detector.detection_sheets import Drawn, Outline, Sheets, color_of, drawn
 from stages.networks.detector.model import Detector, load_detectors
 from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import search_shards
-from stages.networks.detector.sheets import Drawn, Outline, Sheets, color_of, drawn
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)

@@ -29,10 +29,10 @@ from stages.core.files import fresh_folder, write_csv, write_json
 from stages.core.params import Names
 from stages.detection.params import DetectorParams
 from stages.detection.yolo_directory import cached_yolo_directory
+from stages.networks.detector.detection_sheets import TRUTH, Drawn, Outline, color_of, drawn, write_sheet
 from stages.networks.detector.model import Detector
 from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import Predictor, search_shards
-from stages.networks.detector.sheets import TRUTH, Drawn, Outline, color_of, drawn, write_sheet
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)

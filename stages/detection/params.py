@@ -8,7 +8,7 @@ from stages.core.params import Section, Seed, Share
 
 
 class AugmentParams(Section):
-    """Section ``augment``: Ultralytics' arguments, and ``paste`` (stages/detection/training/dataset.py)."""
+    """Section ``augment``: Ultralytics' arguments, and ``paste`` (stages/detection/training/training_set.py)."""
 
     mosaic: Share
     hsv_h: Share

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from stages.core.errors import StageError
 from stages.core.params import Section
 from stages.encoders.examples import Batches, Examples, batches_in_order, epoch_generator, shuffled_batches
-from stages.encoders.loop import Fitted, PictureTask, Run, Split, Trainer
+from stages.encoders.recipe_task import Fitted, PictureTask, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
 from stages.encoders.validation import Probe
 from stages.learning.augment import random_view

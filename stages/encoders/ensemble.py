@@ -16,14 +16,14 @@ from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.core.params import Section, Share
 from stages.encoders.examples import Examples, vocabulary
-from stages.encoders.loop import Fitted, Run
+from stages.encoders.recipe_task import Fitted, Run
 from stages.encoders.recipes import Recipe
 from stages.encoders.validation import Probe, before_and_after, check_select
 from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
 from stages.networks.encoders.kinds import card_of
-from stages.networks.encoders.metric import Ensemble
+from stages.networks.encoders.metric_learning import Ensemble
 
 log = logging.getLogger(__name__)
 

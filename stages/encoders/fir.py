@@ -25,14 +25,14 @@ from stages.encoders.examples import (
     shuffled_batches,
     vocabulary,
 )
-from stages.encoders.loop import Fitted, PictureTask, Run, Split, Trainer
+from stages.encoders.recipe_task import Fitted, PictureTask, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
 from stages.encoders.validation import Probe
 from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import Row
 from stages.networks.backbones.backbones import Weights
 from stages.networks.encoders.kinds import card_of
-from stages.networks.encoders.metric import Fir
+from stages.networks.encoders.metric_learning import Fir
 
 Loss = Literal["OC", "OS", "IS"]
 # A triplet loss this close to the margin (as a share of it), while the vectors spread less than this, is a collapse.

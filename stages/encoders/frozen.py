@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.core.determinism import device
 from stages.encoders.examples import Examples
-from stages.encoders.loop import Fitted, Run
+from stages.encoders.recipe_task import Fitted, Run
 from stages.encoders.recipes import Recipe
 from stages.encoders.validation import Probe, before_and_after
 from stages.learning.loop import shown_row

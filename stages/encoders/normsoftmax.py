@@ -13,13 +13,13 @@ from torch import nn
 
 from stages.core.errors import StageError
 from stages.encoders.examples import Batches, Examples, codes, epoch_generator, pk_batches, shuffled_batches, vocabulary
-from stages.encoders.loop import Fitted, PictureTask, Run, Split, Trainer
+from stages.encoders.recipe_task import Fitted, PictureTask, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
 from stages.encoders.validation import Probe
 from stages.learning.distributed import ALONE, Group
 from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.encoders.kinds import card_of
-from stages.networks.encoders.metric import NormalizedFeatures
+from stages.networks.encoders.metric_learning import NormalizedFeatures
 
 
 class NormsoftmaxRecipe(TrainedRecipe):

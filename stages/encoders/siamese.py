@@ -15,7 +15,7 @@ from torch import nn
 from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.encoders.examples import Batches, Examples, codes, epoch_generator, vocabulary
-from stages.encoders.loop import Fitted, Run, Split, Trainer
+from stages.encoders.recipe_task import Fitted, Run, Split, Trainer
 from stages.encoders.recipes import Recipe, ScheduleParams
 from stages.encoders.validation import Probe, Scores
 from stages.learning.distributed import ALONE, Group
@@ -23,7 +23,7 @@ from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
 from stages.networks.encoders.kinds import card_of
-from stages.networks.encoders.metric import Siamese
+from stages.networks.encoders.metric_learning import Siamese
 
 
 class SiameseRecipe(Recipe):

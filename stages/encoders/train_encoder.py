@@ -21,7 +21,7 @@ from stages.core.determinism import seed_everything
 from stages.core.files import digest, fresh_folder, write_csv, write_json
 from stages.core.params import Section
 from stages.encoders.examples import input_files, read_examples
-from stages.encoders.loop import Run
+from stages.encoders.recipe_task import Run
 from stages.encoders.recipes import AnyRecipe, Recipe, read_recipe, recipe_module
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import WORK, Checkpoints, training_key

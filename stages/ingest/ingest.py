@@ -20,7 +20,7 @@ from stages.contracts.ledger import Account
 from stages.contracts.tables import OBJECTS, UNBOXED, write_rows, write_table
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder
-from stages.ingest.boxes import extent, repair, to_pixels, turn
+from stages.ingest.box_repair import extent, repair, to_pixels, turn
 from stages.ingest.readers import (
     catalogue,
     category_coarse,

@@ -14,7 +14,7 @@ Writes: METRICS/<encoder>.json: hit@1 on each benchmark that asks for the same g
         chosen by id, found.
 Params: encoders, benchmarks (the lists), evaluate.
 
-Vectors that someone else computed are scored by the same evaluator (external.py):
+Vectors that someone else computed are scored by the same evaluator (score_vectors.py):
     python -m stages.run score_vectors --embeddings FILE --benchmark NAME
 """
 
@@ -39,7 +39,7 @@ from stages.core.params import Names
 from stages.retrieval.category import KINDS, TOPS, softmax_figures
 from stages.retrieval.metrics import EvaluateParams, as_rows, curve_rows, evaluate, read_table_rows
 from stages.retrieval.regions import Pair, by_region
-from stages.retrieval.sheet import retrieval_sheet, shown_rows
+from stages.retrieval.result_sheet import retrieval_sheet, shown_rows
 from stages.retrieval.similarity import Rows
 from stages.retrieval.vectors import PLAIN, SOFTMAX, on_and_off, open_vectors, vectors_path
 from stages.runner.stage import Report, Stage

@@ -28,8 +28,8 @@ from pydantic import Field, PositiveInt
 from stages.contracts.tables import read_table
 from stages.core.params import Section, Seed
 from stages.retrieval.category import NEIGHBORS, PREDICTION, Votes
-from stages.retrieval.matches import VIEWS, Ranking
 from stages.retrieval.ranking import SMALLEST_MB, Sizes, rank_chunks
+from stages.retrieval.relevance import VIEWS, Ranking
 from stages.retrieval.similarity import Rows
 from stages.retrieval.vectors import null_bytes
 

@@ -13,7 +13,7 @@ So the result is that of float64, whatever the sizes of the blocks. Both views a
 stays below ``memory_mb`` above the vectors, unless the relevant rows of a single query alone need more.
 
 The relevant gallery rows of a query are found by sorting, without a table of queries x gallery. Where there are many to
-a query, as in benchmarks of categories, whole_rows.py ranks the same way in less time.
+a query, as in benchmarks of categories, full_rankings.py ranks the same way in less time.
 """
 
 from collections.abc import Iterator
@@ -23,9 +23,9 @@ from itertools import pairwise
 import numpy as np
 
 from stages.core.errors import StageError
-from stages.retrieval.matches import VIEWS, Matches, Ranking
+from stages.retrieval.full_rankings import COPIES, THREADS, Near, WholeRows, rank_whole_rows
+from stages.retrieval.relevance import VIEWS, Matches, Ranking
 from stages.retrieval.similarity import TIE, Prepared, Rows, pair_scores, prepared
-from stages.retrieval.whole_rows import COPIES, THREADS, Near, WholeRows, rank_whole_rows
 from stages.runner.progress import track
 
 SMALLEST_MB = 64

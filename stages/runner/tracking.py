@@ -6,7 +6,7 @@ tag ``repro_key``: ``make repro`` passes a new one in ``SEAMLINE_REPRO`` and wai
 experiment of DVC has its name, a plain ``dvc repro`` falls back on the hash of git commit, dvc.yaml and params.yaml.
 Queued experiments run in a checkout below .dvc/tmp that is deleted afterwards: their stages wait for MLflow, and the
 store is that of the checkout around it. What is written to MLflow stands in runs.py and registry.py;
-stages/report/tracked.py adds at the end what did not run.
+stages/report/finish_tracking.py adds at the end what did not run.
 
 The store is ``sqlite:///mlflow.db`` at the project's root unless ``MLFLOW_TRACKING_URI`` says otherwise;
 ``SEAMLINE_TRACKING=off`` switches tracking off. A failure to track warns, once, and never fails a stage: files are the

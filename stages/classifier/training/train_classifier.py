@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from stages.classifier.training.rows import UNKNOWN_CLASS, prepare
+from stages.classifier.training.batches import UNKNOWN_CLASS, prepare
 from stages.classifier.training.trainer import Trainer
 from stages.contracts.tables import shard_paths
 from stages.core.determinism import device, seed_everything

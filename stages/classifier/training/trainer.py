@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from stages.classifier.training.rows import (
+from stages.classifier.training.batches import (
     UNKNOWN,
     Augment,
     Rows,
@@ -21,7 +21,7 @@ from stages.classifier.training.rows import (
     predict,
 )
 from stages.core.errors import StageError, shown
-from stages.core.lean import import_timm
+from stages.core.fast_imports import import_timm
 from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams, autocast
 from stages.learning.checkpoints import Checkpoints

@@ -4,7 +4,7 @@ After each whole epoch the full state goes into a checkpoint (stages/learning/ch
 weights of half precision and too little else. Beside that, three things that its loop keeps to itself are made to
 follow from the epoch's number, so that there is no state to keep: every generator (Python, numpy, torch, the
 loader's) is seeded anew for each epoch and process, the loader starts anew, and mosaics take their pictures from the
-whole set (stages/detection/training/dataset.py). On the CPU the same bytes come out; on a GPU as far as its kernels
+whole set (training_set.py). On the CPU the same bytes come out; on a GPU as far as its kernels
 repeat.
 
 With several devices Ultralytics starts one process for each, which build this class from its arguments alone: all
@@ -28,7 +28,7 @@ from stages.core.determinism import fix_threads
 from stages.core.errors import StageError
 from stages.core.files import digest
 from stages.core.log import show_log
-from stages.detection.training.dataset import TrainingSet
+from stages.detection.training.training_set import TrainingSet
 from stages.learning.checkpoints import Checkpoints
 from stages.networks.detector.model import quiet_ultralytics, register_backbone
 

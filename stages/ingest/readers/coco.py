@@ -11,7 +11,7 @@ from typing import Any
 
 from stages.core.errors import StageError, shown
 from stages.core.names import plain
-from stages.ingest.boxes import around
+from stages.ingest.box_repair import around
 from stages.ingest.files import Tree
 from stages.ingest.lookup import Images
 from stages.ingest.readers.folders import SPLIT_FOLDERS

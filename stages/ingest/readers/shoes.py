@@ -9,7 +9,7 @@ from stages.contracts.ledger import Account
 from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.core.names import plain
-from stages.ingest.boxes import around
+from stages.ingest.box_repair import around
 from stages.ingest.files import COMPANION_FOLDERS, Tree
 from stages.ingest.lookup import Images, without_suffix
 from stages.ingest.readers.yolo import class_names, read_labels, reject_labels

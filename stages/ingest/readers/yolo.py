@@ -17,7 +17,7 @@ import yaml
 from stages.contracts.ledger import Ledger
 from stages.core.errors import StageError, shown
 from stages.core.files import parse_plain_yaml, read_text
-from stages.ingest.boxes import around
+from stages.ingest.box_repair import around
 from stages.ingest.lookup import Found, Images, look_up, path_parts
 from stages.ingest.reading import (
     ImageFile,

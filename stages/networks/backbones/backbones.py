@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from stages.core.errors import StageError, shown
-from stages.core.lean import import_timm
+from stages.core.fast_imports import import_timm
 from stages.core.pretrained import PACKAGED, packaged_state
 from stages.networks.backbones import colors
 

@@ -15,8 +15,8 @@ from torch import nn
 
 from stages.core.determinism import device, fix_threads
 from stages.core.errors import StageError
+from stages.core.fast_imports import import_timm
 from stages.core.files import read_json, write_json
-from stages.core.lean import import_timm
 from stages.core.pretrained import LITE_MEAN, LITE_STD, packaged_state
 from stages.networks.detector.params import NmsParams
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from stages.core.errors import StageError
-from stages.report import ablation_run
-from stages.report.ablation_run import chosen, forget, switched_on, with_list
+from stages.report import run_ablation as ablation_run
+from stages.report.run_ablation import chosen, forget, switched_on, with_list
 
 PARAMS = """profile: demo
 ablation_variants: []           # rungs

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageFilter
 
-from stages.classifier.training.rows import Augment, Effects
+from stages.classifier.training.batches import Augment, Effects
 from stages.networks.backbones.features import Pictures
 from stages.networks.classifier import AugmentParams
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from stages.classifier import evaluate_classifier as module
 from stages.classifier.evaluate_classifier import evaluate, groups_of, labeled, report_line
-from stages.classifier.training.rows import UNKNOWN_CLASS
+from stages.classifier.training.batches import UNKNOWN_CLASS
 from stages.contracts.images import encode_jpeg
 from stages.labels.params import LabelParams
 from stages.networks.backbones.features import mirrored

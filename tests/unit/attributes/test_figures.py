@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import precision_recall_fscore_support
 
-from stages.classifier.figures import MOST, PICTURE, Suspect, by_class, confused, suspect_sheet, suspects
+from stages.classifier.error_analysis import MOST, PICTURE, Suspect, by_class, confused, suspect_sheet, suspects
 
 
 def pairs(**counts):

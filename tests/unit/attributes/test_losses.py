@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from stages.classifier.training.rows import UNKNOWN, class_weights, masked_sums
+from stages.classifier.training.batches import UNKNOWN, class_weights, masked_sums
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.5], [0.0, 3.0, 1.0], [-1.0, 0.0, 1.0]])
 TARGETS = torch.tensor([0, UNKNOWN, 2, 1])

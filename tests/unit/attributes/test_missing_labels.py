@@ -6,7 +6,7 @@ import torch
 from small import PLAIN_RUNTIME
 from torch import nn
 
-from stages.classifier.training.rows import UNKNOWN, accuracies, as_class, class_weights, masked_sums, prepare
+from stages.classifier.training.batches import UNKNOWN, accuracies, as_class, class_weights, masked_sums, prepare
 from stages.classifier.training.train_classifier import choose_classes
 from stages.classifier.training.trainer import Trainer
 from stages.learning.acceleration import RuntimeParams

@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from small import PLAIN_RUNTIME
 
-from stages.classifier.training.rows import accuracies, predict, prepare
+from stages.classifier.training.batches import accuracies, predict, prepare
 from stages.classifier.training.train_classifier import build, choose_classes
 from stages.classifier.training.trainer import Trainer
 from stages.core.errors import StageError

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from stages.classifier.training.rows import UNKNOWN, interleaved_batches, prepare
+from stages.classifier.training.batches import UNKNOWN, interleaved_batches, prepare
 
 
 def batches(counts, size, seed=0):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from small import PLAIN_RUNTIME
 
-from stages.classifier.training.rows import Effects, Rows
+from stages.classifier.training.batches import Effects, Rows
 from stages.classifier.training.train_classifier import check_batch
 from stages.classifier.training.trainer import Trainer
 from stages.core.errors import StageError

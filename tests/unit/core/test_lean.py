@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-START = "import sys; from stages.core.lean import import_timm; timm = import_timm(); "
+START = "import sys; from stages.core.fast_imports import import_timm; timm = import_timm(); "
 
 
 def run(code):

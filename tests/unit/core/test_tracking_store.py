@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from stages.report.tracked import shortened
+from stages.report.finish_tracking import shortened
 from stages.runner.registry import best_version, register_classifier
 
 GIT = {"git_commit": "c" * 40, "git_dirty": "False"}
@@ -112,7 +112,7 @@ def test_classifier_trained_since_is_not_taken_for_the_one_that_was_evaluated(st
 def test_end_of_a_repro_adds_final_scores_pictures_and_description_to_the_parent(store):
     from PIL import Image
 
-    from stages.report.tracked import close_parent
+    from stages.report.finish_tracking import close_parent
     from stages.runner import tracking
     from stages.runner.runs import create_parent, find_parent
 
@@ -147,7 +147,7 @@ def test_end_of_a_repro_adds_final_scores_pictures_and_description_to_the_parent
 
 @pytest.mark.slow
 def test_failed_repro_gets_no_scores_from_files_that_may_be_older(store):
-    from stages.report.tracked import close_parent
+    from stages.report.finish_tracking import close_parent
     from stages.runner import tracking
     from stages.runner.runs import create_parent
 

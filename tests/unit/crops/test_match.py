@@ -25,9 +25,9 @@ from stages.core.errors import StageError
 from stages.crops import crops as match
 from stages.crops.params import CropParams
 from stages.ingest.reading import box_row
-from stages.networks.detector import sheets
+from stages.networks.detector import detection_sheets as sheets
+from stages.networks.detector.detection_sheets import COLORS, Sheets
 from stages.networks.detector.params import NmsParams
-from stages.networks.detector.sheets import COLORS, Sheets
 
 # What the detectors find by the width of the image, which here names it.
 FOUND = {

@@ -26,7 +26,7 @@ def data(rectangles, tmp_path_factory):
 def training_set(data, tiny):
     from ultralytics.cfg import get_cfg
 
-    from stages.detection.training.dataset import TrainingSet
+    from stages.detection.training.training_set import TrainingSet
 
     def make(**augment):
         settings = get_cfg(overrides={"task": "detect", **tiny(augment=augment).ultralytics()})

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from stages.detection.training.dataset import MOST_HIDDEN, SIZES, Piece, cut, paste, soft_mask, varied
+from stages.detection.training.training_set import MOST_HIDDEN, SIZES, Piece, cut, paste, soft_mask, varied
 
 RED = (0, 0, 200)
 

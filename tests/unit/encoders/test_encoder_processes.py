@@ -9,8 +9,8 @@ from small import PLAIN_RUNTIME
 
 from stages.contracts.tables import BENCHMARK_TRAIN, write_rows
 from stages.core.errors import StageError
-from stages.encoders.loop import Run, Trainer
 from stages.encoders.normsoftmax import NormsoftmaxTask
+from stages.encoders.recipe_task import Run, Trainer
 from stages.encoders.validation import Probe
 from stages.learning import distributed
 from stages.learning.distributed import Group

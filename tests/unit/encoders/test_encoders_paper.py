@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from profiles import composed
-from stages.encoders.loop import Run
+from stages.encoders.recipe_task import Run
 from stages.encoders.recipes import recipe_module
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import Checkpoints
@@ -114,7 +114,7 @@ def offline(recipe: Any) -> Any:
 
 
 def as_in_the_table(recipe: dict[str, Any], rows: Any) -> Any:
-    """Rows with what the recipe's table knows of them (stages/benchmarks/upstream.py)."""
+    """Rows with what the recipe's table knows of them (stages/benchmarks/from_upstream.py)."""
     kind = PAPER["benchmark"][recipe["learns_from"]["table"]]["kind"]
     nothing = np.full(len(rows), None, object)
     if kind == "image_category":

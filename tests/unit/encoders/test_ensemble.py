@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from stages.encoders import ensemble
-from stages.encoders.loop import Run
+from stages.encoders.recipe_task import Run
 from stages.learning.checkpoints import Checkpoints
 from stages.networks.backbones.features import square
-from stages.networks.encoders.metric import Ensemble
+from stages.networks.encoders.metric_learning import Ensemble
 
 MEMBERS = [{"backbone": "test_resnet", "pooling": "average"}, {"backbone": "test_resnet", "pooling": "stages"}]
 

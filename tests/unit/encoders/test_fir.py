@@ -6,7 +6,7 @@ import torch
 
 from stages.core.errors import StageError
 from stages.encoders.fir import FirTask, Triplets
-from stages.networks.encoders.metric import FeatureRelaxation, Fir
+from stages.networks.encoders.metric_learning import FeatureRelaxation, Fir
 
 # Unit vectors at these angles; the squared distance of two is 2 - 2 cos.
 ANGLES = torch.tensor([0.0, 20.0, 50.0, 70.0]).deg2rad()

@@ -6,7 +6,7 @@ import torch
 from small import PLAIN_RUNTIME
 from torch import nn
 
-from stages.classifier.training.rows import Rows
+from stages.classifier.training.batches import Rows
 from stages.classifier.training.trainer import Trainer as ClassifierTrainer
 from stages.encoders.attention import AttentionTask
 from stages.encoders.fir import FirTask
@@ -131,7 +131,7 @@ def test_siamese_backbone_keeps_weights_and_statistics_and_the_dense_layer_learn
 
 @pytest.mark.parametrize("kind", ["frozen", "ensemble"])
 def test_what_is_only_fitted_keeps_the_weights_and_statistics_it_came_with(kind, recipe, examples, tmp_path, cpu):
-    from stages.encoders.loop import Run
+    from stages.encoders.recipe_task import Run
     from stages.learning.checkpoints import Checkpoints
 
     members = [LITE | {"pooling": "average"}, LITE | {"pooling": "stages"}]

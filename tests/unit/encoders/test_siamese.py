@@ -7,7 +7,7 @@ import torch
 from stages.core.errors import StageError
 from stages.encoders.examples import epoch_generator
 from stages.encoders.siamese import SiameseTask, contrastive_loss, draw_pairs, frequent
-from stages.networks.encoders.metric import Siamese
+from stages.networks.encoders.metric_learning import Siamese
 
 CATEGORIES = np.array([0, 0, 0, 1, 1, -1, 2])
 

@@ -14,7 +14,7 @@ from small import PLAIN_RUNTIME
 
 from stages.contracts.tables import BENCHMARK_TRAIN, write_rows
 from stages.core.errors import StageError
-from stages.encoders import loop as training
+from stages.encoders import recipe_task as training
 from stages.encoders import train_encoder as train
 from stages.encoders.recipes import AnyRecipe, recipe_module
 from stages.encoders.siamese import SiameseTask

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from stages.encoders.loop import Run, accelerate
+from stages.encoders.recipe_task import Run, accelerate
 from stages.encoders.recipes import recipe_module
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import Checkpoints

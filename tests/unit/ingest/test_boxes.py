@@ -3,7 +3,7 @@
 import pytest
 
 from stages.contracts.ledger import Account
-from stages.ingest.boxes import CORNERS, extent, repair, to_pixels
+from stages.ingest.box_repair import CORNERS, extent, repair, to_pixels
 
 
 def boxed(*corners, object_id="o", image_id="i"):

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from stages.ingest.boxes import turned
+from stages.ingest.box_repair import turned
 
 NAMES = ["Bl\u00fase", "r\u00f6ckchen", "caf\u00e9 noir", "plain"]
 HEIC = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic\x00\x00\x00\x08free" + bytes(400)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from stages.core.errors import StageError
-from stages.report.seeds_run import copy_tree, link_inputs, main, measure
+from stages.report.run_seeds import copy_tree, link_inputs, main, measure
 
 PIPELINE = """
 stages:

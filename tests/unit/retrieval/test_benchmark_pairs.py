@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from stages.benchmarks import benchmark
+from stages.benchmarks.from_upstream import matched
 from stages.benchmarks.plan import Pick, Plan
-from stages.benchmarks.upstream import matched
 from stages.contracts.tables import BOXES, write_rows
 from stages.core.errors import StageError
 

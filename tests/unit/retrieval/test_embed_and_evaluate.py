@@ -20,7 +20,7 @@ from stages.core.errors import StageError
 from stages.networks.backbones.features import Pixels
 from stages.retrieval import embed
 from stages.retrieval.metrics import EvaluateParams
-from stages.retrieval.sheet import RIGHT, WRONG, Hit, Shown, evenly, likeness, retrieval_sheet
+from stages.retrieval.result_sheet import RIGHT, WRONG, Hit, Shown, evenly, likeness, retrieval_sheet
 from stages.retrieval.vectors import read_vectors, write_vectors
 
 RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)

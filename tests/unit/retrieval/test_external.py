@@ -8,7 +8,7 @@ import pytest
 
 from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import BENCHMARK, write_rows
-from stages.retrieval import external
+from stages.retrieval import score_vectors as external
 from stages.retrieval.vectors import write_vectors
 
 PARAMS = """

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from stages.core.errors import StageError
+from stages.retrieval import full_rankings as whole_rows_module
 from stages.retrieval import ranking
-from stages.retrieval import whole_rows as whole_rows_module
 from stages.retrieval.ranking import VIEWS, Counting, Sizes, rank_chunks
 from stages.retrieval.similarity import TIE, Rows
 

@@ -18,7 +18,7 @@ from stages.core.determinism import device
 from stages.networks.backbones.features import Pictures, Pixels, passes
 from stages.networks.encoders.attention.network import AttentionNetwork, AttentionNetworkParams, Glimpses
 from stages.networks.encoders.attention.recommend import diverse_list, region_distances
-from stages.networks.encoders.metric import NetworkEncoder
+from stages.networks.encoders.metric_learning import NetworkEncoder
 
 COLORS = ((230, 60, 40), (40, 120, 230), (30, 160, 70), (240, 160, 0), (150, 60, 190), (0, 160, 170))
 SIDE = 192  # height of a drawn picture in pixels

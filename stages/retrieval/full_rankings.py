@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.core.parallel import workers
-from stages.retrieval.matches import VIEWS, Matches, Ranking
+from stages.retrieval.relevance import VIEWS, Matches, Ranking
 from stages.retrieval.similarity import TIE, Prepared, pair_scores, products
 from stages.runner.progress import track
 
