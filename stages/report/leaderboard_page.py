@@ -5,8 +5,8 @@ Usage: python -m stages.run leaderboard_page [OUT]      (docs/leaderboard.md)
 Reads:  data/<profile>/report/retrieval/*.json of every profile that has them (`dvc repro`, or `dvc pull`),
         data/<profile>/report/detector/*.json beside them,
         metrics/<profile>/external/*.json (vectors that someone else computed, score_vectors.py),
-        tables/published.csv, and `demo_sources` of profiles/<profile>.yaml: where it names anything, the data is drawn, and the page says so
-        above published numbers.
+        tables/published.csv, and `demo_sources` of profiles/<profile>.yaml: where it names anything, the data is
+        drawn, and the page says so above published numbers.
 """
 
 import logging
