@@ -72,8 +72,8 @@ def load(folder: Path) -> Predictor:
         StageError: when it was not trained.
     """
     if not folder.is_dir():
-        there = shown(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else "nothing"
-        raise StageError(f"{folder}: no such detector. Trained are: {there}. List it in `detectors`.")
+        present = shown(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else "nothing"
+        raise StageError(f"{folder}: no such detector. Trained are: {present}. List it in `detectors`.")
     from stages.networks.detector.model import Detector  # after the check: importing it takes seconds
 
     return Detector(folder)
@@ -143,7 +143,7 @@ def pictures_of(
 
 
 def write_plan(
-    plan: Plan, pictures: dict[tuple[str, Box | None], bytes | None], parts: Collection[str], out: Path
+    plan: Plan, pictures: dict[tuple[str, Box | None], bytes | None], tables: Collection[str], out: Path
 ) -> Plan:
     """Write ``parts`` of queries, gallery and train as Parquet files, sorted by row_id.
 
@@ -167,7 +167,7 @@ def write_plan(
         if len(kept) < len(picks):
             written.left_out[f"{name}: unusable_crop"] += len(picks) - len(kept)
         setattr(written, name, kept)
-    for name in parts:
+    for name in tables:
         schema = BENCHMARK_TRAIN if name == "train" else BENCHMARK
         picks = sorted(getattr(written, name), key=lambda pick: pick.row_id)
         with pq.ParquetWriter(out / f"{name}.parquet", schema, compression="zstd") as writer:
@@ -198,10 +198,10 @@ SELECT: dict[str, tuple[tuple[str, ...], Callable[[Source, BenchmarkParams], Pla
 
 def description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
     """Content of benchmark.json; what only an upstream tree has, its training rows and boxes, is left out elsewhere."""
-    parts = {"queries": plan.queries, "gallery": plan.gallery}
+    tables = {"queries": plan.queries, "gallery": plan.gallery}
     upstream: dict[str, Any] = {}
     if params.kind in UPSTREAM:
-        parts["train"] = plan.train
+        tables["train"] = plan.train
         upstream = {
             "boxes": params.boxes,
             "queries_repeating": sum(pick.repeats is not None for pick in plan.queries),
@@ -209,7 +209,7 @@ def description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
             "train": sum(pick.split == "train" for pick in plan.train),
             "val": sum(pick.split == "val" for pick in plan.train),
             "whole_pictures": sum(
-                pick.box is None and pick.image_id is not None for picks in parts.values() for pick in picks
+                pick.box is None and pick.image_id is not None for picks in tables.values() for pick in picks
             ),
         }
     return {
@@ -223,7 +223,8 @@ def description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
         "items_in_gallery": len({pick.item for pick in plan.gallery}),
         "left_out": dict(sorted(plan.left_out.items())),
         "categories": {
-            part: dict(sorted(Counter(str(pick.category) for pick in picks).items())) for part, picks in parts.items()
+            table: dict(sorted(Counter(str(pick.category) for pick in picks).items()))
+            for table, picks in tables.items()
         },
         **upstream,
         **plan.about,
@@ -245,7 +246,7 @@ def select_upstream(args: Namespace, params: BenchmarkParams, nms: NmsParams) ->
         boxes = read_table(_named(args.model, params.source, args.benchmark) / "boxes.parquet", BOXES)
         ids, names = (boxes[column].to_pylist() for column in ("object_id", "superclass"))
         plan = with_classes(plan, dict(zip(ids, names, strict=True)))
-    plan.found = source.found
+    plan.inventory = source.inventory
     plan.separate()
     plan.mark_repeats(source.clusters)
     return plan

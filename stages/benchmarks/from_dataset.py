@@ -34,33 +34,33 @@ def select_crops(dataset: Path, params: BenchmarkParams) -> Plan:
 
 def select_wardrobe(crops: pa.Table, items: pa.Table, params: BenchmarkParams) -> Plan:
     """See ``select_crops``."""
-    here = _where(crops, source=[params.source], split=["test"])
+    test_crops = _where(crops, source=[params.source], split=["test"])
     uncut = _uncut(items, source=[params.source], split=["test"], view=params.query_views)
     plan = Plan(
-        found=f"{here.num_rows} test crops of source {params.source} by view: {_shown_counts(here['view'])}; "
-        f"sources of all {crops.num_rows} crops: {_shown_counts(crops['source'])}"
+        inventory=f"{test_crops.num_rows} test crops of source {params.source} by view: "
+        f"{_shown_counts(test_crops['view'])}; sources of all {crops.num_rows} crops: {_shown_counts(crops['source'])}"
     )
     key = _item_key(params.same_colorway)
-    plan.queries = _picks(_where(here, view=params.query_views), key, plan, "queries")
-    plan.gallery = _picks(_where(here, view=params.gallery_views), key, plan, "gallery")
-    there = {pick.item for pick in plan.gallery}
-    plan.queries += [pick for pick in _picks(uncut, key, plan, "queries") if pick.item in there]
+    plan.queries = _picks(_where(test_crops, view=params.query_views), key, plan, "queries")
+    plan.gallery = _picks(_where(test_crops, view=params.gallery_views), key, plan, "gallery")
+    gallery_items = {pick.item for pick in plan.gallery}
+    plan.queries += [pick for pick in _picks(uncut, key, plan, "queries") if pick.item in gallery_items]
     return plan
 
 
 def select_category(crops: pa.Table, items: pa.Table, params: BenchmarkParams) -> Plan:
     """See ``select_crops``."""
-    column, here = params.item_column, crops
+    column, own_crops = params.item_column, crops
     if params.source is not None:
-        here, items = (_where(table, source=[params.source]) for table in (crops, items))
+        own_crops, items = (_where(table, source=[params.source]) for table in (crops, items))
     plan = Plan(
-        found=f"{here.num_rows} crops of {params.source or 'all sources'} by split: {_shown_counts(here['split'])}; by "
-        f"{column}: {_shown_counts(here[column])}; sources of all {crops.num_rows} crops: "
-        f"{_shown_counts(crops['source'])}"
+        inventory=f"{own_crops.num_rows} crops of {params.source or 'all sources'} by split: "
+        f"{_shown_counts(own_crops['split'])}; by {column}: {_shown_counts(own_crops[column])}; "
+        f"sources of all {crops.num_rows} crops: {_shown_counts(crops['source'])}"
     )
-    plan.queries = _picks(_where(here, split=["test"]), lambda table: table[column], plan, "queries")
+    plan.queries = _picks(_where(own_crops, split=["test"]), lambda table: table[column], plan, "queries")
     plan.queries += _picks(_uncut(items, split=["test"]), lambda table: table[column], plan, "queries")
-    plan.gallery = _picks(_where(here, split=["train"]), lambda table: table[column], plan, "gallery")
+    plan.gallery = _picks(_where(own_crops, split=["train"]), lambda table: table[column], plan, "gallery")
     return plan
 
 
@@ -85,12 +85,12 @@ def _where(table: pa.Table, **allowed: list[str]) -> pa.Table:
     return table
 
 
-def _picks(table: pa.Table, key: Key, plan: Plan, part: str) -> list[Pick]:
+def _picks(table: pa.Table, key: Key, plan: Plan, role: str) -> list[Pick]:
     """Rows of crops, or of items without one, whose item is known; the others are counted as left out."""
     picks = []
     for row, item in zip(table.to_pylist(), key(table).to_pylist(), strict=True):
         if item is None:
-            plan.left_out[f"{part}: item not known"] += 1
+            plan.left_out[f"{role}: item not known"] += 1
         elif "crop_id" in row:
             crop = row["crop_id"]
             picks.append(Pick(crop, item, row["superclass"], crop, detected_class=row["detected_class"]))

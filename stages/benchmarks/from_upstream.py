@@ -99,11 +99,11 @@ def select_pairs(source: Source, params: BenchmarkParams) -> Plan:
     plan = Plan()
     for row in source.objects:
         image_id = row["image_id"]
-        split, part = source.splits[image_id], image_id.split("-")[0]
+        split, folder = source.splits[image_id], image_id.split("-")[0]
         paired = row["pair_id"] is not None and (row["style"] or 0) > 0
-        item = f"{part}-pair-{row['pair_id']}-style-{row['style']}" if paired else None
+        item = f"{folder}-pair-{row['pair_id']}-style-{row['style']}" if paired else None
         pick = Pick(row["object_id"], item, row["class_name"], image_id, _box(row, params), split=split)
-        if part != HELD_OUT:
+        if folder != HELD_OUT:
             if split == "test":
                 plan.left_out["train: near duplicate of a test image"] += 1
             else:
@@ -162,28 +162,28 @@ def with_detections(plan: Plan, detections: dict[str, list[Detection]], least: f
     boxes: dict[str, dict[str, Box]] = defaultdict(dict)
     for pick in (*plan.queries, *plan.gallery):
         boxes[pick.image_id][pick.row_id] = pick.box
-    found: dict[str, Detection] = {}
+    by_object: dict[str, Detection] = {}
     for image_id, annotated in boxes.items():
-        found |= matched(annotated, detections.get(image_id, []), least)
+        by_object |= matched(annotated, detections.get(image_id, []), least)
     asked = {pick.item for pick in plan.queries}
-    detected = {pick.item for pick in plan.gallery if pick.row_id in found}
+    detected = {pick.item for pick in plan.gallery if pick.row_id in by_object}
     stands_in: set[str | None] = set()
     result = Plan(train=plan.train, left_out=plan.left_out.copy())
     for pick in sorted(plan.gallery, key=lambda pick: pick.row_id):
-        if pick.row_id in found:
-            result.gallery.append(_detected(pick, found[pick.row_id]))
+        if pick.row_id in by_object:
+            result.gallery.append(_detected(pick, by_object[pick.row_id]))
         elif pick.item in asked and pick.item not in detected and pick.item not in stands_in:
             stands_in.add(pick.item)
             result.gallery.append(replace(pick, box=None))
         else:
             result.left_out["gallery: no_detection"] += 1
     for pick in plan.queries:
-        if pick.row_id not in found:
+        if pick.row_id not in by_object:
             result.queries.append(replace(pick, image_id=None, box=None, missed="no_detection"))
         elif pick.item in stands_in:
             result.queries.append(replace(pick, image_id=None, box=None, missed="no_detection_in_shop"))
         else:
-            result.queries.append(_detected(pick, found[pick.row_id]))
+            result.queries.append(_detected(pick, by_object[pick.row_id]))
     result.about = {**plan.about, "gallery_stand_ins": len(stands_in)}
     return result
 

@@ -45,7 +45,7 @@ class Plan:
     Attributes:
         left_out: why -> number of upstream's rows that are in none of the three.
         about: further content of benchmark.json.
-        found: what the tables hold that it was chosen from, for an error message.
+        inventory: what the tables hold that it was chosen from, for an error message.
     """
 
     queries: list[Pick] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Plan:
     train: list[Pick] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     about: dict[str, Any] = field(default_factory=dict)
-    found: str = ""
+    inventory: str = ""
 
     @property
     def missed(self) -> dict[str, int]:
@@ -95,8 +95,8 @@ class Plan:
         def marked(pick: Pick) -> Pick:
             if pick.image_id is None:  # not detected: what was said before it was looked for holds
                 return pick if pick.repeats in teaching else replace(pick, repeats=None)
-            other = of_queries if pick.image_id in teaching else of_training
-            return replace(pick, repeats=other.get(clusters[pick.image_id]))
+            opposite = of_queries if pick.image_id in teaching else of_training
+            return replace(pick, repeats=opposite.get(clusters[pick.image_id]))
 
         self.queries, self.gallery = ([marked(pick) for pick in picks] for picks in (self.queries, self.gallery))
 
@@ -108,7 +108,9 @@ class Plan:
         """
         for what, picks in (("query", self.queries), ("gallery row", self.gallery)):
             if not picks:
-                raise StageError(f"benchmark.{name}: no {what}. Found {self.found}. Change benchmark.{name} to fit.")
+                raise StageError(
+                    f"benchmark.{name}: no {what}. Found {self.inventory}. Change benchmark.{name} to fit."
+                )
         for picks in (self.queries, self.gallery, self.train):
             counts = Counter(pick.row_id for pick in picks)
             if twice := [row_id for row_id, count in counts.items() if count > 1]:
@@ -116,7 +118,7 @@ class Plan:
         if self.without_match == len(self.queries):
             raise StageError(
                 f"benchmark.{name}: none of {len(self.queries)} queries has a correct row in the gallery of "
-                f"{len(self.gallery)}. Found {self.found}. Change benchmark.{name} to fit."
+                f"{len(self.gallery)}. Found {self.inventory}. Change benchmark.{name} to fit."
             )
 
 
@@ -153,7 +155,7 @@ class Source:
         return {} if which == "whole" else {row["image_id"]: box_of(row) for row in self.objects}
 
     @property
-    def found(self) -> str:
+    def inventory(self) -> str:
         """What is there, for an error message."""
         counts = Counter(self.splits.values())
         return f"source {self.name}: {', '.join(f'{count} {split}' for split, count in sorted(counts.items()))} images"
@@ -166,9 +168,9 @@ def read_source(folder: Path, columns: Iterable[str]) -> Source:
         StageError: when it was not ingested, or its items lack one of ``columns``.
     """
     if not folder.is_dir():
-        there = shown(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else "nothing"
+        present = shown(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else "nothing"
         raise StageError(
-            f"{folder}: no such folder. Ingested are: {there}. List {folder.name} in `sources`, run `dvc repro`."
+            f"{folder}: no such folder. Ingested are: {present}. List {folder.name} in `sources`, run `dvc repro`."
         )
     images = read_shards(folder, IMAGE_COLUMNS)
     items = read_table(folder / "items.parquet")

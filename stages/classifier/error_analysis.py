@@ -44,9 +44,9 @@ def confused(pairs: Sequence[Sequence[str]]) -> list[list[Any]]:
 
     Of equally many the larger share comes first, then the names decide.
     """
-    actual = Counter(one for one, _ in pairs)
-    counts = Counter((one, other) for one, other in pairs if one != other)
-    rows = [[one, other, count, count / actual[one]] for (one, other), count in counts.items()]
+    actual = Counter(label for label, _ in pairs)
+    counts = Counter((label, prediction) for label, prediction in pairs if label != prediction)
+    rows = [[label, prediction, count, count / actual[label]] for (label, prediction), count in counts.items()]
     return sorted(rows, key=lambda row: (-row[2], -row[3], row[0], row[1]))
 
 
@@ -101,20 +101,23 @@ ACROSS, MOST = 6, 24  # pictures in a row, and of a sheet
 FONT = 9
 
 
-def suspect_sheet(found: Sequence[Suspect], crops: Sequence[bytes]) -> Image.Image:
+def suspect_sheet(suspected: Sequence[Suspect], crops: Sequence[bytes]) -> Image.Image:
     """The first ``MOST`` suspects of a head: below each picture its label, then what it probably is, by probability.
 
     Args:
         crops: encoded pictures of the labeled rows.
     """
-    shown = found[:MOST]
+    shown = suspected[:MOST]
     wide, high = PICTURE + GAP, PICTURE + CAPTION + GAP
     sheet = Image.new("RGB", (min(len(shown), ACROSS) * wide + GAP, -(-len(shown) // ACROSS) * high + GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT)
-    for at, one in enumerate(shown):
+    for at, suspect in enumerate(shown):
         left, top = at % ACROSS * wide + GAP, at // ACROSS * high + GAP
-        sheet.paste(resized(crops[one.row], PICTURE, PICTURE), (left, top))
-        lines = ((one.label, one.given, (120, 120, 120)), (f"rather {one.prediction}", one.likely, (0, 0, 0)))
+        sheet.paste(resized(crops[suspect.row], PICTURE, PICTURE), (left, top))
+        lines = (
+            (suspect.label, suspect.given, (120, 120, 120)),
+            (f"rather {suspect.prediction}", suspect.likely, (0, 0, 0)),
+        )
         for line, (name, share, color) in enumerate(lines):
             draw.text(
                 (left, top + PICTURE + line * CAPTION // 2), fitting(draw, font, name, f" {share:.2f}"), color, font

@@ -85,7 +85,9 @@ def evaluate(
         both = predicted_names(means[head][known], classes)
         heads[head] = {
             "coverage": float(known.mean()),
-            "accuracy_with_flip": float(np.mean([one == other for one, other in zip(rows.labels, both, strict=True)])),
+            "accuracy_with_flip": float(
+                np.mean([label == predicted for label, predicted in zip(rows.labels, both, strict=True)])
+            ),
             **head_scores(rows, own, classes, learned),
         }
         confusions[head] = _pairs(rows.labels, predicted_names(own, classes))
@@ -98,7 +100,7 @@ def evaluate(
 
 
 def _pairs(actual: list[str], predicted: list[str]) -> list[list[str]]:
-    return sorted([one, other] for one, other in zip(actual, predicted, strict=True))
+    return sorted([label, prediction] for label, prediction in zip(actual, predicted, strict=True))
 
 
 def _mean(scored: list[dict[str, Any]]) -> dict[str, float]:
@@ -152,12 +154,15 @@ def write_figures(
         if head not in network.classes:
             continue
         rows, known = labeled(test, head)
-        found = suspects(rows.labels, probabilities[head][known], network.classes[head])
+        suspected = suspects(rows.labels, probabilities[head][known], network.classes[head])
         ids, crops = list(test["crop_id"][known]), list(test["bytes"][known])
-        tables["suspects"] += [[head, ids[one.row], one.label, one.given, one.prediction, one.likely] for one in found]
-        if found:
+        tables["suspects"] += [
+            [head, ids[suspect.row], suspect.label, suspect.given, suspect.prediction, suspect.likely]
+            for suspect in suspected
+        ]
+        if suspected:
             pictures.append(out / f"suspects_{head}.jpg")
-            suspect_sheet(found, crops).save(pictures[-1])
+            suspect_sheet(suspected, crops).save(pictures[-1])
     for name, header in (("by_class", BY_CLASS), ("confused", CONFUSED), ("suspects", SUSPECTS)):
         write_csv(out / f"{name}.csv", header, tables[name])
     return pictures
@@ -172,8 +177,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     groups = groups_of(network, train, params.labels, args.tables)
     result, confusions, probabilities = evaluate(network, options, train, test, groups)
     plots = fresh_folder(args.plots)
-    counts = {name: Counter((one, other) for one, other in pairs) for name, pairs in confusions.items()}
-    rows = [[name, *pair, count] for name, found in counts.items() for pair, count in sorted(found.items())]
+    counts = {name: Counter((label, prediction) for label, prediction in pairs) for name, pairs in confusions.items()}
+    rows = [[name, *pair, count] for name, of_head in counts.items() for pair, count in sorted(of_head.items())]
     write_csv(plots / "confusion.csv", ["panel", "actual", "predicted", "rows"], rows)
     history = pd.read_csv(args.model / "history.csv")
     write_csv(plots / "training.csv", ["panel", "line", "x", "y"], training_curves(history))

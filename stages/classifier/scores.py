@@ -33,12 +33,14 @@ def type_groups(types: list[str], sources: list[str], params: LabelParams, folde
     """
     tables = read_label_tables(folder)
     catalogues = [source for source in sources if params.policy_of(source) == "catalogue"]
-    found = [_of_catalogue(tables, params, source, len(catalogues) < len(sources)) for source in sorted(catalogues)]
+    by_catalogue = [
+        _of_catalogue(tables, params, source, len(catalogues) < len(sources)) for source in sorted(catalogues)
+    ]
     if len(catalogues) < len(sources):
-        found.append(dict(zip(tables.types["type"], tables.types["group"], strict=True)))
+        by_catalogue.append(dict(zip(tables.types["type"], tables.types["group"], strict=True)))
     result: dict[str, str] = {}
     for name in types:
-        groups = {one[name] for one in found if name in one}
+        groups = {groups_of[name] for groups_of in by_catalogue if name in groups_of}
         if len(groups) != 1:
             raise StageError(
                 f"{folder}: type {name!r} has {len(groups)} groups ({shown(groups)}), expected one. Give it one line "
@@ -52,7 +54,9 @@ def _of_catalogue(tables: LabelTables, params: LabelParams, source: str, as_grou
     """Label -> superclass of one catalogue, or its superclass's group."""
     labels = read_label_table(tables, params.catalogue_of(source))
     group_of = dict(zip(tables.superclasses["superclass"], tables.superclasses["fashion_products_group"], strict=True))
-    return {name: group_of[one] if as_groups else one for name, one in labels.items() if one}
+    return {
+        name: group_of[superclass] if as_groups else superclass for name, superclass in labels.items() if superclass
+    }
 
 
 BINS = 10
@@ -111,7 +115,7 @@ def label_scores(truth: list[str], predicted: list[str], confidence: np.ndarray)
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    right = np.array([one == other for one, other in zip(truth, predicted, strict=True)])
+    right = np.array([label == prediction for label, prediction in zip(truth, predicted, strict=True)])
     precision, recall, f1, _ = precision_recall_fscore_support(
         truth, predicted, labels=sorted(set(truth)), average="macro", zero_division=0
     )

@@ -24,9 +24,9 @@ class DisjointSet:
         self.label = np.arange(size)
         self._members: dict[int, list[int]] = {}
 
-    def join(self, one: int, other: int) -> None:
+    def join(self, first: int, second: int) -> None:
         """Make one set of two. The smaller gets the larger's label: a number changes its label log n times at most."""
-        small, large = int(self.label[one]), int(self.label[other])
+        small, large = int(self.label[first]), int(self.label[second])
         if small == large:
             return
         moved, kept = self._members.pop(small, None) or [small], self._members.pop(large, None) or [large]
@@ -54,6 +54,6 @@ def connected(pairs: Iterable[tuple[K, K]]) -> dict[K, K]:
     keys = sorted({key for pair in known for key in pair})
     place = {key: number for number, key in enumerate(keys)}
     sets = DisjointSet(len(keys))
-    for one, other in known:
-        sets.join(place[one], place[other])
+    for left, right in known:
+        sets.join(place[left], place[right])
     return {key: keys[first] for key, first in zip(keys, sets.smallest().tolist(), strict=True)}

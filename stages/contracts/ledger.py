@@ -140,8 +140,8 @@ class Account:
         result = []
         for name, ledger in sorted(self.ledgers.items()):
             row = ledger.summary()
-            parts = [f"{self.source}: {row['rows_in']} {name} in, {row['rows_kept']} kept"]
-            parts += [f"{count} {reason}" for reason, count in row["rejected"].items()]
-            parts += [f"repaired: {count} {what}" for what, count in row["repaired"].items()]
-            result.append(", ".join(parts))
+            clauses = [f"{self.source}: {row['rows_in']} {name} in, {row['rows_kept']} kept"]
+            clauses += [f"{count} {reason}" for reason, count in row["rejected"].items()]
+            clauses += [f"repaired: {count} {what}" for what, count in row["repaired"].items()]
+            result.append(", ".join(clauses))
         return result

@@ -179,8 +179,8 @@ def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] |
         raise StageError(f"{path}: no such file. It is made by an earlier stage: run `dvc repro`.")
     table = pq.read_table(path, columns=columns)
     if schema is not None and columns is None and not table.schema.equals(schema):
-        found = {str(one) for one in table.schema} ^ {str(one) for one in schema}
-        raise StageError(f"{path}: not the expected columns (differing: {sorted(found)}). Run `dvc repro`.")
+        differing = {str(field) for field in table.schema} ^ {str(field) for field in schema}
+        raise StageError(f"{path}: not the expected columns (differing: {sorted(differing)}). Run `dvc repro`.")
     return table
 
 
@@ -198,8 +198,8 @@ def write_shards(folder: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]]
     folder.mkdir(parents=True, exist_ok=True)
     waiting: list[list[dict[str, Any]]] = [[] for _ in range(shards)]
     count = 0
-    with TemporaryDirectory(dir=folder) as parts, ExitStack() as stack:
-        files = [f"{parts}/{number}" for number in range(shards)]
+    with TemporaryDirectory(dir=folder) as scratch, ExitStack() as stack:
+        files = [f"{scratch}/{number}" for number in range(shards)]
         writers = [stack.enter_context(pa.ipc.new_file(file, schema)) for file in files]
         for row in rows:
             number, count = shard_of(row[key], shards), count + 1

@@ -150,11 +150,11 @@ def listing(folder: Path, pattern: str, what: str) -> list[Path]:
     return sorted(folder.glob(pattern))
 
 
-def digest(*parts: str | bytes) -> str:
+def digest(*values: str | bytes) -> str:
     """sha256 over the parts, as 64 hex digits."""
     sha = hashlib.sha256()
-    for part in parts:
-        sha.update(part if isinstance(part, bytes) else part.encode())
+    for value in values:
+        sha.update(value if isinstance(value, bytes) else value.encode())
         sha.update(b"\0")
     return sha.hexdigest()
 

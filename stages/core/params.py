@@ -62,13 +62,13 @@ def lookup(content: dict[str, Any], dotted: str, path: Path = PARAMS_FILE) -> An
     """
     value: Any = content
     walked: list[str] = []
-    for part in dotted.split("."):
-        if not isinstance(value, dict) or part not in value:
-            there = shown(value) if isinstance(value, dict) else repr(value)
+    for key in dotted.split("."):
+        if not isinstance(value, dict) or key not in value:
+            present = shown(value) if isinstance(value, dict) else repr(value)
             where = ".".join(walked) or "the top level"
-            raise StageError(f"{path}: `{dotted}` is missing; {where} has: {there}. Add it (profiles/ has examples).")
-        value = value[part]
-        walked.append(part)
+            raise StageError(f"{path}: `{dotted}` is missing; {where} has: {present}. Add it (profiles/ has examples).")
+        value = value[key]
+        walked.append(key)
     return value
 
 

@@ -149,12 +149,12 @@ def _crop_rows(
         nms=params.nms,
         desc=f"match {args.source} (shards)",
     )
-    for row, array, found in pictures:
+    for row, array, detected in pictures:
         image = Image.fromarray(array)
         for label in items[row["image_id"]]:
             # The image may have been searched for another item of its own, with other detectors.
             own = needed_detectors(detectors, label["agrees"], options)
-            detections = [detection for detection in found if detection["detector"] in own]
+            detections = [detection for detection in detected if detection["detector"] in own]
             match = match_item(label, detections, mates[label["photo"]], image.size, options, params.nms.iou)
             if own_box:
                 match = stand_in(match, boxes.get(label["item_id"]))
@@ -175,13 +175,13 @@ def _crop_row(label: dict[str, Any], image: Image.Image, match: Match, params: C
     crop = cut_match(image, match.detection, params)
     if crop is None:
         return None
-    found = match.detection or {"detector": NO_DETECTOR, "superclass": NO_DETECTOR, "confidence": None}
+    detection = match.detection or {"detector": NO_DETECTOR, "superclass": NO_DETECTOR, "confidence": None}
     return {
         "crop_id": f"{label['source']}:{label['item_id']}",
         **label,
-        "detector": found["detector"],
-        "detected_class": found["superclass"],
-        "confidence": found["confidence"],
+        "detector": detection["detector"],
+        "detected_class": detection["superclass"],
+        "confidence": detection["confidence"],
         "width": crop.width,
         "height": crop.height,
         "bytes": encode_jpeg(crop, params.jpeg_quality),
@@ -189,15 +189,15 @@ def _crop_row(label: dict[str, Any], image: Image.Image, match: Match, params: C
 
 
 def _outcome_row(label: dict[str, Any], match: Match) -> dict[str, Any]:
-    found = match.detection or {}
+    detection = match.detection or {}
     return {
         "item_id": label["item_id"],
         "outcome": match.outcome,
         "candidates": match.candidates,
         "agreeing": match.agreeing,
-        "detector": found.get("detector"),
-        "detected_class": found.get("superclass"),
-        **{key: found.get(key) for key in ("confidence", "x1", "y1", "x2", "y2")},
+        "detector": detection.get("detector"),
+        "detected_class": detection.get("superclass"),
+        **{key: detection.get(key) for key in ("confidence", "x1", "y1", "x2", "y2")},
     }
 
 

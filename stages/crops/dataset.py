@@ -83,7 +83,7 @@ def leakage_units(rows: list[dict[str, Any]], namespaces: Mapping[str, str]) -> 
     the smallest key in it.
     """
     keys = [tuple(leakage_keys(row, namespaces).values()) for row in rows]
-    units = connected((group, other) for group, *others in keys for other in others)
+    units = connected((group, key) for group, *linked in keys for key in linked)
     return [units[group] for group, *_ in keys]
 
 
@@ -111,15 +111,15 @@ def check_no_leakage(rows: list[dict[str, Any]], namespaces: Mapping[str, str]) 
     Raises:
         StageError: naming the first that does not.
     """
-    found: dict[str, dict[str, set[str]]] = {kind: defaultdict(set) for kind in KINDS}
+    splits_of: dict[str, dict[str, set[str]]] = {kind: defaultdict(set) for kind in KINDS}
     for row in rows:
         for kind, key in leakage_keys(row, namespaces).items():
-            found[kind][key].add(row["split"])
-    for kind, splits in found.items():
+            splits_of[kind][key].add(row["split"])
+    for kind, splits in splits_of.items():
         for key, names in sorted(splits.items()):
             if len(names) > 1:
                 raise StageError(f"leakage: {kind} {key!r} is in splits {', '.join(sorted(names))}.")
-    return {kind: len(splits) for kind, splits in found.items()}
+    return {kind: len(splits) for kind, splits in splits_of.items()}
 
 
 WITHOUT_PICTURE = [name for name in CROPS.names if name != "bytes"]

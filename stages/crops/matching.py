@@ -115,10 +115,10 @@ def choose_among(
             if not waiting:
                 break
             _, item_id, wanted = min(waiting)
-            found = choose(free, wanted, size, params)
-            matches[item_id] = Match(found.outcome, len(detections), agreeing[item_id], found.detection)
-            if found.detection is not None:
-                free = elsewhere(free, found.detection, same)
+            choice = choose(free, wanted, size, params)
+            matches[item_id] = Match(choice.outcome, len(detections), agreeing[item_id], choice.detection)
+            if choice.detection is not None:
+                free = elsewhere(free, choice.detection, same)
     for item in (item for item in items if item.item_id not in matches):
         count = agreeing[item.item_id]
         alone = choose([] if count else detections, item.agrees, size, params)
@@ -142,16 +142,16 @@ def own_boxes(objects: list[dict[str, Any]], labels: list[dict[str, Any]]) -> di
     of_image: dict[str, list[dict[str, Any]]] = {}
     for row in objects:
         of_image.setdefault(row["image_id"], []).append(row)
-    found = {}
+    boxes = {}
     for label in labels:
         alone = of_image.get(label["image_id"], [])
         row = by_id.get(label["item_id"]) or (alone[0] if len(alone) == 1 else None)
         if row is not None:
             corners = {corner: row[corner] for corner in ("x1", "y1", "x2", "y2")}
-            found[label["item_id"]] = {
+            boxes[label["item_id"]] = {
                 "detector": ANNOTATED, "superclass": label["superclass"], "confidence": None, **corners
             }  # fmt: skip
-    return found
+    return boxes
 
 
 def stand_in(match: Match, box: Detection | None) -> Match:

@@ -42,24 +42,24 @@ CENTERS = ["cx", "cy", "w", "h"]  # columns of BOXES
 
 
 def confusion_pairs(
-    truth: np.ndarray, truth_names: list[str], found: np.ndarray, found_names: list[str], threshold: float = 0.5
+    truth: np.ndarray, truth_names: list[str], detected: np.ndarray, detected_names: list[str], threshold: float = 0.5
 ) -> list[tuple[str, str]]:
     """(actual, predicted) of one image; "background" stands for a missed box and for a false alarm.
 
     Pairs are formed greedily from the highest IoU down, whatever their classes.
     """
-    overlaps = iou(truth, found) if len(truth) and len(found) else np.zeros((len(truth), len(found)))
-    pairs, left_truth, left_found = [], set(range(len(truth))), set(range(len(found)))
+    overlaps = iou(truth, detected) if len(truth) and len(detected) else np.zeros((len(truth), len(detected)))
+    pairs, left_truth, left_detected = [], set(range(len(truth))), set(range(len(detected)))
     for flat in np.argsort(-overlaps, axis=None, kind="stable"):
         row, column = np.unravel_index(flat, overlaps.shape)
         if overlaps[row, column] < threshold:
             break
-        if row in left_truth and column in left_found:
-            pairs.append((truth_names[row], found_names[column]))
+        if row in left_truth and column in left_detected:
+            pairs.append((truth_names[row], detected_names[column]))
             left_truth.discard(row)
-            left_found.discard(column)
+            left_detected.discard(column)
     pairs += [(truth_names[row], "background") for row in sorted(left_truth)]
-    return pairs + [("background", found_names[column]) for column in sorted(left_found)]
+    return pairs + [("background", detected_names[column]) for column in sorted(left_detected)]
 
 
 def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
@@ -125,9 +125,9 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     for name in params.detectors:
         scores = score(name, args, params.detector[name], params.nms, plots)
         write_json(args.report / f"{name}.json", scores)
-        headlines = {key: scores[key] for key in HEADLINES}
-        write_json(args.metrics / f"{name}.json", headlines)
-        report.metrics |= {f"{name}.{key}": value for key, value in headlines.items()}
+        key_metrics = {key: scores[key] for key in HEADLINES}
+        write_json(args.metrics / f"{name}.json", key_metrics)
+        report.metrics |= {f"{name}.{key}": value for key, value in key_metrics.items()}
         report.pictures.append(args.report / f"{name}.jpg")
         log.info(
             f"{name}: test mAP50 {scores['map50']:.3f} (constant box {scores['constant_box']:.3f}), "
@@ -236,12 +236,12 @@ def _add_curves(name: str, metrics: Any, names: list[str], plots: Plots) -> None
     plots.precision_recall += points(pr, name, "mean over classes")
     for line in ("precision", "recall", "F1"):
         plots.confidence += points(means[line], name, line)
-    for row, one in enumerate(own if len(own) > 1 else []):
-        plots.precision_recall += points(curves[CURVE_NAMES[0]][row], name, one)
-        plots.confidence += points(curves["F1"][row], f"{name}, F1 of each class", one)
+    for row, scored in enumerate(own if len(own) > 1 else []):
+        plots.precision_recall += points(curves[CURVE_NAMES[0]][row], name, scored)
+        plots.confidence += points(curves["F1"][row], f"{name}, F1 of each class", scored)
     for curve, values in curves.items():
-        for row, one in enumerate(own):
-            plots.by_class += points(values[row], name, one, curve)
+        for row, scored in enumerate(own):
+            plots.by_class += points(values[row], name, scored, curve)
 
 
 VALIDATION = {"val_precision": "precision", "val_recall": "recall", "val_map50": "mAP50", "val_map50_95": "mAP50-95"}
@@ -300,17 +300,17 @@ def _confusion_and_samples(
         nms=nms,
         desc="confusion (shards)",
     )
-    for row, image, found in pictures:
+    for row, image, detections in pictures:
         truth = of_image.get(row["image_id"], test.iloc[:0])
         actual = to_corners(truth[CENTERS].to_numpy()) * np.array([row["width"], row["height"]] * 2)
-        places = box_array(map(box_of, found))
-        names = [box["superclass"] for box in found]
+        places = box_array(map(box_of, detections))
+        names = [box["superclass"] for box in detections]
         counts.update(confusion_pairs(actual, list(truth["superclass"]), places, names))
         if row["image_id"] in chosen:
             boxes = [Outline(tuple(corners), TRUTH, width=1) for corners in actual.tolist()]
             boxes += [
                 Outline(box_of(box), color_of(box["superclass"]), f"{box['superclass']} {box['confidence']:.2f}")
-                for box in found
+                for box in detections
             ]
             samples[row["image_id"]] = drawn(image, boxes)
     write_sheet([samples[name] for name in sorted(samples)], picture)

@@ -150,8 +150,8 @@ def overlap(maps: torch.Tensor) -> torch.Tensor:
     Returns:
         A scalar: 1 = all maps of a picture are the same, 0 = they lie apart; 0 for one glimpse.
     """
-    pairs = [(one, other) for one in range(maps.shape[1]) for other in range(one)]
-    shared = [torch.minimum(maps[:, one], maps[:, other]).sum((1, 2)) for one, other in pairs]
+    pairs = [(first, second) for first in range(maps.shape[1]) for second in range(first)]
+    shared = [torch.minimum(maps[:, first], maps[:, second]).sum((1, 2)) for first, second in pairs]
     return torch.stack(shared).mean() if pairs else maps.new_zeros(())
 
 
@@ -159,8 +159,8 @@ def label_matrix(labels: list[list[str]], names: list[str]) -> torch.Tensor:
     """float32 [n, len(names)] of 0 and 1; a label that is not among the names is left out."""
     position = {name: at for at, name in enumerate(names)}
     matrix = torch.zeros(len(labels), len(names))
-    for row, one in enumerate(labels):
-        for name in one:
+    for row, of_row in enumerate(labels):
+        for name in of_row:
             if name in position:
                 matrix[row, position[name]] = 1
     return matrix
@@ -172,7 +172,7 @@ class AttentionTask(PictureTask):
     metric = "euclidean"
 
     def __init__(self, recipe: AttentionRecipe, train: Examples, val: Examples, group: Group = ALONE) -> None:
-        self.names = sorted({name for one in train.labels for name in one})
+        self.names = sorted({name for labels in train.labels for name in labels})
         if len(self.names) < 2:
             raise StageError(
                 f"attention: the training rows know {len(self.names)} labels, expected two or more. Name heads in "
@@ -189,9 +189,9 @@ class AttentionTask(PictureTask):
     def _branched(self, split: Split, rows: np.ndarray, views: bool = False) -> torch.Tensor:
         """The frozen branch's maps, of new views or of pictures as they are, [n, width, h, w] on the CPU."""
         self.network.branch.eval()
-        parts = torch.from_numpy(rows).split(self.recipe.probe.batch)
-        pictures = (self.images(split, part) if views else self.pictures[split].batch(part) for part in parts)
-        return torch.cat([self.network.branch(one.to(self.device).float()).cpu() for one in pictures])
+        batches = torch.from_numpy(rows).split(self.recipe.probe.batch)
+        pictures = (self.images(split, batch) if views else self.pictures[split].batch(batch) for batch in batches)
+        return torch.cat([self.network.branch(batch_images.to(self.device).float()).cpu() for batch_images in pictures])
 
     def _plain(self, split: Split, rows: np.ndarray) -> torch.Tensor:
         """The frozen branch's maps of pictures as they are, computed when they are first asked for."""
@@ -218,10 +218,10 @@ class AttentionTask(PictureTask):
             return super().embed(split, rows)
         was_training = self.network.training
         self.network.eval()
-        parts = self._plain(split, rows).split(self.recipe.probe.batch)
-        found = [self.network.whole(self.network.glimpses(part.to(self.device))) for part in parts]
+        batches = self._plain(split, rows).split(self.recipe.probe.batch)
+        vectors = [self.network.whole(self.network.glimpses(batch.to(self.device))) for batch in batches]
         self.network.train(was_training)
-        return torch.cat(found).float().cpu().numpy()
+        return torch.cat(vectors).float().cpu().numpy()
 
     def images(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
         """Views are made of squares: the picture is laid on a white one and cut out again."""
@@ -248,17 +248,17 @@ class AttentionTask(PictureTask):
         labels = self.labels[split][rows].to(self.device)
         seen, params = self.look(split, self.part(split, rows)), self.recipe.losses
         scores, maps, size, center = (
-            self.whole(split, one, rows) for one in (seen.scores, seen.maps, seen.size, seen.center)
+            self.whole(split, values, rows) for values in (seen.scores, seen.maps, seen.size, seen.center)
         )
-        parts = {
+        terms = {
             "cls": classification_loss(scores, labels),
             "div": diversity_loss(maps),
             "loc": localization_loss(size, center, self.network.anchors, params),
         }
-        loss = parts["cls"] + params.gamma_div * parts["div"] + params.gamma_loc * parts["loc"]
+        loss = terms["cls"] + params.gamma_div * terms["div"] + params.gamma_loc * terms["loc"]
         top = labels.gather(1, scores.argmax(1, keepdim=True))[:, 0]
         share = top.sum() / (labels.sum(1) > 0).sum().clamp(min=1)
-        return {"loss": loss, **parts, "top_label": share, "overlap": overlap(maps)}
+        return {"loss": loss, **terms, "top_label": share, "overlap": overlap(maps)}
 
     @torch.no_grad()
     def draw(self, out: Path) -> list[Path]:
@@ -269,19 +269,19 @@ class AttentionTask(PictureTask):
         rows = np.unique(np.linspace(0, len(self.val) - 1, SHOWN).astype(int))
         self.modules.eval()
         seen = self.look("val", torch.from_numpy(rows))
-        parts = [self.look("val", batch).regions for batch in self.val_batches()]
-        regions = F.normalize(torch.cat(parts), dim=2).cpu().numpy()
+        region_batches = [self.look("val", batch).regions for batch in self.val_batches()]
+        regions = F.normalize(torch.cat(region_batches), dim=2).cpu().numpy()
         data = dict(zip(self.val.ids, self.val.data, strict=True))
-        found = []
+        recommended = []
         for row in rows:
-            others = np.delete(np.arange(len(self.val)), row)
-            ids = [self.val.ids[other] for other in others]
-            listed = diverse_list(region_distances(regions[row], regions[others]), ids, RECOMMENDED)
-            found.append([(data[name], region) for name, region in listed])
+            gallery = np.delete(np.arange(len(self.val)), row)
+            ids = [self.val.ids[place] for place in gallery]
+            listed = diverse_list(region_distances(regions[row], regions[gallery]), ids, RECOMMENDED)
+            recommended.append([(data[name], region) for name, region in listed])
         shown = [self.val.data[row] for row in rows]
         return [
             save_sheet(out / "attention.jpg", attention_sheet(shown, seen)),
-            save_sheet(out / "recommendations.jpg", recommendation_sheet(shown, found)),
+            save_sheet(out / "recommendations.jpg", recommendation_sheet(shown, recommended)),
         ]
 
 

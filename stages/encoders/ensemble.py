@@ -79,10 +79,10 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
     Raises:
         StageError: when the training rows know fewer than two categories to choose columns by.
     """
-    network = Ensemble([_member(one) for one in recipe.members], [one.weights for one in recipe.members],
+    network = Ensemble([_member(member) for member in recipe.members], [member.weights for member in recipe.members],
                        recipe.image_size).to(device())  # fmt: skip
-    probe = Probe(train, val, recipe.probe)
-    known = np.flatnonzero([one is not None for one in train.categories])
+    validation = Probe(train, val, recipe.probe)
+    known = np.flatnonzero([category is not None for category in train.categories])
     if len(vocabulary(train.categories)) < 2:
         raise StageError(f"{run.name}: SelectKBest needs two categories in the training rows; there are fewer.")
     fitted_on = _vectors(network, train.take(known).data, recipe)
@@ -92,26 +92,26 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
         f"{run.name}: {len(columns)} of {network.members[network.wider].width} columns of the wider extractor kept"
     )
     position = {row: at for at, row in enumerate(known)}
-    reference = [one[[position[row] for row in probe.reference]] for one in fitted_on]
+    reference = [vectors[[position[row] for row in validation.reference]] for vectors in fitted_on]
     of_val = _vectors(network, val.data, recipe)
 
     def mixed(vectors: list[np.ndarray]) -> np.ndarray:
-        return network.mixed([torch.from_numpy(one).to(device()) for one in vectors]).cpu().numpy()
+        return network.mixed([torch.from_numpy(of_member).to(device()) for of_member in vectors]).cpu().numpy()
 
     rows = []
     for share in recipe.shares:
         network.share.fill_(share)
-        scores = probe.scores(mixed(of_val), lambda: mixed(reference), "cosine")
+        scores = validation.scores(mixed(of_val), lambda: mixed(reference), "cosine")
         rows.append({"share": share} | {f"val_{name}": value for name, value in scores.items()})
         log.info(f"{run.name}: share {share:g} of the first: {shown_row(rows[-1])}")
     check_select(recipe.probe, rows[0])
     best = max(rows, key=lambda row: row[f"val_{recipe.probe.select}"])  # the first of equals
     network.share.fill_(best["share"])
     before = next((row for row in rows if row["share"] == 1), rows[0])  # the first alone, if that was tried
-    scores = before_and_after(before | {"epoch": 0}, best | {"epoch": 0}, probe.chance) | {"share": best["share"]}
-    card = card_of("ensemble", members=[_member(one) for one in recipe.members], image_size=recipe.image_size)
+    scores = before_and_after(before | {"epoch": 0}, best | {"epoch": 0}, validation.chance) | {"share": best["share"]}
+    card = card_of("ensemble", members=[_member(member) for member in recipe.members], image_size=recipe.image_size)
     return Fitted(network, card, list(rows[0]), [list(row.values()) for row in rows], scores)
 
 
-def _member(one: MemberParams) -> dict[str, str]:
-    return {"backbone": one.backbone, "pooling": one.pooling}
+def _member(member: MemberParams) -> dict[str, str]:
+    return {"backbone": member.backbone, "pooling": member.pooling}

@@ -28,8 +28,8 @@ def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
 def shuffled_batches(rows: np.ndarray, batch: int, draw: np.random.Generator) -> Batches:
     """Every row once in random order; the last rows that fill no batch are left out, unless there is no other batch."""
     order = draw.permutation(rows)
-    whole = len(order) - len(order) % batch if len(order) >= batch else len(order)
-    return [torch.from_numpy(order[start : start + batch]) for start in range(0, whole, batch)]
+    kept = len(order) - len(order) % batch if len(order) >= batch else len(order)
+    return [torch.from_numpy(order[start : start + batch]) for start in range(0, kept, batch)]
 
 
 def batches_in_order(count: int, batch: int) -> Batches:
@@ -168,10 +168,10 @@ def _from_dataset(source: LearnsFrom, folder: Path) -> pd.DataFrame:
     columns = ["crop_id", "split", "source", "instance", "colorway", source.category, *source.labels, "bytes"]
     shards = iter_shards(folder, list(dict.fromkeys(columns)))
     frame = pa.concat_tables([shard.filter(pc.field("split") != "test") for shard in shards]).to_pandas()
-    parts = [frame["source"], frame["instance"]]
+    group_columns = [frame["source"], frame["instance"]]
     if source.same_colorway:
-        parts.append(frame["colorway"])
-    item = parts[0].str.cat(parts[1:], sep="/")  # null if any of them is null
+        group_columns.append(frame["colorway"])
+    item = group_columns[0].str.cat(group_columns[1:], sep="/")  # null if any of them is null
     heads = {head: list(frame[head]) for head in source.labels}
     labels = [
         [f"{head}={values[row]}" for head, values in heads.items() if isinstance(values[row], str)]
@@ -193,21 +193,21 @@ def _from_benchmark(path: Path) -> pd.DataFrame:
     if table["bytes"].null_count:
         raise StageError(f"{path}: {table['bytes'].null_count} rows have no picture. Run `dvc repro`.")
     frame = table.to_pandas()
-    frame["labels"] = [[] if one is None else list(one) for one in frame["labels"]]
+    frame["labels"] = [[] if labels is None else list(labels) for labels in frame["labels"]]
     return frame
 
 
 def _split(frame: pd.DataFrame, split: str, limit: int | None) -> Examples:
     """Rows of one split by id; with a limit those whose ids hash lowest, whatever else is in the table."""
-    part = frame[frame["split"] == split]
-    if limit is not None and len(part) > limit:
-        part = part.loc[part["row_id"].map(unit_hash).sort_values(kind="stable").index[:limit]]
-    part = part.sort_values("row_id", ignore_index=True)
-    if part["row_id"].duplicated().any():
-        raise StageError(f"row ids found twice in split {split}: {shown(part['row_id'][part['row_id'].duplicated()])}.")
-    known = {name: np.array([one if isinstance(one, str) else None for one in part[name]], object)
+    rows = frame[frame["split"] == split]
+    if limit is not None and len(rows) > limit:
+        rows = rows.loc[rows["row_id"].map(unit_hash).sort_values(kind="stable").index[:limit]]
+    rows = rows.sort_values("row_id", ignore_index=True)
+    if rows["row_id"].duplicated().any():
+        raise StageError(f"row ids found twice in split {split}: {shown(rows['row_id'][rows['row_id'].duplicated()])}.")
+    known = {name: np.array([value if isinstance(value, str) else None for value in rows[name]], object)
              for name in ("item", "category")}  # fmt: skip
-    return Examples(list(part["row_id"]), list(part["bytes"]), known["item"], known["category"], list(part["labels"]))
+    return Examples(list(rows["row_id"]), list(rows["bytes"]), known["item"], known["category"], list(rows["labels"]))
 
 
 def codes(values: np.ndarray, names: list[str]) -> np.ndarray:

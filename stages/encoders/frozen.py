@@ -37,13 +37,13 @@ RECIPE = FrozenRecipe
 def fit(recipe: FrozenRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Resolve the weights and judge the vectors on validation."""
     network = Extractor(recipe.backbone, recipe.weights, recipe.image_size, recipe.pooling).to(device())
-    probe = Probe(train, val, recipe.probe)
+    validation = Probe(train, val, recipe.probe)
 
     def vectors(rows: Examples) -> np.ndarray:
         return embed_pictures(network, Pictures(rows.data, recipe.image_size), recipe.probe.batch)
 
-    scores = probe.scores(vectors(val), lambda: vectors(train.take(probe.reference)), "cosine")
+    scores = validation.scores(vectors(val), lambda: vectors(train.take(validation.reference)), "cosine")
     row = {"epoch": 0} | {f"val_{name}": value for name, value in scores.items()}
-    log.info(f"{run.name}: {shown_row(row)}; chance {shown_row(probe.chance)}")
+    log.info(f"{run.name}: {shown_row(row)}; chance {shown_row(validation.chance)}")
     card = card_of("frozen", backbone=recipe.backbone, pooling=recipe.pooling, image_size=recipe.image_size)
-    return Fitted(network, card, list(row), [list(row.values())], before_and_after(row, row, probe.chance))
+    return Fitted(network, card, list(row), [list(row.values())], before_and_after(row, row, validation.chance))

@@ -210,7 +210,7 @@ class Trainer:
         rows = [{name: float(value) for name, value in self.task.figures("val", batch).items()} for batch in batches]
         vectors = self.task.embed("val", np.arange(len(self.probe.val)))
         scores = self.probe.scores(vectors, lambda: self.task.embed("train", self.probe.reference), self.task.metric)
-        means = _means([len(one) for one in batches], rows)
+        means = _means([len(ids) for ids in batches], rows)
         row = means | {f"val_{name}": value for name, value in scores.items()}
         if epoch == 0:
             check_select(self.probe.params, row)
@@ -279,7 +279,7 @@ class PictureTask:
 
     def groups(self) -> list[dict[str, Any]]:
         """All weights at one rate."""
-        return [{"params": [one for one in self.network.parameters() if one.requires_grad],
+        return [{"params": [parameter for parameter in self.network.parameters() if parameter.requires_grad],
                  "lr": self.recipe.schedule.learning_rate}]  # fmt: skip
 
     def training_mode(self) -> None:

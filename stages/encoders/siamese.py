@@ -78,8 +78,8 @@ def draw_pairs(categories: np.ndarray, negatives: int, draw: np.random.Generator
     for row in rows:
         own, foreign = members[categories[row]], strangers[categories[row]]
         if len(own) > 1:
-            other = own[draw.integers(len(own) - 1)]
-            pairs.append((row, own[-1] if other == row else other, 1))
+            partner = own[draw.integers(len(own) - 1)]
+            pairs.append((row, own[-1] if partner == row else partner, 1))
         if len(foreign):
             pairs += [(row, foreign[at], 0) for at in draw.integers(len(foreign), size=negatives)]
     return np.array(pairs, np.int64).reshape(-1, 3)

@@ -115,11 +115,11 @@ class Probe:
     def __init__(self, train: Examples, val: Examples, params: ProbeParams) -> None:
         """Choose the reference rows, evenly spread over those whose category is known."""
         self.params, self.val = params, val
-        known = np.flatnonzero([one is not None for one in train.categories])
+        known = np.flatnonzero([category is not None for category in train.categories])
         count = min(len(known), params.reference)
         self.reference = known[np.linspace(0, len(known) - 1, count).astype(int)] if count else known
         self.labels = train.categories[self.reference].astype(str)
-        self.asking = np.flatnonzero([one is not None for one in val.categories])
+        self.asking = np.flatnonzero([category is not None for category in val.categories])
         self.val_labels = val.categories[self.asking].astype(str)
         enough = len(self.labels) > 0 and len(self.val_labels) > 0
         self.knn_possible = enough
@@ -157,7 +157,7 @@ def before_and_after(before: Row, after: Row, chance: Scores) -> dict[str, float
 def check_select(params: ProbeParams, row: Row) -> None:
     """Refuse a selection by a figure that is not there."""
     if row.get(f"val_{params.select}") is None:
-        there = [
+        measurable = [
             name[4:]
             for name, value in row.items()
             if name in ("val_hit_at_1", "val_knn", "val_loss") and value is not None
@@ -165,7 +165,7 @@ def check_select(params: ProbeParams, row: Row) -> None:
         raise StageError(
             f"params.yaml: `probe.select` is {params.select}, which the validation rows do not allow "
             "(no known partners, no known categories, or no loss on them); "
-            f"choose from: {', '.join(there) or 'nothing'}."
+            f"choose from: {', '.join(measurable) or 'nothing'}."
         )
 
 

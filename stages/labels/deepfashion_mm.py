@@ -44,12 +44,12 @@ def parse_names(stems: pd.Series) -> pd.DataFrame:
     ``photo`` (person, n1 and n2).
     """
     parsed = [parse_name(stem) or dict.fromkeys(PARTS) for stem in stems]
-    parts = pd.DataFrame({part: text_column([row[part] for row in parsed], stems.index) for part in PARTS})
-    person = parts["gender"] + "-id_" + parts["id"]
-    return parts.assign(
+    fields = pd.DataFrame({field: text_column([row[field] for row in parsed], stems.index) for field in PARTS})
+    person = fields["gender"] + "-id_" + fields["id"]
+    return fields.assign(
         person=person,
-        instance=parts["gender"] + "-" + parts["type"] + "-id_" + parts["id"],
-        photo=person + "-" + parts["n1"] + "_" + parts["n2"],
+        instance=fields["gender"] + "-" + fields["type"] + "-id_" + fields["id"],
+        photo=person + "-" + fields["n1"] + "_" + fields["n2"],
     )
 
 

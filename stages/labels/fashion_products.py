@@ -61,10 +61,10 @@ def type_superclasses(deepfashion_types: pd.DataFrame) -> dict[str, str]:
 
     It is the first of the type's agreeing detections; a type that two lines give different superclasses has none.
     """
-    found: dict[str, set[str]] = {}
+    of_type: dict[str, set[str]] = {}
     for name, cell in zip(deepfashion_types["merged_type"], deepfashion_types["agreeing_detections"], strict=True):
-        found.setdefault(name, set()).add(split_names(cell)[0])
-    return {name: superclasses.pop() for name, superclasses in found.items() if len(superclasses) == 1}
+        of_type.setdefault(name, set()).add(split_names(cell)[0])
+    return {name: superclasses.pop() for name, superclasses in of_type.items() if len(superclasses) == 1}
 
 
 def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account: Account) -> pd.DataFrame:

@@ -109,16 +109,16 @@ def _check(tables: LabelTables) -> None:
     detections = {name for cell in deepfashion["agreeing_detections"] for name in split_names(cell)}
     groups = set(tables.superclasses["fashion_products_group"])
     types = tables.vocabulary()["type"]
-    for file, column, found, known in (
+    for file, column, values, known in (
         ("deepfashion_types.csv", "agreeing_detections", detections, set(tables.superclasses["superclass"])),
         ("deepfashion_types.csv", "layer", set(deepfashion["layer"]), set(LAYERS)),
         ("deepfashion_types.csv", "merged_type", set(deepfashion["merged_type"]), types),
         ("subcategories.csv", "group", set(tables.subcategories["group"]) - {""}, groups),
         ("types.csv", "group", set(tables.types["group"]), groups),
     ):
-        if found - known:
+        if values - known:
             raise StageError(
-                f"{tables.folder / file}: {column} {shown(found - known)} is not known; "
+                f"{tables.folder / file}: {column} {shown(values - known)} is not known; "
                 f"expected one of: {shown(known, 40)}."
             )
     without = deepfashion["type"][deepfashion["agreeing_detections"] == ""]

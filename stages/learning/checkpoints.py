@@ -70,20 +70,20 @@ class Checkpoints:
 
         content = io.BytesIO()
         torch.save(state, content)
-        part = self.folder / "checkpoint.part"
+        unfinished = self.folder / "checkpoint.part"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as stream:
+            with unfinished.open("wb") as stream:
                 stream.write(hashlib.sha256(content.getbuffer()).digest())
                 stream.write(content.getbuffer())
                 stream.flush()
                 os.fsync(stream.fileno())
-            part.replace(self.path)
+            unfinished.replace(self.path)
             _sync_folder(self.folder)
         except OSError as error:
             # A full disk need not end a training of hours: it only could not be resumed from here.
             log.warning(f"no checkpoint written: {error}")
-            part.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove the checkpoint and its folder: the training is done."""
@@ -150,5 +150,5 @@ def restore_random_state(state: dict[str, Any]) -> None:
     name, words, *rest = state["numpy"]
     np.random.set_state((name, np.array(words, np.uint32), *rest))
     torch.set_rng_state(state["torch"])
-    for number, one in enumerate(state.get("cuda", [])[: torch.cuda.device_count()]):
-        torch.cuda.set_rng_state(one, number)
+    for number, gpu_state in enumerate(state.get("cuda", [])[: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(gpu_state, number)

@@ -45,7 +45,7 @@ def drops(at: Sequence[int], factor: float) -> Callable[[int], float]:
     """1, and ``factor`` times as much from each of the epochs ``at`` on."""
 
     def share(epoch: int) -> float:
-        return factor ** sum(epoch >= one for one in at)
+        return factor ** sum(epoch >= drop for drop in at)
 
     return share
 
@@ -179,8 +179,8 @@ def fit(
         weights = {name: value.detach().to("cpu", copy=True) for name, value in task.kept.state_dict().items()}
         return _Best(epoch, score, weights)
 
-    if not history and (found := group.from_leader(lambda: task.validate(0))):
-        history.append({"epoch": 0, **found})
+    if not history and (untrained := group.from_leader(lambda: task.validate(0))):
+        history.append({"epoch": 0, **untrained})
         group.log(f"{task.name}: before training {shown_row(history[0])}")
         best = judge(0, history[0])
     first, start = int(history[-1]["epoch"] or 0) if history else 0, time.monotonic()

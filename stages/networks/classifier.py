@@ -241,19 +241,19 @@ class ClassifierEncoder:
         where = device()
         detected = encode_detected(self.network.kind, detected_classes, self.network.superclasses).to(where)
         images = images.to(where)
-        return ((images[part], detected[part]) for part in passes(images))
+        return ((images[chunk], detected[chunk]) for chunk in passes(images))
 
     @torch.inference_mode()
     def embed(self, images: torch.Tensor, detected_classes: Sequence[str]) -> np.ndarray:
         """float32 [n, 512] vectors of crops [n, 3, height, width]."""
-        parts = [self.network.embedding(*inputs) for inputs in self._inputs(images, detected_classes)]
-        return torch.cat(parts).float().cpu().numpy()
+        vectors = [self.network.embedding(*inputs) for inputs in self._inputs(images, detected_classes)]
+        return torch.cat(vectors).float().cpu().numpy()
 
     @torch.inference_mode()
     def attributes(self, images: torch.Tensor, detected_classes: Sequence[str]) -> list[dict[str, tuple[str, float]]]:
         """For each of the crops [n, 3, height, width]: head -> (most probable class, its probability)."""
-        parts = [self.network(*inputs) for inputs in self._inputs(images, detected_classes)]
-        logits = {head: torch.cat([part[head] for part in parts]) for head in self.network.classes}
+        chunks = [self.network(*inputs) for inputs in self._inputs(images, detected_classes)]
+        logits = {head: torch.cat([chunk[head] for chunk in chunks]) for head in self.network.classes}
         result: list[dict[str, tuple[str, float]]] = [{} for _ in images]
         for head, values in logits.items():
             best = values.softmax(dim=1).max(dim=1)

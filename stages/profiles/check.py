@@ -116,10 +116,10 @@ def _check_lists_of_sources(content: Mapping[str, Any]) -> None:
         check_batch(content[name]["batch"], runtime.processes, f"`{name}.batch`")
 
 
-def _within(key: str, names: list[str], other: str, content: Mapping[str, Any]) -> None:
-    if lacking := [name for name in names if name not in content[other]]:
+def _within(key: str, names: list[str], allowed: str, content: Mapping[str, Any]) -> None:
+    if lacking := [name for name in names if name not in content[allowed]]:
         raise StageError(
-            f"`{key}` names {shown(lacking)}, which `{other}` has not: {shown(content[other])}. Add it there."
+            f"`{key}` names {shown(lacking)}, which `{allowed}` has not: {shown(content[allowed])}. Add it there."
         )
 
 
@@ -192,8 +192,8 @@ def _check_recipe(name: str, recipe: Recipe, content: Mapping[str, Any]) -> None
     table, key = table_of(name, recipe, content), f"encoder.{name}"
     where = f"the table {recipe.learns_from.table!r}, which has none"
     needs = _needs(recipe)
-    for what, there in (("items", table.items), ("categories", table.categories), ("labels", table.labels)):
-        if what in needs and not there:
+    for what, has_any in (("items", table.items), ("categories", table.categories), ("labels", table.labels)):
+        if what in needs and not has_any:
             more = " (name heads in `learns_from.labels`)" if what == "labels" else ""
             raise StageError(f"`{key}{needs[what]}` needs {what} and learns from {where}{more}.")
     if recipe.probe.select == "loss" and recipe.kind in NO_VAL_LOSS:
@@ -251,5 +251,5 @@ def _check_counts(key: str, recipe: Recipe, table: Table) -> None:
 def _check_rungs(content: Mapping[str, Any]) -> None:
     classifier = section(ClassifierParams, "classifier", dict(content))
     for name in content["ablation_variants"]:
-        rung = rung_of(name, section(VariantParams, f"ablation.{name}", dict(content)), classifier)
-        check_batch(rung.classifier.batch, content["runtime"]["processes"], f"`ablation.{name}.classifier.batch`")
+        variant = rung_of(name, section(VariantParams, f"ablation.{name}", dict(content)), classifier)
+        check_batch(variant.classifier.batch, content["runtime"]["processes"], f"`ablation.{name}.classifier.batch`")

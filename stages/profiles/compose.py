@@ -59,7 +59,7 @@ def over_base(profile: Tree, name: str, folder: Path = PROFILES) -> Tree:
     layer = said.pop(BASED_ON, None)
     if layer is not None and layer not in LAYERS:
         raise StageError(f"profiles/{name}.yaml: `{BASED_ON}` is {layer!r}; expected one of: {shown(LAYERS)}, or none.")
-    return merged(*(load_params(folder / f"{one}.yaml") for one in (BASE, layer) if one), said)
+    return merged(*(load_params(folder / f"{file}.yaml") for file in (BASE, layer) if file), said)
 
 
 def members(section: str, content: Mapping[str, Any]) -> Tree:
@@ -80,8 +80,8 @@ def members(section: str, content: Mapping[str, Any]) -> Tree:
             raise StageError(f"profiles: `{section}.{name}` is based on {parent!r}; {section} has: {shown(own)}.")
         inherited = resolve(parent, (*seen, name)) if parent is not None else content.get(DEFAULTS) or {}
         said = {key: value for key, value in own[name].items() if key != BASED_ON}
-        whole = merged(inherited, said)
-        return {key: whole[key] for key in (*said, *whole)}  # what it says itself comes first
+        resolved = merged(inherited, said)
+        return {key: resolved[key] for key in (*said, *resolved)}  # what it says itself comes first
 
     return {name: resolve(name, ()) for name in own}
 
@@ -112,21 +112,21 @@ def compose(name: str, folder: Path = PROFILES, lists: Mapping[str, Any] | None 
     content = resolved(name, folder) | dict(lists or {})
     for key in LISTS:
         value = content.get(key)
-        if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        if not isinstance(value, list) or not all(isinstance(member, str) and member for member in value):
             raise StageError(f"profiles/{name}.yaml: `{key}` is {value!r}, expected a list of names.")
         if len(set(value)) < len(value):
             raise StageError(f"profiles/{name}.yaml: `{key}` has a name twice: {shown(value)}.")
     kept = {"profile": name} | {key: value for key, value in content.items() if key not in SECTIONS}
     for section, named in SECTIONS.items():
         wanted = named(content)
-        there = content.get(section) or {}
-        if lacking := [one for one in wanted if one not in there]:
+        members = content.get(section) or {}
+        if lacking := [member for member in wanted if member not in members]:
             raise StageError(
-                f"profile {name}: a list names {shown(lacking)}, which `{section}` has not; it has: {shown(there)}. "
+                f"profile {name}: a list names {shown(lacking)}, which `{section}` has not; it has: {shown(members)}. "
                 f"Add `{section}.{lacking[0]}` to profiles/{name}.yaml, or take the name off the list."
             )
         if wanted or section == "detector":  # evaluate_detector reads the section even where no detector is listed
-            kept[section] = {one: there[one] for one in wanted}
+            kept[section] = {member: members[member] for member in wanted}
     kept["labels"] = _listed_labels(kept.get("labels"), kept["label_sources"])
     kept |= derived(kept)
     first = ["profile", "raw", *LISTS, *DERIVED]
@@ -138,7 +138,7 @@ def _listed_labels(labels: Any, sources: list[str]) -> Any:
     if not isinstance(labels, dict):
         return labels  # the checks say what is wrong
     by_source = {
-        key: {one: value for one, value in (labels.get(key) or {}).items() if one in sources}
+        key: {source: value for source, value in (labels.get(key) or {}).items() if source in sources}
         for key in ("policies", "catalogues")
     }
     return labels | {key: value for key, value in by_source.items() if key in labels}

@@ -78,7 +78,7 @@ def _lines(key: str, value: Any, depth: int) -> list[str]:
         return [start, *(line for name, inner in value.items() for line in _lines(name, inner, depth + 1))]
     line = f"{start} {_flow(value)}"
     if isinstance(value, list) and len(line) > WIDTH:
-        return [start, *(f"{'  ' * depth}- {_flow(one)}" for one in value)]
+        return [start, *(f"{'  ' * depth}- {_flow(item)}" for item in value)]
     return [line]
 
 
@@ -119,11 +119,11 @@ def hand_edits(path: Path, folder: Path = PROFILES) -> dict[str, tuple[Any, Any]
             f"{path}: its `profile` is none of {shown(profile_names(folder))}, so its edits cannot be told. Save the "
             "file elsewhere, then run this again with --discard-edits (make use DISCARD=1)."
         )
-    marks = [line.removeprefix(MARK).strip() for line in text.splitlines() if line.startswith(MARK)]
-    if marks and marks[0] == fingerprint(content):
+    digests = [line.removeprefix(MARK).strip() for line in text.splitlines() if line.startswith(MARK)]
+    if digests and digests[0] == fingerprint(content):
         return {}
     candidates = list(_candidates(content, folder))
-    same = [one for one in candidates if marks and fingerprint(one) == marks[0]]
+    same = [candidate for candidate in candidates if digests and fingerprint(candidate) == digests[0]]
     if not candidates:
         raise StageError(
             f"{path} was edited, and profile {content['profile']} does not compose any more: mend it first."
@@ -147,9 +147,9 @@ def _candidates(content: Mapping[str, Any], folder: Path) -> Iterator[Tree]:
             yield compose(name, Path(committed))
 
 
-def differences(there: Mapping[str, Any], composed: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def differences(edited: Mapping[str, Any], composed: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Dotted key -> value there, value composed, where they differ; what is derived from lists does not count."""
-    new, old = flatten(dict(there)), flatten(dict(composed))
+    new, old = flatten(dict(edited)), flatten(dict(composed))
     return {
         key: (new.get(key, NOTHING), old.get(key, NOTHING))
         for key in dict.fromkeys([*old, *new])
@@ -168,12 +168,12 @@ def with_edits(name: str, edits: Mapping[str, tuple[Any, Any]], folder: Path = P
     for key, (value, composed) in edits.items():
         *parents, last = key.split(".")
         inner: Any = content
-        for part in parents:
-            inner = inner.get(part) if isinstance(inner, dict) else None
-        here = isinstance(inner, dict) and last in inner
+        for parent in parents:
+            inner = inner.get(parent) if isinstance(inner, dict) else None
+        present = isinstance(inner, dict) and last in inner
         if value is NOTHING:
-            lost += [key] if here else []  # a list may have taken it out
-        elif here or (isinstance(inner, dict) and composed is NOTHING):
+            lost += [key] if present else []  # a list may have taken it out
+        elif present or (isinstance(inner, dict) and composed is NOTHING):
             inner[last] = value
         else:
             lost.append(key)

@@ -83,9 +83,9 @@ def active_stages() -> dict[str, list[Path]]:
 
 def leftovers(gone: dict[str, list[str]], profile: str, stages: dict[str, list[Path]]) -> list[Path]:
     """Outs of stages that went, below the profile's own folders, that no stage of now makes or needs a part of."""
-    mine = tuple(f"{area}/{profile}/" for area in ("data", "models", "metrics"))
+    own = tuple(f"{area}/{profile}/" for area in ("data", "models", "metrics"))
     made = [out for outs in stages.values() for out in outs]
-    paths = [Path(path) for paths in gone.values() for path in paths if path.startswith(mine)]
+    paths = [Path(path) for paths in gone.values() for path in paths if path.startswith(own)]
     return [
         path for path in paths if not any(path == out or out in path.parents or path in out.parents for out in made)
     ]

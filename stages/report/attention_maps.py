@@ -53,7 +53,7 @@ def shares_on(maps: np.ndarray, boxes: Sequence[Box]) -> tuple[list[float], floa
 
 def garment_boxes(data: Path, sources: Sequence[str], crops: Mapping[str, Any], ratio: float) -> dict[str, Box]:
     """Crop id -> the garment's box in the upright picture of its crop, for the crops of the drawn sources."""
-    found = {}
+    boxes = {}
     for source in sources:
         truth = {row["item"]: row for row in read_table(data / "truth" / source / "garments.parquet").to_pylist()}
         for row in read_table(data / "crops" / source / "outcomes.parquet", OUTCOMES).to_pylist():
@@ -63,8 +63,8 @@ def garment_boxes(data: Path, sources: Sequence[str], crops: Mapping[str, Any], 
             size = garment["width"], garment["height"]
             crop = padded(box_of(row), crops["padding"], *size)
             crop = squared(crop, *size) if crops["shape"] == "square" else crop
-            found[f"{source}:{row['item_id']}"] = in_picture(box_of(garment), crop, ratio)
-    return found
+            boxes[f"{source}:{row['item_id']}"] = in_picture(box_of(garment), crop, ratio)
+    return boxes
 
 
 def measure(
@@ -86,8 +86,8 @@ def measure(
     rows = rows[rows["crop_id"].isin(boxes.keys())]
     images = attention.pixels.decode(list(rows["bytes"]))
     with torch.inference_mode():
-        maps = torch.cat([attention.network.look(images[part].to(next(attention.network.parameters()).device)).maps
-                          for part in passes(images)]).cpu()  # fmt: skip
+        maps = torch.cat([attention.network.look(images[chunk].to(next(attention.network.parameters()).device)).maps
+                          for chunk in passes(images)]).cpu()  # fmt: skip
     return *shares_on(maps.numpy(), [boxes[name] for name in rows["crop_id"]]), float(overlap(maps))
 
 

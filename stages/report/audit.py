@@ -118,10 +118,10 @@ def crop_shares(
     for row in outcomes:
         if row["outcome"] != "matched":
             continue
-        here = by_image[image_of[row["item_id"]]]
-        own = next((number for number, garment in enumerate(here) if garment["item"] == row["item_id"]), None)
-        hit = own is not None and shown_garment(box_of(row), here, least) == own
-        for key in ("all", here[own]["superclass"] if own is not None else "not in the picture"):
+        boxes = by_image[image_of[row["item_id"]]]
+        own = next((number for number, garment in enumerate(boxes) if garment["item"] == row["item_id"]), None)
+        hit = own is not None and shown_garment(box_of(row), boxes, least) == own
+        for key in ("all", boxes[own]["superclass"] if own is not None else "not in the picture"):
             rows[key] += 1
             right[key] += hit
     return {key: Share(right[key], rows[key]) for key in sorted(rows)}
@@ -210,20 +210,20 @@ def as_markdown(result: dict[str, dict[str, dict[str, Share]]]) -> str:
         "| source | head | right before cleaning | of the rows that stay | right after | planted errors that stay |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for source, parts in result.items():
-        for head, share in parts["after"].items():
+    for source, by_head in result.items():
+        for head, share in by_head["after"].items():
             if share.rows:
-                before, kept = (parts[name].get(head, "in the name") for name in ("before", "before, kept"))
-                planted = parts["planted"].get(head, "none")
+                before, kept = (by_head[name].get(head, "in the name") for name in ("before", "before, kept"))
+                planted = by_head["planted"].get(head, "none")
                 lines.append(f"| {source} | {head} | {before} | {kept} | {share} | {planted} |")
     lines += [
         "",
         f"| source | garment | crops on the right garment | and with IoU of {GOOD_IOU} or more |",
         "| --- | --- | --- | --- |",
     ]
-    for source, parts in result.items():
-        fits = parts["crops, good fit"]
-        lines += [f"| {source} | {name} | {share} | {fits[name]} |" for name, share in parts["crops"].items()]
+    for source, by_head in result.items():
+        fits = by_head["crops, good fit"]
+        lines += [f"| {source} | {name} | {share} | {fits[name]} |" for name, share in by_head["crops"].items()]
     return "\n".join(lines)
 
 

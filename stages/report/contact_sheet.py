@@ -45,15 +45,15 @@ def image_paths(raw: Path, image_ids: set[str]) -> dict[str, Path]:
     An id is the file's stem, after the split where names repeat across splits (DeepFashion2), after class and split
     where they repeat across both (shoes), or its path below the folder of images (the benchmarks').
     """
-    found = {}
+    paths = {}
     for path in sorted(raw.rglob("*")):
         if path.suffix not in (".jpg", ".png"):
             continue
         *folders, stem = path.relative_to(raw).with_suffix("").parts
         names = ["/".join([*folders[at:], stem]) for at in range(len(folders) + 1)]
         names += ["-".join([*folders[:1], stem]), "-".join([*reversed(folders), stem])]
-        found |= {name: path for name in names if name in image_ids}
-    return found
+        paths |= {name: path for name in names if name in image_ids}
+    return paths
 
 
 def chosen(image_ids: list[str], count: int) -> list[str]:

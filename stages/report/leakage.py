@@ -68,29 +68,31 @@ def seen_pictures(
         fingerprints: of every picture in ``sets``.
         hamming, color: as in ``stages.ingest.fingerprint.near_duplicates``.
     """
-    wanted = sorted(set().union(*(one.training | one.held_out for one in sets.values()))) if sets else []
-    clusters = dict(zip(wanted, near_duplicates([fingerprints[one] for one in wanted], hamming, color), strict=True))
+    wanted = sorted(set().union(*(parts_of.training | parts_of.held_out for parts_of in sets.values()))) if sets else []
+    clusters = dict(
+        zip(wanted, near_duplicates([fingerprints[parts_of] for parts_of in wanted], hamming, color), strict=True)
+    )
     members: dict[str, dict[int, list[Picture]]] = {name: defaultdict(list) for name in sets}
-    for name, one in sets.items():
-        for picture in sorted(one.training):
+    for name, parts_of in sets.items():
+        for picture in sorted(parts_of.training):
             members[name][clusters[picture]].append(picture)
 
     def pairs(pictures: Iterable[Picture], teachers: Mapping[int, list[Picture]]) -> list[tuple[Picture, Picture]]:
         # A cluster may be a chain: only what looks alike itself counts.
-        found = []
+        seen = []
         for picture in sorted(pictures):
             near = (
-                other
-                for other in teachers.get(clusters[picture], [])
-                if alike(fingerprints[picture], fingerprints[other], hamming, color)
+                twin
+                for twin in teachers.get(clusters[picture], [])
+                if alike(fingerprints[picture], fingerprints[twin], hamming, color)
             )
-            found += [(picture, other) for other in [next(near, None)] if other is not None]
-        return found
+            seen += [(picture, twin) for twin in [next(near, None)] if twin is not None]
+        return seen
 
     return {
-        name: {teacher: pairs(one.held_out, known) for teacher, known in members.items()}
-        for name, one in sets.items()
-        if one.held_out
+        name: {teacher: pairs(parts_of.held_out, known) for teacher, known in members.items()}
+        for name, parts_of in sets.items()
+        if parts_of.held_out
     }
 
 

@@ -40,7 +40,7 @@ def with_list(text: str, key: str, names: list[str]) -> str:
     line = re.compile(rf"^({key}: )\[[^\]\n]*\]", re.MULTILINE)
     if len(line.findall(text)) != 1:
         raise StageError(f"{PARAMS_FILE}: expected one line `{key}: [...]`. Write the list on one line.")
-    return line.sub(lambda found: f"{found[1]}[{', '.join(names)}]", text)
+    return line.sub(lambda match: f"{match[1]}[{', '.join(names)}]", text)
 
 
 def chosen(named: list[str], sections: dict[str, object]) -> list[str]:
@@ -57,10 +57,10 @@ def chosen(named: list[str], sections: dict[str, object]) -> list[str]:
 
 
 @contextmanager
-def switched_on(rungs: dict[str, Any]) -> Iterator[None]:
+def switched_on(variants: dict[str, Any]) -> Iterator[None]:
     """The two lists and the rungs' sections in params.yaml, taken out at the end; edits meanwhile are kept."""
-    sections = dumped({"ablation": rungs})
-    filled = with_list(PARAMS_FILE.read_text(encoding="utf-8"), VARIANTS, list(rungs))
+    sections = dumped({"ablation": variants})
+    filled = with_list(PARAMS_FILE.read_text(encoding="utf-8"), VARIANTS, list(variants))
     PARAMS_FILE.write_text(with_list(filled, TABLES, [TABLE]) + sections, encoding="utf-8")
     try:
         yield

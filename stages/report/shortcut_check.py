@@ -177,13 +177,13 @@ def scores(garments: int) -> list[Score]:
     return [score(looks[source], feature, head) for feature in OWN_HEADS for head, source in HEADS.items()]
 
 
-def as_markdown(found: list[Score]) -> str:
+def as_markdown(scores: list[Score]) -> str:
     """The scores as a table."""
     lines = [
         "| feature | head | classes | chance | majority | accuracy | balanced accuracy | not solved below | |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for row in found:
+    for row in scores:
         verdict = "its own" if row.may_solve else "not solved" if row.balanced < row.bound else "SOLVED"
         numbers = (row.chance, row.majority, row.accuracy, row.balanced, row.bound)
         lines.append(

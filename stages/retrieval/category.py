@@ -61,9 +61,9 @@ class Votes:
             # Half for scores and what ranking a query takes, a quarter each for vectors of queries and gallery.
             vectors = max(1, int(memory_mb * 250_000 / (16 * max(1, of_gallery.width))))
             step = max(1, min(vectors, int(memory_mb * 500_000 / (16 * len(gallery)))))
-            for part in (waiting[start : start + step] for start in range(0, len(waiting), step)):
-                scores = products(of_queries.double(part), of_gallery, vectors)
-                self.ranks[part] = vote_ranks(scores, self.labels, self.truth[part])
+            for chunk in (waiting[start : start + step] for start in range(0, len(waiting), step)):
+                scores = products(of_queries.double(chunk), of_gallery, vectors)
+                self.ranks[chunk] = vote_ranks(scores, self.labels, self.truth[chunk])
         return self.of(np.ones(len(self.truth), bool))
 
     def of(self, rows: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
@@ -121,9 +121,9 @@ def vote_ranks(
 def _place(votes: dict[int, int], nearest: dict[int, float], true: int, classes: int, tolerance: float) -> int:
     if true not in votes:
         return classes  # all that nobody voted for are equal, and the right one is the last of them
-    mine = votes[true]
+    own_votes = votes[true]
     return 1 + sum(
-        count > mine or (count == mine and nearest[name] >= nearest[true] - tolerance)
+        count > own_votes or (count == own_votes and nearest[name] >= nearest[true] - tolerance)
         for name, count in votes.items()
         if name != true
     )
@@ -187,9 +187,9 @@ def softmax_figures(
     seen = scored & queries.detected
     own = probabilities[seen]
     ranks = (own >= own[np.arange(len(own)), column[seen]][:, None]).sum(axis=1)
-    there = np.array([kinds[name] for name in labels if name is not None], np.int64)
+    known = np.array([kinds[name] for name in labels if name is not None], np.int64)
     true = np.array([kinds[truth[row]] for row in np.flatnonzero(seen)], np.int64)
-    majority = majority_accuracies(there, true, result["n_scored"])
+    majority = majority_accuracies(known, true, result["n_scored"])
     chance = len(own) / result["n_scored"]  # what was not detected is a miss of a guess as well
     result |= top_accuracies(ranks, result["n_scored"])
     result |= {f"chance_top_{top}": chance * min(1.0, top / len(names)) for top in TOPS}

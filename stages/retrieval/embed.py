@@ -139,7 +139,7 @@ class Collected:
         if not ids:
             return None
         lists = self.mirrored, self.regions, self.chances, self.chances_mirrored
-        optional = (np.concatenate(parts) if parts else None for parts in lists)
+        optional = (np.concatenate(batches) if batches else None for batches in lists)
         return Embedded(ids, np.concatenate(self.plain), *optional)
 
 
@@ -150,8 +150,8 @@ def embed_part(
     ids: list[str] = []
     collected = {name: Collected(encoder, params.flip) for name, encoder in encoders.items()}
     of_size: dict[Any, list[Collected]] = {}
-    for one in collected.values():
-        of_size.setdefault(one.encoder.pixels, []).append(one)
+    for collector in collected.values():
+        of_size.setdefault(collector.encoder.pixels, []).append(collector)
     rows = read_table(path, columns=["row_id"]).num_rows
     for batch in track(batches(path, params.batch), -(-rows // params.batch), desc):
         own = batch["row_id"].to_pylist()
@@ -160,10 +160,10 @@ def embed_part(
         for pixels, sharing in of_size.items():
             images = pixels.decode(data)
             flipped = mirrored(images) if params.flip else None
-            for one in sharing:
-                one.add(images, flipped, classes, own)
+            for collector in sharing:
+                collector.add(images, flipped, classes, own)
         ids += own
-    return {name: one.embedded(ids) for name, one in collected.items()}
+    return {name: collector.embedded(ids) for name, collector in collected.items()}
 
 
 def embed_benchmark(
@@ -174,24 +174,26 @@ def embed_benchmark(
     Raises:
         StageError: when no row of the gallery has an image.
     """
-    parts = {part: embed_part(encoders, folder / name / f"{part}.parquet", params, f"{name} {part}") for part in PARTS}
+    embedded = {
+        table: embed_part(encoders, folder / name / f"{table}.parquet", params, f"{name} {table}") for table in PARTS
+    }
     for encoder, out in outs.items():
-        gallery = parts["gallery"][encoder]
+        gallery = embedded["gallery"][encoder]
         if gallery is None:
             raise StageError(f"{folder / name / 'gallery.parquet'}: no row has an image. Run `dvc repro`.")
         nothing = np.empty((0, gallery.plain.shape[1]), np.float32)
         no_regions = None if gallery.regions is None else np.empty((0, *gallery.regions.shape[1:]), np.float32)
         metric = encoders[encoder].metric
-        for part in PARTS:
-            rows = parts[part][encoder] or Embedded([], nothing, nothing if params.flip else None, no_regions)
+        for table in PARTS:
+            rows = embedded[table][encoder] or Embedded([], nothing, nothing if params.flip else None, no_regions)
             vectors = rows.plain
             if rows.mirrored is not None:
-                write_vectors(vectors_path(out / PLAIN, name, part), rows.ids, rows.plain, metric)
+                write_vectors(vectors_path(out / PLAIN, name, table), rows.ids, rows.plain, metric)
                 vectors = mean_vectors(rows.plain, rows.mirrored, metric)
-            write_vectors(vectors_path(out, name, part), rows.ids, vectors, metric)
+            write_vectors(vectors_path(out, name, table), rows.ids, vectors, metric)
             for number, region in enumerate([] if rows.regions is None else rows.regions.swapaxes(0, 1), start=1):
-                write_vectors(vectors_path(out / REGIONS / str(number), name, part), rows.ids, region, "euclidean")
-            if part == "queries" and rows.chances is not None:
+                write_vectors(vectors_path(out / REGIONS / str(number), name, table), rows.ids, region, "euclidean")
+            if table == "queries" and rows.chances is not None:
                 write_chances(rows, out, name)
 
 
@@ -207,7 +209,7 @@ def write_chances(rows: Embedded, out: Path, name: str) -> None:
 def together(benchmarks: Path, names: Sequence[str]) -> int:
     """How many encoders may share a pass: the vectors of one part of a benchmark wait in memory until it is done."""
     sizes = (
-        pq.ParquetFile(benchmarks / name / f"{part}.parquet").metadata.num_rows for name in names for part in PARTS
+        pq.ParquetFile(benchmarks / name / f"{table}.parquet").metadata.num_rows for name in names for table in PARTS
     )
     return max(1, VECTOR_BYTES // (max(sizes) * VECTOR_BYTES_EACH + 1))
 
@@ -231,7 +233,7 @@ def kept_folders(params: SimpleNamespace, models: Path, benchmarks: Path) -> dic
     same = training_key(params.embed, [], _AREAS)
     of_encoder = {name: file_digest(models / name) for name in params.encoders}
     of_benchmark = {
-        name: file_digest(*(benchmarks / name / f"{part}.parquet" for part in PARTS)) for name in params.benchmarks
+        name: file_digest(*(benchmarks / name / f"{table}.parquet" for table in PARTS)) for name in params.benchmarks
     }
     return {
         (encoder, name): KEPT / encoder / name / digest(same, of_encoder[encoder], of_benchmark[name])[:16]
@@ -259,8 +261,8 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
                 continue
             outs = {encoder: fresh_folder(missing[encoder, name].with_suffix(".part")) for encoder in lacking}
             embed_benchmark(lacking, name, args.benchmarks, outs, params.embed)
-            for encoder, part in outs.items():
-                part.rename(missing[encoder, name])
+            for encoder, unfinished in outs.items():
+                unfinished.rename(missing[encoder, name])
     out = fresh_folder(args.out)
     for (encoder, _), folder in kept.items():
         shutil.copytree(folder, out / encoder, dirs_exist_ok=True)

@@ -98,13 +98,13 @@ def about_encoder(folder: Path) -> dict[str, Any]:
         on_validation: see there.
     """
     card = card_in(folder)
-    found = {
+    facts = {
         "parameters": encoder_parameters(folder),
         "image_size": card.get("image_size"),
         "kept_epoch": card.get("epoch"),
         "on_validation": on_validation(folder),
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 CHANCE, HEADLINE, VIEW = "chance", "hit_at_1", "whole_gallery"
@@ -129,7 +129,7 @@ class Benchmark:
     @cached_property
     def tables(self) -> dict[str, tuple[pa.Table, np.ndarray]]:
         """Part -> its rows and bool [n] which of them have an image."""
-        return {part: read_table_rows(self.folder / f"{part}.parquet") for part in ("queries", "gallery")}
+        return {name: read_table_rows(self.folder / f"{name}.parquet") for name in ("queries", "gallery")}
 
     def with_vectors(self, embeddings: Path) -> Pair:
         """Queries, gallery and the metric, with the vectors of one encoder.
@@ -137,23 +137,27 @@ class Benchmark:
         Raises:
             StageError: when the vectors are not those of the tables' images, or the parts do not fit each other.
         """
-        (queries, metric), (gallery, other) = (self._part(embeddings, part) for part in ("queries", "gallery"))
-        if metric != other or queries.vectors.shape[1] != gallery.vectors.shape[1] or not gallery.detected.all():
+        (queries, metric), (gallery, gallery_metric) = (self._part(embeddings, name) for name in ("queries", "gallery"))
+        if (
+            metric != gallery_metric
+            or queries.vectors.shape[1] != gallery.vectors.shape[1]
+            or not gallery.detected.all()
+        ):
             raise StageError(
                 f"{embeddings}: queries of {self.name} have {queries.vectors.shape[1]} dimensions and metric {metric}, "
-                f"the gallery {gallery.vectors.shape[1]} and {other}, {int((~gallery.detected).sum())} gallery rows "
-                "have no image. Run `dvc repro` to embed them again."
+                f"the gallery {gallery.vectors.shape[1]} and {gallery_metric}, {int((~gallery.detected).sum())} gallery "
+                "rows have no image. Run `dvc repro` to embed them again."
             )
         return queries, gallery, metric
 
-    def _part(self, embeddings: Path, part: str) -> tuple[Rows, str]:
-        path = vectors_path(embeddings, self.name, part)
-        (table, detected), file = self.tables[part], open_vectors(path)
+    def _part(self, embeddings: Path, name: str) -> tuple[Rows, str]:
+        path = vectors_path(embeddings, self.name, name)
+        (table, detected), file = self.tables[name], open_vectors(path)
         with_image = set(table["row_id"].filter(detected).to_pylist())
         if differing := with_image ^ set(file.ids.to_pylist()):
             raise StageError(
                 f"{path}: {len(file.ids)} vectors are not those of the {len(with_image)} images in "
-                f"{self.folder / part}.parquet (differing: {shown(differing)}). Run `dvc repro` to embed them again."
+                f"{self.folder / name}.parquet (differing: {shown(differing)}). Run `dvc repro` to embed them again."
             )
         vectors = file.aligned(table["row_id"].combine_chunks(), detected)
         return as_rows(table, detected, vectors), file.metric or "cosine"
@@ -274,8 +278,8 @@ def softmax_rows(results: Mapping[str, Results]) -> list[list[Any]]:
 def write_headlines(results: Mapping[str, Results], benchmarks: list[Benchmark], folder: Path) -> None:
     """One small file for each encoder, and one for chance; those about labels in a folder of their own."""
     fresh_folder(folder)
-    labeled = [one.name for one in benchmarks if one.kind in LABEL_KINDS]
-    garments = [one.name for one in benchmarks if one.kind not in LABEL_KINDS]
+    labeled = [benchmark.name for benchmark in benchmarks if benchmark.kind in LABEL_KINDS]
+    garments = [benchmark.name for benchmark in benchmarks if benchmark.kind not in LABEL_KINDS]
     for names, place in ((garments, folder), (labeled, folder / LABELS)):
         for encoder, own in with_chance(results).items() if names else ():
             write_json(place / f"{encoder}.json", headlines(own, names))
@@ -295,9 +299,11 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     results: dict[str, Results] = {encoder: {} for encoder in params.encoders}
     report = Report()
     curves: list[list[Any]] = []
-    for benchmark, found in zip(benchmarks, in_processes(partial(score_all, args, params), benchmarks), strict=True):
+    for benchmark, of_encoder in zip(
+        benchmarks, in_processes(partial(score_all, args, params), benchmarks), strict=True
+    ):
         name = benchmark.name
-        for encoder, result in found.items():
+        for encoder, result in of_encoder.items():
             results[encoder][name] = result | about[encoder]
             picture = picture_path(args, encoder, benchmark)
             report.pictures += [picture] if picture.is_file() else []

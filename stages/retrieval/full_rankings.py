@@ -62,21 +62,21 @@ class WholeRows:
         """
         matches = self.matches
         own, category = int(matches.own[row]), int(matches.query_category[row])
-        mine = matches.order[matches.first[row] : matches.stop[row]]
-        mine = mine[mine != own]
+        relevant = matches.order[matches.first[row] : matches.stop[row]]
+        relevant = relevant[relevant != own]
         scale = self.queries.squares[row] + self.gallery.squares.max(initial=0)
         rounding = (self.gallery.width + ROUNDINGS) * scale * (1.0 if self.gallery.metric == "euclidean" else 0.5)
         query = _Query(vector, line, self.gallery, TIE * scale, rounding * np.finfo(np.float64).eps)
-        others = np.ones(len(line), bool)
-        others[mine] = False
+        irrelevant = np.ones(len(line), bool)
+        irrelevant[relevant] = False
         if own >= 0:
-            others[own] = False
+            irrelevant[own] = False
         if self.near is not None:
             self._tell(row, line)
-        result = {"whole_gallery": query.ahead(np.flatnonzero(others), mine)}
+        result = {"whole_gallery": query.ahead(np.flatnonzero(irrelevant), relevant)}
         inside = self.members.get(category, np.empty(0, np.int64))
-        alike = mine[matches.gallery_category[mine] == category]
-        result["same_superclass"] = query.ahead(inside[others[inside]], alike)
+        alike = relevant[matches.gallery_category[relevant] == category]
+        result["same_superclass"] = query.ahead(inside[irrelevant[inside]], alike)
         return result
 
     def _tell(self, row: int, line: np.ndarray) -> None:
@@ -103,28 +103,30 @@ class _Query:
     tie: float
     reach: float
 
-    def ahead(self, others: np.ndarray, mine: np.ndarray) -> np.ndarray:
+    def ahead(self, irrelevant: np.ndarray, relevant: np.ndarray) -> np.ndarray:
         """int64 [len(mine)], ascending: how many of the rows ``others`` score at least as high as each of ``mine``."""
-        if not len(others):
-            return np.zeros(len(mine), np.int64)
-        scores = self.line[others]
+        if not len(irrelevant):
+            return np.zeros(len(relevant), np.int64)
+        scores = self.line[irrelevant]
         scores.sort()
-        bars = np.sort(self.line[mine]) - self.tie
+        bars = np.sort(self.line[relevant]) - self.tie
         first = scores.searchsorted(bars + self.reach)
         doubtful = (first > 0) & (scores[np.maximum(first - 1, 0)] >= bars - self.reach)
         if doubtful.any():
-            first[doubtful] = self._settled(others, mine, bars, doubtful)
-            return np.sort(len(others) - first)
-        return (len(others) - first)[::-1]
+            first[doubtful] = self._settled(irrelevant, relevant, bars, doubtful)
+            return np.sort(len(irrelevant) - first)
+        return (len(irrelevant) - first)[::-1]
 
-    def _settled(self, others: np.ndarray, mine: np.ndarray, bars: np.ndarray, doubtful: np.ndarray) -> np.ndarray:
+    def _settled(
+        self, irrelevant: np.ndarray, relevant: np.ndarray, bars: np.ndarray, doubtful: np.ndarray
+    ) -> np.ndarray:
         """How many of ``others`` are below each bar that is ``doubtful``, by the scores of single pairs."""
         low, high = bars[doubtful] - self.reach, bars[doubtful] + self.reach
-        scores = self.line[others]
+        scores = self.line[irrelevant]
         near = low.searchsorted(scores, side="right") > high.searchsorted(scores, side="right")
-        scores[near] = self._alone(others[near])
+        scores[near] = self._alone(irrelevant[near])
         scores.sort()
-        asked = mine[np.argsort(self.line[mine])][doubtful]
+        asked = relevant[np.argsort(self.line[relevant])][doubtful]
         return scores.searchsorted(self._alone(asked) - self.tie)
 
     def _alone(self, rows: np.ndarray) -> np.ndarray:
@@ -156,21 +158,21 @@ def rank_whole_rows(
             start, ranked = begin, iter(())
             while start < end:
                 stop = start + max(1, int(np.searchsorted(np.cumsum(lengths[start:end]), pairs, side="right")))
-                part = slice(*np.searchsorted(asked, (start, stop)))
-                ranked = pool.map(rows.ahead, asked[part].tolist(), vectors[part], scores[part])
-                found = dict(zip(asked[part].tolist(), ranked, strict=True))
+                span_rows = slice(*np.searchsorted(asked, (start, stop)))
+                ranked = pool.map(rows.ahead, asked[span_rows].tolist(), vectors[span_rows], scores[span_rows])
+                ahead_of = dict(zip(asked[span_rows].tolist(), ranked, strict=True))
                 span = slice(start, stop)
-                yield {view: _ranking(rows.matches, view, found, span, detected[span]) for view in VIEWS}
+                yield {view: _ranking(rows.matches, view, ahead_of, span, detected[span]) for view in VIEWS}
                 start = stop
             del scores, vectors, ranked  # before the next block's are made: each may be a third of the memory
 
 
 def _ranking(
-    matches: Matches, view: str, found: dict[int, dict[str, np.ndarray]], span: slice, detected: np.ndarray
+    matches: Matches, view: str, ahead_of: dict[int, dict[str, np.ndarray]], span: slice, detected: np.ndarray
 ) -> Ranking:
     """The ranking of consecutive queries from what is ``ahead`` of the relevant rows of those that were ranked."""
     nothing = {view: np.empty(0, np.int64)}
-    ahead = [found.get(row, nothing)[view] for row in range(span.start, span.stop)]
+    ahead = [ahead_of.get(row, nothing)[view] for row in range(span.start, span.stop)]
     ranks = np.concatenate([counts + np.arange(1, len(counts) + 1) for counts in ahead])
-    counts = np.array([len(one) for one in ahead], np.int64)
+    counts = np.array([len(counts_ahead) for counts_ahead in ahead], np.int64)
     return Ranking(ranks, counts, matches.relevant[view][span], matches.gallery[view][span], detected)

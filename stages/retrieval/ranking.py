@@ -74,8 +74,8 @@ class Sizes:
             raise StageError(f"`evaluate.memory_mb` is {memory_mb}; {rows} rows of queries and gallery need {enough}.")
         columns = max(1, min(len(gallery), max(64, budget // 4 // (12 * width))))
         lines = max(8, min(budget // 8 // (16 * width), budget // 2 // (8 * columns)))
-        whole = 3 * budget // 8 // (8 * max(1, len(gallery))) - COPIES * THREADS
-        return Sizes(lines, columns, budget // 8 // BYTES_PER_PAIR, max(0, min(whole, budget // 8 // (16 * width))))
+        full = 3 * budget // 8 // (8 * max(1, len(gallery))) - COPIES * THREADS
+        return Sizes(lines, columns, budget // 8 // BYTES_PER_PAIR, max(0, min(full, budget // 8 // (16 * width))))
 
 
 def rank_chunks(
@@ -104,11 +104,11 @@ def rank_chunks(
         rows = WholeRows(matches, members, of_queries, of_gallery, sizes.gallery, near, voters)
         yield from rank_whole_rows(rows, counted, queries.detected, sizes.whole, sizes.pairs, desc)
         return
-    cuts = _cuts(pairs, sizes)
+    bounds = _bounds(pairs, sizes)
     blocks = range(0, len(gallery), sizes.gallery)
-    total = len(blocks) * (len(cuts) - 1)
+    total = len(blocks) * (len(bounds) - 1)
     steps = iter(track(range(total), total, desc))
-    for begin, end in pairwise(cuts):
+    for begin, end in pairwise(bounds):
         counting = Counting(matches, of_queries, of_gallery, begin + np.flatnonzero(counted[begin:end]))
         for start in blocks:
             next(steps)
@@ -117,15 +117,15 @@ def rank_chunks(
     next(steps, None)
 
 
-def _cuts(pairs: np.ndarray, sizes: Sizes) -> list[int]:
-    """Where to cut the queries, so that a part has few enough rows and relevant pairs (or is one query)."""
-    cuts, held = [0], 0
+def _bounds(pairs: np.ndarray, sizes: Sizes) -> list[int]:
+    """Where to split the queries, so that a chunk has few enough rows and relevant pairs (or is one query)."""
+    bounds, held = [0], 0
     for row, more in enumerate(pairs.tolist()):
-        if row > cuts[-1] and (row - cuts[-1] >= sizes.queries or held + more > sizes.pairs):
-            cuts.append(row)
+        if row > bounds[-1] and (row - bounds[-1] >= sizes.queries or held + more > sizes.pairs):
+            bounds.append(row)
             held = 0
         held += more
-    return [*cuts, len(pairs)] if len(pairs) else cuts
+    return [*bounds, len(pairs)] if len(pairs) else bounds
 
 
 def at_least(scores: np.ndarray, bars: np.ndarray) -> np.ndarray:
@@ -149,12 +149,12 @@ class Counting:
         """Score the relevant pairs of the queries ``rows``."""
         self.matches, self.gallery, self.rows = matches, gallery, rows
         self.vectors = queries.double(rows)
-        self.owner, self.found = matches.pairs(rows)
+        self.owner, self.columns = matches.pairs(rows)
         self.first = np.searchsorted(self.owner, np.arange(len(rows) + 1))
         self.category = matches.query_category[rows]
-        self.same = matches.gallery_category[self.found] == self.category[self.owner]
+        self.same = matches.gallery_category[self.columns] == self.category[self.owner]
         scale = queries.squares[rows] + gallery.squares.max(initial=0)
-        exact = pair_scores(self.vectors, self.owner, gallery, self.found)
+        exact = pair_scores(self.vectors, self.owner, gallery, self.columns)
         # Lowered, so that rounding never puts a relevant row before its equal.
         self.bars = exact - TIE * scale[self.owner]
         # Of minus the squared distance, blocks leave out the part that is the same for all of a query's pairs.
@@ -173,8 +173,8 @@ class Counting:
         if len(hard := np.flatnonzero(self.hard)):
             right = self.gallery.double(slice(start, stop))
             step = max(1, len(self.rows) // 2)
-            for part in (hard[at : at + step] for at in range(0, len(hard), step)):
-                self._count(part, self.vectors[part], right, start)
+            for chunk in (hard[at : at + step] for at in range(0, len(hard), step)):
+                self._count(chunk, self.vectors[chunk], right, start)
 
     def _count(self, rows: np.ndarray, left: np.ndarray, right: np.ndarray, start: int) -> list[int]:
         """Count a block of vectors [r, d] against [g, d]; float32 gives up, and returns, rows with many doubts."""
@@ -183,7 +183,7 @@ class Counting:
         high = (self.bars + self.shift + reach).astype(scores.dtype)
         low = (self.bars + self.shift - reach).astype(scores.dtype)
         members = by_category(self.matches.gallery_category[start : start + len(right)])
-        whole, same = (self.counts[view] for view in VIEWS)
+        everywhere, same = (self.counts[view] for view in VIEWS)
         given_up: list[int] = []
         doubts: list[tuple[int, np.ndarray]] = []
         held = 0
@@ -194,10 +194,10 @@ class Counting:
             if scores.dtype == np.float32 and (maybe - sure).sum() > max(MANY, len(line) // DOUBTFUL):
                 given_up.append(row)
                 continue
-            whole[pairs] += sure
-            mine = members.get(int(self.category[row]), ())
-            if len(mine):
-                same[pairs] += sure if len(mine) == len(line) else at_least(line[mine], high[pairs])
+            everywhere[pairs] += sure
+            members_of = members.get(int(self.category[row]), ())
+            if len(members_of):
+                same[pairs] += sure if len(members_of) == len(line) else at_least(line[members_of], high[pairs])
             for pair in pairs.start + np.flatnonzero(maybe > sure):
                 doubts.append((pair, start + np.flatnonzero((line >= low[pair]) & (line < high[pair]))))
             held += int((maybe - sure).sum())
@@ -217,16 +217,16 @@ class Counting:
         place = np.full(len(self.rows), -1)
         place[rows] = np.arange(len(rows))
         own = self.matches.own[self.rows]
-        for owner, column in ((self.owner, self.found), (np.arange(len(self.rows)), own)):
-            here = (column >= start) & (column < stop) & (place[owner] >= 0)
-            scores[place[owner[here]], column[here] - start] = -np.inf
+        for owner, column in ((self.owner, self.columns), (np.arange(len(self.rows)), own)):
+            inside = (column >= start) & (column < stop) & (place[owner] >= 0)
+            scores[place[owner[inside]], column[inside] - start] = -np.inf
         return scores
 
     def _settle(self, doubts: list[tuple[int, np.ndarray]]) -> None:
         """Score pairs (relevant pair whose bar is near, gallery rows) one by one and count those that reach it."""
         if not doubts:
             return
-        pair = np.repeat([one for one, _ in doubts], [len(columns) for _, columns in doubts])
+        pair = np.repeat([pair_index for pair_index, _ in doubts], [len(columns) for _, columns in doubts])
         column = np.concatenate([columns for _, columns in doubts])
         reached = pair_scores(self.vectors, self.owner[pair], self.gallery, column) >= self.bars[pair]
         same = self.matches.gallery_category[column] == self.category[self.owner[pair]]
@@ -239,9 +239,9 @@ class Counting:
         owner, counts = self.owner[kept], self.counts[view][kept]
         order = np.lexsort((counts, owner))
         owner, counts = owner[order], counts[order]
-        found = np.bincount(self.rows[owner] - begin, minlength=len(detected))
-        before = np.arange(len(owner)) - np.repeat(np.cumsum(found) - found, found)
+        lengths = np.bincount(self.rows[owner] - begin, minlength=len(detected))
+        before = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         rows = slice(begin, begin + len(detected))
         return Ranking(
-            counts + before + 1, found, self.matches.relevant[view][rows], self.matches.gallery[view][rows], detected
+            counts + before + 1, lengths, self.matches.relevant[view][rows], self.matches.gallery[view][rows], detected
         )

@@ -61,7 +61,7 @@ def by_region(
     return {"regions": figures, "recommendation": recommendation(whole, pairs, memory_mb)}
 
 
-def recommendation(whole: Pair, regions: Sequence[Pair], memory_mb: int) -> dict[str, float]:
+def recommendation(pair: Pair, regions: Sequence[Pair], memory_mb: int) -> dict[str, float]:
     """The first ``LISTED`` recommendations, by regions in turn (``list``) and by whole pictures (``whole``).
 
     Args:
@@ -74,7 +74,7 @@ def recommendation(whole: Pair, regions: Sequence[Pair], memory_mb: int) -> dict
         <way>_categories: mean number of different categories among all ``LISTED``, over those that were detected; not
         where the gallery has one category, which would always be 1.
     """
-    queries, gallery, metric = whole
+    queries, gallery, metric = pair
     with_match = _with_match(queries, gallery)
     asked = [row for row in with_match if queries.detected[row]]
     if not asked:
@@ -84,13 +84,13 @@ def recommendation(whole: Pair, regions: Sequence[Pair], memory_mb: int) -> dict
     query_items, gallery_items = (np.array(rows.items.to_pylist(), object) for rows in (queries, gallery))
     categories = np.array(gallery.categories.to_pylist())
     by_whole = nearest(queries, gallery, metric, asked, LISTED)
-    found = {
+    lists_of = {
         "list": _listed(queries, gallery, regions, asked, memory_mb),
         "whole": [np.array([at for at, _ in by_whole[row]]) for row in asked],
     }
     scores: dict[str, float] = {"n_scored": len(with_match), "n_missed": len(with_match) - len(asked)}
     several = len(np.unique(categories)) > 1
-    for way, lists in found.items():
+    for way, lists in lists_of.items():
         right = [gallery_items[at] == query_items[row] for row, at in zip(asked, lists, strict=True)]
         scores |= {f"{way}_hit_at_{k}": sum(bool(hits[:k].any()) for hits in right) / len(with_match) for k in HITS}
         if several:
@@ -109,9 +109,10 @@ def _listed(
     lists = []
     for regions_of, near in zip(of_queries, shortlists(of_queries, of_gallery, own, LISTED, memory_mb), strict=True):
         step = max(1, BLOCK_BYTES // (8 * of_queries[0].size))
-        parts = (near[start : start + step] for start in range(0, len(near), step))
+        chunks = (near[start : start + step] for start in range(0, len(near), step))
         distances = [
-            region_distances(regions_of, np.stack([one[part] for one in of_gallery], axis=1)) for part in parts
+            region_distances(regions_of, np.stack([vectors[chunk] for vectors in of_gallery], axis=1))
+            for chunk in chunks
         ]
         ids = gallery.ids.take(pa.array(near)).to_pylist()
         listed = diverse_list(np.concatenate(distances, axis=1), ids, LISTED)
@@ -140,13 +141,13 @@ def shortlists(
         flat = asking.reshape(-1, width)
         distances = np.full((len(flat), rows), np.inf)
         for first in range(0, rows, columns):
-            part = slice(first, min(first + columns, rows))
-            for one in of_gallery:
-                block = one[part].astype(np.float64)
+            span = slice(first, min(first + columns, rows))
+            for vectors in of_gallery:
+                block = vectors[span].astype(np.float64)
                 squares = flat @ block.T
                 squares *= -2
                 squares += (block**2).sum(1)
-                np.minimum(distances[:, part], squares, out=distances[:, part])
+                np.minimum(distances[:, span], squares, out=distances[:, span])
         for each, place in zip(distances.reshape(len(asking), regions, rows), own[start : start + step], strict=True):
             if place >= 0:
                 each[:, place] = np.inf

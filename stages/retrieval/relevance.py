@@ -57,9 +57,9 @@ class Matches:
         lengths = self.stop[rows] - self.first[rows]
         owner = np.repeat(np.arange(len(rows)), lengths)
         inside = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        found = self.order[self.first[rows][owner] + inside]
-        others = found != self.own[rows][owner]
-        return owner[others], found[others]
+        columns = self.order[self.first[rows][owner] + inside]
+        not_itself = columns != self.own[rows][owner]
+        return owner[not_itself], columns[not_itself]
 
 
 def _position(wanted: np.ndarray, codes_there: np.ndarray) -> np.ndarray:

@@ -72,13 +72,13 @@ def retrieval_sheet(rows: Sequence[Shown]) -> Image.Image:
     return sheet
 
 
-def likeness(query: np.ndarray, other: np.ndarray, metric: str) -> str:
+def likeness(query: np.ndarray, result: np.ndarray, metric: str) -> str:
     """The cosine of two vectors [d], or their distance (``d`` before it), with three decimals."""
-    query, other = query.astype(np.float64), other.astype(np.float64)
+    query, result = query.astype(np.float64), result.astype(np.float64)
     if metric == "euclidean":
-        return f"d {np.linalg.norm(query - other):.3f}"
-    lengths = np.linalg.norm(query) * np.linalg.norm(other)
-    return f"{query @ other / lengths if lengths else 0.0:.3f}"
+        return f"d {np.linalg.norm(query - result):.3f}"
+    lengths = np.linalg.norm(query) * np.linalg.norm(result)
+    return f"{query @ result / lengths if lengths else 0.0:.3f}"
 
 
 def images(path: Path, ids: set[str]) -> dict[str, bytes]:
@@ -95,9 +95,9 @@ def shown_rows(queries: Rows, gallery: Rows, metric: str, folder: Path) -> list[
     if not len(candidates):
         return []
     chosen = [candidates[place] for place in evenly(len(candidates), SHOWN_QUERIES)]
-    found = nearest(queries, gallery, metric, chosen, SHOWN_RESULTS)
-    query_id = {row: queries.ids[row].as_py() for row in found}
-    gallery_id = {at: gallery.ids[at].as_py() for hits in found.values() for at, _ in hits}
+    results = nearest(queries, gallery, metric, chosen, SHOWN_RESULTS)
+    query_id = {row: queries.ids[row].as_py() for row in results}
+    gallery_id = {at: gallery.ids[at].as_py() for hits in results.values() for at, _ in hits}
     of_query = images(folder / "queries.parquet", set(query_id.values()))
     of_gallery = images(folder / "gallery.parquet", set(gallery_id.values()))
     return [
@@ -108,5 +108,5 @@ def shown_rows(queries: Rows, gallery: Rows, metric: str, folder: Path) -> list[
                 for at, correct in hits
             ],
         )
-        for row, hits in found.items()
+        for row, hits in results.items()
     ]

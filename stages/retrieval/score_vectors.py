@@ -52,21 +52,21 @@ def read_parts(file: VectorFile, folder: Path) -> tuple[Rows, Rows]:
     Raises:
         StageError: a row without a vector, a vector without a row, NaN or infinity.
     """
-    tables = {part: read_table_rows(folder / f"{part}.parquet") for part in PARTS}
-    known = {row for table, there in tables.values() for row in table["row_id"].filter(there).to_pylist()}
+    tables = {name: read_table_rows(folder / f"{name}.parquet") for name in PARTS}
+    known = {row for table, has_image in tables.values() for row in table["row_id"].filter(has_image).to_pylist()}
     if extra := set(file.ids.to_pylist()) - known:
         raise StageError(
             f"{file.path}: {len(extra)} of {len(file.ids)} row ids are no rows with an image of {folder}: "
             f"{shown(extra)}. Leave them out."
         )
-    parts = []
-    for table, there in tables.values():
-        vectors = file.aligned(table["row_id"].combine_chunks(), there)
+    sides = []
+    for table, has_image in tables.values():
+        vectors = file.aligned(table["row_id"].combine_chunks(), has_image)
         try:
-            parts.append(as_rows(table, there, vectors))
+            sides.append(as_rows(table, has_image, vectors))
         except StageError as error:
             raise StageError(f"{file.path}: {error}") from None
-    return parts[0], parts[1]
+    return sides[0], sides[1]
 
 
 def score_file(path: Path, benchmark: str, metric: str | None, content: dict[str, Any]) -> dict[str, Any]:
@@ -77,8 +77,8 @@ def score_file(path: Path, benchmark: str, metric: str | None, content: dict[str
     if file.width < 1:
         raise StageError(f"{path}: its vectors have no dimensions.")
     metric = metric or file.metric or "cosine"
-    parts = read_parts(file, folder)
-    result = evaluate(*parts, metric, params, f"ranking {benchmark}", predicts_categories(folder))
+    sides = read_parts(file, folder)
+    result = evaluate(*sides, metric, params, f"ranking {benchmark}", predicts_categories(folder))
     return result | {"metric": metric, "sha256": file_digest(path)}
 
 
@@ -94,8 +94,8 @@ def table(benchmark: str, result: dict[str, Any]) -> str:
             if key in scores:
                 ends = f"{key}_low95", f"{key}_high95"
                 between = f"  95% {scores[ends[0]]:.4f} to {scores[ends[1]]:.4f}" if ends[0] in scores else ""
-                beside = f"  chance {chance[key]:.4f}" if key in chance else ""
-                lines.append(f"  {name:<7}{scores[key]:.4f}{beside}{between}")
+                chance_level = f"  chance {chance[key]:.4f}" if key in chance else ""
+                lines.append(f"  {name:<7}{scores[key]:.4f}{chance_level}{between}")
     if clean := result.get("clean"):
         scores = clean["whole_gallery"]
         told = "  ".join(f"{name} {scores[key]:.4f}" for key, name in TABLE if key in scores)

@@ -63,13 +63,13 @@ def codes(*columns: pa.Array) -> list[np.ndarray]:
     Raises:
         StageError: when one column holds strings and another integers: none would ever be equal.
     """
-    filled = [one for one in columns if one.null_count < len(one)]
-    if len(kinds := {str(one.type) for one in filled}) > 1:
+    filled = [values for values in columns if values.null_count < len(values)]
+    if len(kinds := {str(values.type) for values in filled}) > 1:
         raise StageError(f"queries and gallery must have ids of one type, found {shown(kinds)}.")
     kind = filled[0].type if filled else pa.string()
-    joined = pa.concat_arrays([one if one in filled else pa.nulls(len(one), kind) for one in columns])
-    found = joined.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return np.split(found, np.cumsum([len(one) for one in columns])[:-1])
+    joined = pa.concat_arrays([values if values in filled else pa.nulls(len(values), kind) for values in columns])
+    coded = joined.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.split(coded, np.cumsum([len(values) for values in columns])[:-1])
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ class Prepared:
         lengths = np.zeros(n)
         step = max(1, BLOCK_BYTES // (8 * max(1, width)))
         for start in range(0, n, step):
-            part = rows.vectors[start : start + step].astype(np.float64)
-            lengths[start : start + step] = sums(part * part)
+            block = rows.vectors[start : start + step].astype(np.float64)
+            lengths[start : start + step] = sums(block * block)
         lengths = np.sqrt(np.where(rows.detected, lengths, 0))
         unit = 1 / np.where(lengths > 0, lengths, 1)
         self._factors = unit if metric == "cosine" else np.full(n, scale)
@@ -157,11 +157,11 @@ class Prepared:
 
     def double(self, rows: Sequence[int] | np.ndarray | slice) -> np.ndarray:
         """float64 [m, d] of some rows."""
-        part = self._raw[rows].astype(np.float64)
+        vectors = self._raw[rows].astype(np.float64)
         factors = self._factors[rows, None]
-        part[(factors == 0)[:, 0]] = 0  # what lies in the row of an undetected query may be NaN
-        part *= factors
-        return part
+        vectors[(factors == 0)[:, 0]] = 0  # what lies in the row of an undetected query may be NaN
+        vectors *= factors
+        return vectors
 
     def single(self, start: int, stop: int) -> np.ndarray:
         """float32 [stop - start, d] of consecutive rows, without a float64 copy of all of them."""
@@ -200,15 +200,15 @@ def pair_scores(queries: np.ndarray, places: np.ndarray, gallery: Prepared, rows
     result = np.empty(len(rows))
     step = max(1, BLOCK_BYTES // (8 * max(1, gallery.width)))
     for start in range(0, len(rows), step):
-        part = slice(start, start + step)
-        others = gallery.double(rows[part])
+        span = slice(start, start + step)
+        factors = gallery.double(rows[span])
         if gallery.metric == "cosine":
-            others *= queries[places[part]]
-            result[part] = sums(others)
+            factors *= queries[places[span]]
+            result[span] = sums(factors)
         else:
-            others -= queries[places[part]]
-            others *= others
-            result[part] = -sums(others)
+            factors -= queries[places[span]]
+            factors *= factors
+            result[span] = -sums(factors)
     return result
 
 
@@ -222,8 +222,8 @@ def products(queries: np.ndarray, gallery: Prepared, step: int) -> np.ndarray:
     """
     scores = np.empty((len(queries), len(gallery)))
     for start in range(0, len(gallery), step):
-        part = slice(start, min(start + step, len(gallery)))
-        np.matmul(queries, gallery.double(part).T, out=scores[:, part])
+        span = slice(start, min(start + step, len(gallery)))
+        np.matmul(queries, gallery.double(span).T, out=scores[:, span])
     if gallery.metric == "euclidean":
         scores *= 2
         scores -= gallery.squares
@@ -244,20 +244,20 @@ def nearest(
     longest = of_gallery.squares.max(initial=0)
     step = max(1, SCORES_BYTES // (8 * max(1, len(gallery))))
     block = max(1, SCORES_BYTES // (16 * max(1, of_gallery.width)))
-    found = {}
+    result = {}
     for start in range(0, len(rows), step):
-        part = np.asarray(rows[start : start + step], np.int64)
-        vectors = of_queries.double(part)
-        for row, vector, rough in zip(part.tolist(), vectors, products(vectors, of_gallery, block), strict=True):
+        asked = np.asarray(rows[start : start + step], np.int64)
+        vectors = of_queries.double(asked)
+        for row, vector, rough in zip(asked.tolist(), vectors, products(vectors, of_gallery, block), strict=True):
             scale = of_queries.squares[row] + longest
-            for others in _shortlists(rough, gallery_ids != query_ids[row], k, NEAR * scale):
-                scores = pair_scores(vector[None], np.zeros(len(others), np.int64), of_gallery, others)
-                correct = (gallery_items[others] == query_items[row]) & (query_items[row] >= 0)
-                first, left = _first(scores, correct, TIE * scale, gallery.ids.take(pa.array(others)), k)
+            for candidates in _shortlists(rough, gallery_ids != query_ids[row], k, NEAR * scale):
+                scores = pair_scores(vector[None], np.zeros(len(candidates), np.int64), of_gallery, candidates)
+                correct = (gallery_items[candidates] == query_items[row]) & (query_items[row] >= 0)
+                first, left = _first(scores, correct, TIE * scale, gallery.ids.take(pa.array(candidates)), k)
                 if left:  # what is not on the list is farther than all that equals the last one
                     break
-            found[row] = [(int(others[place]), bool(correct[place])) for place in first]
-    return found
+            result[row] = [(int(candidates[place]), bool(correct[place])) for place in first]
+    return result
 
 
 SCORES_BYTES = 32_000_000  # of a few queries' scores with the whole gallery; half as many for gallery vectors

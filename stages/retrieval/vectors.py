@@ -59,9 +59,9 @@ SOFTMAX = "softmax"  # folder below them, of the probabilities of an encoder's o
 BATCH = 2048  # rows read at a time
 
 
-def vectors_path(folder: Path, benchmark: str, part: str) -> Path:
+def vectors_path(folder: Path, benchmark: str, role: str) -> Path:
     """Where the vectors of one part of a benchmark lie in an encoder's folder."""
-    return folder / f"{benchmark}-{part}.parquet"
+    return folder / f"{benchmark}-{role}.parquet"
 
 
 def write_vectors(path: Path, ids: list[str], vectors: np.ndarray, metric: str) -> None:
@@ -116,17 +116,17 @@ class VectorFile:
         Raises:
             StageError: when a wanted row has no vector here.
         """
-        there = pc.index_in(ids, value_set=self.ids).fill_null(-1).to_numpy(zero_copy_only=False)
-        if (lacking := wanted & (there < 0)).any():
+        positions = pc.index_in(ids, value_set=self.ids).fill_null(-1).to_numpy(zero_copy_only=False)
+        if (lacking := wanted & (positions < 0)).any():
             raise StageError(
                 f"{self.path}: no vector for {int(lacking.sum())} of {int(wanted.sum())} rows: "
                 f"{shown(ids.filter(pa.array(lacking)).to_pylist())}."
             )
         mapped = self.mapped
-        if mapped is not None and mapped.dtype == np.float32 and wanted.all() and (np.diff(there) == 1).all():
-            return mapped[there[0] : there[0] + len(there)] if len(there) else mapped[:0]
+        if mapped is not None and mapped.dtype == np.float32 and wanted.all() and (np.diff(positions) == 1).all():
+            return mapped[positions[0] : positions[0] + len(positions)] if len(positions) else mapped[:0]
         place = np.full(len(self.ids), -1)
-        place[there[wanted]] = np.flatnonzero(wanted)
+        place[positions[wanted]] = np.flatnonzero(wanted)
         result = np.zeros((len(ids), self.width), np.float32)
         start = 0
         for batch in self.batches():
@@ -202,16 +202,18 @@ def _open_numpy(path: Path) -> VectorFile:
 
 def _ids_beside(path: Path) -> tuple[Path, list[str]]:
     text, table = path.with_suffix(".txt"), path.with_suffix(".csv")
-    found = text if text.is_file() else table
-    if not found.is_file():
+    ids_file = text if text.is_file() else table
+    if not ids_file.is_file():
         raise StageError(
             f"{path}: no row ids. Put {text.name} (one id a line) or {table.name} (a column row_id) beside it."
         )
     try:
-        content = found.read_text(encoding="utf-8-sig")
+        content = ids_file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise StageError(f"{found}: not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8.") from None
-    if found == text:
+        raise StageError(
+            f"{ids_file}: not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
+        ) from None
+    if ids_file == text:
         return text, content.splitlines()
     reader = csv.DictReader(io.StringIO(content))
     if "row_id" not in (reader.fieldnames or ()):

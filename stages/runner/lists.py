@@ -76,8 +76,8 @@ def benchmark_reads(content: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     profile, result = content["profile"], {}
     for name in content["benchmarks"]:
         section = content["benchmark"][name]  # its model says what is missing, before anything runs
-        whole = section.get("kind") in OF_DATASET
-        images = f"data/{profile}/dataset" if whole else f"data/{profile}/ingested/{section.get('source')}"
+        of_dataset = section.get("kind") in OF_DATASET
+        images = f"data/{profile}/dataset" if of_dataset else f"data/{profile}/ingested/{section.get('source')}"
         detector = (section.get("detection") or {}).get("detector") if section.get("boxes") == "detected" else None
         model = f"models/{profile}/detectors/{detector}" if detector else images
         if (section.get("kind"), section.get("boxes")) == PAIRS and section.get("source") in content["detectors"]:
@@ -99,12 +99,12 @@ def check_lists(content: Mapping[str, Any], path: str = "params.yaml") -> None:
             wanted = set(named(content))
         except (KeyError, TypeError):
             continue
-        there = set(content[section])
-        if wanted != there:
+        present = set(content[section])
+        if wanted != present:
             what = (
-                f"no section for {shown(wanted - there)}"
-                if wanted - there
-                else f"no list names {shown(there - wanted)}"
+                f"no section for {shown(wanted - present)}"
+                if wanted - present
+                else f"no list names {shown(present - wanted)}"
             )
             raise _refused(path, f"`{section}` does not fit the lists: {what}")
     try:

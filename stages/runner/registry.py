@@ -39,7 +39,7 @@ def register_classifier(
     """
     profile = str(parse_yaml(Path("params.yaml").read_text(encoding="utf-8")).get("profile"))
     folder, entry = Path(f"models/{profile}/encoders/classifier"), read_lock().get("train_classifier", {})
-    hashes = {item["path"]: item.get("md5") for part in ("deps", "outs") for item in entry.get(part, [])}
+    hashes = {item["path"]: item.get("md5") for kind in ("deps", "outs") for item in entry.get(kind, [])}
     md5 = hashes.get(folder.as_posix())
     if not md5 or (only is not None and md5 not in only) or not (folder / "encoder.json").is_file():
         return None
@@ -47,7 +47,7 @@ def register_classifier(
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, description=DESCRIPTION)
     versions = list(client.search_model_versions(f"name = '{name}'"))
-    current = next((one for one in versions if one.tags.get("dvc_md5") == md5), None)
+    current = next((candidate for candidate in versions if candidate.tags.get("dvc_md5") == md5), None)
     if current is None:
         tags = {"dvc_md5": md5, "dataset_md5": hashes.get(f"data/{profile}/dataset")}
         current = _add(client, name, run_id, folder, _score_tags(folder, scores) | tags)
@@ -60,8 +60,10 @@ def register_classifier(
 
 def best_version(versions: "list[ModelVersion]", current: "ModelVersion") -> "ModelVersion":
     """The highest validation score among the versions comparable with ``current``; of equal ones the oldest."""
-    rivals = [one for one in versions if all(one.tags.get(key) == current.tags.get(key) for key in COMPARABLE)]
-    return max(rivals, key=lambda one: (float(one.tags.get(SCORE, -1)), -int(one.version)))
+    rivals = [
+        version for version in versions if all(version.tags.get(key) == current.tags.get(key) for key in COMPARABLE)
+    ]
+    return max(rivals, key=lambda version: (float(version.tags.get(SCORE, -1)), -int(version.version)))
 
 
 def _score_tags(folder: Path, scores: dict[str, float]) -> dict[str, Any]:

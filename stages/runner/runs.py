@@ -32,9 +32,9 @@ def connect() -> "MlflowClient":
 
 def experiment(client: "MlflowClient") -> str:
     """Id of the project's experiment, created if need be."""
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found:
-        return found.experiment_id
+    existing = client.get_experiment_by_name(EXPERIMENT)
+    if existing:
+        return existing.experiment_id
     # A tracking server keeps pictures where it likes; the local file store keeps them beside its database.
     local = None if "MLFLOW_TRACKING_URI" in os.environ else (checkout() / "mlartifacts").as_uri()
     kind = {"mlflow.experimentKind": "custom_model_development"}  # pages for training runs, not for language models
@@ -43,10 +43,10 @@ def experiment(client: "MlflowClient") -> str:
 
 def find_parent(client: "MlflowClient", key: str, tag: str = "repro_key") -> str | None:
     """The newest parent run with this key, or with this ``state``."""
-    found = client.search_runs(
+    runs = client.search_runs(
         [experiment(client)], f"tags.{tag} = '{key}'", order_by=["start_time DESC"], max_results=1
     )
-    return found[0].info.run_id if found else None
+    return runs[0].info.run_id if runs else None
 
 
 def create_parent(client: "MlflowClient", key: str, started: float, named: str | None = None) -> str:

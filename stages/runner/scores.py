@@ -49,13 +49,13 @@ def metric_numbers(path: Path) -> dict[str, float]:
     files = (
         sorted(path.rglob("*.json")) if path.is_dir() else [path] if path.suffix == ".json" and path.is_file() else []
     )
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for file in files:
         name = "/".join(file.with_suffix("").parts[2:])
         if name.startswith(SCORED) and file.suffix == ".json" and file.is_file():
             for key, value in flatten(read_json(file)).items():
-                found[f"{name}/{key.replace('.', '/').replace('@', '_at_')}"] = float(value)
-    return found
+                numbers[f"{name}/{key.replace('.', '/').replace('@', '_at_')}"] = float(value)
+    return numbers
 
 
 def scores_at(path: Path) -> dict[str, float]:

@@ -45,11 +45,11 @@ REPRO_SECONDS = 600.0
 
 def checkout() -> Path:
     """The checkout that a person works in: around the one that DVC made for an experiment, else the current folder."""
-    here = Path.cwd()
-    for at in range(len(here.parts)):
-        if here.parts[at : at + len(TEMPORARY)] == TEMPORARY:
-            return Path(*here.parts[:at])
-    return here
+    folder = Path.cwd()
+    for at in range(len(folder.parts)):
+        if folder.parts[at : at + len(TEMPORARY)] == TEMPORARY:
+            return Path(*folder.parts[:at])
+    return folder
 
 
 def default_uri() -> str:
@@ -159,9 +159,9 @@ def _inputs(arguments: list[str]) -> dict[str, str]:
 def _enqueue(event: dict[str, Any]) -> None:
     QUEUE.mkdir(parents=True, exist_ok=True)
     name = f"{time.time_ns()}.json"
-    part = QUEUE / f"{name}.part"
-    part.write_text(json.dumps(event), encoding="utf-8")
-    part.rename(QUEUE / name)
+    unfinished = QUEUE / f"{name}.part"
+    unfinished.write_text(json.dumps(event), encoding="utf-8")
+    unfinished.rename(QUEUE / name)
     if REPRO_VARIABLE in os.environ:
         (QUEUE / f"repro-{event['repro']}").touch()  # tells close_parent that there is something to close
 

@@ -51,20 +51,20 @@ def same_weights(a: Backbone | None, b: Backbone | None) -> bool:
     """Whether two networks of one architecture, on one device, give the same features."""
     if a is None or b is None:
         return False
-    other = b.state_dict()
-    return all(torch.equal(value, other[name]) for name, value in a.state_dict().items())
+    second = b.state_dict()
+    return all(torch.equal(value, second[name]) for name, value in a.state_dict().items())
 
 
 def twins(networks: Mapping[str, Backbone | None]) -> dict[str, str]:
     """Network -> the first of those before it that has its weights, where there is one."""
     names = list(networks)
-    found = {}
+    same = {}
     for at, name in enumerate(names):
-        for other in names[:at]:
-            if same_weights(networks[other], networks[name]):
-                found[name] = other
+        for earlier in names[:at]:
+            if same_weights(networks[earlier], networks[name]):
+                same[name] = earlier
                 break
-    return found
+    return same
 
 
 def heads_of(train: pd.DataFrame) -> list[str]:
@@ -129,8 +129,8 @@ def headlines(mean: dict[str, float | None], kept_epoch: int) -> dict[str, float
         "baseline_majority": "majority",
         "baseline_chance": "chance",
     }
-    found = {names.get(name, name): value for name, value in mean.items() if value is not None}
-    return found | {"kept_epoch": kept_epoch}
+    key_metrics = {names.get(name, name): value for name, value in mean.items() if value is not None}
+    return key_metrics | {"kept_epoch": kept_epoch}
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:

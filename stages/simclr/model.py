@@ -125,10 +125,10 @@ class KnnProbe:
             raise StageError(f"simclr.knn_head: {params.knn_head!r} is no label; the data set has {shown(HEADS)}.")
         for split, frame in (("training", train), ("validation", val)):
             if not frame[params.knn_head].notna().any():
-                there = [head for head in HEADS if head in frame and frame[head].notna().any()]
+                usable = [head for head in HEADS if head in frame and frame[head].notna().any()]
                 raise StageError(
                     f"simclr.knn_head: none of {len(frame)} {split} crops has a label of {params.knn_head!r}; they "
-                    f"have labels of: {shown(there)}. Name one of these."
+                    f"have labels of: {shown(usable)}. Name one of these."
                 )
         self.k, self.batch = params.knn_k, params.batch
         self.rows = np.flatnonzero(train[params.knn_head].notna())

@@ -117,13 +117,13 @@ def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams
     train, val = read_crops(args.dataset, "train"), read_crops(args.dataset, "val")
     if len(train) < options.batch:
         raise StageError(f"simclr.batch is {options.batch} but there are {len(train)} training crops: lower it.")
-    parts = build(options, runtime, group)
+    built = build(options, runtime, group)
     pictures = Pictures(list(train["bytes"]), options.image_size)
     probe = KnnProbe(train, val, pictures, options)
     key = training_key(options, shard_paths(args.dataset), ("core", "learning", "networks", "simclr"))
     checkpoints = Checkpoints(WORK / "pretrain", group.key(key))
     group.log(f"simclr: {len(train)} crops, majority {probe.majority:.3f} of {options.knn_head}")
-    task = SimclrTask(parts, pictures, options, probe)
+    task = SimclrTask(built, pictures, options, probe)
     trained = fit(task, options.epochs, checkpoints, group, keep=options.keep)
     if not group.leader:
         return Report()
@@ -136,12 +136,12 @@ def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams
         "epoch": last,
         "knn_majority": probe.majority,
     }
-    save_encoder(parts.backbone, card, fresh_folder(args.last))
+    save_encoder(built.backbone, card, fresh_folder(args.last))
     if options.keep == "best":
-        parts.backbone.load_state_dict(trained.weights)
+        built.backbone.load_state_dict(trained.weights)
         group.log(f"simclr: kept the features of epoch {trained.epoch}, the best on validation")
     out = fresh_folder(args.out)
-    save_encoder(parts.backbone, card | {"epoch": trained.epoch}, out)
+    save_encoder(built.backbone, card | {"epoch": trained.epoch}, out)
     history = [[row["epoch"], row.get("train_loss"), row.get("knn")] for row in trained.history]
     write_csv(out / "history.csv", ["epoch", "loss", f"knn_{options.knn_head}"], history)
     write_json(out / "params.json", options.model_dump())

@@ -99,22 +99,22 @@ def prepare(
     return Rows(pictures, detected, targets, frame["source"].to_numpy())
 
 
-def spread(parts: list[list[torch.Tensor]]) -> list[torch.Tensor]:
+def spread(lists: list[list[torch.Tensor]]) -> list[torch.Tensor]:
     """The entries of several lists as one, each list spread evenly over the whole, its order kept."""
     placed = [
-        ((place + 0.5) / len(part), number, entry)
-        for number, part in enumerate(parts)
-        for place, entry in enumerate(part)
+        ((place + 0.5) / len(entries), number, entry)
+        for number, entries in enumerate(lists)
+        for place, entry in enumerate(entries)
     ]
-    return [entry for _, _, entry in sorted(placed, key=lambda one: one[:2])]
+    return [entry for _, _, entry in sorted(placed, key=lambda item: item[:2])]
 
 
 def cut(rows: torch.Tensor, batch: int, least: int) -> list[torch.Tensor]:
     """Batches in order; a last batch of fewer than ``least`` rows joins the one before it."""
-    parts = list(rows.split(batch))
-    if len(parts) > 1 and len(parts[-1]) < least:
-        parts[-2:] = [torch.cat(parts[-2:])]
-    return parts
+    batches = list(rows.split(batch))
+    if len(batches) > 1 and len(batches[-1]) < least:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
 
 
 def interleaved_batches(
@@ -130,12 +130,12 @@ def interleaved_batches(
     batch before them. ``batch`` itself is no smaller.
     """
     rows = [torch.from_numpy(np.flatnonzero(sources == source)) for source in sorted(set(sources))]
-    rows = [part[torch.randperm(len(part), generator=generator)] for part in rows]
+    rows = [of_source[torch.randperm(len(of_source), generator=generator)] for of_source in rows]
     if within == "rows":
-        return cut(torch.stack(spread([list(part) for part in rows])), batch, least)
-    batches = spread([cut(part, batch, least) for part in rows])
-    lone = [part for part in batches if len(part) < least]  # all that its source has
-    batches = [part for part in batches if len(part) >= least]
+        return cut(torch.stack(spread([list(of_source) for of_source in rows])), batch, least)
+    batches = spread([cut(of_source, batch, least) for of_source in rows])
+    lone = [of_source for of_source in batches if len(of_source) < least]  # all that its source has
+    batches = [of_source for of_source in batches if len(of_source) >= least]
     if lone:
         batches[-1:] = [torch.cat([*batches[-1:], *lone])]
     return batches
@@ -218,19 +218,19 @@ def predict(network: MultiHead, rows: Rows, batch: int, flip: bool = False) -> d
     """
     network.eval()
     where = next(network.parameters()).device
-    parts: dict[str, list[np.ndarray]] = {head: [] for head in network.classes}
+    probabilities: dict[str, list[np.ndarray]] = {head: [] for head in network.classes}
     for start in range(0, len(rows.pictures), batch):
         index = slice(start, min(start + batch, len(rows.pictures)))
         detected = rows.detected[index].to(where)
         if rows.features is None or flip:
             images = rows.pictures.batch(range(index.start, index.stop)).to(where)
             images = mirrored(images) if flip else images
-            logits = [network(images[part], detected[part]) for part in passes(images)]
+            logits = [network(images[chunk], detected[chunk]) for chunk in passes(images)]
         else:
             logits = [network.logits_of(rows.features[0, index].to(where), detected)]
-        for head, values in ((head, one[head]) for one in logits for head in network.classes):
-            parts[head].append(values.softmax(dim=1).cpu().numpy())
-    return {head: np.concatenate(values) for head, values in parts.items()}
+        for head, values in ((head, chunk_logits[head]) for chunk_logits in logits for head in network.classes):
+            probabilities[head].append(values.softmax(dim=1).cpu().numpy())
+    return {head: np.concatenate(values) for head, values in probabilities.items()}
 
 
 def accuracies(probabilities: dict[str, np.ndarray], rows: Rows) -> dict[str, float]:

@@ -76,11 +76,11 @@ def build(
     Raises:
         StageError: as ``choose_classes``, or there are no weights for a network of ``options.beside``.
     """
-    whole = beside(backbone, options.beside, "packaged")
+    extended = beside(backbone, options.beside, "packaged")
     classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads, options.missing_labels)
     rows = [row for _, row in read_csv(args.tables / "superclasses.csv", ["superclass", "id"])]
     superclasses = [row["superclass"] for row in sorted(rows, key=lambda row: int(row["id"]))]
-    network = MultiHead(whole, classes, superclasses, options).to(device())
+    network = MultiHead(extended, classes, superclasses, options).to(device())
     return prepare_model(synchronized(network, group), runtime)
 
 

@@ -63,8 +63,8 @@ def cached_features(
         features[view, start : start + len(images)] = in_passes(backbone, images.to(where)).float().cpu()
     pictures.forget()
     backbone.train(was_training)
-    for one in features if group.size > 1 else ():  # one view at a time: all of them together are large
-        one.copy_(group.total(one))
+    for view_features in features if group.size > 1 else ():  # one view at a time: all of them together are large
+        view_features.copy_(group.total(view_features))
     return features
 
 
@@ -223,13 +223,15 @@ class Trainer:
 
         Of several processes each gives what its rows add to it, times their number: gradients are then averaged.
         """
-        parts = [
+        sums = [
             masked_sums(values, self.targets[head][index].to(values.device), self.weights[head],
                         self.params.focal_share, self.params.focal_gamma, self.params.label_smoothing)
             for head, values in ((name.removesuffix(SHARED), values) for name, values in logits.items())
         ]  # fmt: skip
-        weights = self.group.total(torch.stack([weight for _, weight in parts]))
+        weights = self.group.total(torch.stack([weight for _, weight in sums]))
         known = [
-            self.group.size * part / weight for (part, _), weight in zip(parts, weights, strict=True) if weight > 0
+            self.group.size * weighted_sum / weight
+            for (weighted_sum, _), weight in zip(sums, weights, strict=True)
+            if weight > 0
         ]
         return torch.stack(known).mean() if known else None

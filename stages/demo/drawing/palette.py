@@ -100,7 +100,7 @@ def luminance(color: RGB) -> int:
 
 def distance(first: RGB, second: RGB) -> int:
     """Squared Euclidean distance of two colors."""
-    return sum((one - other) ** 2 for one, other in zip(first, second, strict=True))
+    return sum((left - right) ** 2 for left, right in zip(first, second, strict=True))
 
 
 def shade_of(rng: Random, name: str) -> RGB:

@@ -93,8 +93,8 @@ def look_alikes(article: str, gender: str, sold: Collection[str]) -> list[str]:
 
 def near_colors(color: str) -> list[str]:
     """The color names that an annotator takes one for: the nearest in RGB that stand for another class."""
-    others = [name for name in NAME_WEIGHTS if color_of(name) != color_of(color)]
-    return sorted(others, key=lambda name: (distance(NAMED_COLORS[name], NAMED_COLORS[color]), name))[:NEAR_COLORS]
+    candidates = [name for name in NAME_WEIGHTS if color_of(name) != color_of(color)]
+    return sorted(candidates, key=lambda name: (distance(NAMED_COLORS[name], NAMED_COLORS[color]), name))[:NEAR_COLORS]
 
 
 def with_wrong_type(rng: Random, row: list[str], sold: Collection[str]) -> list[str]:

@@ -67,10 +67,10 @@ def _hardware(options: DetectorParams, name: str) -> dict[str, Any]:
     if device().startswith("cuda") and options.devices is not None:
         import torch
 
-        there = torch.cuda.device_count()
-        if max(options.devices) >= there:
+        available = torch.cuda.device_count()
+        if max(options.devices) >= available:
             raise StageError(
-                f"detector.{name}.devices is {options.devices} but this machine has {there} GPUs, numbered from 0."
+                f"detector.{name}.devices is {options.devices} but this machine has {available} GPUs, numbered from 0."
             )
         if options.batch % len(options.devices):
             raise StageError(
@@ -133,9 +133,9 @@ def _starting_point(options: DetectorParams) -> Path:
 
     reason = "no release of Ultralytics has them"  # then it returns a path all the same
     try:
-        found = Path(attempt_download_asset(weights))
-        if found.is_file():
-            return found
+        downloaded = Path(attempt_download_asset(weights))
+        if downloaded.is_file():
+            return downloaded
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
     raise StageError(

@@ -181,7 +181,9 @@ class ResumableTrainer(DetectionTrainer):
             "best": self.best_weights,
             "history": self.history,
             "last_step": self._last_step,
-            "gradients": {name: one.grad for name, one in network.named_parameters() if one.grad is not None},
+            "gradients": {
+                name: parameter.grad for name, parameter in network.named_parameters() if parameter.grad is not None
+            },
         }
 
     def final_eval(self) -> None:

@@ -59,10 +59,10 @@ class Backbone(nn.Module):
         if self.pooling == "last":
             return self.network(normed)
         final, stages = self.network.forward_intermediates(normed)
-        parts = [self.network.forward_head(final, pre_logits=True), stage_statistics(stages)]
+        features = [self.network.forward_head(final, pre_logits=True), stage_statistics(stages)]
         if self.pooling == "stages_colors":
-            parts.append(colors.color_histogram(images))
-        return torch.cat(parts, dim=1)
+            features.append(colors.color_histogram(images))
+        return torch.cat(features, dim=1)
 
 
 class SideBySide(nn.Module):
@@ -97,8 +97,8 @@ def beside(backbone: Backbone, names: Sequence[str], weights: Weights) -> Backbo
 def stage_statistics(stages: Iterable[torch.Tensor]) -> torch.Tensor:
     """Mean and standard deviation over the picture of each channel [n, 2 * channels] of maps [n, c, h, w]."""
     # Not torch.std: its gradient is infinite where a channel is constant, as after a ReLU that is off.
-    parts = [(maps.mean((2, 3)), (maps.var((2, 3), correction=0) + 1e-6).sqrt()) for maps in stages]
-    return torch.cat([part for pair in parts for part in pair], dim=1)
+    statistics = [(maps.mean((2, 3)), (maps.var((2, 3), correction=0) + 1e-6).sqrt()) for maps in stages]
+    return torch.cat([values for pair in statistics for values in pair], dim=1)
 
 
 def register_statistics(module: nn.Module, network: nn.Module) -> None:

@@ -28,8 +28,8 @@ def color_histogram(images: torch.Tensor) -> torch.Tensor:
         (red - green) / 2 * STRETCH + 0.5,
         ((red + green) / 2 - blue) / 2 * STRETCH + 0.5,
     )
-    parts = [_membership(axis, cells) for axis, cells in zip(axes, CELLS, strict=True)]
-    shares = torch.einsum("npl,npa,npb->nlab", *parts).flatten(1) / red.shape[1]
+    memberships = [_membership(axis, cells) for axis, cells in zip(axes, CELLS, strict=True)]
+    shares = torch.einsum("npl,npa,npb->nlab", *memberships).flatten(1) / red.shape[1]
     return (shares + 1e-8).sqrt()
 
 
@@ -47,7 +47,7 @@ def _middle(images: torch.Tensor) -> torch.Tensor:
         size = content.shape[1]
         first = content.float().argmax(1)
         last = size - 1 - content.flip(1).float().argmax(1)
-        low, high = (first + (last - first) * part for part in MIDDLE)
+        low, high = (first + (last - first) * share for share in MIDDLE)
         steps = torch.linspace(0, 1, min(SIDE, size), device=images.device)
         places = (low[:, None] + (high - low)[:, None] * steps).round().long()
         shape = [len(images), 1, 1, 1]

@@ -57,8 +57,8 @@ class Pixels:
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             for start in range(0, len(data), DECODED):
                 rows = slice(start, start + DECODED)
-                part = np.stack(list(pool.map(self._one, data[rows], (effects or [None] * len(data))[rows])))
-                images[rows] = torch.from_numpy(part).permute(0, 3, 1, 2)
+                decoded = np.stack(list(pool.map(self._one, data[rows], (effects or [None] * len(data))[rows])))
+                images[rows] = torch.from_numpy(decoded).permute(0, 3, 1, 2)
         return images
 
     def _one(self, data: bytes, effect: Effect | None) -> np.ndarray:
@@ -158,7 +158,7 @@ class Encoder(Protocol):
 
 def in_passes(network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
     """What a network gives for images [n, 3, height, width], in as many passes as memory asks for (``passes``)."""
-    return torch.cat([network(images[part]) for part in passes(images)])
+    return torch.cat([network(images[chunk]) for chunk in passes(images)])
 
 
 def embed_pictures(network: nn.Module, pictures: Pictures, batch: int) -> np.ndarray:
@@ -177,12 +177,12 @@ def embed_rows(network: nn.Module, pictures: Pictures, rows: Sequence[int] | tor
     """
     was_training = network.training
     network.eval()
-    parts = [
+    vectors = [
         in_passes(network, pictures.batch(rows[start : start + batch]).to(device())).float().cpu().numpy()
         for start in range(0, len(rows), batch)
     ]
     network.train(was_training)
-    return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+    return np.concatenate(vectors) if vectors else np.zeros((0, 1), np.float32)
 
 
 def save_encoder(network: nn.Module, card: dict[str, Any], out: Path) -> None:

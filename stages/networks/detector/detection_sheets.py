@@ -60,7 +60,7 @@ def drawn(image: np.ndarray, outlines: Sequence[Outline], lines: Sequence[str] =
     texts: list[tuple[float, ...]] = []
     for outline in (outline for outline in reversed(outlines) if outline.text):
         x, y = outline.box[0] * scale + 2, max(outline.box[1] * scale - 12, 0)
-        while any(_meet(draw.textbbox((x, y), outline.text), other) for other in texts):
+        while any(_meet(draw.textbbox((x, y), outline.text), placed) for placed in texts):
             y += 1
         texts.append(draw.textbbox((x, y), outline.text))
         draw.rectangle(texts[-1], fill=outline.color)
@@ -68,8 +68,8 @@ def drawn(image: np.ndarray, outlines: Sequence[Outline], lines: Sequence[str] =
     return Drawn(picture, tuple(lines))
 
 
-def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _meet(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
+    return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
 
 
 def write_sheet(cells: Sequence[Drawn], path: Path) -> None:
@@ -99,21 +99,23 @@ class Sheets:
 
     def __init__(self, kinds: Sequence[str]) -> None:
         """One sheet for each of ``kinds``."""
-        self.found: dict[str, list[tuple[str, Drawn]]] = {kind: [] for kind in kinds}
+        self.cells: dict[str, list[tuple[str, Drawn]]] = {kind: [] for kind in kinds}
 
     def add(self, kinds: Collection[str], item_id: str, draw: Callable[[], Drawn]) -> None:
         """Draw an item where it is one of the few of any of its kinds."""
         key = digest(item_id)
-        sheets = [self.found[kind] for kind in kinds]
-        if sheets := [found for found in sheets if len(found) < SHOWN or key < found[-1][0]]:
+        sheets = [self.cells[kind] for kind in kinds]
+        if sheets := [cells for cells in sheets if len(cells) < SHOWN or key < cells[-1][0]]:
             cell = draw()
-            for found in sheets:
-                insort(found, (key, cell), key=lambda one: one[0])
-                del found[SHOWN:]
+            for cells in sheets:
+                insort(cells, (key, cell), key=lambda entry: entry[0])
+                del cells[SHOWN:]
 
     def write(self, folder: Path) -> list[Path]:
         """A picture for each kind that has an item; their paths."""
-        paths = {folder / f"{kind}.jpg": [cell for _, cell in found] for kind, found in self.found.items() if found}
+        paths = {
+            folder / f"{kind}.jpg": [cell for _, cell in entries] for kind, entries in self.cells.items() if entries
+        }
         for path, cells in paths.items():
             write_sheet(cells, path)
         return list(paths)

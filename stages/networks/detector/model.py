@@ -183,14 +183,14 @@ class Detector:
             kept = non_max_suppression(
                 network(inputs), confidence, nms.iou, agnostic=not nms.per_class, max_time_img=float("inf")
             )
-            for found, image in zip(kept, images, strict=True):
-                found[:, :4] = scale_boxes(inputs.shape[2:], found[:, :4], image.shape)
-        return [self._rows(found.tolist()) for found in kept]
+            for boxes, image in zip(kept, images, strict=True):
+                boxes[:, :4] = scale_boxes(inputs.shape[2:], boxes[:, :4], image.shape)
+        return [self._rows(boxes.tolist()) for boxes in kept]
 
-    def _rows(self, found: list[list[float]]) -> list[dict[str, Any]]:
+    def _rows(self, boxes: list[list[float]]) -> list[dict[str, Any]]:
         rows = [
             {"superclass": self.names[int(index)], "confidence": score, "x1": x1, "y1": y1, "x2": x2, "y2": y2}
-            for x1, y1, x2, y2, score, index in found
+            for x1, y1, x2, y2, score, index in boxes
         ]
         return sorted(rows, key=lambda row: (-row["confidence"], row["x1"], row["y1"]))
 

@@ -56,8 +56,8 @@ def search_shards(
     """
     waiting: list[tuple[Row, Collection[str]]] = []
     for shard in track(iter_shards(folder, list(columns)), total=len(shard_paths(folder)), desc=desc):
-        for part in shard.to_batches(max_chunksize=batch):
-            waiting += [(row, names) for row in part.to_pylist() if (names := wanted(row)) is not None]
+        for rows in shard.to_batches(max_chunksize=batch):
+            waiting += [(row, names) for row in rows.to_pylist() if (names := wanted(row)) is not None]
             if len(waiting) >= batch * max(1, len(detectors)):
                 yield from _search(waiting, detectors, batch, confidence, nms)
                 waiting = []
@@ -71,12 +71,12 @@ def _search(
     confidence: float,
     nms: NmsParams,
 ) -> list[Searched]:
-    found = [Searched(row, pixels(row["bytes"]), []) for row, _ in rows]
+    decoded = [Searched(row, pixels(row["bytes"]), []) for row, _ in rows]
     for name, detector in detectors.items():
-        own = [searched for searched, (_, names) in zip(found, rows, strict=True) if name in names]
+        own = [searched for searched, (_, names) in zip(decoded, rows, strict=True) if name in names]
         for start in range(0, len(own), batch):
-            part = own[start : start + batch]
-            results = detector.predict([searched.image for searched in part], confidence, nms)
-            for searched, detections in zip(part, results, strict=True):
+            rows_at_once = own[start : start + batch]
+            results = detector.predict([searched.image for searched in rows_at_once], confidence, nms)
+            for searched, detections in zip(rows_at_once, results, strict=True):
                 searched.detections.extend({"detector": name, **detection} for detection in detections)
-    return found
+    return decoded

@@ -49,8 +49,8 @@ class Ensemble(nn.Module):
         The wider one is cut to ``columns``, and each brought to unit length: otherwise the extractor with the larger
         numbers decides whatever the weight says.
         """
-        first, second = (F.normalize(one[:, self.columns] if at == self.wider else one)
-                         for at, one in enumerate(vectors))  # fmt: skip
+        first, second = (F.normalize(columns[:, self.columns] if at == self.wider else columns)
+                         for at, columns in enumerate(vectors))  # fmt: skip
         return self.share * first + (1 - self.share) * second
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -229,7 +229,7 @@ class FirEncoder(NetworkEncoder):
         if not self.has_categories:
             raise StageError("this encoder was trained without the category loss (OC): it has no category path.")
         images = images.to(device())
-        vectors, logits = zip(*(self.network.both(images[part]) for part in passes(images)), strict=True)
+        vectors, logits = zip(*(self.network.both(images[chunk]) for chunk in passes(images)), strict=True)
         return torch.cat(vectors).float().cpu().numpy(), torch.cat(logits).softmax(1).float().cpu().numpy()
 
 

@@ -187,8 +187,8 @@ def test_sheets_have_the_same_few_items_in_whatever_order_they_come():
         for number in order:
             picture = sheets.drawn(np.zeros((9, 9, 3), np.uint8), [], [f"item-{number}"])
             found.add(["mismatch"], f"item-{number}", lambda picture=picture: picture)
-        assert found.found["taken"] == []
-        return [cell.lines for _, cell in found.found["mismatch"]]
+        assert found.cells["taken"] == []
+        return [cell.lines for _, cell in found.cells["mismatch"]]
 
     few = drawn(range(40))
     assert len(few) == len(set(few)) == sheets.SHOWN and drawn(reversed(range(40))) == few

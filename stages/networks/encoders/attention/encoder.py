@@ -60,8 +60,8 @@ def attention_sheet(data: Sequence[bytes], seen: Glimpses) -> Image.Image:
     """
     width, count = width_of(SIDE), seen.maps.shape[1]
     sheet = Image.new("RGB", ((width + GAP) * (1 + count) - GAP, (SIDE + GAP) * len(data) - GAP), "white")
-    for row, one in enumerate(data):
-        picture, top = resized(one, width, SIDE), row * (SIDE + GAP)
+    for row, image_bytes in enumerate(data):
+        picture, top = resized(image_bytes, width, SIDE), row * (SIDE + GAP)
         boxed = picture.copy()
         pen = ImageDraw.Draw(boxed)
         light = F.interpolate(seen.maps[row : row + 1], size=(SIDE, width), mode="bilinear", align_corners=False)[0]
@@ -78,19 +78,19 @@ def attention_sheet(data: Sequence[bytes], seen: Glimpses) -> Image.Image:
     return sheet
 
 
-def recommendation_sheet(data: Sequence[bytes], found: Sequence[Sequence[tuple[bytes, int]]]) -> Image.Image:
+def recommendation_sheet(data: Sequence[bytes], recommended: Sequence[Sequence[tuple[bytes, int]]]) -> Image.Image:
     """A row for each picture: itself, then what was found for it, each framed in the color of the region that did.
 
     Args:
-        found: of each picture, encoded pictures with the number of a region.
+        recommended: of each picture, encoded pictures with the number of a region.
     """
     width = width_of(SIDE)
-    columns = 1 + max(len(row) for row in found)
+    columns = 1 + max(len(row) for row in recommended)
     sheet = Image.new("RGB", ((width + GAP) * columns - GAP, (SIDE + GAP) * len(data) - GAP), "white")
-    for at, (query, row) in enumerate(zip(data, found, strict=True)):
+    for at, (query, row) in enumerate(zip(data, recommended, strict=True)):
         sheet.paste(resized(query, width, SIDE), (0, at * (SIDE + GAP)))
-        for place, (one, region) in enumerate(row, start=1):
-            picture = resized(one, width, SIDE)
+        for place, (image_bytes, region) in enumerate(row, start=1):
+            picture = resized(image_bytes, width, SIDE)
             color = COLORS[region % len(COLORS)]
             ImageDraw.Draw(picture).rectangle((0, 0, width - 1, SIDE - 1), outline=color, width=4)
             sheet.paste(picture, (place * (width + GAP), at * (SIDE + GAP)))
@@ -122,14 +122,14 @@ class AttentionEncoder(NetworkEncoder):
         The second is a vector of unit length for each attended region.
         """
         seen = self._look(images)
-        whole = torch.cat([self.network.whole(one) for one in seen])
-        regions = F.normalize(torch.cat([one.regions for one in seen]), dim=2)
+        whole = torch.cat([self.network.whole(glimpses) for glimpses in seen])
+        regions = F.normalize(torch.cat([glimpses.regions for glimpses in seen]), dim=2)
         return whole.float().cpu().numpy(), regions.float().cpu().numpy()
 
     @torch.inference_mode()
     def probabilities(self, images: torch.Tensor) -> np.ndarray:
         """float32 [n, labels]: how the labels share the picture; each row sums to 1."""
-        return torch.cat([one.scores for one in self._look(images)]).softmax(1).float().cpu().numpy()
+        return torch.cat([glimpses.scores for glimpses in self._look(images)]).softmax(1).float().cpu().numpy()
 
     def recommend(
         self, query: torch.Tensor, gallery: torch.Tensor, ids: list[str], count: int
@@ -140,4 +140,4 @@ class AttentionEncoder(NetworkEncoder):
 
     def _look(self, images: torch.Tensor) -> list[Glimpses]:
         images = images.to(device())
-        return [self.network.look(images[part]) for part in passes(images)]
+        return [self.network.look(images[chunk]) for chunk in passes(images)]

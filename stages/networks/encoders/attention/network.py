@@ -264,8 +264,8 @@ class AttentionNetwork(nn.Module):
             texture = self._encoded(region[:, :-1], region[:, -1])
             state = self.cell(texture, state)
             scores.append(self.classify(state[0]))
-            for one, value in ((attention, attended[:, 0]), (sizes, size), (centers, center), (regions, texture)):
-                one.append(value)
+            for collected, value in ((attention, attended[:, 0]), (sizes, size), (centers, center), (regions, texture)):
+                collected.append(value)
         return Glimpses(
             torch.stack(scores, 1).amax(1), torch.stack(attention, 1), torch.stack(sizes, 1), torch.stack(centers, 1),
             torch.stack(regions, 1), maps.mean((2, 3)),

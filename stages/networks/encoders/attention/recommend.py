@@ -29,10 +29,10 @@ def diverse_list(distances: np.ndarray, ids: list[str], count: int) -> list[tupl
     order = np.argsort(ids, kind="stable")
     queues = [[order[at] for at in np.argsort(row[order], kind="stable")] for row in distances]
     taken: set[int] = set()
-    found: list[tuple[str, int]] = []
-    while len(found) < min(count, len(ids)):
-        region = len(found) % len(queues)
+    results: list[tuple[str, int]] = []
+    while len(results) < min(count, len(ids)):
+        region = len(results) % len(queues)
         row = next(at for at in queues[region] if at not in taken)
         taken.add(row)
-        found.append((ids[row], region))
-    return found
+        results.append((ids[row], region))
+    return results
