@@ -135,24 +135,24 @@ class Ours:
         self.params = simclr_params(epochs, batch, side)
         off = dict.fromkeys(("deterministic", "pin_instruction_set", "compile"), False)
         options = RuntimeParams.model_validate({"threads": None, "processes": 1, **off, **runtime})
-        self.parts = build(self.params, options, Group())
-        self.parts.backbone.network.load_state_dict(tutorial.start)  # timm names a ResNet's layers as torchvision does
-        self.parts.head.load_state_dict(tutorial.head.state_dict())
+        self.built = build(self.params, options, Group())
+        self.built.backbone.network.load_state_dict(tutorial.start)  # timm names a ResNet's layers as torchvision does
+        self.built.head.load_state_dict(tutorial.head.state_dict())
         self.task: SimclrTask | None = None
 
     def epoch(self, number: int) -> float:
         """Train one epoch, the first with decoding; mean loss."""
         if self.task is None:
             pictures = Pictures([path.read_bytes() for path in self.photos], self.params.image_size)
-            self.task = SimclrTask(self.parts, pictures, self.params)
+            self.task = SimclrTask(self.built, pictures, self.params)
         return train_epoch(self.task, number)["train_loss"]
 
     @torch.inference_mode()
     def projections(self, views: torch.Tensor) -> torch.Tensor:
         """Of views as lightly's transform gives them, [n, 3, side, side] normalized."""
-        self.parts.network.eval()
+        self.built.network.eval()
         mean, std = (torch.tensor(IMAGENET_NORMALIZE[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
-        return self.parts.network((views * std + mean) * 255)
+        return self.built.network((views * std + mean) * 255)
 
 
 def simclr_params(epochs: int, batch: int, side: int) -> SimclrParams:

@@ -51,7 +51,7 @@ from stages.benchmarks.from_upstream import (
 )
 from stages.benchmarks.params import UPSTREAM, BenchmarkParams, CropOptions, DetectionOptions
 from stages.benchmarks.plan import Pick, Plan, Source, read_source
-from stages.contracts.boxes import Box, cut
+from stages.contracts.boxes import Box, crop_box
 from stages.contracts.images import encode_jpeg, open_rgb
 from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, BOXES, iter_shards, read_table, shard_paths
 from stages.core.determinism import seed_everything
@@ -113,7 +113,7 @@ def picture_of(data: bytes, size: tuple[int, int], box: Box | None, options: Cro
     if box is None and max(size) <= options.max_side:
         return data
     least = options.min_side if box is not None else 0
-    image = cut(open_rgb(data), box, padding=options.padding, max_side=options.max_side, min_side=least)
+    image = crop_box(open_rgb(data), box, padding=options.padding, max_side=options.max_side, min_side=least)
     return encode_jpeg(image, options.jpeg_quality) if image is not None else None
 
 

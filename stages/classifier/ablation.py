@@ -55,7 +55,7 @@ class VariantParams(Section):
         return self
 
 
-class Rung(Section):
+class Variant(Section):
     """Everything that decides what is trained, for the key of its checkpoints."""
 
     backbone: str
@@ -72,7 +72,7 @@ def overridden(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def rung_of(name: str, variant: VariantParams, classifier: ClassifierParams) -> Rung:
+def variant_of(name: str, variant: VariantParams, classifier: ClassifierParams) -> Variant:
     """The classifier's params with the variant's changes.
 
     Raises:
@@ -81,36 +81,36 @@ def rung_of(name: str, variant: VariantParams, classifier: ClassifierParams) -> 
     """
     changed = overridden(classifier.model_dump(), variant.classifier)
     options = section(ClassifierParams, f"ablation.{name}.classifier", {"ablation": {name: {"classifier": changed}}})
-    return Rung(backbone=variant.backbone, weights=variant.weights, classifier=options)
+    return Variant(backbone=variant.backbone, weights=variant.weights, classifier=options)
 
 
-def build_backbone(rung: Rung, simclr: Path) -> Backbone:
+def build_backbone(variant: Variant, simclr: Path) -> Backbone:
     """The pipeline's pre-trained backbone, or timm's of that name.
 
     Raises:
         StageError: unknown name, no packaged weights for it, or the download failed.
     """
-    pooling = rung.classifier.pooling
-    if rung.backbone == SIMCLR:
+    pooling = variant.classifier.pooling
+    if variant.backbone == SIMCLR:
         return pretrained(simclr, pooling)
-    return Backbone(rung.backbone, rung.weights or "none", pooling)
+    return Backbone(variant.backbone, variant.weights or "none", pooling)
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Train the rung in as many processes as asked for, score the epoch that it keeps on validation, write."""
-    rung = rung_of(args.variant, params.variant, params.classifier)
-    check_batch(rung.classifier.batch, params.runtime.processes, f"ablation.{args.variant}.classifier.batch")
-    return in_group(params.runtime, lambda group: _run(args, params, rung, group))
+    variant = variant_of(args.variant, params.variant, params.classifier)
+    check_batch(variant.classifier.batch, params.runtime.processes, f"ablation.{args.variant}.classifier.batch")
+    return in_group(params.runtime, lambda group: _run(args, params, variant, group))
 
 
-def _run(args: argparse.Namespace, params: SimpleNamespace, rung: Rung, group: Group) -> Report:
+def _run(args: argparse.Namespace, params: SimpleNamespace, variant: Variant, group: Group) -> Report:
     name = args.variant
-    options = rung.classifier
+    options = variant.classifier
     seed_everything(options.seed)
-    group.log(f"ablation {name}: {rung.backbone}, {params.variant.classifier}")
-    network = build(args, build_backbone(rung, args.simclr), options, params.runtime, group)
+    group.log(f"ablation {name}: {variant.backbone}, {params.variant.classifier}")
+    network = build(args, build_backbone(variant, args.simclr), options, params.runtime, group)
     train, val = read_crops(args.dataset, "train"), read_crops(args.dataset, "val")
-    checkpoints = Checkpoints(WORK / "ablation" / name, group.key(checkpoint_key(args, rung)))
+    checkpoints = Checkpoints(WORK / "ablation" / name, group.key(checkpoint_key(args, variant)))
     trained = fit(network, [train, val], options, params.runtime, checkpoints, group)
     if not group.leader:
         return Report()

@@ -116,7 +116,7 @@ def report_line(name: str, scores: dict[str, Any], split: str = "test") -> str:
     )
 
 
-def headlines(result: dict[str, Any]) -> dict[str, dict[str, float]]:
+def key_metrics(result: dict[str, Any]) -> dict[str, dict[str, float]]:
     """File -> head -> accuracy or baseline; the groups of types and the mean over heads beside them."""
     scored = {head: scores for head, scores in result["heads"].items() if scores["rows"]}
     files = {}
@@ -184,7 +184,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     write_csv(plots / "training.csv", ["panel", "line", "x", "y"], training_curves(history))
     pictures = write_figures(network, test, confusions, probabilities, fresh_folder(args.report))
     write_json(args.report.with_suffix(".json"), result)
-    files = headlines(result)
+    files = key_metrics(result)
     fresh_folder(args.metrics)
     for name, content in files.items():
         write_json(args.metrics / f"{name}.json", content)

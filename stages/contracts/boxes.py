@@ -48,7 +48,7 @@ def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 Corners = tuple[int, int, int, int]  # whole pixels: left, top, right, bottom
 
 
-def cut(
+def crop_box(
     image: Image.Image, box: Box | None, *, padding: float, max_side: int, min_side: int, square: bool = False
 ) -> Image.Image | None:
     """The picture of a box, or the whole image; None when it is too small.

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stages.contracts.boxes import box_of, cut
+from stages.contracts.boxes import box_of, crop_box
 from stages.contracts.images import encode_jpeg
 from stages.contracts.ledger import Account, Ledger
 from stages.contracts.tables import (
@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 
 def cut_match(image: Image.Image, detection: Detection | None, params: CropParams) -> Image.Image | None:
     """The crop of a detection, or the whole image; None when it is smaller than ``min_side``."""
-    return cut(
+    return crop_box(
         image,
         box_of(detection) if detection else None,
         padding=params.padding,

@@ -41,7 +41,7 @@ from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
 
-KINDS = ("group_id", "cluster", "picture")
+LEAKAGE_KEYS = ("group_id", "cluster", "picture")
 
 
 def pictures(rows: list[dict[str, Any]], hamming: int, color: float) -> list[str]:
@@ -111,7 +111,7 @@ def check_no_leakage(rows: list[dict[str, Any]], namespaces: Mapping[str, str]) 
     Raises:
         StageError: naming the first that does not.
     """
-    splits_of: dict[str, dict[str, set[str]]] = {kind: defaultdict(set) for kind in KINDS}
+    splits_of: dict[str, dict[str, set[str]]] = {kind: defaultdict(set) for kind in LEAKAGE_KEYS}
     for row in rows:
         for kind, key in leakage_keys(row, namespaces).items():
             splits_of[kind][key].add(row["split"])

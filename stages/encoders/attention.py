@@ -17,7 +17,7 @@ from stages.core.params import Section
 from stages.encoders.examples import Batches, Examples, batches_in_order, epoch_generator, shuffled_batches
 from stages.encoders.recipe_task import Fitted, PictureTask, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.validation import Probe
+from stages.encoders.validation import Validation
 from stages.learning.augment import random_view
 from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import shown_row
@@ -243,12 +243,12 @@ class AttentionTask(PictureTask):
         """All rows in order."""
         return batches_in_order(len(self.val), self.recipe.schedule.batch)
 
-    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    def losses(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """loss and its parts, the share of pictures whose highest score is one of their labels, and the overlap."""
         labels = self.labels[split][rows].to(self.device)
-        seen, params = self.look(split, self.part(split, rows)), self.recipe.losses
+        seen, params = self.look(split, self.own_rows(split, rows)), self.recipe.losses
         scores, maps, size, center = (
-            self.whole(split, values, rows) for values in (seen.scores, seen.maps, seen.size, seen.center)
+            self.gather_rows(split, values, rows) for values in (seen.scores, seen.maps, seen.size, seen.center)
         )
         terms = {
             "cls": classification_loss(scores, labels),
@@ -302,7 +302,7 @@ def fit(recipe: AttentionRecipe, train: Examples, val: Examples, run: Run) -> Fi
         f"{run.name}: {len(task.names)} labels, pictures of {recipe.image_size} x {width_of(recipe.image_size)}, "
         f"{len(recipe.network.anchors)} glimpses; guessing the most frequent label: {shown_row(task.chance)}"
     )
-    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
+    trained = Trainer(run, task, Validation(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
     network = recipe.network.model_dump(mode="json")
     card = card_of("attention", image_size=recipe.image_size, labels=task.names, network=network)
     return Fitted(task.network, card, trained.header, trained.history, trained.scores, task.draw)

@@ -18,7 +18,7 @@ from stages.core.params import Section, Share
 from stages.encoders.examples import Examples, vocabulary
 from stages.encoders.recipe_task import Fitted, Run
 from stages.encoders.recipes import Recipe
-from stages.encoders.validation import Probe, before_and_after, check_select
+from stages.encoders.validation import Validation, before_and_after, check_select
 from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
@@ -81,7 +81,7 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
     """
     network = Ensemble([_member(member) for member in recipe.members], [member.weights for member in recipe.members],
                        recipe.image_size).to(device())  # fmt: skip
-    validation = Probe(train, val, recipe.probe)
+    validation = Validation(train, val, recipe.probe)
     known = np.flatnonzero([category is not None for category in train.categories])
     if len(vocabulary(train.categories)) < 2:
         raise StageError(f"{run.name}: SelectKBest needs two categories in the training rows; there are fewer.")

@@ -27,7 +27,7 @@ from stages.encoders.examples import (
 )
 from stages.encoders.recipe_task import Fitted, PictureTask, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.validation import Probe
+from stages.encoders.validation import Validation
 from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import Row
 from stages.networks.backbones.backbones import Weights
@@ -136,26 +136,26 @@ class FirTask(PictureTask):
             return self._with_triplets("val", 0)
         return batches_in_order(len(self.val), self.recipe.schedule.batch)
 
-    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    def losses(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """loss, and what it is the sum of before weighting: ce and accuracy (OC), triplet_os, triplet_is."""
-        recipe, figures = self.recipe, {}
-        vectors, logits = self.network.both(self.images(split, self.part(split, rows)))
-        vectors = self.whole(split, vectors, rows)
-        logits = None if logits is None else self.whole(split, logits, rows)
+        recipe, losses = self.recipe, {}
+        vectors, logits = self.network.both(self.images(split, self.own_rows(split, rows)))
+        vectors = self.gather_rows(split, vectors, rows)
+        logits = None if logits is None else self.gather_rows(split, logits, rows)
         category = torch.from_numpy(self.of_category[split])[rows].to(self.device)
         item = torch.from_numpy(self.of_item[split])[rows].to(self.device)
         loss = vectors.new_zeros(())
         if "OC" in recipe.losses:
             known = category >= 0
             count = known.sum().clamp(min=1)
-            figures["ce"] = F.cross_entropy(logits, category, ignore_index=-1, reduction="sum") / count
-            figures["accuracy"] = ((logits.argmax(1) == category) & known).sum() / count
-            loss = loss + recipe.alpha * figures["ce"]
+            losses["ce"] = F.cross_entropy(logits, category, ignore_index=-1, reduction="sum") / count
+            losses["accuracy"] = ((logits.argmax(1) == category) & known).sum() / count
+            loss = loss + recipe.alpha * losses["ce"]
         for name, labels in (("OS", category), ("IS", item)):
             if name in recipe.losses:
-                figures[f"triplet_{name.lower()}"] = self.triplets(vectors, labels)
-                loss = loss + recipe.beta * figures[f"triplet_{name.lower()}"]
-        return {"loss": loss, **figures}
+                losses[f"triplet_{name.lower()}"] = self.triplets(vectors, labels)
+                loss = loss + recipe.beta * losses[f"triplet_{name.lower()}"]
+        return {"loss": loss, **losses}
 
     def warn(self, row: Row) -> str | None:
         """What is wrong when a triplet loss is stuck at the margin because all vectors are nearly the same."""
@@ -179,7 +179,7 @@ def fit(recipe: FirRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Train; the encoder of the best epoch."""
     task = FirTask(recipe, train, val, run.group)
     run.group.log(f"{run.name}: {'+'.join(recipe.losses)}, {len(task.network.categories)} categories for OC")
-    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed, task.warn).fit()
+    trained = Trainer(run, task, Validation(train, val, recipe.probe), recipe.schedule, recipe.seed, task.warn).fit()
     card = card_of("fir", backbone=recipe.backbone, image_size=recipe.image_size, categories=task.network.categories,
                    relaxation=recipe.relaxation, dropout=recipe.dropout)  # fmt: skip
     return Fitted(task.network, card, trained.header, trained.history, trained.scores)

@@ -13,7 +13,7 @@ from stages.core.determinism import device
 from stages.encoders.examples import Examples
 from stages.encoders.recipe_task import Fitted, Run
 from stages.encoders.recipes import Recipe
-from stages.encoders.validation import Probe, before_and_after
+from stages.encoders.validation import Validation, before_and_after
 from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Extractor, Pool, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
@@ -37,7 +37,7 @@ RECIPE = FrozenRecipe
 def fit(recipe: FrozenRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Resolve the weights and judge the vectors on validation."""
     network = Extractor(recipe.backbone, recipe.weights, recipe.image_size, recipe.pooling).to(device())
-    validation = Probe(train, val, recipe.probe)
+    validation = Validation(train, val, recipe.probe)
 
     def vectors(rows: Examples) -> np.ndarray:
         return embed_pictures(network, Pictures(rows.data, recipe.image_size), recipe.probe.batch)

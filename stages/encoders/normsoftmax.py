@@ -15,7 +15,7 @@ from stages.core.errors import StageError
 from stages.encoders.examples import Batches, Examples, codes, epoch_generator, pk_batches, shuffled_batches, vocabulary
 from stages.encoders.recipe_task import Fitted, PictureTask, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.validation import Probe
+from stages.encoders.validation import Validation
 from stages.learning.distributed import ALONE, Group
 from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.encoders.kinds import card_of
@@ -109,9 +109,9 @@ class NormsoftmaxTask(PictureTask):
         """None."""
         return []
 
-    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    def losses(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """The loss, and how many rows are nearest to their own class."""
-        vectors = self.whole(split, self.network(self.images(split, self.part(split, rows))), rows)
+        vectors = self.gather_rows(split, self.network(self.images(split, self.own_rows(split, rows))), rows)
         targets = torch.from_numpy(self.targets)[rows].to(self.device)
         loss = self.modules["loss"]
         with torch.no_grad():
@@ -126,7 +126,7 @@ def fit(recipe: NormsoftmaxRecipe, train: Examples, val: Examples, run: Run) -> 
     run.group.log(
         f"{run.name}: {len(task.known)} of {len(train)} rows know their {recipe.target}, {len(task.classes)} classes"
     )
-    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
+    trained = Trainer(run, task, Validation(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
     card = card_of("normsoftmax", backbone=recipe.backbone, pooling=recipe.pooling, embedding=recipe.embedding,
                    image_size=recipe.image_size)  # fmt: skip
     return Fitted(task.network, card, trained.header, trained.history, trained.scores)

@@ -15,13 +15,13 @@ from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.encoders.examples import Batches, Examples
 from stages.encoders.recipes import ScheduleParams, TrainedRecipe
-from stages.encoders.validation import Probe, Scores, before_and_after, check_select, collapse
+from stages.encoders.validation import Scores, Validation, before_and_after, check_select, collapse
 from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams, autocast, lay_out, prepare_model
 from stages.learning.augment import random_view
 from stages.learning.checkpoints import Checkpoints
 from stages.learning.distributed import ALONE, Group, own_draws, synchronized
-from stages.learning.loop import Figures, Row, drops, shown_row
+from stages.learning.loop import Losses, Row, drops, shown_row
 from stages.networks.backbones.backbones import norms_with_statistics
 from stages.networks.backbones.features import Pictures, embed_rows
 
@@ -31,9 +31,9 @@ Split = Literal["train", "val"]
 class Task(Protocol):
     """What a recipe gives its trainer.
 
-    In several processes, which all hold all rows, ``figures`` of a training batch computes vectors of this process's
-    part, gathers all of them (``Group.whole``), and the losses of the whole batch: pairs and triplets are those of one
-    process. Validation is the leader's alone.
+    Every process holds all rows. ``losses`` of a training batch computes the vectors of this process's own rows,
+    gathers those of the other processes (``Group.gather_rows``), and takes the losses of the whole batch, so that pairs
+    and triplets are the same as in one process. Only the leader validates.
 
     Attributes:
         metric: how vectors are compared.
@@ -63,7 +63,7 @@ class Task(Protocol):
         """Put the modules into training mode, as far as the recipe wants them there."""
         ...
 
-    def figures(self, split: Split, rows: torch.Tensor) -> Figures:
+    def losses(self, split: Split, rows: torch.Tensor) -> Losses:
         """``loss``, which is minimized, and what else shall be drawn as a curve."""
         ...
 
@@ -142,7 +142,7 @@ class Trainer:
     schedule_by: Literal["epoch"] = "epoch"
 
     def __init__(
-        self, run: Run, task: Task, probe: Probe, schedule: ScheduleParams, seed: int = 0,
+        self, run: Run, task: Task, validation: Validation, schedule: ScheduleParams, seed: int = 0,
         warn: Callable[[Row], str | None] = lambda row: None,
     ) -> None:  # fmt: skip
         """Prepare the networks and the optimizer.
@@ -154,7 +154,7 @@ class Trainer:
         Raises:
             StageError: the processes would hold less than the two rows of a batch that batch norm takes.
         """
-        self.run, self.name, self.task, self.probe, self.params = run, run.name, task, probe, schedule
+        self.run, self.name, self.task, self.validation, self.params = run, run.name, task, validation, schedule
         self.rates = f"`encoder.{run.name}.schedule.learning_rate` ({schedule.learning_rate:g})"
         self.seed, self._warn = seed, warn
         if run.group.size > 1 and task.trunk is not None:
@@ -182,18 +182,18 @@ class Trainer:
         Raises:
             StageError: when ``probe.select`` names a figure that these rows do not have, or the loss is not finite.
         """
-        self.run.group.log(f"{self.name}: chance {shown_row(self.probe.chance)}")
+        self.run.group.log(f"{self.name}: chance {shown_row(self.validation.chance)}")
         own_draws(self.seed, self.run.group)
         trained = loop.fit(self, self.params.epochs, self.run.checkpoints, self.run.group)
         self.task.modules.load_state_dict(trained.weights)
         history = trained.history
         header = list(dict.fromkeys(name for row in reversed(history) for name in row))
-        scores = before_and_after(history[0], trained.row, self.probe.chance | self.task.chance)
+        scores = before_and_after(history[0], trained.row, self.validation.chance | self.task.chance)
         return Trained(header, [[row.get(name) for name in header] for row in history], scores)
 
-    def figures(self, rows: torch.Tensor) -> Figures:
+    def losses(self, rows: torch.Tensor) -> Losses:
         """The task's, of a training batch."""
-        return self.task.figures("train", rows)
+        return self.task.losses("train", rows)
 
     def stepped(self) -> None:
         """Nothing follows a step."""
@@ -207,19 +207,21 @@ class Trainer:
         """Validation losses and scores."""
         self.task.modules.eval()
         batches = self.task.val_batches()
-        rows = [{name: float(value) for name, value in self.task.figures("val", batch).items()} for batch in batches]
-        vectors = self.task.embed("val", np.arange(len(self.probe.val)))
-        scores = self.probe.scores(vectors, lambda: self.task.embed("train", self.probe.reference), self.task.metric)
+        rows = [{name: float(value) for name, value in self.task.losses("val", batch).items()} for batch in batches]
+        vectors = self.task.embed("val", np.arange(len(self.validation.val)))
+        scores = self.validation.scores(
+            vectors, lambda: self.task.embed("train", self.validation.reference), self.task.metric
+        )
         means = _means([len(ids) for ids in batches], rows)
         row = means | {f"val_{name}": value for name, value in scores.items()}
         if epoch == 0:
-            check_select(self.probe.params, row)
+            check_select(self.validation.params, row)
         return row
 
     def score(self, row: Row) -> float | None:
         """The figure that selects; the start is no epoch to keep."""
-        value = None if row["epoch"] == 0 else row[f"val_{self.probe.params.select}"]
-        return value if value is None or self.probe.params.select != "loss" else -value
+        value = None if row["epoch"] == 0 else row[f"val_{self.validation.params.select}"]
+        return value if value is None or self.validation.params.select != "loss" else -value
 
     def warn(self, row: Row) -> str | None:
         """The recipe's own warning, or that the vectors have collapsed."""
@@ -288,13 +290,13 @@ class PictureTask:
         for norm in self.frozen_norms:
             norm.eval()
 
-    def part(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
+    def own_rows(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
         """The rows of a batch that this process computes."""
-        return rows[self._group[split].part(len(rows))]
+        return rows[self._group[split].own_rows(len(rows))]
 
-    def whole(self, split: Split, values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    def gather_rows(self, split: Split, values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Values of all rows of a batch, of those of this process's part."""
-        return self._group[split].whole(values, len(rows))
+        return self._group[split].gather_rows(values, len(rows))
 
     def images(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
         """Pictures of a step: random views in training, as they are in validation."""

@@ -41,7 +41,7 @@ class LearnsFrom(Section):
     max_val: int | None = Field(gt=0)
 
 
-class ProbeParams(Section):
+class ValidationParams(Section):
     """How an encoder is judged on the validation split.
 
     Attributes:
@@ -82,7 +82,7 @@ class Recipe(Section):
     kind: str
     learns_from: LearnsFrom
     image_size: int = Field(gt=0)
-    probe: ProbeParams
+    probe: ValidationParams
     seed: Seed
 
 

@@ -17,7 +17,7 @@ from stages.core.errors import StageError
 from stages.encoders.examples import Batches, Examples, codes, epoch_generator, vocabulary
 from stages.encoders.recipe_task import Fitted, Run, Split, Trainer
 from stages.encoders.recipes import Recipe, ScheduleParams
-from stages.encoders.validation import Probe, Scores
+from stages.encoders.validation import Scores, Validation
 from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Pool, Weights
@@ -135,13 +135,13 @@ class SiameseTask:
         """The same pairs in every epoch, within the validation split."""
         return self._batches("val", epoch_generator(self.recipe.seed, 0))
 
-    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    def losses(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """Contrastive loss of pairs [n, 3], and the share of pairs on the right side of half the margin."""
         group = self._group[split]
-        own = rows[group.part(len(rows))]
+        own = rows[group.own_rows(len(rows))]
         first, second = (self.network.dense(self.features[split][own[:, at]].to(self.device)) for at in (0, 1))
         same = (rows[:, 2] == 1).to(self.device)
-        distance = group.whole(F.pairwise_distance(first, second), len(rows))
+        distance = group.gather_rows(F.pairwise_distance(first, second), len(rows))
         accuracy = ((distance < self.recipe.margin / 2) == same).float().mean()
         return {"loss": contrastive_loss(distance, same, self.recipe.margin), "accuracy": accuracy}
 
@@ -164,7 +164,7 @@ def fit(recipe: SiameseRecipe, train: Examples, val: Examples, run: Run) -> Fitt
         f"{run.name}: {len(task.names)} of {len(vocabulary(train.categories))} categories have {recipe.min_images} "
         f"training pictures{guess}"
     )
-    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
+    trained = Trainer(run, task, Validation(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
     card = card_of("siamese", backbone=recipe.backbone, pooling=recipe.pooling, embedding=recipe.embedding,
                    image_size=recipe.image_size)  # fmt: skip
     return Fitted(task.network, card, trained.header, trained.history, trained.scores)

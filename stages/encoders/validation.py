@@ -9,7 +9,7 @@ import numpy as np
 
 from stages.core.errors import StageError
 from stages.encoders.examples import Examples
-from stages.encoders.recipes import ProbeParams
+from stages.encoders.recipes import ValidationParams
 from stages.learning.knn import knn_accuracy, majority_share
 from stages.learning.loop import Row
 
@@ -104,7 +104,7 @@ def mean_spread(vectors: np.ndarray) -> float:
     return float(1 - (unit(vectors).mean(0) ** 2).sum())
 
 
-class Probe:
+class Validation:
     """Scores vectors of the validation split; k-NN searches a fixed part of the training split.
 
     Attributes:
@@ -112,7 +112,7 @@ class Probe:
         chance: what guessing gives, by the same names.
     """
 
-    def __init__(self, train: Examples, val: Examples, params: ProbeParams) -> None:
+    def __init__(self, train: Examples, val: Examples, params: ValidationParams) -> None:
         """Choose the reference rows, evenly spread over those whose category is known."""
         self.params, self.val = params, val
         known = np.flatnonzero([category is not None for category in train.categories])
@@ -154,7 +154,7 @@ def before_and_after(before: Row, after: Row, chance: Scores) -> dict[str, float
     return {name: float(value) for name, value in scores.items() if value is not None}
 
 
-def check_select(params: ProbeParams, row: Row) -> None:
+def check_select(params: ValidationParams, row: Row) -> None:
     """Refuse a selection by a figure that is not there."""
     if row.get(f"val_{params.select}") is None:
         measurable = [

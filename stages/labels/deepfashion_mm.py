@@ -27,7 +27,7 @@ NAME = re.compile(
     rf"(?P<gender>{'|'.join(GENDERS)})-(?P<type>[A-Za-z]+(?:_[A-Za-z]+)*)-id_(?P<id>[0-9]{{8}})"
     rf"-(?P<n1>[0-9]+)_(?P<n2>[0-9]+)_(?P<pos>{'|'.join(POSITIONS)})"
 )
-PARTS = tuple(NAME.groupindex)
+NAME_FIELDS = tuple(NAME.groupindex)
 EXPECTED = "GENDER-Type-id_00000001-02_1_front"
 
 
@@ -43,8 +43,8 @@ def parse_names(stems: pd.Series) -> pd.DataFrame:
     Columns: the parts, then ``person`` (gender and id), ``instance`` (the physical item: person and type) and
     ``photo`` (person, n1 and n2).
     """
-    parsed = [parse_name(stem) or dict.fromkeys(PARTS) for stem in stems]
-    fields = pd.DataFrame({field: text_column([row[field] for row in parsed], stems.index) for field in PARTS})
+    parsed = [parse_name(stem) or dict.fromkeys(NAME_FIELDS) for stem in stems]
+    fields = pd.DataFrame({field: text_column([row[field] for row in parsed], stems.index) for field in NAME_FIELDS})
     person = fields["gender"] + "-id_" + fields["id"]
     return fields.assign(
         person=person,
@@ -163,8 +163,8 @@ def drop_photos(photos: pd.Series, *outcomes: pd.Series) -> pd.Series:
     return photos.isin(set(photos[undecided]))
 
 
-HEADS = ("fabric", "pattern")
-COLUMNS = (*(f"{head}_{layer}" for head in HEADS for layer in LAYERS), "shape")
+LAYERED_HEADS = ("fabric", "pattern")
+COLUMNS = (*(f"{head}_{layer}" for head in LAYERED_HEADS for layer in LAYERS), "shape")
 
 
 def columns(params: LabelParams, source: str) -> tuple[str, ...]:
@@ -242,22 +242,22 @@ def _take_layers(items: pd.DataFrame, tables: LabelTables, account: Account) -> 
     codes = {"fabric": tables.fabrics, "pattern": tables.patterns}
     clear = shows_one_of_each(items["name_photo"], items["name_type"], items["layer"])
     picked = {}
-    for head in HEADS:
+    for head in LAYERED_HEADS:
         named = {layer: decode(items[f"{head}_{layer}"], codes[head], f"{head}_{layer}") for layer in LAYERS}
         picked[head] = pick_layers(items["layer"], clear, pd.DataFrame(named))
         items[head] = picked[head]["value"]
 
-    outcomes = [picked[head]["outcome"] for head in HEADS]
+    outcomes = [picked[head]["outcome"] for head in LAYERED_HEADS]
     dropped = drop_photos(items["name_photo"], *outcomes)
     for row in items[dropped].itertuples():
         undecided = [
             f"{head} codes: upper {getattr(row, f'{head}_upper')}, outer {getattr(row, f'{head}_outer')}"
-            for head in HEADS
+            for head in LAYERED_HEADS
             if picked[head]["outcome"][row.Index] == "dropped"
         ]
         detail = "; ".join(undecided) or f"another item of photo {row.name_photo} is ambiguous"
         account.ledger("items").reject(row.item_id, "ambiguous_layer", detail)
-    for head, outcome in zip(HEADS, outcomes, strict=True):
+    for head, outcome in zip(LAYERED_HEADS, outcomes, strict=True):
         # Items that go with their photo count as dropped for both heads, so that each note adds up to all items.
         account.note(f"layers_{head}", Counter(outcome.mask(dropped, "dropped")))
     return items[~dropped]

@@ -43,17 +43,17 @@ class Draws:
     and an image gets the same view however many processes share the batch.
     """
 
-    def __init__(self, count: int, part: slice = slice(None), device: torch.device | str = "cpu") -> None:
-        """``count`` images in the whole batch, of which ``part`` are here."""
-        self.count, self.part, self.device = count, part, device
+    def __init__(self, count: int, own_rows: slice = slice(None), device: torch.device | str = "cpu") -> None:
+        """``count`` images in the whole batch, of which this process holds ``own_rows``."""
+        self.count, self.own_rows, self.device = count, own_rows, device
 
     def unit(self, *shape: int) -> torch.Tensor:
         """Uniform numbers in [0, 1), [n, *shape] for the n images that are here."""
-        return torch.rand(self.count, *shape)[self.part].to(self.device)
+        return torch.rand(self.count, *shape)[self.own_rows].to(self.device)
 
     def between(self, low: float, high: float) -> torch.Tensor:
         """Uniform numbers in [low, high), [n]."""
-        return torch.empty(self.count).uniform_(low, high)[self.part].to(self.device)
+        return torch.empty(self.count).uniform_(low, high)[self.own_rows].to(self.device)
 
 
 def random_view(

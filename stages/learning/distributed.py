@@ -39,7 +39,7 @@ class Group:
         """Whether this process is the one that reports and writes."""
         return self.rank == 0
 
-    def part(self, batch: int) -> slice:
+    def own_rows(self, batch: int) -> slice:
         """The rows of a batch that this process computes; where it is no multiple, the first ones compute one more."""
         share, more = divmod(batch, self.size)
         start = self.rank * share + min(self.rank, more)
@@ -78,13 +78,13 @@ class Group:
         torch.distributed.all_reduce(summed)
         return summed.to(values.device)
 
-    def whole(self, values: torch.Tensor, batch: int) -> torch.Tensor:
-        """The rows [batch, ...] of all processes, of which ``values`` are this one's ``part``.
+    def gather_rows(self, values: torch.Tensor, batch: int) -> torch.Tensor:
+        """The rows [batch, ...] of all processes, of which ``values`` are this one's ``own_rows``.
 
         A gradient flows to this process's rows, times the number of processes: where all of them compute the same loss
         of the same rows, the mean of their gradients (``mean_gradients``) is that of the whole batch.
         """
-        return values if self.size == 1 else _Whole.apply(values, self, batch)
+        return values if self.size == 1 else _GatherRows.apply(values, self, batch)
 
     def from_leader(self, compute: Callable[[], T]) -> T:
         """What the leader computes, on all processes."""
@@ -103,19 +103,19 @@ class Group:
         return nn.parallel.DistributedDataParallel(network, device_ids=gpus)
 
 
-class _Whole(torch.autograd.Function):
-    """``Group.whole``."""
+class _GatherRows(torch.autograd.Function):
+    """``Group.gather_rows``."""
 
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor, group: Group, batch: int) -> torch.Tensor:
-        ctx.group, ctx.part = group, group.part(batch)
+        ctx.group, ctx.own = group, group.own_rows(batch)
         rows = values.new_zeros(batch, *values.shape[1:])
-        rows[ctx.part] = values
+        rows[ctx.own] = values
         return group.total(rows)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return gradient[ctx.part] * ctx.group.size, None, None
+        return gradient[ctx.own] * ctx.group.size, None, None
 
 
 ALONE = Group()

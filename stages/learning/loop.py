@@ -53,7 +53,7 @@ def drops(at: Sequence[int], factor: float) -> Callable[[int], float]:
 # Figures of one epoch by name; None where they could not be measured.
 Row = dict[str, float | None]
 # Tensors of one step: ``loss``, which is minimized, and what else shall be drawn as a curve.
-Figures = dict[str, torch.Tensor]
+Losses = dict[str, torch.Tensor]
 Weights = dict[str, torch.Tensor]
 
 
@@ -86,7 +86,7 @@ class Task(Protocol):
         """The batches of one epoch, whole ones, the same in every process."""
         ...
 
-    def figures(self, rows: torch.Tensor) -> Figures | None:
+    def losses(self, rows: torch.Tensor) -> Losses | None:
         """Figures of this process's part of a batch, or of all of it; None, in all processes, where nothing is known.
 
         A loss without gradient teaches nothing, but counts in the mean.
@@ -231,16 +231,16 @@ def train_epoch(task: Task, epoch: int, group: Group = ALONE) -> Row:
     rate = task.optimizer.param_groups[0]["lr"]
     rows, weights = [], []
     for batch in task.batches(epoch):
-        figures = task.figures(batch)
-        if figures is not None:
+        losses = task.losses(batch)
+        if losses is not None:
             task.optimizer.zero_grad()
-            if figures["loss"].requires_grad:  # a batch without a triplet has nothing to teach
-                figures["loss"].backward()
+            if losses["loss"].requires_grad:  # a batch without a triplet has nothing to teach
+                losses["loss"].backward()
             if task.averaged is not None:
                 mean_gradients(task.averaged, group)
             task.optimizer.step()
             task.stepped()
-            rows.append({name: value.detach() for name, value in figures.items()})
+            rows.append({name: value.detach() for name, value in losses.items()})
             weights.append(task.weight(batch))
         if task.schedule_by == "batch":
             task.schedule.step()

@@ -20,7 +20,7 @@ from stages.core.errors import shown
 from stages.core.files import read_json
 from stages.core.params import LowHigh, Section, Seed, Share
 from stages.learning.augment import GeometryParams
-from stages.networks.backbones.backbones import Backbone, Pooling, SideBySide, beside
+from stages.networks.backbones.backbones import Backbone, ExtendedBackbone, Pooling, with_extra_backbones
 from stages.networks.backbones.colors import WIDTH as COLORS
 from stages.networks.backbones.features import load_weights, passes, square
 
@@ -165,7 +165,7 @@ class MultiHead(nn.Module):
 
     def __init__(
         self,
-        backbone: Backbone | SideBySide,
+        backbone: Backbone | ExtendedBackbone,
         classes: dict[str, list[str]],
         superclasses: list[str],
         params: ClassifierParams,
@@ -229,7 +229,7 @@ class ClassifierEncoder:
         params = ClassifierParams.model_validate(card["params"])
         self.metric: str = card["metric"]
         self.pixels = square(params.image_size, params.fit)
-        backbone = beside(Backbone(card["backbone"], "none", params.pooling), params.beside, "none")
+        backbone = with_extra_backbones(Backbone(card["backbone"], "none", params.pooling), params.beside, "none")
         self.network = MultiHead(backbone, card["classes"], card["superclasses"], params)
         load_weights(self.network, folder)
         self.network.to(device()).eval()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.benchmarks.params import UPSTREAM, BenchmarkParams
-from stages.classifier.ablation import VariantParams, rung_of
+from stages.classifier.ablation import VariantParams, variant_of
 from stages.classifier.training.train_classifier import check_batch
 from stages.core.errors import StageError, shown
 from stages.core.params import section
@@ -69,7 +69,7 @@ def check(content: Mapping[str, Any], path: Path) -> None:
         recipes = {name: read_recipe(name, content, path) for name in content["trained_encoders"]}
         for name, recipe in recipes.items():
             _check_recipe(name, recipe, content)
-        _check_rungs(content)
+        _check_variants(content)
     except StageError as error:
         raise StageError(f"{path}: {error}") from None
 
@@ -248,8 +248,8 @@ def _check_counts(key: str, recipe: Recipe, table: Table) -> None:
         raise StageError(f"`{key}.probe.k` is {recipe.probe.k} of {recipe.probe.reference} rows (`probe.reference`).")
 
 
-def _check_rungs(content: Mapping[str, Any]) -> None:
+def _check_variants(content: Mapping[str, Any]) -> None:
     classifier = section(ClassifierParams, "classifier", dict(content))
     for name in content["ablation_variants"]:
-        variant = rung_of(name, section(VariantParams, f"ablation.{name}", dict(content)), classifier)
+        variant = variant_of(name, section(VariantParams, f"ablation.{name}", dict(content)), classifier)
         check_batch(variant.classifier.batch, content["runtime"]["processes"], f"`ablation.{name}.classifier.batch`")

@@ -25,7 +25,7 @@ from stages.runner.scores import flatten
 
 RECORD = Path(".work/composed.yaml")
 WIDTH, SHORT = 100, 80  # columns of a line, and of a member that stands on one
-MARK = "# Composed values: "
+DIGEST_LINE = "# Composed values: "
 HEADER = """\
 # Profile {name}, composed from profiles/base.yaml and profiles/{name}.yaml: what its lists name.
 # Every setting and its reason stand there. Values may be edited here too: `make use PROFILE={name}`
@@ -95,7 +95,7 @@ def fingerprint(content: Mapping[str, Any]) -> str:
 
 def params_text(name: str, composed: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> str:
     """The file: its first lines, and the composed values or those with kept edits."""
-    return f"{HEADER.format(name=name)}{MARK}{fingerprint(composed)}\n\n{dumped(kept or composed)}"
+    return f"{HEADER.format(name=name)}{DIGEST_LINE}{fingerprint(composed)}\n\n{dumped(kept or composed)}"
 
 
 def write_params(path: Path, name: str, composed: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> None:
@@ -119,7 +119,7 @@ def hand_edits(path: Path, folder: Path = PROFILES) -> dict[str, tuple[Any, Any]
             f"{path}: its `profile` is none of {shown(profile_names(folder))}, so its edits cannot be told. Save the "
             "file elsewhere, then run this again with --discard-edits (make use DISCARD=1)."
         )
-    digests = [line.removeprefix(MARK).strip() for line in text.splitlines() if line.startswith(MARK)]
+    digests = [line.removeprefix(DIGEST_LINE).strip() for line in text.splitlines() if line.startswith(DIGEST_LINE)]
     if digests and digests[0] == fingerprint(content):
         return {}
     candidates = list(_candidates(content, folder))

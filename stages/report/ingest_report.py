@@ -98,7 +98,7 @@ def published(tables: Path) -> dict[tuple[str, str], list[tuple[int | None, str]
         StageError: when the file is missing, or a count is no number.
     """
     path = tables / "downloads.csv"
-    found = defaultdict(list)
+    counts = defaultdict(list)
     for line, row in read_csv(path, ["source", "table", "what", "count", "where"]):
         count = row["count"]
         if count and not count.isdigit():
@@ -106,8 +106,8 @@ def published(tables: Path) -> dict[tuple[str, str], list[tuple[int | None, str]
                 f"{path}, line {line}: count {count!r}, expected a whole number or none. Correct the line."
             )
         known = int(count) if count else None
-        found[row["source"], row["table"]].append((known, f"{row['what']}; {row['where']}"))
-    return dict(found)
+        counts[row["source"], row["table"]].append((known, f"{row['what']}; {row['where']}"))
+    return dict(counts)
 
 
 def completeness(
@@ -122,10 +122,10 @@ def completeness(
     for table, ledger in account.items():
         absent = NOT_THERE if table == "images" else ()
         rows_in = ledger["rows_in"] - sum(ledger["rejected"].get(reason, 0) for reason in absent)
-        parts = known.get((source, table), [])
-        counts = [count for count, _ in parts if count is not None]
+        published_counts = known.get((source, table), [])
+        counts = [count for count, _ in published_counts if count is not None]
         if not counts:
-            remarks = "".join(f" ({said})" for _, said in parts)
+            remarks = "".join(f" ({said})" for _, said in published_counts)
             lines += [f"{table}: {rows_in}, no published count{remarks}"] if rows_in else []
             continue
         missing = sum(counts) - rows_in
@@ -133,7 +133,7 @@ def completeness(
             verdict = f"{missing} fewer than a complete download"
         else:
             verdict = f"{-missing} more than a complete download" if missing else "complete"
-        told = " + ".join(f"{count} {said}" for count, said in parts)
+        told = " + ".join(f"{count} {said}" for count, said in published_counts)
         lines.append(f"{table}: {rows_in}, {verdict} ({told})")
     return lines
 
@@ -161,12 +161,12 @@ def pictures(shards: pa.Table) -> list[str]:
 
 def _examples(table: pa.Table, kind: str) -> dict[tuple[str, str], list[tuple[str, str]]]:
     """(table, what or reason) -> the first keys and details."""
-    found: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    examples: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for row in _rows(table):
-        examples = found[row["table"], row[kind]]
-        if len(examples) < EXAMPLES:
-            examples.append((row["key"], row["detail"]))
-    return found
+        of_kind = examples[row["table"], row[kind]]
+        if len(of_kind) < EXAMPLES:
+            of_kind.append((row["key"], row["detail"]))
+    return examples
 
 
 def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:

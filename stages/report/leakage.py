@@ -68,13 +68,17 @@ def seen_pictures(
         fingerprints: of every picture in ``sets``.
         hamming, color: as in ``stages.ingest.fingerprint.near_duplicates``.
     """
-    wanted = sorted(set().union(*(parts_of.training | parts_of.held_out for parts_of in sets.values()))) if sets else []
+    wanted = (
+        sorted(set().union(*(picture_set.training | picture_set.held_out for picture_set in sets.values())))
+        if sets
+        else []
+    )
     clusters = dict(
-        zip(wanted, near_duplicates([fingerprints[parts_of] for parts_of in wanted], hamming, color), strict=True)
+        zip(wanted, near_duplicates([fingerprints[picture] for picture in wanted], hamming, color), strict=True)
     )
     members: dict[str, dict[int, list[Picture]]] = {name: defaultdict(list) for name in sets}
-    for name, parts_of in sets.items():
-        for picture in sorted(parts_of.training):
+    for name, picture_set in sets.items():
+        for picture in sorted(picture_set.training):
             members[name][clusters[picture]].append(picture)
 
     def pairs(pictures: Iterable[Picture], teachers: Mapping[int, list[Picture]]) -> list[tuple[Picture, Picture]]:
@@ -90,9 +94,9 @@ def seen_pictures(
         return seen
 
     return {
-        name: {teacher: pairs(parts_of.held_out, known) for teacher, known in members.items()}
-        for name, parts_of in sets.items()
-        if parts_of.held_out
+        name: {teacher: pairs(picture_set.held_out, known) for teacher, known in members.items()}
+        for name, picture_set in sets.items()
+        if picture_set.held_out
     }
 
 
@@ -167,32 +171,35 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     options: DatasetParams = params.dataset
     pictures = read_pictures(args.data, params.detectors, {name: params.benchmark[name] for name in params.benchmarks})
     log.info(f"leakage: comparing {len(pictures.fingerprints)} pictures")
-    found = seen_pictures(pictures.sets, pictures.fingerprints, options.near_hamming, options.near_color)
+    by_set = seen_pictures(pictures.sets, pictures.fingerprints, options.near_hamming, options.near_color)
     result: dict[str, Any] = {}
-    for name, teachers in found.items():
+    for name, teachers in by_set.items():
         held_out = len(pictures.sets[name].held_out)
         result[name] = {
             "pictures": held_out,
             "seen_in_training_of": {teacher: len(pairs) for teacher, pairs in teachers.items()},
             "examples": {
-                teacher: [["/".join(one) for one in pair] for pair in pairs[:EXAMPLES]]
+                teacher: [["/".join(picture) for picture in pair] for pair in pairs[:EXAMPLES]]
                 for teacher, pairs in teachers.items()
                 if pairs
             },
         }
         for teacher, pairs in teachers.items():
             if pairs:
-                one, other = ("/".join(picture) for picture in pairs[0])
+                seen, twin = ("/".join(picture) for picture in pairs[0])
                 log.info(
                     f"leakage: {len(pairs)} of {held_out} held-out pictures of {name} look like training pictures of "
-                    f"{teacher}, such as {one} like {other}"
+                    f"{teacher}, such as {seen} like {twin}"
                 )
-    seen = sum(len(pairs) for teachers in found.values() for pairs in teachers.values())
-    held = sum(one["pictures"] for one in result.values())
-    log.info(f"leakage: {held} held-out pictures of {len(result)} sets compared with the training pictures of all sets")
+    n_seen = sum(len(pairs) for teachers in by_set.values() for pairs in teachers.values())
+    n_held_out = sum(counts["pictures"] for counts in result.values())
+    log.info(
+        f"leakage: {n_held_out} held-out pictures of {len(result)} sets compared with the training pictures of all sets"
+    )
     write_json(args.report, result)
-    write_json(args.metrics, {"seen": seen, "held_out": held})
-    return Report(metrics={"seen": seen, "held_out": held})
+    metrics = {"seen": n_seen, "held_out": n_held_out}
+    write_json(args.metrics, metrics)
+    return Report(metrics=metrics)
 
 
 STAGE = Stage(

@@ -131,12 +131,12 @@ def collect(tree: Path, profile: str) -> tuple[dict[str, dict[str, Any]], Number
     metrics = read_metrics(tree / "metrics" / profile)
     own = {name: f"metrics/{profile}/{name}.json" for name in metrics}
     made = {name: metrics[name] for name, file in own.items() if any(Path(file).is_relative_to(out) for out in outs)}
-    here = Path.cwd()
+    folder = Path.cwd()
     os.chdir(tree)
     try:
         return claims(reports, models), made
     finally:
-        os.chdir(here)
+        os.chdir(folder)
 
 
 def suffix(only: Sequence[str], joint: str) -> str:
@@ -154,12 +154,12 @@ def one_seed(
     log.info(f"seed {seed}: preparing {tree.relative_to(root)}")
     prepare(root, tree, profile, seed, only or TRAINED)
     repro(tree, seed)
-    found, metrics = collect(tree, name)
+    scores, metrics = collect(tree, name)
     if not keep:
         for folder in BULK:
             shutil.rmtree(tree / folder, ignore_errors=True)
-    log.info(f"seed {seed}: {len(found)} scores after {time.monotonic() - started:.0f} s")
-    return name, found, metrics
+    log.info(f"seed {seed}: {len(scores)} scores after {time.monotonic() - started:.0f} s")
+    return name, scores, metrics
 
 
 def measure(root: Path, seeds: list[int], profile: str | None, keep: bool, only: Sequence[str] = ()) -> dict[str, Any]:
@@ -170,9 +170,9 @@ def measure(root: Path, seeds: list[int], profile: str | None, keep: bool, only:
     """
     if len(set(seeds)) < max(LEAST, len(seeds)):
         raise StageError(f"SEEDS is {' '.join(map(str, seeds))}: expected {LEAST} or more different seeds.")
-    there = profile_names(root / "profiles")
-    if profile is not None and profile not in there:
-        raise StageError(f"no profile {profile!r}; there are: {shown(there)}.")
+    profiles = profile_names(root / "profiles")
+    if profile is not None and profile not in profiles:
+        raise StageError(f"no profile {profile!r}; there are: {shown(profiles)}.")
     done = {seed: one_seed(root, seed, profile, keep, only) for seed in seeds}
     name = next(iter(done.values()))[0]
     content = {"profile": name, **spread({seed: rows for seed, (_, rows, _) in done.items()})}

@@ -29,7 +29,7 @@ from stages.demo.sources.shared import rng_for
 from stages.demo.truth import color_of, type_of
 
 # Head -> the source whose garments it is tried on.
-HEADS = {
+SOURCE_OF_HEAD = {
     "gender": "fashion_products",
     "type": "fashion_products",
     "usage": "fashion_products",
@@ -173,8 +173,8 @@ def score(looks: list[Look], feature: str, head: str) -> Score:
 
 def scores(garments: int) -> list[Score]:
     """Every feature at every head, on so many garments of each source."""
-    looks = {source: draw_looks(source, garments) for source in sorted(set(HEADS.values()))}
-    return [score(looks[source], feature, head) for feature in OWN_HEADS for head, source in HEADS.items()]
+    looks = {source: draw_looks(source, garments) for source in sorted(set(SOURCE_OF_HEAD.values()))}
+    return [score(looks[source], feature, head) for feature in OWN_HEADS for head, source in SOURCE_OF_HEAD.items()]
 
 
 def as_markdown(scores: list[Score]) -> str:

@@ -71,8 +71,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     for name in params.trained_encoders:
         folder: Path = args.encoders / name
         scores = read_json(folder / "scores.json")
-        headlines = {short: scores[key] for short, key in HEADLINES.items() if key in scores}
-        write_json(metrics / f"{name}.json", headlines)
+        key_metrics = {short: scores[key] for short, key in HEADLINES.items() if key in scores}
+        write_json(metrics / f"{name}.json", key_metrics)
         report.metrics |= {f"{name}.{key}": value for key, value in scores.items()}
         if not (folder / "history.csv").is_file():
             raise StageError(f"{folder / 'history.csv'}: no such file. Run `dvc repro`.")

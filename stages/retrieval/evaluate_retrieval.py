@@ -145,8 +145,8 @@ class Benchmark:
         ):
             raise StageError(
                 f"{embeddings}: queries of {self.name} have {queries.vectors.shape[1]} dimensions and metric {metric}, "
-                f"the gallery {gallery.vectors.shape[1]} and {gallery_metric}, {int((~gallery.detected).sum())} gallery "
-                "rows have no image. Run `dvc repro` to embed them again."
+                f"the gallery {gallery.vectors.shape[1]} and {gallery_metric}, {int((~gallery.detected).sum())} "
+                "gallery rows have no image. Run `dvc repro` to embed them again."
             )
         return queries, gallery, metric
 

@@ -32,7 +32,7 @@ def headline(result: dict[str, Any]) -> dict[str, dict[str, float]]:
     """View of the gallery, or category prediction -> hit@k and those of ``FIGURES`` that the evaluator gave for it."""
     views = {view: scores for view, scores in result.items() if isinstance(scores, dict) and "n_scored" in scores}
     return {
-        view: {key: one for key, one in scores.items() if key in FIGURES or key.removeprefix("hit_at_").isdigit()}
+        view: {key: value for key, value in scores.items() if key in FIGURES or key.removeprefix("hit_at_").isdigit()}
         for view, scores in views.items()
     }
 
@@ -194,9 +194,9 @@ def _open_numpy(path: Path) -> VectorFile:
         raise StageError(f"{path}: not a NumPy array but an archive of several (.npz). Save the array with `np.save`.")
     if mapped.ndim != 2 or mapped.dtype.kind != "f":
         raise StageError(f"{path}: {list(mapped.shape)} of {mapped.dtype}, expected floats [rows, dimensions].")
-    beside, ids = _ids_beside(path)
+    ids_file, ids = _ids_beside(path)
     if len(ids) != len(mapped):
-        raise StageError(f"{beside}: {len(ids)} row ids for the {len(mapped)} vectors of {path}.")
+        raise StageError(f"{ids_file}: {len(ids)} row ids for the {len(mapped)} vectors of {path}.")
     return VectorFile(path, pa.array(ids, pa.string()), mapped.shape[1], None, mapped)
 
 

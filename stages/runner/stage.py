@@ -67,7 +67,7 @@ def one_message() -> Iterator[None]:
 
 
 # Arguments that name an item of a list in params.yaml; the others are paths.
-NAMES = frozenset({"source", "detector", "encoder", "benchmark", "variant", "table"})
+NAME_ARGUMENTS = frozenset({"source", "detector", "encoder", "benchmark", "variant", "table"})
 Main = Callable[[argparse.Namespace, SimpleNamespace], Report | None]
 
 
@@ -77,7 +77,7 @@ class Stage:
 
     Attributes:
         main: gets a namespace of arguments and a namespace of params objects.
-        arguments: names of the positional arguments; those in ``NAMES`` are strings, all others become paths.
+        arguments: names of the positional arguments; those in ``NAME_ARGUMENTS`` are strings, all others become paths.
         params: name -> (dotted key in params.yaml, type); the key may use arguments: ``detector.{detector}``. The type
             is a ``Section``, or one for a list or a mapping of sections: ``Names``, ``dict[str, SomeSection]``.
     """
@@ -90,7 +90,7 @@ class Stage:
         """Parse arguments, read params, run, track; end the process with status 1 after one message on bad input."""
         parser = new_parser(sys.modules[self.main.__module__].__doc__)
         for name in self.arguments:
-            parser.add_argument(name, type=str if name in NAMES else Path)
+            parser.add_argument(name, type=str if name in NAME_ARGUMENTS else Path)
         args = parser.parse_args(argv)
         show_log()
         started = time.time()

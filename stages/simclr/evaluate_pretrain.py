@@ -121,7 +121,7 @@ def training_curves(history: pd.DataFrame, majority: float) -> list[list[Any]]:
     return rows
 
 
-def headlines(mean: dict[str, float | None], kept_epoch: int) -> dict[str, float]:
+def key_metrics(mean: dict[str, float | None], kept_epoch: int) -> dict[str, float]:
     """The metrics: mean over labels of each network that was compared and of the two baselines."""
     names = {
         "simclr": "kept",
@@ -148,22 +148,22 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
             features[name] = features[same[name]]
             continue
         log.info(f"simclr: {name} features" if backbone else f"simclr: no {name} features, it started from scratch")
-        both = [embed_pictures(backbone.to(device()), one, options.batch) for one in pictures] if backbone else None
+        both = [embed_pictures(backbone.to(device()), crops, options.batch) for crops in pictures] if backbone else None
         features[name] = (both[0], both[1]) if both else None
     heads = score_heads(train, test, features, options.knn_k)
     curves = training_curves(pd.read_csv(args.model / "history.csv"), card["knn_majority"])
     write_csv(fresh_folder(args.plots) / "training.csv", ["panel", "line", "x", "y"], curves)
     about = {"k": options.knn_k, "kept_epoch": card["epoch"], "test_rows": len(test)}
     write_json(args.report, {"heads": heads, "mean": means(heads), **about})
-    write_json(args.metrics, headlines(means(heads), card["epoch"]))
+    write_json(args.metrics, key_metrics(means(heads), card["epoch"]))
     metrics = {}
     for head, scores in heads.items():
         if scores["rows"]:
-            found = {name: scores[name] for name in features if scores[name] is not None}
-            shown = found | {"majority": scores["baseline_majority"], "chance": scores["baseline_chance"]}
+            known = {name: scores[name] for name in features if scores[name] is not None}
+            shown = known | {"majority": scores["baseline_majority"], "chance": scores["baseline_chance"]}
             figures = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
             log.info(f"simclr: k-NN {head} {figures}, on {scores['rows']} test rows")
-            metrics |= {f"{head}_{name}": value for name, value in found.items()}
+            metrics |= {f"{head}_{name}": value for name, value in known.items()}
     return Report(metrics=metrics)
 
 

@@ -64,7 +64,7 @@ class Projected(nn.Module):
 
 
 @dataclass
-class Parts:
+class SimclrModel:
     """One training: ``network`` is what a step calls; it holds ``backbone`` and ``head``."""
 
     backbone: Backbone
@@ -77,7 +77,7 @@ class Parts:
     group: Group
 
 
-def build(params: SimclrParams, runtime: RuntimeParams, group: Group) -> Parts:
+def build(params: SimclrParams, runtime: RuntimeParams, group: Group) -> SimclrModel:
     """Everything that is trained, on its device and made ready for ``runtime`` and the group's processes."""
     from lightly.models.modules.heads import SimCLRProjectionHead
 
@@ -92,7 +92,7 @@ def build(params: SimclrParams, runtime: RuntimeParams, group: Group) -> Parts:
         weight_decay=params.weight_decay,
     )
     loss = contrastive_loss(params.loss, params.temperature, gather=group.size > 1)
-    return Parts(backbone, network.head, group.share(network), optimizer, loss, where, runtime, group)
+    return SimclrModel(backbone, network.head, group.share(network), optimizer, loss, where, runtime, group)
 
 
 def contrastive_loss(name: Loss, temperature: float, gather: bool = False) -> nn.Module:
@@ -112,11 +112,11 @@ def contrastive_loss(name: Loss, temperature: float, gather: bool = False) -> nn
     return kinds[name](temperature=temperature, gather_distributed=gather)
 
 
-class KnnProbe:
+class KnnValidation:
     """k-NN accuracy of a backbone's features on the validation split."""
 
     def __init__(self, train: pd.DataFrame, val: pd.DataFrame, pictures: Pictures, params: SimclrParams) -> None:
-        """Keep the rows that know the probe's label.
+        """Keep the rows that know ``simclr.knn_head``.
 
         Raises:
             StageError: when ``simclr.knn_head`` is no label, or one that a split does not know.

@@ -27,46 +27,48 @@ from stages.learning.acceleration import RuntimeParams, autocast
 from stages.learning.augment import Draws, random_view
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
 from stages.learning.distributed import Group, in_group, launched
-from stages.learning.loop import Figures, Row, cosine, fit
+from stages.learning.loop import Losses, Row, cosine, fit
 from stages.networks.backbones.features import Pictures, read_crops, save_encoder
 from stages.runner.stage import Report, Stage
-from stages.simclr.model import KnnProbe, Parts, SimclrParams, build
+from stages.simclr.model import KnnValidation, SimclrModel, SimclrParams, build
 
 
 class SimclrTask:
-    """SimCLR for the loop: batches of pictures, each seen twice, and the k-NN probe that judges the features."""
+    """SimCLR for the loop: batches of pictures, each seen twice, and the k-NN validation that judges the features."""
 
     name, rates = "simclr", "simclr.learning_rate"
     schedule_by: Literal["batch"] = "batch"
     averaged = None  # DistributedDataParallel averages while it computes
 
-    def __init__(self, parts: Parts, pictures: Pictures, params: SimclrParams, probe: KnnProbe | None = None) -> None:
-        """Train ``parts``; without a probe nothing is judged."""
-        self.parts, self.pictures, self.params, self.probe = parts, pictures, params, probe
-        self.kept = parts.backbone
+    def __init__(
+        self, model: SimclrModel, pictures: Pictures, params: SimclrParams, validation: KnnValidation | None = None
+    ) -> None:
+        """Train ``model``; without ``validation`` nothing is judged."""
+        self.model, self.pictures, self.params, self.validation = model, pictures, params, validation
+        self.kept = model.backbone
         self.steps = len(pictures) // params.batch
-        self.optimizer = parts.optimizer
+        self.optimizer = model.optimizer
         self.schedule = LambdaLR(self.optimizer, cosine(params.epochs * self.steps))
-        self.part = parts.group.part(params.batch)
-        self.draws = Draws(params.batch, self.part, parts.device)
+        self.own_rows = model.group.own_rows(params.batch)
+        self.draws = Draws(params.batch, self.own_rows, model.device)
 
     def train(self) -> None:
         """All of it learns."""
-        self.parts.network.train()
+        self.model.network.train()
 
     def batches(self, epoch: int) -> list[torch.Tensor]:
         """The pictures in random order; the last ones that fill no batch are left out."""
         return list(torch.randperm(len(self.pictures))[: self.steps * self.params.batch].split(self.params.batch))
 
-    def figures(self, rows: torch.Tensor) -> Figures:
+    def losses(self, rows: torch.Tensor) -> Losses:
         """The contrastive loss of two views of each picture."""
-        parts = self.parts
-        images = self.pictures.batch(rows[self.part]).to(parts.device)
+        model = self.model
+        images = self.pictures.batch(rows[self.own_rows]).to(model.device)
         views = torch.cat([random_view(images, self.params.geometry, self.params.color, self.draws) for _ in range(2)])
-        with autocast(parts.runtime, parts.device):
-            projections = parts.network(views)
+        with autocast(model.runtime, model.device):
+            projections = model.network(views)
         first, second = projections.float().chunk(2)
-        return {"loss": parts.loss(first, second)}
+        return {"loss": model.loss(first, second)}
 
     def stepped(self) -> None:
         """Nothing follows a step."""
@@ -78,7 +80,7 @@ class SimclrTask:
     def validate(self, epoch: int) -> Row:
         """k-NN accuracy of the start, of every ``knn_every``-th epoch, and of the last."""
         due = epoch % self.params.knn_every == 0 or epoch == self.params.epochs
-        return {"knn": self.probe.accuracy(self.parts.backbone)} if due and self.probe else {}
+        return {"knn": self.validation.accuracy(self.model.backbone)} if due and self.validation else {}
 
     def score(self, row: Row) -> float | None:
         """The accuracy; a random start is never what was asked for, however good it looks on a tiny split."""
@@ -89,12 +91,12 @@ class SimclrTask:
 
     def state(self) -> dict[str, Any]:
         """Backbone and head."""
-        return {"backbone": self.parts.backbone.state_dict(), "head": self.parts.head.state_dict()}
+        return {"backbone": self.model.backbone.state_dict(), "head": self.model.head.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Become what ``state`` was."""
-        self.parts.backbone.load_state_dict(state["backbone"])
-        self.parts.head.load_state_dict(state["head"])
+        self.model.backbone.load_state_dict(state["backbone"])
+        self.model.head.load_state_dict(state["head"])
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -119,11 +121,11 @@ def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams
         raise StageError(f"simclr.batch is {options.batch} but there are {len(train)} training crops: lower it.")
     built = build(options, runtime, group)
     pictures = Pictures(list(train["bytes"]), options.image_size)
-    probe = KnnProbe(train, val, pictures, options)
+    validation = KnnValidation(train, val, pictures, options)
     key = training_key(options, shard_paths(args.dataset), ("core", "learning", "networks", "simclr"))
     checkpoints = Checkpoints(WORK / "pretrain", group.key(key))
-    group.log(f"simclr: {len(train)} crops, majority {probe.majority:.3f} of {options.knn_head}")
-    task = SimclrTask(built, pictures, options, probe)
+    group.log(f"simclr: {len(train)} crops, majority {validation.majority:.3f} of {options.knn_head}")
+    task = SimclrTask(built, pictures, options, validation)
     trained = fit(task, options.epochs, checkpoints, group, keep=options.keep)
     if not group.leader:
         return Report()
@@ -134,7 +136,7 @@ def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams
         "image_size": options.image_size,
         "metric": "cosine",
         "epoch": last,
-        "knn_majority": probe.majority,
+        "knn_majority": validation.majority,
     }
     save_encoder(built.backbone, card, fresh_folder(args.last))
     if options.keep == "best":
@@ -148,7 +150,7 @@ def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams
     checkpoints.clear()
     scores = [score for *_, score in history if score is not None]
     return Report(
-        metrics={"knn_before": scores[0], "knn_after": trained.row["knn"], "knn_majority": probe.majority},
+        metrics={"knn_before": scores[0], "knn_after": trained.row["knn"], "knn_majority": validation.majority},
         curves={"loss": [loss for _, loss, _ in history[1:]], "knn": scores},
     )
 

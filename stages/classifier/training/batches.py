@@ -109,7 +109,7 @@ def spread(lists: list[list[torch.Tensor]]) -> list[torch.Tensor]:
     return [entry for _, _, entry in sorted(placed, key=lambda item: item[:2])]
 
 
-def cut(rows: torch.Tensor, batch: int, least: int) -> list[torch.Tensor]:
+def split_batches(rows: torch.Tensor, batch: int, least: int) -> list[torch.Tensor]:
     """Batches in order; a last batch of fewer than ``least`` rows joins the one before it."""
     batches = list(rows.split(batch))
     if len(batches) > 1 and len(batches[-1]) < least:
@@ -132,8 +132,8 @@ def interleaved_batches(
     rows = [torch.from_numpy(np.flatnonzero(sources == source)) for source in sorted(set(sources))]
     rows = [of_source[torch.randperm(len(of_source), generator=generator)] for of_source in rows]
     if within == "rows":
-        return cut(torch.stack(spread([list(of_source) for of_source in rows])), batch, least)
-    batches = spread([cut(of_source, batch, least) for of_source in rows])
+        return split_batches(torch.stack(spread([list(of_source) for of_source in rows])), batch, least)
+    batches = spread([split_batches(of_source, batch, least) for of_source in rows])
     lone = [of_source for of_source in batches if len(of_source) < least]  # all that its source has
     batches = [of_source for of_source in batches if len(of_source) >= least]
     if lone:

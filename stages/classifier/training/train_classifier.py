@@ -27,7 +27,7 @@ from stages.learning.acceleration import RuntimeParams, prepare_model
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
 from stages.learning.distributed import ALONE, Group, in_group, synchronized
 from stages.learning.loop import Trained
-from stages.networks.backbones.backbones import Backbone, Pooling, beside
+from stages.networks.backbones.backbones import Backbone, Pooling, with_extra_backbones
 from stages.networks.backbones.features import load_weights, read_crops, save_encoder
 from stages.networks.classifier import ClassifierParams, MissingLabels, MultiHead
 from stages.runner.stage import Report, Stage
@@ -76,7 +76,7 @@ def build(
     Raises:
         StageError: as ``choose_classes``, or there are no weights for a network of ``options.beside``.
     """
-    extended = beside(backbone, options.beside, "packaged")
+    extended = with_extra_backbones(backbone, options.beside, "packaged")
     classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads, options.missing_labels)
     rows = [row for _, row in read_csv(args.tables / "superclasses.csv", ["superclass", "id"])]
     superclasses = [row["superclass"] for row in sorted(rows, key=lambda row: int(row["id"]))]

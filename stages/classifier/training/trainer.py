@@ -26,8 +26,8 @@ from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams, autocast
 from stages.learning.checkpoints import Checkpoints
 from stages.learning.distributed import ALONE, Group, own_draws
-from stages.learning.loop import Figures, Row, Trained, constant, cosine
-from stages.networks.backbones.backbones import Backbone, SideBySide
+from stages.learning.loop import Losses, Row, Trained, constant, cosine
+from stages.networks.backbones.backbones import Backbone, ExtendedBackbone
 from stages.networks.backbones.features import Pictures, in_passes
 from stages.networks.classifier import SHARED, ClassifierParams, MultiHead, encode_detected
 from stages.runner.progress import track
@@ -35,7 +35,7 @@ from stages.runner.progress import track
 
 @torch.no_grad()
 def cached_features(
-    backbone: Backbone | SideBySide,
+    backbone: Backbone | ExtendedBackbone,
     pictures: Pictures,
     batch: int,
     views: int = 1,
@@ -148,9 +148,9 @@ class Trainer:
         least = 2 * self.group.size
         return interleaved_batches(self.rows.sources, self.params.batch, self.params.interleave, order, least)
 
-    def figures(self, rows: torch.Tensor) -> Figures | None:
+    def losses(self, rows: torch.Tensor) -> Losses | None:
         """The loss of this process's part of a batch; None where no row of the batch has a label."""
-        index = rows[self.group.part(len(rows))]
+        index = rows[self.group.own_rows(len(rows))]
         with autocast(self.runtime, next(self.network.parameters()).device.type):
             logits = self._logits(index)
         loss = self._loss({head: values.float() for head, values in logits.items()}, index)

@@ -39,7 +39,7 @@ class Piece:
     label: float
 
 
-def cut(image: np.ndarray, box: np.ndarray, label: float) -> Piece:
+def extract_piece(image: np.ndarray, box: np.ndarray, label: float) -> Piece:
     """The garment in ``box`` (x1, y1, x2, y2, pixels of ``image``)."""
     height, width = image.shape[:2]
     x1, y1, x2, y2 = (round(float(side)) for side in box)
@@ -181,7 +181,7 @@ class TrainingSet(YOLODataset):
         label = self.labels[index]
         row = random.randrange(len(label["cls"]))
         corners = _corners(label["bboxes"][row : row + 1], image.shape[1], image.shape[0])
-        return cut(image, corners[0], float(label["cls"][row, 0]))
+        return extract_piece(image, corners[0], float(label["cls"][row, 0]))
 
 
 def _corners(boxes: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -65,7 +65,7 @@ class Backbone(nn.Module):
         return torch.cat(features, dim=1)
 
 
-class SideBySide(nn.Module):
+class ExtendedBackbone(nn.Module):
     """A backbone whose features other networks' stand beside: what one has thrown away another may have kept.
 
     Attributes:
@@ -73,25 +73,25 @@ class SideBySide(nn.Module):
         width: length of all features together; the backbone's own come last.
     """
 
-    def __init__(self, backbone: Backbone, others: Sequence[Backbone]) -> None:
+    def __init__(self, backbone: Backbone, extra: Sequence[Backbone]) -> None:
         super().__init__()
-        self.backbone, self.others = backbone, nn.ModuleList(others)
+        self.backbone, self.others = backbone, nn.ModuleList(extra)
         self.name, self.pooling = backbone.name, backbone.pooling
-        self.width = backbone.width + sum(other.width for other in others)
+        self.width = backbone.width + sum(network.width for network in extra)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Features [n, width] of images [n, 3, height, width], uint8 or floats in 0..255."""
-        return torch.cat([*(other(images) for other in self.others), self.backbone(images)], dim=1)
+        return torch.cat([*(network(images) for network in self.others), self.backbone(images)], dim=1)
 
 
-def beside(backbone: Backbone, names: Sequence[str], weights: Weights) -> Backbone | SideBySide:
+def with_extra_backbones(backbone: Backbone, names: Sequence[str], weights: Weights) -> Backbone | ExtendedBackbone:
     """The backbone, or with ``names`` timm's networks of these names beside it, pooled as it is but for colors.
 
     Raises:
         StageError: as ``Backbone``.
     """
     pooling = "last" if backbone.pooling == "last" else "stages"
-    return SideBySide(backbone, [Backbone(name, weights, pooling) for name in names]) if names else backbone
+    return ExtendedBackbone(backbone, [Backbone(name, weights, pooling) for name in names]) if names else backbone
 
 
 def stage_statistics(stages: Iterable[torch.Tensor]) -> torch.Tensor:

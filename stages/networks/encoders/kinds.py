@@ -26,7 +26,7 @@ class Kind(NamedTuple):
     recipe: bool = True
 
 
-KINDS = {
+ENCODER_KINDS = {
     "simclr": Kind(("backbones.features", "BackboneEncoder"), "cosine", ("backbone", "image_size"), recipe=False),
     "classifier": Kind(
         ("classifier", "ClassifierEncoder"), "cosine",
@@ -48,7 +48,7 @@ KINDS = {
         ("encoders.attention.encoder", "AttentionEncoder"), "euclidean", ("image_size", "labels", "network")
     ),
 }  # fmt: skip
-RECIPES = {name: kind for name, kind in KINDS.items() if kind.recipe}
+RECIPES = {name: kind for name, kind in ENCODER_KINDS.items() if kind.recipe}
 
 
 def card_of(kind: str, **values: Any) -> dict[str, Any]:
@@ -57,9 +57,9 @@ def card_of(kind: str, **values: Any) -> dict[str, Any]:
     Raises:
         TypeError: for values that are not exactly the kind's keys.
     """
-    if set(values) != set(KINDS[kind].keys):
-        raise TypeError(f"card of {kind}: got {shown(values)}, expected {shown(KINDS[kind].keys)}")
-    return {"kind": kind, "metric": KINDS[kind].metric, **values}
+    if set(values) != set(ENCODER_KINDS[kind].keys):
+        raise TypeError(f"card of {kind}: got {shown(values)}, expected {shown(ENCODER_KINDS[kind].keys)}")
+    return {"kind": kind, "metric": ENCODER_KINDS[kind].metric, **values}
 
 
 def kind_of(card: Mapping[str, Any], where: str) -> Kind:
@@ -68,9 +68,11 @@ def kind_of(card: Mapping[str, Any], where: str) -> Kind:
     Raises:
         StageError: an unknown kind, or a key that the card lacks.
     """
-    kind = KINDS.get(card.get("kind", ""))
+    kind = ENCODER_KINDS.get(card.get("kind", ""))
     if kind is None:
-        raise StageError(f"{where}: kind {card.get('kind')!r}, expected one of: {shown(KINDS)}. Run `dvc repro`.")
+        raise StageError(
+            f"{where}: kind {card.get('kind')!r}, expected one of: {shown(ENCODER_KINDS)}. Run `dvc repro`."
+        )
     if missing := [key for key in ("metric", *kind.keys) if key not in card]:
         raise StageError(f"{where}: key {missing[0]!r} is missing. Run `dvc repro`.")
     return kind

@@ -16,7 +16,7 @@ from stages.classifier.training.trainer import Trainer
 from stages.core.errors import StageError
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.loop import train_epoch
-from stages.networks.backbones.backbones import Backbone, beside
+from stages.networks.backbones.backbones import Backbone, with_extra_backbones
 from stages.networks.backbones.colors import WIDTH, color_histogram
 from stages.networks.backbones.features import save_encoder, square
 from stages.networks.classifier import SHARED, ClassifierEncoder, MultiHead, encode_detected
@@ -240,13 +240,15 @@ def test_wanted_heads_are_chosen_and_others_refused():
         choose_classes(vocabulary, ["type", "color"])
 
 
-def test_networks_beside_are_trained_with_saved_and_read_again(cpu, params, superclasses, crops, tmp_path, monkeypatch):
+def test_extra_backbones_are_trained_with_saved_and_read_again(cpu, params, superclasses, crops, tmp_path, monkeypatch):
     """From the params to the file and back; the head of colors still reads the histogram, which comes last."""
     options = params(beside=["test_resnet"], pooling="stages_colors", color_heads=["color"], detector_class="none")
     asked = []
     monkeypatch.setattr(
-        "stages.classifier.training.train_classifier.beside",
-        lambda backbone, names, weights: asked.append((names, weights)) or beside(backbone, names, "none"),
+        "stages.classifier.training.train_classifier.with_extra_backbones",
+        lambda backbone, names, weights: (
+            asked.append((names, weights)) or with_extra_backbones(backbone, names, "none")
+        ),
     )
     (tmp_path / "vocabulary.json").write_text(json.dumps(CLASSES), encoding="utf-8")
     (tmp_path / "superclasses.csv").write_text("id,superclass\n0,top\n", encoding="utf-8")

@@ -85,7 +85,7 @@ def seen_classes(one, count):
     seen = []
     one.network.register_forward_hook(lambda network, given, out: seen.append(given[1]))
     for _ in range(count):
-        one.figures(torch.arange(6))
+        one.losses(torch.arange(6))
     return torch.stack(seen)
 
 
@@ -122,7 +122,7 @@ def test_network_learns_from_crops_that_were_changed_at_their_own_size(trainer, 
     if views:
         one._cache(one.rows)
     else:
-        one.figures(torch.arange(6))
+        one.losses(torch.arange(6))
     assert sizes == [(40, 40)] * 6 * (views or 1)
 
 
@@ -133,7 +133,7 @@ def test_missing_classes_reach_heads_on_cached_features_too(trainer):
     logits_of = one.network.logits_of
     one.network.logits_of = lambda features, detected: seen.append(detected) or logits_of(features, detected)
     for _ in range(20):
-        one.figures(torch.arange(6))
+        one.losses(torch.arange(6))
     assert (torch.stack(seen) == 1).float().mean() == pytest.approx(0.5, abs=0.15)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.contracts.boxes import cut, padded, squared
+from stages.contracts.boxes import crop_box, padded, squared
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def gradient(width=100, height=80):
 
 
 def cut_out(box, **changes):
-    return cut(gradient(), box, **{"padding": 0.0, "max_side": 256, "min_side": 16} | changes)
+    return crop_box(gradient(), box, **{"padding": 0.0, "max_side": 256, "min_side": 16} | changes)
 
 
 def test_cut_takes_the_pixels_of_the_box():

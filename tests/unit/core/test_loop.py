@@ -27,7 +27,7 @@ class Line:
     def batches(self, epoch):
         return self.rows
 
-    def figures(self, rows):
+    def losses(self, rows):
         return {"loss": (self.kept.weight - rows).square().mean()} if (rows > 0).all() else None
 
     def weight(self, rows):

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from stages.detection.training.training_set import MOST_HIDDEN, SIZES, Piece, cut, paste, soft_mask, varied
+from stages.detection.training.training_set import MOST_HIDDEN, SIZES, Piece, extract_piece, paste, soft_mask, varied
 
 RED = (0, 0, 200)
 
@@ -36,7 +36,7 @@ class Draw:
 
 def test_cut_takes_the_box_and_a_margin_where_the_picture_has_one():
     image = np.arange(100 * 80 * 3).reshape(100, 80, 3).astype(np.uint8)
-    found = cut(image, np.array([0.2, 10.4, 40.1, 50.3]), 3.0)
+    found = extract_piece(image, np.array([0.2, 10.4, 40.1, 50.3]), 3.0)
     # 40 wide: 0.15 x 20 + 1 = 4 pixels of margin to the right, none at the picture's edge.
     assert found.box == (0, 4, 40, 44) and found.label == 3.0
     assert np.array_equal(found.pixels, image[6:54, 0:44])

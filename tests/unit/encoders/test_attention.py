@@ -144,7 +144,7 @@ def test_cached_views_see_what_the_branch_sees_and_validation_is_the_same(branch
     for split in ("train", "val"):
         for task in tasks:
             task.training_mode()
-        figures = [task.figures(split, rows) for task in tasks]
+        figures = [task.losses(split, rows) for task in tasks]
         assert {name: value.item() for name, value in figures[1].items()} == pytest.approx(
             {name: value.item() for name, value in figures[0].items()}, abs=1e-4
         )
@@ -157,8 +157,8 @@ def test_cached_views_are_drawn_and_computed_once(recipe, examples, cpu, monkeyp
     assert len(task.views) == 3 and not torch.equal(task.views[0], task.views[1])
     task.embed("val", np.arange(15))
     monkeypatch.setattr(task.network.branch, "forward", lambda images: pytest.fail("a frozen branch looked again"))
-    task.figures("train", torch.arange(8))
-    task.figures("val", torch.arange(8))
+    task.losses("train", torch.arange(8))
+    task.losses("val", torch.arange(8))
     task.embed("val", np.arange(15))
 
 
@@ -200,7 +200,7 @@ def test_every_part_gets_a_gradient(recipe, examples, cpu):
     optimizer = torch.optim.Adam(task.groups())
     for _ in range(2):
         optimizer.zero_grad()
-        task.figures("train", torch.arange(8))["loss"].backward()
+        task.losses("train", torch.arange(8))["loss"].backward()
         optimizer.step()
     silent = [name for name, weight in task.network.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert set(silent) <= {"saliency.bias"}  # softmax over places does not see it

@@ -10,7 +10,7 @@ import torch
 from stages.core.errors import StageError
 from stages.networks.backbones import backbones
 from stages.networks.backbones import features as pictures_module
-from stages.networks.backbones.backbones import Backbone, SideBySide, beside
+from stages.networks.backbones.backbones import Backbone, ExtendedBackbone, with_extra_backbones
 from stages.networks.backbones.features import (
     BackboneEncoder,
     Pictures,
@@ -88,7 +88,7 @@ def test_larger_packaged_networks_get_every_tensor_of_their_package(size):
 def test_features_side_by_side_end_with_the_backbones_own():
     torch.manual_seed(0)
     backbone, other = Backbone(TINY, "none", "stages_colors"), Backbone(TINY, "none", "stages")
-    both = SideBySide(backbone, [other]).eval()
+    both = ExtendedBackbone(backbone, [other]).eval()
     images = torch.randint(0, 255, (2, 3, 32, 32), dtype=torch.uint8)
     with torch.inference_mode():
         features = both(images)
@@ -97,12 +97,12 @@ def test_features_side_by_side_end_with_the_backbones_own():
     assert (both.name, both.pooling) == (TINY, "stages_colors")
 
 
-def test_networks_beside_are_pooled_as_the_backbone_is_but_for_colors():
+def test_extra_backbones_are_pooled_as_the_backbone_is_but_for_colors():
     for pooling, expected in (("last", "last"), ("stages", "stages"), ("stages_colors", "stages")):
-        found = beside(Backbone(TINY, "none", pooling), [TINY, TINY], "none")
+        found = with_extra_backbones(Backbone(TINY, "none", pooling), [TINY, TINY], "none")
         assert [other.pooling for other in found.others] == [expected] * 2
     alone = Backbone(TINY, "none")
-    assert beside(alone, [], "none") is alone
+    assert with_extra_backbones(alone, [], "none") is alone
 
 
 def test_packaged_weights_exist_for_the_packages_networks_only():

@@ -11,7 +11,7 @@ from stages.contracts.tables import BENCHMARK_TRAIN, write_rows
 from stages.core.errors import StageError
 from stages.encoders.normsoftmax import NormsoftmaxTask
 from stages.encoders.recipe_task import Run, Trainer
-from stages.encoders.validation import Probe
+from stages.encoders.validation import Validation
 from stages.learning import distributed
 from stages.learning.distributed import Group
 
@@ -108,11 +108,11 @@ class Other(Group):
 
 def test_whole_batch_has_the_others_rows_and_the_gradient_of_its_own():
     own = torch.tensor([[2.0], [3.0]], requires_grad=True)
-    rows = Other(0, 2).whole(own, 3)
+    rows = Other(0, 2).gather_rows(own, 3)
     assert rows.tolist() == [[2], [3], [5]]
     (rows * torch.tensor([[1.0], [10.0], [100.0]])).sum().backward()
     assert own.grad.tolist() == [[2], [20]]  # times two: mean_gradients divides by two
-    assert distributed.ALONE.whole(own, 2) is own
+    assert distributed.ALONE.gather_rows(own, 2) is own
 
 
 def test_gradients_where_no_process_has_one_stay_none():
@@ -128,7 +128,7 @@ def test_gradients_where_no_process_has_one_stay_none():
 def test_batch_too_small_for_its_processes_is_refused(recipe, examples, cpu):
     group = Group(0, 5)
     task = NormsoftmaxTask(recipe("normsoftmax"), *examples, group)
-    probe = Probe(*examples, task.recipe.probe)
+    probe = Validation(*examples, task.recipe.probe)
     with pytest.raises(
         StageError, match=r"a batch of 8 rows is too small for 5 processes.*encoder.mine.schedule.batch"
     ):

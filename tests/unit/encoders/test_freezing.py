@@ -17,7 +17,7 @@ from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.backbones import Backbone, norms_with_statistics
 from stages.networks.backbones.features import Pictures
 from stages.networks.classifier import ClassifierParams, MultiHead
-from stages.networks.encoders.kinds import KINDS
+from stages.networks.encoders.kinds import ENCODER_KINDS
 
 LITE = {"backbone": "tf_efficientnet_lite0", "weights": "packaged"}  # comes with the statistics of ImageNet
 TASKS = {"fir": FirTask, "normsoftmax": NormsoftmaxTask, "attention": AttentionTask}
@@ -38,7 +38,7 @@ def steps(task, rows=12, count=2):
     for _ in range(count):
         task.training_mode()
         optimizer.zero_grad()
-        task.figures("train", torch.arange(rows))["loss"].backward()
+        task.losses("train", torch.arange(rows))["loss"].backward()
         optimizer.step()
 
 
@@ -122,7 +122,7 @@ def test_siamese_backbone_keeps_weights_and_statistics_and_the_dense_layer_learn
     task.training_mode()
     for batch in task.batches(0)[:2]:
         optimizer.zero_grad()
-        task.figures("train", batch)["loss"].backward()
+        task.losses("train", batch)["loss"].backward()
         optimizer.step()
     assert moved(task.network.pooled, pooled) == set()
     assert all(weight.grad is None for weight in task.network.pooled.parameters())
@@ -162,7 +162,7 @@ def test_frozen_backbone_of_the_classifier_keeps_weights_and_statistics_and_the_
     for batch in trainer.batches(0):
         trainer.train()
         trainer.optimizer.zero_grad()
-        trainer.figures(batch)["loss"].backward()
+        trainer.losses(batch)["loss"].backward()
         trainer.optimizer.step()
     changed = moved(network, before)
     assert {name for name in changed if name.startswith("backbone.")} == set()
@@ -174,5 +174,5 @@ def test_every_kind_of_encoder_is_asked_here():
     """SimCLR trains all of its network and freezes nothing: there is no key for it."""
     from stages.simclr.model import SimclrParams
 
-    assert set(KINDS) == {*TASKS, "siamese", "frozen", "ensemble", "classifier", "simclr"}
+    assert set(ENCODER_KINDS) == {*TASKS, "siamese", "frozen", "ensemble", "classifier", "simclr"}
     assert not [name for name in SimclrParams.model_fields if "freeze" in name]

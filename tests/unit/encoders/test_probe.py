@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from stages.core.errors import StageError
-from stages.encoders.recipes import ProbeParams
+from stages.encoders.recipes import ValidationParams
 from stages.encoders.validation import (
-    Probe,
+    Validation,
     before_and_after,
     chance_at_1,
     check_select,
@@ -93,7 +93,7 @@ def test_spread_is_half_the_mean_squared_distance():
 
 def probe(examples, **changes):
     params = {"select": "hit_at_1", "k": 1, "reference": 100, "batch": 8} | changes
-    return Probe(*examples, ProbeParams.model_validate(params))
+    return Validation(*examples, ValidationParams.model_validate(params))
 
 
 def test_probe_searches_a_fixed_part_of_the_training_rows(examples):

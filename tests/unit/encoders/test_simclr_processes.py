@@ -39,7 +39,7 @@ def test_one_process_is_a_group_of_its_own(monkeypatch):
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     assert not launched()
     with join() as group:
-        assert (group.leader, group.size, group.part(6)) == (True, 1, slice(0, 6))
+        assert (group.leader, group.size, group.own_rows(6)) == (True, 1, slice(0, 6))
         assert (group.mean(0.25), group.gather("a"), group.key("k")) == (0.25, ["a"], "k")
         assert group.total(torch.arange(3)).tolist() == [0, 1, 2]
         assert group.from_leader(lambda: 3) == 3

@@ -16,7 +16,7 @@ from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.features import BackboneEncoder, load_weights
 from stages.simclr import pretrain as simclr
-from stages.simclr.model import Backbone, KnnProbe, SimclrParams
+from stages.simclr.model import Backbone, KnnValidation, SimclrParams
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 
@@ -106,15 +106,15 @@ def test_damaged_checkpoint_is_trained_again(stage, capsys):
 
 def test_diverged_training_is_one_message_and_leaves_the_epoch_before(stage, monkeypatch):
     run, epochs, _ = stage
-    figures = simclr.SimclrTask.figures
+    figures = simclr.SimclrTask.losses
 
     def diverging(task, rows):
         return {name: value * (math.nan if len(epochs) == 2 else 1) for name, value in figures(task, rows).items()}
 
-    monkeypatch.setattr(simclr.SimclrTask, "figures", diverging)
+    monkeypatch.setattr(simclr.SimclrTask, "losses", diverging)
     with pytest.raises(StageError, match=r"simclr: the loss is nan after epoch 2\. Lower simclr.learning_rate"):
         run("out", epochs=2)
-    monkeypatch.setattr(simclr.SimclrTask, "figures", figures)
+    monkeypatch.setattr(simclr.SimclrTask, "losses", figures)
     run("out", epochs=2)
     assert epochs == [1]
 
@@ -134,7 +134,7 @@ def scored(stage, monkeypatch):
             seen.append({name: value.clone() for name, value in backbone.state_dict().items()})
             return scores[len(seen) - 1]
 
-        monkeypatch.setattr(KnnProbe, "accuracy", accuracy)
+        monkeypatch.setattr(KnnValidation, "accuracy", accuracy)
         files, report = run(out, knn_every=1, epochs=len(scores) - 1, **changes)
         written = Backbone("test_resnet", "none")
         load_weights(written, work.parents[1] / out)
@@ -177,7 +177,7 @@ def test_best_epoch_survives_a_kill(stage, monkeypatch):
     """The best features are in the checkpoint: they were trained before the kill."""
     run, epochs, _ = stage
     scores = iter([0.1, 0.8, 0.3, 0.1, 0.8, 0.3])
-    monkeypatch.setattr(KnnProbe, "accuracy", lambda probe, backbone: next(scores))
+    monkeypatch.setattr(KnnValidation, "accuracy", lambda probe, backbone: next(scores))
     unbroken = run("unbroken", epochs=2, knn_every=1, keep="best")
     with pytest.raises(Killed):
         run("broken", kill_at_view=5, epochs=2, knn_every=1, keep="best")

@@ -18,10 +18,10 @@ from stages.encoders import recipe_task as training
 from stages.encoders import train_encoder as train
 from stages.encoders.recipes import AnyRecipe, recipe_module
 from stages.encoders.siamese import SiameseTask
-from stages.encoders.validation import Probe
+from stages.encoders.validation import Validation
 from stages.learning import checkpoints, loop
 from stages.learning.acceleration import RuntimeParams
-from stages.networks.encoders.kinds import KINDS, RECIPES, card_of
+from stages.networks.encoders.kinds import ENCODER_KINDS, RECIPES, card_of
 from stages.networks.load import load_encoder
 
 TRAINED = ["attention", "fir", "normsoftmax", "siamese"]
@@ -120,8 +120,8 @@ def test_loss_goes_down_on_a_tiny_set(stage):
 
 
 def test_best_epoch_on_validation_is_kept(stage, monkeypatch, tmp_path):
-    scores, probe = iter([0.1, 0.3, 0.9, 0.2]), training.Probe.scores
-    monkeypatch.setattr(training.Probe, "scores", lambda *args: probe(*args) | {"hit_at_1": next(scores)})
+    scores, probe = iter([0.1, 0.3, 0.9, 0.2]), training.Validation.scores
+    monkeypatch.setattr(training.Validation, "scores", lambda *args: probe(*args) | {"hit_at_1": next(scores)})
     states, epoch = [], loop.train_epoch
 
     def trained(task, number, group):
@@ -142,10 +142,10 @@ def test_best_epoch_on_validation_is_kept(stage, monkeypatch, tmp_path):
 def test_validation_loss_counts_each_pair_alike_however_small_the_last_batch(recipe, examples, cpu):
     task = SiameseTask(recipe("siamese"), *examples)  # 45 pairs in batches of 8
     trainer = training.Trainer(
-        training.Run("mine", None), task, Probe(*examples, task.recipe.probe), task.recipe.schedule
+        training.Run("mine", None), task, Validation(*examples, task.recipe.probe), task.recipe.schedule
     )
     with torch.no_grad():
-        whole = {name: float(value) for name, value in task.figures("val", torch.cat(task.val_batches())).items()}
+        whole = {name: float(value) for name, value in task.losses("val", torch.cat(task.val_batches())).items()}
     row = trainer.validate(1)
     assert (row["val_loss"], row["val_accuracy"]) == pytest.approx((whole["loss"], whole["accuracy"]), rel=1e-5)
 
@@ -213,7 +213,7 @@ def test_categories_of_a_fir_encoder_are_probabilities_and_need_the_category_los
 
 
 def test_every_kind_has_its_loader_and_every_recipe_its_module():
-    for name, kind in KINDS.items():
+    for name, kind in ENCODER_KINDS.items():
         assert hasattr(import_module(f"stages.networks.{kind.loader[0]}"), kind.loader[1]), name
     for name in RECIPES:
         module = recipe_module(name, "test")

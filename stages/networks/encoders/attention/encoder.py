@@ -122,9 +122,9 @@ class AttentionEncoder(NetworkEncoder):
         The second is a vector of unit length for each attended region.
         """
         seen = self._look(images)
-        whole = torch.cat([self.network.whole(glimpses) for glimpses in seen])
+        vectors = torch.cat([self.network.whole(glimpses) for glimpses in seen])
         regions = F.normalize(torch.cat([glimpses.regions for glimpses in seen]), dim=2)
-        return whole.float().cpu().numpy(), regions.float().cpu().numpy()
+        return vectors.float().cpu().numpy(), regions.float().cpu().numpy()
 
     @torch.inference_mode()
     def probabilities(self, images: torch.Tensor) -> np.ndarray:
