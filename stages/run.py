@@ -1,7 +1,7 @@
 """Run a stage of dvc.yaml or a command of the Makefile: ``python -m stages.run NAME [ARGUMENT ...]``.
 
-The environment comes first: instruction set, threads, hash seed and allocator are fixed before the module, and with it
-numpy or torch, is imported (stages/core/determinism.py). ``python -m stages.run`` lists the names.
+The environment comes first: instruction set, threads, hash seed and allocator are fixed before the module is imported,
+because importing it imports numpy or torch (stages/core/determinism.py). ``python -m stages.run`` lists the names.
 """
 
 import os
@@ -36,7 +36,7 @@ STAGES = {
     "statistics": "stages.report.statistics",
     "leakage": "stages.report.leakage",
 }
-# Commands beside the DAG -> the module that has their ``main()``.
+# Name of a command that is no stage -> the module that has their ``main()``.
 COMMANDS = {
     "use": "stages.profiles.use",
     "add": "stages.adding.add",

@@ -1,14 +1,14 @@
-"""Train one rung of an ablation ladder and score it on the validation split.
+"""Train one variant of the classifier for the ablation table, and score it on the validation split.
 
-A rung is the pipeline's classifier with some params changed, on the pipeline's SimCLR backbone or on another one. The
-test split plays no part: rungs are compared to choose among them, and the published ladder is of validation accuracy.
+A variant is the pipeline's classifier with some params changed, on the pipeline's SimCLR backbone or on another one.
+The test split is not used, because variants are compared to choose one; the published table has validation accuracies.
 
 Reads:  the data set, models/<profile>/encoders/simclr, the merge tables.
-Writes: <out>: what was changed, the figures by head beside their baselines, the epoch that they are of.
+Writes: <out>: the changed params, the scores and baselines of each head, the epoch that was kept.
 Params: ablation.<variant>; classifier, which it changes; labels, runtime.
 
-A killed training goes on after its last whole epoch (stages/learning/checkpoints.py). With ``runtime.processes``
-above 1 the stage starts itself anew under torchrun.
+A killed training resumes after its last finished epoch (stages/learning/checkpoints.py). With ``runtime.processes``
+above 1 the stage restarts itself under torchrun.
 """
 
 import argparse
@@ -56,7 +56,7 @@ class VariantParams(Section):
 
 
 class Variant(Section):
-    """Everything that decides what is trained, for the key of its checkpoints."""
+    """The resolved params of a variant, for the key of its checkpoints."""
 
     backbone: str
     weights: Weights | None
@@ -64,7 +64,7 @@ class Variant(Section):
 
 
 def overridden(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """``base`` with ``changes``; a mapping inside is changed key by key."""
+    """``base`` with ``changes``; nested mappings are merged key by key."""
     result = dict(base)
     for key, value in changes.items():
         inner = isinstance(value, dict) and isinstance(base.get(key), dict)
@@ -76,8 +76,7 @@ def variant_of(name: str, variant: VariantParams, classifier: ClassifierParams) 
     """The classifier's params with the variant's changes.
 
     Raises:
-        StageError: naming the keys below ``ablation.<variant>.classifier`` that are none of the classifier's, and
-            values that it does not take.
+        StageError: naming unknown keys and invalid values below ``ablation.<variant>.classifier``.
     """
     changed = overridden(classifier.model_dump(), variant.classifier)
     options = section(ClassifierParams, f"ablation.{name}.classifier", {"ablation": {name: {"classifier": changed}}})
@@ -85,7 +84,7 @@ def variant_of(name: str, variant: VariantParams, classifier: ClassifierParams) 
 
 
 def build_backbone(variant: Variant, simclr: Path) -> Backbone:
-    """The pipeline's pre-trained backbone, or timm's of that name.
+    """The pipeline's pre-trained backbone, or timm's backbone of the variant's name.
 
     Raises:
         StageError: unknown name, no packaged weights for it, or the download failed.
@@ -97,7 +96,7 @@ def build_backbone(variant: Variant, simclr: Path) -> Backbone:
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Train the rung in as many processes as asked for, score the epoch that it keeps on validation, write."""
+    """Train the variant in ``runtime.processes`` processes, score the kept epoch on validation, write."""
     variant = variant_of(args.variant, params.variant, params.classifier)
     check_batch(variant.classifier.batch, params.runtime.processes, f"ablation.{args.variant}.classifier.batch")
     return in_group(params.runtime, lambda group: _run(args, params, variant, group))

@@ -1,7 +1,7 @@
-"""What the classifier takes for what: figures by class, confused pairs, and labels that are probably wrong.
+"""Errors of the classifier: scores by class, confused pairs, and labels that are probably wrong.
 
 Probably wrong labels are counted by confident learning (Northcutt, Jiang and Chuang 2021, "Confident Learning:
-Estimating Uncertainty in Dataset Labels"): the probabilities must be of rows that the network did not learn from.
+Estimating Uncertainty in Dataset Labels"): the network must not have been trained on the rows.
 """
 
 from collections import Counter
@@ -20,14 +20,14 @@ SUSPECTS = ["head", "crop_id", "label", "label_probability", "prediction", "prob
 
 
 def by_class(pairs: Sequence[Sequence[str]], classes: Sequence[str]) -> list[list[Any]]:
-    """A row for each class, in the order of ``BY_CLASS`` without the head: it against all others.
+    """A row for each class against all others, with the columns of ``BY_CLASS`` after the head.
 
-    A ratio of nothing is None: recall of a class without a row, precision of one that was never predicted, F1 of
-    neither. (In the macro figures the second counts as 0.)
+    Undefined ratios are None: the recall of a class without rows, the precision of a class that was never predicted, F1
+    where both are. (Macro precision counts the second as 0.)
 
     Args:
         pairs: actual and predicted name of each row.
-        classes: of the head; names of rows that are none of them come after.
+        classes: of the head; other names in ``pairs`` come after them.
     """
     actual, predicted, both = (Counter(names) for names in (*zip(*pairs, strict=True), map(tuple, pairs)))
     table = []
@@ -40,9 +40,9 @@ def by_class(pairs: Sequence[Sequence[str]], classes: Sequence[str]) -> list[lis
 
 
 def confused(pairs: Sequence[Sequence[str]]) -> list[list[Any]]:
-    """Actual name, name that was predicted instead, rows, and their share of the actual class's: the most rows first.
+    """Rows of actual name, wrongly predicted name, count, and share of the actual class; the largest count first.
 
-    Of equally many the larger share comes first, then the names decide.
+    Equal counts are sorted by share, then by name.
     """
     actual = Counter(label for label, _ in pairs)
     counts = Counter((label, prediction) for label, prediction in pairs if label != prediction)
@@ -55,8 +55,8 @@ class Suspect:
     """A row whose label is probably wrong.
 
     Attributes:
-        row: its number among the labeled rows.
-        given, likely: probabilities of the label and of the class that it probably is.
+        row: its position among the labeled rows.
+        given, likely: probabilities of the label and of the predicted class.
     """
 
     row: int
@@ -67,16 +67,17 @@ class Suspect:
 
 
 def suspects(labels: Sequence[str], probabilities: np.ndarray, classes: Sequence[str]) -> list[Suspect]:
-    """Rows whose label the network believes least, the least first: as many as other classes claim.
+    """Rows whose label is least probable, in order; as many as other classes claim.
 
-    A class claims the rows whose probability for it is at least the mean of those that carry its label; of several
-    claims the most probable class counts (the confident joint). That says how many labels are wrong. Which ones, the
-    probability of the label says (low self-confidence); rows whose label is the most probable class stay out. The
-    claimed rows themselves are worse suspects on the demo (docs/methods.md).
+    A class claims a row if the row's probability for it is at least the mean probability of the rows with its label. Of
+    several claims on a row the most probable class counts (the confident joint). The number of claims by other classes
+    estimates the number of wrong labels. The suspects are the rows with the smallest probability of their label (low
+    self-confidence), without rows whose label is the prediction. On the demo the claimed rows themselves are worse
+    suspects (docs/methods.md).
 
     Args:
-        labels: [n]; one that is not among ``classes``, as training had none of it, is never suspected.
-        probabilities: [n, classes], of a network that did not learn from these rows.
+        labels: [n]; a label outside ``classes``, which no training row had, is never suspected.
+        probabilities: [n, classes], of a network that was not trained on these rows.
     """
     rows = [row for row, label in enumerate(labels) if label in classes]
     given = np.array([classes.index(labels[row]) for row in rows], dtype=int)
@@ -84,7 +85,7 @@ def suspects(labels: Sequence[str], probabilities: np.ndarray, classes: Sequence
     own = shares[np.arange(len(rows)), given]
     carried = np.bincount(given, minlength=len(classes))
     sums = np.bincount(given, own, minlength=len(classes))
-    # A class that no row carries has no threshold and claims none.
+    # A class without rows has no threshold and claims no row.
     thresholds = np.divide(sums, carried, out=np.full(len(classes), np.inf), where=carried > 0)
     claims = np.where(shares >= thresholds, shares, -1.0)
     claimed = int(((claims.max(axis=1) >= 0) & (claims.argmax(axis=1) != given)).sum())
@@ -96,13 +97,13 @@ def suspects(labels: Sequence[str], probabilities: np.ndarray, classes: Sequence
     ]
 
 
-PICTURE, CAPTION, GAP = 96, 24, 6  # pixels: side of a picture, two lines of text below it, around both
-ACROSS, MOST = 6, 24  # pictures in a row, and of a sheet
+PICTURE, CAPTION, GAP = 96, 24, 6  # pixels: side of a picture, height of two lines of text, space around both
+ACROSS, MOST = 6, 24  # pictures in a row, and in a sheet
 FONT = 9
 
 
 def suspect_sheet(suspected: Sequence[Suspect], crops: Sequence[bytes]) -> Image.Image:
-    """The first ``MOST`` suspects of a head: below each picture its label, then what it probably is, by probability.
+    """The first ``MOST`` suspects of a head: below each picture its label and the predicted class, with probabilities.
 
     Args:
         crops: encoded pictures of the labeled rows.
@@ -126,7 +127,7 @@ def suspect_sheet(suspected: Sequence[Suspect], crops: Sequence[bytes]) -> Image
 
 
 def fitting(draw: ImageDraw.ImageDraw, font: Any, name: str, end: str) -> str:
-    """``name`` and ``end``, the name cut off where both are wider than a picture."""
+    """``name`` and ``end``; the name is shortened where both are wider than a picture."""
     text = name + end
     while draw.textlength(text, font) > PICTURE and len(name) > 1:
         name = name[:-1]

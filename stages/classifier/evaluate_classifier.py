@@ -1,12 +1,12 @@
-"""Score every head of the classifier on the test split, beside its baselines.
+"""Score every head of the classifier and its baselines on the test split.
 
 Reads:  the data set, the trained classifier, the merge tables (which group each type belongs to).
-Writes: METRICS/accuracy.json: accuracy of each head, of the types' groups, and the mean over heads; the same of two
-        baselines: METRICS/majority.json, the commonest label, and METRICS/given_class.json, the commonest of those with
-        the class that the detector found.
+Writes: METRICS/accuracy.json: accuracy of each head, of the types' groups, and the mean over heads; the same for two
+        baselines: METRICS/majority.json, the most frequent label, and METRICS/given_class.json, the most frequent label
+        of each detected class.
         PLOTS/training.csv (loss and validation accuracy by epoch), PLOTS/confusion.csv.
         REPORT.json: every score by head, the types' groups, coverage, means. REPORT/by_class.csv: rows, TP, FP, FN, TN,
-        precision, recall and F1 of each class; REPORT/confused.csv: which class was taken for which;
+        precision, recall and F1 of each class; REPORT/confused.csv: which class was predicted as which;
         REPORT/suspects.csv and suspects_<head>.jpg: test labels that are probably wrong (error_analysis.py).
 Params: labels (which tables the types come from); classifier.heads, by way of the model's own card.
 """
@@ -44,7 +44,7 @@ HEADLINES = {
 
 
 def labeled(frame: pd.DataFrame, head: str) -> tuple[Labeled, np.ndarray]:
-    """The rows of a split that know a head's label, and which of its rows these are (bool [n])."""
+    """The rows of a split that have a label of the head, and which rows these are (bool [n])."""
     known = frame[head].notna().to_numpy()
     return Labeled(list(frame[head][known]), list(frame["detected_class"][known])), known
 
@@ -61,14 +61,14 @@ def groups_of(network: MultiHead, train: pd.DataFrame, params: LabelParams, tabl
 def evaluate(
     network: MultiHead, options: ClassifierParams, train: pd.DataFrame, test: pd.DataFrame, groups: dict[str, str]
 ) -> tuple[dict[str, Any], Confusions, Probabilities]:
-    """Figures of every head on the rows ``test``, the pairs of actual and predicted names behind them, probabilities.
+    """Scores of every head on the rows ``test``, the pairs of actual and predicted names, and the probabilities.
 
-    The probabilities [n, classes] of each head are the mean of those for each picture and its mirror image, and
-    ``accuracy_with_flip`` is theirs; all other figures are of the pictures alone.
+    The probabilities [n, classes] of each head are means over each picture and its mirror image, and
+    ``accuracy_with_flip`` is computed from them. All other scores are of the pictures alone.
 
     Args:
-        train: for the baselines alone.
-        groups: the group of each type; empty: none are scored.
+        train: rows for the baselines.
+        groups: the group of each type; empty: groups are not scored.
     """
     prepared = prepare(test, network.classes, network.superclasses, options)
     probabilities, flipped = (predict(network, prepared, options.batch, flip) for flip in (False, True))
@@ -109,7 +109,7 @@ def _mean(scored: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def report_line(name: str, scores: dict[str, Any], split: str = "test") -> str:
-    """One head's accuracy beside what needs no look at the picture."""
+    """A log line: one head's accuracy and its baselines."""
     return (
         f"{name} {scores['accuracy']:.3f} on {scores['rows']} {split} rows, "
         f"majority {scores['baseline_majority']:.3f}, by detector {scores['baseline_majority_given_detected']:.3f}"
@@ -117,7 +117,7 @@ def report_line(name: str, scores: dict[str, Any], split: str = "test") -> str:
 
 
 def key_metrics(result: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """File -> head -> accuracy or baseline; the groups of types and the mean over heads beside them."""
+    """File -> head -> accuracy or baseline, also of the groups of types and of the mean over heads."""
     scored = {head: scores for head, scores in result["heads"].items() if scores["rows"]}
     files = {}
     for name, key in HEADLINES.items():
@@ -144,7 +144,7 @@ def training_curves(history: pd.DataFrame) -> list[list[Any]]:
 def write_figures(
     network: MultiHead, test: pd.DataFrame, confusions: Confusions, probabilities: Probabilities, out: Path
 ) -> list[Path]:
-    """The tables and pictures by class and by row; the pictures' paths."""
+    """Write the tables and pictures by class and by row; the paths of the pictures."""
     classes = {"type_group": sorted({name for pair in confusions.get("type_group", []) for name in pair})}
     tables: dict[str, list[list[Any]]] = {"by_class": [], "confused": [], "suspects": []}
     pictures = []

@@ -1,9 +1,9 @@
-"""Scores of one head, and of the groups of its classes, beside what guessing would reach.
+"""Scores of one head and of the groups of its classes, with their baselines.
 
-A type's group is what a garment is, before it matters which one. The 32 types of the merge tables belong to the five
-groups of ``types.csv`` (Topwear, Bottomwear, Dress, Footwear, Headwear). The labels of a catalogue belong to the
-superclasses of its own label table. Where a data set has both, the superclasses become the groups that
-``superclasses.csv`` names for them, so that there is one set of names.
+A type's group is the broad kind of garment. The 32 types of the merge tables belong to the five groups of ``types.csv``
+(Topwear, Bottomwear, Dress, Footwear, Headwear). The labels of a catalogue belong to the superclasses of its label
+table. If a data set has both, superclasses are replaced by the groups that ``superclasses.csv`` gives them, so that all
+rows use the same names.
 """
 
 from collections import Counter
@@ -24,12 +24,12 @@ def type_groups(types: list[str], sources: list[str], params: LabelParams, folde
 
     Args:
         types: classes of the head ``type``.
-        sources: label sources whose rows have these types.
+        sources: label sources of these types.
         params: which policy labeled which source.
         folder: the merge tables.
 
     Raises:
-        StageError: when no table of these sources knows a type, or two tables put it into different groups.
+        StageError: no table of these sources has a type, or two tables put it into different groups.
     """
     tables = read_label_tables(folder)
     catalogues = [source for source in sources if params.policy_of(source) == "catalogue"]
@@ -64,7 +64,7 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Labeled:
-    """Rows that know the label which is scored: its names [n] and the detector's class of each row [n]."""
+    """Rows with a label of the scored head: the labels [n] and the detected class of each row [n]."""
 
     labels: list[str]
     detected: list[str]
@@ -91,9 +91,9 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = BIN
 
 
 def baselines(test: Labeled, train: Labeled) -> dict[str, float]:
-    """Accuracy without a look at the picture: the majority label of training, overall and by detected class.
+    """Accuracy of predictions that use no picture: the majority label of training, overall and by detected class.
 
-    The second is what the detector alone gives away.
+    The second one shows how much the detector alone reveals.
     """
     overall = majority(train.labels)
     of_class: dict[str, list[str]] = {}
@@ -110,8 +110,8 @@ def baselines(test: Labeled, train: Labeled) -> dict[str, float]:
 def label_scores(truth: list[str], predicted: list[str], confidence: np.ndarray) -> dict[str, float]:
     """Accuracy, balanced accuracy, macro precision, recall and F1, and calibration error of predictions [n].
 
-    The macro figures are means over the classes that are in ``truth``: what a class without a row would reach, nobody
-    can say. Balanced accuracy is macro recall (as in scikit-learn); it stands under both names.
+    Macro scores are means over the classes that occur in ``truth``, because a class without rows has no score. Balanced
+    accuracy equals macro recall (as in scikit-learn); the result has both names.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -154,8 +154,8 @@ def group_scores(
 ) -> tuple[dict[str, Any], list[str]]:
     """Scores of the groups that a head's classes belong to, and the predicted group of each row.
 
-    The predicted group is that of the predicted class, so that the two never contradict each other; its confidence is
-    the sum over the group's classes. (The group with the largest sum was right as often on the demo's validation
+    The predicted group is the group of the predicted class, so that both always agree; its confidence is the sum over
+    the group's classes. (Predicting the group with the largest sum was equally accurate on the demo's validation
     split.)
 
     Args:

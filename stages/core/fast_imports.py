@@ -1,4 +1,4 @@
-"""Start-up: what libraries import and nobody here uses."""
+"""Faster start-up: timm without the imports that no stage uses."""
 
 import sys
 from collections.abc import Callable
@@ -11,9 +11,9 @@ _ASKED = "torch._dynamo.utils"
 def import_timm() -> ModuleType:
     """timm, and torchvision with it, without torch's compiler: a third of the start-up of a stage (1.3 of 3.8 seconds).
 
-    ``torchvision.ops.roi_align`` imports one function of the compiler's, which it calls when it is run, and timm's
-    NaFlexViT has it leave one method alone; either brings in all of the compiler and sympy. What trains imports it with
-    its optimizer, as before.
+    ``torchvision.ops.roi_align`` imports one function of the compiler, and timm's NaFlexViT excludes one method from
+    compilation; each of the two imports all of the compiler and sympy. Stages that train still import the compiler,
+    because torch's optimizers do.
     """
     import torch.compiler
 
@@ -43,6 +43,6 @@ def _is_compile_supported(device_type: Any) -> Any:
 
 
 def _left_alone(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with the mark by which the compiler, where there is one, knows that it must not look inside."""
+    """Mark the function as one that torch's compiler must not compile."""
     function._torchdynamo_disable = True
     return function

@@ -1,10 +1,10 @@
-"""k-NN on frozen features: how well neighbors in the feature space share a label."""
+"""k-NN on frozen features: whether neighbors in the feature space share a label."""
 
 import numpy as np
 
 
 def knn_accuracy(train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, val_labels: np.ndarray, k: int) -> float:
-    """Share of val rows whose cosine-weighted vote of the k nearest train rows is their label.
+    """Share of validation rows whose label is the cosine-weighted vote of their k nearest training rows.
 
     Args:
         train, val: features [n, d] and [m, d].
@@ -23,7 +23,7 @@ def knn_accuracy(train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, v
 
 
 def majority_share(train_labels: np.ndarray, labels: np.ndarray) -> float:
-    """Share of ``labels`` that equal the most frequent training label: what guessing gives."""
+    """Share of ``labels`` that equal the most frequent training label: the accuracy of the best constant guess."""
     if not len(train_labels) or not len(labels):
         return 0.0
     names, counts = np.unique(train_labels, return_counts=True)

@@ -1,4 +1,4 @@
-"""What SimCLR trains (params, network, loss and optimizer), and how good its features are: k-NN on validation.
+"""SimCLR's params, network, loss and optimizer, and k-NN on validation.
 
 Params: simclr.
 """
@@ -52,7 +52,7 @@ class SimclrParams(Section):
 
 
 class Projected(nn.Module):
-    """A backbone with the projection head that only training needs."""
+    """A backbone with a projection head, which only training needs."""
 
     def __init__(self, backbone: Backbone, head: nn.Module) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Projected(nn.Module):
 
 @dataclass
 class SimclrModel:
-    """One training: ``network`` is what a step calls; it holds ``backbone`` and ``head``."""
+    """The trained modules; a training step calls ``network``, which consists of ``backbone`` and ``head``."""
 
     backbone: Backbone
     head: nn.Module
@@ -78,7 +78,7 @@ class SimclrModel:
 
 
 def build(params: SimclrParams, runtime: RuntimeParams, group: Group) -> SimclrModel:
-    """Everything that is trained, on its device and made ready for ``runtime`` and the group's processes."""
+    """Build everything that is trained, on its device, prepared for ``runtime`` and the group's processes."""
     from lightly.models.modules.heads import SimCLRProjectionHead
 
     where = device()
@@ -106,7 +106,7 @@ def contrastive_loss(name: Loss, temperature: float, gather: bool = False) -> nn
     """
     from lightly.loss import DCLLoss, DCLWLoss, NTXentLoss
 
-    # lightly copies dclw's weights in a way that torch would warn of at every step.
+    # lightly copies dclw's weights in a way about which torch warns at every step.
     warnings.filterwarnings("ignore", message="To copy construct from a tensor")
     kinds = {"nt_xent": NTXentLoss, "dcl": DCLLoss, "dclw": DCLWLoss}
     return kinds[name](temperature=temperature, gather_distributed=gather)
@@ -116,10 +116,10 @@ class KnnValidation:
     """k-NN accuracy of a backbone's features on the validation split."""
 
     def __init__(self, train: pd.DataFrame, val: pd.DataFrame, pictures: Pictures, params: SimclrParams) -> None:
-        """Keep the rows that know ``simclr.knn_head``.
+        """Keep the rows that have a label of ``simclr.knn_head``.
 
         Raises:
-            StageError: when ``simclr.knn_head`` is no label, or one that a split does not know.
+            StageError: ``simclr.knn_head`` is no label, or no row of a split has one.
         """
         if params.knn_head not in HEADS:
             raise StageError(f"simclr.knn_head: {params.knn_head!r} is no label; the data set has {shown(HEADS)}.")

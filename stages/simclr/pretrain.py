@@ -1,14 +1,14 @@
 """SimCLR on the training crops (Chen et al. 2020), with lightly's projection head and losses.
 
-Both views go through the network in one forward pass, so that batch norm sees them together. The features are judged
-by k-NN on the validation split before the first and after every few epochs; ``keep: best`` keeps the best of them, the
-start included where it knows something (ties go to the later epoch). A killed training goes on after its last whole
-epoch (stages/learning/checkpoints.py). With ``runtime.processes`` above 1 the stage starts itself anew under torchrun;
-`torchrun --nproc-per-node=N -m stages.simclr.pretrain DATASET OUT LAST` does the same by hand.
+Both views go through the network in one forward pass, so that batch norm sees them together. The features are scored
+by k-NN on the validation split before the first epoch and after every ``knn_every`` epochs; ``keep: best`` keeps the
+best epoch (of equals the last one), epoch 0 included unless it has random weights. A killed training resumes after its
+last finished epoch (stages/learning/checkpoints.py). With ``runtime.processes`` above 1 the stage restarts itself under
+torchrun; `torchrun --nproc-per-node=N -m stages.simclr.pretrain DATASET OUT LAST` does the same by hand.
 
 Reads:  the data set.
 Writes: OUT/: weights.safetensors (backbone), encoder.json, history.csv, params.json; LAST/: the first two of the last
-        epoch, whichever was kept, so that what SimCLR itself made of the features can be judged beside the start.
+        epoch, even if another one is kept, so that the effect of SimCLR itself can be compared with the start.
 Params: simclr, runtime.
 """
 
@@ -34,7 +34,7 @@ from stages.simclr.model import KnnValidation, SimclrModel, SimclrParams, build
 
 
 class SimclrTask:
-    """SimCLR for the loop: batches of pictures, each seen twice, and the k-NN validation that judges the features."""
+    """SimCLR as a task of the loop: batches of two views of each picture, validated by k-NN."""
 
     name, rates = "simclr", "simclr.learning_rate"
     schedule_by: Literal["batch"] = "batch"
@@ -43,7 +43,7 @@ class SimclrTask:
     def __init__(
         self, model: SimclrModel, pictures: Pictures, params: SimclrParams, validation: KnnValidation | None = None
     ) -> None:
-        """Train ``model``; without ``validation`` nothing is judged."""
+        """Train ``model``; without ``validation`` no epoch is scored."""
         self.model, self.pictures, self.params, self.validation = model, pictures, params, validation
         self.kept = model.backbone
         self.steps = len(pictures) // params.batch
@@ -53,11 +53,11 @@ class SimclrTask:
         self.draws = Draws(params.batch, self.own_rows, model.device)
 
     def train(self) -> None:
-        """All of it learns."""
+        """Training mode."""
         self.model.network.train()
 
     def batches(self, epoch: int) -> list[torch.Tensor]:
-        """The pictures in random order; the last ones that fill no batch are left out."""
+        """The pictures in random order; an incomplete last batch is left out."""
         return list(torch.randperm(len(self.pictures))[: self.steps * self.params.batch].split(self.params.batch))
 
     def losses(self, rows: torch.Tensor) -> Losses:
@@ -71,10 +71,10 @@ class SimclrTask:
         return {"loss": model.loss(first, second)}
 
     def stepped(self) -> None:
-        """Nothing follows a step."""
+        """Nothing to do."""
 
     def weight(self, rows: torch.Tensor) -> float:
-        """All batches are of one size."""
+        """All batches have the same size."""
         return 1.0
 
     def validate(self, epoch: int) -> Row:
@@ -83,7 +83,7 @@ class SimclrTask:
         return {"knn": self.validation.accuracy(self.model.backbone)} if due and self.validation else {}
 
     def score(self, row: Row) -> float | None:
-        """The accuracy; a random start is never what was asked for, however good it looks on a tiny split."""
+        """The accuracy. A random start is never kept, however good it is on a tiny split."""
         return None if row["epoch"] == 0 and self.params.weights == "none" else row.get("knn")
 
     def warn(self, row: Row) -> None:
@@ -94,23 +94,25 @@ class SimclrTask:
         return {"backbone": self.model.backbone.state_dict(), "head": self.model.head.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Become what ``state`` was."""
+        """Restore ``state``."""
         self.model.backbone.load_state_dict(state["backbone"])
         self.model.head.load_state_dict(state["head"])
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Pre-train, in as many processes as asked for."""
+    """Pre-train in ``runtime.processes`` processes."""
     options, runtime = params.simclr, params.runtime
-    if not launched():  # by hand, with a number of processes that no param tells
+    if not launched():  # torchrun started by hand chooses the number of processes itself
         check_batch(options.batch, runtime.processes)
     return in_group(runtime, lambda group: _run(args, options, runtime, group))
 
 
 def check_batch(batch: int, processes: int) -> None:
-    """Refuse a batch of which the processes would hold unequal parts: each pair meets the same number of negatives."""
+    """Refuse a batch that does not divide evenly: pairs in all processes need the same number of negatives."""
     if batch % processes:
-        raise StageError(f"simclr.batch is {batch}, which {processes} processes cannot share out: choose a multiple.")
+        raise StageError(
+            f"simclr.batch is {batch}, which {processes} processes cannot share evenly: choose a multiple."
+        )
 
 
 def _run(args: argparse.Namespace, options: SimclrParams, runtime: RuntimeParams, group: Group) -> Report:

@@ -1,6 +1,6 @@
-"""Rows as the network sees them (pictures, detected classes, class indices): their order, losses and predictions.
+"""Rows as network input (pictures, detected classes, class indices): batches, losses and predictions.
 
-The losses learn from the labels that are there: a row without a head's label does not touch that head.
+A row without a label of a head does not count in the loss of that head.
 """
 
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ from stages.networks.backbones.features import Pictures, mirrored, passes
 from stages.networks.classifier import AugmentParams, ClassifierParams, MultiHead, encode_detected
 
 UNKNOWN = -1
-UNKNOWN_CLASS = "unknown"  # the class that a missing label is, where it is not masked
+UNKNOWN_CLASS = "unknown"  # the class of missing labels where they are not masked
 
 
 def as_class(targets: torch.Tensor, classes: int) -> torch.Tensor:
-    """Targets [n] in which a missing label is the last of ``classes``: what a loss without a mask learns from."""
+    """Targets [n] in which a missing label is the last of ``classes``, for a loss without a mask."""
     return torch.where(targets == UNKNOWN, classes - 1, targets)
 
 
 def class_weights(targets: torch.Tensor, classes: int) -> torch.Tensor:
     """Weight [classes] inverse to the square root of each class's frequency, mean 1 over labeled rows.
 
-    The root is a compromise: full inverse frequency lets a class of three rows dominate a head.
+    With the inverse frequency itself, a class of three rows would dominate a head.
     """
     counts = torch.bincount(targets[targets != UNKNOWN], minlength=classes).clamp(min=1).float()
     weights = counts.rsqrt()
@@ -56,8 +56,8 @@ def masked_sums(
         smoothing: share of each target that is spread over all classes (Szegedy et al. 2016).
 
     Returns:
-        the weighted sum over labeled rows, and the sum of their weights: 0 when no row has a label. The loss is their
-        quotient; several processes that share a batch divide by the sum of all their weights.
+        the weighted sum over labeled rows, and the sum of their weights: 0 when no row has a label. The loss is the
+        quotient; processes that share a batch divide by the sum of the weights over all of them.
     """
     known = targets != UNKNOWN
     logits, targets = logits[known], targets[known]
@@ -71,11 +71,11 @@ def masked_sums(
 
 @dataclass
 class Rows:
-    """One split, ready for the network.
+    """The rows of one split as network input.
 
     Attributes:
         targets: head -> class indices [n], ``UNKNOWN`` where there is no label.
-        features: [views, n, width] of a frozen backbone, where they were computed beforehand.
+        features: [views, n, width] of a frozen backbone if they are cached, else None.
     """
 
     pictures: Pictures
@@ -88,7 +88,7 @@ class Rows:
 def prepare(
     frame: pd.DataFrame, classes: dict[str, list[str]], superclasses: list[str], params: ClassifierParams
 ) -> Rows:
-    """Crops of the data set as rows; label names become positions in ``classes``, unknown becomes -1."""
+    """Rows of crops of the data set; labels become positions in ``classes``, unknown ones -1."""
     targets = {}
     for head, names in classes.items():
         index = {name: position for position, name in enumerate(names)}
@@ -100,7 +100,7 @@ def prepare(
 
 
 def spread(lists: list[list[torch.Tensor]]) -> list[torch.Tensor]:
-    """The entries of several lists as one, each list spread evenly over the whole, its order kept."""
+    """Merge several lists into one: the entries of each list are spread evenly and keep their order."""
     placed = [
         ((place + 0.5) / len(entries), number, entry)
         for number, entries in enumerate(lists)
@@ -110,7 +110,7 @@ def spread(lists: list[list[torch.Tensor]]) -> list[torch.Tensor]:
 
 
 def split_batches(rows: torch.Tensor, batch: int, least: int) -> list[torch.Tensor]:
-    """Batches in order; a last batch of fewer than ``least`` rows joins the one before it."""
+    """Split rows into batches, in order; if the last one has fewer than ``least`` rows, it joins the previous one."""
     batches = list(rows.split(batch))
     if len(batches) > 1 and len(batches[-1]) < least:
         batches[-2:] = [torch.cat(batches[-2:])]
@@ -122,19 +122,19 @@ def interleaved_batches(
 ) -> list[torch.Tensor]:
     """Batches of row numbers in which the sources take turns; every row comes once, in random order.
 
-    ``batches`` (published): each batch is from one source, and the sources' batches are spread evenly over the
-    epoch. BatchNorm then sees another mixture in training than in evaluation. ``rows``: the sources' rows are
-    spread evenly, so that every batch holds all sources in proportion.
+    ``batches`` (published): each batch comes from one source, and the batches of the sources are spread evenly over the
+    epoch, so that BatchNorm sees another mixture in training than in evaluation. ``rows``: the rows of the sources are
+    spread evenly, so that every batch has all sources in proportion.
 
-    BatchNorm cannot take a single row: where fewer than ``least`` (two for each process) are left over they join the
-    batch before them. ``batch`` itself is no smaller.
+    BatchNorm cannot take a single row: a remainder of fewer than ``least`` rows (two for each process) joins the
+    previous batch. ``batch`` is at least ``least``.
     """
     rows = [torch.from_numpy(np.flatnonzero(sources == source)) for source in sorted(set(sources))]
     rows = [of_source[torch.randperm(len(of_source), generator=generator)] for of_source in rows]
     if within == "rows":
         return split_batches(torch.stack(spread([list(of_source) for of_source in rows])), batch, least)
     batches = spread([split_batches(of_source, batch, least) for of_source in rows])
-    lone = [of_source for of_source in batches if len(of_source) < least]  # all that its source has
+    lone = [of_source for of_source in batches if len(of_source) < least]  # a source may have no more rows
     batches = [of_source for of_source in batches if len(of_source) >= least]
     if lone:
         batches[-1:] = [torch.cat([*batches[-1:], *lone])]
@@ -143,7 +143,7 @@ def interleaved_batches(
 
 @dataclass(frozen=True)
 class Effects:
-    """What the published table does to one picture, in its order; None: nothing."""
+    """The published changes of one picture, in the published order; None: no change."""
 
     blur: float | None
     brightness: float | None
@@ -153,8 +153,7 @@ class Effects:
     def __call__(self, image: Image.Image) -> Image.Image:
         """The changed picture, RGB, of the same size.
 
-        PIL's blur reaches as far as its radius asks for. A convolution of five taps would not: at 1.5 pixels it blurs
-        by 1.2.
+        PIL's blur has no fixed kernel size. A convolution with five taps would blur by 1.2 pixels instead of 1.5.
         """
         if self.blur is not None:
             image = image.filter(ImageFilter.GaussianBlur(self.blur))
@@ -170,7 +169,7 @@ class Effects:
 
 
 class Augment:
-    """Views to learn from: the published photometric table for each picture on its own, then geometry for the batch."""
+    """Augmented views: the published photometric changes of each picture, then the geometry of the batch."""
 
     def __init__(self, params: AugmentParams) -> None:
         self.params = params
@@ -213,8 +212,8 @@ def predict(network: MultiHead, rows: Rows, batch: int, flip: bool = False) -> d
     """Head -> probabilities [n, classes] of all rows, in evaluation mode.
 
     Args:
-        batch: rows at a time.
-        flip: of the pictures' mirror images.
+        batch: rows of a forward pass.
+        flip: predict on the mirror images.
     """
     network.eval()
     where = next(network.parameters()).device
@@ -234,7 +233,7 @@ def predict(network: MultiHead, rows: Rows, batch: int, flip: bool = False) -> d
 
 
 def accuracies(probabilities: dict[str, np.ndarray], rows: Rows) -> dict[str, float]:
-    """Head -> accuracy over the rows that know its label; heads without such rows are left out."""
+    """Head -> accuracy over the rows with its label; heads without such rows are left out."""
     result = {}
     for head, values in probabilities.items():
         truth = rows.targets[head].numpy()

@@ -1,4 +1,4 @@
-"""Pictures with boxes on them, side by side: what a detector found, and what became of it."""
+"""Sheets of pictures with boxes: detections, and which of them became crops."""
 
 from bisect import insort
 from collections.abc import Callable, Collection, Sequence
@@ -22,12 +22,12 @@ COLORS: dict[str, Color] = {
     "footwear": (20, 160, 180),
 }
 OTHER, TRUTH, GROUND = (200, 180, 0), (255, 255, 255), (60, 60, 60)
-COLUMNS, SIDE, LINE = 4, 220, 13  # places in a row; pixels of a place, and of a line of text below it
+COLUMNS, SIDE, LINE = 4, 220, 13  # pictures in a row; pixels of a picture, and of a line of text below it
 
 
 @dataclass(frozen=True)
 class Outline:
-    """A box in pixels of its picture, with a text at its upper left corner unless that is empty."""
+    """A box in pixels of its picture, and a text (or none) for its upper left corner."""
 
     box: Box
     color: Color
@@ -37,7 +37,7 @@ class Outline:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture [height, width, 3], already drawn on and no larger than its place, and the lines below it."""
+    """A picture [height, width, 3] with its boxes drawn, scaled for the sheet, and the lines below it."""
 
     picture: Image.Image
     lines: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ def color_of(superclass: str) -> Color:
 
 
 def drawn(image: np.ndarray, outlines: Sequence[Outline], lines: Sequence[str] = ()) -> Drawn:
-    """A picture [height, width, 3] scaled into its place, with its boxes; the last ones lie on top."""
+    """Scale a picture [height, width, 3] for the sheet and draw its boxes, the last ones on top."""
     picture = Image.fromarray(image)
     scale = (SIDE - 4) / max(picture.size)
     picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
@@ -86,8 +86,8 @@ def write_sheet(cells: Sequence[Drawn], path: Path) -> None:
                 text = text.rstrip("…")[:-1] + "…"
             draw.text((left + 2, top + SIDE - 4 + LINE * line), text, fill="white")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # JPEG, not PNG: deflate may pack differently on another CPU, and these files are compared by their bytes. Color at
-    # full size, which thin lines need.
+    # JPEG: the bytes of PNG may differ between CPUs, because deflate may pack differently, and these files are compared
+    # by their bytes. Thin lines need color at full resolution.
     sheet.save(path, quality=80, subsampling=0)
 
 
@@ -95,14 +95,14 @@ SHOWN = 8  # items on a sheet of a kind
 
 
 class Sheets:
-    """A few items of each kind: those whose ids have the smallest hashes, in whatever order they come."""
+    """Sheets of a few items of each kind: those whose ids have the smallest hashes, in any order of ``add``."""
 
     def __init__(self, kinds: Sequence[str]) -> None:
         """One sheet for each of ``kinds``."""
         self.cells: dict[str, list[tuple[str, Drawn]]] = {kind: [] for kind in kinds}
 
     def add(self, kinds: Collection[str], item_id: str, draw: Callable[[], Drawn]) -> None:
-        """Draw an item where it is one of the few of any of its kinds."""
+        """Draw an item if it is among the few of one of its kinds."""
         key = digest(item_id)
         sheets = [self.cells[kind] for kind in kinds]
         if sheets := [cells for cells in sheets if len(cells) < SHOWN or key < cells[-1][0]]:
@@ -112,7 +112,7 @@ class Sheets:
                 del cells[SHOWN:]
 
     def write(self, folder: Path) -> list[Path]:
-        """A picture for each kind that has an item; their paths."""
+        """Write one sheet for each kind that has an item; their paths."""
         paths = {
             folder / f"{kind}.jpg": [cell for _, cell in entries] for kind, entries in self.cells.items() if entries
         }

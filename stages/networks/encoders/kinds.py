@@ -1,6 +1,7 @@
 """The registry of encoders: for each kind its card, the class that loads it, and whether a recipe makes it.
 
-Names of modules are relative, and imported when asked for: torch takes seconds, and what embeds needs no training code.
+Modules are given by name and imported on demand, because importing torch takes seconds and embedding needs no training
+code.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ class Kind(NamedTuple):
     Attributes:
         loader: module below ``stages.networks`` and its class that takes the folder of card and weights.
         metric: how its vectors are compared.
-        keys: of its card, encoder.json, beside ``kind`` and ``metric``: what the loader needs to build the network.
+        keys: of its card, encoder.json, apart from ``kind`` and ``metric``: what the loader needs to build the network.
         recipe: whether ``stages.encoders`` has a module of the kind's name, which offers RECIPE, its Section, and
             fit(recipe, train, val, run) -> Fitted; others have a stage of their own.
     """
@@ -52,10 +53,10 @@ RECIPES = {name: kind for name, kind in ENCODER_KINDS.items() if kind.recipe}
 
 
 def card_of(kind: str, **values: Any) -> dict[str, Any]:
-    """The card of an encoder whose network these values describe.
+    """The card of an encoder, given the values that describe its network.
 
     Raises:
-        TypeError: for values that are not exactly the kind's keys.
+        TypeError: the values do not have exactly the kind's keys.
     """
     if set(values) != set(ENCODER_KINDS[kind].keys):
         raise TypeError(f"card of {kind}: got {shown(values)}, expected {shown(ENCODER_KINDS[kind].keys)}")

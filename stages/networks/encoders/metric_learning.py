@@ -1,6 +1,6 @@
 """The networks of the ensemble, siamese, FIR and normalized-softmax encoders: uint8 pictures in, vectors out.
 
-Trained and frozen ones are encoders: built from their card, filled with their weights.
+Trained and frozen ones are encoders: their card describes the network, a file has its weights.
 """
 
 from abc import ABC, abstractmethod
@@ -31,7 +31,7 @@ class Ensemble(nn.Module):
     """Weighted average of two extractors' vectors; the wider one keeps as many columns as the narrower one has."""
 
     def __init__(self, members: Sequence[Member], weights: Sequence[Weights], image_size: int) -> None:
-        """Build both extractors; columns and weight are what ``fit`` or a weights file puts in."""
+        """Build both extractors; ``fit`` or a weights file sets columns and weight."""
         super().__init__()
         self.members = nn.ModuleList(
             Extractor(member["backbone"], source, image_size, member["pooling"])
@@ -46,8 +46,8 @@ class Ensemble(nn.Module):
     def mixed(self, vectors: Sequence[torch.Tensor]) -> torch.Tensor:
         """``share`` x first + (1 - ``share``) x second, [n, width], of the members' own vectors.
 
-        The wider one is cut to ``columns``, and each brought to unit length: otherwise the extractor with the larger
-        numbers decides whatever the weight says.
+        The wider one is reduced to ``columns`` and both are normalized to unit length. Otherwise the extractor with the
+        larger numbers dominates, whatever the weight.
         """
         first, second = (F.normalize(columns[:, self.columns] if at == self.wider else columns)
                          for at, columns in enumerate(vectors))  # fmt: skip
@@ -59,11 +59,11 @@ class Ensemble(nn.Module):
 
 
 class Siamese(nn.Module):
-    """One branch of the siamese network; the other is the same one.
+    """One branch of the siamese network; both branches are the same.
 
-    Pooled features, a dense layer. Distances between its vectors are Euclidean. The pooled features are brought to unit
-    length first: distances of raw maxima are many times the margin, and the loss then only shrinks. The dense layer
-    starts orthogonal: what the pretrained features say of two pictures' likeness is where the training begins.
+    Pooled features, then a dense layer. Distances between its vectors are Euclidean. The pooled features are normalized
+    to unit length first: distances of raw maxima are many times the margin, and the loss would only shrink them. The
+    dense layer starts orthogonal, so that training starts from the distances of the pretrained features.
     """
 
     def __init__(self, backbone: str, weights: Weights, image_size: int, pooling: Pool, embedding: int) -> None:
@@ -74,7 +74,7 @@ class Siamese(nn.Module):
         nn.init.orthogonal_(self.dense.weight)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """What the dense layer gets: pooled maps of unit length [n, width]."""
+        """Input of the dense layer: pooled maps of unit length [n, width]."""
         return F.normalize(self.pooled(images))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -85,8 +85,8 @@ class Siamese(nn.Module):
 class FeatureRelaxation(nn.Module):
     """The module between the shared features and the category loss (Park et al. 2019): conv, ReLU, dropout, conv.
 
-    Both convolutions are 1 x 1, so that they adjust the distribution of the features at each place; the class scores
-    are the mean over places. The publication gives no kernel and no width.
+    Both convolutions are 1 x 1, so that they change the distribution of the features at each place; class scores are
+    means over places. The publication gives neither kernel nor width.
     """
 
     def __init__(self, width: int, hidden: int, dropout: float, classes: int) -> None:
@@ -103,13 +103,13 @@ class FeatureRelaxation(nn.Module):
 class Fir(nn.Module):
     """Two paths over one backbone: pooled features for similarity, the relaxation module for categories.
 
-    The paths part at the feature maps. The vector that is searched is the pooled, L2-normalized feature itself.
+    The paths split at the feature maps. The vector for search is the pooled, L2-normalized feature itself.
     """
 
     def __init__(
         self, backbone: str, weights: Weights, image_size: int, categories: Sequence[str], hidden: int, dropout: float
     ) -> None:
-        """Build it; no categories = no relaxation module, the similarity path alone (IS)."""
+        """Build it; without categories it has no relaxation module, only the similarity path (IS)."""
         super().__init__()
         self.maps = FeatureMaps(backbone, weights, image_size)
         self.categories = list(categories)
@@ -117,7 +117,7 @@ class Fir(nn.Module):
 
     @property
     def trunk(self) -> nn.Module:
-        """What pictures go through before the paths part."""
+        """The layers before the paths split."""
         return self.maps
 
     def both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -143,22 +143,22 @@ class NormalizedFeatures(nn.Module):
 
     @property
     def trunk(self) -> nn.Module:
-        """What pictures go through."""
+        """The layers that pictures go through."""
         return self.pooled
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Vectors [n, width], not normalized: the loss and the cosine do that."""
+        """Vectors [n, width], not normalized, as the loss and the cosine normalize them."""
         return self.project(self.norm(self.pooled(images)))
 
 
 class NetworkEncoder(ABC):
-    """Vectors of crops from one network; the detected class plays no part."""
+    """Vectors of crops from one network; the detected class is not used."""
 
     def __init__(self, folder: Path) -> None:
-        """Load what the training stage wrote into ``folder``.
+        """Load the files that the training stage wrote into ``folder``.
 
         Raises:
-            StageError: when card or weights are missing, or do not fit each other.
+            StageError: card or weights are missing, or do not fit each other.
         """
         card = read_json(folder / "encoder.json")
         try:
@@ -175,7 +175,7 @@ class NetworkEncoder(ABC):
         """The network that the card describes, without its weights."""
 
     def input(self, image_size: int) -> Pixels:
-        """What crops are decoded to."""
+        """How crops are decoded."""
         return square(image_size)
 
     @torch.inference_mode()
@@ -214,12 +214,12 @@ class FirEncoder(NetworkEncoder):
 
     @property
     def has_categories(self) -> bool:
-        """Whether it was trained with the category loss (OC): otherwise it has no category path."""
+        """Whether it was trained with the category loss (OC) and so has a category path."""
         return bool(self.network.categories)
 
     @torch.inference_mode()
     def embed_categories(self, images: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """From one pass over crops [n, 3, height, width]: what ``embed`` gives [n, d], and float32 [n, c].
+        """The vectors of ``embed`` [n, d] and float32 [n, c], from one pass over crops [n, 3, height, width].
 
         The second are the probabilities of the card's categories.
 
@@ -234,7 +234,7 @@ class FirEncoder(NetworkEncoder):
 
 
 class NormsoftmaxEncoder(NetworkEncoder):
-    """Features trained with a classifier-style metric loss."""
+    """Features trained by metric learning as classification."""
 
     def build(self, card: dict[str, Any]) -> nn.Module:
         return NormalizedFeatures(card["backbone"], "none", card["image_size"], card["pooling"], card["embedding"])

@@ -1,6 +1,6 @@
 """The attention network as an encoder: vectors of whole pictures, of their regions, and recommendations by region.
 
-Its pictures are upright tensors of 3:2; attention is drawn for a person to look at.
+Pictures are upright 3:2 tensors. Attention can be drawn for a person to see.
 """
 
 from collections.abc import Sequence
@@ -31,21 +31,21 @@ def width_of(height: int) -> int:
 
 
 def upright(height: int) -> Pixels:
-    """Input of 3:2 that shows all of a picture, centered on white."""
+    """Decoding into 3:2, with the whole picture centered on white."""
     return Pixels(height, width_of(height))
 
 
 class UprightPictures(Pictures):
-    """What ``Pictures`` are in squares, upright; ``size`` is their height."""
+    """``Pictures`` that are upright instead of square; ``size`` is their height."""
 
     @staticmethod
     def input(size: int, fit: Fit) -> Pixels:
-        """What the pictures are decoded to; they are never cut."""
+        """How the pictures are decoded; they are never cropped."""
         return upright(size)
 
 
 def region_box(size: Sequence[float], center: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
-    """Corners in pixels of a region, cut off at the picture's edges."""
+    """Corners of a region in pixels, clipped at the picture's edges."""
     sides = []
     for share, place, length in zip(size, center, (width, height), strict=True):
         low, high = sorted(((place - share + 1) / 2 * length, (place + share + 1) / 2 * length))
@@ -54,9 +54,9 @@ def region_box(size: Sequence[float], center: Sequence[float], width: int, heigh
 
 
 def attention_sheet(data: Sequence[bytes], seen: Glimpses) -> Image.Image:
-    """A row for each picture: with the regions' boxes, then under each glimpse's attention map.
+    """A row for each picture: the picture with the regions' boxes, then with the attention map of each glimpse.
 
-    A map is drawn as light: its strongest place is bright, the others are dimmed.
+    The map is the brightness: the place with the largest attention keeps its brightness, others are darker.
     """
     width, count = width_of(SIDE), seen.maps.shape[1]
     sheet = Image.new("RGB", ((width + GAP) * (1 + count) - GAP, (SIDE + GAP) * len(data) - GAP), "white")
@@ -79,10 +79,10 @@ def attention_sheet(data: Sequence[bytes], seen: Glimpses) -> Image.Image:
 
 
 def recommendation_sheet(data: Sequence[bytes], recommended: Sequence[Sequence[tuple[bytes, int]]]) -> Image.Image:
-    """A row for each picture: itself, then what was found for it, each framed in the color of the region that did.
+    """A row for each picture: the picture, then its recommendations, framed in the color of the region that found each.
 
     Args:
-        recommended: of each picture, encoded pictures with the number of a region.
+        recommended: for each picture, encoded pictures with the number of the region that found them.
     """
     width = width_of(SIDE)
     columns = 1 + max(len(row) for row in recommended)
@@ -112,12 +112,12 @@ class AttentionEncoder(NetworkEncoder):
         return AttentionNetwork(params, len(self.labels))
 
     def input(self, image_size: int) -> Pixels:
-        """Pictures fitted into 3:2, ``image_size`` high."""
+        """Decoding into 3:2, ``image_size`` high."""
         return upright(image_size)
 
     @torch.inference_mode()
     def embed_regions(self, images: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """From one pass over pictures [n, 3, height, width]: what ``embed`` gives [n, d], and float32 [n, K, d'].
+        """The vectors of ``embed`` [n, d] and float32 [n, K, d'], from one pass over pictures [n, 3, height, width].
 
         The second is a vector of unit length for each attended region.
         """
@@ -128,7 +128,7 @@ class AttentionEncoder(NetworkEncoder):
 
     @torch.inference_mode()
     def probabilities(self, images: torch.Tensor) -> np.ndarray:
-        """float32 [n, labels]: how the labels share the picture; each row sums to 1."""
+        """float32 [n, labels]: softmax over the labels; each row sums to 1."""
         return torch.cat([glimpses.scores for glimpses in self._look(images)]).softmax(1).float().cpu().numpy()
 
     def recommend(
