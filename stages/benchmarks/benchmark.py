@@ -1,16 +1,16 @@
-"""Build the query and gallery tables of one retrieval benchmark, and its training table where it brings one.
+"""Build the query and gallery tables of one retrieval benchmark, and its training table if it has one.
 
-Reads:  IMAGES, of kinds wardrobe and category the data set (its crops, and items.parquet with every labeled item's
-        split and outcome), of all others an ingested source; MODEL, with ``boxes: detected`` a trained detector, of
-        annotated pairs the box table of their source's detector, which says the class of each, and otherwise not looked
-        at. Params ``benchmark_reads`` name the two for each benchmark.
-Writes: OUT/queries.parquet and OUT/gallery.parquet (sorted by row_id), OUT/benchmark.json (what is in them); of kinds
-        over an upstream tree OUT/train.parquet too (BENCHMARK_TRAIN).
+Reads:  IMAGES: for kinds wardrobe and category the data set (its crops, and items.parquet with the split and outcome of
+        every labeled item), for the others an ingested source. MODEL: with ``boxes: detected`` a trained detector; for
+        annotated pairs the box table of their source's detector, which has the class of each box; otherwise not read.
+        Params ``benchmark_reads`` name both folders of each benchmark.
+Writes: OUT/queries.parquet and OUT/gallery.parquet (sorted by row_id), OUT/benchmark.json (a description);
+        for kinds over an upstream tree also OUT/train.parquet (BENCHMARK_TRAIN).
 Params: benchmark.<name>, nms, runtime.
 
 Kinds over the data set:
     wardrobe: worn photos of an item find its flat photo among those of other items; both from test groups. An item
-        that no detector found in its worn photo is a query without an image: a miss for every encoder.
+        that was not detected in its worn photo is a query without an image, and a miss for every encoder.
     category: test crops find training crops with the same label.
 Kinds over an upstream tree, with upstream's own split (from_upstream.py; docs/datasets.md):
     inshop: queries find gallery photos of the same item.
@@ -19,8 +19,9 @@ Kinds over an upstream tree, with upstream's own split (from_upstream.py; docs/d
     image_category: test images find training images of the same category.
     multilabel: test images find training images with the same set of labels.
 
-Upstream's queries and galleries stay whole. Where upstream's split cuts through near duplicates, ``repeats`` names a
-training picture that a query or gallery row nearly repeats, or a query where the gallery row is a training row itself.
+Upstream's queries and galleries are kept complete. If upstream's split separates near duplicates, ``repeats`` of a
+query or gallery row names a training picture that it nearly repeats; if the gallery row is a training row, it names a
+query.
 """
 
 import logging
@@ -66,15 +67,15 @@ log = logging.getLogger(__name__)
 
 
 def load(folder: Path) -> Predictor:
-    """The detector.
+    """Load the detector.
 
     Raises:
-        StageError: when it was not trained.
+        StageError: it was not trained.
     """
     if not folder.is_dir():
         present = shown(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else "nothing"
         raise StageError(f"{folder}: no such detector. Trained are: {present}. List it in `detectors`.")
-    from stages.networks.detector.model import Detector  # after the check: importing it takes seconds
+    from stages.networks.detector.model import Detector  # late, because the import takes seconds
 
     return Detector(folder)
 
@@ -106,9 +107,9 @@ def picture_of(data: bytes, size: tuple[int, int], box: Box | None, options: Cro
     Args:
         data: the stored image.
         size: its width and height.
-        box: in pixels; None: the whole image, however small, which keeps its bytes unless it is longer than
+        box: in pixels; None: the whole image, of any size, which keeps its bytes unless it is longer than
             ``max_side``.
-        options: how it is cut.
+        options: padding, sizes and quality of the crop.
     """
     if box is None and max(size) <= options.max_side:
         return data
@@ -120,10 +121,10 @@ def picture_of(data: bytes, size: tuple[int, int], box: Box | None, options: Cro
 def pictures_of(
     plan: Plan, folder: Path, options: CropOptions | None, desc: str
 ) -> dict[tuple[str, Box | None], bytes | None]:
-    """(image_id, box) -> JPEG bytes of every picture that the plan names; a picture in two tables is cut once.
+    """(image_id, box) -> JPEG bytes of every picture that the plan names; a picture in two tables is cropped once.
 
     Args:
-        folder: an ingested source, or with ``options`` None the data set, whose crops are taken as they are.
+        folder: an ingested source, or with ``options`` None the data set, whose crops are kept unchanged.
     """
     wanted: dict[str, set[Box | None]] = defaultdict(set)
     for pick in (*plan.queries, *plan.gallery, *plan.train):
@@ -145,10 +146,10 @@ def pictures_of(
 def write_plan(
     plan: Plan, pictures: dict[tuple[str, Box | None], bytes | None], tables: Collection[str], out: Path
 ) -> Plan:
-    """Write ``parts`` of queries, gallery and train as Parquet files, sorted by row_id.
+    """Write ``tables`` (of queries, gallery and train) as Parquet files, sorted by row_id.
 
     Args:
-        pictures: of every pick that has an image; None: too small to be a picture.
+        pictures: of every pick that has an image; None: the crop was too small.
 
     Returns:
         the plan as written: a query without a usable picture is a miss (``unusable_crop``), other rows are left out.
@@ -186,7 +187,7 @@ def _row(pick: Pick, data: bytes | None, schema: pa.Schema) -> dict[str, Any]:
     return row | {"bytes": data} | ({"labels": list(pick.labels)} if "labels" in row else {})
 
 
-# kind -> the item columns that it needs, and what selects its rows
+# kind -> the item columns that it needs, and the function that selects its rows
 SELECT: dict[str, tuple[tuple[str, ...], Callable[[Source, BenchmarkParams], Plan]]] = {
     "inshop": (INSHOP, select_inshop),
     "consumer_to_shop": (CONSUMER_TO_SHOP, select_consumer_to_shop),
@@ -197,7 +198,7 @@ SELECT: dict[str, tuple[tuple[str, ...], Callable[[Source, BenchmarkParams], Pla
 
 
 def description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
-    """Content of benchmark.json; what only an upstream tree has, its training rows and boxes, is left out elsewhere."""
+    """Content of benchmark.json; entries about training rows and boxes only exist over an upstream tree."""
     tables = {"queries": plan.queries, "gallery": plan.gallery}
     upstream: dict[str, Any] = {}
     if params.kind in UPSTREAM:
@@ -236,9 +237,9 @@ def select_upstream(args: Namespace, params: BenchmarkParams, nms: NmsParams) ->
     columns, choose = SELECT[params.kind]
     source = read_source(_named(args.images, params.source, args.benchmark), columns)
     plan = choose(source, params)
-    plan.mark_repeats(source.clusters)  # now: a query that is not detected has no image any more
+    plan.mark_repeats(source.clusters)  # before detection, as an undetected query loses its image
     if params.boxes == "detected":
-        seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms
+        seed_everything(0)  # to fix torch's threads and deterministic algorithms; no random numbers are drawn
         detector = load(_named(args.model, params.detection.detector, args.benchmark))
         detections = detect(plan, args.images, detector, params.detection, nms)
         plan = with_detections(plan, detections, params.detection.overlap)
@@ -253,10 +254,10 @@ def select_upstream(args: Namespace, params: BenchmarkParams, nms: NmsParams) ->
 
 
 def _named(folder: Path, name: str, benchmark: str) -> Path:
-    """The folder, if it is the one that the benchmark's section names.
+    """The folder, checked against the benchmark's section.
 
     Raises:
-        StageError: when ``benchmark_reads`` in params.yaml names another.
+        StageError: ``benchmark_reads`` in params.yaml names another folder.
     """
     if folder.name != name:
         raise StageError(

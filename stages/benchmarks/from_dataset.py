@@ -1,4 +1,4 @@
-"""Benchmarks over the data set: which crops are queries and which are gallery. Tables in, a plan out, no images."""
+"""Benchmarks over the data set: choose the crops for queries and gallery. Tables in, a plan out, no images."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from stages.benchmarks.plan import Pick, Plan
 from stages.contracts.tables import HEADS, read_shards, read_table
 from stages.core.errors import shown
 
-# Outcomes of an item that has a crop; every other outcome is a reason why it has none.
+# Outcomes of items with a crop; every other outcome is a reason for having none.
 CUT = ("matched", "whole_image")
 CROPS = ["crop_id", "source", "split", "instance", "colorway", "view", "detected_class", "superclass", *HEADS]
 ITEMS = ["item_id", "source", "split", "instance", "colorway", "view", "superclass", "outcome", *HEADS]
@@ -20,11 +20,11 @@ Key = Callable[[pa.Table], pa.ChunkedArray]
 
 
 def select_crops(dataset: Path, params: BenchmarkParams) -> Plan:
-    """The plan of a benchmark over the data set's crops; a test item without a crop is a query too: a miss.
+    """The plan of a benchmark over the data set's crops; test items without a crop are queries, too, and misses.
 
     Kinds:
         wardrobe: test crops of a source, by view; correct = the same physical item (and colorway, if
-            ``same_colorway``). A missed query counts when the gallery holds a match for it.
+            ``same_colorway``). A missed query is included if the gallery has a match for it.
         category: test crops search training crops, of a source or of all; correct = the same ``item_column``.
     """
     crops = read_shards(dataset, CROPS)
@@ -86,7 +86,7 @@ def _where(table: pa.Table, **allowed: list[str]) -> pa.Table:
 
 
 def _picks(table: pa.Table, key: Key, plan: Plan, role: str) -> list[Pick]:
-    """Rows of crops, or of items without one, whose item is known; the others are counted as left out."""
+    """Picks of the crops, or items without a crop, whose item is known; the others are counted as left out."""
     picks = []
     for row, item in zip(table.to_pylist(), key(table).to_pylist(), strict=True):
         if item is None:

@@ -1,11 +1,11 @@
 """Benchmarks over an upstream tree, by upstream's own split. Tables in, a plan out, no pictures.
 
-Physical items decide what is correct in In-shop and Consumer-to-Shop, pairs in DeepFashion2, and labels in the others:
-an image's category, or its whole set of labels.
+A correct match is the same physical item in In-shop and Consumer-to-Shop, a pair in DeepFashion2, and the same label in
+the others: the image's category, or its whole set of labels.
 
-A pair of DeepFashion2: a garment in a user's photo looks for the same garment in shops' photos. Upstream's rule: two
-garments are the same when their images share the pair_id, they share a style above 0, and one image is a user's, the
-other a shop's. Pairs are numbered anew in validation, so an item's name starts with upstream's split.
+In DeepFashion2 a garment in a user's photo is searched in shops' photos. By upstream's rule two garments are the same
+if their images have the same pair_id, their styles are equal and above 0, and one image is a user's and the other a
+shop's. Validation reuses the numbers of pairs, so an item's name starts with upstream's split.
 """
 
 from collections import Counter, defaultdict
@@ -28,8 +28,8 @@ UNKNOWN = "unknown"  # the category of an image whose path is not upstream's
 def select_inshop(source: Source, params: BenchmarkParams) -> Plan:
     """Upstream's queries search upstream's gallery; correct = the same item id.
 
-    Training rows keep the split that ingest gave them, by item. With ``duplicates: drop``, one that is a near duplicate
-    of a query or gallery picture went to test with it: it is left out.
+    Training rows keep the split that ingest gave their item. With ``duplicates: drop``, ingest moved near duplicates of
+    query or gallery pictures to test; these rows are left out.
     """
     plan, boxes = Plan(), source.boxes(params.boxes)
     for row in source.items:
@@ -48,8 +48,8 @@ def select_inshop(source: Source, params: BenchmarkParams) -> Plan:
 def select_consumer_to_shop(source: Source, params: BenchmarkParams) -> Plan:
     """Consumers' photos of test items search the shops' photos of test items; correct = the same item id.
 
-    Upstream repeats a shop's photo in every pair of the item: ingest has it once. Where an item has the same file
-    under two names, both are in the gallery, as upstream has it; how many are such is in ``same_file_again``.
+    Upstream lists a shop's photo in every pair of its item; ingest keeps it once. If an item has the same file under
+    two names, both are in the gallery, as in upstream; ``same_file_again`` counts them.
     """
     plan, boxes = Plan(), source.boxes(params.boxes)
     files: set[tuple[str, str]] = set()
@@ -76,25 +76,25 @@ def _pick(image_id: str, item: str, category: str | None, boxes: dict[str, Box],
 
 
 PAIRS = ("taken_by",)
-HELD_OUT = "validation"  # upstream's split that is our test
+HELD_OUT = "validation"  # upstream's split that becomes test
 Detection = dict[str, Any]  # superclass, confidence, x1, y1, x2, y2
 
 
 def select_pairs(source: Source, params: BenchmarkParams) -> Plan:
-    """Annotated garments: users' with a style ask, all of the shops' answer.
+    """Annotated garments: queries are those of users with a style, the gallery has all of the shops.
 
-    A shop's garment without a style (0) is the same as no other: it stands in the gallery as a distractor, as upstream
-    has it. A user's asks nothing. Training rows are all garments of train and val, without an item where there is no
-    style.
+    A shop's garment without a style (0) matches no other; as in upstream it is a distractor in the gallery. A user's
+    garment without a style is no query. Training rows are all garments of train and val; those without a style have no
+    item.
 
     Raises:
-        StageError: when no image says who took it.
+        StageError: no image tells whether a shop or a user took it.
     """
     taken_by = {row["image_id"]: row["taken_by"] for row in source.items}
     if not any(taken_by.values()):
         raise StageError(
-            f"source {source.name}: no image says whether a shop or a user took it; some copies of the mirror's CSV "
-            "lack the column `source`. Put upstream's annos/*.json beside image/."
+            f"source {source.name}: no image tells whether a shop or a user took it; some copies of the mirror's CSV "
+            "lack the column `source`. Put upstream's annos/*.json next to image/."
         )
     plan = Plan()
     for row in source.objects:
@@ -125,12 +125,12 @@ def _box(row: dict[str, Any], params: BenchmarkParams) -> Box | None:
 
 
 def matched(boxes: dict[str, Box], detections: list[Detection], least: float) -> dict[str, Detection]:
-    """object_id -> the detection that is this garment: pairs by overlap, the largest first, each used once.
+    """object_id -> the detection of this garment. Pairs are formed by overlap, largest first; each box is used once.
 
     Args:
         boxes: annotated boxes of one image.
         detections: of the same image.
-        least: intersection over union from which a detection counts; its class plays no part.
+        least: smallest intersection over union of a match; classes are ignored.
     """
     overlaps = iou(box_array(boxes.values()), box_array(map(box_of, detections)))
     pairs = [
@@ -148,11 +148,11 @@ def matched(boxes: dict[str, Box], detections: list[Detection], least: float) ->
 
 
 def with_detections(plan: Plan, detections: dict[str, list[Detection]], least: float) -> Plan:
-    """The plan with detected boxes instead of annotated ones; training rows keep theirs.
+    """The plan with detected boxes instead of annotated ones; training rows keep annotated boxes.
 
-    A query that was not detected is a miss. A shop's garment that was not detected is not in the gallery; where that
-    leaves none of an item that is asked for, one of its photos stands in as a whole and the item's queries are misses
-    (``no_detection_in_shop``), because a query without a match would drop out of the averages.
+    A query that was not detected is a miss. A shop's garment that was not detected is not in the gallery. If no garment
+    of a query's item was detected, a whole photo of the item stands in for it, and the item's queries are misses
+    (``no_detection_in_shop``); otherwise they would be left out of the averages, as queries without a match are.
 
     Args:
         plan: of ``select_pairs`` with annotated boxes.
@@ -189,7 +189,7 @@ def with_detections(plan: Plan, detections: dict[str, list[Detection]], least: f
 
 
 def with_classes(plan: Plan, classes: Mapping[str, str]) -> Plan:
-    """The plan with the class of each annotated garment where a detector's would stand: object_id -> superclass."""
+    """The plan with the class of each annotated garment in place of a detected class: object_id -> superclass."""
 
     def known(picks: list[Pick]) -> list[Pick]:
         return [replace(pick, detected_class=classes.get(pick.row_id)) for pick in picks]
@@ -203,24 +203,27 @@ def _detected(pick: Pick, detection: Detection) -> Pick:
 
 IMAGE_CATEGORY = ("status", "category")
 MULTILABEL = ("status", "labels")
-# Of the 50 categories upstream itself uses 46: these are dresses.
+# Upstream uses 46 of the 50 categories; it merges these four into dresses.
 MERGED = dict.fromkeys(("Cape", "Nightdress", "Shirtdress", "Sundress"), "Dress")
-WHOLE = "outfit"  # the category of a photo with several labels: the view of one's own category is the whole gallery
-SEPARATOR = "|"  # between an image's labels in its row
-ASKING, VALIDATING = 0.2, 0.1  # protocol stratified: shares of a category's images, the second of those that train
+WHOLE = "outfit"  # the category of all photos with several labels, so that both views are the whole gallery
+SEPARATOR = "|"  # of an image's labels in its row
+ASKING, VALIDATING = (
+    0.2,
+    0.1,
+)  # stratified: share of a category's images that are queries; of the others, val
 
 
 def select_image_category(source: Source, params: BenchmarkParams) -> Plan:
     """Test images find training images of the same category; the four dresses of ``MERGED`` are one category.
 
     Protocols:
-        official: upstream's test asks, its training images are gallery and train, its val is val.
-        stratified: as docs/methods.md, C, has it. Of upstream's training images alone, a fifth of each category asks,
-            the others are the gallery and train, a tenth of them as val. Which is which is a hash of the near-duplicate
-            cluster, so no picture is on both sides.
+        official: upstream's test images are the queries, its training images the gallery and train, its val is val.
+        stratified: see docs/methods.md, C. Only upstream's training images are used: a fifth of each category are
+            queries, the others the gallery and train, a tenth of them val. A hash of the near-duplicate cluster
+            decides, so that no picture is on both sides.
 
-    Categories with fewer than ``min_category_images`` training images, counted before any cut, are left out of all
-    three: so those that ask are those that teach.
+    Categories with fewer than ``min_category_images`` training images, counted before splitting, are left out of all
+    three tables, so that queries and training rows have the same categories.
     """
     plan, boxes = Plan(), source.boxes(params.boxes)
     official = params.protocol == "official"
@@ -246,7 +249,7 @@ def select_image_category(source: Source, params: BenchmarkParams) -> Plan:
             plan.queries.append(pick)
         else:
             plan.train.append(replace(pick, item=None, split=split))
-        # In the stratified protocol the tenth that validates is of the images that are searched.
+        # In the stratified protocol val is a tenth of the gallery.
         if split == "train" or (split == "val" and not official):
             plan.gallery.append(pick)
     plan.about = {
@@ -257,9 +260,9 @@ def select_image_category(source: Source, params: BenchmarkParams) -> Plan:
 
 
 def _stratified(picks: list[tuple[str, Pick]], clusters: dict[str, str]) -> list[tuple[str, Pick]]:
-    """The picks with a split each: of every category a fifth test, and a tenth of the others val, by cluster."""
+    """The picks with a split: in every category a fifth is test, and a tenth of the others val, by cluster."""
     by_category: dict[str, dict[str, list[Pick]]] = defaultdict(lambda: defaultdict(list))
-    home: dict[str, str] = {}  # a cluster that spans categories goes where its first image is
+    home: dict[str, str] = {}  # a cluster over several categories belongs to that of its first image
     for _, pick in picks:
         cluster = clusters[pick.row_id]
         by_category[home.setdefault(cluster, str(pick.category))][cluster].append(pick)
@@ -280,7 +283,7 @@ def _stratified(picks: list[tuple[str, Pick]], clusters: dict[str, str]) -> list
 def select_multilabel(source: Source, params: BenchmarkParams) -> Plan:
     """Test images find training images with the same set of labels; training rows carry the labels.
 
-    Queries whose very set no training image has are counted as without a match. An image without any label is left out.
+    Queries whose set no training image has count as without a match. Images without a label are left out.
     """
     plan, boxes = Plan(), source.boxes(params.boxes)
     counts: Counter[str] = Counter()

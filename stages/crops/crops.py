@@ -1,7 +1,7 @@
 """Match the labels of one source with detections and cut the crops, with an audit trail.
 
 Reads:  labels/<source>, the ingested shards, the trained detectors.
-Writes: shard-*.parquet (schema CROPS), outcomes.parquet (what happened to every item), rejects.parquet,
+Writes: shard-*.parquet (schema CROPS), outcomes.parquet (the outcome of every item), rejects.parquet,
         account.json; pictures of a few items by outcome, with every box: matched.jpg (the thick box was taken),
         mismatch.jpg, taken.jpg, several.jpg (several boxes agree with the label, whether one was taken or none).
 Params: crops, detectors, nms, runtime.
@@ -65,11 +65,11 @@ def cut_match(image: Image.Image, detection: Detection | None, params: CropParam
     )
 
 
-SHEETS = ("matched", "mismatch", "taken", "several")  # outcomes of which some items are drawn
+SHEETS = ("matched", "mismatch", "taken", "several")  # outcomes with a sheet of some items
 
 
 def _sheets_of(match: Match) -> set[str]:
-    """That of its outcome; that of several detections too where one of several was taken."""
+    """The sheet of its outcome, and the sheet `several` if one of several detections was taken."""
     return {match.outcome, *(["several"] if match.outcome == "matched" and match.agreeing > 1 else [])} & set(SHEETS)
 
 
@@ -102,7 +102,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     ledger.kept = write_shards(out, CROPS, rows, "crop_id", options.shards)
     if not ledger.kept:
         raise StageError(
-            f"source {args.source}: none of {len(labels)} items found its box ({'; '.join(account.lines())}). "
+            f"source {args.source}: none of {len(labels)} items got a box ({'; '.join(account.lines())}). "
             "Lower crops.confidence, or look at metrics/<profile>/detector: the detectors may have learned nothing."
         )
     write_rows(out / "outcomes.parquet", OUTCOMES, sorted(outcomes, key=lambda row: row["item_id"]))
@@ -123,9 +123,9 @@ def _crop_rows(
     outcomes: list[dict[str, Any]],
     sheets: Sheets,
 ) -> Iterator[dict[str, Any]]:
-    """Rows of CROPS, one shard of images after the other.
+    """Rows of CROPS, shard by shard.
 
-    What happened to every item goes into ``outcomes`` and ``sheets``, what has no crop into ``ledger`` as well.
+    The outcome of every item goes into ``outcomes`` and ``sheets``; an item without a crop also goes into ``ledger``.
     """
     options: CropParams = params.crops
     items: dict[str, list[dict[str, Any]]] = {}
@@ -152,7 +152,7 @@ def _crop_rows(
     for row, array, detected in pictures:
         image = Image.fromarray(array)
         for label in items[row["image_id"]]:
-            # The image may have been searched for another item of its own, with other detectors.
+            # Other items of the image may need other detectors, which have searched it as well.
             own = needed_detectors(detectors, label["agrees"], options)
             detections = [detection for detection in detected if detection["detector"] in own]
             match = match_item(label, detections, mates[label["photo"]], image.size, options, params.nms.iou)

@@ -1,4 +1,4 @@
-"""Box table of one detector: upstream classes merged into superclasses, boxes normalized as YOLO wants them.
+"""Box table of one detector: upstream classes merged into superclasses, boxes normalized for YOLO.
 
 Reads:  ingested/<detector>/objects.parquet and shards, tables/superclasses.csv and the class table that
         params name.
@@ -27,16 +27,16 @@ log = logging.getLogger(__name__)
 
 
 def read_classes(path: Path, column: str) -> dict[str, str]:
-    """Upstream class name -> superclass; an empty superclass means: not a garment.
+    """Upstream class name -> superclass; an empty superclass means that it is no garment.
 
     Raises:
-        StageError: when the table or one of its columns is missing.
+        StageError: the table or one of its columns is missing.
     """
     if not path.is_file():
         raise StageError(f"{path}: no such class table. Correct `classes_table` in params.yaml.")
     try:
         rows = [row for _, row in read_csv(path, [])]
-    except StageError:  # no UTF-8: as Excel saves the label table of one's own data
+    except StageError:  # no UTF-8, such as a label table that Excel saved
         rows = [row for _, row in read_rows(path).rows]
     for name in (column, "superclass"):
         if name not in rows[0]:
@@ -66,10 +66,10 @@ def normalize(objects: pd.DataFrame) -> pd.DataFrame:
 def box_table(
     objects: pd.DataFrame, images: pd.DataFrame, classes: dict[str, str], ids: dict[str, int], account: Account
 ) -> pd.DataFrame:
-    """Objects joined with their images, classes merged, boxes normalized; sorted by object_id.
+    """Join objects with their images, merge classes, normalize boxes; sorted by object_id.
 
     Raises:
-        StageError: when a class name is not in ``classes``, or a superclass not in ``ids``.
+        StageError: a class name is not in ``classes``, or a superclass not in ``ids``.
     """
     unknown = set(objects["class_name"]) - set(classes)
     if unknown:

@@ -7,7 +7,7 @@ Writes: METRICS/<detector>.json: mAP50 and mAP50-95, mAP50 of a baseline that lo
         precision_recall.csv, confidence.csv (precision, recall and F1 against it), confusion.csv.
         REPORT/<detector>.json: the same figures, by class too, and that confidence; REPORT/<detector>.jpg: sample
         detections; REPORT/curves.csv: every curve of each class.
-        Test images without a box count where they show no garment: what is found there is a false alarm.
+        Test images without a box are scored if they show no garment: a detection on one is a false alarm.
 Params: detectors (the list), detector, nms.
 """
 
@@ -63,10 +63,10 @@ def confusion_pairs(
 
 
 def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
-    """mAP50 of predicting on every annotated test image, for each class, the median box of the training split.
+    """mAP50 of a baseline that predicts, for each class, the median box of training on every annotated test image.
 
-    The confidence is the class's share of training boxes. What a detector has to beat to show that it looks. A class
-    that only the test split has is never found, by the baseline as by a detector.
+    Its confidence is the class's share of training boxes. A detector that beats it uses the image. Neither the baseline
+    nor a detector finds a class that only the test split has.
     """
     from ultralytics.utils.metrics import ap_per_class
 
@@ -88,7 +88,7 @@ def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
     return float(result[5][:, 0].mean())
 
 
-CONFUSION_CONFIDENCE = 0.25  # Ultralytics' own choice for its matrix
+CONFUSION_CONFIDENCE = 0.25  # Ultralytics' value for its matrix
 BATCH = 32  # images in a forward pass
 SAMPLES = 12
 CURVE_POINTS = 101
@@ -110,7 +110,7 @@ class Plots:
     by_class: list[list[Any]] = field(default_factory=list)
 
     def write(self, folder: Path, report: Path) -> None:
-        """One file for each of them; the longest, of every curve of each class, into ``report``."""
+        """Write one file for each; the longest, with every curve of each class, goes into ``report``."""
         for name in ("losses", "validation", "precision_recall", "confidence"):
             write_csv(folder / f"{name}.csv", CURVES, getattr(self, name))
         write_csv(folder / "confusion.csv", CONFUSION, self.confusion)
@@ -118,7 +118,7 @@ class Plots:
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Score each, write what is about all of them."""
+    """Score each detector, write the files about all of them."""
     for folder in (args.metrics, args.plots, args.report):
         fresh_folder(folder)
     plots, report = Plots(), Report()
@@ -167,9 +167,9 @@ def score(name: str, args: argparse.Namespace, options: DetectorParams, nms: Nms
 
 
 def _scores(metrics: Any, names: list[str]) -> dict[str, Any]:
-    """Means over the classes that the truth has, each of them, and the confidence that they are read at.
+    """Means over the classes in the ground truth, the scores of each class, and the confidence at which they hold.
 
-    F1 is the mean of the classes' F1, as its curve is; that of mean precision and mean recall can lie above the curve.
+    F1 is the mean of the classes' F1, as in its curve; the F1 of mean precision and mean recall may be larger.
     """
     box = metrics.box
     scores: dict[str, Any] = {
@@ -206,9 +206,9 @@ CURVE_NAMES = ("precision against recall", "F1", "precision", "recall")  # in Ul
 
 
 def _class_curves(metrics: Any) -> dict[str, np.ndarray]:
-    """Name of a curve -> its values [classes that the truth has, CURVE_POINTS]."""
+    """Name of a curve -> its values [classes in the ground truth, CURVE_POINTS]."""
     grid, classes = np.linspace(0, 1, CURVE_POINTS), len(metrics.box.ap_class_index)
-    if not classes:  # not one detection was right, and Ultralytics has no curves
+    if not classes:  # Ultralytics has no curves when no detection is right
         return dict.fromkeys(CURVE_NAMES, np.zeros((0, CURVE_POINTS)))
     return {
         name: np.array([np.interp(grid, x, values) for values in np.asarray(curves).reshape(classes, -1)])
@@ -217,9 +217,10 @@ def _class_curves(metrics: Any) -> dict[str, np.ndarray]:
 
 
 def _add_curves(name: str, metrics: Any, names: list[str], plots: Plots) -> None:
-    """Precision against recall and, against confidence, precision, recall and F1: means over classes.
+    """Add curves of means over classes: precision against recall; precision, recall and F1 against confidence.
 
-    Of several classes, each one's precision against recall and F1 as well. The report has every curve of each class.
+    With several classes, precision against recall and F1 of each class are added as well. The report has all curves of
+    each class.
 
     Args:
         names: of all classes of the detector.
@@ -278,7 +279,7 @@ def losses(name: str, history: pd.DataFrame) -> list[list[Any]]:
 def _confusion_and_samples(
     detector: Predictor, ingested: Path, test: pd.DataFrame, background: bool, nms: NmsParams, picture: Path
 ) -> Counter[tuple[str, str]]:
-    """How often each actual class was found as which, of every box and false alarm; a picture of some images."""
+    """Counts of (actual, predicted) classes over all boxes and false alarms, and a sheet of some images."""
     of_image = dict(list(test.groupby("image_id", sort=False)))
     unboxed = read_unboxed(ingested)
     counts: Counter[tuple[str, str]] = Counter()
@@ -286,7 +287,7 @@ def _confusion_and_samples(
     chosen = set(np.array(sorted(of_image))[np.linspace(0, len(of_image) - 1, SAMPLES).astype(int)])
 
     def wanted(row: dict[str, Any]) -> list[str] | None:
-        """Test images that have boxes, or that have none and are background."""
+        """Test images with boxes, or without and known as background."""
         empty = background and row["split"] == "test" and row["image_id"] not in unboxed
         return ["it"] if row["image_id"] in of_image or empty else None
 

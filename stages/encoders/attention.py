@@ -37,10 +37,10 @@ class AttentionLossParams(Section):
     """Weights and constants of the losses.
 
     Attributes:
-        gamma_div, gamma_loc: weights of the diversity and the localization loss beside the classification loss.
+        gamma_div, gamma_loc: weights of the diversity and the localization loss; the classification loss has weight 1.
         lambda_anchor, lambda_positive: weights of the anchor and the positive constraint inside the localization loss.
-        alpha: size above which a region costs.
-        beta: size below which a region costs; below 0 the region would be mirrored.
+        alpha: size above which a region is penalized.
+        beta: size below which a region is penalized; a negative size would mirror the region.
     """
 
     gamma_div: float = Field(ge=0)
@@ -56,7 +56,7 @@ def classification_loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Ten
 
     Args:
         scores: [n, c], fused over the glimpses.
-        labels: 0 or 1 [n, c]; a row without a label takes no part.
+        labels: 0 or 1 [n, c]; a row without a label is ignored.
     """
     count = labels.sum(1, keepdim=True)
     squares = (labels / count.clamp(min=1) - F.softmax(scores, dim=1)).square().sum(1)
@@ -119,11 +119,11 @@ RECOMMENDED = 8  # pictures for each
 
 
 class AttentionRecipe(TrainedRecipe):
-    """A recipe of kind ``attention``; ``image_size`` is the height of the pictures, two thirds of it their width.
+    """A recipe of kind ``attention``; ``image_size`` is the height of pictures, their width two thirds of it.
 
     Attributes:
-        cached_views: what a frozen branch makes of a picture is computed once, of as many augmented views; 0: of a new
-            view in every epoch, as a branch that learns must.
+        cached_views: number of augmented views of each picture whose maps by a frozen branch are computed once; 0: a
+            new view in every epoch, as for a branch that learns.
     """
 
     kind: Literal["attention"]
@@ -142,13 +142,13 @@ RECIPE = AttentionRecipe
 
 
 def overlap(maps: torch.Tensor) -> torch.Tensor:
-    """What two glimpses' maps of a picture share, sum_places min(l_i, l_j), averaged over pairs and pictures.
+    """Overlap of two glimpses' maps of a picture, sum_places min(l_i, l_j), averaged over pairs and pictures.
 
     Args:
         maps: [n, K, h, w], each of sum 1.
 
     Returns:
-        A scalar: 1 = all maps of a picture are the same, 0 = they lie apart; 0 for one glimpse.
+        A scalar: 1 = all maps of a picture are the same, 0 = they do not overlap; 0 for one glimpse.
     """
     pairs = [(first, second) for first in range(maps.shape[1]) for second in range(first)]
     shared = [torch.minimum(maps[:, first], maps[:, second]).sum((1, 2)) for first, second in pairs]
@@ -187,21 +187,21 @@ class AttentionTask(PictureTask):
 
     @torch.no_grad()
     def _branched(self, split: Split, rows: np.ndarray, views: bool = False) -> torch.Tensor:
-        """The frozen branch's maps, of new views or of pictures as they are, [n, width, h, w] on the CPU."""
+        """The frozen branch's maps of new views or of the plain pictures, [n, width, h, w] on the CPU."""
         self.network.branch.eval()
         batches = torch.from_numpy(rows).split(self.recipe.probe.batch)
         pictures = (self.images(split, batch) if views else self.pictures[split].batch(batch) for batch in batches)
         return torch.cat([self.network.branch(batch_images.to(self.device).float()).cpu() for batch_images in pictures])
 
     def _plain(self, split: Split, rows: np.ndarray) -> torch.Tensor:
-        """The frozen branch's maps of pictures as they are, computed when they are first asked for."""
+        """The frozen branch's maps of the plain pictures, computed on first use."""
         key = split, rows.tobytes()
         if key not in self.plain:
             self.plain[key] = self._branched(split, rows)
         return self.plain[key]
 
     def look(self, split: Split, rows: torch.Tensor) -> Glimpses:
-        """The network's glimpses at pictures of a step."""
+        """The network's glimpses at the pictures of a step."""
         if not self.views:
             return self.network.look(self.images(split, rows))
         if split == "val":
@@ -213,7 +213,7 @@ class AttentionTask(PictureTask):
 
     @torch.no_grad()
     def embed(self, split: Split, rows: np.ndarray) -> np.ndarray:
-        """float32 vectors [n, d] of pictures as they are."""
+        """float32 vectors [n, d] of the plain pictures."""
         if not self.views:
             return super().embed(split, rows)
         was_training = self.network.training
@@ -224,7 +224,7 @@ class AttentionTask(PictureTask):
         return torch.cat(vectors).float().cpu().numpy()
 
     def images(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
-        """Views are made of squares: the picture is laid on a white one and cut out again."""
+        """Views of the pictures; views need squares, so pictures are put on a white square and cropped again."""
         if split == "val":
             return super().images(split, rows)
         images = self.pictures[split].batch(rows).to(self.device)
@@ -235,16 +235,16 @@ class AttentionTask(PictureTask):
         return random_view(square, self.recipe.geometry)[:, :, :, left : left + width]
 
     def batches(self, epoch: int) -> Batches:
-        """Every row once."""
+        """Batches of every row once, in random order."""
         draw = epoch_generator(self.recipe.seed, epoch)
         return shuffled_batches(np.arange(len(self.train)), self.recipe.schedule.batch, draw)
 
     def val_batches(self) -> Batches:
-        """All rows in order."""
+        """Batches of all rows in order."""
         return batches_in_order(len(self.val), self.recipe.schedule.batch)
 
     def losses(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """loss and its parts, the share of pictures whose highest score is one of their labels, and the overlap."""
+        """The loss and its terms, the share of pictures whose highest score is one of their labels, and the overlap."""
         labels = self.labels[split][rows].to(self.device)
         seen, params = self.look(split, self.own_rows(split, rows)), self.recipe.losses
         scores, maps, size, center = (
@@ -264,7 +264,7 @@ class AttentionTask(PictureTask):
     def draw(self, out: Path) -> list[Path]:
         """attention.jpg: a few validation pictures with their regions and attention maps.
 
-        recommendations.jpg: what their regions find in turn among the other validation pictures.
+        recommendations.jpg: recommendations by their regions among the other validation pictures.
         """
         rows = np.unique(np.linspace(0, len(self.val) - 1, SHOWN).astype(int))
         self.modules.eval()
@@ -286,17 +286,17 @@ class AttentionTask(PictureTask):
 
 
 def most_frequent_share(train: torch.Tensor, val: torch.Tensor) -> float:
-    """What ``top_label`` is when the most frequent training label is guessed for every validation picture.
+    """The value of ``top_label`` when the most frequent training label is predicted for every validation picture.
 
     Args:
-        train, val: 0 or 1, [n, labels] and [m, labels]; rows without a label ask nothing.
+        train, val: 0 or 1, [n, labels] and [m, labels]; rows without a label are ignored.
     """
     known = val.sum(1) > 0
     return float(val[known][:, train.sum(0).argmax()].mean()) if known.any() else 0.0
 
 
 def fit(recipe: AttentionRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
-    """Train; the encoder of the best epoch."""
+    """Train, and return the encoder of the best epoch."""
     task = AttentionTask(recipe, train, val, run.group)
     run.group.log(
         f"{run.name}: {len(task.names)} labels, pictures of {recipe.image_size} x {width_of(recipe.image_size)}, "

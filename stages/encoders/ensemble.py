@@ -1,7 +1,7 @@
 """The ensemble of system C: a weighted average of two frozen extractors' vectors.
 
-SelectKBest brings the wider extractor to the narrower one's width: the columns whose means differ most between
-categories (ANOVA F), fitted on the training split alone. The weight is the one that scores best on validation.
+SelectKBest reduces the wider extractor to the width of the narrower one: it keeps the columns whose means differ most
+between categories (ANOVA F) in the training split. The weight is the one with the best score on validation.
 """
 
 import logging
@@ -41,7 +41,7 @@ class EnsembleRecipe(Recipe):
 
     Attributes:
         members: the two extractors.
-        shares: weights of the first that are tried; the second has the rest.
+        shares: weights of the first extractor to try; the second one has the rest.
     """
 
     kind: Literal["ensemble"]
@@ -62,7 +62,7 @@ def best_columns(vectors: np.ndarray, categories: np.ndarray, count: int) -> np.
     from sklearn.feature_selection import SelectKBest, f_classif
 
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of constant columns, which have no F and come last
+        warnings.simplefilter("ignore")  # for constant columns, which have no F and come last
         chosen = SelectKBest(f_classif, k=count).fit(vectors, categories)
     return np.flatnonzero(chosen.get_support()).astype(np.int64)
 
@@ -77,7 +77,7 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
     """Choose columns on train and the weight on validation.
 
     Raises:
-        StageError: when the training rows know fewer than two categories to choose columns by.
+        StageError: the training rows have fewer than two categories.
     """
     network = Ensemble([_member(member) for member in recipe.members], [member.weights for member in recipe.members],
                        recipe.image_size).to(device())  # fmt: skip
@@ -107,7 +107,7 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
     check_select(recipe.probe, rows[0])
     best = max(rows, key=lambda row: row[f"val_{recipe.probe.select}"])  # the first of equals
     network.share.fill_(best["share"])
-    before = next((row for row in rows if row["share"] == 1), rows[0])  # the first alone, if that was tried
+    before = next((row for row in rows if row["share"] == 1), rows[0])  # the first extractor alone, if it was tried
     scores = before_and_after(before | {"epoch": 0}, best | {"epoch": 0}, validation.chance) | {"share": best["share"]}
     card = card_of("ensemble", members=[_member(member) for member in recipe.members], image_size=recipe.image_size)
     return Fitted(network, card, list(rows[0]), [list(row.values()) for row in rows], scores)

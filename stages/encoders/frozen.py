@@ -1,7 +1,7 @@
 """Frozen feature extractors (system C): a backbone without its last layer, pooled, compared by cosine.
 
-Nothing is trained: the weights are resolved once (downloaded, unpacked or random) and written beside the card, so that
-no later stage needs a network.
+Nothing is trained: the weights are loaded once (downloaded, packaged or random) and written next to the card, so that
+no later stage needs a network connection.
 """
 
 import logging
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class FrozenRecipe(Recipe):
-    """A recipe of kind ``frozen``; the examples only judge it."""
+    """A recipe of kind ``frozen``; the examples are only used for validation."""
 
     kind: Literal["frozen"]
     backbone: str
@@ -35,7 +35,7 @@ RECIPE = FrozenRecipe
 
 
 def fit(recipe: FrozenRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
-    """Resolve the weights and judge the vectors on validation."""
+    """Load the weights and score the vectors on validation."""
     network = Extractor(recipe.backbone, recipe.weights, recipe.image_size, recipe.pooling).to(device())
     validation = Validation(train, val, recipe.probe)
 

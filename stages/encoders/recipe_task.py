@@ -1,4 +1,4 @@
-"""What every trained recipe shares: its task on the loop (stages/learning/loop.py), validation, and what comes out."""
+"""The common part of all trained recipes: their task for the loop (stages/learning/loop.py), validation, results."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -29,7 +29,7 @@ Split = Literal["train", "val"]
 
 
 class Task(Protocol):
-    """What a recipe gives its trainer.
+    """What a recipe defines for its trainer.
 
     Every process holds all rows. ``losses`` of a training batch computes the vectors of this process's own rows,
     gathers those of the other processes (``Group.gather_rows``), and takes the losses of the whole batch, so that pairs
@@ -37,9 +37,9 @@ class Task(Protocol):
 
     Attributes:
         metric: how vectors are compared.
-        modules: everything with weights, those of a classifier-style loss included; all of it is in the checkpoint.
-        trunk: the part that pictures go through, which is worth accelerating; None where training sees no pictures.
-        chance: what guessing gives, by the name of a validation figure that chance can reach.
+        modules: all modules with weights, including those of a loss; checkpoints contain them.
+        trunk: the layers that pictures go through, which are accelerated; None where training uses no pictures.
+        chance: validation score -> its value for random guessing.
     """
 
     metric: str
@@ -56,30 +56,30 @@ class Task(Protocol):
         ...
 
     def val_batches(self) -> Batches:
-        """Rows of the validation steps, the same in every epoch; none where a loss knows only training classes."""
+        """Rows of the validation steps, the same in every epoch; none where only training classes have a loss."""
         ...
 
     def training_mode(self) -> None:
-        """Put the modules into training mode, as far as the recipe wants them there."""
+        """Put the modules into training mode, except frozen ones."""
         ...
 
     def losses(self, split: Split, rows: torch.Tensor) -> Losses:
-        """``loss``, which is minimized, and what else shall be drawn as a curve."""
+        """``loss``, which is minimized, and other values to draw as curves."""
         ...
 
     def embed(self, split: Split, rows: np.ndarray) -> np.ndarray:
-        """float32 vectors [n, d] of pictures as they are."""
+        """float32 vectors [n, d] of the plain pictures."""
         ...
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a recipe's ``fit`` gets beside its examples.
+    """Settings of a recipe's ``fit``.
 
     Attributes:
         name: of the encoder, for the log.
         checkpoints: of this training.
-        runtime: memory layout of the networks, precision and compilation of their trunk; None: as they come.
+        runtime: memory layout of the networks, precision and compilation of their trunk; None: defaults.
         group: the processes that share the training.
     """
 
@@ -91,14 +91,14 @@ class Run:
 
 @dataclass
 class Fitted:
-    """An encoder that is ready to be written.
+    """A trained encoder before it is written.
 
     Attributes:
-        network: what weights.safetensors holds.
+        network: its state becomes weights.safetensors.
         card: content of encoder.json.
         header, history: columns and rows of history.csv.
-        scores: figures before and after, and chance.
-        draw: writes pictures into a folder and names them.
+        scores: scores before and after training, and of chance.
+        draw: writes pictures into a folder and returns their paths.
     """
 
     network: nn.Module
@@ -111,7 +111,7 @@ class Fitted:
 
 @dataclass
 class Trained:
-    """What the loop made of a task; its modules hold the weights of the best epoch."""
+    """Result of a training; the task's modules have the weights of the best epoch."""
 
     header: list[str]
     history: list[list[Any]]
@@ -119,10 +119,10 @@ class Trained:
 
 
 def accelerate(trunk: nn.Module, runtime: RuntimeParams) -> None:
-    """Let a trunk compute in ``runtime.precision`` while it trains, compiled if asked for.
+    """Let a trunk train in ``runtime.precision``, compiled if ``runtime.compile`` is true.
 
-    What it gives is float32 all the same: losses, and the small layers behind the trunk, need the digits. With float32
-    and without compilation nothing changes.
+    Its output is float32, because losses and the small layers after the trunk need the digits. With float32 and without
+    compilation nothing changes.
     """
     prepare_model(trunk, runtime)
     if runtime.precision == "float32":
@@ -137,7 +137,7 @@ def accelerate(trunk: nn.Module, runtime: RuntimeParams) -> None:
 
 
 class Trainer:
-    """Trains one recipe: its task, Adam and the drops of its rate, judged on validation, as a task of the loop."""
+    """Trains one recipe as a task of the loop: Adam, drops of its rate, and validation."""
 
     schedule_by: Literal["epoch"] = "epoch"
 
@@ -148,11 +148,11 @@ class Trainer:
         """Prepare the networks and the optimizer.
 
         Args:
-            seed: of the random numbers that each of several processes draws for itself.
-            warn: looks at a row of the history and says what is wrong with it, if anything.
+            seed: of the random numbers of each process, where there are several.
+            warn: returns a warning about a row of the history, or None.
 
         Raises:
-            StageError: the processes would hold less than the two rows of a batch that batch norm takes.
+            StageError: a process would get fewer than the two rows of a batch that batch norm needs.
         """
         self.run, self.name, self.task, self.validation, self.params = run, run.name, task, validation, schedule
         self.rates = f"`encoder.{run.name}.schedule.learning_rate` ({schedule.learning_rate:g})"
@@ -177,10 +177,10 @@ class Trainer:
             )
 
     def fit(self) -> Trained:
-        """All epochs, or those that an earlier run did not finish; the modules end with the weights of the best.
+        """Train all epochs, or those that an earlier run did not finish; the modules end with the best weights.
 
         Raises:
-            StageError: when ``probe.select`` names a figure that these rows do not have, or the loss is not finite.
+            StageError: ``probe.select`` names a score that these rows do not have, or the loss is not finite.
         """
         self.run.group.log(f"{self.name}: chance {shown_row(self.validation.chance)}")
         own_draws(self.seed, self.run.group)
@@ -192,14 +192,14 @@ class Trainer:
         return Trained(header, [[row.get(name) for name in header] for row in history], scores)
 
     def losses(self, rows: torch.Tensor) -> Losses:
-        """The task's, of a training batch."""
+        """The task's losses of a training batch."""
         return self.task.losses("train", rows)
 
     def stepped(self) -> None:
-        """Nothing follows a step."""
+        """Nothing to do."""
 
     def weight(self, rows: torch.Tensor) -> float:
-        """Each row counts alike: the last batch may be a small one."""
+        """The number of rows, so that rows count equally although the last batch may be smaller."""
         return len(rows)
 
     @torch.no_grad()
@@ -219,12 +219,12 @@ class Trainer:
         return row
 
     def score(self, row: Row) -> float | None:
-        """The figure that selects; the start is no epoch to keep."""
+        """The score that ``probe.select`` names; epoch 0 is never kept."""
         value = None if row["epoch"] == 0 else row[f"val_{self.validation.params.select}"]
         return value if value is None or self.validation.params.select != "loss" else -value
 
     def warn(self, row: Row) -> str | None:
-        """The recipe's own warning, or that the vectors have collapsed."""
+        """The recipe's warning, or a warning that the vectors have collapsed."""
         return self._warn(row) or collapse(row)
 
     def state(self) -> dict[str, Any]:
@@ -232,22 +232,22 @@ class Trainer:
         return {"modules": self.task.modules.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Become what ``state`` was."""
+        """Restore ``state``."""
         self.task.modules.load_state_dict(state["modules"])
 
 
 def _means(sizes: list[int], rows: list[dict[str, float]]) -> Row:
-    """Means over validation batches of ``sizes`` rows, so that each row counts alike."""
+    """Means over validation batches of ``sizes`` rows, so that rows count equally."""
     names = rows[0] if rows else {}
     return {f"val_{name}": float(np.average([row[name] for row in rows], weights=sizes)) for name in names}
 
 
 class PictureTask:
-    """Pictures of both splits, augmented as whole batches in training, and vectors of pictures as they are.
+    """Base of tasks on pictures: batches are augmented in training; vectors are those of the plain pictures.
 
     Attributes:
-        network: pictures in, vectors out; it belongs to ``modules``. Its ``trunk`` is what the pictures go through.
-        chance: of the task's own figures; see ``training.Task``.
+        network: pictures in, vectors out; one of ``modules``. Its ``trunk`` is the layers that pictures go through.
+        chance: see ``Task``.
         frozen_norms: batch norms that keep weights and statistics.
     """
 
@@ -262,7 +262,7 @@ class PictureTask:
         pictures: type[Pictures] = Pictures,
         group: Group = ALONE,
     ) -> None:
-        """Decode what fits into memory; ``pictures(data, image_size)`` makes the inputs.
+        """Decode the pictures if they fit into memory; ``pictures(data, image_size)`` makes the inputs.
 
         Args:
             group: processes that share each training batch.
@@ -280,7 +280,7 @@ class PictureTask:
         self.pictures = {"train": pictures(train.data, recipe.image_size), "val": pictures(val.data, recipe.image_size)}
 
     def groups(self) -> list[dict[str, Any]]:
-        """All weights at one rate."""
+        """One group: all weights with the same rate."""
         return [{"params": [parameter for parameter in self.network.parameters() if parameter.requires_grad],
                  "lr": self.recipe.schedule.learning_rate}]  # fmt: skip
 
@@ -295,11 +295,11 @@ class PictureTask:
         return rows[self._group[split].own_rows(len(rows))]
 
     def gather_rows(self, split: Split, values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Values of all rows of a batch, of those of this process's part."""
+        """Values of all rows of a batch, given those of this process's rows."""
         return self._group[split].gather_rows(values, len(rows))
 
     def images(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
-        """Pictures of a step: random views in training, as they are in validation."""
+        """Pictures of a step: random views in training, plain pictures in validation."""
         images = self.pictures[split].batch(rows).to(self.device)
         return random_view(images, self.recipe.geometry) if split == "train" else images
 

@@ -1,7 +1,7 @@
 """The siamese network of system C: two weight-sharing branches, Euclidean distance, contrastive loss.
 
-The backbone is frozen, as published: its pooled features are computed once, and the dense layer that both branches
-share is what learns. Positives share a category; there are more negatives than positives.
+The backbone is frozen, as published: its pooled features are computed once, and only the dense layer, which both
+branches share, learns. Positive pairs share a category; there are more negative than positive pairs.
 """
 
 from typing import Any, Literal
@@ -32,9 +32,10 @@ class SiameseRecipe(Recipe):
     Attributes:
         pooling: of the backbone's features; published: max, of the last feature maps.
         embedding: width of the dense layer.
-        margin: distance above which a negative pair costs nothing; half of it is where accuracy draws the line.
+        margin: distance above which a negative pair has no loss; the accuracy counts pairs below half of it as
+            positive.
         negatives: negative pairs for each positive one.
-        min_images: training pictures that a category must have to be learned from.
+        min_images: categories with fewer training pictures are left out of training.
     """
 
     kind: Literal["siamese"]
@@ -62,13 +63,14 @@ def contrastive_loss(distance: torch.Tensor, same: torch.Tensor, margin: float) 
 
 
 def draw_pairs(categories: np.ndarray, negatives: int, draw: np.random.Generator) -> np.ndarray:
-    """For every row one positive pair with another row of its category, and ``negatives`` pairs with other categories.
+    """Draw for every row a positive pair, within its category, and ``negatives`` pairs with other categories.
 
     Args:
-        categories: int64 [n]; -1 = takes no part.
+        categories: int64 [n]; -1 = the row is left out.
 
     Returns:
-        int64 [pairs, 3]: two rows, and 1 where they share the category; a row alone in its category has no positive.
+        int64 [pairs, 3]: two rows, and 1 where they share the category; a row that is alone in its category has no
+        positive pair.
     """
     rows = np.flatnonzero(categories >= 0)
     codes_there = np.unique(categories[rows])
@@ -86,10 +88,10 @@ def draw_pairs(categories: np.ndarray, negatives: int, draw: np.random.Generator
 
 
 class SiameseTask:
-    """Pairs over pooled feature maps that are computed once.
+    """The siamese network as a task: pairs of pooled features, which are computed once.
 
     Attributes:
-        chance: accuracy on the validation pairs of guessing that none matches; of pairs there are more without a match.
+        chance: accuracy of calling all validation pairs negative, as most of them are.
     """
 
     metric = "euclidean"
@@ -117,11 +119,11 @@ class SiameseTask:
         return F.normalize(torch.from_numpy(embed_pictures(self.network.pooled, pictures, self.recipe.probe.batch)))
 
     def groups(self) -> list[dict[str, Any]]:
-        """The dense layer."""
+        """One group: the dense layer."""
         return [{"params": list(self.network.dense.parameters()), "lr": self.recipe.schedule.learning_rate}]
 
     def training_mode(self) -> None:
-        """Nothing in the dense layer has modes."""
+        """Nothing to do: the dense layer has no modes."""
 
     def _batches(self, split: Split, draw: np.random.Generator) -> Batches:
         pairs = torch.from_numpy(draw.permutation(draw_pairs(self.categories[split], self.recipe.negatives, draw)))
@@ -136,7 +138,7 @@ class SiameseTask:
         return self._batches("val", epoch_generator(self.recipe.seed, 0))
 
     def losses(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Contrastive loss of pairs [n, 3], and the share of pairs on the right side of half the margin."""
+        """Contrastive loss of pairs [n, 3], and the accuracy of calling pairs below half the margin positive."""
         group = self._group[split]
         own = rows[group.own_rows(len(rows))]
         first, second = (self.network.dense(self.features[split][own[:, at]].to(self.device)) for at in (0, 1))
@@ -157,7 +159,7 @@ def frequent(categories: np.ndarray, least: int) -> list[str]:
 
 
 def fit(recipe: SiameseRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
-    """Train; the encoder of the best epoch."""
+    """Train, and return the encoder of the best epoch."""
     task = SiameseTask(recipe, train, val, run.group)
     guess = f"; guessing that no validation pair matches: {shown_row(task.chance)}" if task.chance else ""
     run.group.log(

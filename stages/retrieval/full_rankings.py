@@ -1,11 +1,12 @@
-"""Ranks where queries have many relevant rows: a query's scores with the whole gallery, sorted (rules: similarity.py).
+"""Ranks for queries with many relevant rows, by sorting a query's scores with the whole gallery (rules: similarity.py).
 
-A benchmark of categories has thousands of relevant rows to a query: 40,000 queries of DeepFashion's categories make 900
-million relevant pairs, and scoring each alone, as ranking.py does, takes hours. Here the float64 product of a few
-queries and the gallery gives all scores of a query, and one sort ranks all its relevant rows.
+In a benchmark of categories a query has thousands of relevant rows: 40,000 queries of DeepFashion's categories make 900
+million relevant pairs, and scoring each alone, as ranking.py does, takes hours. This module computes all scores of a
+few queries by a float64 matrix product, and ranks all relevant rows of a query by one sort.
 
-A score from a matrix product is off from the pair's own score (``pair_scores``) by less than a known bound. Where an
-irrelevant row is nearer to a relevant one than twice that, both are scored alone. So the ranks are those of ranking.py.
+A score from a matrix product differs from the score of the pair alone (``pair_scores``) by less than a known bound. If
+the scores of an irrelevant and a relevant row are closer than twice the bound, both pairs are scored alone. So the
+ranks equal those of ranking.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,23 +20,23 @@ from stages.retrieval.relevance import VIEWS, Matches, Ranking
 from stages.retrieval.similarity import TIE, Prepared, pair_scores, products
 from stages.runner.progress import track
 
-ROUNDINGS = 10  # of a score beside its d products: of both vectors, the squares, their difference, the bar
+ROUNDINGS = 10  # of a score, in addition to its d products: of both vectors, the squares, their difference, the bar
 THREADS = 4  # at most; each holds copies of a query's scores
-COPIES = 6  # of a query's scores while it is ranked, where most of the gallery is relevant
+COPIES = 6  # of a query's scores while it is ranked, if most of the gallery is relevant
 
 Near = Callable[[int, np.ndarray, np.ndarray], None]  # query, places of the nearest gallery rows, their scores
 
 
 @dataclass(frozen=True)
 class WholeRows:
-    """Queries whose scores with the whole gallery are held, a few at a time.
+    """Scores of a few queries with the whole gallery, and their ranking.
 
     Attributes:
         matches: of all queries with the gallery.
         members: category -> its gallery rows.
-        queries, gallery: as they are compared.
-        columns: gallery rows of one product.
-        near: is told the ``voters`` nearest gallery rows of each query, and those that equal the last of them.
+        queries, gallery: prepared vectors.
+        columns: gallery rows of one matrix product.
+        near: called with the ``voters`` nearest gallery rows of each query, and those that tie with the last.
     """
 
     matches: Matches
@@ -93,8 +94,8 @@ class _Query:
     Attributes:
         vector: prepared, float64 [d].
         line: its scores with the gallery, float64 [G].
-        tie: scores that are so close are equal.
-        reach: an irrelevant score that is so close to a bar may be on its other side (twice the bound of one score).
+        tie: scores that are this close are equal.
+        reach: an irrelevant score this close to a bar may be on its other side (twice the bound of one score).
     """
 
     vector: np.ndarray
@@ -104,7 +105,7 @@ class _Query:
     reach: float
 
     def ahead(self, irrelevant: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-        """int64 [len(mine)], ascending: how many of the rows ``others`` score at least as high as each of ``mine``."""
+        """int64, ascending: how many ``irrelevant`` rows score at least as high as each ``relevant`` row."""
         if not len(irrelevant):
             return np.zeros(len(relevant), np.int64)
         scores = self.line[irrelevant]
@@ -120,7 +121,7 @@ class _Query:
     def _settled(
         self, irrelevant: np.ndarray, relevant: np.ndarray, bars: np.ndarray, doubtful: np.ndarray
     ) -> np.ndarray:
-        """How many of ``others`` are below each bar that is ``doubtful``, by the scores of single pairs."""
+        """How many ``irrelevant`` rows are below each ``doubtful`` bar, by the scores of single pairs."""
         low, high = bars[doubtful] - self.reach, bars[doubtful] + self.reach
         scores = self.line[irrelevant]
         near = low.searchsorted(scores, side="right") > high.searchsorted(scores, side="right")
@@ -138,14 +139,14 @@ def rank_whole_rows(
 ) -> Iterator[dict[str, Ranking]]:
     """View -> ranking of the next few queries, in order, until all have been ranked.
 
-    Queries are ranked side by side in threads: sorting lets go of the interpreter's lock.
+    Queries are ranked in parallel threads, as sorting releases the interpreter lock.
 
     Args:
-        counted: bool [Q], which queries are ranked; the others find nothing.
+        counted: bool [Q], which queries are ranked; the others have no ranks.
         detected: bool [Q], as in Ranking.
-        queries: whose scores are held at once.
-        pairs: relevant ones that are held at once, unless a single query has more.
-        desc: what a line of progress says.
+        queries: number of queries whose scores are in memory at once.
+        pairs: number of relevant pairs in memory at once, unless a single query has more.
+        desc: text of the progress line.
     """
     lengths = np.where(counted, rows.matches.stop - rows.matches.first, 0)
     blocks = range(0, len(counted), queries)
@@ -164,13 +165,13 @@ def rank_whole_rows(
                 span = slice(start, stop)
                 yield {view: _ranking(rows.matches, view, ahead_of, span, detected[span]) for view in VIEWS}
                 start = stop
-            del scores, vectors, ranked  # before the next block's are made: each may be a third of the memory
+            del scores, vectors, ranked  # before the next block: each may take a third of the memory
 
 
 def _ranking(
     matches: Matches, view: str, ahead_of: dict[int, dict[str, np.ndarray]], span: slice, detected: np.ndarray
 ) -> Ranking:
-    """The ranking of consecutive queries from what is ``ahead`` of the relevant rows of those that were ranked."""
+    """The ranking of consecutive queries, from the results of ``ahead`` for the ranked ones."""
     nothing = {view: np.empty(0, np.int64)}
     ahead = [ahead_of.get(row, nothing)[view] for row in range(span.start, span.stop)]
     ranks = np.concatenate([counts + np.arange(1, len(counts) + 1) for counts in ahead])

@@ -1,13 +1,13 @@
 """Retrieval by the regions that an encoder attends to, for encoders that have them (system B's ``attention``).
 
-embed writes ``regions/<k>/`` below the encoder's vectors, under the same names: of each picture as it is the vector of
-its region k, of unit length. Two things are scored. Each region alone against the same region of the gallery's
-pictures, by the one evaluator. And the list of recommendations in which the regions take turns
-(stages/networks/encoders/attention/recommend.py): what it finds, and how many categories a person gets to see, beside
-the ranking by whole pictures.
+embed writes ``regions/<k>/`` below the encoder's vectors, with the same file names: the vector of region k of each
+picture, of unit length. Two things are scored. First, each region against the same region of the gallery's pictures, by
+the evaluator. Second, lists of recommendations in which the regions take turns
+(stages/networks/encoders/attention/recommend.py): their hits, and their number of categories, compared with the ranking
+by whole pictures.
 
-All of it is of the pictures as they are: in a mirror image the regions look at other places. So the ranking by whole
-pictures beside the list is that without flip too.
+All vectors are of the plain pictures, because the regions of a mirror image are at other places. So the lists are
+compared with the ranking by whole pictures without flip.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,8 +25,8 @@ from stages.retrieval.vectors import PLAIN, REGIONS, headline
 LISTED = 10  # recommendations that a person looks at
 HITS = (5, LISTED)
 WAYS = ("list", "whole")
-QUERIES = 500  # of a benchmark's that get a list, evenly by id: each of them costs a pass over the gallery
-CLOSE = 1e-6  # squared distances of unit vectors this close to the last of a shortlist are looked at again
+QUERIES = 500  # with a list, evenly chosen by id, as each takes a pass over the gallery
+CLOSE = 1e-6  # rows whose squared distance is this close to the last of a shortlist join it
 Pair = tuple[Rows, Rows, str]  # queries, gallery, metric
 
 
@@ -42,13 +42,13 @@ def by_region(
     whole: Pair,
     memory_mb: int,
 ) -> dict[str, Any]:
-    """``regions``: number of a region -> the figures of its vectors; ``recommendation``: of the lists. Or nothing.
+    """``regions``: number of a region -> its scores; ``recommendation``: scores of the lists. Empty without regions.
 
     Args:
         embeddings: an encoder's folder of vectors.
         read: queries, gallery and metric of the benchmark, with the vectors of a folder.
         score: the evaluator.
-        whole: what ``read`` gives for ``embeddings`` itself; not used where embed ran with flip.
+        whole: result of ``read`` for ``embeddings`` itself; not used where embed ran with flip.
         memory_mb: megabytes that lists may take above the vectors.
     """
     folders = region_folders(embeddings)
@@ -69,10 +69,9 @@ def recommendation(pair: Pair, regions: Sequence[Pair], memory_mb: int) -> dict[
 
     Returns:
         n_scored: queries that have a match, ``QUERIES`` at most; n_missed: those that were not detected;
-        <way>_hit_at_<k>: share of them whose item is among the first k; one that was not detected is a miss, as
-        everywhere;
-        <way>_categories: mean number of different categories among all ``LISTED``, over those that were detected; not
-        where the gallery has one category, which would always be 1.
+        <way>_hit_at_<k>: share of them whose item is among the first k; undetected ones are misses;
+        <way>_categories: mean number of different categories among all ``LISTED``, over detected queries; left out
+        if the gallery has one category.
     """
     queries, gallery, metric = pair
     with_match = _with_match(queries, gallery)
@@ -101,7 +100,7 @@ def recommendation(pair: Pair, regions: Sequence[Pair], memory_mb: int) -> dict[
 def _listed(
     queries: Rows, gallery: Rows, regions: Sequence[Pair], asked: Sequence[int], memory_mb: int
 ) -> list[np.ndarray]:
-    """Gallery places in the list of each query that is asked: not the query itself."""
+    """Gallery positions in the list of each asked query, without the query itself."""
     place = {name: at for at, name in enumerate(gallery.ids.to_pylist())}
     own = [place.get(name, -1) for name in queries.ids.take(pa.array(asked)).to_pylist()]
     of_queries = np.stack([pair[0].vectors[asked] for pair in regions], axis=1)
@@ -123,14 +122,14 @@ def _listed(
 def shortlists(
     of_queries: np.ndarray, of_gallery: Sequence[np.ndarray], own: Sequence[int], count: int, memory_mb: float
 ) -> Iterator[np.ndarray]:
-    """For each query the places of gallery pictures among which are the ``count`` nearest to each of its regions.
+    """For each query, gallery positions that include the ``count`` nearest pictures to each of its regions.
 
-    A few queries at a time, by matrix products in float64; what is as near as the last one, but for rounding, is in.
+    A few queries at a time, by matrix products in float64; pictures that tie with the last one are included.
 
     Args:
         of_queries: [n, K, d] of unit length.
-        of_gallery: of each region [m, d], of unit length.
-        own: of each query the place where it stands in the gallery itself, or -1; left out.
+        of_gallery: for each region [m, d], of unit length.
+        own: position of each query in the gallery, which is left out, or -1.
     """
     (_, regions, width), rows = of_queries.shape, len(of_gallery[0])
     # Half for distances, a quarter for vectors of the gallery and their products.
@@ -156,7 +155,7 @@ def shortlists(
 
 
 def _with_match(queries: Rows, gallery: Rows) -> list[int]:
-    """Rows of queries that have a match which is not the same picture, ``QUERIES`` at most; evenly by id."""
+    """Rows of at most ``QUERIES`` queries with a match that is another picture, evenly by id."""
     matches: dict[Any, set[Any]] = {}
     for name, item in zip(gallery.ids.to_pylist(), gallery.items.to_pylist(), strict=True):
         matches.setdefault(item, set()).add(name)

@@ -1,4 +1,4 @@
-"""Which gallery rows are relevant for which query, and what a ranking of them is (ranking.py makes it)."""
+"""Which gallery rows are relevant for which query, and the ranking of relevant rows (computed by ranking.py)."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from stages.retrieval.similarity import Rows, codes
 
-VIEWS = ("whole_gallery", "same_superclass")  # the second: only gallery rows of the query's own category
+VIEWS = ("whole_gallery", "same_superclass")  # same_superclass: only gallery rows of the query's category
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Matches:
 
     Attributes:
         order: int64 [G], gallery rows sorted by item, then by category.
-        first, stop: int64 [Q], the range of a query's item in ``order``, the query itself included.
+        first, stop: int64 [Q], the range of a query's item in ``order``, including the query itself.
         own: int64 [Q], the gallery row that is the query itself, or -1.
         query_category, gallery_category: int64 codes.
         relevant, gallery: view -> int64 [Q] as in Ranking.
@@ -35,7 +35,7 @@ class Matches:
         """Compare ids, items and categories."""
         own = _position(*codes(queries.ids, gallery.ids))
         query_item, item = codes(queries.items, gallery.items)
-        # A missing item is one that the other side never has.
+        # A missing item gets a code that the other side does not have.
         unknown = max(query_item.max(initial=0), item.max(initial=0)) + 1
         item, query_item = np.where(item < 0, unknown, item), np.where(query_item < 0, unknown + 1, query_item)
         query_category, category = codes(queries.categories, gallery.categories)
@@ -63,7 +63,7 @@ class Matches:
 
 
 def _position(wanted: np.ndarray, codes_there: np.ndarray) -> np.ndarray:
-    """Where each wanted code is among unique ones, or -1."""
+    """Position of each wanted code in unique codes, or -1."""
     order = np.argsort(codes_there)
     at = np.searchsorted(codes_there[order], wanted)
     at = np.minimum(at, len(order) - 1)
@@ -72,11 +72,11 @@ def _position(wanted: np.ndarray, codes_there: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Where the relevant rows came, for each of Q queries.
+    """The ranks of the relevant rows for each of Q queries.
 
     Attributes:
-        ranks: int64 [P], 1-based, the queries one after the other, ascending for each; an undetected query has none.
-        counts: int64 [Q], how many of ``ranks`` are each query's.
+        ranks: int64 [P], 1-based, query after query, ascending for each; an undetected query has none.
+        counts: int64 [Q], number of ``ranks`` of each query.
         relevant: int64 [Q], how many gallery rows are relevant.
         gallery: int64 [Q], how many gallery rows were ranked (the query itself is not).
         detected: bool [Q].

@@ -1,4 +1,4 @@
-"""The picture of what queries found: one line for each, with the similarity or distance under each result."""
+"""A picture of search results: one row for each query, with the similarity or distance under each result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from stages.contracts.images import resized
 from stages.retrieval.similarity import Rows, nearest
 
 SHOWN_QUERIES, SHOWN_RESULTS = 6, 5
-THUMBNAIL = 72  # pixels, frame included: a row of six fits a narrow report column
+THUMBNAIL = 72  # pixels with the frame, so that a row of six fits a narrow column of a report
 FRAME = 4
 GAP = 4
 TEXT = 13  # height of the line under a result
-# Okabe and Ito's colors, told apart by color-blind readers as well.
+# Okabe and Ito's colors, which color-blind readers can distinguish.
 QUERY, RIGHT, WRONG = (120, 120, 120), (0, 158, 115), (213, 94, 0)
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One result: its encoded picture, whether it is correct, and what is written under it."""
+    """One result: its encoded picture, whether it is correct, and the text under it."""
 
     picture: bytes
     correct: bool
@@ -39,7 +39,7 @@ class Shown:
 
 
 def evenly(count: int, wanted: int) -> list[int]:
-    """Up to ``wanted`` positions spread evenly over ``count``, first and last included: neither best nor worst."""
+    """Up to ``wanted`` positions spread evenly over ``count``, including the first and the last."""
     if count <= wanted:
         return list(range(count))
     if wanted == 1:
@@ -56,10 +56,10 @@ def framed(data: bytes, color: tuple[int, int, int]) -> Image.Image:
 
 
 def retrieval_sheet(rows: Sequence[Shown]) -> Image.Image:
-    """One line for each query: the query (gray frame), then its results (green = right, vermilion = wrong)."""
+    """One row for each query: the query (gray frame), then its results (green = correct, vermilion = wrong)."""
     step, line_height = THUMBNAIL + GAP, THUMBNAIL + TEXT + GAP
     columns = 1 + max(len(row.results) for row in rows)
-    # A wider gap after the query sets it apart from its results.
+    # A wider gap separates the query from its results.
     sheet = Image.new("RGB", (columns * step + 2 * GAP, len(rows) * line_height + GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT - 2)
     for line, row in enumerate(rows):
@@ -73,7 +73,7 @@ def retrieval_sheet(rows: Sequence[Shown]) -> Image.Image:
 
 
 def likeness(query: np.ndarray, result: np.ndarray, metric: str) -> str:
-    """The cosine of two vectors [d], or their distance (``d`` before it), with three decimals."""
+    """The cosine of two vectors [d], or their distance (with prefix ``d``), with three decimals."""
     query, result = query.astype(np.float64), result.astype(np.float64)
     if metric == "euclidean":
         return f"d {np.linalg.norm(query - result):.3f}"
@@ -88,7 +88,7 @@ def images(path: Path, ids: set[str]) -> dict[str, bytes]:
 
 
 def shown_rows(queries: Rows, gallery: Rows, metric: str, folder: Path) -> list[Shown]:
-    """A few detected queries that have a match, evenly spread by id, with what they found in the whole gallery."""
+    """A few detected queries with a match, evenly chosen by id, with their results in the whole gallery."""
     findable = pc.is_in(queries.items, value_set=gallery.items.drop_null()).to_numpy(zero_copy_only=False)
     by_id = pc.sort_indices(queries.ids).to_numpy()
     candidates = by_id[(queries.detected & findable)[by_id]]

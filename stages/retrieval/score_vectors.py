@@ -1,13 +1,13 @@
-"""Score vectors that someone else computed, by the evaluator that scores the pipeline's encoders.
+"""Score vectors that someone else computed, with the evaluator of the pipeline's encoders.
 
 Usage: python -m stages.run score_vectors --embeddings FILE --benchmark NAME
            [--metric cosine|euclidean] [--out FILE.json] [--name NAME]
 
 Reads:  FILE, one vector for every row with an image in queries.parquet and gallery.parquet of the benchmark, of the
         active profile (formats: vectors.py; a row in both tables has one vector); params ``profile``, ``evaluate``.
-Writes: the figures as a table to standard output; --out: all of them as JSON; --name: the same into
+Writes: the main scores as a table to standard output; --out: all scores as JSON; --name: the same into
         metrics/<profile>/external/<NAME>.json, which `make docs` puts into docs/leaderboard.md, marked as external.
-The metric is --metric, else the one that the Parquet file's metadata names, else cosine.
+The metric is --metric, else the one in the Parquet file's metadata, else cosine.
 """
 
 import logging
@@ -31,10 +31,10 @@ TABLE = (("hit_at_1", "hit@1"), ("hit_at_5", "hit@5"), ("hit_at_10", "hit@10"), 
 
 
 def benchmark_folder(benchmark: str, content: dict[str, Any]) -> Path:
-    """Where the benchmark of the active profile lies.
+    """Folder of a benchmark of the active profile.
 
     Raises:
-        StageError: when the profile has no benchmark of this name, or it was not built.
+        StageError: the profile has no benchmark of this name, or it was not built.
     """
     names = lookup(content, "benchmarks")
     profile = lookup(content, "profile")
@@ -70,7 +70,7 @@ def read_parts(file: VectorFile, folder: Path) -> tuple[Rows, Rows]:
 
 
 def score_file(path: Path, benchmark: str, metric: str | None, content: dict[str, Any]) -> dict[str, Any]:
-    """All figures of a file of vectors."""
+    """All scores of a file of vectors."""
     folder = benchmark_folder(benchmark, content)
     params = section(EvaluateParams, "evaluate", content)
     file = open_vectors(path)
@@ -83,7 +83,7 @@ def score_file(path: Path, benchmark: str, metric: str | None, content: dict[str
 
 
 def table(benchmark: str, result: dict[str, Any]) -> str:
-    """The main figures of both views, each beside chance."""
+    """The main scores of both views, with chance."""
     lines = [f"{benchmark}: {result['n_queries']} queries, {result['gallery']} in the gallery, "
              f"{result['dimensions']} dimensions, {result['metric']}; {result['n_missed']} queries without an image "
              f"(misses), {result['n_without_match']} without a match (left out)"]  # fmt: skip
@@ -108,10 +108,10 @@ def table(benchmark: str, result: dict[str, Any]) -> str:
 
 
 def external_path(name: str, content: dict[str, Any]) -> Path:
-    """Where results of this name are kept.
+    """Path of the results of this name.
 
     Raises:
-        StageError: a name that is no file name, or that an encoder has.
+        StageError: the name is no file name, or is that of an encoder.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise StageError(f"--name {name!r}: expected letters, digits, dots, dashes and underscores.")

@@ -213,7 +213,7 @@ class Trainer:
         return torch.where(missing, self.nothing_detected, detected)
 
     def _cache(self, val: Rows) -> None:
-        """Cache the features of a frozen backbone: of augmented views for training, of plain pictures for validation."""
+        """Cache a frozen backbone's features: of augmented views for training, of plain pictures for validation."""
         backbone, batch, views = self.network.backbone, self.params.batch, self.params.cached_views
         self.rows.features = cached_features(backbone, self.rows.pictures, batch, views, self.augment, self.group)
         val.features = cached_features(backbone, val.pictures, batch, group=self.group)

@@ -1,9 +1,9 @@
-"""Ultralytics' training set, made so that an epoch depends on nothing but its seed, and with the paste augmentation.
+"""Ultralytics' training set with two changes: an epoch depends on its seed alone, and paste augmentation.
 
-Paste augmentation puts annotated garments, cut out softly, on the backgrounds of other training pictures. After Dwibedi
-et al. 2017, "Cut, Paste and Learn", and Ghiasi et al. 2021, "Simple Copy-Paste", for sources that have boxes and no
-masks: the cut-out is the box's pixels under a rounded mask that fades beyond the box, so that neither the corners of
-the old background nor a hard edge gives a pasted garment away, and the box stays its true extent.
+Paste augmentation blends annotated garments into other training pictures, as in Dwibedi et al. 2017, "Cut, Paste and
+Learn", and Ghiasi et al. 2021, "Simple Copy-Paste", but for sources with boxes and no masks. The pasted piece is the
+box's pixels under a rounded mask that fades out beyond the box. So neither the corners of the old background nor a hard
+edge reveals a pasted garment, and the box is still its true extent.
 """
 
 import random
@@ -17,19 +17,19 @@ from ultralytics.data.dataset import YOLODataset
 from ultralytics.utils.instance import Instances
 
 MOST = 2  # garments pasted on one picture
-SIZES = (0.5, 1.2)  # of a garment, against its size in its own picture
+SIZES = (0.5, 1.2)  # of a pasted garment, relative to its size in its own picture
 SMALLEST_SIDE = 8  # pixels: one cell of the finest feature map (stride 8)
 FADE = 0.15  # share of the half side over which the mask fades out, beyond the box
-ROUNDNESS = 4  # exponent of the mask's superellipse: 2 is an ellipse, which cuts sleeves and hems off
-MOST_HIDDEN = 0.7  # share of a box that pasted garments may hide; beyond it the box goes
+ROUNDNESS = 4  # exponent of the mask's superellipse; an ellipse (2) would cut sleeves and hems off
+MOST_HIDDEN = 0.7  # a box of which pasted garments hide a larger share is removed
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A garment and what surrounds it.
+    """A garment with its surroundings.
 
     Attributes:
-        pixels: uint8 [height, width, 3], the box with a margin of ``FADE`` where its picture has one.
+        pixels: uint8 [height, width, 3], the box with a margin of ``FADE``, as far as its picture reaches.
         box: x1, y1, x2, y2 of the garment in ``pixels``.
         label: its class.
     """
@@ -61,7 +61,7 @@ def soft_mask(height: int, width: int, box: tuple[int, int, int, int]) -> np.nda
 
 
 def varied(piece: Piece, width: int, height: int, draw: random.Random) -> Piece | None:
-    """The piece in another size that fits ``width`` x ``height``, mirrored half of the time; None when too small."""
+    """The piece at a random size within ``width`` x ``height``, mirrored half of the time; None when too small."""
     own_width, own_height = piece.box[2] - piece.box[0], piece.box[3] - piece.box[1]
     # Two pixels less, because the corners are rounded.
     factor = min(draw.uniform(*SIZES), (width - 2) / own_width, (height - 2) / own_height)
@@ -81,16 +81,16 @@ def varied(piece: Piece, width: int, height: int, draw: random.Random) -> Piece 
 def paste(
     image: np.ndarray, boxes: np.ndarray, labels: np.ndarray, pieces: list[Piece], draw: random.Random
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Put each piece somewhere on the picture, each wholly inside it and above what lay there before.
+    """Paste each piece at a random place wholly inside the picture, over all earlier ones.
 
     Args:
         image: uint8 [height, width, 3]; it is not changed.
-        boxes: x1, y1, x2, y2 of what is there, [n, 4], pixels.
+        boxes: x1, y1, x2, y2 of the picture's garments, [n, 4], pixels.
         labels: their classes [n].
-        draw: where sizes, mirroring and places come from.
+        draw: source of random sizes, mirroring and places.
 
     Returns:
-        the new picture, boxes and labels: those there before that still show, then the pasted ones that do.
+        the new picture, boxes and labels: first the earlier garments that are visible, then the visible pasted ones.
     """
     image, height, width = image.copy(), *image.shape[:2]
     boxes, labels, layers = list(boxes), list(labels), [0] * len(boxes)
@@ -110,7 +110,7 @@ def paste(
 
 
 def _blend(image: np.ndarray, above: np.ndarray, layer: int, piece: Piece, left: int, top: int) -> None:
-    """Draw the piece with its corner at (left, top), which may lie outside: its margin is cut off there."""
+    """Draw the piece with its corner at (left, top); margins outside the picture are clipped."""
     height, width = piece.pixels.shape[:2]
     mask = soft_mask(height, width, piece.box)
     rows = slice(max(top, 0), min(top + height, image.shape[0]))
@@ -135,14 +135,14 @@ CACHED = 1000  # decoded pictures kept in memory, Ultralytics' own limit
 class TrainingSet(YOLODataset):
     """Pictures and boxes of the training split.
 
-    Ultralytics' mosaic takes its other three pictures from those loaded last, which a killed training has forgotten,
-    and each loader process has others. Here they come from the whole set, as in the original mosaic (YOLOv4,
-    Bochkovskiy et al. 2020), and the loaded ones are a cache that changes no result.
+    Ultralytics' mosaic takes its other three pictures from the last loaded ones, which differ between loader processes
+    and are lost when a training is killed. This class draws them from the whole set, as the original mosaic does
+    (YOLOv4, Bochkovskiy et al. 2020); loaded pictures are a cache that changes no result.
 
     Attributes:
-        paste: probability that garments of other pictures are pasted on a picture, alone or as part of a mosaic. It
-            comes as Ultralytics' argument ``copy_paste``, whose own transform needs segments and does nothing on
-            boxes; so it ends with the mosaic, ``close_mosaic`` epochs before the end.
+        paste: probability that garments of other pictures are pasted on a picture, also on pictures of a mosaic. It is
+            passed as Ultralytics' argument ``copy_paste``, whose own transform needs segments and ignores boxes. So it
+            ends with the mosaic, ``close_mosaic`` epochs before the end.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -160,7 +160,7 @@ class TrainingSet(YOLODataset):
         return transforms
 
     def get_image_and_label(self, index: int) -> dict[str, Any]:
-        """One picture and its boxes as Ultralytics' transforms want them, perhaps with garments pasted on."""
+        """One picture and its boxes for Ultralytics' transforms, with garments pasted on by chance."""
         label = super().get_image_and_label(index)
         if not self.paste or not self.boxed or random.random() >= self.paste:
             return label
@@ -191,7 +191,7 @@ def _corners(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def _shares(corners: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The inverse of ``_corners``, float32 as Ultralytics reads labels."""
+    """The inverse of ``_corners``, in float32 as Ultralytics' labels."""
     low, high = corners[:, :2], corners[:, 2:]
     center_and_size = np.concatenate([(low + high) / 2, high - low], axis=1)
     return (center_and_size / [width, height, width, height]).astype(np.float32)

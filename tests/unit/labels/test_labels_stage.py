@@ -141,7 +141,7 @@ def test_policy_of_another_source_is_one_message(run, ingested):
 
 
 def test_repeated_item_and_item_without_image_are_named(run, ingested):
-    with pytest.raises(StageError, match="item_id a stands there more than once"):
+    with pytest.raises(StageError, match="item_id a occurs more than once"):
         run("photos", ingested("photos", [snapshot("a", "Hat"), snapshot("a", "Hat")]))
     folder = ingested("photos", [snapshot("a", "Hat")])
     other = ingested("other", [snapshot("b", "Hat")])

@@ -66,7 +66,7 @@ def test_annotated_boxes_are_cut_and_images_without_one_stay_whole(upstream):
 
 
 def test_boxes_of_a_source_that_has_none_are_refused(upstream):
-    with pytest.raises(StageError, match="source src has no boxes, so `boxes: annotated` cannot be cut"):
+    with pytest.raises(StageError, match="source src has no boxes, so `boxes: annotated` is impossible"):
         upstream.build(INSHOP_ROWS, INSHOP | {"boxes": "annotated"})
 
 
