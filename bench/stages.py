@@ -1,9 +1,9 @@
-"""Where the minutes of a repro go: for each kind of stage its work, its start-up, and DVC between the stages.
+"""How long a repro takes: for each kind of stage its work, its start-up, and DVC between the stages.
 
 Usage: python -m bench.stages  (`make bench`; reads what the last `make repro` of this checkout left in .work)
 
-Start-up is a process until its imports are done; DVC is from the end of a stage to the start of the next process:
-hashing outs, writing dvc.lock, reading dvc.yaml.
+Start-up lasts until the imports of a process are done. DVC's time is from the end of a stage to the start of the next
+process: hashing outs, writing dvc.lock, reading dvc.yaml.
 """
 
 from collections import defaultdict

@@ -1,8 +1,8 @@
-"""The end of a repro in MLflow: its parent run gets the final scores, pictures and files, also of what did not run.
+"""The end of a repro in MLflow: its parent run gets the final scores, pictures and files, also of unchanged stages.
 
 Reads: metrics/<profile>/, data/<profile>/report/ (pictures), models/<profile>/*/* (validation scores), the parent run.
-``make repro`` closes its own parent run. After a plain ``dvc repro``, or ``dvc pull``, ``make mlflow`` completes the
-one of this commit and configuration, if `dvc status` says that the files belong to it.
+``make repro`` closes its own parent run. After a plain ``dvc repro`` or ``dvc pull``, ``make mlflow`` completes the
+run of this commit and configuration, if the files belong to it by `dvc status`.
 """
 
 import logging
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PICTURES = (".jpg", ".png")
-MAX_NOTE = 8000  # characters that MLflow takes of a description
+MAX_NOTE = 8000  # characters of a description in MLflow
 Registered = dict[str, str]
 
 
 def final_scores(profile: str) -> dict[str, float]:
-    """Headline scores of all metric files and trained models of a profile."""
+    """Main scores of all metric files and trained models of a profile."""
     paths = [Path("metrics", profile), *sorted(Path("models", profile).glob("*/*/"))]
     return {key: value for path in paths for key, value in scores_at(path).items()}
 
 
 def close_parent(key: str, failed: bool, profile: str, table: str) -> Registered | None:
-    """Wait for the queued events, then end the parent run of this repro; warns on failure.
+    """Wait for the queued events, then end the parent run of this repro; warn on failure.
 
-    A repro in which no stage ran has no parent run, and none is made. A failed one keeps the scores of the stages that
-    ran: those on disk may be older.
+    A repro in which no stage ran has no parent run, and none is created. A failed repro keeps the scores of the stages
+    that ran, as files of other stages may be older.
 
     Args:
-        key: what the stages found in ``SEAMLINE_REPRO``.
+        key: value of ``SEAMLINE_REPRO`` for the stages.
         table: Markdown that describes the run.
 
     Returns:
@@ -67,16 +67,16 @@ def close_parent(key: str, failed: bool, profile: str, table: str) -> Registered
 
 
 def track_now(profile: str, table: str) -> Registered | None:
-    """Bring MLflow up to date with files that no ``make repro`` has closed; warns on failure.
+    """Bring MLflow up to date with files that no ``make repro`` has logged; warn on failure.
 
-    The parent run is that of this commit and configuration, or a new one without children.
+    The parent run is the one of this commit and configuration, or a new one without child runs.
     """
     if switched_off():
         return None
     if subprocess.run(["dvc", "status", "--quiet"], capture_output=True, check=False).returncode:
         log.info("The pipeline is not up to date (dvc status): MLflow shows what was tracked so far. Run `make repro`.")
         return None
-    (QUEUE / "told").unlink(missing_ok=True)  # who asks for it wants to know, again
+    (QUEUE / "told").unlink(missing_ok=True)  # so that a failure is reported again
     try:
         from stages.runner.runs import connect, create_parent, find_parent
 
@@ -93,7 +93,7 @@ def track_now(profile: str, table: str) -> Registered | None:
 
 
 def _complete(client: "MlflowClient", run_id: str, profile: str, table: str) -> Registered | None:
-    """Scores that differ from those tracked, a description, files and pictures, and the registered model."""
+    """Log changed scores, a description, files and pictures, and register the model."""
     from mlflow.entities import Metric
 
     from stages.runner.registry import register_classifier
@@ -110,18 +110,18 @@ def _complete(client: "MlflowClient", run_id: str, profile: str, table: str) -> 
 
 
 def shortened(table: str, length: int = MAX_NOTE) -> str:
-    """The first whole lines of a table, as many as MLflow takes, and where the others are."""
+    """The first lines of a table, as many as fit into MLflow, and a hint to the others."""
     if len(table) <= length:
         return table
-    end = "\n\nMore rows than fit here: the metrics have them, too."
+    end = "\n\nMore rows than fit: the metrics have all of them."
     return table[: table.rfind("\n", 0, length - len(end) + 1)] + end
 
 
 def gather(metrics: Path, report: Path, target: Path) -> None:
-    """Copy what a person wants to see of a profile's metrics and report.
+    """Copy the files of a profile's metrics and report that a person wants to see.
 
-    Pictures go side by side under names such as detector-shoes.jpg, as MLflow's page that compares runs shows files of
-    no folder but the first; confusion matrices are drawn. The metrics keep their place, below metrics/.
+    Pictures go into one folder under names such as detector-shoes.jpg, because MLflow's page that compares runs only
+    shows files of the top folder; confusion matrices are drawn. Metrics keep their paths below metrics/.
     """
     for path in sorted(path for path in report.rglob("*") if path.suffix in PICTURES):
         shutil.copyfile(path, target / "-".join(path.relative_to(report).parts))

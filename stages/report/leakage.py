@@ -1,21 +1,22 @@
-"""Which held-out pictures are also among what something learns from, over all sources and benchmarks.
+"""Held-out pictures that are also training pictures of some model, over all sources and benchmarks.
 
-The data set keeps near duplicates in one split, over the sources whose labels it merges, and so does ingest where it
-does not keep duplicates. Benchmarks of upstream trees bring splits of their own. These may cut through near duplicates,
-which stay as published, and know nothing of other data sets: a query of one may be a training picture of another, and
-an encoder that learned from the latter has seen it. This stage counts such pictures; a score beside a high count says
-little. Those of a benchmark's own tree are left out of its clean figures (evaluate_retrieval).
+Near duplicates are in one split within the data set, over all sources whose labels it merges, and within a source where
+ingest drops duplicates. But benchmarks of upstream trees have upstream's splits, which may separate near duplicates and
+ignore other data sets: a query of one may be a training picture of another, so that an encoder trained on the latter
+has seen it. This stage counts such pictures. A score on a set with a high count means little. Queries that repeat
+training pictures of the benchmark's own tree are left out of its clean scores (evaluate_retrieval).
 
 Reads:  data/<profile>/ingested/<source>/, data/<profile>/dataset/, data/<profile>/benchmarks/<name>/.
-Writes: METRICS: held-out pictures of all sets, and how many of them some training set has too (``seen``; one that
-        several have counts several times).
-        REPORT: held-out set -> pictures, how many of them each training set has too, and a few of them by name.
+Writes: METRICS: held-out pictures of all sets, and how many of them are in a training set (``seen``; counted once for
+each
+        training set).
+        REPORT: held-out set -> its pictures, how many of them are in each training set, and a few examples.
 Params: benchmarks, detectors (the lists), dataset.
 
-Sets, each with pictures that teach (train and val) and held-out ones:
+Sets, each with training pictures (train and val) and held-out pictures:
     dataset             the crops of the merged data set; test is held out
     detector <name>     the images of its source; test is held out
-    <name>              of a benchmark over an upstream tree its own training table; its queries are held out
+    <name>              the training table of a benchmark over an upstream tree; its queries are held out
 """
 
 import argparse
@@ -40,19 +41,19 @@ log = logging.getLogger(__name__)
 
 DATASET = "dataset"
 ROW = ["row_id", "split"]
-EXAMPLES = 3  # pairs that are named of each two sets
+EXAMPLES = 3  # named pairs for each two sets
 Picture = tuple[str, str]  # source, image_id
 
 
 @dataclass
 class PictureSet:
-    """Pictures that something learns from, and those that it is judged by."""
+    """Pictures for training and held-out pictures."""
 
     training: set[Picture] = field(default_factory=set)
     held_out: set[Picture] = field(default_factory=set)
 
     def add(self, picture: Picture, split: str) -> None:
-        """Put a picture where its split says."""
+        """Add a picture to training or held out, by its split."""
         if split == "test":
             self.held_out.add(picture)
         elif split in ("train", "val"):
@@ -82,7 +83,7 @@ def seen_pictures(
             members[name][clusters[picture]].append(picture)
 
     def pairs(pictures: Iterable[Picture], teachers: Mapping[int, list[Picture]]) -> list[tuple[Picture, Picture]]:
-        # A cluster may be a chain: only what looks alike itself counts.
+        # A cluster may be a chain, so each pair is checked.
         seen = []
         for picture in sorted(pictures):
             near = (
@@ -101,7 +102,7 @@ def seen_pictures(
 
 
 class Pictures:
-    """The sets of a profile as they are read, and the fingerprints of their pictures."""
+    """Reads the sets of a profile and the fingerprints of their pictures."""
 
     def __init__(self, data: Path) -> None:
         """Read from ``data``, the profile's folder."""
@@ -119,7 +120,7 @@ class Pictures:
                 self.fingerprints[row["source"], row["image_id"]] = row["fingerprint"]
 
     def add_detector(self, name: str) -> None:
-        """The images that a detector learns from and is judged by."""
+        """The training and test images of a detector."""
         own = self.sets[f"detector {name}"] = PictureSet()
         for image_id, split in self._source(name).items():
             own.add((name, image_id), split)
@@ -128,7 +129,7 @@ class Pictures:
         """The training table and the queries of a benchmark over an upstream tree."""
         own, images = PictureSet(), self._source(source)
         of_row = dict(zip(images, images, strict=True))
-        if kind == "pairs":  # its rows are garments
+        if kind == "pairs":  # rows are garments
             objects = read_table(self.data / "ingested" / source / "objects.parquet", columns=["object_id", "image_id"])
             of_row = dict(zip(objects["object_id"].to_pylist(), objects["image_id"].to_pylist(), strict=True))
         folder = self.data / "benchmarks" / name
@@ -155,7 +156,7 @@ class Pictures:
 
 
 def read_pictures(data: Path, detectors: Sequence[str], benchmarks: Sequence[str]) -> Pictures:
-    """Everything that a profile learns from or judges by."""
+    """All training and held-out pictures of a profile."""
     pictures = Pictures(data)
     pictures.add_dataset()
     for name in sorted(detectors):

@@ -1,13 +1,13 @@
-"""Run the ablation ladder once and print its table: ``python -m stages.run run_ablation [VARIANT ...]``.
+"""Train the variants of the ablation once and print their table: ``python -m stages.run run_ablation [VARIANT ...]``.
 
-The stages ``ablation`` and ``ablation_table`` run over two lists of params.yaml that are empty, so that `dvc repro`
-leaves them alone. This command fills the lists (with the named variants, or with all rungs of the profile), adds the
-rungs' sections as the profile composes them, runs DVC, and takes all of it out again, whatever happened; it takes the
-stages' entries out of dvc.lock, so that the work tree is as before, with metrics/<profile>/ablation.csv, ablation.json
-and ablation/ added. What has not changed comes from DVC's run cache the next time. Lists that a profile fills stay.
+The stages ``ablation`` and ``ablation_table`` run over two lists of params.yaml, which are empty so that `dvc repro`
+skips them. This command fills the lists (with the named variants, or with all variants of the profile), adds the
+variants' sections, runs DVC, and in any case reverts params.yaml. It also removes the stages' entries from dvc.lock.
+The work tree is then unchanged, except for metrics/<profile>/ablation.csv, ablation.json and ablation/. The next run
+takes unchanged variants from DVC's run cache. Lists that a profile fills itself stay filled.
 
-`dvc exp` would not make this simpler: a rung is a stage with a section of its own, not a value of one stage, and nine
-experiments would have to be gathered into one table by code of ours.
+`dvc exp` would not be simpler: a variant is a stage with its own section, not a value of one stage, and the results of
+nine experiments would still have to be collected into one table.
 """
 
 import re
@@ -32,10 +32,10 @@ LOCK = Path("dvc.lock")
 
 
 def with_list(text: str, key: str, names: list[str]) -> str:
-    """A params file in which the list ``key`` has other entries; its comment and all other lines stay.
+    """A params file with new entries of the list ``key``; its comment and all other lines stay.
 
     Raises:
-        StageError: when the list does not stand on one line of its own.
+        StageError: the list is not on one line of its own.
     """
     line = re.compile(rf"^({key}: )\[[^\]\n]*\]", re.MULTILINE)
     if len(line.findall(text)) != 1:
@@ -47,18 +47,18 @@ def chosen(named: list[str], sections: dict[str, object]) -> list[str]:
     """The named variants, or all.
 
     Raises:
-        StageError: for a name without a section, or when there is none at all.
+        StageError: a name has no section, or there is no section at all.
     """
     if unknown := set(named) - set(sections):
-        raise StageError(f"profiles: no rung `ablation.{shown(unknown)}`; there are: {shown(sections)}.")
+        raise StageError(f"profiles: no variant `ablation.{shown(unknown)}`; there are: {shown(sections)}.")
     if not sections:
-        raise StageError("profiles: section `ablation` has no rung. Add one (profiles/base.yaml has examples).")
+        raise StageError("profiles: section `ablation` is empty. Add a variant (profiles/base.yaml has examples).")
     return named or list(sections)
 
 
 @contextmanager
 def switched_on(variants: dict[str, Any]) -> Iterator[None]:
-    """The two lists and the rungs' sections in params.yaml, taken out at the end; edits meanwhile are kept."""
+    """Fill the two lists and add the sections in params.yaml; revert both at the end, keeping edits made meanwhile."""
     sections = dumped({"ablation": variants})
     filled = with_list(PARAMS_FILE.read_text(encoding="utf-8"), VARIANTS, list(variants))
     PARAMS_FILE.write_text(with_list(filled, TABLES, [TABLE]) + sections, encoding="utf-8")
@@ -71,7 +71,7 @@ def switched_on(variants: dict[str, Any]) -> Iterator[None]:
 
 
 def forget(lock: Path) -> None:
-    """Take the entries of the ladder's stages out of dvc.lock, the rest written as DVC writes it."""
+    """Remove the entries of the ablation's stages from dvc.lock, in DVC's own format."""
     from dvc.utils.serialize import modify_yaml
 
     if not lock.is_file():
@@ -83,7 +83,7 @@ def forget(lock: Path) -> None:
 
 
 def repro() -> int:
-    """`dvc repro` of the table and what it needs; its exit status. Ctrl-C reaches DVC too, which is waited for."""
+    """Run `dvc repro` of the table and its dependencies; its exit status. On Ctrl-C, wait until DVC has stopped."""
     with subprocess.Popen(["dvc", "repro", "ablation_table"]) as process:
         try:
             return process.wait()
@@ -94,20 +94,20 @@ def repro() -> int:
 
 
 def run(named: list[str]) -> int:
-    """Run the ladder, print its table; the exit status.
+    """Train the variants, print their table; the exit status.
 
     Raises:
-        StageError: for a variant that is none, or lists filled by hand that leave nothing to choose here.
+        StageError: an unknown variant, or lists filled by hand together with named variants or without a table.
     """
     content = load_params()
     by_hand = lookup(content, VARIANTS)
     if by_hand and (named or not lookup(content, TABLES)):
         raise StageError(
             f"{PARAMS_FILE}: `{VARIANTS}` was filled by hand: {shown(by_hand)}. `make ablation` then takes no VARIANTS "
-            f"and needs `{TABLES}: [{TABLE}]` beside it. Or empty both lists."
+            f"and needs `{TABLES}: [{TABLE}]` as well. Or empty both lists."
         )
     if by_hand:
-        status = repro()  # somebody wants it in every repro
+        status = repro()  # the lists are filled for every repro
     else:
         ladder = resolved(str(lookup(content, "profile"))).get("ablation") or {}
         with switched_on({name: ladder[name] for name in chosen(named, ladder)}):
@@ -120,8 +120,8 @@ def run(named: list[str]) -> int:
 def main() -> None:
     """The command."""
     parser = new_parser(__doc__)
-    parser.add_argument("variant", nargs="*", help="rungs of the profile's `ablation`; all by default")
+    parser.add_argument("variant", nargs="*", help="variants in the profile's `ablation`; all by default")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the lists are emptied then as well
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that params.yaml is reverted then as well
     with one_message():
         sys.exit(run(args.variant))

@@ -1,16 +1,16 @@
 """Run the pipeline with several training seeds: ``make seeds [SEEDS="0 1 2"] [ONLY=encoder] [PROFILE=name] [KEEP=1]``.
 
 Usage: python -m stages.run run_seeds SEED SEED SEED ... [--only SECTION ...] [--profile NAME] [--keep]
-       python -m stages.run run_seeds --markdown [--only SECTION ...] [--profile NAME]     prints what was measured
+       python -m stages.run run_seeds --markdown [--only SECTION ...] [--profile NAME]     prints the measured table
 
-Each seed runs in ``.work/seeds/<profile>-<seed>``: the work tree as it is (tracked and new files, uncommitted changes
-included), the project's DVC cache, and params.yaml with the seeds of all sections that train replaced (seeds.py). So
-what no seed touches comes from the cache, and what a seed trained once comes from the run cache the next time. The
-project's own params.yaml, dvc.lock, data and models stay as they are. Tracking is off there.
-`dvc exp run --queue` would make the trees too, but leaves resuming, collecting and cleaning to us all the same.
+Each seed runs in ``.work/seeds/<profile>-<seed>``: a copy of the work tree (tracked and new files, with uncommitted
+changes) that uses the project's DVC cache, and whose params.yaml has the seed in all sections that train (seeds.py).
+Results that do not depend on a seed come from the cache, and repeated ones from the run cache. The project's own
+params.yaml, dvc.lock, data and models do not change. Tracking is off in these trees. `dvc exp run --queue` would create
+the trees as well, but not resume, collect or clean up.
 
-Writes metrics/<profile>/seeds.json. An interrupted run goes on where it was when started again. The tree of a finished
-seed keeps its dvc.lock and metrics; its data and models are deleted (DVC's cache has them) unless KEEP=1.
+Writes metrics/<profile>/seeds.json. An interrupted run resumes when it is started again. The tree of a finished seed
+keeps its dvc.lock and metrics; its data and models are deleted (DVC's cache has them) unless KEEP=1.
 """
 
 import configparser
@@ -36,15 +36,15 @@ from stages.runner.stage import new_parser, one_message
 log = logging.getLogger(__name__)
 
 TREES = Path(".work/seeds")
-OWN = ("dvc.lock", "metrics", "data", "models", ".work", ".dvc")  # of a tree: not deleted when code is copied again
-BULK = ("data", "models", ".work")  # what a finished seed leaves to DVC's cache
+OWN = ("dvc.lock", "metrics", "data", "models", ".work", ".dvc")  # files of a tree that stay when code is copied again
+BULK = ("data", "models", ".work")  # deleted when a seed has finished
 
 
 def run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> str:
     """Output of a command.
 
     Raises:
-        StageError: when it fails.
+        StageError: it fails.
     """
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -53,9 +53,9 @@ def run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> str:
 
 
 def copy_tree(root: Path, tree: Path) -> None:
-    """Bring the files that git tracks, or would track, into ``tree``; what was deleted at the root goes there too.
+    """Copy the files that git tracks, or would track, into ``tree``; files deleted at the root are deleted there.
 
-    A tree that has run before keeps its own dvc.lock and metrics: they belong together.
+    A tree from an earlier run keeps its own dvc.lock and metrics, which belong together.
     """
     names = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=root).split("\0")
     ran = (tree / "dvc.lock").is_file()
@@ -71,7 +71,7 @@ def copy_tree(root: Path, tree: Path) -> None:
 
 
 def link_inputs(root: Path, tree: Path) -> None:
-    """Links to what neither git nor a stage provides: the downloads below data/raw, and downloaded weights."""
+    """Link files that neither git nor a stage provides: the downloads below data/raw, and downloaded weights."""
     weights = root / ".work" / "weights"
     weights.mkdir(parents=True, exist_ok=True)
     sources = [*(root / "data" / "raw").glob("*"), weights]
@@ -83,7 +83,7 @@ def link_inputs(root: Path, tree: Path) -> None:
 
 
 def configure(root: Path, tree: Path) -> None:
-    """The project's own DVC settings, its cache, and no git: the tree lies inside the project's repository."""
+    """Use the project's DVC settings and its cache, without git, as the tree is inside the project's repository."""
     settings = configparser.ConfigParser(interpolation=None)
     settings.read(root / ".dvc" / "config.local", encoding="utf-8")
     cache = root / run("dvc", "cache", "dir", cwd=root).strip()
@@ -93,7 +93,7 @@ def configure(root: Path, tree: Path) -> None:
 
 
 def prepare(root: Path, tree: Path, profile: str | None, seed: int, sections: Sequence[str]) -> None:
-    """A tree in which `dvc repro` trains what ``sections`` of params.yaml describe with ``seed``."""
+    """Prepare a tree in which `dvc repro` trains with ``seed`` in ``sections`` of params.yaml."""
     fresh = not (tree / "dvc.lock").is_file()
     copy_tree(root, tree)
     link_inputs(root, tree)
@@ -107,10 +107,10 @@ def prepare(root: Path, tree: Path, profile: str | None, seed: int, sections: Se
 
 
 def repro(tree: Path, seed: int) -> None:
-    """`dvc repro` in the tree.
+    """Run `dvc repro` in the tree.
 
     Raises:
-        StageError: when a stage fails.
+        StageError: a stage fails.
     """
     environment = {key: value for key, value in os.environ.items() if key not in ("DVC_ROOT", "DVC_STAGE")}
     environment["SEAMLINE_TRACKING"] = "off"
@@ -122,7 +122,7 @@ def repro(tree: Path, seed: int) -> None:
 
 
 def collect(tree: Path, profile: str) -> tuple[dict[str, dict[str, Any]], Numbers]:
-    """The seed's claims and metrics, from the outs of stages that dvc.yaml has now: a tree may hold earlier files."""
+    """The seed's claims and metrics, only from outs of current stages, as a tree may have older files."""
     stages = set(run("dvc", "stage", "list", "--name-only", cwd=tree).split())
     lock = parse_yaml((tree / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     outs = sorted(out["path"] for name in lock if name in stages for out in lock[name].get("outs", []))
@@ -140,14 +140,14 @@ def collect(tree: Path, profile: str) -> tuple[dict[str, dict[str, Any]], Number
 
 
 def suffix(only: Sequence[str], joint: str) -> str:
-    """What tells files and folders of a run with some sections' seeds from one with all; empty for all."""
+    """Suffix of files and folders of a run with the seeds of some sections; empty for all sections."""
     return "".join(f"{joint}{section}" for section in sorted(only))
 
 
 def one_seed(
     root: Path, seed: int, profile: str | None, keep: bool, only: Sequence[str] = ()
 ) -> tuple[str, dict[str, dict[str, Any]], Numbers]:
-    """Name of the profile, and what the seed reached: claims and metrics."""
+    """Run one seed: name of the profile, claims and metrics."""
     name = profile or str(lookup(load_params(root / "params.yaml"), "profile"))
     tree = root / TREES / f"{name}-{seed}{suffix(only, '-')}"
     started = time.monotonic()
@@ -163,10 +163,10 @@ def one_seed(
 
 
 def measure(root: Path, seeds: list[int], profile: str | None, keep: bool, only: Sequence[str] = ()) -> dict[str, Any]:
-    """Run all seeds, write and return the content of seeds.json; with ``only``, just these sections' seeds change.
+    """Run all seeds, write and return the content of seeds.json; with ``only``, only these sections' seeds change.
 
     Raises:
-        StageError: for fewer than three seeds, an unknown profile, or a stage that fails.
+        StageError: fewer than three seeds, an unknown profile, or a stage that fails.
     """
     if len(set(seeds)) < max(LEAST, len(seeds)):
         raise StageError(f"SEEDS is {' '.join(map(str, seeds))}: expected {LEAST} or more different seeds.")
@@ -193,7 +193,7 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--profile", help="name of a profile; the active params.yaml by default")
     parser.add_argument("--keep", action="store_true", help="keep data and models of every seed")
-    parser.add_argument("--markdown", action="store_true", help="print the table of what was measured, run nothing")
+    parser.add_argument("--markdown", action="store_true", help="print the measured table, run nothing")
     args = parser.parse_args()
     with one_message():
         name = args.profile or str(lookup(load_params(), "profile"))

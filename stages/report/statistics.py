@@ -1,16 +1,16 @@
-"""What the labels are and what became of the labeled items: tables for people who judge the data.
+"""Statistics of labels and of the outcomes of labeled items, for people who assess the data.
 
 Reads:  DATA/labels/<source>/values.json and labels.parquet, DATA/crops/<source>/outcomes.parquet of every label source;
         DATA/dataset/statistics.json; account.json of every item of ingested, boxes, labels, crops, and of the data set.
 Writes: METRICS: labeled items, the share of them with a crop, rows in, kept and rejected over all ledgers.
-        PLOTS/<head>.csv: rows of each value before cleaning, after it, and in the data set; PLOTS/outcomes.csv: what
-        became of the labeled items, by source.
+        PLOTS/<head>.csv: rows of each value before cleaning, after it, and in the data set; PLOTS/outcomes.csv:
+        outcomes of labeled items by source.
         REPORT/accounts.json: every ledger; matching.csv: outcomes by source, superclass and type; values.csv: rows of
         each value by source, or split of the data set; statistics.json: outcomes by superclass, labels by head and
         split, the commonest value of each head.
 Params: sources, detectors, label_sources.
 
-Every ledger is checked once more: rows in = rows kept + rows rejected.
+Every ledger is checked again: rows in = rows kept + rows rejected.
 """
 
 import argparse
@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 
 
 def check_conservation(accounts: dict[str, Any], where: str = "") -> int:
-    """Number of ledgers in which rows in = rows kept + rows rejected.
+    """Check rows in = rows kept + rows rejected in every ledger; the number of ledgers.
 
     Raises:
-        StageError: naming the first ledger in which it does not hold.
+        StageError: it does not hold; the message names the first such ledger.
     """
     if "rows_in" in accounts:
         out = accounts["rows_kept"] + sum(accounts["rejected"].values())
@@ -60,7 +60,7 @@ def collect(data: Path, lists: Mapping[str, list[str]]) -> dict[str, Any]:
 
 
 def totals(accounts: dict[str, Any]) -> dict[str, int]:
-    """rows_in, rows_kept and rejected over all ledgers: a row counts in each stage that sees it."""
+    """Sums of rows_in, rows_kept and rejected over all ledgers; a row counts once in each stage."""
     if "rows_in" in accounts:
         rejected = sum(accounts["rejected"].values())
         return {"rows_in": accounts["rows_in"], "rows_kept": accounts["rows_kept"], "rejected": rejected}
@@ -68,7 +68,7 @@ def totals(accounts: dict[str, Any]) -> dict[str, int]:
     return {name: sum(counts[name] for counts in inner) for name in ("rows_in", "rows_kept", "rejected")}
 
 
-# Every outcome that crops can have, in the order of the table's columns.
+# Every outcome of an item in crops, in the order of the table's columns.
 OUTCOME_NAMES = ("matched", "whole_image", "mismatch", "no_detection", "taken", "several", "unusable_crop")
 UNKNOWN = "(unknown)"
 BARS = ["panel", "value", "rows"]

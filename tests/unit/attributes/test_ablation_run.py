@@ -44,7 +44,7 @@ def test_list_over_several_lines_is_refused():
 def test_all_sections_are_run_when_none_is_named():
     assert chosen([], {"one": {}, "two": {}}) == ["one", "two"]
     assert chosen(["two"], {"one": {}, "two": {}}) == ["two"]
-    with pytest.raises(StageError, match=r"no rung `ablation.three`; there are: one, two"):
+    with pytest.raises(StageError, match=r"no variant `ablation.three`; there are: one, two"):
         chosen(["three"], {"one": {}, "two": {}})
 
 
