@@ -1,4 +1,4 @@
-"""Boxes as read become boxes in pixels inside their images: scaled, put upright, cut off at the border."""
+"""Convert boxes into pixels of their images: scale, turn upright, clip at the border."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ Size = tuple[int, int]
 SIDEWAYS = 5  # EXIF orientations from here on swap width and height
 SQUARE = 256  # pixels: the side of DeepFashion's low-resolution pictures
 
-# Of a side: what six decimals in a YOLO file leave open. A box that ends this far outside ends at the border.
+# Share of a side: the precision of six decimals in a YOLO file. A box that ends this far outside ends at the border.
 _ROUNDING = 2e-6
 
 
@@ -24,16 +24,16 @@ def corners(row: dict[str, Any]) -> list[float]:
 def to_pixels(
     rows: list[dict[str, Any]], units: dict[str, str], sizes: dict[str, Size], display: Size | None, ledger: Ledger
 ) -> list[dict[str, Any]]:
-    """The rows with their corners in pixels of the images themselves.
+    """The rows with corners in pixels of their images.
 
     Args:
         rows: objects as read.
         units: object_id -> ``share`` (corners as shares of width and height), ``display`` (pixels of the picture as
-            shown on a display) or ``square256`` (pixels of the picture scaled into the middle of 256 x 256, as
-            DeepFashion's low resolution is made); pixels where an object is not named.
-        sizes: image_id -> (width, height); rows of other images stay as they are, for ``repair`` to reject.
-        display: (width, height) of that display. Pictures that are larger were scaled to fit into it; None: unknown,
-            then ``display`` means pixels.
+            shown on a display) or ``square256`` (pixels of the picture scaled into the middle of 256 x 256, as in
+            DeepFashion's low resolution); other objects are in pixels.
+        sizes: image_id -> (width, height); rows of other images do not change; ``repair`` rejects them.
+        display: (width, height) of that display, to which larger pictures were scaled; None: unknown, then ``display``
+            means pixels.
         ledger: gets the repairs ``scaled_from_display`` and ``scaled_from_256``.
     """
     result = []
@@ -65,9 +65,9 @@ def _snapped(share: float) -> float:
 def around(values: Any) -> list[float] | None:
     """[x1, y1, x2, y2] around the points of a polygon or a rotated box: x, y, x, y, ... or [x, y], [x, y], ...
 
-    None when that is not what ``values`` holds: at least three points of finite numbers.
+    None unless ``values`` has at least three points of finite numbers.
     """
-    if isinstance(values, (list, tuple)) and values and all(isinstance(one, (list, tuple)) for one in values):
+    if isinstance(values, (list, tuple)) and values and all(isinstance(point, (list, tuple)) for point in values):
         values = [number for point in values for number in (point if len(point) == 2 else [None])]
     if not isinstance(values, (list, tuple)) or len(values) < 6 or len(values) % 2:
         return None
@@ -76,14 +76,14 @@ def around(values: Any) -> list[float] | None:
 
 
 def turned(box: list[float], orientation: int, stored: Size) -> list[float]:
-    """An upright box of a picture as stored, [x1, y1, x2, y2], in the picture that its EXIF orientation makes of it."""
+    """Turn a box [x1, y1, x2, y2] of a stored picture by the picture's EXIF orientation."""
     width, height = stored
     points = [_TURNED[orientation](x, y, width, height) for x, y in (box[:2], box[2:])]
     (x1, y1), (x2, y2) = points
     return [min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)]
 
 
-# EXIF orientation -> where a point of the stored picture (width x height) comes to lie.
+# EXIF orientation -> position of a point of the stored picture (width x height) in the upright one.
 _TURNED: dict[int, Callable[[float, float, int, int], tuple[float, float]]] = {
     2: lambda x, y, w, h: (w - x, y),
     3: lambda x, y, w, h: (w - x, h - y),
@@ -102,17 +102,17 @@ def turn(
     stated: dict[str, Size],
     ledger: Ledger,
 ) -> tuple[list[dict[str, Any]], int]:
-    """The rows with boxes of stored pictures turned as EXIF turned the pictures, and how many pictures do not tell.
+    """Turn boxes of stored pictures by EXIF; the rows, and the number of pictures for which it is not known.
 
-    Boxes were drawn on the stored picture where the annotation's size is that of the stored picture and not of the
-    upright one, unless they reach outside of the stored picture and not of the upright one. Where there is no such
-    size, or turning leaves it as it is, they are taken as drawn on the upright one.
+    Boxes belong to the stored picture if the annotation's size is that of the stored picture and not that of the
+    upright one, unless they only fit the upright one. If there is no such size, or both are equal, they belong to the
+    upright picture.
 
     Args:
         rows: objects in pixels.
         sizes: image_id -> (width, height), upright.
-        orientations: image_id -> EXIF orientation, of the images that were turned.
-        stated: image_id -> (width, height) that the annotation says.
+        orientations: image_id -> EXIF orientation, of turned images.
+        stated: image_id -> (width, height) in the annotation.
         ledger: gets the repair ``turned_with_image``.
     """
     reach: dict[str, Size] = {}
@@ -142,7 +142,7 @@ def turn(
 
 
 def upright(box: list[float], key: str, ledger: Ledger) -> list[float]:
-    """[x1, y1, x2, y2] with x1 <= x2 and y1 <= y2; a swap is on record as ``reversed``."""
+    """[x1, y1, x2, y2] with x1 <= x2 and y1 <= y2; a swap is recorded as ``reversed``."""
     x1, y1, x2, y2 = box
     if x1 <= x2 and y1 <= y2:
         return box
@@ -151,7 +151,7 @@ def upright(box: list[float], key: str, ledger: Ledger) -> list[float]:
 
 
 def clipped(box: list[float], width: int, height: int, key: str, ledger: Ledger) -> list[float]:
-    """The part of an upright box inside the image; a cut is on record as ``clipped``."""
+    """The part of an upright box inside the image; clipping is recorded as ``clipped``."""
     x1, y1, x2, y2 = box
     inside = [min(max(x1, 0), width), min(max(y1, 0), height), min(max(x2, 0), width), min(max(y2, 0), height)]
     if inside != box:
@@ -190,7 +190,7 @@ def repair(rows: list[dict[str, Any]], sizes: dict[str, Size], ledger: Ledger) -
 
 
 def extent(rows: list[dict[str, Any]], units: dict[str, str], sizes: dict[str, Size]) -> dict[str, float]:
-    """How far boxes in pixels reach, as read, and how large images are: boxes drawn on a display end at its size."""
+    """Largest coordinates of boxes in pixels and largest image sizes, which show whether boxes belong to a display."""
     in_pixels = [corners(row) for row in rows if units.get(row["object_id"]) != "share"]
     if not in_pixels:
         return {}

@@ -57,11 +57,11 @@ class Pixels:
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             for start in range(0, len(data), DECODED):
                 rows = slice(start, start + DECODED)
-                decoded = np.stack(list(pool.map(self._one, data[rows], (effects or [None] * len(data))[rows])))
+                decoded = np.stack(list(pool.map(self._decode, data[rows], (effects or [None] * len(data))[rows])))
                 images[rows] = torch.from_numpy(decoded).permute(0, 3, 1, 2)
         return images
 
-    def _one(self, data: bytes, effect: Effect | None) -> np.ndarray:
+    def _decode(self, data: bytes, effect: Effect | None) -> np.ndarray:
         return np.asarray(resized(data, self.width, self.height, self.fit, effect))
 
 
