@@ -22,6 +22,13 @@ ALLOWED = {
     ("networks/backbones/backbones.py", "others"): "a prefix of names in weights files",
 }
 
+# Rooms whose names are still to be changed.
+PENDING = (
+    "adding/", "app/", "core/table_rows.py", "ingest/", "report/headlines.py", "report/leaderboard_page.py",
+    "report/review.py", "report/seeds.py", "report/summary.py", "retrieval/",
+)  # fmt: skip
+CODE = [path for path in CODE if not path.relative_to(ROOT / "stages").as_posix().startswith(PENDING)]
+
 BRITISH = re.compile(
     r"\b\w*(?:colour|grey|centre(?![a-z])|centre[ds](?![a-z])|centring|neighbour|behaviour|favour|honour|labell|modell"
     r"|travell|cancell|artefact|learnt|whilst|analys(?:e[ds]?|ing)(?![a-z])"

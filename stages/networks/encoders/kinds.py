@@ -33,17 +33,17 @@ ENCODER_KINDS = {
         ("classifier", "ClassifierEncoder"), "cosine",
         ("backbone", "image_size", "classes", "superclasses", "params"), recipe=False,
     ),
-    "frozen": Kind(("encoders.metric", "FrozenEncoder"), "cosine", ("backbone", "pooling", "image_size")),
-    "ensemble": Kind(("encoders.metric", "EnsembleEncoder"), "cosine", ("members", "image_size")),
+    "frozen": Kind(("encoders.metric_learning", "FrozenEncoder"), "cosine", ("backbone", "pooling", "image_size")),
+    "ensemble": Kind(("encoders.metric_learning", "EnsembleEncoder"), "cosine", ("members", "image_size")),
     "siamese": Kind(
-        ("encoders.metric", "SiameseEncoder"), "euclidean", ("backbone", "pooling", "embedding", "image_size")
+        ("encoders.metric_learning", "SiameseEncoder"), "euclidean", ("backbone", "pooling", "embedding", "image_size")
     ),
     "fir": Kind(
-        ("encoders.metric", "FirEncoder"), "cosine",
+        ("encoders.metric_learning", "FirEncoder"), "cosine",
         ("backbone", "image_size", "categories", "relaxation", "dropout"),
     ),
     "normsoftmax": Kind(
-        ("encoders.metric", "NormsoftmaxEncoder"), "cosine", ("backbone", "pooling", "embedding", "image_size")
+        ("encoders.metric_learning", "NormsoftmaxEncoder"), "cosine", ("backbone", "pooling", "embedding", "image_size")
     ),
     "attention": Kind(
         ("encoders.attention.encoder", "AttentionEncoder"), "euclidean", ("image_size", "labels", "network")
