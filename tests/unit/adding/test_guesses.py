@@ -1,15 +1,13 @@
 """Superclasses guessed from the words of a label, and columns from what stands in them."""
 
-from pathlib import Path
-
 import pytest
+from places import TABLES
 
 from stages.adding.columns import group_columns, image_columns, label_columns
 from stages.adding.superclasses import guess, read_synonyms
 from stages.core.errors import StageError
 from stages.core.table_rows import Rows
 
-TABLES = Path(__file__).resolve().parents[3] / "tables"
 SYNONYMS = read_synonyms(TABLES)
 
 

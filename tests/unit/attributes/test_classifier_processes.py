@@ -1,12 +1,12 @@
 """The classifier in several processes: the same training as in one, written once, resumed by all."""
 
 import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from launching import DIES_AFTER_ONE_EPOCH, TWO, contents, launch
+from places import TABLES
 from safetensors.torch import load
 from small import PLAIN_RUNTIME, write_dataset
 
@@ -14,7 +14,6 @@ from stages.core.files import write_json
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import save_encoder
 
-ROOT = Path(__file__).resolve().parents[3]
 STAGE = ("-m", "stages.run", "train_classifier")
 INPUTS = ("dataset", "simclr", "tables")
 PLAIN_AUGMENT = {
@@ -48,7 +47,7 @@ def project(crops, params, cpu, tmp_path):
     names = {"type": ["dress", "shirt", "skirt"], "color": ["blue", "red"]}
     write_json(tmp_path / "dataset" / "vocabulary.json", names)
     (tmp_path / "tables").mkdir()
-    shutil.copy(ROOT / "tables" / "superclasses.csv", tmp_path / "tables")
+    shutil.copy(TABLES / "superclasses.csv", tmp_path / "tables")
 
     def run(out, *command, backbone, script=None, dies=False, processes=2, **changes):
         torch.manual_seed(0)

@@ -1,14 +1,12 @@
 """Which group each type belongs to, by the project's own tables."""
 
-from pathlib import Path
-
 import pytest
+from places import TABLES
 
 from stages.classifier.scores import type_groups
 from stages.core.errors import StageError
 from stages.labels.params import LabelParams
 
-TABLES = Path(__file__).resolve().parents[3] / "tables"
 PARAMS = LabelParams.model_validate(
     {
         "policies": {"products": "fashion_products", "worn": "deepfashion_mm", "photos": "catalogue"},

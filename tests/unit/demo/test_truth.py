@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageOps
+from places import TABLES
 
 from stages.contracts.tables import read_table
 from stages.demo.drawing.garments import FABRICS, GARMENT_KINDS, PATTERNS
@@ -46,9 +47,8 @@ def test_rows_are_well_formed_and_sorted(source: str, drawn: Path, truth) -> Non
 
 
 def test_fabrics_and_patterns_are_spelled_as_in_the_tables() -> None:
-    tables = Path(__file__).parents[3] / "tables"
     for names, table in ((FABRICS, "fabrics.csv"), (PATTERNS, "patterns.csv")):
-        spelled = {line.split(",")[1] for line in (tables / table).read_text().splitlines()[1:]}
+        spelled = {line.split(",")[1] for line in (TABLES / table).read_text().splitlines()[1:]}
         assert set(names) <= spelled
 
 

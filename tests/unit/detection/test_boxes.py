@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from places import TABLES
 
 from stages.contracts.images import encode_jpeg
 from stages.contracts.ledger import Account
@@ -18,7 +19,6 @@ from stages.detection import boxes, export_yolo
 from stages.detection.params import DetectorParams
 from stages.detection.yolo_directory import cached_yolo_directory, write_yolo_directory, yolo_lines
 
-TABLES = Path(__file__).resolve().parents[3] / "tables"
 FIVE = ["outwear", "bottom", "dress", "top", "vest"]
 
 

@@ -3,9 +3,9 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 STEPS = 3  # batches of an epoch: 10 pictures in batches of 4
 FILES = ("weights.safetensors", "history.csv", "detector.json", "params.json")
@@ -38,8 +38,7 @@ train.main(args, SimpleNamespace(detector=DetectorParams.model_validate_json(par
 @pytest.mark.slow
 def test_process_killed_within_an_epoch_ends_with_the_same_bytes(rectangles, tiny, tmp_path):
     (tmp_path / "params.yaml").write_text("runtime: {threads: 1, deterministic: true, pin_instruction_set: true}\n")
-    root = Path(__file__).resolve().parents[3]
-    variables = os.environ | {"PYTHONPATH": str(root), "SEAMLINE_DEVICE": "cpu", "PYTHONHASHSEED": "0"}
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "SEAMLINE_DEVICE": "cpu", "PYTHONHASHSEED": "0"}
 
     def run(out, kill_at=0):
         command = [sys.executable, "-c", SCRIPT, str(rectangles), out, tiny().model_dump_json(), str(kill_at)]

@@ -6,12 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from places import TABLES
 
 from stages.contracts.tables import LABELS, REJECTS, read_table
 from stages.core.errors import StageError
 from stages.labels.labels import main
-
-TABLES = Path(__file__).parents[3] / "tables"
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from places import ROOT
 
 from stages.core.determinism import use_runtime
 from stages.core.params import Section
@@ -194,5 +195,4 @@ def test_key_changes_with_the_device_and_the_release_of_torch(key, monkeypatch):
 
 def test_importing_does_not_import_torch():
     code = "import sys, stages.learning.checkpoints; sys.exit('torch' in sys.modules)"
-    root = Path(__file__).resolve().parents[3]
-    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

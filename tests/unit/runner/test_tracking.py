@@ -6,16 +6,13 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from places import ROOT
 
 from stages.runner import tracking
 from stages.runner.stage import Report
-
-ROOT = Path(__file__).resolve().parents[3]
-
 
 GIT = {"git_commit": "c" * 40, "git_dirty": "False"}
 

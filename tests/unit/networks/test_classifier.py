@@ -25,6 +25,12 @@ RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 CLASSES = {"type": ["dress", "shirt", "skirt"], "color": ["blue", "red"]}
 
 
+@pytest.fixture(scope="module")
+def crops(crops):
+    """Six JPEG crops, each of another color."""
+    return crops[:6]
+
+
 @pytest.fixture
 def network(cpu, params, superclasses):
     def make(**changes):

@@ -1,12 +1,12 @@
 """The classifier's figures: with and without flip, the types' groups, and heads that nobody knows."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from places import TABLES
 
 from stages.classifier import evaluate_classifier as module
 from stages.classifier.evaluate_classifier import evaluate, groups_of, labelled, report_line
@@ -15,7 +15,6 @@ from stages.contracts.images import encode_jpeg
 from stages.labels.params import LabelParams
 from stages.networks.backbones.features import mirrored
 
-TABLES = Path(__file__).resolve().parents[3] / "tables"
 CLASSES = {"type": ["Dresses", "Jeans", "Shirts"], "fabric": ["cotton", "denim"]}
 GROUPS = {"Dresses": "Dress", "Jeans": "Bottomwear", "Shirts": "Topwear"}
 

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from small_demo import SMALL
 
 from stages.core.errors import StageError
 from stages.report.contact_sheet import chosen, image_paths, sheet
 
 
+@pytest.mark.parametrize("source", sorted(SMALL))
 def test_every_image_of_the_truth_is_found(source: str, drawn: Path, truth) -> None:
     image_ids = {row["image_id"] for row in truth(source)}
     paths = image_paths(drawn / source, image_ids)

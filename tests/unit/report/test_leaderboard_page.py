@@ -3,17 +3,15 @@
 import json
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from profiles import composed
 from stages.core.errors import StageError
 from stages.report import leaderboard, leaderboard_page
 from stages.report.leaderboard import Published, read_published
 from stages.report.leaderboard_page import page
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def result(hit, mean, flip=None):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from places import TABLES
 from small import PLAIN_RUNTIME, write_dataset
 
 from profiles import NAMES, whole
@@ -25,7 +26,6 @@ from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import save_encoder
 from stages.networks.classifier import ClassifierParams
 
-ROOT = Path(__file__).resolve().parents[3]
 PROFILES = {name: whole(name) for name in NAMES}
 PUBLISHED = [0.35, 0.44, 0.46, 0.29, 0.31, 0.33, 0.38, 0.41]
 VARIANT = {"published": 0.3, "backbone": "simclr", "weights": None, "classifier": {}}
@@ -132,7 +132,7 @@ def project(crops, params, cpu, tmp_path, monkeypatch):
     write_json(tmp_path / "dataset/vocabulary.json", {"type": list(TYPES), "color": ["blue", "red"]})
     (tmp_path / "simclr").mkdir()
     save_encoder(Backbone("test_efficientnet", "none"), {"backbone": "test_efficientnet"}, tmp_path / "simclr")
-    shutil.copytree(ROOT / "tables", tmp_path / "tables")
+    shutil.copytree(TABLES, tmp_path / "tables")
 
     def run(name, **changes):
         variant = VariantParams.model_validate(VARIANT | changes)

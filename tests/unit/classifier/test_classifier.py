@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from places import TABLES
 from small import PLAIN_RUNTIME
 
 from profiles import composed
@@ -32,7 +33,6 @@ from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import save_encoder
 from stages.networks.classifier import ClassifierEncoder, ClassifierParams
 
-ROOT = Path(__file__).resolve().parents[3]
 # Upstream's value -> what the crop shows of it, and the name that must come back. Written down by hand, not read from
 # the tables; in an order that is neither the tables' nor the alphabet's.
 COLORS = {
@@ -130,7 +130,7 @@ def check(folder: Path) -> None:
     assert names == [expected(row["crop_id"]) for row in rows]
 
     places = {name: folder / name for name in ("dataset", "model", "metrics", "plots", "report")}
-    args = Namespace(tables=ROOT / "tables", **places)
+    args = Namespace(tables=TABLES, **places)
     evaluate.main(args, SimpleNamespace(labels=LABELS))
     for head in HEADS:
         right = Counter((name, name) for name in (expected(row["crop_id"])[head] for row in rows))

@@ -2,15 +2,15 @@
 
 import csv
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from stages.contracts.tables import hash_split
 from stages.core.errors import StageError
 from stages.ingest.splitting import decide_splits
 
-REAL = Path(__file__).resolve().parents[3].parent / "shared/real"
+REAL = ROOT.parent / "shared/real"
 TABLE = "image,sender_id,label,kids\na1,7,T-Shirt,False\nb2,7,Pants,True\nc3,9,Hat,False\n"
 
 

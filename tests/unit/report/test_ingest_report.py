@@ -1,20 +1,22 @@
 """The ingest report in plain text: counts, reasons, examples, and whether the download is whole."""
 
 import sys
-from pathlib import Path
 
 import pytest
+from places import TABLES
+from trees import upstream_tree
 
 from stages.core.errors import StageError
 from stages.report import ingest_report as report
 
-TABLES = Path(__file__).resolve().parents[3] / "tables"
 DOWNLOADS = "source,table,what,count,where\nphotos,items,rows of images.csv,{},counted\n"
 
 
 @pytest.fixture
-def photos(tree):
+def photos(tmp_path, monkeypatch):
     """Five rows: three photos, two of them nearly the same, one PNG, one row without a file."""
+    monkeypatch.setenv("SEAMLINE_WORKERS", "1")
+    tree = upstream_tree(tmp_path)
     rows = "".join(f"{name},{name},Hat,False\n" for name in ("a", "b", "c", "d", "gone"))
     tree.text("images.csv", f"image,sender_id,label,kids\n{rows}")
     tree.image("images/a.jpg", seed=1, quality=95)

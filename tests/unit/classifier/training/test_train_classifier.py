@@ -2,11 +2,11 @@
 
 import shutil
 from argparse import Namespace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from places import TABLES
 from small import PLAIN_RUNTIME, write_dataset
 
 from stages.classifier.training import train_classifier as train
@@ -18,7 +18,6 @@ from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import save_encoder
 
-ROOT = Path(__file__).resolve().parents[3]
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 STEPS = 3  # of an epoch: 12 rows in batches of 4
 
@@ -49,7 +48,7 @@ def stage(crops, params, cpu, tmp_path, monkeypatch):
     encoder = Backbone("test_efficientnet", "none")
     save_encoder(encoder, {"backbone": "test_efficientnet"}, tmp_path / "simclr")
     (tmp_path / "tables").mkdir()
-    shutil.copy(ROOT / "tables" / "superclasses.csv", tmp_path / "tables")
+    shutil.copy(TABLES / "superclasses.csv", tmp_path / "tables")
     step, epoch, epochs = train.Trainer._loss, loop.train_epoch, []
 
     def counted(task, number, group):
