@@ -1,8 +1,6 @@
 """Small sections of params.yaml and small data sets that several unit tests share."""
 
 import pyarrow as pa
-import yaml
-from places import ROOT
 
 from stages.contracts.tables import write_rows
 
@@ -18,18 +16,6 @@ SIMCLR = {
     "color": dict.fromkeys(("probability", "brightness", "contrast", "saturation", "hue", "grayscale"), 0.0),
     "keep": "last", "knn_every": 1, "knn_k": 1, "knn_head": "type", "seed": 0,
 }  # fmt: skip
-SUPERCLASSES = ["outwear", "bottom", "dress", "top", "vest", "headwear", "footwear"]
-
-
-def classifier_params(**changes):
-    """Section ``classifier`` of a classifier small enough for tests, with changes."""
-    from stages.networks.classifier import ClassifierParams
-
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["classifier"]
-    small = {"image_size": 32, "projection": 1024, "hidden": [512, 512], "batch": 4, "heads": ["type", "color"],
-             "dropout": 0.2, "freeze_backbone": False, "cached_views": 0, "average": 0.0, "label_smoothing": 0.0,
-             "pooling": "stages", "standardise": False, "color_heads": [], "beside": [], "keep": "best"}  # fmt: skip
-    return ClassifierParams.model_validate(values | small | changes)
 
 
 def write_dataset(folder, rows):

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from places import TABLES
-from small import PLAIN_RUNTIME, write_dataset
+from small import write_dataset
+from small_classifier import RUNTIME
 
 from profiles import NAMES, whole
 from stages.classifier import ablation, ablation_table
@@ -20,7 +21,6 @@ from stages.core.errors import StageError
 from stages.core.files import read_json, write_json
 from stages.core.params import section
 from stages.labels.params import LabelParams
-from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones import backbones
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import save_encoder
@@ -111,7 +111,6 @@ def test_download_without_a_network_says_what_to_do(params, monkeypatch):
         build_backbone(rung, Path("nowhere"))
 
 
-RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 TYPES = ("Dresses", "Shirts", "Skirts")
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from PIL import Image
 from places import TABLES
-from small import PLAIN_RUNTIME
+from small_classifier import RUNTIME
 
 from profiles import composed
 from stages.classifier import evaluate_classifier as evaluate
@@ -28,7 +28,6 @@ from stages.crops.dataset import vocabulary
 from stages.labels import fashion_products
 from stages.labels.merging import read_label_tables
 from stages.labels.params import LabelParams
-from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import save_encoder
 from stages.networks.classifier import ClassifierEncoder, ClassifierParams
@@ -46,7 +45,6 @@ SUBCATEGORIES = {"Tshirts": "Topwear", "Casual Shoes": "Shoes", "Jeans": "Bottom
 GROUPS = {"T-Shirts": "Topwear", "Casual Shoes": "Footwear", "Jeans": "Bottomwear"}
 SPLITS = ("train", "train", "val", "test")  # copies of every combination of colour and type
 HEADS = ("color", "type")
-RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 LABELS = LabelParams.model_validate(
     {
         "policies": {"products": "fashion_products"},

@@ -1,15 +1,5 @@
-"""Params of a small classifier."""
+"""A small classifier."""
 
-import pytest
-from small import SUPERCLASSES, classifier_params
+from small_classifier import network, params, superclasses
 
-
-@pytest.fixture
-def params():
-    """Section ``classifier`` with changes."""
-    return classifier_params
-
-
-@pytest.fixture
-def superclasses():
-    return list(SUPERCLASSES)
+__all__ = ["network", "params", "superclasses"]

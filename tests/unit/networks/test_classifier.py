@@ -4,55 +4,24 @@ import json
 from argparse import Namespace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
-from small import PLAIN_RUNTIME
+from small_classifier import CLASSES, RUNTIME, frame, head_of
+from torch import nn
 
-from stages.classifier.training.rows import accuracies, predict, prepare
-from stages.classifier.training.train_classifier import build, choose_classes
-from stages.classifier.training.trainer import Trainer
-from stages.core.errors import StageError
-from stages.learning.acceleration import RuntimeParams
-from stages.learning.loop import train_epoch
+from stages.classifier.training.rows import prepare
+from stages.classifier.training.train_classifier import build
 from stages.networks.backbones.backbones import Backbone, beside
 from stages.networks.backbones.colors import WIDTH, color_histogram
 from stages.networks.backbones.features import save_encoder, square
-from stages.networks.classifier import SHARED, ClassifierEncoder, MultiHead, encode_detected
-
-RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
-CLASSES = {"type": ["dress", "shirt", "skirt"], "color": ["blue", "red"]}
+from stages.networks.classifier import SHARED, Block, ClassifierEncoder, encode_detected
 
 
 @pytest.fixture(scope="module")
 def crops(crops):
     """Six JPEG crops, each of another color."""
     return crops[:6]
-
-
-@pytest.fixture
-def network(cpu, params, superclasses):
-    def make(**changes):
-        options = params(**changes)
-        return MultiHead(
-            Backbone("test_efficientnet", "none", options.pooling), CLASSES, superclasses, options
-        ), options
-
-    return make
-
-
-def head_of(model, head):
-    """The linear layer of a head, whatever prefix its module's name has."""
-    (layer,) = [layer for name, layer in model.heads.items() if name.endswith(head)]
-    return layer
-
-
-def frame(crops):
-    return pd.DataFrame({
-        "bytes": crops, "source": ["a"] * 3 + ["b"] * 3, "detected_class": ["top", "dress", "none"] * 2,
-        "type": ["shirt", "dress", "skirt", "skirt", None, "shirt"], "color": ["red", None, "blue", "blue", "red", "red"],
-    })  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "extra"), [("none", 0), ("scalar", 1), ("onehot", 8)])
@@ -202,50 +171,6 @@ def test_label_names_come_back_as_they_went_in(saved, crops, superclasses, monke
                 assert found[head][1] == pytest.approx(1, abs=1e-6)
 
 
-def test_predictions_are_probabilities_and_accuracy_ignores_unknown_rows(network, crops, superclasses):
-    model, options = network()
-    rows = prepare(frame(crops), CLASSES, superclasses, options)
-    probabilities = predict(model, rows, 4)
-    assert probabilities["type"].shape == (6, 3)
-    assert probabilities["type"].sum(axis=1) == pytest.approx(np.ones(6), abs=1e-5)
-    turned = predict(model, rows, 4, flip=True)
-    mirrored = rows.pictures.batch(range(6)).flip(3)
-    with torch.inference_mode():
-        expected = model(mirrored, rows.detected)["type"].softmax(1).numpy()
-    assert turned["type"] == pytest.approx(expected, abs=1e-5)
-    always_blue = {"color": np.array([[0.9, 0.1]] * 6)}
-    assert accuracies(always_blue, rows) == {"color": pytest.approx(2 / 5)}  # five rows know their colour, two are blue
-
-
-def test_epoch_trains_and_a_frozen_backbone_stays_as_it_was(network, crops, superclasses):
-    for frozen in (True, False):
-        torch.manual_seed(0)
-        model, options = network(freeze_backbone=frozen)
-        rows = prepare(frame(crops), CLASSES, superclasses, options)
-        before = {name: value.clone() for name, value in model.state_dict().items()}
-        assert np.isfinite(train_epoch(Trainer(model, rows, options, RUNTIME), 0)["train_loss"])
-        changed = {name for name, value in model.state_dict().items() if not torch.equal(before[name], value)}
-        assert any(name.startswith("heads.") for name in changed)
-        assert any(name.startswith("backbone.") for name in changed) is not frozen
-
-
-def test_head_without_labels_in_the_batch_is_not_touched(network, crops, superclasses):
-    model, options = network(freeze_backbone=True)
-    data = frame(crops).assign(color=None)
-    before = head_of(model, "color").weight.clone()
-    train_epoch(Trainer(model, prepare(data, CLASSES, superclasses, options), options, RUNTIME), 0)
-    assert torch.equal(head_of(model, "color").weight, before)
-
-
-def test_wanted_heads_are_chosen_and_others_refused():
-    vocabulary = {"type": ["a", "b"], "color": ["red"], "gender": ["m", "w"]}
-    assert choose_classes(vocabulary, ["type"]) == {"type": ["a", "b"]}
-    with pytest.raises(StageError, match="'sleeve' is no head; the data set has color, gender, type"):
-        choose_classes(vocabulary, ["sleeve"])
-    with pytest.raises(StageError, match=r"'color' has 1 classes in the training split \(red\); a head needs two"):
-        choose_classes(vocabulary, ["type", "color"])
-
-
 def test_networks_beside_are_trained_with_saved_and_read_again(cpu, params, superclasses, crops, tmp_path, monkeypatch):
     """From the params to the file and back; the head of colours still reads the histogram, which comes last."""
     options = params(beside=["test_resnet"], pooling="stages_colors", color_heads=["color"], detector_class="none")
@@ -274,3 +199,34 @@ def test_networks_beside_are_trained_with_saved_and_read_again(cpu, params, supe
         changed = torch.cat([features[:, :-WIDTH] + 1, features[:, -WIDTH:]], 1)
         before, after = (model.logits_of(each, nothing) for each in (features, changed))
     assert torch.equal(before["color"], after["color"]) and not torch.allclose(before["type"], after["type"])
+
+
+def test_block_without_batch_norm_is_linear_then_leaky_relu(params):
+    block = Block(2, 2, params(batch_norm=False, dropout=0.0))
+    assert isinstance(block.norm, nn.Identity)
+    with torch.no_grad():
+        block.linear.weight.copy_(torch.eye(2))
+        block.linear.bias.zero_()
+    assert block(torch.tensor([[3.0, -2.0]])).tolist()[0] == pytest.approx([3.0, -0.02])
+    assert not [name for name in block.state_dict() if name.startswith("norm")]
+    assert isinstance(Block(2, 2, params(batch_norm=True)).norm, nn.BatchNorm1d)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"blur_sigma": [1.5, 0.5]}, "the low end comes first"),
+        ({"blur_sigma": [0, 1]}, "greater than 0"),
+        ({"factor": [-0.2, 1.2]}, "greater than or equal to 0"),
+        ({"jpeg_quality": [40, 101]}, "less than or equal to 100"),
+    ],
+)
+def test_augmentation_that_cannot_be_drawn_is_refused(params, changes, message):
+    augment = params().augment.model_dump()
+    with pytest.raises(ValueError, match=message):
+        params(augment=augment | changes)
+
+
+def test_cached_views_of_a_backbone_that_moves_are_refused(params):
+    with pytest.raises(ValueError, match="cached_views"):
+        params(freeze_backbone=False, cached_views=2)

@@ -1,13 +1,27 @@
-"""The published augmentation table, measured: how often, how far, in which order, and on which pixels."""
+"""Rows and batches, changed views of crops, and losses that learn only from labels that are there."""
 
 import io
+import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageFilter
+from small_classifier import CLASSES, frame
 
-from stages.classifier.training.rows import Augment, Effects
+from stages.classifier.training.rows import (
+    UNKNOWN,
+    Augment,
+    Effects,
+    accuracies,
+    as_class,
+    class_weights,
+    interleaved_batches,
+    masked_sums,
+    predict,
+    prepare,
+)
 from stages.networks.backbones.features import Pictures
 from stages.networks.classifier import AugmentParams
 
@@ -188,3 +202,204 @@ def test_geometry_flips_every_picture_when_its_probability_is_one(augment):
     images = noise(4, 32)
     flipped = views(augment(geometry=STILL | {"flip": 1.0}), images)
     assert flipped == pytest.approx(np.stack(images)[:, :, ::-1].astype(float), abs=1e-3)
+
+
+LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.5], [0.0, 3.0, 1.0], [-1.0, 0.0, 1.0]])
+TARGETS = torch.tensor([0, UNKNOWN, 2, 1])
+
+
+def masked_loss(*arguments, **options):
+    """The loss of one process."""
+    total, weight = masked_sums(*arguments, **options)
+    return total / weight
+
+
+def by_hand(logits, targets, weights, focal_share, gamma):
+    total = total_weight = 0.0
+    for row, target in zip(logits.tolist(), targets.tolist(), strict=True):
+        if target == UNKNOWN:
+            continue
+        p = math.exp(row[target]) / sum(math.exp(value) for value in row)
+        weight = weights[target] if weights else 1.0
+        cross = -math.log(p)
+        total += weight * ((1 - focal_share) * cross + focal_share * (1 - p) ** gamma * cross)
+        total_weight += weight
+    return total / total_weight
+
+
+@pytest.mark.parametrize("weights", [None, [1.0, 2.0, 0.5]])
+@pytest.mark.parametrize(("share", "gamma"), [(0, 2), (1, 2), (0.5, 2), (1, 0), (0.3, 1.5)])
+def test_loss_is_the_loop_by_hand(weights, share, gamma):
+    given = None if weights is None else torch.tensor(weights)
+    loss = masked_loss(LOGITS, TARGETS, given, share, gamma)
+    assert loss.item() == pytest.approx(by_hand(LOGITS, TARGETS, weights, share, gamma), rel=1e-5)
+
+
+def test_focal_loss_agrees_with_torchvision_for_two_classes():
+    """Two logits z and 0 are one sigmoid of z; torchvision's focal loss with alpha off is the same formula."""
+    from torchvision.ops import sigmoid_focal_loss
+
+    z = torch.tensor([1.3, -0.4, 2.2, -3.0])
+    targets = torch.tensor([1, 0, 0, 1])
+    logits = torch.stack([torch.zeros(4), z], dim=1)
+    expected = sigmoid_focal_loss(z, targets.float(), alpha=-1, gamma=2, reduction="mean")
+    assert masked_loss(logits, targets, None, 1, 2).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_without_focal_share_it_is_torch_cross_entropy_with_ignored_rows():
+    weights = torch.tensor([1.0, 2.0, 0.5])
+    expected = torch.nn.functional.cross_entropy(LOGITS, TARGETS, weights, ignore_index=UNKNOWN)
+    assert masked_loss(LOGITS, TARGETS, weights, 0, 2).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 0.5])])
+def test_no_label_at_all_weighs_nothing_and_moves_nothing(weights):
+    logits = LOGITS.clone().requires_grad_()
+    total, weight = masked_sums(logits, torch.full((4,), UNKNOWN), weights, 0.5, 2)
+    assert (total.item(), weight.item()) == (0, 0)
+    total.backward()
+    assert (logits.grad == 0).all()
+
+
+def test_rows_without_a_label_get_no_gradient():
+    logits = LOGITS.clone().requires_grad_()
+    masked_loss(logits, TARGETS, None, 0.5, 2).backward()
+    assert (logits.grad[1] == 0).all()
+    assert all((logits.grad[row] != 0).any() for row in (0, 2, 3))
+
+
+def test_unlabelled_rows_do_not_change_the_loss():
+    known = TARGETS != UNKNOWN
+    assert masked_loss(LOGITS, TARGETS, None, 0.5, 2) == masked_loss(LOGITS[known], TARGETS[known], None, 0.5, 2)
+
+
+def test_certain_and_right_costs_nothing_and_has_a_finite_gradient():
+    logits = torch.tensor([[200.0, 0.0]], requires_grad=True)
+    loss = masked_loss(logits, torch.tensor([0]), None, 1, 2)
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_class_weights_by_hand():
+    # Counts 4 and 1: inverse roots 1/2 and 1; times 5 rows over (4/2 + 1) = 5/3.
+    weights = class_weights(torch.tensor([0, 0, 0, 0, 1, UNKNOWN]), 2)
+    assert weights.tolist() == pytest.approx([5 / 6, 5 / 3])
+    assert (4 * weights[0] + weights[1]).item() / 5 == pytest.approx(1)
+
+
+def test_equal_classes_weigh_one_and_a_class_without_rows_is_finite():
+    assert class_weights(torch.tensor([0, 1, 2, 0, 1, 2]), 3).tolist() == pytest.approx([1, 1, 1])
+    assert torch.isfinite(class_weights(torch.tensor([0, 0, UNKNOWN]), 3)).all()
+
+
+def test_label_smoothing_is_torchs_own():
+    logits, targets = torch.randn(6, 4), torch.tensor([0, 3, UNKNOWN, 1, 2, UNKNOWN])
+    ours = masked_loss(logits, targets, None, 0.0, 2.0, smoothing=0.1)
+    known = targets != UNKNOWN
+    assert ours == pytest.approx(torch.nn.functional.cross_entropy(logits[known], targets[known], label_smoothing=0.1))
+
+
+def test_focal_share_weighs_a_smoothed_loss_by_the_true_class_alone():
+    logits = torch.log(torch.tensor([[0.7, 0.2, 0.1]]))
+    smoothed = -(0.9 * math.log(0.7) + 0.1 / 3 * (math.log(0.7) + math.log(0.2) + math.log(0.1)))
+    ours = masked_loss(logits, torch.tensor([0]), None, 1.0, 2.0, smoothing=0.1)
+    assert float(ours) == pytest.approx(0.3**2 * smoothed, rel=1e-5)
+
+
+def batches(counts, size, seed=0):
+    sources = np.array([name for name, count in counts.items() for _ in range(count)], dtype=object)
+    sources = sources[np.random.default_rng(1).permutation(len(sources))]
+    return sources, interleaved_batches(sources, size, "batches", torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("counts", [{"a": 20, "b": 7}, {"a": 3}, {"a": 16, "b": 16, "c": 5}])
+def test_every_row_comes_once_and_each_batch_has_one_source(counts):
+    sources, parts = batches(counts, 4)
+    assert sorted(torch.cat(parts).tolist()) == list(range(len(sources)))
+    assert all(len(set(sources[part.numpy()])) == 1 for part in parts)
+
+
+@pytest.mark.parametrize("count", [5, 9, 13])
+def test_single_last_row_joins_the_batch_before_it(count):
+    _, parts = batches({"a": count}, 4)
+    assert sorted(len(part) for part in parts) == [4] * (count // 4 - 1) + [5]
+
+
+def test_source_of_one_row_makes_no_batch_of_one():
+    """BatchNorm cannot train on a single row; the docstring promises that there is none."""
+    for counts in ({"a": 8, "b": 1}, {"a": 1, "b": 1, "c": 1}):
+        sources, parts = batches(counts, 4)
+        assert min(len(part) for part in parts) > 1
+        assert sorted(torch.cat(parts).tolist()) == list(range(len(sources)))
+
+
+@pytest.mark.parametrize("within", ["batches", "rows"])
+def test_no_batch_is_smaller_than_the_least(within):
+    """Four processes with two rows each, the least that BatchNorm takes."""
+    sources = np.array(["a"] * 19 + ["b"] * 13 + ["c"] * 3)
+    parts = interleaved_batches(sources, 8, within, torch.Generator().manual_seed(0), 8)
+    assert sorted(torch.cat(parts).tolist()) == list(range(35))
+    assert min(map(len, parts)) >= 8
+
+
+def test_sources_are_spread_over_the_epoch():
+    sources, parts = batches({"a": 80, "b": 16}, 4)
+    places = [place for place, part in enumerate(parts) if sources[part[0]] == "b"]
+    # Four batches of b among 24: one in each quarter.
+    assert [place // 6 for place in places] == [0, 1, 2, 3]
+
+
+def test_mixed_batches_hold_every_source_in_proportion():
+    sources = np.array(["a"] * 30 + ["b"] * 10)
+    parts = interleaved_batches(sources, 8, "rows", torch.Generator().manual_seed(0))
+    assert sorted(torch.cat(parts).tolist()) == list(range(40))
+    assert [int((sources[part.numpy()] == "b").sum()) for part in parts] == [2, 2, 2, 2, 2]
+
+
+def test_order_is_random_but_repeats_with_the_seed():
+    _, first = batches({"a": 40}, 4, seed=1)
+    _, again = batches({"a": 40}, 4, seed=1)
+    _, other = batches({"a": 40}, 4, seed=2)
+    assert torch.equal(torch.cat(first), torch.cat(again))
+    assert not torch.equal(torch.cat(first), torch.cat(other))
+    assert torch.cat(first).tolist() != sorted(torch.cat(first).tolist())
+
+
+def test_next_epoch_has_another_order():
+    generator = torch.Generator().manual_seed(0)
+    sources = np.array(["a"] * 40)
+    first, second = (torch.cat(interleaved_batches(sources, 4, "batches", generator)) for _ in range(2))
+    assert not torch.equal(first, second)
+
+
+def test_names_become_positions_and_unknown_stays_unknown(crops, params, superclasses):
+    frame = pd.DataFrame({
+        "bytes": crops[:4], "source": ["a", "a", "b", "b"], "detected_class": ["top", "none", None, "outwear"],
+        "type": ["shirt", None, "dress", "kimono"], "color": ["red", "blue", None, np.nan],
+    })  # fmt: skip
+    rows = prepare(frame, {"type": ["dress", "shirt"], "color": ["blue", "red"]}, superclasses, params())
+    assert rows.targets["type"].tolist() == [1, UNKNOWN, 0, UNKNOWN]  # the kimono has no training row
+    assert rows.targets["color"].tolist() == [1, 0, UNKNOWN, UNKNOWN]
+    assert rows.detected.flatten().tolist() == pytest.approx([3 / 7, 1, 1, 0])
+    assert len(rows.pictures) == 4
+    assert list(rows.sources) == ["a", "a", "b", "b"]
+
+
+def test_a_missing_label_is_the_last_class():
+    assert as_class(torch.tensor([0, UNKNOWN, 1, UNKNOWN]), 3).tolist() == [0, 2, 1, 2]
+
+
+def test_predictions_are_probabilities_and_accuracy_ignores_unknown_rows(network, crops, superclasses):
+    model, options = network()
+    rows = prepare(frame(crops), CLASSES, superclasses, options)
+    probabilities = predict(model, rows, 4)
+    assert probabilities["type"].shape == (6, 3)
+    assert probabilities["type"].sum(axis=1) == pytest.approx(np.ones(6), abs=1e-5)
+    turned = predict(model, rows, 4, flip=True)
+    mirrored = rows.pictures.batch(range(6)).flip(3)
+    with torch.inference_mode():
+        expected = model(mirrored, rows.detected)["type"].softmax(1).numpy()
+    assert turned["type"] == pytest.approx(expected, abs=1e-5)
+    always_blue = {"color": np.array([[0.9, 0.1]] * 6)}
+    assert accuracies(always_blue, rows) == {"color": pytest.approx(2 / 5)}  # five rows know their colour, two are blue

@@ -1,12 +1,22 @@
-"""How the classifier's training moves: its learning rate, and the running mean of its weights."""
+"""How the classifier's training moves: its steps and rates, missing labels, the running mean of its weights."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from small import PLAIN_RUNTIME
+from small_classifier import CLASSES, RUNTIME, frame, head_of
 
-from stages.classifier.training.rows import Effects, Rows
-from stages.classifier.training.train_classifier import check_batch
+from stages.classifier.training.rows import (
+    UNKNOWN,
+    Effects,
+    Rows,
+    accuracies,
+    class_weights,
+    masked_sums,
+    prepare,
+)
+from stages.classifier.training.train_classifier import check_batch, choose_classes
 from stages.classifier.training.trainer import Trainer
 from stages.core.errors import StageError
 from stages.learning import loop
@@ -17,8 +27,6 @@ from stages.learning.loop import cosine, train_epoch
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import Pictures
 from stages.networks.classifier import MultiHead, encode_detected
-
-RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
 
 
 @pytest.fixture
@@ -208,21 +216,6 @@ def test_validation_without_a_single_label_is_refused(trainer, crops):
         trainer(epochs=1).fit(nothing, NoCheckpoints())
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"blur_sigma": [1.5, 0.5]}, "the low end comes first"),
-        ({"blur_sigma": [0, 1]}, "greater than 0"),
-        ({"factor": [-0.2, 1.2]}, "greater than or equal to 0"),
-        ({"jpeg_quality": [40, 101]}, "less than or equal to 100"),
-    ],
-)
-def test_augmentation_that_cannot_be_drawn_is_refused(params, changes, message):
-    augment = params().augment.model_dump()
-    with pytest.raises(ValueError, match=message):
-        params(augment=augment | changes)
-
-
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_diverged_training_is_one_message(trainer, loss, monkeypatch):
     one = trainer(epochs=1)
@@ -231,14 +224,69 @@ def test_diverged_training_is_one_message(trainer, loss, monkeypatch):
         one.fit(one.rows, NoCheckpoints())
 
 
-def test_cached_views_of_a_backbone_that_moves_are_refused(params):
-    with pytest.raises(ValueError, match="cached_views"):
-        params(freeze_backbone=False, cached_views=2)
-
-
 class NoCheckpoints:
     def load(self):
         return None
 
     def save(self, state):
         pass
+
+
+VOCABULARY = {"type": ["dress", "shirt"], "color": ["blue", "red"]}
+
+
+@pytest.fixture
+def half_labelled(cpu, params, superclasses, crops):
+    def make(missing):
+        options = params(missing_labels=missing, freeze_backbone=True, pooling="last", class_weights=True)
+        classes = choose_classes(VOCABULARY, ["type", "color"], missing)
+        frame = pd.DataFrame({
+            "bytes": crops, "source": ["a"] * 3 + ["b"] * 3, "detected_class": ["top"] * 6,
+            "type": ["shirt", "dress"] * 3, "color": ["red", "blue", "red", None, None, None],
+        })  # fmt: skip
+        rows = prepare(frame, classes, superclasses, options)
+        network = MultiHead(Backbone("test_efficientnet", "none", "last"), classes, superclasses, options)
+        return Trainer(network, rows, options, RuntimeParams(**PLAIN_RUNTIME)), rows, options
+
+    return make
+
+
+def test_masked_rows_teach_nothing_and_unknown_rows_teach_unknown(half_labelled):
+    for missing, expected in (("masked", None), ("as_class", 3)):
+        one, rows, options = half_labelled(missing)
+        logits = {head: torch.zeros(3, len(names)) for head, names in one.network.classes.items()}
+        unlabelled = torch.tensor([3, 4, 5])
+        loss = one._loss({"color": logits["color"]}, unlabelled)
+        if expected is None:
+            assert loss is None
+            continue
+        # Three rows of class "unknown" under three equal logits.
+        targets = torch.full((3,), 2)
+        weights = class_weights(torch.tensor([1, 0, 1, 2, 2, 2]), 3)
+        total, weight = masked_sums(logits["color"], targets, weights, options.focal_share, options.focal_gamma)
+        assert loss.item() == pytest.approx((total / weight).item())
+        assert one.weights["color"].tolist() == pytest.approx(weights.tolist())
+        # Scores leave rows without a label out all the same: saying "unknown" is never right.
+        assert rows.targets["color"].tolist() == [1, 0, 1, UNKNOWN, UNKNOWN, UNKNOWN]
+        always_unknown = torch.eye(3)[[2] * 6].numpy()
+        assert accuracies({"color": always_unknown}, rows) == {"color": 0.0}
+
+
+def test_epoch_trains_and_a_frozen_backbone_stays_as_it_was(network, crops, superclasses):
+    for frozen in (True, False):
+        torch.manual_seed(0)
+        model, options = network(freeze_backbone=frozen)
+        rows = prepare(frame(crops), CLASSES, superclasses, options)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        assert np.isfinite(train_epoch(Trainer(model, rows, options, RUNTIME), 0)["train_loss"])
+        changed = {name for name, value in model.state_dict().items() if not torch.equal(before[name], value)}
+        assert any(name.startswith("heads.") for name in changed)
+        assert any(name.startswith("backbone.") for name in changed) is not frozen
+
+
+def test_head_without_labels_in_the_batch_is_not_touched(network, crops, superclasses):
+    model, options = network(freeze_backbone=True)
+    data = frame(crops).assign(color=None)
+    before = head_of(model, "color").weight.clone()
+    train_epoch(Trainer(model, prepare(data, CLASSES, superclasses, options), options, RUNTIME), 0)
+    assert torch.equal(head_of(model, "color").weight, before)
