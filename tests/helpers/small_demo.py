@@ -70,3 +70,10 @@ def draw(source: str, root: Path, **changes: Any) -> None:
 def rows_of(root: Path, source: str) -> list[dict[str, Any]]:
     """The ground truth that `draw` has written."""
     return read_table(root / "truth" / source / FILE, TRUTH).to_pylist()
+
+
+def coarse_rows(root: Path, name: str, header: str) -> list[str]:
+    """The rows of a list of ``category_coarse``, below its count and its header."""
+    lines = (root / "category_coarse" / name).read_text().splitlines()
+    assert lines[1] == header and int(lines[0]) == len(lines) - 2
+    return lines[2:]

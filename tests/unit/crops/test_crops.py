@@ -25,9 +25,8 @@ from stages.core.errors import StageError
 from stages.crops import crops as match
 from stages.crops.params import CropParams
 from stages.ingest.reading import box_row
-from stages.networks.detector import sheets
 from stages.networks.detector.params import NmsParams
-from stages.networks.detector.sheets import COLORS, Sheets
+from stages.networks.detector.sheets import COLORS
 
 # What the detectors find by the width of the image, which here names it.
 FOUND = {
@@ -179,19 +178,6 @@ def test_sheet_shows_the_box_that_was_taken_thick_and_the_others_thin(shop):
     # Rows between the texts above and the lower edges: the left and the right edge of each box.
     widths = {kind: found[110:180].sum() / 70 / 2 for kind, found in near.items()}
     assert widths == {"top": pytest.approx(4, abs=1), "bottom": pytest.approx(1, abs=0.7)}
-
-
-def test_sheets_have_the_same_few_items_in_whatever_order_they_come():
-    def drawn(order):
-        found = Sheets(["mismatch", "taken"])
-        for number in order:
-            picture = sheets.drawn(np.zeros((9, 9, 3), np.uint8), [], [f"item-{number}"])
-            found.add(["mismatch"], f"item-{number}", lambda picture=picture: picture)
-        assert found.found["taken"] == []
-        return [cell.lines for _, cell in found.found["mismatch"]]
-
-    few = drawn(range(40))
-    assert len(few) == len(set(few)) == sheets.SHOWN and drawn(reversed(range(40))) == few
 
 
 def test_upstreams_own_box_stands_in_where_params_say_so_and_the_whole_image_where_there_is_none(shop):

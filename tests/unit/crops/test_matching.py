@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from stages.crops.matching import Item, Match, area, choose, choose_among, needed_detectors
-from stages.crops.params import CropParams, DatasetParams
+from stages.crops.params import CropParams
 
 BASE = {
     "agreement": "required", "assignment": "each_alone", "confidence": 0.3, "several": "highest_confidence", "no_detection": "reject",
@@ -190,9 +190,3 @@ def test_label_picks_the_detectors_that_can_find_it():
     assert needed_detectors(detectors, ["footwear"], params()) == ["shoes"]
     assert needed_detectors(detectors, ["top", "vest"], params()) == ["deepfashion2"]
     assert needed_detectors(detectors, ["footwear"], params(agreement="ignored")) == list(detectors)
-
-
-@pytest.mark.parametrize("shares", [(0.7, 0.2, 0.2), (1.0, 0.0, 0.0), (1.2, -0.1, -0.1)])
-def test_shares_that_do_not_sum_to_one_are_refused(shares):
-    with pytest.raises(ValueError, match="sum to 1"):
-        DatasetParams(shares=shares, upstream_splits=[], shards=1)

@@ -5,12 +5,14 @@ import random
 
 import pytest
 import yaml
+from five_boxes import ingested
 from PIL import Image, ImageDraw
 from places import ROOT
 
 from stages.contracts.tables import BOXES, IMAGES, write_rows, write_shards
 from stages.detection.params import DetectorParams
 
+__all__ = ["ingested"]
 CLASSES = ["top", "bottom"]
 SIDE = 64
 # Strides 8, 16 and 32 as every YOLO11, and next to nothing between them.

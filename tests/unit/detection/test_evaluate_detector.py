@@ -1,4 +1,4 @@
-"""What evaluation writes, against numbers worked out by hand."""
+"""What evaluation writes, against numbers worked out by hand and against COCO's own evaluation."""
 
 import csv
 import shutil
@@ -8,11 +8,15 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from coco import coco_scores
 from PIL import Image
 
+from stages.contracts.boxes import iou
 from stages.contracts.tables import BOXES, UNBOXED, read_table, write_rows
 from stages.core.files import read_json
 from stages.detection import evaluate_detector as evaluate
+from stages.detection.evaluate_detector import IOU_THRESHOLDS, confusion_pairs, constant_box_baseline
 from stages.detection.training import train_detector as train
 from stages.networks.detector.model import quiet_ultralytics
 from stages.networks.detector.params import NmsParams
@@ -254,3 +258,123 @@ def test_stage_writes_scores_curves_confusion_and_pictures(rectangles, tiny, tmp
         assert len(list(csv.DictReader(stream))) == 4 * 2  # four figures over two epochs
     assert (tmp_path / "report/curves.csv").read_text(encoding="utf-8").startswith("detector,class,curve,x,y")
     assert Image.open(tmp_path / "report/tiny.jpg").size == (4 * 220, 220)  # three pictures
+
+
+def frame(*rows):
+    return pd.DataFrame(rows, columns=["image_id", "superclass", "cx", "cy", "w", "h"])
+
+
+A, B, FAR = [0, 0, 10, 10], [100, 0, 110, 10], [300, 0, 310, 10]
+
+
+@pytest.mark.parametrize(
+    ("truth", "found", "expected"),
+    [
+        ([(A, "top"), (B, "vest")], [(B, "vest"), (A, "top")], [("top", "top"), ("vest", "vest")]),
+        ([(A, "top")], [(A, "vest")], [("top", "vest")]),  # the place is right, the class is not
+        ([(A, "top")], [], [("top", "background")]),
+        ([], [(A, "top")], [("background", "top")]),
+        ([], [], []),
+        ([(A, "top")], [(FAR, "top")], [("background", "top"), ("top", "background")]),
+        # Two detections of one box: the nearer one counts, the other is a false alarm.
+        ([(A, "top")], [([0, 0, 10, 9], "vest"), (A, "top")], [("background", "vest"), ("top", "top")]),
+        # IoU 1/3 is below the threshold of one half.
+        ([(A, "top")], [([5, 0, 15, 10], "top")], [("background", "top"), ("top", "background")]),
+        # IoU exactly one half counts.
+        ([(A, "top")], [([0, 0, 10, 5], "top")], [("top", "top")]),
+    ],
+)
+def test_confusion_pairs_by_hand(truth, found, expected):
+    def boxes(rows):
+        return np.array([box for box, _ in rows], float).reshape(-1, 4), [name for _, name in rows]
+
+    assert sorted(confusion_pairs(*boxes(truth), *boxes(found))) == expected
+
+
+def test_pairs_are_formed_from_the_highest_overlap_down():
+    # Detection 0 overlaps both truths, but truth 1 better; truth 0 is left for detection 1.
+    truth = np.array([[0, 0, 10, 10], [3, 0, 13, 10]], float)
+    found = np.array([[2, 0, 12, 10], [0, 0, 10, 6]], float)
+    pairs = confusion_pairs(truth, ["left", "right"], found, ["first", "second"])
+    assert sorted(pairs) == [("left", "second"), ("right", "first")]
+
+
+def test_constant_box_finds_everything_when_all_boxes_are_alike():
+    train = frame(*[("a", "top", 0.5, 0.5, 0.4, 0.4), ("b", "top", 0.5, 0.5, 0.4, 0.4)])
+    test = frame(("c", "top", 0.5, 0.5, 0.4, 0.4), ("d", "top", 0.5, 0.5, 0.42, 0.4))
+    assert constant_box_baseline(train, test) == pytest.approx(0.995)  # what Ultralytics calls a perfect curve
+
+
+def test_constant_box_finds_nothing_elsewhere():
+    train = frame(("a", "top", 0.2, 0.2, 0.2, 0.2))
+    assert constant_box_baseline(train, frame(("c", "top", 0.8, 0.8, 0.2, 0.2))) == 0
+
+
+def test_constant_box_lies_between_for_half_of_the_images():
+    train = frame(("a", "top", 0.2, 0.2, 0.2, 0.2))
+    test = frame(("c", "top", 0.2, 0.2, 0.2, 0.2), ("d", "top", 0.8, 0.8, 0.2, 0.2))
+    assert 0 < constant_box_baseline(train, test) < 0.75
+
+
+def test_class_that_only_the_test_split_has_is_never_found():
+    """Half of the classes are perfect, the other half is 0: the mean over both, as for a detector."""
+    train = frame(("a", "top", 0.5, 0.5, 0.4, 0.4))
+    test = frame(("c", "top", 0.5, 0.5, 0.4, 0.4), ("d", "bottom", 0.5, 0.5, 0.4, 0.4))
+    alone = constant_box_baseline(train, test[test["superclass"] == "top"])
+    assert alone == pytest.approx(0.995)
+    assert constant_box_baseline(train, test) == pytest.approx(alone / 2, abs=0.01)
+
+
+IMAGES, SIDE = 150, 200
+
+
+def drawn():
+    """Truth and detections as coco_scores wants them: boxes moved a little or a lot, missed, of a wrong class, invented."""
+    draw = np.random.default_rng(0)
+    truth, found = [], []
+    for image in map(str, range(IMAGES)):
+        for _ in range(draw.integers(1, 4)):
+            name, size = draw.integers(3), draw.uniform(30, 90, 2)
+            low = draw.uniform(0, SIDE - size)
+            truth.append((image, NAMES[name], [*low, *(low + size)]))
+            for _ in range(draw.choice(3, p=[0.2, 0.6, 0.2])):
+                moved = np.concatenate([low, low + size]) + draw.normal(0, draw.choice([2, 10]), 4)
+                kind = name if draw.random() < 0.8 else draw.integers(3)
+                found.append((image, NAMES[kind], moved.tolist(), float(draw.random())))
+        low = draw.uniform(0, SIDE - 40, 2)
+        found.append((image, NAMES[draw.integers(3)], [*low, *(low + 40)], float(draw.random() / 2)))
+    return truth, found
+
+
+def by_ultralytics(truth, found):
+    """What the stage's own scoring makes of Ultralytics' matching and curves."""
+    quiet_ultralytics()
+    from ultralytics.models.yolo.detect import DetectionValidator
+    from ultralytics.utils.metrics import Metric, ap_per_class
+
+    matcher = SimpleNamespace(iouv=torch.from_numpy(IOU_THRESHOLDS))
+    hits, scores, predicted = [], [], []
+    for image in map(str, range(IMAGES)):
+        mine = [row for row in truth if row[0] == image]
+        theirs = sorted((row for row in found if row[0] == image), key=lambda row: -row[3])
+        overlaps = iou(np.array([row[2] for row in mine]), np.array([row[2] for row in theirs]))
+        kinds = [torch.tensor([NAMES.index(row[1]) for row in rows]) for rows in (theirs, mine)]
+        right = DetectionValidator.match_predictions(matcher, *kinds, torch.from_numpy(overlaps))
+        hits.append(right.numpy())
+        scores += [row[3] for row in theirs]
+        predicted += kinds[0].tolist()
+    box = Metric()
+    box.nc = len(NAMES)
+    actual = np.array([NAMES.index(row[1]) for row in truth])
+    box.update(ap_per_class(np.concatenate(hits), np.array(scores), np.array(predicted), actual)[2:])
+    return evaluate._scores(SimpleNamespace(box=box), NAMES)
+
+
+def test_map_of_several_classes_agrees_with_coco():
+    truth, found = drawn()
+    both, half = coco_scores([str(number) for number in range(IMAGES)], truth, found)
+    ours = by_ultralytics(truth, found)
+    assert 0.2 < both < half < 0.9  # neither all right nor all wrong
+    # Between two hits Ultralytics draws a line, COCO a step; with a hundred boxes of a class that is little.
+    assert ours["map50"] == pytest.approx(half, abs=0.01)
+    assert ours["map50_95"] == pytest.approx(both, abs=0.01)

@@ -1,16 +1,12 @@
-"""Tracking into a real SQLite store: parents, the registered model, its aliases."""
+"""The registered model in a real SQLite store: its versions and their aliases."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
+from mlflow_store import GIT, train
 
-from stages.report.tracked import shortened
 from stages.runner.registry import best_version, register_classifier
-
-GIT = {"git_commit": "c" * 40, "git_dirty": "False"}
 
 
 def version(number: int, score: float, data: str = "d", heads: str = "color") -> SimpleNamespace:
@@ -36,36 +32,6 @@ def test_versions_scored_on_other_data_or_heads_do_not_compete():
 def test_version_without_a_score_never_wins():
     unscored = SimpleNamespace(version=1, tags={"dataset_md5": "d", "heads": "color"})
     assert best_version([unscored, version(2, 0.0)], unscored).version == 2
-
-
-def train(md5: str, score: float, dataset: str = "d1") -> None:
-    """What a training leaves behind."""
-    folder = Path("models/demo/encoders/classifier")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "weights.safetensors").write_text(md5)
-    (folder / "encoder.json").write_text(json.dumps({"classes": {"type": ["a", "b"], "color": ["x", "y"]}}))
-    (folder / "history.csv").write_text(f"epoch,val_mean_accuracy\n1,{score}\n")
-    entry = {
-        "deps": [{"path": "data/demo/dataset", "md5": dataset}],
-        "outs": [{"path": folder.as_posix(), "md5": md5}],
-    }
-    Path("dvc.lock").write_text(yaml.safe_dump({"stages": {"train_classifier": entry}}))
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.delenv("SEAMLINE_TRACKING", raising=False)
-    monkeypatch.setattr("stages.runner.tracking.git_tags", lambda: GIT)
-    monkeypatch.setattr("stages.runner.runs.git_tags", lambda: GIT)
-    Path("params.yaml").write_text("profile: demo\nsimclr: {epochs: 2}\n")
-    Path("dvc.yaml").write_text("stages: {}\n")
-    from stages.runner import runs
-
-    client = runs.connect()
-    client.create_experiment(runs.EXPERIMENT, artifact_location=(tmp_path / "artifacts").as_uri())
-    return client
 
 
 @pytest.mark.slow
@@ -106,65 +72,3 @@ def test_classifier_trained_since_is_not_taken_for_the_one_that_was_evaluated(st
     train("bbb", 0.5)
     assert register_classifier(store, "no run", {}, only={"aaa"}) is None
     assert not store.search_registered_models()
-
-
-@pytest.mark.slow
-def test_end_of_a_repro_adds_final_scores_pictures_and_description_to_the_parent(store):
-    from PIL import Image
-
-    from stages.report.tracked import close_parent
-    from stages.runner import tracking
-    from stages.runner.runs import create_parent, find_parent
-
-    train("aaa", 0.5)
-    metrics = Path("metrics/demo")
-    report = Path("data/demo/report/detector")
-    for folder in (metrics / "classifier", metrics / "plots" / "classifier", report):
-        folder.mkdir(parents=True)
-    (metrics / "classifier" / "accuracy.json").write_text(json.dumps({"color": 0.5}))
-    confusion = "panel,actual,predicted,rows\ncolor,red,red,1\ncolor,red,blue,1\n"
-    (metrics / "plots" / "classifier" / "confusion.csv").write_text(confusion)
-    Image.new("RGB", (4, 4)).save(report / "shoes.jpg")
-    run_id = create_parent(store, "make-1", 0.0)
-    tracking.QUEUE.mkdir(parents=True)
-    (tracking.QUEUE / "repro-make-1").touch()
-
-    registered = close_parent("make-1", failed=False, profile="demo", table="| a table |")
-    assert registered == {"name": "seamline-demo-classifier", "current": "1", "best": "1"}
-    run = store.get_run(run_id)
-    assert run.info.status == "FINISHED"
-    assert run.data.metrics == {
-        "classifier/accuracy/color": 0.5,
-        "validation/encoders/classifier/val_mean_accuracy": 0.5,
-    }
-    assert run.data.params == {"profile": "demo", "simclr.epochs": "2"}
-    assert run.data.tags["mlflow.note.content"] == "| a table |"
-    files = {item.path for item in store.list_artifacts(run_id)}
-    assert files == {"classifier-confusion-color.png", "detector-shoes.jpg", "metrics", "model"}
-    assert find_parent(store, run.data.tags["state"], tag="state") == run_id
-    assert not (tracking.QUEUE / "repro-make-1").exists()
-
-
-@pytest.mark.slow
-def test_failed_repro_gets_no_scores_from_files_that_may_be_older(store):
-    from stages.report.tracked import close_parent
-    from stages.runner import tracking
-    from stages.runner.runs import create_parent
-
-    train("aaa", 0.5)
-    run_id = create_parent(store, "make-1", 0.0)
-    tracking.QUEUE.mkdir(parents=True)
-    (tracking.QUEUE / "repro-make-1").touch()
-    assert close_parent("make-1", failed=True, profile="demo", table="") is None
-    run = store.get_run(run_id)
-    assert (run.info.status, run.data.metrics) == ("FAILED", {})
-    assert not store.search_registered_models()
-
-
-def test_long_table_is_cut_between_lines_and_says_where_the_rest_is():
-    table = "\n".join(f"| row {number} |" for number in range(40))
-    assert shortened(table, len(table)) == table
-    cut = shortened(table, 200)
-    rows, _, end = cut.partition("\n\n")
-    assert len(cut) <= 200 < len(cut) + len("\n| row 10 |")
-    assert table.startswith(f"{rows}\n") and "the metrics have them" in end

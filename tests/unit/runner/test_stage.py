@@ -1,46 +1,18 @@
-"""What a stage prints, and how bad input ends it."""
+"""What a stage gets, and how bad input ends it."""
 
 import json
-import logging
 import subprocess
 import sys
 
 import pytest
 
 from stages.core.errors import StageError
-from stages.core.log import show_log
 from stages.core.params import Section
-from stages.runner import progress
-from stages.runner.progress import track
 from stages.runner.stage import Report, Stage, one_message
 
 
 class Size(Section):
     size: int
-
-
-def test_items_pass_in_order_and_short_work_prints_nothing(capsys):
-    assert list(track(iter("abc"), total=3, desc="x")) == ["a", "b", "c"]
-    assert capsys.readouterr().err == ""
-
-
-def test_long_work_prints_plain_lines_with_rate_and_time_left(monkeypatch, capsys):
-    clock = iter([0.0, 10.0, 12.0, 20.0, 40.0])  # start, then after each item
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    list(track(range(4), total=4, desc="check"))
-    # After 10 s: 1 of 4 at 0.1/s, 30 s left. After 20 s: 3 of 4 at 0.15/s, 7 s left. The last item prints none.
-    assert capsys.readouterr().err == "check: 1/4, 0.1/s, 30 s left\ncheck: 3/4, 0.1/s, 7 s left\n"
-
-
-def test_what_our_modules_log_is_a_line_each_and_what_is_wrong_begins_with_its_level(capsys):
-    show_log()
-    show_log()
-    log = logging.getLogger("stages.some.module")
-    log.info("shards: 3")
-    log.warning("100 %s of it are gone", "%")
-    log.debug("not shown")
-    logging.getLogger("mlflow").info("not ours")
-    assert capsys.readouterr().err == "shards: 3\nWARNING 100 % of it are gone\n"
 
 
 @pytest.fixture

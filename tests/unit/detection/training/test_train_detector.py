@@ -1,27 +1,14 @@
-"""Where a detector trains, and what it starts from: precision, compilation, devices, downloaded weights."""
+"""Where a detector trains, what it starts from, and a process that is killed."""
+
+import os
+import subprocess
+import sys
 
 import pytest
+from places import ROOT
 
 from stages.core.errors import StageError
-from stages.core.params import section
-from stages.detection.params import DetectorParams
 from stages.detection.training import train_detector as train
-
-
-def test_cpu_takes_no_notice_of_gpu_params(tiny):
-    for options in (tiny(), tiny(devices=[0, 1], compile=True, workers=8), tiny(amp=False)):
-        assert options.hardware("cpu") == {"device": "cpu", "amp": False, "compile": False, "workers": 0}
-
-
-def test_gpu_params_reach_ultralytics(tiny):
-    from ultralytics.cfg import get_cfg
-    from ultralytics.utils.torch_utils import parse_device
-
-    assert tiny().hardware("cuda") == {"device": "cuda", "amp": True, "compile": False, "workers": 0}
-    several = tiny(devices=[0, 2], amp=False, compile=True, workers=4).hardware("cuda")
-    settings = get_cfg(overrides=several)  # it refuses names and types that Ultralytics does not know
-    assert (settings.amp, settings.compile, settings.workers) == (False, True, 4)
-    assert parse_device(settings.device).split(",") == ["0", "2"]  # two devices: two processes
 
 
 @pytest.mark.parametrize(
@@ -61,31 +48,49 @@ def test_weights_that_cannot_be_had_are_one_message(tiny, tmp_path, monkeypatch)
     assert train._starting_point(options).absolute() == place
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"devices": []}, "`detector.shoes.devices` is .*at least 1"),
-        ({"devices": [-1]}, "`detector.shoes.devices.0` is -1"),
-        ({"augment": {"paste": 1.5}}, "`detector.shoes.augment.paste` is 1.5"),
-        ({"augment": {"pasted": 0.1}}, "`detector.shoes.augment.pasted` is not a known key"),
-    ],
-)
-def test_wrong_values_are_one_message(tiny, changes, message):
-    content = tiny().model_dump()
-    content["augment"] |= changes.get("augment", {})
-    content |= {name: value for name, value in changes.items() if name != "augment"}
-    with pytest.raises(StageError, match=message):
-        section(DetectorParams, "detector.shoes", {"detector": {"shoes": content}})
+STEPS = 3  # batches of an epoch: 10 pictures in batches of 4
+FILES = ("weights.safetensors", "history.csv", "detector.json", "params.json")
+SCRIPT = """
+import os, signal, sys
+from argparse import Namespace
+from pathlib import Path
+from types import SimpleNamespace
+from stages.core.determinism import pin_process
+
+pin_process()
+from stages.detection.training import train_detector as train
+from stages.detection.params import DetectorParams
+from stages.detection.training.trainer import ResumableTrainer
+
+root, out, params, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+end, left = ResumableTrainer._end_batch, iter(range(kill_at))
+
+def batch(trainer):
+    if kill_at and next(left, None) is None:
+        os.kill(os.getpid(), signal.SIGKILL)
+    end(trainer)
+
+ResumableTrainer._end_batch = batch
+args = Namespace(detector="tiny", ingested=root / "ingested", boxes=root / "boxes/tiny", out=out)
+train.main(args, SimpleNamespace(detector=DetectorParams.model_validate_json(params)))
+"""
 
 
-def test_check_of_half_precision_downloads_no_network(rectangles, tiny, tmp_path, monkeypatch):
-    """Ultralytics would compare a network of its own with and without it; on a CPU the answer is no in any case."""
-    import torch
-    import ultralytics.engine.trainer as engine
+@pytest.mark.slow
+def test_process_killed_within_an_epoch_ends_with_the_same_bytes(rectangles, tiny, tmp_path):
+    (tmp_path / "params.yaml").write_text("runtime: {threads: 1, deterministic: true, pin_instruction_set: true}\n")
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "SEAMLINE_DEVICE": "cpu", "PYTHONHASHSEED": "0"}
 
-    from stages.detection.training.trainer import ResumableTrainer
+    def run(out, kill_at=0):
+        command = [sys.executable, "-c", SCRIPT, str(rectangles), out, tiny().model_dump_json(), str(kill_at)]
+        return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
 
-    monkeypatch.setattr(ResumableTrainer.__mro__[1], "_setup_train", lambda trainer: None)
-    ResumableTrainer._setup_train(object.__new__(ResumableTrainer))
-    assert engine.check_amp(torch.nn.Linear(1, 1)) is False
-    assert engine.check_amp(torch.nn.Linear(1, 1, device="meta")) is True
+    unbroken = run("unbroken")
+    assert unbroken.returncode == 0, unbroken.stderr
+    killed = run("broken", kill_at=2 * STEPS + 1)
+    assert killed.returncode == -9 and not (tmp_path / "broken").exists()
+    again = run("broken")
+    assert again.returncode == 0, again.stderr
+    assert "resumed after epoch 2 of 4" in again.stderr
+    for name in FILES:
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes(), name

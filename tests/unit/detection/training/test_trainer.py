@@ -210,3 +210,16 @@ def test_process_of_its_own_trains_the_same(stage, rectangles, tiny, tmp_path, m
     assert run("handed", epochs=2)[0] == unbroken[0], handed[0].stderr
     assert handed[0].returncode == 0 and "train tiny: epoch 2/2" in handed[0].stderr
     assert not list(work.iterdir())
+
+
+def test_check_of_half_precision_downloads_no_network(rectangles, tiny, tmp_path, monkeypatch):
+    """Ultralytics would compare a network of its own with and without it; on a CPU the answer is no in any case."""
+    import torch
+    import ultralytics.engine.trainer as engine
+
+    from stages.detection.training.trainer import ResumableTrainer
+
+    monkeypatch.setattr(ResumableTrainer.__mro__[1], "_setup_train", lambda trainer: None)
+    ResumableTrainer._setup_train(object.__new__(ResumableTrainer))
+    assert engine.check_amp(torch.nn.Linear(1, 1)) is False
+    assert engine.check_amp(torch.nn.Linear(1, 1, device="meta")) is True
