@@ -1,20 +1,28 @@
-"""Each loss term of system B, and the texture encoding, against values worked out by hand or by a slow loop."""
+"""The attention recipe: its losses by hand or by slow loops, cached views, labels, drawn sheets."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from pydantic import ValidationError
 
+from stages.core.errors import StageError
 from stages.encoders.attention import (
     AttentionLossParams,
+    AttentionTask,
     anchor_loss,
     classification_loss,
     diversity_loss,
+    label_matrix,
     localisation_loss,
+    most_frequent_share,
+    overlap,
     positive_loss,
     scale_loss,
 )
-from stages.networks.encoders.attention.network import TextureEncoding
+from stages.networks.encoders.attention.network import AttentionNetwork
 
 
 def test_classification_loss_by_hand():
@@ -85,34 +93,89 @@ def test_localisation_loss_weighs_its_parts():
     assert localisation_loss(SIZE, CENTRE, ANCHORS, params).item() == pytest.approx(expected)
 
 
-def test_texture_encoding_by_a_slow_loop():
-    """Zhang et al. 2017, equations 2 and 3."""
-    torch.manual_seed(0)
-    layer = TextureEncoding(3, 4)
-    layer.log_smoothing.data = torch.tensor([0.0, 0.5, -1])
-    layer.codewords.data *= 5
-    maps = torch.randn(2, 4, 3, 2)
-    expected = torch.zeros(2, 3, 4)
-    smoothing = [math.exp(float(one)) for one in layer.log_smoothing.detach()]
-    for row in range(2):
-        for y in range(3):
-            for x in range(2):
-                residuals = [maps[row, :, y, x] - layer.codewords[k].detach() for k in range(3)]
-                weights = [math.exp(-smoothing[k] * float((residuals[k] ** 2).sum())) for k in range(3)]
-                for k in range(3):
-                    expected[row, k] += weights[k] / sum(weights) * residuals[k]
-    assert torch.allclose(layer(maps), expected, atol=1e-5)
+@pytest.fixture
+def network(recipe, cpu):
+    return AttentionNetwork(recipe("attention").network, 5).eval()
 
 
-def test_texture_encoding_does_not_depend_on_the_order_of_places():
-    layer = TextureEncoding(3, 4)
-    maps = torch.randn(1, 4, 3, 2)
-    shuffled = maps.flatten(2)[:, :, torch.randperm(6)].view(1, 4, 2, 3)
-    assert torch.allclose(layer(maps), layer(shuffled), atol=1e-5)
+def test_overlap_is_what_two_maps_share():
+    maps = torch.tensor([[[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]]])[:, :, None]  # pairs share .5, .5 and 0
+    assert float(overlap(maps)) == pytest.approx(1 / 3)
+    assert float(overlap(maps[:, :1])) == 0
+    assert float(overlap(maps[:, [0, 0]])) == 1
 
 
-def test_texture_of_descriptors_on_a_codeword_is_nearly_nothing():
-    layer = TextureEncoding(2, 3)
-    layer.codewords.data = torch.tensor([[1.0, 0, 0], [0, 9, 0]])
-    on_first = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
-    assert layer(on_first).abs().max() < 1e-6
+@pytest.mark.parametrize("branch", [None, "test_efficientnet"])
+def test_cached_views_see_what_the_branch_sees_and_validation_is_the_same(branch, recipe, examples, cpu):
+    still = {"flip": 0.0, "rotation": 0, "min_scale": 1.0, "mask": 0.0, "mask_share": 0.1}
+    network = recipe("attention").network.model_dump() | {"freeze_branch": True, "branch": branch}
+    tasks = []
+    for views in (0, 2):
+        torch.manual_seed(0)
+        tasks.append(AttentionTask(recipe("attention", network=network, cached_views=views, geometry=still), *examples))
+    fresh, cached = tasks
+    cached.network.load_state_dict(fresh.network.state_dict())
+    rows = torch.tensor([3, 0, 7, 4])
+    for split in ("train", "val"):
+        for task in tasks:
+            task.training_mode()
+        figures = [task.figures(split, rows) for task in tasks]
+        assert {name: value.item() for name, value in figures[1].items()} == pytest.approx(
+            {name: value.item() for name, value in figures[0].items()}, abs=1e-4
+        )
+        assert cached.embed(split, rows.numpy()) == pytest.approx(fresh.embed(split, rows.numpy()), abs=1e-4)
+
+
+def test_cached_views_are_drawn_and_computed_once(recipe, examples, cpu, monkeypatch):
+    network = recipe("attention").network.model_dump() | {"freeze_branch": True}
+    task = AttentionTask(recipe("attention", network=network, cached_views=3), *examples)
+    assert len(task.views) == 3 and not torch.equal(task.views[0], task.views[1])
+    task.embed("val", np.arange(15))
+    monkeypatch.setattr(task.network.branch, "forward", lambda images: pytest.fail("a frozen branch looked again"))
+    task.figures("train", torch.arange(8))
+    task.figures("val", torch.arange(8))
+    task.embed("val", np.arange(15))
+
+
+def test_views_of_a_branch_that_learns_are_not_cached(recipe):
+    with pytest.raises(ValidationError, match="they change unless network.freeze_branch is true"):
+        recipe("attention", cached_views=2)
+
+
+def test_every_part_gets_a_gradient(recipe, examples, cpu):
+    task = AttentionTask(recipe("attention"), *examples)
+    # Two steps: locate's own input weights start at zero, so what is before it learns from the second on.
+    optimizer = torch.optim.Adam(task.groups())
+    for _ in range(2):
+        optimizer.zero_grad()
+        task.figures("train", torch.arange(8))["loss"].backward()
+        optimizer.step()
+    silent = [name for name, weight in task.network.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert set(silent) <= {"saliency.bias"}  # softmax over places does not see it
+
+
+def test_labels_become_a_matrix_and_the_most_frequent_is_the_baseline(recipe, examples, cpu):
+    assert label_matrix([["b"], [], ["a", "z"]], ["a", "b"]).tolist() == [[0, 1], [0, 0], [1, 0]]
+    task = AttentionTask(recipe("attention"), *examples)
+    assert task.names == ["cold", "plain", "shirt", "skirt", "warm"]
+    # shirt and skirt are on half of the training rows each; the first is guessed: 6 of 15 validation rows are shirts.
+    assert task.chance == {"top_label": pytest.approx(6 / 15)}
+    assert most_frequent_share(torch.tensor([[1.0, 0], [1, 1]]), torch.zeros(3, 2)) == 0  # nothing to be right about
+
+
+def test_labels_are_needed(recipe, examples):
+    from dataclasses import replace
+
+    train, val = examples
+    with pytest.raises(StageError, match="attention: the training rows know 0 labels"):
+        AttentionTask(recipe("attention"), replace(train, labels=[[] for _ in train.ids]), val)
+
+
+def test_drawn_sheet_has_a_picture_and_a_map_for_each_glimpse(recipe, examples, tmp_path, cpu):
+    task = AttentionTask(recipe("attention"), *examples)
+    attention, recommendations = task.draw(tmp_path)
+    with Image.open(recommendations) as sheet:
+        assert sheet.size == (9 * (128 + 6) - 6, 6 * (192 + 6) - 6)
+    with Image.open(attention) as sheet:
+        assert sheet.size == (3 * (128 + 6) - 6, 6 * (192 + 6) - 6)
+        assert np.asarray(sheet)[:192, 134:262].mean() < np.asarray(sheet)[:192, :128].mean()  # maps dim the picture

@@ -1,4 +1,4 @@
-"""Section ``runtime`` in the trainings of encoders: the trunk computes as asked for, all behind it in float32."""
+"""The loop of the recipes: precision, validation, batches."""
 
 import shutil
 
@@ -6,10 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from stages.encoders.loop import Run, accelerate
+from stages.core.errors import StageError
+from stages.encoders import loop as training
+from stages.encoders.loop import Run, Trainer, accelerate
+from stages.encoders.normsoftmax import NormsoftmaxTask
 from stages.encoders.recipes import recipe_module
+from stages.encoders.siamese import SiameseTask
+from stages.encoders.validation import Probe
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import Checkpoints
+from stages.learning.distributed import Group
 
 
 def runtime(**changes):
@@ -70,3 +76,24 @@ def test_compiled_recipe_learns_what_it_learns_otherwise(kind, recipe, examples,
         fitted = recipe_module(kind, "test").fit(made, *examples, Run(kind, work, runtime(compile=compiled)))
         losses.append(dict(zip(fitted.header, fitted.history[-1], strict=True))["train_loss"])
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_validation_loss_counts_each_pair_alike_however_small_the_last_batch(recipe, examples, cpu):
+    task = SiameseTask(recipe("siamese"), *examples)  # 45 pairs in batches of 8
+    trainer = training.Trainer(
+        training.Run("mine", None), task, Probe(*examples, task.recipe.probe), task.recipe.schedule
+    )
+    with torch.no_grad():
+        whole = {name: float(value) for name, value in task.figures("val", torch.cat(task.val_batches())).items()}
+    row = trainer.validate(1)
+    assert (row["val_loss"], row["val_accuracy"]) == pytest.approx((whole["loss"], whole["accuracy"]), rel=1e-5)
+
+
+def test_batch_too_small_for_its_processes_is_refused(recipe, examples, cpu):
+    group = Group(0, 5)
+    task = NormsoftmaxTask(recipe("normsoftmax"), *examples, group)
+    probe = Probe(*examples, task.recipe.probe)
+    with pytest.raises(
+        StageError, match=r"a batch of 8 rows is too small for 5 processes.*encoder.mine.schedule.batch"
+    ):
+        Trainer(Run("mine", None, None, group), task, probe, task.recipe.schedule)

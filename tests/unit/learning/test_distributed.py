@@ -1,38 +1,15 @@
-"""SimCLR in several processes: the same training as in one, written once, resumed by all."""
+"""Several processes as one: who leads, shared batches, mean gradients, torchrun."""
 
 import sys
 from itertools import chain
-from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 import torch
-from launching import DIES_AFTER_ONE_EPOCH, TWO, contents, launch
-from small import PLAIN_RUNTIME, SIMCLR, write_types
 
 from stages.core.errors import StageError
+from stages.learning import distributed
 from stages.learning import distributed as processes
 from stages.learning.distributed import Group, join, launched, mean_gradients, relaunch
-from stages.simclr import pretrain as simclr
-
-PARAMS = SIMCLR | {"epochs": 2, "keep": "best", "color": dict.fromkeys(SIMCLR["color"], 0.1)}
-# Without batch norm, which CPUs cannot synchronise, processes must compute what one process computes.
-WITHOUT_BATCH_NORM = """
-import functools
-
-from lightly.models.modules import heads
-
-heads.SimCLRProjectionHead = functools.partial(heads.SimCLRProjectionHead, batch_norm=False)
-"""
-RUN = """
-from stages.learning.acceleration import RuntimeParams
-from stages.runner.stage import Stage
-from stages.simclr.pretrain import main
-from stages.simclr.model import SimclrParams
-
-sections = {"simclr": ("simclr", SimclrParams), "runtime": ("runtime", RuntimeParams)}
-Stage(main, ["dataset", "out", "last"], sections).run()
-"""
 
 
 def test_one_process_is_a_group_of_its_own(monkeypatch):
@@ -106,55 +83,27 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
         relaunch(2)
 
 
-def test_batch_that_does_not_divide_is_refused_before_anything_starts(monkeypatch):
-    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
-    with pytest.raises(StageError, match="batch is 6, which 4 processes"):
-        simclr.main(None, SimpleNamespace(simclr=SimpleNamespace(batch=6), runtime=SimpleNamespace(processes=4)))
+class Other(Group):
+    """The first of two processes; the other's rows are known beforehand."""
+
+    def total(self, values):
+        return values + torch.tensor([[0.0], [0.0], [5.0]])
 
 
-@pytest.fixture
-def project(crops, tmp_path):
-    """A project with a tiny data set; runs commands there and gives their log and the bytes of the outs."""
-    write_types(tmp_path / "dataset", crops)
-
-    def run(out, *command, script=None, dies=False, processes=2, **changes):
-        params = {"runtime": PLAIN_RUNTIME | {"processes": processes}, "simclr": PARAMS | changes}
-        log = launch(tmp_path, *command, "dataset", out, f"{out}_last", params=params, script=script, dies=dies)
-        return log, {} if dies else contents(tmp_path / out)
-
-    return run
+def test_whole_batch_has_the_others_rows_and_the_gradient_of_its_own():
+    own = torch.tensor([[2.0], [3.0]], requires_grad=True)
+    rows = Other(0, 2).whole(own, 3)
+    assert rows.tolist() == [[2], [3], [5]]
+    (rows * torch.tensor([[1.0], [10.0], [100.0]])).sum().backward()
+    assert own.grad.tolist() == [[2], [20]]  # times two: mean_gradients divides by two
+    assert distributed.ALONE.whole(own, 2) is own
 
 
-STAGE = ("-m", "stages.run", "pretrain")
+def test_gradients_where_no_process_has_one_stay_none():
+    class Idle(Group):
+        def total(self, values):
+            return values
 
-
-@pytest.mark.slow
-def test_two_processes_compute_what_one_computes(project, tmp_path):
-    """The loss of every step's global batch and the gradients' mean: with both right, whole trainings agree."""
-    script = WITHOUT_BATCH_NORM + RUN
-    changes = {"backbone": "test_convnext", "keep": "last", "batch": 12}  # one step an epoch: its mean is its loss
-    _, alone = project("alone", "script.py", script=script, processes=1, **changes)
-    _, both = project("both", *TWO, "script.py", script=script, **changes)
-    history = [pd.read_csv(tmp_path / out / "history.csv") for out in ("alone", "both")]
-    assert history[1]["loss"][1] == pytest.approx(history[0]["loss"][1], rel=1e-5)
-    assert history[1]["loss"][2] == pytest.approx(history[0]["loss"][2], rel=1e-4)
-    assert sorted(both) == sorted(alone)
-    from safetensors.torch import load_file
-
-    weights = [load_file(tmp_path / out / "weights.safetensors") for out in ("alone", "both")]
-    assert all(torch.allclose(value, weights[1][name], rtol=1e-3, atol=1e-5) for name, value in weights[0].items())
-
-
-@pytest.mark.slow
-def test_stage_starts_two_processes_that_write_once_and_resume_together(project, tmp_path):
-    log, unbroken = project("unbroken", *STAGE)
-    assert sorted(unbroken) == ["encoder.json", "history.csv", "params.json", "weights.safetensors"]
-    assert [log.count(f"simclr: epoch {number}/2,") for number in (1, 2)] == [1, 1]
-    assert not list((tmp_path / ".work/pretrain").iterdir())
-    project("broken", *TWO, "script.py", script=DIES_AFTER_ONE_EPOCH + RUN, dies=True)
-    (checkpoint,) = (tmp_path / ".work/pretrain").glob("*/*")
-    assert (checkpoint.name, checkpoint.parent.name[-2:]) == ("checkpoint", "-2")
-    log, resumed = project("broken", *STAGE)
-    assert log.count("simclr: resumed after epoch 1 of 2") == 1
-    assert log.count("simclr: epoch 1/2") == 0
-    assert resumed == unbroken
+    layer = torch.nn.Linear(1, 1)
+    distributed.mean_gradients(layer, Idle(0, 2))
+    assert layer.weight.grad is None

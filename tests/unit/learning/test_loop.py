@@ -1,12 +1,14 @@
 """The loop of trainings: what it asks of an epoch, and which epoch it keeps."""
 
+import math
+
 import pytest
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from stages.core.errors import StageError
 from stages.learning.checkpoints import Checkpoints
-from stages.learning.loop import drops, fit, train_epoch
+from stages.learning.loop import cosine, drops, fit, train_epoch
 
 
 class Line:
@@ -77,3 +79,9 @@ def test_best_start_is_kept_where_it_has_a_score(tmp_path):
 def test_epoch_without_anything_to_learn_from_is_one_message(tmp_path):
     with pytest.raises(StageError, match=r"line: no batch of epoch 1 had a label to learn from\. Add labelled rows"):
         fit(Line([0, 0], rows=((-1.0,),)), 1, Checkpoints(tmp_path, "key"))
+
+
+def test_rate_is_half_a_cosine():
+    share = cosine(100)
+    assert share(0) == 1
+    assert [share(50), share(25), share(100)] == pytest.approx([0.5, 0.5 + math.sqrt(2) / 4, 0])

@@ -1,11 +1,17 @@
-"""The contrastive losses, each against the slowest possible loop."""
+"""SimCLR's losses by a slow loop, and the probe that judges its features."""
 
 import math
 
+import pandas as pd
 import pytest
 import torch
+from small import PLAIN_RUNTIME, SIMCLR
 
-from stages.simclr.model import contrastive_loss
+from stages.core.errors import StageError
+from stages.learning.acceleration import RuntimeParams
+from stages.learning.distributed import Group
+from stages.networks.backbones.features import Pictures
+from stages.simclr.model import KnnProbe, SimclrParams, build, contrastive_loss
 
 
 def test_nt_xent_by_a_slow_loop():
@@ -40,3 +46,34 @@ def views():
     torch.manual_seed(0)
     first, second = torch.randn(5, 8), torch.randn(5, 8)
     return first, second, [vector / vector.norm() for vector in torch.cat([first, second])]
+
+
+RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
+
+
+def test_probe_uses_only_rows_that_know_the_label(crops, cpu):
+    frame = pd.DataFrame({"bytes": crops, "type": ["a", "b", "c", None, "a", "b"] * 2})
+    train, val = frame[:8].reset_index(drop=True), frame[6:].reset_index(drop=True)
+    params = SimclrParams.model_validate(SIMCLR)
+    probe = KnnProbe(train, val, Pictures(list(train["bytes"]), 32), params)
+    assert list(probe.rows) == [0, 1, 2, 4, 5, 6, 7]
+    assert list(probe.val_labels) == ["a", "b", "c", "a", "b"]
+    # Rows 6.. repeat the colours 0..5 with the same labels: the nearest neighbour is the picture itself.
+    score = probe.accuracy(build(params, RUNTIME, Group()).backbone)
+    assert score == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "val_types", "message"),
+    [
+        ("typ", ["a"] * 12, "'typ' is no label; the data set has color, fabric, gender"),
+        ("fabric", ["a"] * 12, "none of 12 training crops has a label of 'fabric'; they have labels of: type"),
+        ("type", [None] * 12, "none of 12 validation crops has a label of 'type'; they have labels of: color"),
+    ],
+)
+def test_probe_of_a_label_that_a_split_lacks_is_refused(crops, head, val_types, message):
+    train = pd.DataFrame({"bytes": crops, "type": ["a", "b"] * 6, "fabric": None})
+    val = pd.DataFrame({"bytes": crops, "type": val_types, "color": "red"})
+    params = SimclrParams.model_validate(SIMCLR | {"knn_head": head})
+    with pytest.raises(StageError, match=message):
+        KnnProbe(train, val, Pictures(crops, 32), params)

@@ -1,27 +1,15 @@
-"""Where weights come from, and encoders as files."""
+"""Backbones: where weights come from, maps and pooled vectors."""
 
 import importlib
 
-import numpy as np
 import pytest
 import timm
 import torch
 
+from profiles import composed
 from stages.core.errors import StageError
 from stages.networks.backbones import backbones
-from stages.networks.backbones import features as pictures_module
-from stages.networks.backbones.backbones import Backbone, SideBySide, beside
-from stages.networks.backbones.features import (
-    BackboneEncoder,
-    Pictures,
-    Pixels,
-    embed_pictures,
-    in_passes,
-    load_weights,
-    passes,
-    save_encoder,
-    square,
-)
+from stages.networks.backbones.backbones import Backbone, Extractor, FeatureMaps, SideBySide, beside
 
 TINY = "test_resnet"  # timm's own network for tests, 96 features
 
@@ -121,79 +109,6 @@ def test_download_without_network_is_one_message(monkeypatch):
         backbones.create(TINY, "download")
 
 
-def test_saved_encoder_gives_the_same_vectors(tmp_path, crops, cpu):
-    backbone = Backbone(TINY, "none").eval()
-    save_encoder(backbone, {"backbone": TINY, "image_size": 32, "metric": "cosine"}, tmp_path)
-    encoder = BackboneEncoder(tmp_path)
-    with torch.inference_mode():
-        expected = backbone(square(32).decode(crops)).numpy()
-    vectors = encoder.embed(encoder.pixels.decode(crops), ["top"] * len(crops))
-    assert encoder.metric == "cosine"
-    assert vectors.dtype == np.float32
-    assert np.array_equal(vectors, expected)
-
-
-def test_weights_of_another_backbone_are_one_message(tmp_path):
-    save_encoder(torch.nn.Linear(2, 2), {}, tmp_path)
-    with pytest.raises(StageError, match="weights do not fit encoder.json"):
-        load_weights(torch.nn.Linear(2, 3), tmp_path)
-    (tmp_path / "weights.safetensors").unlink()
-    with pytest.raises(StageError, match="weights do not fit"):
-        load_weights(torch.nn.Linear(2, 2), tmp_path)
-
-
-def test_features_do_not_depend_on_the_batch_and_leave_the_mode_alone(crops, cpu):
-    backbone = Backbone(TINY, "none").train()
-    pictures = Pictures(crops, 32)
-    before = {name: value.clone() for name, value in backbone.state_dict().items()}
-    one, all_at_once = embed_pictures(backbone, pictures, 5), embed_pictures(backbone, pictures, 100)
-    assert backbone.training
-    assert one.shape == (12, 96)
-    assert one == pytest.approx(all_at_once, abs=1e-5)
-    assert all(torch.equal(before[name], value) for name, value in backbone.state_dict().items())
-
-
-def test_pictures_are_the_same_decoded_once_or_on_the_fly(crops, monkeypatch):
-    cached = Pictures(crops, 24)
-    monkeypatch.setattr(pictures_module, "CACHE_BYTES", 10)
-    lazy = Pictures(crops, 24)
-    assert (cached.decoded is None, lazy.decoded is None, len(lazy)) == (False, True, 12)
-    rows = torch.tensor([3, 0, 11])
-    assert torch.equal(cached.batch(rows), lazy.batch(rows))
-    # 40 x 60 becomes 16 x 24, centred: four white columns on each side.
-    image = cached.batch([0])[0]
-    assert image.shape == (3, 24, 24)
-    assert (image[:, :, :4] == 255).all()
-    assert (image[:, :, 20:] == 255).all()
-
-
-def test_forgotten_pictures_are_decoded_when_they_are_asked_for(crops):
-    pictures = Pictures(crops, 24)
-    before = pictures.batch([2, 5])
-    pictures.forget()
-    assert pictures.decoded is None and torch.equal(pictures.batch([2, 5]), before)
-
-
-def test_equal_inputs_are_equal_and_say_how_large_a_picture_is():
-    assert square(32) == Pixels(32, 32, "pad") and len({square(32), square(32), square(32, "cover")}) == 2
-    assert Pixels(48, 32).bytes_each == 3 * 48 * 32
-
-
-def test_forward_passes_on_a_cpu_hold_a_million_pixels_and_give_the_same_vectors(monkeypatch):
-    assert [len(range(200)[part]) for part in passes(torch.zeros(200, 3, 128, 128, dtype=torch.uint8))] == [
-        64,
-        64,
-        64,
-        8,
-    ]
-    assert [len(range(3)[part]) for part in passes(torch.zeros(3, 3, 2048, 1024, dtype=torch.uint8))] == [1, 1, 1]
-    backbone = Backbone(TINY, "none").eval()
-    images = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
-    monkeypatch.setattr(pictures_module, "PASS_PIXELS", 2 * 32 * 32)
-    with torch.inference_mode():
-        assert torch.allclose(in_passes(backbone, images), backbone(images), atol=1e-5)
-
-
 def test_stage_pooling_adds_mean_and_deviation_of_every_stage():
     backbone = Backbone(TINY, "none", "stages").eval()
     plain = Backbone(TINY, "none").eval()
@@ -215,3 +130,63 @@ def test_stage_pooling_of_a_flat_picture_has_a_finite_gradient():
     backbone = Backbone(TINY, "none", "stages").eval()
     backbone(torch.full((2, 3, 64, 64), 255, dtype=torch.uint8)).sum().backward()
     assert all(torch.isfinite(weight.grad).all() for weight in backbone.parameters() if weight.grad is not None)
+
+
+@pytest.fixture
+def images():
+    return torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_global_pooling_is_mean_or_maximum_of_the_last_maps(images, cpu):
+    average, largest = Extractor(TINY, "none", 64, "average").eval(), Extractor(TINY, "none", 64, "max").eval()
+    largest.load_state_dict(average.state_dict())  # pooling has no weights
+    with torch.no_grad():
+        maps = average.maps(images)
+        assert maps.shape == (2, 96, 2, 2) and average.width == 96
+        assert torch.allclose(average(images)[1, 5], maps[1, 5].sum() / 4)
+        assert torch.equal(largest(images)[0, 7], maps[0, 7].max())
+
+
+def test_stages_are_mean_and_deviation_of_each_stage(images, cpu):
+    extractor = Extractor(TINY, "none", 64, "stages").eval()
+    with torch.no_grad():
+        vectors = extractor(images)
+        _, stages = extractor.maps.network.forward_intermediates(extractor.maps.normed(images))
+    assert vectors.shape == (2, extractor.width)
+    first = stages[0][1].flatten(1)
+    count = len(first)
+    assert torch.allclose(vectors[1, :count], first.mean(1), atol=1e-5)
+    assert torch.allclose(vectors[1, count : 2 * count], (first.var(1, correction=0) + 1e-6).sqrt(), atol=1e-5)
+
+
+def test_transformer_gives_its_own_pooled_vector_and_no_maps(images, cpu):
+    extractor = Extractor("test_vit", "none", 64, "own").eval()  # built for 64 pixels, not for its usual 160
+    with torch.no_grad():
+        assert extractor(images).shape == (2, extractor.width)
+    wide = Extractor("mobilenetv3_small_050", "none", 64, "own").eval()  # its pooled output is wider than its maps
+    with torch.no_grad():
+        assert wide(images).shape == (2, wide.width) and wide.width > wide.maps.width
+    with pytest.raises(StageError, match=r"backbone test_vit gives features of shape .*pooling: own"):
+        FeatureMaps("test_vit", "none", 64)(images)
+
+
+@pytest.mark.parametrize(
+    ("name", "mean"),
+    [("vgg16.tv_in1k", 0.485), ("inception_v3.tv_in1k", 0.5), ("vit_base_patch16_clip_224.openai", 0.48145466)],
+)
+def test_pixels_are_normalised_as_the_tag_s_weights_want_it(name, mean):
+    assert timm.get_pretrained_cfg(name).mean[0] == mean  # what FeatureMaps reads
+
+
+def test_packaged_weights_load_and_normalise_to_minus_one(cpu):
+    maps = FeatureMaps("tf_efficientnet_lite0", "packaged", 32).eval()
+    assert maps.normed(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)).flatten(1)[:, 0].tolist() == [-1, 1]
+    assert maps.width == 1280
+
+
+def test_backbones_of_the_paper_profile_are_in_timm():
+    recipes = composed("paper")["encoder"].values()
+    members = [one for recipe in recipes for one in recipe.get("members", [recipe]) if "backbone" in one]
+    for member in members:
+        if member["weights"] == "download":
+            assert timm.get_pretrained_cfg(member["backbone"], allow_unregistered=False).has_weights, member
