@@ -1,11 +1,13 @@
 """Small upstream trees, and what a reader is called with."""
 
 import io
+import json
 from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow.parquet as pq
 from PIL import Image
 from places import TABLES
 
@@ -14,6 +16,8 @@ from stages.ingest import ingest as run
 from stages.ingest.reading import IngestParams, Request
 
 VOC = {"annotations": "annotations", "images": "images", "first_pixel": 1}
+ZERO_BASED = {"voc": VOC | {"first_pixel": 0}}
+HEIC = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic\x00\x00\x00\x08free" + bytes(400)
 CATALOGUE = {
     "table": "images.csv", "images": "images", "suffix": ".jpg", "image_column": "image", "group_column": "sender_id",
     "item_columns": ["label", "kids"], "boxes": None, "boxes_class_column": "superclass", "splits": None,
@@ -73,3 +77,35 @@ def upstream_tree(folder: Path) -> SimpleNamespace:
         annotation=lambda name, text: write_text(annotations / name, text),
         remove=lambda name: (root / name).unlink(),
     )  # fmt: skip
+
+
+def voc_xml(*boxes, size=(64, 48), name="cap", extra=""):
+    """A VOC annotation of these boxes."""
+    objects = "".join(
+        f"<object><name>{name}</name><bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax></bndbox>"
+        "</object>" for a, b, c, d in boxes
+    )  # fmt: skip
+    sides = f"<size><width>{size[0]}</width><height>{size[1]}</height></size>"
+    return f"<annotation><filename>x.jpg</filename>{sides}{objects}{extra}</annotation>"
+
+
+def write_catalogue(tree, names):
+    """A CSV that names these images as they stand here."""
+    rows = "".join(f"{name},g{number},Top,False\n" for number, name in enumerate(names))
+    tree.text("images.csv", f"image,sender_id,label,kids\n{rows}")
+
+
+def shard_ids(out):
+    """Ids of the images that ingest kept, sorted."""
+    return sorted(row for path in out.glob("shard-*") for row in pq.read_table(path)["image_id"].to_pylist())
+
+
+def account(out):
+    """What ingest counted."""
+    return json.loads((out / "account.json").read_text(encoding="utf-8"))
+
+
+def boxes(out):
+    """Object id -> corners in pixels, of the boxes that ingest kept."""
+    rows = pq.read_table(out / "objects.parquet").to_pylist()
+    return {row["object_id"]: [round(row[key], 3) for key in ("x1", "y1", "x2", "y2")] for row in rows}

@@ -1,9 +1,11 @@
-"""Boxes become pixels inside their images, and what was done to them is on record."""
+"""Boxes become pixels inside their images and turn with them, and what was done to them is on record."""
 
 import pytest
+from PIL import Image
+from trees import ZERO_BASED, account, boxes, voc_xml
 
 from stages.contracts.ledger import Account
-from stages.ingest.boxes import CORNERS, extent, repair, to_pixels
+from stages.ingest.boxes import CORNERS, extent, repair, to_pixels, turned
 
 
 def boxed(*corners, object_id="o", image_id="i"):
@@ -91,3 +93,47 @@ def test_extent_shows_how_far_boxes_reach_and_how_large_images_are():
         "largest x": 700, "largest y": 590, "largest width": 1600, "largest height": 1200,
     }  # fmt: skip
     assert extent([boxed(0, 0, 1, 1)], {"o": "share"}, sizes) == {}
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "expected"),
+    [
+        (6, (200, 120), {"p:1": [70, 150, 100, 190], "p:2": [30, 20, 90, 70]}),  # x' = 120 - y, y' = x
+        (8, (200, 120), {"p:1": [20, 10, 50, 50], "p:2": [30, 130, 90, 180]}),  # x' = y, y' = 200 - x
+        (5, (200, 120), {"p:1": [20, 150, 50, 190], "p:2": [30, 20, 90, 70]}),  # x' = y, y' = x
+        (7, (200, 120), {"p:1": [70, 10, 100, 50], "p:2": [30, 130, 90, 180]}),  # x' = 120 - y, y' = 200 - x
+    ],
+)
+def test_boxes_of_the_stored_picture_are_turned_with_it(tree, orientation, size, expected):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    tree.image("images/p.jpg", seed=1, size=size, exif=exif)
+    tree.text("annotations/p.xml", voc_xml((150, 20, 190, 50), (20, 30, 70, 90), size=size))
+    out = tree.stage("voc", **ZERO_BASED)
+    assert boxes(out) == expected
+    assert account(out)["objects"]["repaired"] == {"turned_with_image": 2}
+
+
+@pytest.mark.parametrize(("size", "unsure"), [((120, 200), None), ((0, 0), {"images": 1}), ((60, 100), {"images": 1})])
+def test_boxes_of_the_upright_picture_stay_and_what_no_size_tells_is_counted(tree, size, unsure):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    tree.image("images/p.jpg", seed=1, size=(200, 120), exif=exif)
+    tree.text("annotations/p.xml", voc_xml((20, 30, 70, 90), size=size))
+    out = tree.stage("voc", **ZERO_BASED)
+    assert boxes(out) == {"p:1": [20, 30, 70, 90]}
+    assert account(out)["notes"].get("turned by EXIF, boxes taken as drawn on the upright picture") == unsure
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_turned_box_is_where_pillow_puts_its_pixels(orientation, tmp_path):
+    from stages.contracts.images import decode
+
+    picture = Image.new("RGB", (40, 24), "white")
+    picture.paste("black", (4, 8, 16, 12))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(tmp_path / "p.png", exif=exif)
+    upright, _ = decode((tmp_path / "p.png").read_bytes())
+    black = upright.convert("L").point(lambda value: 255 * (value < 128)).getbbox()
+    assert turned([4, 8, 16, 12], orientation, (40, 24)) == list(black)

@@ -3,8 +3,10 @@
 import csv
 from collections import Counter
 
+import pyarrow.parquet as pq
 import pytest
 from places import ROOT
+from trees import account
 
 from stages.contracts.tables import hash_split
 from stages.core.errors import StageError
@@ -168,3 +170,33 @@ def test_an_address_names_the_file_at_its_end(photos):
     )
     reading, _, _ = photos(table=table)
     assert [item["item_id"] for item in reading.items] == ["a1", "b2", "c3"]
+
+
+EXCEL = [
+    ("image", "sender_id", "label", "kids"),
+    ("001.jpg", "p1", "T\u00e9e, blue", "False"),
+    ("1e3", "p2", "NA", "no"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("\n".join('"' + '","'.join(row) + '"' for row in EXCEL), "utf-8-sig"),
+        ("\r\n".join(";".join(row) for row in EXCEL), "utf-8-sig"),  # Excel in most of Europe
+        ("sep=;\r\n" + "\r\n".join(";".join(row) for row in EXCEL), "utf-8"),
+        ("\r\n".join("\t".join(row) for row in EXCEL), "utf-16"),  # Excel's "Unicode text"
+        ("\r\n".join(";".join(row) for row in EXCEL) + "\r\n;;;\r\n;;;\r\n", "utf-8"),  # rows that were emptied
+        ("\r\n".join(";".join(f" {cell}" if row is EXCEL[0] else cell for cell in row) for row in EXCEL), "utf-8"),
+    ],
+)
+def test_table_that_excel_wrote_is_read_with_every_value_as_it_stands(tree, text, encoding):
+    tree.text("images.csv", text.encode(encoding))
+    tree.image("images/001.jpg", seed=1)
+    tree.image("images/1e3.jpg", seed=2)
+    out = tree.stage("catalogue")
+    rows = pq.read_table(out / "items.parquet").to_pylist()
+    assert [(row["image_id"], row["group"], row["label"], row["kids"]) for row in rows] == [
+        ("001", "p1", "T\u00e9e, blue", "False"), ("1e3", "p2", "NA", "no"),
+    ]  # fmt: skip
+    assert account(out)["items"]["rejected"] == {}

@@ -1,6 +1,7 @@
 """styles.csv as it was published: unquoted, with commas in names, and in several copies."""
 
 import pytest
+from trees import HEIC, account, shard_ids
 
 from stages.core.errors import StageError
 
@@ -131,3 +132,28 @@ def test_missing_table_and_missing_folder_are_one_message(tree):
     tree.image("images/1.jpg")
     with pytest.raises(StageError, match=r"no file .*styles.csv"):
         tree.read("fashion_products")
+
+
+def test_styles_csv_finds_images_in_subfolders_of_any_suffix_and_names_the_rest(tree):
+    header = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName\n"
+    row = "{},Men,Apparel,Topwear,Shirts,Blue,Fall,2011,Casual,Shirt\n"
+    tree.text("styles.csv", header + "".join(map(row.format, ("001", "2", "3"))))
+    tree.image("images/a/001.JPEG", seed=1)
+    tree.image("images/2.webp", seed=2, kind="WEBP")
+    tree.text("images/3.jxl", HEIC)
+    tree.text("styles/1.json", "{}")
+    out = tree.stage("fashion_products")
+    assert shard_ids(out) == ["2", "a/001"]
+    assert account(out)["items"]["rejected"] == {"unread_format": 1}
+    assert account(out)["notes"]["files that are not read"] == {".json": 1}
+
+
+@pytest.mark.parametrize("folder", ["fashion-dataset", "myntradataset", "fashion-dataset/fashion-dataset"])
+def test_styles_csv_is_found_where_its_archives_unpack_it(tree, folder):
+    tree.text(
+        f"{folder}/styles.csv",
+        "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName\r\n"
+        "7,Men,Apparel,Topwear,Shirts,Blue,Fall,2011,Casual,Shirt\r\n",
+    )
+    tree.image(f"{folder}/images/7.jpg", seed=1)
+    assert shard_ids(tree.stage("fashion_products")) == ["7"]

@@ -1,4 +1,4 @@
-"""Every reader meets the same files: other capitals and suffixes, decomposed names, links, companions, pictures of other kinds."""
+"""Every reader meets the same files: other capitals and suffixes, composed names, links, companions, rejected boxes."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from trees import ZERO_BASED, voc_xml, write_catalogue
 
 ITEM = "WOMEN-Dresses-id_00000001-0{}_1_front"
 STYLES = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName\n"
@@ -200,3 +201,40 @@ def test_lists_that_windows_wrote_in_utf_16_with_its_own_paths_are_read(tree):
     for number in (1, 2):
         tree.image(f"Img/img/WOMEN/Dresses/{number}.jpg", seed=number)
     assert ids(tree.stage("inshop")) == {"WOMEN/Dresses/1", "WOMEN/Dresses/2"}
+
+
+@pytest.mark.parametrize("reader", ["voc", "catalogue", "deepfashion2", "shoes"])
+def test_image_whose_boxes_were_all_rejected_is_noted_by_every_reader(tree, reader):
+    options = ZERO_BASED if reader == "voc" else {}
+    for number, name in enumerate(("good", "bad")):
+        box = "1,1,30,30" if name == "good" else "1,1,1,30"
+        numbers = [int(one) for one in box.split(",")]
+        if reader == "deepfashion2":
+            for split in ("train", "validation"):
+                tree.image(f"{split}/image/{name}.jpg", seed=number + 10 * len(split))
+                item = {"bounding_box": numbers if name == "good" else "none", "category_id": 1, "style": 0}
+                tree.text(f"{split}/annos/{name}.json", json.dumps({"item1": item}))
+        elif reader == "shoes":
+            tree.image(f"training/boots/{name}.jpg", seed=number)
+            tree.image(f"validation/boots/{name}2.jpg", seed=number + 10)
+            entry = numbers if name == "good" else [1, 2, "x"]
+            content = {
+                "good.jpg": [[1, 1, 30, 30]],
+                "good2.jpg": [[1, 1, 30, 30]],
+                "bad.jpg": [entry],
+                "bad2.jpg": [entry],
+            }
+            tree.text("annotations_boots.json", json.dumps(content))
+        else:
+            tree.image(f"images/{name}.jpg", seed=number)
+            tree.text(f"annotations/{name}.xml", voc_xml(numbers))
+    if reader == "catalogue":
+        write_catalogue(tree, ["good", "bad"])
+        tree.annotation("b.csv", "image,superclass,x1,y1,x2,y2\ngood.jpg,top,1,1,30,30\nbad.jpg,top,1,1,?,30\n")
+        options = {"catalogue": tree.catalogue | {"boxes": "b.csv"}}
+    out = tree.stage(reader, **options)
+    lost = pq.read_table(out / "unboxed.parquet")["image_id"].to_pylist()
+    assert lost == {
+        "voc": ["bad"], "catalogue": ["bad"], "deepfashion2": ["train-bad", "validation-bad"],
+        "shoes": ["boots-training-bad", "boots-validation-bad2"],
+    }[reader]  # fmt: skip

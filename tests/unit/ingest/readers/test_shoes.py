@@ -4,6 +4,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
+from trees import boxes
 
 from stages.core.errors import StageError
 
@@ -219,3 +220,12 @@ def test_boxes_drawn_on_a_display_are_scaled_back_and_the_reach_is_noted(shoes):
 def test_display_of_one_side_is_refused(shoes):
     with pytest.raises(ValueError, match="must be given together"):
         shoes.stage("shoes", shoes={"display_width": 64, "display_height": None})
+
+
+def test_polygon_in_the_shoes_json_is_the_box_around_it(tree):
+    for folder in ("training", "validation"):
+        tree.image(f"{folder}/boots/{folder}.jpg", seed=len(folder))
+    shapes = {"training.JPG": [[1, 5, 30, 8, 20, 40]], "validation": [[[1, 5], [30, 8], [20, 40]]]}
+    tree.text("annotations_boots.json", json.dumps(shapes))
+    out = tree.stage("shoes")
+    assert list(boxes(out).values()) == [[1, 5, 30, 40], [1, 5, 30, 40]]

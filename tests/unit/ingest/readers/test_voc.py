@@ -1,4 +1,4 @@
-"""Pascal VOC trees and what labelling tools get wrong in them."""
+"""Pascal VOC trees, and what labelling tools and people get wrong in them."""
 
 import io
 import json
@@ -6,6 +6,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from trees import ZERO_BASED, account, boxes, shard_ids, voc_xml
 
 from stages.core.errors import StageError
 
@@ -178,3 +179,62 @@ def test_image_without_objects_is_kept(tree):
 def test_empty_options_name_the_key(tree):
     with pytest.raises(StageError, match="`ingest.src.voc` is empty"):
         tree.read("voc", voc=None)
+
+
+def test_annotations_in_subfolders_of_any_capitals_and_with_the_images_suffix_are_read(tree):
+    for seed, name in enumerate(("a", "b", "sub/s1", "flat")):
+        tree.image(f"images/{name}.jpg", seed=seed)
+    for name in ("a.jpg.xml", "b.XML", "sub/s1.xml", "deep/flat.xml"):
+        tree.text(f"annotations/{name}", voc_xml((10, 10, 40, 40)))
+    tree.text("annotations/b.xml", voc_xml((1, 1, 9, 9)))
+    tree.text("annotations/other/sub.json", "{}")
+    out = tree.stage("voc", **ZERO_BASED)
+    assert set(boxes(out)) == {"a:1", "b:1", "flat:1", "sub/s1:1"}
+    assert account(out)["images"]["rejected"] == {"duplicate_row": 1}
+    assert account(out)["notes"]["files that are not read"] == {".json": 1}
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ("<polygon><x1>10</x1><y1>5</y1><x2>40</x2><y2>8</y2><x3>20</x3><y3>30</y3></polygon>", [10, 5, 40, 30]),
+        ("<polygon><pt><x>10</x><y>5</y></pt><pt><x>40</x><y>8</y></pt><pt><x>2</x><y>30</y></pt></polygon>",
+         [2, 5, 40, 30]),
+        # 20 x 10 about (30, 24), turned by a quarter: 10 x 20.
+        ("<robndbox><cx>30</cx><cy>24</cy><w>20</w><h>10</h><angle>1.5707963267948966</angle></robndbox>",
+         [25, 14, 35, 34]),
+    ],
+)  # fmt: skip
+def test_polygon_and_rotated_box_of_an_xml_are_the_box_around_them(tree, shape, expected):
+    tree.image("images/a.jpg", seed=1)
+    tree.text("annotations/a.xml", voc_xml(extra=f"<object><name>cap</name>{shape}</object>"))
+    out = tree.stage("voc", **ZERO_BASED)
+    assert boxes(out) == {"a:1": expected}
+    assert account(out)["objects"]["repaired"] == {"polygon": 1}
+
+
+def test_xml_in_an_encoding_of_several_bytes_is_read(tree):
+    tree.image("images/a.jpg", seed=1)
+    text = '<?xml version="1.0" encoding="gb2312"?>' + voc_xml((1, 2, 20, 30), name="\u5e3d\u5b50")
+    tree.text("annotations/a.xml", text.encode("gb2312"))
+    out = tree.stage("voc", **ZERO_BASED)
+    assert pq.read_table(out / "objects.parquet")["class_name"].to_pylist() == ["\u5e3d\u5b50"]
+
+
+def test_xml_of_another_format_makes_no_background(tree):
+    for seed, name in enumerate("ab"):
+        tree.image(f"images/{name}.jpg", seed=seed)
+    tree.text("annotations/a.xml", "<annotations><image name='a.jpg'><box/></image></annotations>")
+    tree.text("annotations/b.xml", voc_xml((1, 1, 9, 9)))
+    out = tree.stage("voc", **ZERO_BASED)
+    assert shard_ids(out) == ["b"]
+    (reject,) = pq.read_table(out / "rejects.parquet").to_pylist()
+    assert (reject["reason"], reject["detail"]) == ("malformed_row", "a document <annotations>, expected <annotation>")
+
+
+def test_images_and_annotations_in_the_root_and_in_one_folder_are_read(tree):
+    for seed, split in enumerate(("train", "valid")):
+        tree.image(f"{split}/a.jpg", seed=seed)
+        tree.text(f"{split}/a.xml", voc_xml((1, 1, 20, 20)))
+    out = tree.stage("voc", voc={"annotations": ".", "images": ".", "first_pixel": 0})
+    assert set(boxes(out)) == {"train/a:1", "valid/a:1"}
