@@ -8,7 +8,6 @@ from PIL import Image
 
 from stages.benchmarks import benchmark
 from stages.benchmarks.plan import Pick, Plan
-from stages.benchmarks.upstream import matched
 from stages.contracts.tables import BOXES, write_rows
 from stages.core.errors import StageError
 
@@ -112,15 +111,6 @@ def test_copy_that_does_not_say_who_took_a_photo_is_one_message(upstream):
 
 def found(x1, y1, x2, y2, superclass="bottom", confidence=0.9):
     return {"superclass": superclass, "confidence": confidence, "x1": x1, "y1": y1, "x2": x2, "y2": y2}
-
-
-def test_a_detection_is_one_garment_only_and_the_largest_overlap_wins():
-    boxes = {"a": (0, 0, 10, 10), "b": (0, 0, 10, 12), "c": (50, 50, 60, 60)}
-    detections = [found(0, 0, 10, 12), found(0, 0, 10, 9)]
-    assert matched(boxes, detections, 0.5) == {"b": detections[0], "a": detections[1]}
-    assert matched(boxes, detections[:1], 0.5) == {"b": detections[0]}
-    assert matched(boxes, detections, 0.95) == {"b": detections[0]}
-    assert matched(boxes, [], 0.5) == {}
 
 
 class Found:

@@ -70,3 +70,29 @@ def test_keys_that_do_not_belong_to_the_kind_are_refused_by_name(change, message
 def test_a_missing_key_is_named():
     with pytest.raises(StageError, match="kind inshop needs boxes as well"):
         read({"kind": "inshop", "source": "inshop", "crop": CROP})
+
+
+WARDROBE = {
+    "kind": "wardrobe",
+    "source": "df",
+    "query_views": ["front", "side"],
+    "gallery_views": ["flat"],
+    "same_colorway": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source": None}, "kind wardrobe needs source"),
+        ({"gallery_views": []}, "kind wardrobe needs source"),
+        ({"kind": "category"}, "kind category needs item_column"),
+        ({"item_column": "colour"}, "`b.item_column` is 'colour'"),
+        ({"kind": "outfits"}, "`b.kind` is 'outfits'"),
+        ({"kind": "inshop"}, "kind inshop needs boxes, crop as well"),
+        ({"boxes": "whole"}, "kind wardrobe has no boxes"),
+    ],
+)
+def test_incomplete_params_are_refused_by_name(change, message):
+    with pytest.raises(StageError, match=message):
+        section(BenchmarkParams, "b", {"b": WARDROBE | change})

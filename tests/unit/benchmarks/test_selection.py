@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.benchmarks import benchmark
-from stages.benchmarks.benchmark import BenchmarkParams
+from stages.benchmarks.params import BenchmarkParams
 from stages.contracts.tables import BENCHMARK, CROPS, LABELS, write_rows, write_shards
 from stages.core.errors import StageError
 from stages.core.params import section
@@ -164,20 +164,3 @@ def test_empty_gallery_and_benchmark_without_any_match_are_refused(tmp_path):
         build(tmp_path / "a", PHOTOS, WARDROBE | {"gallery_views": ["full"]})
     with pytest.raises(StageError, match="none of 1 queries has a correct row in the gallery of 1"):
         build(tmp_path / "b", [item("f", "front", "i1"), item("p", "flat", "i2")], WARDROBE)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"source": None}, "kind wardrobe needs source"),
-        ({"gallery_views": []}, "kind wardrobe needs source"),
-        ({"kind": "category"}, "kind category needs item_column"),
-        ({"item_column": "colour"}, "`b.item_column` is 'colour'"),
-        ({"kind": "outfits"}, "`b.kind` is 'outfits'"),
-        ({"kind": "inshop"}, "kind inshop needs boxes, crop as well"),
-        ({"boxes": "whole"}, "kind wardrobe has no boxes"),
-    ],
-)
-def test_incomplete_params_are_refused_by_name(change, message):
-    with pytest.raises(StageError, match=message):
-        section(BenchmarkParams, "b", {"b": WARDROBE | change})

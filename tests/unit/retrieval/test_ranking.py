@@ -1,41 +1,16 @@
-"""The ranking rules, on cases small enough to work out by hand."""
+"""The ranking rules by hand; blocks bound memory and change nothing, against a float64 ranking written out plainly."""
+
+import tracemalloc
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from ranked import WHOLE, angles, clouds, plain, rank_relevant, ranked, ranks, rows, some
 
 from stages.core.errors import StageError
-from stages.retrieval import similarity
-from stages.retrieval.ranking import VIEWS, Ranking, Sizes, at_least, rank_chunks
+from stages.retrieval import ranking
+from stages.retrieval.ranking import BYTES_PER_PAIR, COPIES, THREADS, Counting, Sizes, at_least, rank_chunks
 from stages.retrieval.similarity import Rows, nearest
-
-
-def rows(vectors, items, ids=None, categories=None, detected=None, prefix="r"):
-    n = len(items)
-    return Rows(
-        ids if ids is not None else [f"{prefix}{i}" for i in range(n)],
-        items,
-        categories or ["top"] * n,
-        np.asarray(vectors, np.float32).reshape(n, -1),
-        np.ones(n, bool) if detected is None else np.asarray(detected),
-    )
-
-
-def rank_relevant(queries, gallery, metric, sizes=(8, 8, 100), same_category=False):
-    """The parts of a ranking, joined."""
-    view = VIEWS[same_category]
-    parts = [part[view] for part in rank_chunks(queries, gallery, metric, Sizes(*sizes))]
-    names = ("ranks", "counts", "relevant", "gallery", "detected")
-    return Ranking(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-
-def ranks(ranking):
-    ends = np.cumsum(ranking.counts)
-    return [found.tolist() for found in np.split(ranking.ranks, ends[:-1])]
-
-
-def angles(*degrees):
-    radians = np.deg2rad(degrees)
-    return np.stack([np.cos(radians), np.sin(radians)], axis=1)
 
 
 @pytest.mark.parametrize("bars", [3, 40])
@@ -119,19 +94,6 @@ def test_neighbouring_items_beyond_float_precision_stay_apart():
     assert ranks(ranking) == [[2]]
 
 
-def test_float_and_repeated_ids_are_refused():
-    with pytest.raises(StageError, match=r"strings or integers.*9007199254740992"):
-        rows(angles(0), ["a"], ids=[2.0**53])
-    with pytest.raises(StageError, match="unique, found twice: p"):
-        rows(angles(0, 1), ["a", "a"], ids=["p", "p"])
-
-
-def test_vector_with_nan_is_refused_by_id_but_a_missed_row_is_not_read():
-    with pytest.raises(StageError, match="NaN or infinity: r1"):
-        rows([[0.0], [np.nan]], ["a", "b"])
-    assert len(rows([[0.0], [np.nan]], ["a", "b"], detected=[True, False])) == 2
-
-
 def test_undetected_query_finds_nothing_but_its_match_is_counted():
     queries = rows(angles(0, 0), ["a", "a"], prefix="q", detected=[False, True])
     ranking = rank_relevant(queries, rows(angles(0, 90), ["a", "b"], prefix="g"), "cosine")
@@ -187,34 +149,149 @@ def test_ranking_equals_a_full_sort_with_wrong_before_right():
     assert ranks(rank_relevant(everything, everything, "euclidean", (16, 7, 50))) == expected
 
 
-def test_nearest_shows_equals_wrong_before_right_then_by_id_without_the_query():
-    queries = rows(angles(0), ["a"], ids=["q"])
-    gallery = rows(angles(0, 0, 0, 0, 9), ["a", "b", "a", "c", "a"], ids=["z", "y", "q", "x", "w"])
-    assert nearest(queries, gallery, "cosine", [0], 3)[0] == [(3, False), (1, False), (0, True)]
-
-
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-@pytest.mark.parametrize("spread", [1.0, 1e-4, 0.0])
-def test_nearest_are_those_of_scoring_every_row(metric, spread, monkeypatch):
-    """Equals of the last one, all rows where nothing tells them apart, are put in order like the others."""
-    generator = np.random.default_rng(6)
-    vectors = 1 + spread * generator.normal(size=(80, 12))
-    vectors[1::3] = vectors[::3][: len(vectors[1::3])]
-    items = generator.integers(0, 9, 80).tolist()
-    queries, gallery = rows(vectors[:9], items[:9], prefix="g"), rows(vectors, items, prefix="g")
-    monkeypatch.setattr(similarity, "SCORES_BYTES", 2000)  # three queries at a time
-    alone = []
-    pair_scores = similarity.pair_scores
-    monkeypatch.setattr(
-        similarity, "pair_scores", lambda *given: (alone.append(len(given[-1])), pair_scores(*given))[1]
-    )
-    found = nearest(queries, gallery, metric, range(9), 7)
-    assert max(alone) < 40 or not spread  # of 79
-    monkeypatch.setattr(similarity, "_shortlists", lambda scores, allowed, k, margin: [np.flatnonzero(allowed)])
-    assert found == nearest(queries, gallery, metric, range(9), 7)
-    assert {len(hits) for hits in found.values()} == {7}
-
-
 def test_unknown_metric_is_refused():
     with pytest.raises(StageError, match="metric is 'dot', expected one of: cosine, euclidean"):
         rank_relevant(rows(angles(0), ["a"]), rows(angles(0), ["a"], prefix="g"), "dot")
+
+
+class Many:
+    """Rows of which only the number and the width are asked for."""
+
+    def __init__(self, n, width):
+        self.n, self.vectors = n, np.broadcast_to(np.float32(0), (n, width))
+
+    def __len__(self):
+        return self.n
+
+
+@pytest.mark.parametrize("memory_mb", [160, 256, 1024])
+@pytest.mark.parametrize(("queries", "gallery", "width"), [(200, 1_000_000, 512), (14_218, 12_612, 2048), (5, 5, 2)])
+def test_sizes_of_blocks_fit_the_budget(memory_mb, queries, gallery, width):
+    sizes = Sizes.within(memory_mb, Many(queries, width), Many(gallery, width))
+    block = 8 * sizes.queries * sizes.gallery
+    vectors = 12 * width * sizes.gallery + 16 * width * min(sizes.queries, queries)
+    assert sizes.queries >= 1 and sizes.gallery >= 1
+    assert block + vectors + BYTES_PER_PAIR * sizes.pairs <= memory_mb * 1_000_000
+    whole = 8 * gallery * (sizes.whole + COPIES * THREADS) if sizes.whole else 0
+    vectors = 12 * width * sizes.gallery + 16 * width * sizes.whole
+    assert whole + vectors + BYTES_PER_PAIR * sizes.pairs <= memory_mb * 1_000_000
+
+
+def test_memory_that_the_ids_alone_would_fill_is_refused_with_what_is_needed():
+    with pytest.raises(StageError, match="`evaluate.memory_mb` is 100; 1000200 rows of queries and gallery need 153"):
+        Sizes.within(100, Many(200, 512), Many(1_000_000, 512))
+    assert Sizes.within(153, Many(200, 512), Many(1_000_000, 512)).gallery > 64
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize(("spread", "width"), [(1.0, 5), (3.0, 64), (2.0, 512), (1e-4, 64)])
+@pytest.mark.parametrize("sizes", [WHOLE, (7, 13, 30), (1, 150, 10_000), (40, 1, 10_000)])
+def test_every_block_size_gives_the_float64_ranking(metric, spread, width, sizes):
+    queries, gallery = clouds(3, spread, width)
+    assert ranked(queries, gallery, metric, sizes) == plain(queries, gallery, metric)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_collapsed_vectors_are_ranked_in_float64(metric):
+    queries, gallery = clouds(4, 1.0, 96)
+    near = [
+        Rows(rows.ids, rows.items, rows.categories, (100 + 1e-3 * rows.vectors).astype(np.float32), rows.detected)
+        for rows in (queries, gallery)
+    ]
+    expected = plain(*near, metric)
+    for sizes in (WHOLE, (9, 31, 100), (9, 31, 100, 8)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ranking, "MANY_RELEVANT", 0)
+            assert ranked(*near, metric, sizes) == expected
+
+
+def test_pairs_too_close_for_float32_are_settled_one_by_one(monkeypatch):
+    settled = []
+    settle = Counting._settle
+    monkeypatch.setattr(Counting, "_settle", lambda self, doubts: (settled.extend(doubts), settle(self, doubts)))
+    # The irrelevant row is nearer than the relevant one by 5e-9, a hundredth of what float32 can tell at length 1.
+    gallery = np.array([[1, 1e-4], [1, np.sqrt(1e-8 + 1e-8)], *[[-1, 0]] * 300], np.float32)
+    queries = some(np.array([[1.0, 0.0]], np.float32), ["a"], ["top"], "q")
+    for items, rank in ((["a", "b", *"c" * 300], 1), (["b", "a", *"c" * 300], 2)):
+        found = ranked(queries, some(gallery, items, ["top"] * 302, "g"), "cosine", WHOLE)
+        assert found["whole_gallery"] == [[rank]]
+    assert settled
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("length", [1e30, 1e-30])
+def test_vectors_at_the_ends_of_float32_are_ranked_like_others(metric, length):
+    queries, gallery = clouds(5, 2.0, 16)
+    expected = ranked(queries, gallery, metric, WHOLE)
+    scaled = [
+        Rows(
+            rows.ids, rows.items, rows.categories, (rows.vectors * np.float64(length)).astype(np.float32), rows.detected
+        )
+        for rows in (queries, gallery)
+    ]
+    assert ranked(*scaled, metric, WHOLE) == plain(*scaled, metric)
+    assert len(expected["whole_gallery"]) == len(queries)
+
+
+def test_many_relevant_rows_of_a_query_are_ranked_too():
+    queries, gallery = clouds(6, 4.0, 8, items=2, queries=20, gallery=400)
+    assert ranked(queries, gallery, "cosine", (6, 90, 500)) == plain(queries, gallery, "cosine")
+
+
+def test_both_views_are_counted_on_one_matrix_product(monkeypatch):
+    products = []
+    block = Counting._block
+    monkeypatch.setattr(Counting, "_block", lambda self, *given: (products.append(1), block(self, *given))[1])
+    queries, gallery = clouds(7, 1.0, 512)
+    ranked(queries, gallery, "cosine", (10, 50, 10_000))
+    assert len(products) == 4 * 3  # 40 queries by 10, 150 gallery rows by 50
+
+
+def test_missing_item_matches_nothing_not_even_another_missing_item():
+    vectors = np.eye(3, dtype=np.float32)
+    queries = some(vectors[:2], [None, "a"], ["top"] * 2, "q")
+    found = ranked(queries, some(vectors, [None, "a", None], ["top"] * 3, "g"), "cosine", WHOLE)
+    assert found["whole_gallery"] == [[], [1]]
+
+
+def test_ids_of_two_kinds_would_never_match_and_are_refused():
+    one = Rows(["1"], ["a"], ["top"], np.ones((1, 2), np.float32), np.ones(1, bool))
+    other = Rows(np.array([1]), ["a"], ["top"], np.ones((1, 2), np.float32), np.ones(1, bool))
+    with pytest.raises(StageError, match="ids of one type, found int64, string"):
+        ranked(one, other, "cosine", WHOLE)
+
+
+def test_neighbouring_ids_above_2_to_the_24_stay_apart_as_arrays_and_as_arrow_columns():
+    vectors = np.array([[1, 0], [0.9, 0.1]], np.float32)
+    for ids in (np.array([2**24, 2**24 + 1]), pa.chunked_array([[2**24], [2**24 + 1]]), [str(2**24), str(2**24 + 1)]):
+        everything = Rows(ids, ["a", "a"], ["top"] * 2, vectors, np.ones(2, bool))
+        assert ranked(everything, everything, "cosine", WHOLE)["whole_gallery"] == [[1], [1]]
+
+
+def test_vectors_of_two_widths_are_refused():
+    one, other = (some(np.ones((1, width), np.float32), ["a"], ["top"], str(width)) for width in (2, 3))
+    with pytest.raises(StageError, match="queries have 2 dimensions and the gallery 3"):
+        ranked(one, other, "cosine", WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("items", "queries", "spread"),
+    [(10_000, 600, 1.0), (10_000, 600, 0.0), (3, 20, 1.0)],
+    ids=["few relevant rows", "all scores equal", "ten thousand relevant rows to a query"],
+)
+def test_memory_stays_below_the_param(items, queries, spread):
+    generator = np.random.default_rng(8)
+    vectors = (1 + spread * generator.normal(size=(30_000, 64))).astype(np.float32)
+    which = generator.integers(0, items, 30_000)
+    gallery = Rows(np.arange(30_000), which, which % 7, vectors, np.ones(30_000, bool))
+    own = which[:queries]
+    asking = Rows(np.arange(-queries, 0), own, own % 7, vectors[:queries], np.ones(queries, bool))
+    tracemalloc.start()
+    try:
+        for _ in rank_chunks(asking, gallery, "cosine", Sizes.within(64, asking, gallery)):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Bytes; without blocks, the scores of 600 queries alone are 72 MB and their float64 copies twice as much.
+    assert peak < 64e6

@@ -1,8 +1,11 @@
-"""Pictures and features, and encoders as files."""
+"""Pictures and features, their mirror images, and encoders as files."""
+
+import io
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from stages.core.errors import StageError
 from stages.networks.backbones import features as pictures_module
@@ -14,6 +17,8 @@ from stages.networks.backbones.features import (
     embed_pictures,
     in_passes,
     load_weights,
+    mean_vectors,
+    mirrored,
     passes,
     save_encoder,
     square,
@@ -93,3 +98,37 @@ def test_forward_passes_on_a_cpu_hold_a_million_pixels_and_give_the_same_vectors
     monkeypatch.setattr(pictures_module, "PASS_PIXELS", 2 * 32 * 32)
     with torch.inference_mode():
         assert torch.allclose(in_passes(backbone, images), backbone(images), atol=1e-5)
+
+
+def test_mirrored_pictures_are_the_pictures_turned_round():
+    images = torch.arange(6, dtype=torch.uint8).view(1, 1, 2, 3)
+    assert mirrored(images).tolist() == [[[[2, 1, 0], [5, 4, 3]]]]
+
+
+@pytest.mark.parametrize("fit", ["pad", "cover"])
+def test_flipped_tensor_is_the_input_of_the_mirrored_picture(fit):
+    """Here to the pixel: what is added or cut off on both sides is even, and 80 x 48 is resized to the half."""
+    array = np.random.default_rng(0).integers(0, 255, (80, 48, 3), dtype=np.uint8)
+    plain, turned = (
+        Pixels(40, 40, fit).decode([bmp(Image.fromarray(one))]) for one in (array, np.ascontiguousarray(array[:, ::-1]))
+    )
+    assert torch.equal(mirrored(plain), turned)
+
+
+def bmp(image):
+    """Encoded without loss."""
+    stream = io.BytesIO()
+    image.save(stream, "BMP")
+    return stream.getvalue()
+
+
+def test_cosine_mean_is_the_bisector_whatever_the_lengths():
+    plain, mirrored = np.array([[3.0, 0.0]], np.float32), np.array([[0.0, 100.0]], np.float32)
+    assert mean_vectors(plain, mirrored, "cosine").tolist()[0] == pytest.approx([0.5**0.5, 0.5**0.5])
+    assert mean_vectors(plain, np.zeros_like(plain), "cosine").tolist() == [[1.0, 0.0]]
+    assert np.isfinite(mean_vectors(plain, -plain, "cosine")).all()
+
+
+def test_euclidean_mean_keeps_the_lengths():
+    plain, mirrored = np.array([[3.0, 0.0]], np.float32), np.array([[0.0, 100.0]], np.float32)
+    assert mean_vectors(plain, mirrored, "euclidean").tolist() == [[1.5, 50.0]]
