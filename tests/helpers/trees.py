@@ -60,8 +60,11 @@ def upstream_tree(folder: Path) -> SimpleNamespace:
     root.mkdir()
     annotations = folder / "annotations"
 
+    def request_of(reader, **changes):
+        return Request("src", root, annotations, TABLES, params(reader, **changes), Account("src"))
+
     def read(reader, **changes):
-        request = Request("src", root, annotations, TABLES, params(reader, **changes), Account("src"))
+        request = request_of(reader, **changes)
         reading = run.READERS[reader](request)
         return reading, {name: ledger.summary() for name, ledger in request.account.ledgers.items()}, request.account
 
@@ -71,7 +74,7 @@ def upstream_tree(folder: Path) -> SimpleNamespace:
         return folder / out
 
     return SimpleNamespace(
-        root=root, annotations=annotations, read=read, stage=stage, picture=picture, catalogue=CATALOGUE,
+        root=root, annotations=annotations, request=request_of, read=read, stage=stage, picture=picture, catalogue=CATALOGUE,
         image=lambda name, seed=1, **options: write_image(root / name, seed, **options),
         text=lambda name, text: write_text(root / name, text),
         annotation=lambda name, text: write_text(annotations / name, text),

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from stages.benchmarks import benchmark
-from stages.benchmarks.plan import Pick, Plan
 from stages.contracts.tables import BOXES, write_rows
 from stages.core.errors import StageError
 
@@ -190,20 +189,3 @@ def test_folder_of_another_source_or_detector_is_one_message():
 def test_detected_boxes_need_the_options_of_detection(upstream):
     with pytest.raises(StageError, match="boxes: detected needs detection, and kind pairs"):
         upstream.build(IMAGES, DETECTED | {"detection": None}, GARMENTS)
-
-
-def test_query_that_is_not_detected_keeps_the_mark_that_it_repeats_a_training_picture():
-    """Else the clean view would leave out the found queries alone, and count the missed ones as misses."""
-    from dataclasses import replace
-
-    plan = Plan(
-        queries=[Pick("q1", "i1", "top", "a"), Pick("q2", "i2", "top", "b"), Pick("q3", "i3", "top", "c")],
-        train=[Pick("t1", "i9", "top", "t", split="train"), Pick("t2", "i2", "top", "u", split="train")],
-    )
-    clusters = {"a": "1", "b": "2", "c": "3", "t": "1", "u": "2"}
-    plan.mark_repeats(clusters)
-    assert [pick.repeats for pick in plan.queries] == ["t", "u", None]
-    plan.queries = [replace(pick, image_id=None, missed="no_detection") for pick in plan.queries]
-    plan.separate()  # t2 shows a query's item: nothing learns from it
-    plan.mark_repeats(clusters)
-    assert [pick.repeats for pick in plan.queries] == ["t", None, None]

@@ -6,7 +6,7 @@ from stages.benchmarks.benchmark import SELECT
 from stages.benchmarks.params import KEYS, UPSTREAM, BenchmarkParams
 from stages.core.errors import StageError
 from stages.core.params import section
-from stages.runner.lists import OF_DATASET, benchmark_reads
+from stages.runner.lists import OF_DATASET
 
 CROP = {"padding": 0.05, "max_side": 256, "min_side": 16, "jpeg_quality": 92}
 DETECTION = {"detector": "caps", "confidence": 0.1, "overlap": 0.5, "batch": 8}
@@ -15,29 +15,6 @@ INSHOP = {"kind": "inshop", "source": "inshop", "boxes": "whole", "crop": CROP}
 
 def read(params):
     return section(BenchmarkParams, "benchmark.b", {"benchmark": {"b": params}})
-
-
-def test_a_benchmark_depends_on_its_images_and_on_the_detector_that_it_uses():
-    worn = {"kind": "wardrobe", "source": "df"}
-    pairs = INSHOP | {"kind": "pairs", "source": "df2", "boxes": "detected", "detection": {"detector": "clothes"}}
-    annotated = {"kind": "pairs", "source": "clothes", "boxes": "annotated"}
-    content = {
-        "profile": "p",
-        "detectors": ["clothes"],
-        "benchmarks": ["worn", "shop", "found", "annotated", "unmerged"],
-        "benchmark": {
-            "worn": worn, "shop": INSHOP, "found": pairs, "annotated": annotated,
-            "unmerged": annotated | {"source": "df2"},
-        },
-    }  # fmt: skip
-    assert benchmark_reads(content) == {
-        "worn": {"images": "data/p/dataset", "model": "data/p/dataset"},
-        "shop": {"images": "data/p/ingested/inshop", "model": "data/p/ingested/inshop"},
-        "found": {"images": "data/p/ingested/df2", "model": "models/p/detectors/clothes"},
-        # The box table of the detector that learns from these garments says which class each is of.
-        "annotated": {"images": "data/p/ingested/clothes", "model": "data/p/boxes/clothes"},
-        "unmerged": {"images": "data/p/ingested/df2", "model": "data/p/ingested/df2"},
-    }
 
 
 def test_kinds_over_the_data_set_are_those_that_are_over_no_upstream_tree():

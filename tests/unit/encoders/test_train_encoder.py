@@ -200,16 +200,6 @@ def test_categories_of_a_fir_encoder_are_probabilities_and_need_the_category_los
         load_encoder(tmp_path / "out").embed_categories(images)
 
 
-def test_damaged_card_is_one_message(stage, tmp_path):
-    stage("frozen")
-    (tmp_path / "out/encoder.json").write_text('{"metric": "cosine", "image_size": 32}')
-    with pytest.raises(StageError, match=r"encoder.json: kind None, expected one of: attention, .*Run `dvc repro`"):
-        load_encoder(tmp_path / "out")
-    (tmp_path / "out/encoder.json").write_text('{"kind": "frozen", "metric": "cosine", "image_size": 32}')
-    with pytest.raises(StageError, match=r"encoder.json: key 'backbone' is missing"):
-        load_encoder(tmp_path / "out")
-
-
 STAGE = ("-m", "stages.run", "train_encoder")
 STILL = {"flip": 0.0, "rotation": 0.0, "min_scale": 1.0, "mask": 0.0, "mask_share": 0.0}
 # Odd batches: the processes hold unequal parts.

@@ -118,10 +118,6 @@ def test_params_that_contradict_each_other_are_refused_with_how_a_list_is_change
         check_lists(content | change)
 
 
-def test_what_a_small_params_file_does_not_have_is_not_checked():
-    check_lists({"encoders": ["simclr", "mine"], "detectors": []})
-
-
 @pytest.fixture
 def layered(tmp_path):
     for name, content in {
