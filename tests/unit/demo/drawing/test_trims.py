@@ -46,10 +46,9 @@ def test_band_lies_across_and_embroidery_has_a_row_of_dots_in_its_middle():
 def test_stripe_runs_down_the_outside_of_a_limb_and_a_cuff_around_its_end():
     assert along_limb("dark", 3, STRAIGHT, 0.5, 20).points == ((124, 202), (124, 277))
     assert along_limb("dark", 3, STRAIGHT, 1.5, 20).points == ((124, 202), (124, 352), (120, 422))
-    # 0.1 of the upper arm's 150 upwards, 0.02 downwards: 90 outwards, 60 inwards.
-    assert [pytest.approx(point) for point in ((194, 280), (194, 292), (44, 292), (44, 280))] == list(
-        limb_end("dark", STRAIGHT, 0.5, -0.1).points
-    )
+    # From 0.1 of the upper arm's 150 above half of it to 0.02 below; 90 outwards and 60 inwards.
+    cuff = limb_end("dark", STRAIGHT, 0.5, 0.1).points
+    assert [pytest.approx(point) for point in cuff] == [(194, 280), (194, 262), (44, 262), (44, 280)]
 
 
 def test_prints_are_of_five_figures_and_stay_on_the_chest():

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from small_demo import SMALL
 
+from stages.demo.drawing.garments import make_garment
 from stages.demo.drawing.people import Person
 from stages.demo.sources.deepfashion_mm import FIRST_FLAT, Wearer, choose_item, choose_outfit, draw, jobs, outfit_shots
 from stages.demo.sources.deepfashion_mm_release import TYPES
@@ -55,7 +56,7 @@ def test_as_many_people_as_asked_for_have_a_close_up():
 def test_outfit_is_worn_twice_and_each_item_lies_flat_under_a_number_of_its_own():
     rng = Random(3)
     items = choose_outfit(rng, DEMO.model_copy(update={"dress_percent": 0, "outer_percent": 0}), "Men", set())
-    shoes = choose_item(rng, "Men", "upper", set())[1]
+    shoes = make_garment(rng, "boot", "Men")
     wearer = Wearer("MEN-id_00000007", 1, Person("Men", (236, 190, 156), (32, 26, 24), False, 100), items, shoes)
     shots = outfit_shots(rng, DEMO, wearer)
     assert shots[0].position == "front" and shots[1].position in ("side", "back", "full")
