@@ -52,7 +52,7 @@ def test_a_missing_key_is_named():
 WARDROBE = {
     "kind": "wardrobe",
     "source": "df",
-    "query_views": ["front", "side"],
+    "query_views": ["front"],
     "gallery_views": ["flat"],
     "same_colorway": False,
 }

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from launching import DIES_AFTER_ONE_EPOCH, TWO, contents, launch
+from launching import DIES_AFTER_ONE_EPOCH, TWO, Killed, contents, launch
 from safetensors.torch import load
 from small import PLAIN_RUNTIME
 
@@ -25,10 +25,6 @@ from stages.networks.load import load_encoder
 
 TRAINED = ["attention", "fir", "normsoftmax", "siamese"]
 FILES = ["encoder.json", "history.csv", "params.json", "scores.json", "weights.safetensors"]
-
-
-class Killed(BaseException):
-    """What a killed process sees."""
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from launching import Killed
 from places import ROOT
 
 from stages.core.determinism import use_runtime
@@ -17,10 +18,6 @@ from stages.learning import checkpoints as module
 from stages.learning.checkpoints import Checkpoints, random_state, restore_random_state, training_key
 
 STATE = {"epoch": 3, "weights": {"a": torch.arange(6.0)}, "history": [[0, None, 0.1], [1, 0.25, 1 / 3]], "best": -1.0}
-
-
-class Killed(BaseException):
-    """What no handler in the code under test may swallow."""
 
 
 @pytest.fixture

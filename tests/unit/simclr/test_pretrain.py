@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import timm
 import torch
-from launching import DIES_AFTER_ONE_EPOCH, TWO, contents, launch
+from launching import DIES_AFTER_ONE_EPOCH, TWO, Killed, contents, launch
 from small import PLAIN_RUNTIME, SIMCLR, write_types
 
 from stages.core.errors import StageError
@@ -154,10 +154,6 @@ def test_stage_starts_two_processes_that_write_once_and_resume_together(project,
     assert log.count("simclr: resumed after epoch 1 of 2") == 1
     assert log.count("simclr: epoch 1/2") == 0
     assert resumed == unbroken
-
-
-class Killed(BaseException):
-    """What no handler in the code under test may swallow."""
 
 
 @pytest.fixture

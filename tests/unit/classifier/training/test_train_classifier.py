@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
-from launching import DIES_AFTER_ONE_EPOCH, TWO, contents, launch
+from launching import DIES_AFTER_ONE_EPOCH, TWO, Killed, contents, launch
 from places import TABLES
 from safetensors.torch import load
 from small import PLAIN_RUNTIME, write_dataset
@@ -24,10 +24,6 @@ from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import save_encoder
 
 STEPS = 3  # of an epoch: 12 rows in batches of 4
-
-
-class Killed(BaseException):
-    """What no handler in the code under test may swallow."""
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from launching import Killed
 
 from stages.core.errors import StageError
 from stages.detection.training import train_detector as train
@@ -15,10 +16,6 @@ from stages.detection.training.trainer import ResumableTrainer, epoch_seed
 
 STEPS = 3  # batches of an epoch: 10 pictures in batches of 4; two batches make a step, so epochs share one
 FILES = ("weights.safetensors", "history.csv", "detector.json", "params.json")
-
-
-class Killed(BaseException):
-    """What no handler in the code under test may swallow."""
 
 
 @pytest.fixture
