@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 from places import TABLES
 
@@ -80,6 +81,13 @@ def upstream_tree(folder: Path) -> SimpleNamespace:
         annotation=lambda name, text: write_text(annotations / name, text),
         remove=lambda name: (root / name).unlink(),
     )  # fmt: skip
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """Tools to draw an upstream tree below ``tree.root``, to read it, and to run the whole stage on it."""
+    monkeypatch.setenv("SEAMLINE_WORKERS", "1")  # starting processes takes seconds; one test asks for two
+    return upstream_tree(tmp_path)
 
 
 def voc_xml(*boxes, size=(64, 48), name="cap", extra=""):

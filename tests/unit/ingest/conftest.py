@@ -1,14 +1,9 @@
 """Small upstream trees, and what a reader leaves out of them."""
 
 import pytest
-from trees import upstream_tree
+from trees import tree
 
-
-@pytest.fixture
-def tree(tmp_path, monkeypatch):
-    """Tools to draw an upstream tree below ``tree.root``, to read it, and to run the whole stage on it."""
-    monkeypatch.setenv("SEAMLINE_WORKERS", "1")  # starting processes takes seconds; one test asks for two
-    return upstream_tree(tmp_path)
+__all__ = ["tree"]
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import sys
 
 import pytest
 from places import TABLES
-from trees import upstream_tree
 
 from stages.core.errors import StageError
 from stages.report import ingest_report as report
@@ -13,10 +12,8 @@ DOWNLOADS = "source,table,what,count,where\nphotos,items,rows of images.csv,{},c
 
 
 @pytest.fixture
-def photos(tmp_path, monkeypatch):
+def photos(tree):
     """Five rows: three photos, two of them nearly the same, one PNG, one row without a file."""
-    monkeypatch.setenv("SEAMLINE_WORKERS", "1")
-    tree = upstream_tree(tmp_path)
     rows = "".join(f"{name},{name},Hat,False\n" for name in ("a", "b", "c", "d", "gone"))
     tree.text("images.csv", f"image,sender_id,label,kids\n{rows}")
     tree.image("images/a.jpg", seed=1, quality=95)
