@@ -2,15 +2,17 @@
 
 import io
 import random
-from pathlib import Path
 
 import pytest
 import yaml
+from five_boxes import ingested
 from PIL import Image, ImageDraw
+from places import ROOT
 
 from stages.contracts.tables import BOXES, IMAGES, write_rows, write_shards
 from stages.detection.params import DetectorParams
 
+__all__ = ["ingested"]
 CLASSES = ["top", "bottom"]
 SIDE = 64
 # Strides 8, 16 and 32 as every YOLO11, and next to nothing between them.
@@ -87,7 +89,7 @@ def _jpeg(image):
 @pytest.fixture(scope="session")
 def tiny(rectangles):
     """Section ``detector.<name>`` of a training of seconds, with changes."""
-    demo = yaml.safe_load((Path(__file__).resolve().parents[3] / "params.yaml").read_text())["detector"]["deepfashion2"]
+    demo = yaml.safe_load((ROOT / "params.yaml").read_text())["detector"]["deepfashion2"]
     small = {
         "superclasses": CLASSES, "model": str(rectangles / "tiny.yaml"), "image_size": SIDE, "epochs": 4, "patience": 0,
         "batch": 4, "nominal_batch": 8, "close_mosaic": 2, "freeze": 0, "augment": AUGMENT, "seed": 0,

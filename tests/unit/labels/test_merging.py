@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from places import TABLES
 
 from stages.core.errors import StageError
 from stages.labels.merging import (
@@ -18,8 +19,6 @@ from stages.labels.merging import (
     split_names,
     unknown_names,
 )
-
-TABLES = Path(__file__).parents[3] / "tables"
 
 
 def column(*values):
