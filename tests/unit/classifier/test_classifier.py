@@ -4,6 +4,7 @@ an order of classes changed. Here any such change makes the check fail, which th
 """
 
 import csv
+import shutil
 from argparse import Namespace
 from collections import Counter
 from copy import deepcopy
@@ -12,9 +13,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from PIL import Image
 from places import TABLES
+from safetensors.torch import load_file, save_file
 from small_classifier import RUNTIME
 
 from profiles import composed
@@ -144,3 +147,110 @@ def read_counts(path: Path, panel: str) -> Counter:
     with path.open(encoding="utf-8") as stream:
         lines = [line for line in csv.DictReader(stream) if line["panel"] == panel]
     return Counter({(line["actual"], line["predicted"]): int(line["rows"]) for line in lines})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A project in which everything was done right."""
+    folder = tmp_path_factory.mktemp("round_trip")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEAMLINE_DEVICE", "cpu")
+        patch.chdir(folder)
+        (folder / "params.yaml").write_text("runtime: {threads: 1, deterministic: true}\n")
+        threads = torch.get_num_threads()
+        train_on(folder, TABLES)
+        yield folder
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def copy(trained, tmp_path, monkeypatch):
+    """A copy of it, to be damaged."""
+    monkeypatch.setenv("SEAMLINE_DEVICE", "cpu")
+    shutil.copytree(trained, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def test_names_come_back_as_upstream_gave_them(copy):
+    check(copy)
+    assert read_json(copy / "metrics/majority.json")["type_group"] == pytest.approx(1 / 3, abs=1e-6)
+
+
+def rotated(names: list[str]) -> list[str]:
+    return [*names[1:], names[0]]
+
+
+def permute_card(folder: Path) -> None:
+    """The card names the classes in another order than training did."""
+    card = read_json(folder / "model/encoder.json")
+    card["classes"]["color"] = rotated(card["classes"]["color"])
+    write_json(folder / "model/encoder.json", card)
+
+
+def permute_indices(folder: Path) -> None:
+    """Training took the class indices from another order: the rows of the head's layer are another's."""
+    path = folder / "model/weights.safetensors"
+    state = load_file(path)
+    names = [name for name in state if "head_color" in name]
+    assert names
+    for name in names:
+        state[name] = state[name].roll(1, dims=0).contiguous()
+    save_file(state, path)
+
+
+def permute_labels_of_the_data_set(folder: Path) -> None:
+    """The data set's colors were merged by a table in which each color has its neighbor's name."""
+    tables = permuted_tables(folder)
+    shutil.rmtree(folder / "dataset")
+    make_dataset(tables, folder / "dataset")
+
+
+def permuted_tables(folder: Path) -> Path:
+    shutil.copytree(TABLES, folder / "tables")
+    table = pd.read_csv(folder / "tables/colors.csv", dtype=str, keep_default_na=False)
+    names = [name for _, name in COLORS.values()]
+    table["color"] = table["color"].replace(dict(zip(names, rotated(names), strict=True)))
+    table.to_csv(folder / "tables/colors.csv", index=False)
+    return folder / "tables"
+
+
+def swap_two_types(folder: Path) -> None:
+    """One transposition is enough."""
+    card = read_json(folder / "model/encoder.json")
+    names = card["classes"]["type"]
+    card["classes"]["type"] = [names[1], names[0], *names[2:]]
+    write_json(folder / "model/encoder.json", card)
+
+
+@pytest.mark.parametrize("damage", [permute_card, permute_indices, permute_labels_of_the_data_set, swap_two_types])
+def test_a_permuted_order_anywhere_fails_the_check(copy, damage):
+    damage(copy)
+    with pytest.raises(AssertionError):
+        check(copy)
+
+
+def best_validation_accuracy(folder: Path) -> float:
+    return pd.read_csv(folder / "model/history.csv")["val_mean_accuracy"].max()
+
+
+def test_a_permuted_merge_table_before_training_fails_the_check(copy, tmp_path):
+    train_on(tmp_path / "again", permuted_tables(copy))
+    assert best_validation_accuracy(tmp_path / "again") == 1  # training itself cannot see it
+    with pytest.raises(AssertionError):
+        check(tmp_path / "again")
+
+
+def test_targets_of_another_order_in_training_fail_the_check(copy, tmp_path, monkeypatch):
+    prepare = train.prepare
+
+    def permuted(frame, classes, *rest):
+        return prepare(frame, classes | {"color": rotated(classes["color"])}, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "prepare", permuted)
+        train_on(tmp_path / "again", TABLES)
+    assert best_validation_accuracy(tmp_path / "again") == 1  # training itself cannot see it
+    with pytest.raises(AssertionError):
+        check(tmp_path / "again")
