@@ -17,20 +17,20 @@ def panels(path: Path, wanted: Callable[[str], bool]) -> list[Row]:
     """The wanted panels of a table of curves (panel, line, x, y), each drawn; none where there is no table."""
     if not path.is_file():
         return []
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    result: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for _, row in read_csv(path, ["panel", "line", "x", "y"]):
         if wanted(row["panel"]) and row["y"]:
-            found.setdefault(row["panel"], {}).setdefault(row["line"], []).append((float(row["x"]), float(row["y"])))
-    return [chart(name, lines) for name, lines in found.items()]
+            result.setdefault(row["panel"], {}).setdefault(row["line"], []).append((float(row["x"]), float(row["y"])))
+    return [chart(name, lines) for name, lines in result.items()]
 
 
-def by_loss(parts: list[Row]) -> list[Row]:
+def by_loss(figures: list[Row]) -> list[Row]:
     """Panels called "encoder, loss" as one for each loss, with every encoder's lines."""
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for part in parts:
-        encoder, _, loss = part["name"].partition(", ")
-        found.setdefault(loss, {}).update({f"{encoder}, {line['name']}": line["points"] for line in part["lines"]})
-    return [chart(loss, lines) for loss, lines in found.items()]
+    result: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for figure in figures:
+        encoder, _, loss = figure["name"].partition(", ")
+        result.setdefault(loss, {}).update({f"{encoder}, {line['name']}": line["points"] for line in figure["lines"]})
+    return [chart(loss, lines) for loss, lines in result.items()]
 
 
 def chart(name: str, lines: dict[str, list[tuple[float, float]]]) -> Row:

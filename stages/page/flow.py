@@ -12,7 +12,7 @@ WIDTH, LINE, PAD, BOX = 344, 16, 8, 30  # pixels of the drawing: its width, a li
 
 def steps(profile: Profile, source: str) -> list[Row]:
     """The stages of a source that wrote a ledger: ``stage``, and ``ledgers``: table, rows in, kept and rejected."""
-    found = []
+    result = []
     for folder, name in NAMES.items():
         account = profile.accounts.get(folder, {}).get(source)
         if not account:
@@ -22,12 +22,12 @@ def steps(profile: Profile, source: str) -> list[Row]:
             for table, own in account.items()
             if table != "notes" and own["rows_in"]
         ]
-        found.append({"stage": name, "ledgers": ledgers})
+        result.append({"stage": name, "ledgers": ledgers})
     splits = Counter(row["split"] for row in profile.crops.values() if row["source"] == source)
     if splits:
         ledger = {"table": "crops", "in": splits.total(), "kept": splits.total(), "rejected": {}}
-        found.append({"stage": "dataset", "ledgers": [ledger], "splits": dict(sorted(splits.items()))})
-    return found
+        result.append({"stage": "dataset", "ledgers": [ledger], "splits": dict(sorted(splits.items()))})
+    return result
 
 
 def drawing(profile: Profile, source: str) -> Row:
@@ -41,15 +41,15 @@ def drawing(profile: Profile, source: str) -> Row:
     y += BOX
     for step in steps(profile, source):
         ledgers = step["ledgers"]
-        coming = [f"{one['in']} {one['table']}" for one in ledgers] or ["no rows"]
+        coming = [f"{entry['in']} {entry['table']}" for entry in ledgers] or ["no rows"]
         height = LINE * len(coming) + 14
         arrows.append({"x": PAD + 24, "y1": y + 2, "y2": y + height - 2})
         texts += [{"x": PAD + 38, "y": y + LINE * (at + 1) + 2, "text": text} for at, text in enumerate(coming)]
         y += height
         gone = [
-            f"− {count} {reason.replace('_', ' ')} ({one['table']})"
-            for one in ledgers
-            for reason, count in one["rejected"].items()
+            f"− {count} {reason.replace('_', ' ')} ({entry['table']})"
+            for entry in ledgers
+            for reason, count in entry["rejected"].items()
         ]
         tall = max(BOX, LINE * len(gone) + 6)
         boxes.append({"x": PAD, "y": y, "w": 92, "h": tall, "text": step["stage"]})

@@ -40,7 +40,7 @@ def gallery(
     shown: dict[str, Row] = {}
     points: dict[str, Row] = {}
     rows: dict[str, tuple[str, str]] = {}
-    found: dict[str, dict[str, Any]] = {name: {} for name in encoders}
+    result: dict[str, dict[str, Any]] = {name: {} for name in encoders}
     places: dict[str, dict[str, Any]] = {name: {} for name in encoders}
     metrics: dict[str, str] = {}
     for benchmark in names:
@@ -57,31 +57,31 @@ def gallery(
             def number(row_id: str, at: dict[str, int] = at, used: dict[int, int] = used) -> int:
                 return used.setdefault(at[row_id], len(used))
 
-            found[encoder][benchmark] = [_ranking(one, number) for one in ranked]
+            result[encoder][benchmark] = [_ranking(entry, number) for entry in ranked]
             places[encoder][benchmark] = flat(_vectors(pair, points[benchmark]["rows"]))
         keys = []
         for place in used:
             row_id = pair.names["gallery"]["row_id"][place]
             keys.append(_ask(profile, pictures, benchmark, "gallery", row_id, rows))
         shown[benchmark]["gallery"] = keys
-    for one in shown.values():
-        del one["places"]
-    for one in points.values():
-        del one["rows"]
+    for entry in shown.values():
+        del entry["places"]
+    for entry in points.values():
+        del entry["rows"]
     shared: Row = {"encoders": encoders, "first": encoders.index(first)}
     return {
-        "gallery": {**shared, "metrics": metrics, "benchmarks": list(shown.values()), "rankings": found},
+        "gallery": {**shared, "metrics": metrics, "benchmarks": list(shown.values()), "rankings": result},
         "map": {"encoders": encoders, "first": first, "benchmarks": list(points.values()), "places": places},
         "rows": rows,
     }
 
 
 def _ask(
-    profile: Profile, pictures: Pictures, benchmark: str, part: str, row_id: str, rows: dict[str, tuple[str, str]]
+    profile: Profile, pictures: Pictures, benchmark: str, role: str, row_id: str, rows: dict[str, tuple[str, str]]
 ) -> str:
     key = row_key(profile, benchmark, row_id)
     rows.setdefault(key, (benchmark, row_id))
-    return pictures.ask(key, profile.data / "benchmarks" / benchmark / f"{part}.parquet", "row_id", row_id)
+    return pictures.ask(key, profile.data / "benchmarks" / benchmark / f"{role}.parquet", "row_id", row_id)
 
 
 def _queries(
@@ -104,12 +104,12 @@ def _queries(
     return {"name": benchmark, "queries": queries, "asked": len(asked), "places": [row["at"] for row in chosen]}
 
 
-def _ranking(one: Row, number: Any) -> Row | None:
-    if not one["detected"]:
+def _ranking(entry: Row, number: Any) -> Row | None:
+    if not entry["detected"]:
         return None
-    match = one["match"]
+    match = entry["match"]
     return {
-        "results": [[number(hit["row_id"]), round(hit["score"], 3), int(hit["correct"])] for hit in one["results"]],
+        "results": [[number(hit["row_id"]), round(hit["score"], 3), int(hit["correct"])] for hit in entry["results"]],
         "match": match and [number(match["row_id"]), match["rank"], round(match["score"], 3)],
     }
 
@@ -119,9 +119,9 @@ def _points(
 ) -> Row:
     """Rows of the map: the first by hash of their id, of queries and gallery together, those with a vector."""
     every = [
-        {"part": part, "at": at, "row_id": row_id}
-        for part, side in (("queries", pair.queries), ("gallery", pair.gallery))
-        for at, row_id in enumerate(pair.names[part]["row_id"])
+        {"part": role, "at": at, "row_id": row_id}
+        for role, side in (("queries", pair.queries), ("gallery", pair.gallery))
+        for at, row_id in enumerate(pair.names[role]["row_id"])
         if side.detected[at]
     ]
     seen: dict[str, Row] = {}
@@ -143,7 +143,7 @@ def _points(
 
 def _vectors(pair: Pair, rows: list[tuple[str, int]]) -> np.ndarray:
     sides = {"queries": pair.queries, "gallery": pair.gallery}
-    vectors = np.array([sides[part].vectors[at] for part, at in rows], np.float64)
+    vectors = np.array([sides[role].vectors[at] for role, at in rows], np.float64)
     if pair.metric == "cosine" and len(vectors):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors = vectors / np.where(lengths > 0, lengths, 1)
@@ -158,10 +158,10 @@ def flat(vectors: np.ndarray) -> list[list[float]]:
     """
     if len(vectors) < 3:
         return [[SIZE[0] / 2, SIZE[1] / 2] for _ in vectors]
-    centred = vectors - vectors.mean(axis=0)
+    centered = vectors - vectors.mean(axis=0)
     count = len(vectors)
     # Two of n directions: a tenth of the time of all of them.
-    strengths, directions = eigh(centred @ centred.T, subset_by_index=[count - 2, count - 1])
+    strengths, directions = eigh(centered @ centered.T, subset_by_index=[count - 2, count - 1])
     columns = []
     for place, size in zip((-1, -2), SIZE, strict=True):
         column = directions[:, place] * np.sqrt(max(strengths[place], 0.0))

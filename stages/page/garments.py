@@ -46,7 +46,7 @@ def rejected(profile: Profile, pictures: Pictures) -> list[Row]:
         for source in profile.accounts.get(stage, {}):
             for row in profile.rows(stage, source, "rejects.parquet"):
                 by_reason.setdefault(row["reason"], []).append({"stage": stage, **row})
-    found = []
+    result = []
     for reason in (name for name in REASONS if name in by_reason):
         rows, counts = by_reason[reason], {}
         for row in rows:
@@ -57,18 +57,18 @@ def rejected(profile: Profile, pictures: Pictures) -> list[Row]:
             image_id = _image_of(profile, row)
             shown = photo(profile, pictures, row["source"], image_id) if image_id else None
             examples.append({**{name: row[name] for name in ("source", "key", "detail")}, "photo": shown})
-        found.append({
+        result.append({
             "reason": reason, "means": REASONS[reason], "rows": len(rows), "counts": counts, "examples": examples,
         })  # fmt: skip
-    return found
+    return result
 
 
 def _image_of(profile: Profile, row: Row) -> str | None:
     """The kept image that a rejected row is about, or that it repeats."""
     source = row["source"]
     for table in ("labels.parquet", "items.parquet"):
-        parts = ("labels" if table == "labels.parquet" else "ingested", source, table)
-        if item := profile.by("item_id", *parts).get(row["key"]):
+        path = ("labels" if table == "labels.parquet" else "ingested", source, table)
+        if item := profile.by("item_id", *path).get(row["key"]):
             return item["image_id"]
     images = profile.images(source)
     names = [*sorted(named_by(row["key"]), key=len, reverse=True), *sorted(named_by(row["detail"] or ""), reverse=True)]
@@ -77,8 +77,8 @@ def _image_of(profile: Profile, row: Row) -> str | None:
 
 def outcomes(profile: Profile, pictures: Pictures) -> list[Row]:
     """Of each outcome of matching, by source: how many items, and examples with every box."""
-    found = []
-    for source in profile.labelled:
+    result = []
+    for source in profile.labeled:
         own = profile.outcomes(source)
         labels = profile.labels(source)
         groups: dict[str, list[Row]] = {}
@@ -99,11 +99,11 @@ def outcomes(profile: Profile, pictures: Pictures) -> list[Row]:
                 examples.append(
                     {"title": row["item_id"], "label": f"label {label['superclass']}{kind}", "photo": shown}
                 )
-            found.append({
+            result.append({
                 "source": source, "outcome": outcome, "means": OUTCOMES[outcome], "rows": len(groups[outcome]),
                 "all": len(own), "examples": examples,
             })  # fmt: skip
-    return found
+    return result
 
 
 def _match_boxes(profile: Profile, source: str, label: Row, outcome: Row) -> list[Row]:
@@ -118,20 +118,20 @@ def _match_boxes(profile: Profile, source: str, label: Row, outcome: Row) -> lis
 
 def detections(profile: Profile, pictures: Pictures) -> list[Row]:
     """Of each detector: some test images with what was found, right and wrong, and what was missed."""
-    found = []
+    result = []
     for name, rows in profile.grouped("detector", "report", "detector", "boxes.parquet").items():
         by_image: dict[str, list[Row]] = {}
         for row in rows:
             by_image.setdefault(row["image_id"], []).append(row)
-        chosen = pick(({"image_id": one} for one in by_image), lambda row: row["image_id"], DETECTED)
+        chosen = pick(({"image_id": entry} for entry in by_image), lambda row: row["image_id"], DETECTED)
         examples = []
-        for one in chosen:
-            shown = photo(profile, pictures, name, one["image_id"])
+        for entry in chosen:
+            shown = photo(profile, pictures, name, entry["image_id"])
             if shown:
-                shown["boxes"] = [scored_box(row) for row in by_image[one["image_id"]]]
-                examples.append({"title": one["image_id"], "photo": shown})
-        found.append({"detector": name, "images": len(by_image), "examples": examples})
-    return found
+                shown["boxes"] = [scored_box(row) for row in by_image[entry["image_id"]]]
+                examples.append({"title": entry["image_id"], "photo": shown})
+        result.append({"detector": name, "images": len(by_image), "examples": examples})
+    return result
 
 
 def scored_box(row: Row) -> Row:
@@ -155,10 +155,10 @@ def matrix(
     counts: dict[tuple[str, str], list[Row]] = {}
     for actual, predicted, key, text in rows:
         counts.setdefault((actual, predicted), []).append({"key": key, "text": text})
-    classes = sorted({one for pair in counts for one in pair}, key=lambda one: (one == BACKGROUND, one))
+    classes = sorted({entry for pair in counts for entry in pair}, key=lambda entry: (entry == BACKGROUND, entry))
     each = max(1, min(IN_CELL, most // max(1, len(counts))))
     opened = set(sorted(counts, key=lambda pair: (-len(counts[pair]), pair))[:most])
-    totals = {one: sum(len(own) for (actual, _), own in counts.items() if actual == one) for one in classes}
+    totals = {entry: sum(len(own) for (actual, _), own in counts.items() if actual == entry) for entry in classes}
     lines = []
     for row, actual in enumerate(classes):
         line: list[Row | None] = []
@@ -169,8 +169,8 @@ def matrix(
                 continue
             cell = f"{name}|{row}|{column}"
             cells[cell] = [
-                [one["key"], one["text"]]
-                for one in pick(own if (actual, predicted) in opened else [], lambda one: one["key"], each)
+                [entry["key"], entry["text"]]
+                for entry in pick(own if (actual, predicted) in opened else [], lambda entry: entry["key"], each)
             ]
             share = len(own) / totals[actual]
             line.append({

@@ -29,7 +29,7 @@ CORNERS = ("x1", "y1", "x2", "y2")
 
 def nearest_ids(wanted: str, known: Collection[str], most: int = 5) -> list[str]:
     """The ids most like ``wanted``: those that hold it, then those that are spelled alike."""
-    inside = sorted(one for one in known if wanted and wanted.lower() in one.lower())[:most]
+    inside = sorted(entry for entry in known if wanted and wanted.lower() in entry.lower())[:most]
     alike = difflib.get_close_matches(wanted, sorted(known), n=most, cutoff=0.0) if len(known) <= 20_000 else []
     return list(dict.fromkeys([*inside, *alike]))[:most]
 
@@ -72,9 +72,9 @@ class Profile:
         if not (data / "ingested").is_dir():
             raise StageError(f"{data}/ingested: no such folder. It is made by an earlier stage: run `dvc repro`.")
 
-    def rows(self, *parts: str, leave_out: Collection[str] = HEAVY) -> list[Row]:
+    def rows(self, *place: str, leave_out: Collection[str] = HEAVY) -> list[Row]:
         """Rows of a Parquet file, or of the shards of a folder; none where there is no such file."""
-        path = self.data.joinpath(*parts)
+        path = self.data.joinpath(*place)
         if path not in self._tables:
             files = [path] if path.is_file() else sorted(path.glob("shard-*.parquet"))
             tables = []
@@ -87,7 +87,7 @@ class Profile:
     def folders(self, name: str) -> list[str]:
         """Names of the folders in one of the profile's folders."""
         path = self.data / name
-        return sorted(one.name for one in path.iterdir() if one.is_dir()) if path.is_dir() else []
+        return sorted(entry.name for entry in path.iterdir() if entry.is_dir()) if path.is_dir() else []
 
     @cached_property
     def accounts(self) -> dict[str, dict[str, Any]]:
@@ -109,23 +109,23 @@ class Profile:
         """Ingested sources."""
         return sorted(self.accounts.get("ingest", self.accounts.get("ingested", {})) or self.folders("ingested"))
 
-    def part(self, benchmark: str, part: str) -> tuple[pa.Table, np.ndarray]:
+    def benchmark_rows(self, benchmark: str, role: str) -> tuple[pa.Table, np.ndarray]:
         """Queries or gallery of a benchmark, and bool [n] which rows have an image; read once for all encoders."""
-        path = self.data / "benchmarks" / benchmark / f"{part}.parquet"
+        path = self.data / "benchmarks" / benchmark / f"{role}.parquet"
         if path not in self._parts:
             self._parts[path] = read_table_rows(path)
         return self._parts[path]
 
     @cached_property
-    def labelled(self) -> list[str]:
+    def labeled(self) -> list[str]:
         """Sources with labels."""
         return [source for source in self.folders("labels") if (self.data / "crops" / source).is_dir()]
 
-    def by(self, column: str, *parts: str) -> dict[str, Row]:
+    def by(self, column: str, *place: str) -> dict[str, Row]:
         """Rows of a table by an id."""
-        if (column, *parts) not in self._indexes:
-            self._indexes[column, *parts] = {row[column]: row for row in self.rows(*parts)}
-        return self._indexes[column, *parts]
+        if (column, *place) not in self._indexes:
+            self._indexes[column, *place] = {row[column]: row for row in self.rows(*place)}
+        return self._indexes[column, *place]
 
     def images(self, source: str) -> dict[str, Row]:
         """Ingested images of a source by image_id."""
@@ -140,21 +140,21 @@ class Profile:
         return self.by("item_id", "crops", source, "outcomes.parquet")
 
     def detections(self, source: str, image_id: str) -> list[Row]:
-        """What the detectors found in an image of a labelled source, the surest first."""
+        """What the detectors found in an image of a labeled source, the surest first."""
         return self.grouped("image_id", "crops", source, "detections.parquet").get(image_id, [])
 
-    def grouped(self, column: str, *parts: str) -> dict[str, list[Row]]:
+    def grouped(self, column: str, *place: str) -> dict[str, list[Row]]:
         """Rows of a table by a column that several share."""
-        if (column, *parts) not in self._groups:
-            found: dict[str, list[Row]] = defaultdict(list)
-            for row in self.rows(*parts):
-                found[row[column]].append(row)
-            self._groups[column, *parts] = dict(found)
-        return self._groups[column, *parts]
+        if (column, *place) not in self._groups:
+            result: dict[str, list[Row]] = defaultdict(list)
+            for row in self.rows(*place):
+                result[row[column]].append(row)
+            self._groups[column, *place] = dict(result)
+        return self._groups[column, *place]
 
     @cached_property
     def dataset(self) -> dict[tuple[str, str], Row]:
-        """(source, item_id) -> the labelled item with its split, outcome and picture."""
+        """(source, item_id) -> the labeled item with its split, outcome and picture."""
         return {(row["source"], row["item_id"]): row for row in self.rows("dataset", "items.parquet")}
 
     @cached_property
@@ -171,10 +171,10 @@ class Profile:
                     for name in named_by(row["key"]):
                         index[name].append({"stage": stage, **row})
             self._ledgers[kind, source] = dict(index)
-        index, found = self._ledgers[kind, source], []
-        for one in dict.fromkeys(ids):
-            found += [row for row in index.get(one, []) if row not in found]
-        return found
+        index, result = self._ledgers[kind, source], []
+        for entry in dict.fromkeys(ids):
+            result += [row for row in index.get(entry, []) if row not in result]
+        return result
 
     def benchmark(self, name: str) -> Row:
         """benchmark.json of a benchmark.
@@ -194,7 +194,7 @@ class Profile:
         card = self.benchmark(benchmark)
         if card["kind"] in OF_CROPS:
             source, _, item = row_id.partition(":")
-            if item and source in self.labelled:
+            if item and source in self.labeled:
                 return source, item
             return str(card.get("source") or source), row_id
         return card["source"], row_id
@@ -206,7 +206,7 @@ def labels_of(row: Row) -> dict[str, str | None]:
 
 
 def item_facts(profile: Profile, source: str, item_id: str) -> Row:
-    """Everything the tables hold of a labelled item.
+    """Everything the tables hold of a labeled item.
 
     Returns:
         ``source``, ``item_id``, ``image_id``; ``image``: size, sha256 of the upstream file, upstream's split;
@@ -280,11 +280,11 @@ def matching(profile: Profile, source: str, label: Row) -> Row | None:
     outcome = profile.outcomes(source).get(label["item_id"])
     if outcome is None:
         return None
-    found = profile.detections(source, label["image_id"])
+    result = profile.detections(source, label["image_id"])
     box = {name: outcome[name] for name in ("detector", "detected_class", "confidence", *CORNERS)}
     rivals = [
         {**row, "agrees": row["superclass"] in (label["agrees"] or [])}
-        for row in found
+        for row in result
         if not (row["detector"] == outcome["detector"] and all(row[side] == outcome[side] for side in CORNERS))
     ]
     mates = [
@@ -308,7 +308,7 @@ def _outcome(profile: Profile, source: str, item_id: str) -> Row:
 
 
 def near(profile: Profile, member: Row) -> list[str]:
-    """Labelled items of other images whose pictures look the same, in this source or another."""
+    """Labeled items of other images whose pictures look the same, in this source or another."""
     alike = profile.grouped("picture", "dataset", "items.parquet").get(member["picture"], [])
     own = (member["source"], member["image_id"])
     return sorted(f"{row['source']}:{row['item_id']}" for row in alike if (row["source"], row["image_id"]) != own)

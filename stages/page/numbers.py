@@ -32,8 +32,8 @@ class Seeds:
 
     def said(self, file: str, key: str) -> str:
         """Smallest and largest value of the seeds; nothing where they were not measured."""
-        one = self.files.get(file, {}).get(key)
-        return f"{one['min']:.3f}–{one['max']:.3f}" if one else ""
+        entry = self.files.get(file, {}).get(key)
+        return f"{entry['min']:.3f}–{entry['max']:.3f}" if entry else ""
 
 
 def cell(value: float | None, seeds: str = "", best: bool = False, high: str = "") -> Row:
@@ -44,10 +44,10 @@ def cell(value: float | None, seeds: str = "", best: bool = False, high: str = "
 
 def retrieval(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | None:
     """hit@1 of each encoder on each benchmark, chance below them, then published systems on the same benchmarks."""
-    parts = [("retrieval", read_folder(metrics / "retrieval"))]
-    parts.append(("retrieval/labels", read_folder(metrics / "retrieval" / "labels")))
+    folders = [("retrieval", read_folder(metrics / "retrieval"))]
+    folders.append(("retrieval/labels", read_folder(metrics / "retrieval" / "labels")))
     values: dict[str, dict[str, tuple[float, str]]] = {}
-    for folder, own in parts:
+    for folder, own in folders:
         for encoder, content in own.items():
             for benchmark, figures in content.items():
                 for metric, value in figures.items():
@@ -75,8 +75,8 @@ def retrieval(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | 
     return {"columns": benchmarks, "lines": lines}
 
 
-def _hit(found: tuple[float, str] | None, best: float | None) -> Row:
-    return cell(None) if found is None else cell(found[0], found[1], best is not None and found[0] == best)
+def _hit(result: tuple[float, str] | None, best: float | None) -> Row:
+    return cell(None) if result is None else cell(result[0], result[1], best is not None and result[0] == best)
 
 
 def _published(

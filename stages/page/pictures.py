@@ -36,14 +36,14 @@ class Pictures:
 
     def encode(self) -> tuple[list[str], dict[str, int]]:
         """Base64 of each picture, and key -> its number there; a row without a picture has none."""
-        found: dict[str, str] = {}
+        result: dict[str, str] = {}
         for (path, column), rows in sorted(self._wanted.items()):
             for file in [path] if path.is_file() else sorted(path.glob("shard-*.parquet")):
                 for value, data in _pictures_of(file, column, rows):
                     for key, side, quality in rows[value] if data else ():
-                        found[key] = thumbnail(data, side, quality)
+                        result[key] = thumbnail(data, side, quality)
         numbers: dict[str, int] = {}
-        keys = {key: numbers.setdefault(found[key], len(numbers)) for key in sorted(found)}
+        keys = {key: numbers.setdefault(result[key], len(numbers)) for key in sorted(result)}
         return list(numbers), keys
 
 

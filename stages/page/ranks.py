@@ -45,17 +45,17 @@ def load_pair(profile: Profile, encoder: str, benchmark: str) -> Pair:
     encoders = profile.folders("embeddings")
     if encoder not in encoders:
         raise unknown("encoder", encoder, encoders, profile.data / "embeddings")
-    parts, metrics, names = [], [], {}
-    for part in PARTS:
-        table, detected = profile.part(benchmark, part)
-        file = open_vectors(vectors_path(profile.data / "embeddings" / encoder, benchmark, part))
+    sides, metrics, names = [], [], {}
+    for role in PARTS:
+        table, detected = profile.benchmark_rows(benchmark, role)
+        file = open_vectors(vectors_path(profile.data / "embeddings" / encoder, benchmark, role))
         vectors = file.aligned(table["row_id"].combine_chunks(), detected)
-        parts.append(as_rows(table, detected, vectors))
+        sides.append(as_rows(table, detected, vectors))
         metrics.append(file.metric or "cosine")
-        names[part] = {name: table[name].to_pylist() for name in ("row_id", "item", "category")}
+        names[role] = {name: table[name].to_pylist() for name in ("row_id", "item", "category")}
     if metrics[0] != metrics[1]:
         raise StageError(f"{profile.data}/embeddings/{encoder}: {benchmark} has two metrics. Run `dvc repro embed`.")
-    return Pair(parts[0], parts[1], metrics[0], names)
+    return Pair(sides[0], sides[1], metrics[0], names)
 
 
 def shown(score: float, metric: str) -> float:
@@ -76,40 +76,40 @@ def rankings(pair: Pair, rows: Sequence[int], k: int) -> list[dict[str, Any]]:
         right row, None where the gallery has none or nothing was detected; ``matches``: how many right rows there are.
     """
     queries, gallery, names = pair.queries, pair.gallery, pair.names
-    there = [row for row in rows if queries.detected[row]]
-    found = nearest(queries, gallery, pair.metric, there, k) if there else {}
+    detected = [row for row in rows if queries.detected[row]]
+    nearest_rows = nearest(queries, gallery, pair.metric, detected, k) if detected else {}
     of_queries, of_gallery = prepared(queries, gallery, pair.metric)
-    of_item = np.array([str(one) if one is not None else "" for one in names["gallery"]["item"]], dtype=object)
+    of_item = np.array([str(entry) if entry is not None else "" for entry in names["gallery"]["item"]], dtype=object)
     ids = np.array(names["gallery"]["row_id"], dtype=object)
     longest = of_gallery.squares.max(initial=0)
-    every = products(of_queries.double(there), of_gallery, STEP) if there else np.zeros((0, len(ids)))
-    scored = dict(zip(there, every, strict=True))
+    every = products(of_queries.double(detected), of_gallery, STEP) if detected else np.zeros((0, len(ids)))
+    scored = dict(zip(detected, every, strict=True))
     result = []
     for row in rows:
         row_id, item = names["queries"]["row_id"][row], names["queries"]["item"][row]
         allowed = ids != row_id
         right = allowed & (of_item == str(item)) if item is not None else np.zeros(len(ids), bool)
-        one: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "row_id": row_id, "item": item, "category": names["queries"]["category"][row],
             "detected": bool(queries.detected[row]), "matches": int(right.sum()), "results": [], "match": None,
         }  # fmt: skip
-        if one["detected"]:
+        if entry["detected"]:
             scores = scored[row]
             if pair.metric == "euclidean":
                 scores = scores - of_queries.squares[row]
             scale = 1.0 if pair.metric == "cosine" else _scale(queries, of_queries, row)
-            one["results"] = [
+            entry["results"] = [
                 {"row_id": str(ids[at]), "correct": correct, "score": shown(scores[at] / scale, pair.metric)}
-                for at, correct in found[row]
+                for at, correct in nearest_rows[row]
             ]
             if right.any():
                 best = int(np.flatnonzero(right)[scores[right].argmax()])
                 equal = scores >= scores[best] - TIE * (of_queries.squares[row] + longest)
                 rank = 1 + int((allowed & ~right & equal).sum())
-                one["match"] = {
+                entry["match"] = {
                     "row_id": str(ids[best]), "rank": rank, "score": shown(scores[best] / scale, pair.metric)
                 }  # fmt: skip
-        result.append(one)
+        result.append(entry)
     return result
 
 

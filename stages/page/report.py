@@ -78,8 +78,8 @@ def classifier_parts(
         wrong = [row for row in own if row["label"] != row["prediction"]]
         wrong.sort(key=lambda row: (-float(row["probability"]), row["crop_id"]))
         mistakes.append({"head": head, "wrong": len(wrong), "rows": len(own), "shown": wrong[:MISTAKES]})
-    shown = {row["crop_id"] for one in mistakes for row in one["shown"]}
-    shown |= {key for name, own in cells.items() if name.split("|")[0] in {one["name"] for one in matrices}
+    shown = {row["crop_id"] for entry in mistakes for row in entry["shown"]}
+    shown |= {key for name, own in cells.items() if name.split("|")[0] in {entry["name"] for entry in matrices}
               for key, _ in own}  # fmt: skip
     for crop_id in sorted(shown):
         pictures.ask(crop_id, profile.data / "dataset", "crop_id", crop_id)
@@ -105,34 +105,34 @@ def detector_matrices(profile: Profile, pictures: Pictures, cells: dict[str, Any
 
 def facts_of(profile: Profile, keys: list[str], rows: dict[str, tuple[str, str]]) -> dict[str, list[list[str]]]:
     """Key of a picture -> what a trace tells of its row, of all that lead to an item or image."""
-    found = {}
+    result = {}
     for key in keys:
         benchmark, row_id = rows.get(key, ("", ""))
         source, own = profile.source_of(benchmark, row_id) if benchmark else key.split(":", 1)
         try:
-            if source in profile.labelled and own in profile.labels(source):
+            if source in profile.labeled and own in profile.labels(source):
                 facts = item_facts(profile, source, own)
             else:
                 facts = picture_facts(profile, source, own)
         except StageError:
             continue
-        found[key] = [list(pair) for pair in facts_told(facts)]
-    return found
+        result[key] = [list(pair) for pair in facts_told(facts)]
+    return result
 
 
 def sheets(paths: Iterable[Path]) -> list[Row]:
     """Pictures that a stage drew, whole: attention maps and recommendations of the attention recipe, label errors."""
-    found = []
+    result = []
     for path in sorted(paths):
         data = base64.b64encode(path.read_bytes()).decode()
-        found.append({"of": path.parent.name, "name": path.stem, "src": f"data:image/jpeg;base64,{data}"})
-    return found
+        result.append({"of": path.parent.name, "name": path.stem, "src": f"data:image/jpeg;base64,{data}"})
+    return result
 
 
 def curves(metrics: Path) -> dict[str, list[Row]]:
     """Charts: the siamese network's, and of FIR a panel for each of its losses."""
     paths = [metrics / "plots" / "training" / f"{name}.csv" for name in ("training", "validation")]
-    siamese = [one for path in paths for one in charts.panels(path, lambda name: name.startswith("siamese"))]
+    siamese = [entry for path in paths for entry in charts.panels(path, lambda name: name.startswith("siamese"))]
     fir = charts.panels(paths[0], lambda name: name.startswith("fir") and "accuracy" not in name)
     fir_validation = charts.panels(paths[1], lambda name: name.startswith("fir"))
     return {"siamese": siamese, "fir": charts.by_loss(fir) + fir_validation}
@@ -157,7 +157,7 @@ def context(data: Path, metrics: Path, models: Path, published: Path, share: flo
     searched = gallery(profile, pictures, encoders, benchmarks, first, share) if encoders and benchmarks else None
     most = round(garments.IN_MATRIX * share)
     matrices, mistakes = classifier_parts(profile, pictures, cells, most)
-    found: Row = {
+    result: Row = {
         "profile": data.name,
         "tables": {
             "retrieval": numbers.retrieval(metrics, seeds, rows),
@@ -183,14 +183,14 @@ def context(data: Path, metrics: Path, models: Path, published: Path, share: flo
     told = facts_of(
         profile, [key for key in keys if not key.startswith("photo:")], searched["rows"] if searched else {}
     )
-    rows_of_photos = {one["photo"]["row"] for part in ("rejected", "outcomes", "detections") for group in found[part]
-                      for one in group["examples"] if one["photo"]}  # fmt: skip
+    groups = [group for section in ("rejected", "outcomes", "detections") for group in result[section]]
+    rows_of_photos = {entry["photo"]["row"] for group in groups for entry in group["examples"] if entry["photo"]}
     told |= facts_of(profile, sorted(rows_of_photos - set(told)), {})
-    found["data"] = embedded({
+    result["data"] = embedded({
         "pics": encoded, "pic": keys, "facts": told, "cells": cells, "words": WORDS,
         "gallery": searched and searched["gallery"], "map": searched and searched["map"],
     })  # fmt: skip
-    return found
+    return result
 
 
 def rendered(content: Row) -> str:

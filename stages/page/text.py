@@ -8,10 +8,10 @@ WIDTH, NAME = 118, 13  # columns of a line, and of the word at its start
 FEW = 5  # rivals, lines and neighbours that are shown; the rest is counted
 
 
-def as_text(found: Row) -> str:
+def as_text(result: Row) -> str:
     """The lines of a trace."""
-    lines = [f"{found['kind']} {found['id']}", ""]
-    for name, text in pairs(found):
+    lines = [f"{result['kind']} {result['id']}", ""]
+    for name, text in pairs(result):
         lines += _wrapped(name, text)
     return "\n".join(lines)
 
@@ -23,28 +23,28 @@ def _wrapped(name: str, text: str) -> list[str]:
         if lines[-1] and len(lines[-1]) + 1 + len(word) > room:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
-    return [f"{'' if number else name:<{NAME}}{part}" for number, part in enumerate(lines)]
+    return [f"{'' if number else name:<{NAME}}{piece}" for number, piece in enumerate(lines)]
 
 
-def pairs(found: Row) -> list[Pair]:
+def pairs(result: Row) -> list[Pair]:
     """What a trace tells."""
     told: list[Pair] = []
-    if ranking := found.get("ranking"):
-        told += _ranking(found, ranking)
-    if crop := found.get("crop"):
+    if ranking := result.get("ranking"):
+        told += _ranking(result, ranking)
+    if crop := result.get("crop"):
         told.append(("crop", values(crop)))
-    if found["kind"] == "reject":
-        told += _reject(found)
-    told += [("used by", use) for use in _some(found.get("uses", []))]
-    if len(items := found.get("items", [])) > 1:
+    if result["kind"] == "reject":
+        told += _reject(result)
+    told += [("used by", use) for use in _some(result.get("uses", []))]
+    if len(items := result.get("items", [])) > 1:
         told.append(("items", ", ".join(_some(items))))
-    if facts := found.get("facts"):
+    if facts := result.get("facts"):
         told += facts_told(facts)
     else:
         for kind in ("rejects", "repairs"):
-            told += _ledger(kind, found.get(kind, []))
-        told += _upstream(found.get("upstream", []))
-    for row in found.get("made", []):
+            told += _ledger(kind, result.get(kind, []))
+        told += _upstream(result.get("upstream", []))
+    for row in result.get("made", []):
         made = f"{row['stage']}  {(row['md5'] or '')[:12]}" if row["stage"] else "not in dvc.lock"
         told.append(("made by", f"{made}  {row['path']}"))
     return told
@@ -99,16 +99,16 @@ def _some(rows: list[str], most: int = FEW) -> list[str]:
     return rows if len(rows) <= most else [*rows[:most], f"and {len(rows) - most} more"]
 
 
-def _ranking(found: Row, ranking: Row) -> list[Pair]:
+def _ranking(result: Row, ranking: Row) -> list[Pair]:
     told = [
-        ("asks", f"{found['benchmark']} by {found['encoder']}, {ranking['metric']}, {ranking['gallery']} rows"),
+        ("asks", f"{result['benchmark']} by {result['encoder']}, {ranking['metric']}, {ranking['gallery']} rows"),
         ("wants", f"item {ranking['item']}, category {ranking['category']}, {ranking['matches']} right rows"),
     ]
     if not ranking["detected"]:
         return [*told, ("finds", "nothing: the item has no crop, which counts as a miss")]
-    for place, one in enumerate(ranking["results"], start=1):
-        sign = "right" if one["correct"] else "wrong"
-        told.append((f"  {place}", f"{one['score']:.3f}  {sign}  {one['row_id']}"))
+    for place, entry in enumerate(ranking["results"], start=1):
+        sign = "right" if entry["correct"] else "wrong"
+        told.append((f"  {place}", f"{entry['score']:.3f}  {sign}  {entry['row_id']}"))
     if match := ranking["match"]:
         told.append(("right one", f"rank {match['rank']}, {match['score']:.3f}, {match['row_id']}"))
     return told
@@ -147,10 +147,10 @@ def _upstream(rows: list[Row]) -> list[Pair]:
     return [("line", text) for text in _some([f"{row['file']}:{row['line']}  {row['text']}" for row in rows])]
 
 
-def _reject(found: Row) -> list[Pair]:
-    told = [("means", found["meaning"])]
-    told += [("rows", f"{count} of {key}") for key, count in found["counts"].items()] or [("rows", "none")]
-    for row in found["rows"]:
+def _reject(result: Row) -> list[Pair]:
+    told = [("means", result["meaning"])]
+    told += [("rows", f"{count} of {key}") for key, count in result["counts"].items()] or [("rows", "none")]
+    for row in result["rows"]:
         place = f"  {row['file']}:{row['line']}" if "file" in row else ""
         told.append(("", f"{row['source']} {row['key']}: {row['detail']}{place}"))
     return told

@@ -64,28 +64,28 @@ class Tracer:
         ranking["metric"], ranking["gallery"] = pair.metric, len(pair.gallery)
         source, own = self.profile.source_of(benchmark, row_id)
         paths = [f"embeddings/{encoder}", f"benchmarks/{benchmark}"]
-        found = {"kind": "query", "id": row_id, "encoder": encoder, "benchmark": benchmark, "ranking": ranking}
-        return found | self._about(source, own, paths)
+        result = {"kind": "query", "id": row_id, "encoder": encoder, "benchmark": benchmark, "ranking": ranking}
+        return result | self._about(source, own, paths)
 
     def crop(self, crop_id: str) -> Row:
-        """A crop, or a labelled item that has none.
+        """A crop, or a labeled item that has none.
 
         Raises:
             StageError: when no label source has such an item, or several have, with the nearest ids.
         """
         items = {
-            f"{source}:{one}": (source, one)
-            for source in self.profile.labelled
-            for one in self.profile.by("item_id", "ingested", source, "items.parquet")
+            f"{source}:{entry}": (source, entry)
+            for source in self.profile.labeled
+            for entry in self.profile.by("item_id", "ingested", source, "items.parquet")
         }
         alone = [own for own in items.values() if own[1] == crop_id]
         if crop_id not in items and len(alone) != 1:
             raise unknown("item", crop_id, items, self.profile.data / "labels")
         source, item = items[crop_id] if crop_id in items else alone[0]
-        found: Row = {"kind": "crop", "id": f"{source}:{item}"}
-        if crop := self.profile.crops.get(found["id"]):
-            found["crop"] = {key: crop[key] for key in ("width", "height", "detector", "detected_class", "confidence")}
-        return found | self._about(source, item, ["dataset"])
+        result: Row = {"kind": "crop", "id": f"{source}:{item}"}
+        if crop := self.profile.crops.get(result["id"]):
+            result["crop"] = {key: crop[key] for key in ("width", "height", "detector", "detected_class", "confidence")}
+        return result | self._about(source, item, ["dataset"])
 
     def file(self, path: str) -> Row:
         """A file of the raw tree: a picture, or an annotation.
@@ -95,23 +95,23 @@ class Tracer:
         """
         asked = Path(path)
         try:
-            below = Path(*asked.absolute().parts).relative_to(self.raw.absolute())
-            source = below.parts[0]
+            below = Path(*asked.absolute().folders).relative_to(self.raw.absolute())
+            source = below.folders[0]
         except (ValueError, IndexError):
             raise StageError(f"{path}: not below {self.raw}, where the profile's raw trees are.") from None
         if source not in self.profile.sources:
             raise unknown("source", source, self.profile.sources, self.raw)
         root = self.raw / source
-        inside = Path(*below.parts[1:])
+        inside = Path(*below.folders[1:])
         if not (root / inside).is_file():
-            names = {one.relative_to(root).as_posix() for one in files_below(root)}
+            names = {entry.relative_to(root).as_posix() for entry in files_below(root)}
             near = ", ".join(nearest_ids(inside.as_posix(), names)) or "none"
             raise StageError(f"{path}: no such file among {len(names)} of {source}. Nearest: {near}.")
-        found: Row = {"kind": "file", "id": (root / inside).as_posix(), "source": source}
+        result: Row = {"kind": "file", "id": (root / inside).as_posix(), "source": source}
         stem = inside.with_suffix("").as_posix()
         ids = self.profile.images(source)
-        image_id = next((one for one in _tails(stem) if one in ids), None)
-        if image_id is None and (marked := [one for one in ids if one.partition("/")[2] and _split_of(one, stem)]):
+        image_id = next((entry for entry in _tails(stem) if entry in ids), None)
+        if image_id is None and (marked := [entry for entry in ids if _split_of(entry, stem)]):
             image_id = marked[0]
         if image_id is None:
             kinds = ("rejects", "repairs")
@@ -120,16 +120,16 @@ class Tracer:
                 kind: rows[kind] or [row for row in self._of_file(kind, source) if _names(row["key"], inside)]
                 for kind in kinds
             }
-            return found | rows | {"made": self._made([f"ingested/{source}"]), "upstream": self._lines(source, [stem])}
+            return result | rows | {"made": self._made([f"ingested/{source}"]), "upstream": self._lines(source, [stem])}
         items = [
             row["item_id"]
             for row in self.profile.rows("ingested", source, "items.parquet")
             if row.get("image_id") == image_id
         ]
-        found["uses"] = self._uses(source, image_id, items)
-        found["items"] = items
-        own = next((one for one in items if source in self.profile.labelled), image_id)
-        return found | self._about(source, own, [])
+        result["uses"] = self._uses(source, image_id, items)
+        result["items"] = items
+        own = next((entry for entry in items if source in self.profile.labeled), image_id)
+        return result | self._about(source, own, [])
 
     def reject(self, reason: str) -> Row:
         """What was rejected for a reason: counts by stage, source and table, and the first rows.
@@ -168,7 +168,7 @@ class Tracer:
         profile = self.profile
         paths = [*paths, f"ingested/{source}"]
         items = profile.by("item_id", "ingested", source, "items.parquet")
-        if source in profile.labelled and (own in items or own in profile.labels(source)):
+        if source in profile.labeled and (own in items or own in profile.labels(source)):
             facts = item_facts(profile, source, own)
             if member := profile.dataset.get((source, own)):
                 facts["decision"] = self._decision(member)
@@ -177,7 +177,7 @@ class Tracer:
             facts = picture_facts(profile, source, own)
         path = image_file(self.raw / source, facts["image_id"]) if (self.raw / source).is_dir() else None
         facts["file"] = path.as_posix() if path else None
-        facts["upstream_lines"] = self._lines(source, [own, facts["image_id"]])
+        facts["upstream_lines"] = self._lines(source, [own, facts["image_id"]], path)
         return {"facts": facts, "made": self._made(paths)}
 
     def _decision(self, member: Row) -> Row:
@@ -204,24 +204,30 @@ class Tracer:
         boxes = self.profile.grouped("image_id", "ingested", source, "objects.parquet").get(image_id, [])
         ids |= {row["object_id"] for row in boxes}
         return [
-            f"{benchmark} {part} ({row['row_id']})"
+            f"{benchmark} {role} ({row['row_id']})"
             for benchmark in self.profile.folders("benchmarks")
-            for part in ("queries", "gallery", "train")
-            for row in self.profile.rows("benchmarks", benchmark, f"{part}.parquet")
+            for role in ("queries", "gallery", "train")
+            for row in self.profile.rows("benchmarks", benchmark, f"{role}.parquet")
             if row["row_id"] in ids and self.profile.source_of(benchmark, row["row_id"])[0] == source
         ]
 
-    def _lines(self, source: str, names: list[str]) -> list[Row]:
+    def _lines(self, source: str, names: list[str], picture: Path | None = None) -> list[Row]:
+        """Annotation lines about a row; those in the folder of its picture's split, where there are some."""
         root = self.raw / source
-        found = lines_about(root, names) if root.is_dir() else []
-        return [{**row, "file": row["file"].as_posix()} for row in found]
+        if not root.is_dir():
+            return []
+        rows = lines_about(root, [*names, *([picture.stem] if picture else [])])
+        if picture:
+            split = picture.relative_to(root).parts[0]
+            rows = [row for row in rows if row["file"].relative_to(root).parts[0] == split] or rows
+        return [{**row, "file": row["file"].as_posix()} for row in rows]
 
-    def _made(self, parts: list[str]) -> list[Row]:
+    def _made(self, folders: list[str]) -> list[Row]:
         """Stage and hash of the outputs that hold these folders of the profile."""
         rows = []
-        for part in parts:
-            path = (self.profile.data / part).as_posix()
-            out = next((one for one in self.made if path == one or path.startswith(f"{one}/")), None)
+        for role in folders:
+            path = (self.profile.data / role).as_posix()
+            out = next((entry for entry in self.made if path == entry or path.startswith(f"{entry}/")), None)
             rows.append({"path": path, **(self.made[out] if out else {"stage": None, "md5": None})})
         return rows
 
@@ -236,15 +242,14 @@ def made_by(lock: Path) -> dict[str, Row]:
 
 def _tails(path: str) -> list[str]:
     """A path, and what is left of it without its first folders: the longest first."""
-    parts = path.split("/")
-    return ["/".join(parts[start:]) for start in range(len(parts))]
+    folders = path.split("/")
+    return ["/".join(folders[start:]) for start in range(len(folders))]
 
 
 def _split_of(image_id: str, stem: str) -> bool:
-    """Whether an id that begins with a split is the file ``stem``: train/000001 of train/image/000001."""
-    first, _, rest = image_id.partition("/")
-    parts = stem.split("/")
-    return first == parts[0] and stem.endswith(f"/{rest}") and len(parts) > 2
+    """Whether an id that begins with a split is the file ``stem``: train-000001 of train/image/000001."""
+    split, _, rest = image_id.replace("/", "-", 1).partition("-")
+    return bool(rest) and stem.startswith(f"{split}/") and stem.endswith(f"/{rest}")
 
 
 def _names(key: str, path: Path) -> bool:
@@ -272,8 +277,8 @@ def main() -> None:
                     f"trace query: --encoder and --benchmark are needed. Encoders: {encoders}. "
                     f"Benchmarks: {benchmarks}."
                 )
-            found = tracer.query(args.id, args.encoder, args.benchmark)
+            result = tracer.query(args.id, args.encoder, args.benchmark)
         else:
-            found = getattr(tracer, args.kind)(args.id)
-        print(json.dumps(rounded(found), indent=1, ensure_ascii=False) if args.json else as_text(found))
+            result = getattr(tracer, args.kind)(args.id)
+        print(json.dumps(rounded(result), indent=1, ensure_ascii=False) if args.json else as_text(result))
     sys.stdout.flush()

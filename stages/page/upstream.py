@@ -20,34 +20,28 @@ WIDTH = 160  # characters of a line
 
 def files_below(root: Path) -> list[Path]:
     """Every file below a source's raw folder, sorted, over links too."""
-    found = []
+    result = []
     for folder, names, files in os.walk(root, followlinks=True):
         names.sort()
-        found += [Path(folder, name) for name in sorted(files)]
-    return found
+        result += [Path(folder, name) for name in sorted(files)]
+    return result
 
 
 def image_file(root: Path, image_id: str, files: Collection[Path] | None = None) -> Path | None:
-    """The picture of an image id: the file whose path, without suffix, ends with it; of several the shortest path."""
-    fits = [
-        path
-        for path in (files_below(root) if files is None else files)
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and f"/{plain(path.relative_to(root).with_suffix('').as_posix())}".endswith(f"/{_below(image_id)}")
-        and _same_split(path.relative_to(root), image_id)
-    ]
+    """The picture of an image id: the file whose path, without suffix, ends with it; of several the shortest path.
+
+    An id may begin with the split's folder, as DeepFashion2's do: ``train-000001`` is train/image/000001.jpg.
+    """
+    split, _, rest = image_id.replace("/", "-", 1).partition("-")
+    fits = []
+    for path in files_below(root) if files is None else files:
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        below = path.relative_to(root)
+        stem = f"/{plain(below.with_suffix('').as_posix())}"
+        if stem.endswith(f"/{image_id}") or (rest and below.parts[0] == split and stem.endswith(f"/{rest}")):
+            fits.append(path)
     return min(fits, key=lambda path: (len(path.parts), path.as_posix()), default=None)
-
-
-def _below(image_id: str) -> str:
-    """The id without the split that a reader has put before it."""
-    first, slash, rest = image_id.partition("/")
-    return rest if slash and first in ("train", "val", "test", "validation") else image_id
-
-
-def _same_split(path: Path, image_id: str) -> bool:
-    first = image_id.partition("/")[0]
-    return first not in ("train", "validation", "test") or path.parts[0] == first
 
 
 def lines_about(root: Path, names: Collection[str], files: Collection[Path] | None = None) -> list[dict[str, Any]]:
@@ -57,22 +51,24 @@ def lines_about(root: Path, names: Collection[str], files: Collection[Path] | No
     """
     wanted = {base(name) for name in names if name}
     bare = {name for name in names if name}
-    found: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
     for path in files_below(root) if files is None else files:
         if path.suffix.lower() not in TEXTS or path.stat().st_size > LARGEST:
             continue
         if path.stem in wanted:
-            found.append({"file": path, "line": 1, "text": "the whole file"})
+            result.append({"file": path, "line": 1, "text": "the whole file"})
         else:
             with path.open(encoding="utf-8", errors="replace") as stream:
                 for number, line in enumerate(stream, start=1):
-                    if any(one in line for one in wanted) and any(_is_in(one, line) for one in {*wanted, *bare}):
-                        found.append({"file": path, "line": number, "text": _around(line, wanted)})
-                        if len(found) >= MOST:
-                            return found
-        if len(found) >= MOST:
+                    if any(entry in line for entry in wanted) and any(
+                        _is_in(entry, line) for entry in {*wanted, *bare}
+                    ):
+                        result.append({"file": path, "line": number, "text": _around(line, wanted)})
+                        if len(result) >= MOST:
+                            return result
+        if len(result) >= MOST:
             break
-    return found
+    return result
 
 
 def _is_in(name: str, line: str) -> bool:

@@ -1,0 +1,27 @@
+"""Axes and lines of charts, by hand."""
+
+import pytest
+
+from stages.page import charts
+
+
+@pytest.mark.parametrize(
+    ("ends", "axis"), [((0.1, 0.93), (0, 1, 0.5)), ((3, 17), (0, 20, 5)), ((2, 2), (1.5, 2.5, 0.5))]
+)
+def test_axes_have_round_numbers_that_hold_the_values(ends, axis):
+    assert charts.nice(*ends) == pytest.approx(axis)
+
+
+def test_losses_of_several_encoders_are_a_panel_for_each_loss(tmp_path):
+    path = tmp_path / "training.csv"
+    path.write_text(
+        'panel,line,x,y\n"a, loss",train,1,4\n"a, loss",train,2,2\n"b, loss",train,1,3\n"b, ce",train,1,1\nc,x,1,9\n'
+    )
+    panels = charts.by_loss(charts.panels(path, lambda name: name != "c"))
+    assert [(panel["name"], [line["name"] for line in panel["lines"]]) for panel in panels] == [
+        ("loss", ["a, train", "b, train"]), ("ce", ["b, train"]),
+    ]  # fmt: skip
+    first = panels[0]["lines"][0]
+    # From 4 at the left to 2 at the right: both ends of the axes, which go from 2 to 4.
+    assert first["dots"] == [(46.0, 8.0), (312.0, 164.0)] and first["last"] == "2.000"
+    assert charts.panels(tmp_path / "none.csv", bool) == []

@@ -1,0 +1,41 @@
+"""The drawing of a source's flow."""
+
+import pytest
+
+from stages.contracts.ledger import Account
+from stages.page.flow import drawing, steps
+from stages.page.lookup import Profile
+
+
+@pytest.fixture
+def profile(tmp_path):
+    account = Account("shop")
+    for table, rows, reasons in (("images", 5, ["corrupt_image", "too_small", "too_small"]), ("items", 0, [])):
+        ledger = account.ledger(table)
+        ledger.rows_in, ledger.kept = rows, rows - len(reasons)
+        for number, reason in enumerate(reasons):
+            ledger.reject(str(number), reason)
+    account.write(tmp_path / "ingested" / "shop")
+    account = Account("shop")
+    ledger = account.ledger("boxes")
+    ledger.rows_in = ledger.kept = 2
+    account.write(tmp_path / "boxes" / "shop")
+    return Profile(tmp_path)
+
+
+def test_steps_have_the_counts_of_the_ledgers_and_no_empty_table(profile):
+    assert steps(profile, "shop") == [
+        {"stage": "ingest", "ledgers": [
+            {"table": "images", "in": 5, "kept": 2, "rejected": {"corrupt_image": 1, "too_small": 2}}]},
+        {"stage": "boxes", "ledgers": [{"table": "boxes", "in": 2, "kept": 2, "rejected": {}}]},
+    ]  # fmt: skip
+
+
+def test_drawing_says_what_came_in_and_what_was_rejected_inside_its_frame(profile):
+    drawn = drawing(profile, "shop")
+    texts = [text["text"] for text in drawn["texts"]]
+    assert texts == ["5 images", "− 1 corrupt image (images)", "− 2 too small (images)", "2 boxes", "all kept",
+                     "used by detector shop"]  # fmt: skip
+    assert drawn["words"].startswith("ingest: 5 images; − 1 corrupt image (images)")
+    assert all(box["y"] + box["h"] <= drawn["height"] for box in drawn["boxes"])
+    assert all(text["y"] <= drawn["height"] for text in drawn["texts"])

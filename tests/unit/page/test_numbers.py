@@ -1,0 +1,25 @@
+"""The tables of the page."""
+
+import json
+
+from stages.page import numbers
+
+PUBLISHED = (
+    'system,encoder,benchmark,metric,value,value_high,source,note\n"<b>Theirs</b>",,inshop,hit_at_1,.5,.6,A & B,\n'
+)
+
+
+def test_published_systems_stand_below_ours_and_the_best_of_ours_is_marked(tmp_path):
+    for name, value in (("one", 0.4), ("two", 0.7), ("chance", 0.9)):
+        path = tmp_path / "retrieval" / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"inshop": {"hit@1": value}}))
+    spread = {"retrieval/one": {"inshop.hit@1": {"min": 0.3, "max": 0.5}}}
+    (tmp_path / "seeds.json").write_text(json.dumps({"seeds": [0, 1, 2], "metrics": spread}))
+    (tmp_path / "published.csv").write_text(PUBLISHED)
+    table = numbers.retrieval(tmp_path, numbers.Seeds(tmp_path), numbers.published(tmp_path / "published.csv"))
+    lines = {line["name"]: line["cells"][0] for line in table["lines"]}
+    assert list(lines) == ["one", "two", "chance", "<b>Theirs</b> (published)"]
+    assert lines["one"] == {"value": "0.400", "seeds": "0.300–0.500", "best": False}
+    assert lines["two"]["best"] and not lines["chance"]["best"]
+    assert lines["<b>Theirs</b> (published)"]["value"] == "0.500–0.600"
