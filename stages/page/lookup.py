@@ -65,7 +65,7 @@ class Profile:
         self.data = data
         self._tables: dict[Path, list[Row]] = {}
         self._cards: dict[str, Row] = {}
-        self._parts: dict[Path, tuple[pa.Table, np.ndarray]] = {}
+        self._benchmark_rows: dict[Path, tuple[pa.Table, np.ndarray]] = {}
         self._indexes: dict[tuple[str, ...], dict[str, Row]] = {}
         self._groups: dict[tuple[str, ...], dict[str, list[Row]]] = {}
         self._ledgers: dict[tuple[str, str], dict[str, list[Row]]] = {}
@@ -112,9 +112,9 @@ class Profile:
     def benchmark_rows(self, benchmark: str, role: str) -> tuple[pa.Table, np.ndarray]:
         """Queries or gallery of a benchmark, and bool [n] which rows have an image; read once for all encoders."""
         path = self.data / "benchmarks" / benchmark / f"{role}.parquet"
-        if path not in self._parts:
-            self._parts[path] = read_table_rows(path)
-        return self._parts[path]
+        if path not in self._benchmark_rows:
+            self._benchmark_rows[path] = read_table_rows(path)
+        return self._benchmark_rows[path]
 
     @cached_property
     def labeled(self) -> list[str]:

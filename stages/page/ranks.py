@@ -58,9 +58,13 @@ def load_pair(profile: Profile, encoder: str, benchmark: str) -> Pair:
     return Pair(sides[0], sides[1], metrics[0], names)
 
 
-def shown(score: float, metric: str) -> float:
-    """The cosine, or the distance of minus a squared distance."""
-    return float(score) if metric == "cosine" else float(np.sqrt(max(0.0, -score)))
+def likeness(query: np.ndarray, other_vector: np.ndarray, metric: str) -> float:
+    """The cosine of two vectors [d], or their Euclidean distance."""
+    first, second = query.astype(np.float64), other_vector.astype(np.float64)
+    if metric == "euclidean":
+        return float(np.linalg.norm(first - second))
+    lengths = np.linalg.norm(first) * np.linalg.norm(second)
+    return float(first @ second / lengths) if lengths else 0.0
 
 
 def rankings(pair: Pair, rows: Sequence[int], k: int) -> list[dict[str, Any]]:
@@ -97,23 +101,20 @@ def rankings(pair: Pair, rows: Sequence[int], k: int) -> list[dict[str, Any]]:
             scores = scored[row]
             if pair.metric == "euclidean":
                 scores = scores - of_queries.squares[row]
-            scale = 1.0 if pair.metric == "cosine" else _scale(queries, of_queries, row)
+            vector = queries.vectors[row]
             entry["results"] = [
-                {"row_id": str(ids[at]), "correct": correct, "score": shown(scores[at] / scale, pair.metric)}
+                {
+                    "row_id": str(ids[at]),
+                    "correct": correct,
+                    "score": likeness(vector, gallery.vectors[at], pair.metric),
+                }
                 for at, correct in nearest_rows[row]
             ]
             if right.any():
                 best = int(np.flatnonzero(right)[scores[right].argmax()])
                 equal = scores >= scores[best] - TIE * (of_queries.squares[row] + longest)
                 rank = 1 + int((allowed & ~right & equal).sum())
-                entry["match"] = {
-                    "row_id": str(ids[best]), "rank": rank, "score": shown(scores[best] / scale, pair.metric)
-                }  # fmt: skip
+                score = likeness(vector, gallery.vectors[best], pair.metric)
+                entry["match"] = {"row_id": str(ids[best]), "rank": rank, "score": score}
         result.append(entry)
     return result
-
-
-def _scale(queries: Rows, of_queries: Any, row: int) -> float:
-    """What prepared squared lengths are of the real ones: distances are scaled together by a power of two."""
-    real = float(np.square(queries.vectors[row].astype(np.float64)).sum())
-    return float(of_queries.squares[row]) / real if real else 1.0
