@@ -58,6 +58,19 @@ def test_accuracy_stands_there_with_and_without_flip(figures):
     assert result["mean"]["accuracy"] == 0.5 and result["mean"]["accuracy_with_flip"] == 0.75
 
 
+def test_predictions_name_each_labeled_row_and_are_without_flip(figures):
+    *_, alone = figures
+    network = SimpleNamespace(classes=CLASSES)
+    test = pd.DataFrame({"crop_id": list("abcd"), "type": ["Jeans", "Jeans", None, "Dresses"], "fabric": [None] * 4,
+                         "detected_class": ["bottom"] * 4})  # fmt: skip
+    rows = module.prediction_rows(network, test, alone)
+    # As above: .6 of (1 - 10 / 255) is Shirts, white is Jeans, black is Shirts (.6). No row knows its fabric.
+    assert [row[:4] for row in rows] == [
+        ["type", "a", "Jeans", "Shirts"], ["type", "b", "Jeans", "Jeans"], ["type", "d", "Dresses", "Shirts"],
+    ]  # fmt: skip
+    assert [row[4] for row in rows] == pytest.approx([0.6 * (1 - 10 / 255), 1, 0.6], abs=0.01)
+
+
 def test_head_without_a_labeled_row_is_counted_and_left_out_of_the_mean(figures):
     result, confusions, *_ = figures
     assert result["heads"]["fabric"] == {"rows": 0, "coverage": 0.0, "classes": 2}

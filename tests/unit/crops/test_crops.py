@@ -11,6 +11,7 @@ from PIL import Image
 from stages.contracts.images import encode_jpeg, open_rgb
 from stages.contracts.tables import (
     CROPS,
+    DETECTIONS,
     HEADS,
     IMAGES,
     LABELS,
@@ -119,6 +120,20 @@ def test_every_item_has_an_outcome_and_every_reject_its_reason(shop):
     assert account["crops"] == {
         "rows_in": 5, "rows_kept": 2, "rejected": {"mismatch": 1, "no_detection": 1, "unusable_crop": 1}, "repaired": {},
     }  # fmt: skip
+
+
+def test_every_detection_is_on_record_by_image(shop):
+    rows = read_table(stage(shop) / "detections.parquet", DETECTIONS).to_pylist()
+    kept = {(row["image_id"], row["detector"], row["superclass"], row["confidence"]) for row in rows}
+    wanted = {
+        (f"w{width}", name, superclass, confidence)
+        for name, images in FOUND.items()
+        for width in (50, 51, 52, 53)
+        for superclass, confidence, _ in images.get(width, [])
+        if name == "clothes" or width == 51  # no other image has an item that shoes can be
+    }
+    assert kept == wanted and len(rows) == len(wanted) > 3
+    assert [row["image_id"] for row in rows] == sorted(row["image_id"] for row in rows)
 
 
 def test_crops_carry_their_labels_and_the_detection(shop):
