@@ -51,6 +51,7 @@ COMMANDS = {
     "run_seeds": "stages.report.seeds_run",
     "leaderboard_page": "stages.report.leaderboard_page",
     "classifier_page": "stages.report.classifier_page",
+    "doc_tables": "stages.report.doc_tables",
     "score_vectors": "stages.retrieval.external",
     "contact_sheet": "stages.report.contact_sheet",
     "plots_script": "stages.report.plots_script",
