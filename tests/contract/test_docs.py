@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from stages.contracts.ledger import REASONS
+from stages.report.doc_tables import FOLDER, filled
+from stages.report.doc_tables import PAGES as PAGES_WITH_TABLES
+from stages.report.headlines import files_at
 from stages.run import COMMANDS, STAGES
 
 ROOT = Path(__file__).parents[2]
@@ -117,3 +121,25 @@ def test_every_make_target_and_stage_that_a_page_names_is_there(page):
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z][a-z-]*)", code(page))) <= targets
     assert set(re.findall(r"-m stages\.run ([a-z_]+)", code(page))) <= {*STAGES, *COMMANDS}
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_TABLES)
+def test_tables_of_numbers_are_those_of_the_metrics(page, tmp_path, monkeypatch):
+    """Of the working tree, or of the last commit: a run on another CPU moves metrics, and the pages stay."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if text == filled(ROOT, page, ROOT / FOLDER):
+        return
+    monkeypatch.chdir(ROOT)
+    for path, content in files_at("HEAD", FOLDER).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    assert text == filled(ROOT, page, tmp_path / FOLDER), f"{page} has numbers of other metrics: run `make docs`"
+
+
+def test_the_reference_names_every_stage_and_every_reason():
+    text = (ROOT / "docs/stages.md").read_text(encoding="utf-8")
+    cells = "\n".join(line.split("|")[1] for line in text.splitlines() if line.startswith("|"))
+    assert [stage for stage in STAGES if not re.search(rf"\b{stage}\b", cells)] == []
+    reasons = re.search(r"\| about \| reasons \|\n.*?\n\n", text, re.DOTALL)[0]
+    named = re.findall(r"\w+", " ".join(line.split("|")[2] for line in reasons.splitlines()[2:] if line))
+    assert sorted(named) == sorted(REASONS)
