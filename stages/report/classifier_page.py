@@ -125,7 +125,7 @@ def profile_section(name: str, folder: Path, published: list[Published], drawn: 
         lines += [*markdown(COUNTS, gender), ""]
     if told := confusions(tables["confused"]):
         lines += [
-            "Most frequent confusions, the label as the prediction (test rows, share of the class):",
+            "Most frequent confusions, label as prediction (test rows, share of the class):",
             "",
             *told,
             "",
