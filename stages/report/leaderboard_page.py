@@ -56,8 +56,9 @@ VOTE = (
 )
 SOFTMAX = (
     "Category prediction by the encoder's own softmax, which is another measure than the vote. The scores are for the "
-    "queries whose category the encoder has learned; compare with a published row only if it has learned all of them. "
-    "Chance names any n of its categories, majority the n most frequent ones of the gallery, for the same queries."
+    "queries whose category the encoder has learned; compare with a published row only if it has learned all of the "
+    "benchmark's categories. Chance names any n of its categories, majority the n most frequent ones of the gallery, "
+    "for the same queries."
 )
 CLEAN = (
     "A row with only a name is about all of upstream's queries, as published scores are. A *clean* row leaves out the "
@@ -250,11 +251,12 @@ def benchmark_section(
     line = next((entries[benchmark] for name, entries in board.items() if name != CHANCE), {})
     lines = [f"### {benchmark}", ""]
     if line:
-        lines += [
-            f"{line['n_scored']} queries ({line['n_missed']} of them not detected, so misses), {line['gallery']} "
-            f"gallery rows. {line['n_without_match']} more queries have no right answer and are left out.",
-            "",
-        ]
+        text = f"{line['n_scored']} queries, {line['gallery']} gallery rows."
+        if line["n_missed"]:
+            text += f" Misses because nothing was detected: {line['n_missed']}."
+        if line["n_without_match"]:
+            text += f" Left out because the gallery has no right answer: {line['n_without_match']} more queries."
+        lines += [*prose(text), ""]
     if "clean" in line:
         counts = f"{line['clean']['n_left_out']} are left out, {line['clean']['n_scored']} stay"
         left_out = f"{CLEAN} In this benchmark, {counts}."

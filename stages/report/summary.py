@@ -53,7 +53,7 @@ def aligned(rows: list[tuple[str, ...]]) -> list[str]:
 
 def as_markdown(rows: list[Row]) -> str:
     """Headline rows as a Markdown table."""
-    table = [("what", "metric", "value", "beside it"), ("---", "---", "---", "---"), *rows]
+    table = [("what", "metric", "value", "baseline"), ("---", "---", "---", "---"), *rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in table)
 
 

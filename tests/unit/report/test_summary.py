@@ -89,5 +89,5 @@ def test_without_a_commit_nothing_is_before(tmp_path, monkeypatch):
 
 def test_table_as_markdown():
     rows = [("a", "mAP", "0.5", "")]
-    expected = "| what | metric | value | beside it |\n| --- | --- | --- | --- |\n| a | mAP | 0.5 |  |"
+    expected = "| what | metric | value | baseline |\n| --- | --- | --- | --- |\n| a | mAP | 0.5 |  |"
     assert as_markdown(rows) == expected
