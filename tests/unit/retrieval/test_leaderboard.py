@@ -155,8 +155,7 @@ def test_page_puts_the_best_first_and_chance_after_all_measured_rows(project):
     assert rows == ["encoder", "---", "two", "one (kept its start)", "one, without flip", "chance"]
     assert "| one (kept its start) | 96 | 512 | 0.1 k | 0.500 [0.400, 0.600] |" in text
     assert "| two | - | 512 | - | 0.700 [0.600, 0.800] | 0.750 | - | - | - | 0.600 [0.500, 0.700] | 0.200 |" in text
-    about = text.replace("
-", " ")
+    about = text.replace("\n", " ")
     assert "10 queries, 100 gallery rows. Misses because nothing was detected: 1. Left out because the gallery" in about
     assert "has no right answer: 2 more queries." in about
 
