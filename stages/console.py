@@ -257,7 +257,7 @@ VERBS = {
         {"--only": "section", "--profile": "profile", "--keep": FLAG, "--markdown": FLAG},
     ),
     "bench": Verb("Measure speed and memory.", "seamline bench retrieval", bench, {"": "bench", "--photos": ""}),
-    "docs": Verb("Write the generated pages and tables of README.md and docs/.", "seamline docs", docs),
+    "docs": Verb("Write the generated pages and tables of docs.", "seamline docs", docs),
     "mlflow": Verb("Open MLflow's pages.", "seamline mlflow --port 5001", mlflow, {"--port": ""}),
     "completion": Verb(
         "Print what completes these verbs in a shell.", 'eval "$(seamline completion bash)"', completion,
