@@ -58,8 +58,8 @@ def search_table(folder: Path, encoders: Sequence[str]) -> Lines:
     Encoders without scores are left out.
     """
     scores: dict[str, dict[str, Any]] = {}
-    for part in ("retrieval", "retrieval/labels"):
-        for path in sorted((folder / part).glob("*.json")):
+    for kind in ("retrieval", "retrieval/labels"):
+        for path in sorted((folder / kind).glob("*.json")):
             scores.setdefault(path.stem, {}).update(read_json(path))
     benchmarks = list(dict.fromkeys(name for own in scores.values() for name in own))
     rows = [
@@ -75,8 +75,8 @@ def seed_table(folder: Path) -> Lines:
     rows = []
     for name, row in read_json(folder / "seeds.json")["rows"].items():
         what, _, metric = name.partition(" ")
-        parts = what.split("/")
-        shown = metric in ("mAP50", "accuracy") or (metric == "hit@1" and parts[-1] in SEED_BENCHMARKS)
+        benchmark = what.rpartition("/")[2]
+        shown = metric in ("mAP50", "accuracy") or (metric == "hit@1" and benchmark in SEED_BENCHMARKS)
         if what.startswith(SEED_ROWS) and shown:
             baseline = "" if row["baseline"] is None else f"{row['baseline']:.3f} {row['beside']}"
             spread = f"{row['mean']:.3f} ± {row['deviation']:.3f}"
