@@ -332,23 +332,21 @@ class Door(click.Command):
 
 
 class Verbs(click.Group):
-    """The verbs in the order of ``VERBS``."""
+    """The verbs in the order of ``VERBS``, where click would sort them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the verbs."""
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb of this name, or None."""
-        return Door(cmd_name, VERBS[cmd_name]) if cmd_name in VERBS else None
+        return list(self.commands)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Verbs, add_help_option=False, epilog=f"`{PROGRAM} VERB --help` has a verb's arguments and an example.")
+@click.help_option("-h", "--help", hidden=True)
 def cli() -> None:
-    """Photos of clothes in, a searchable wardrobe out. Works in the root of a checkout.
+    """Photos of clothes in, a searchable wardrobe out; in the root of a checkout."""
 
-    `seamline VERB --help` has a verb's arguments and an example.
-    """
+
+for _name, _verb in VERBS.items():
+    cli.add_command(Door(_name, _verb))
 
 
 def main() -> None:
