@@ -45,7 +45,7 @@ def image_paths(raw: Path, image_ids: set[str]) -> dict[str, Path]:
     An id is the file's stem, after the split where names repeat across splits (DeepFashion2), after class and split
     where they repeat across both (shoes), or its path below the folder of images (the benchmarks').
     """
-    found = {}
+    found: dict[str, Path] = {}
     for path in sorted(raw.rglob("*")):
         if path.suffix not in (".jpg", ".png"):
             continue
