@@ -339,7 +339,13 @@ class Verbs(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=Verbs, add_help_option=False, epilog=f"`{PROGRAM} VERB --help` has a verb's arguments and an example.")
+@click.group(
+    cls=Verbs,
+    add_help_option=False,
+    options_metavar="",
+    subcommand_metavar="VERB [ARGUMENT]...",
+    epilog=f"`{PROGRAM} VERB --help` has a verb's arguments and an example.",
+)
 @click.help_option("-h", "--help", hidden=True)
 def cli() -> None:
     """Photos of clothes in, a searchable wardrobe out; in the root of a checkout."""
