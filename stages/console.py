@@ -68,6 +68,17 @@ def targets() -> list[str]:
     return names
 
 
+def variants() -> list[str]:
+    """Variants of the ablation of the active profile."""
+    from stages.core.errors import StageError
+    from stages.profiles.compose import resolved
+
+    try:
+        return list(resolved(str(params().get("profile")))["ablation"])
+    except (StageError, KeyError):
+        return []
+
+
 # What a word of the command line may be -> the names that complete it.
 NAMES: dict[str, Callable[[], Sequence[str]]] = {
     "profile": profiles,
@@ -78,19 +89,8 @@ NAMES: dict[str, Callable[[], Sequence[str]]] = {
     "source": lambda: params().get("sources", []),
     "detector": lambda: params().get("detectors", []),
     "benchmark": lambda: params().get("benchmarks", []),
-    "variant": lambda: rungs(),
+    "variant": variants,
 }
-
-
-def rungs() -> list[str]:
-    """Rungs of the ablation ladder of the active profile."""
-    from stages.core.errors import StageError
-    from stages.profiles.compose import resolved
-
-    try:
-        return list(resolved(str(params().get("profile")))["ablation"])
-    except (StageError, KeyError):
-        return []
 
 
 def called(*command: str) -> int:
@@ -249,7 +249,7 @@ VERBS = {
         {"--benchmark": "benchmark", "--embeddings": "", "--metric": "", "--out": "", "--name": ""},
     ),
     "ablation": Verb(
-        "Train the ladder of `ablation` and print its table.", "seamline ablation simclr unfrozen", "run_ablation",
+        "Train the variants of `ablation` and print their table.", "seamline ablation simclr unfrozen", "run_ablation",
         {"": "variant"},
     ),
     "seeds": Verb(
