@@ -123,14 +123,14 @@ def repro(arguments: Sequence[str]) -> int:
         "All else goes to `dvc repro`: targets, such as train_encoder or ingest@shoes (without one, all stages), and "
         "its options, such as --force, --single-item, --dry."
     )
-    args, others = parse.parse_known_args(arguments)  # no positionals here, so that the order of the others stays
+    args, passed_on = parse.parse_known_args(arguments)  # no positionals here, so that their order stays
     edits = [f"--{name}-edits" for name in ("keep", "discard") if getattr(args, f"{name}_edits")]
     if edits and not args.profile:
         parse.error(f"{edits[0]} needs --profile")
     if args.profile and (status := command("use", args.profile, *edits)):
         return status
     os.environ[REPRO_VARIABLE] = key = f"make-{time.time_ns()}"
-    status = called("dvc", "repro", *others)
+    status = called("dvc", "repro", *passed_on)
     return command("summary", "--repro", key, "--status", str(status if status >= 0 else 128 - status))
 
 
@@ -151,12 +151,12 @@ def bench(arguments: Sequence[str]) -> int:
         "Without a name, all of them. Options are those of the benchmark (`python -m bench.simclr --help`), without a "
         "name those of simclr: --photos FOLDER measures it on real photos."
     )
-    others = parse.parse_known_args(arguments)[1]
-    chosen = others.pop(0) if others and not others[0].startswith("-") else ""
+    passed_on = parse.parse_known_args(arguments)[1]
+    chosen = passed_on.pop(0) if passed_on and not passed_on[0].startswith("-") else ""
     if chosen and chosen not in BENCHES:
         parse.error(f"no benchmark {chosen!r}; there are: {', '.join(BENCHES)}")
     for name in [chosen] if chosen else BENCHES:
-        options = others if name in (chosen, "simclr") else []
+        options = passed_on if name in (chosen, "simclr") else []
         if status := called(sys.executable, "-m", f"bench.{name}", *options):
             return status
     return 0
@@ -227,7 +227,7 @@ VERBS = {
         "match", {"--wardrobe": "", "--top": "", "--confidence": "", "--any-class": FLAG},
     ),
     "summary": Verb(
-        "Print the headline numbers of the last repro.", "seamline summary --markdown", "summary",
+        "Print the key numbers of the last repro.", "seamline summary --markdown", "summary",
         {"--markdown": FLAG, "--track": FLAG},
     ),
     "review": Verb(
@@ -273,13 +273,13 @@ def is_checkout(folder: Path) -> bool:
 
 def refuse_elsewhere() -> None:
     """End the process unless the working folder is the root of a checkout: paths and params are relative to it."""
-    here = Path.cwd()
-    if is_checkout(here):
+    cwd = Path.cwd()
+    if is_checkout(cwd):
         return
-    above = next((folder for folder in here.parents if is_checkout(folder)), HOME if is_checkout(HOME) else None)
+    above = next((folder for folder in cwd.parents if is_checkout(folder)), HOME if is_checkout(HOME) else None)
     where = f"cd '{above}'" if above else "cd into the folder that you cloned Seamline into"
     raise click.ClickException(
-        f"{here} is not the root of a checkout of Seamline (dvc.yaml and stages/). seamline works there: {where}"
+        f"{cwd} is not the root of a checkout of Seamline (dvc.yaml and stages/). seamline works there: {where}"
     )
 
 
@@ -309,7 +309,7 @@ class Door(click.Command):
         runs, helps = self.verb.runs, not {"-h", "--help"}.isdisjoint(arguments)
         if not helps and runs is not completion:
             refuse_elsewhere()
-        # Programs beside this Python (dvc, mlflow, the `python` of dvc.yaml) are those that the verbs start.
+        # The verbs start the programs of this environment: dvc, mlflow, the `python` of dvc.yaml.
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         try:
             if callable(runs):
@@ -362,8 +362,8 @@ def main() -> None:
 
 def script() -> None:
     """What the installed command runs: ``main`` of the checkout that is the working folder, which may be another."""
-    here = Path.cwd()
-    if here.resolve() != HOME and is_checkout(here):
+    cwd = Path.cwd()
+    if cwd.resolve() != HOME and is_checkout(cwd):
         os.execv(sys.executable, [sys.executable, "-m", "stages.console", *sys.argv[1:]])
     main()
 
