@@ -68,6 +68,17 @@ def targets() -> list[str]:
     return names
 
 
+def variants() -> list[str]:
+    """Variants of the ablation of the active profile."""
+    from stages.core.errors import StageError
+    from stages.profiles.compose import resolved
+
+    try:
+        return list(resolved(str(params().get("profile")))["ablation"])
+    except (StageError, KeyError):
+        return []
+
+
 # What a word of the command line may be -> the names that complete it.
 NAMES: dict[str, Callable[[], Sequence[str]]] = {
     "profile": profiles,
@@ -78,19 +89,8 @@ NAMES: dict[str, Callable[[], Sequence[str]]] = {
     "source": lambda: params().get("sources", []),
     "detector": lambda: params().get("detectors", []),
     "benchmark": lambda: params().get("benchmarks", []),
-    "variant": lambda: rungs(),
+    "variant": variants,
 }
-
-
-def rungs() -> list[str]:
-    """Rungs of the ablation ladder of the active profile."""
-    from stages.core.errors import StageError
-    from stages.profiles.compose import resolved
-
-    try:
-        return list(resolved(str(params().get("profile")))["ablation"])
-    except (StageError, KeyError):
-        return []
 
 
 def called(*command: str) -> int:
@@ -123,14 +123,14 @@ def repro(arguments: Sequence[str]) -> int:
         "All else goes to `dvc repro`: targets, such as train_encoder or ingest@shoes (without one, all stages), and "
         "its options, such as --force, --single-item, --dry."
     )
-    args, others = parse.parse_known_args(arguments)  # no positionals here, so that the order of the others stays
+    args, passed_on = parse.parse_known_args(arguments)  # no positionals here, so that their order stays
     edits = [f"--{name}-edits" for name in ("keep", "discard") if getattr(args, f"{name}_edits")]
     if edits and not args.profile:
         parse.error(f"{edits[0]} needs --profile")
     if args.profile and (status := command("use", args.profile, *edits)):
         return status
     os.environ[REPRO_VARIABLE] = key = f"make-{time.time_ns()}"
-    status = called("dvc", "repro", *others)
+    status = called("dvc", "repro", *passed_on)
     return command("summary", "--repro", key, "--status", str(status if status >= 0 else 128 - status))
 
 
@@ -151,12 +151,12 @@ def bench(arguments: Sequence[str]) -> int:
         "Without a name, all of them. Options are those of the benchmark (`python -m bench.simclr --help`), without a "
         "name those of simclr: --photos FOLDER measures it on real photos."
     )
-    others = parse.parse_known_args(arguments)[1]
-    chosen = others.pop(0) if others and not others[0].startswith("-") else ""
+    passed_on = parse.parse_known_args(arguments)[1]
+    chosen = passed_on.pop(0) if passed_on and not passed_on[0].startswith("-") else ""
     if chosen and chosen not in BENCHES:
         parse.error(f"no benchmark {chosen!r}; there are: {', '.join(BENCHES)}")
     for name in [chosen] if chosen else BENCHES:
-        options = others if name in (chosen, "simclr") else []
+        options = passed_on if name in (chosen, "simclr") else []
         if status := called(sys.executable, "-m", f"bench.{name}", *options):
             return status
     return 0
@@ -227,7 +227,7 @@ VERBS = {
         "match", {"--wardrobe": "", "--top": "", "--confidence": "", "--any-class": FLAG},
     ),
     "summary": Verb(
-        "Print the headline numbers of the last repro.", "seamline summary --markdown", "summary",
+        "Print the key numbers of the last repro.", "seamline summary --markdown", "summary",
         {"--markdown": FLAG, "--track": FLAG},
     ),
     "review": Verb(
@@ -249,7 +249,7 @@ VERBS = {
         {"--benchmark": "benchmark", "--embeddings": "", "--metric": "", "--out": "", "--name": ""},
     ),
     "ablation": Verb(
-        "Train the ladder of `ablation` and print its table.", "seamline ablation simclr unfrozen", "run_ablation",
+        "Train the variants of `ablation` and print their table.", "seamline ablation simclr unfrozen", "run_ablation",
         {"": "variant"},
     ),
     "seeds": Verb(
@@ -273,13 +273,13 @@ def is_checkout(folder: Path) -> bool:
 
 def refuse_elsewhere() -> None:
     """End the process unless the working folder is the root of a checkout: paths and params are relative to it."""
-    here = Path.cwd()
-    if is_checkout(here):
+    cwd = Path.cwd()
+    if is_checkout(cwd):
         return
-    above = next((folder for folder in here.parents if is_checkout(folder)), HOME if is_checkout(HOME) else None)
+    above = next((folder for folder in cwd.parents if is_checkout(folder)), HOME if is_checkout(HOME) else None)
     where = f"cd '{above}'" if above else "cd into the folder that you cloned Seamline into"
     raise click.ClickException(
-        f"{here} is not the root of a checkout of Seamline (dvc.yaml and stages/). seamline works there: {where}"
+        f"{cwd} is not the root of a checkout of Seamline (dvc.yaml and stages/). seamline works there: {where}"
     )
 
 
@@ -309,7 +309,7 @@ class Door(click.Command):
         runs, helps = self.verb.runs, not {"-h", "--help"}.isdisjoint(arguments)
         if not helps and runs is not completion:
             refuse_elsewhere()
-        # Programs beside this Python (dvc, mlflow, the `python` of dvc.yaml) are those that the verbs start.
+        # The verbs start the programs of this environment: dvc, mlflow, the `python` of dvc.yaml.
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         try:
             if callable(runs):
@@ -332,23 +332,27 @@ class Door(click.Command):
 
 
 class Verbs(click.Group):
-    """The verbs in the order of ``VERBS``."""
+    """The verbs in the order of ``VERBS``, where click would sort them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the verbs."""
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb of this name, or None."""
-        return Door(cmd_name, VERBS[cmd_name]) if cmd_name in VERBS else None
+        return list(self.commands)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Verbs,
+    add_help_option=False,
+    options_metavar="",
+    subcommand_metavar="VERB [ARGUMENT]...",
+    epilog=f"`{PROGRAM} VERB --help` has a verb's arguments and an example.",
+)
+@click.help_option("-h", "--help", hidden=True)
 def cli() -> None:
-    """Photos of clothes in, a searchable wardrobe out. Works in the root of a checkout.
+    """Photos of clothes in, a searchable wardrobe out; in the root of a checkout."""
 
-    `seamline VERB --help` has a verb's arguments and an example.
-    """
+
+for _name, _verb in VERBS.items():
+    cli.add_command(Door(_name, _verb))
 
 
 def main() -> None:
@@ -358,8 +362,8 @@ def main() -> None:
 
 def script() -> None:
     """What the installed command runs: ``main`` of the checkout that is the working folder, which may be another."""
-    here = Path.cwd()
-    if here.resolve() != HOME and is_checkout(here):
+    cwd = Path.cwd()
+    if cwd.resolve() != HOME and is_checkout(cwd):
         os.execv(sys.executable, [sys.executable, "-m", "stages.console", *sys.argv[1:]])
     main()
 

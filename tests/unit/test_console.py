@@ -40,7 +40,8 @@ def test_help_names_every_verb_and_fits_a_screen():
     assert shown.exit_code == 0
     lines = shown.output.splitlines()
     assert len(lines) <= 24 and max(map(len, lines)) <= 80
-    assert [line.split()[0] for line in lines[lines.index("Commands:") + 1 :]] == list(VERBS)
+    listed = lines[lines.index("Commands:") + 1 :]
+    assert [line.split()[0] for line in listed[: len(VERBS)]] == list(VERBS)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -106,8 +107,8 @@ def test_installed_command_runs_the_code_of_the_checkout_that_it_is_called_in(tm
     (tmp_path / "stages" / "console.py").write_text("import sys\nprint('this one', sys.argv[1:])\n")
     (tmp_path / "dvc.yaml").touch()
     done = subprocess.run(
-        [sys.executable, "-c", "import sys; sys.argv[1:] = ['audit', '-x']; from stages.console import script; script()"],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}, capture_output=True, text=True,
+        [sys.executable, "-P", "-c", "import sys; sys.argv[1:] = ['audit', '-x']; from stages.console import script; script()"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout == "this one ['audit', '-x']\n", done.stderr
 
