@@ -147,7 +147,7 @@ class Canvas:
         self.under(garment, shape, frame, owner)
         for points in shape.skin if skin else []:
             self.polygon(frame.pixels(points), skin or (0, 0, 0))
-        self.pieces(garment, shape.parts + shape.sleeves, shape, frame, owner)
+        self.pieces(garment, shape.panels + shape.sleeves, shape, frame, owner)
         for points, ink in shape.extras:
             outline = frame.pixels(points)
             self.polygon(outline, inks_of(garment)[ink], owner, edge=(70, 70, 72))
