@@ -20,7 +20,7 @@ PARAMS = EvaluateParams(ks=[1, 2], bootstrap_samples=20, seed=0, memory_mb=64)
 
 
 class MeanColor:
-    """Embeds an image as its mean colour, so that what is near what is plain to see."""
+    """Embeds an image as its mean color, so that what is near what is plain to see."""
 
     metric = "euclidean"
     pixels = Pixels(30, 20)

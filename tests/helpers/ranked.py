@@ -76,14 +76,14 @@ def plain(queries, gallery, metric):
 
 
 def clouds(seed, spread, width, items=12, queries=40, gallery=150):
-    """Noisy copies of a few centres, with exact and near copies among them."""
+    """Noisy copies of a few centers, with exact and near copies among them."""
     generator = np.random.default_rng(seed)
-    centres = generator.normal(size=(items, width))
+    centers = generator.normal(size=(items, width))
     kinds = [f"kind{i % 3}" for i in range(items)]
 
     def draw(n, prefix):
         which = generator.integers(0, items, n)
-        vectors = centres[which] + spread * generator.normal(size=(n, width))
+        vectors = centers[which] + spread * generator.normal(size=(n, width))
         vectors[1::5] = vectors[::5][: len(vectors[1::5])]
         vectors[2::5] = vectors[::5][: len(vectors[2::5])] * (1 + 1e-6)
         return some(vectors.astype(np.float32), which.tolist(), [kinds[i] for i in which], prefix)

@@ -36,7 +36,7 @@ SMALL: dict[str, Section] = {
     ),
     "fashion_products": fashion_products.FashionProductsDemo(
         seed=4, types={"Tshirts": 6, "Shirts": 3, "Jeans": 4, "Dresses": 4, "Heels": 3, "Sandals": 2, "Caps": 3},
-        others=4, width=72, height=96, worn_percent=40, usages={"Casual": 1, "Sports": 1}, label_noise_percent=12,
+        accessories=4, width=72, height=96, worn_percent=40, usages={"Casual": 1, "Sports": 1}, label_noise_percent=12,
         other_genders=2, odd_labels=3, comma_names=1, missing_images=2, float_years=5, near_duplicates=2,
     ),
     "deepfashion_mm": deepfashion_mm.DeepFashionMMDemo(

@@ -37,7 +37,7 @@ RECIPES = {
 
 
 def striped(number, view):
-    """A JPEG crop: the item's two colours in stripes, whose width is the category's; views differ by noise."""
+    """A JPEG crop: the item's two colors in stripes, whose width is the category's; views differ by noise."""
     draw = np.random.default_rng(number)
     colors = draw.integers(0, 255, (2, 3))
     width = 4 if number % 2 else 9

@@ -10,7 +10,7 @@ from stages.contracts.images import encode_jpeg
 
 @pytest.fixture(scope="session")
 def crops():
-    """Twelve JPEG crops of six colours."""
+    """Twelve JPEG crops of six colors."""
     draw = np.random.default_rng(0)
     colors = draw.integers(0, 255, (6, 3))
     return [encode_jpeg(Image.new("RGB", (40, 60), tuple(map(int, colors[number % 6])))) for number in range(12)]

@@ -19,7 +19,7 @@ SHOP = table(
     photo=[f"p{number}.jpg" for number in range(40)],
     title=[f"Fine shirt number {number}" for number in range(40)],
     productType=["Shirt", "Jeans", "Dress", "Shirt"] * 10,
-    colour=["red", "blue", "red", "green"] * 10,
+    color=["red", "blue", "red", "green"] * 10,
     in_stock=["yes", "no"] * 20,
     price=[str(number % 7) for number in range(40)],
 )

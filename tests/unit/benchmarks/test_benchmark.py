@@ -104,7 +104,7 @@ def test_train_pairs_are_other_items_than_validations_of_the_same_number(upstrea
 
 
 def test_copy_that_does_not_say_who_took_a_photo_is_one_message(upstream):
-    with pytest.raises(StageError, match="no image says whether a shop or a user took it"):
+    with pytest.raises(StageError, match="no image tells whether a shop or a user took it"):
         upstream.build([image(row["image_id"], None, row["split"]) for row in IMAGES], ANNOTATED, GARMENTS)
 
 

@@ -103,5 +103,5 @@ def test_source_of_another_reader_or_that_was_not_ingested_is_one_message(source
     with pytest.raises(StageError, match=r"no such folder. Ingested are: shop. List store in `sources`"):
         read_source(source.parent / "store", [])
     write_rows(source / "objects.parquet", OBJECTS, [])
-    with pytest.raises(StageError, match="source shop has no boxes, so `boxes: annotated` cannot be cut"):
+    with pytest.raises(StageError, match="source shop has no boxes, so `boxes: annotated` is impossible"):
         read_source(source, []).boxes("annotated")

@@ -13,7 +13,7 @@ from small_classifier import RUNTIME
 
 from profiles import NAMES, whole
 from stages.classifier import ablation
-from stages.classifier.ablation import Rung, VariantParams, build_backbone, overridden, rung_of
+from stages.classifier.ablation import Variant, VariantParams, build_backbone, overridden, variant_of
 from stages.classifier.training import trainer
 from stages.classifier.training.train_classifier import checkpoint_key
 from stages.core.errors import StageError
@@ -49,9 +49,9 @@ def test_changes_go_into_mappings_key_by_key():
 def test_rung_is_the_classifier_with_the_changes(params):
     base = params()
     variant = VariantParams.model_validate(VARIANT | {"classifier": {"hidden": [8], "augment": {"jpeg": 0.0}}})
-    options = rung_of("one", variant, base).classifier
+    options = variant_of("one", variant, base).classifier
     assert (options.hidden, options.augment.jpeg, options.augment.blur) == ([8], 0.0, base.augment.blur)
-    assert rung_of("none", VariantParams.model_validate(VARIANT), base).classifier == base
+    assert variant_of("none", VariantParams.model_validate(VARIANT), base).classifier == base
 
 
 def test_unknown_and_impossible_changes_are_named(params):
@@ -59,9 +59,9 @@ def test_unknown_and_impossible_changes_are_named(params):
     with pytest.raises(
         StageError, match=r"`ablation.one.classifier.dropuot` is not a known key, did you mean `dropout`"
     ):
-        rung_of("one", variant, params())
+        variant_of("one", variant, params())
     with pytest.raises(StageError, match=r"`ablation.one.classifier.epochs` is 0"):
-        rung_of("one", variant, params())
+        variant_of("one", variant, params())
 
 
 @pytest.mark.parametrize(("backbone", "weights"), [("simclr", "packaged"), ("resnet18", None)])
@@ -79,7 +79,7 @@ def test_every_profile_has_the_published_ladder_and_it_is_off(profile):
     variants = {name: section(VariantParams, f"ablation.{name}", content) for name in content["ablation"]}
     variants = {name: one for name, one in variants.items() if one.published is not None}  # others may stand beside
     assert [variant.published for variant in variants.values()] == PUBLISHED
-    rungs = {name: rung_of(name, variant, classifier) for name, variant in variants.items()}
+    rungs = {name: variant_of(name, variant, classifier) for name, variant in variants.items()}
     steps = [rung.classifier for rung in rungs.values()]
     assert [len(step.hidden) for step in steps] == [1, 2, 2, 1, 2, 2, 2, 2]
     assert [step.batch_norm for step in steps] == [False, False] + [True] * 6
@@ -95,7 +95,7 @@ def test_last_published_rung_is_the_published_system():
     content = PROFILES["paper"]
     classifier = ClassifierParams.model_validate(content["classifier"])
     variant = VariantParams.model_validate(content["ablation"]["less_regularisation"])
-    assert rung_of("less_regularisation", variant, classifier).classifier == classifier
+    assert variant_of("less_regularisation", variant, classifier).classifier == classifier
 
 
 def test_download_without_a_network_says_what_to_do(params, monkeypatch):
@@ -105,7 +105,7 @@ def test_download_without_a_network_says_what_to_do(params, monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(timm, "create_model", refuse)
-    rung = Rung(backbone="resnet50", weights="download", classifier=params())
+    rung = Variant(backbone="resnet50", weights="download", classifier=params())
     with pytest.raises(StageError, match="weights of resnet50 could not be downloaded .* set `weights: none`"):
         build_backbone(rung, Path("nowhere"))
 
@@ -168,7 +168,7 @@ def test_rung_without_mask_and_batch_norm_on_another_backbone_trains_and_scores(
     changes = {"hidden": [8], "batch_norm": False, "missing_labels": "as_class", "detector_class": "none"}
     content, _ = project("start", backbone="test_resnet", weights="none", classifier=changes)
     assert content["heads"]["color"]["classes"] == 3  # blue, red, unknown
-    assert content["heads"]["color"]["rows"] == 8  # rows whose colour is known; "unknown" is never right
+    assert content["heads"]["color"]["rows"] == 8  # rows whose color is known; "unknown" is never right
 
 
 def test_same_rung_twice_gives_the_same_bytes(project):
@@ -184,7 +184,9 @@ def test_backbone_and_weights_decide_which_checkpoint_is_continued(params, tmp_p
         (tmp_path / name).write_text(name)
     args = Namespace(**{name: tmp_path / name for name in ("dataset", "simclr", "tables")})
     starts = [("resnet18", "none"), ("resnet18", "download"), ("resnet50", "none"), ("resnet18", "none")]
-    keys = [checkpoint_key(args, Rung(backbone=name, weights=start, classifier=classifier)) for name, start in starts]
+    keys = [
+        checkpoint_key(args, Variant(backbone=name, weights=start, classifier=classifier)) for name, start in starts
+    ]
     assert len(set(keys[:3])) == 3 and keys[3] == keys[0]
 
 

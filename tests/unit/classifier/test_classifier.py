@@ -1,5 +1,5 @@
 """Label names through the whole path and back: upstream's value -> merge table -> vocabulary -> class index -> training ->
-encoder card -> predicted name, and the confusion table. The published colour matrix is permuted: somewhere on this path
+encoder card -> predicted name, and the confusion table. The published color matrix is permuted: somewhere on this path
 an order of classes changed. Here any such change makes the check fail, which the last tests prove by making one.
 """
 
@@ -46,7 +46,7 @@ COLORS = {
 TYPES = {"Tshirts": (255, "T-Shirts"), "Casual Shoes": (128, "Casual Shoes"), "Jeans": (0, "Jeans")}
 SUBCATEGORIES = {"Tshirts": "Topwear", "Casual Shoes": "Shoes", "Jeans": "Bottomwear"}
 GROUPS = {"T-Shirts": "Topwear", "Casual Shoes": "Footwear", "Jeans": "Bottomwear"}
-SPLITS = ("train", "train", "val", "test")  # copies of every combination of colour and type
+SPLITS = ("train", "train", "val", "test")  # copies of every combination of color and type
 HEADS = ("color", "type")
 LABELS = LabelParams.model_validate(
     {
@@ -59,7 +59,7 @@ LABELS = LabelParams.model_validate(
 
 
 def crop(color: str, article: str) -> bytes:
-    """Above the colour, below a grey that says the type."""
+    """Above the color, below a gray that says the type."""
     array = np.full((32, 32, 3), TYPES[article][0], np.uint8)
     array[:16] = COLORS[color][0]
     return encode_jpeg(Image.fromarray(array))

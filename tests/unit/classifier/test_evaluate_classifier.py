@@ -9,8 +9,8 @@ from PIL import Image
 from places import TABLES
 
 from stages.classifier import evaluate_classifier as module
-from stages.classifier.evaluate_classifier import evaluate, groups_of, labelled, report_line
-from stages.classifier.training.rows import UNKNOWN_CLASS
+from stages.classifier.evaluate_classifier import evaluate, groups_of, labeled, report_line
+from stages.classifier.training.batches import UNKNOWN_CLASS
 from stages.contracts.images import encode_jpeg
 from stages.labels.params import LabelParams
 from stages.networks.backbones.features import mirrored
@@ -27,7 +27,7 @@ def halves(left, right):
 
 @pytest.fixture
 def figures(params, superclasses, monkeypatch):
-    """Scores of a network that looks at the left half only: its grey, as a share, is the probability of Jeans."""
+    """Scores of a network that looks at the left half only: its gray, as a share, is the probability of Jeans."""
 
     def predict(network, rows, batch, flip):
         images = rows.pictures.batch(range(len(rows.pictures)))
@@ -58,7 +58,7 @@ def test_accuracy_stands_there_with_and_without_flip(figures):
     assert result["mean"]["accuracy"] == 0.5 and result["mean"]["accuracy_with_flip"] == 0.75
 
 
-def test_head_without_a_labelled_row_is_counted_and_left_out_of_the_mean(figures):
+def test_head_without_a_labeled_row_is_counted_and_left_out_of_the_mean(figures):
     result, confusions, _ = figures
     assert result["heads"]["fabric"] == {"rows": 0, "coverage": 0.0, "classes": 2}
     assert set(confusions) == {"type", "type_group"}
@@ -90,9 +90,9 @@ def test_groups_are_looked_up_for_the_sources_that_know_the_type(tmp_path):
     assert groups_of(SimpleNamespace(classes={"color": ["red"]}), train, labels, tmp_path) == {}
 
 
-def test_labelled_rows_keep_their_detected_class():
+def test_labeled_rows_keep_their_detected_class():
     frame = pd.DataFrame({"type": ["a", None, "b"], "detected_class": ["x", "y", "z"]})
-    rows, known = labelled(frame, "type")
+    rows, known = labeled(frame, "type")
     assert (rows.labels, rows.detected, known.tolist()) == (["a", "b"], ["x", "z"], [True, False, True])
 
 

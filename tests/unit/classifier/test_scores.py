@@ -6,7 +6,7 @@ import torch
 from places import TABLES
 
 from stages.classifier.scores import (
-    Labelled,
+    Labeled,
     baselines,
     calibration_error,
     group_scores,
@@ -22,8 +22,8 @@ CLASSES = ["a", "b", "c"]
 TRUTH = ["a", "a", "a", "b", "b", "c"]
 # Predictions: a a b b a c.
 PROBABILITIES = np.array([[0.8, 0.1, 0.1], [0.6, 0.4, 0], [0.3, 0.6, 0.1], [0, 1, 0], [0.5, 0.4, 0.1], [0.2, 0.2, 0.6]])
-TEST = Labelled(TRUTH, ["top", "top", "skirt", "skirt", "skirt", "hat"])
-TRAIN = Labelled(["a", "a", "a", "b", "b", "c"], ["top", "top", "top", "skirt", "skirt", "skirt"])
+TEST = Labeled(TRUTH, ["top", "top", "skirt", "skirt", "skirt", "hat"])
+TRAIN = Labeled(["a", "a", "a", "b", "b", "c"], ["top", "top", "top", "skirt", "skirt", "skirt"])
 
 
 def scores():
@@ -39,7 +39,7 @@ def drawn():
     logits[np.arange(300), truth] += 1.2
     probabilities = torch.from_numpy(logits).softmax(dim=1).numpy()
     names = [f"class {index}" for index in range(5)]
-    labels = Labelled([names[index] for index in truth], ["seen"] * 300)
+    labels = Labeled([names[index] for index in truth], ["seen"] * 300)
     return truth, probabilities, head_scores(labels, probabilities, names, labels)
 
 
@@ -119,8 +119,8 @@ def test_majority_ties_are_decided_by_name():
 
 
 def test_class_that_the_test_split_lacks_is_not_averaged_in():
-    rows = Labelled(["a", "a"], ["t", "t"])
-    result = head_scores(rows, np.array([[0.9, 0.05, 0.05], [0.2, 0.7, 0.1]]), CLASSES, Labelled(["a"], ["t"]))
+    rows = Labeled(["a", "a"], ["t", "t"])
+    result = head_scores(rows, np.array([[0.9, 0.05, 0.05], [0.2, 0.7, 0.1]]), CLASSES, Labeled(["a"], ["t"]))
     assert result["balanced_accuracy"] == 0.5
 
 
@@ -140,7 +140,7 @@ def test_a_type_that_is_wrong_within_its_group_is_a_group_that_is_right():
 
 
 def test_group_is_that_of_the_predicted_type_not_of_the_largest_sum():
-    rows = Labelled(["c"], ["hat"])
+    rows = Labeled(["c"], ["hat"])
     probabilities = np.array([[0.35, 0.25, 0.4]])  # "up" sums to .6, but the type is "c"
     result, predicted = group_scores(rows, probabilities, CLASSES, TRAIN, GROUPS)
     assert predicted == ["down"] and predicted_names(probabilities, CLASSES) == ["c"]
@@ -153,7 +153,7 @@ def test_groups_balanced_accuracy_is_scikit_learns(drawn):
     truth, probabilities, _ = drawn
     names = [f"class {index}" for index in range(5)]
     groups = dict(zip(names, ["x", "x", "y", "y", "z"], strict=True))
-    rows = Labelled([names[index] for index in truth], ["seen"] * len(truth))
+    rows = Labeled([names[index] for index in truth], ["seen"] * len(truth))
     result, predicted = group_scores(rows, probabilities, names, rows, groups)
     actual = [groups[name] for name in rows.labels]
     assert result["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(actual, predicted))
@@ -161,7 +161,7 @@ def test_groups_balanced_accuracy_is_scikit_learns(drawn):
 
 
 def test_baseline_of_a_class_that_training_never_saw_is_the_overall_majority():
-    result = baselines(Labelled(["a", "b"], ["new", "top"]), Labelled(["a", "a", "b"], ["x", "x", "top"]))
+    result = baselines(Labeled(["a", "b"], ["new", "top"]), Labeled(["a", "a", "b"], ["x", "x", "top"]))
     assert result == {"baseline_majority": 0.5, "baseline_majority_given_detected": 1.0}
 
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision.ops import box_convert, box_iou
 
-from stages.contracts.boxes import box_array, box_of, cut, iou, padded, squared, to_centres, to_corners
+from stages.contracts.boxes import box_array, box_of, crop_box, iou, padded, squared, to_centers, to_corners
 
 
 def test_iou_by_hand():
@@ -32,14 +32,14 @@ def test_two_boxes_without_area_do_not_divide_by_zero():
     assert iou(empty, empty).tolist() == [[0]]
 
 
-def test_corners_and_centres_agree_with_torchvision_both_ways():
+def test_corners_and_centers_agree_with_torchvision_both_ways():
     boxes = some_boxes(10)
-    centres = box_convert(torch.from_numpy(boxes), "xyxy", "cxcywh").numpy()
-    assert to_centres(boxes) == pytest.approx(centres)
-    assert to_corners(centres) == pytest.approx(boxes)
+    centers = box_convert(torch.from_numpy(boxes), "xyxy", "cxcywh").numpy()
+    assert to_centers(boxes) == pytest.approx(centers)
+    assert to_corners(centers) == pytest.approx(boxes)
 
 
-def test_corners_of_centre_and_size_by_hand():
+def test_corners_of_center_and_size_by_hand():
     assert to_corners(np.array([[0.5, 0.4, 0.2, 0.6]])).tolist() == [pytest.approx([0.4, 0.1, 0.6, 0.7])]
 
 
@@ -71,7 +71,7 @@ def gradient(width=100, height=80):
 
 
 def cut_out(box, **changes):
-    return cut(gradient(), box, **{"padding": 0.0, "max_side": 256, "min_side": 16} | changes)
+    return crop_box(gradient(), box, **{"padding": 0.0, "max_side": 256, "min_side": 16} | changes)
 
 
 def test_cut_takes_the_pixels_of_the_box():

@@ -83,7 +83,7 @@ def test_half_transparent_pixels_are_blended_with_white():
     assert near(decoded.getpixel((5, 5)), (127, 127, 127), 1)
 
 
-def test_transparent_grey_becomes_white():
+def test_transparent_gray_becomes_white():
     decoded, _ = decode(saved(Image.new("LA", (40, 40), (0, 0)), "PNG"))
     assert decoded.getpixel((5, 5)) == (255, 255, 255)
 
@@ -105,14 +105,14 @@ def test_cmyk_jpeg_becomes_rgb():
     assert near(decoded.getpixel((55, 20)), BLUE, 20)
 
 
-def test_grey_becomes_rgb():
+def test_gray_becomes_rgb():
     decoded, repairs = decode(saved(Image.new("L", (40, 40), 90), "JPEG"))
     assert repairs == ["mode"]
     assert near(decoded.getpixel((20, 20)), (90, 90, 90), 2)
 
 
-def test_sixteen_bit_grey_is_scaled_not_clipped():
-    """40,000 of 65,535 is a mid grey; clipping to 255 would make every such image white."""
+def test_sixteen_bit_gray_is_scaled_not_clipped():
+    """40,000 of 65,535 is a mid gray; clipping to 255 would make every such image white."""
     data = saved(Image.fromarray(np.full((40, 40), 40_000, np.uint16)), "PNG")
     assert near(decode(data)[0].getpixel((5, 5)), (156, 156, 156), 2)
 
@@ -250,7 +250,7 @@ def smooth(size):
 @pytest.mark.parametrize("fit", ["pad", "cover", "stretch"])
 @pytest.mark.parametrize("size", [(256, 192), (257, 190), (131, 263), (640, 481)])
 def test_large_jpeg_is_decoded_smaller_and_looks_the_same(size, fit, monkeypatch):
-    """Beside the same pixels from a file that is decoded whole: no shift, no other size, colours to the rounding."""
+    """Beside the same pixels from a file that is decoded whole: no shift, no other size, colors to the rounding."""
     data = saved(smooth(size), "JPEG", quality=92)
     whole = lossless(open_rgb(data))
     scales = []

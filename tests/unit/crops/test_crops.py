@@ -25,8 +25,8 @@ from stages.core.errors import StageError
 from stages.crops import crops as match
 from stages.crops.params import CropParams
 from stages.ingest.reading import box_row
+from stages.networks.detector.detection_sheets import COLORS
 from stages.networks.detector.params import NmsParams
-from stages.networks.detector.sheets import COLORS
 
 # What the detectors find by the width of the image, which here names it.
 FOUND = {
@@ -211,7 +211,7 @@ def test_upstreams_own_box_stands_in_where_params_say_so_and_the_whole_image_whe
 
 def test_source_of_which_nothing_matches_is_one_message(shop):
     write_rows(shop.root / "labels/labels.parquet", LABELS, [label("unseen", "w52", ["top"])])
-    with pytest.raises(StageError, match=r"none of 1 items found its box .*1 no_detection.*Lower crops.confidence"):
+    with pytest.raises(StageError, match=r"none of 1 items got a box .*1 no_detection.*Lower crops.confidence"):
         stage(shop)
 
 

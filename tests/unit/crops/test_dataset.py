@@ -238,7 +238,7 @@ def test_upstream_splits_of_other_sources_are_not_looked_at():
 
 
 def photo(seed, size=(96, 128)):
-    """A picture of its own for each seed: soft blobs of colour, with no flat areas, as in a photo."""
+    """A picture of its own for each seed: soft blobs of color, with no flat areas, as in a photo."""
     draw_from = random.Random(seed)
     small = Image.new("RGB", (6, 8))
     small.putdata([tuple(draw_from.randrange(256) for _ in range(3)) for _ in range(48)])

@@ -1,4 +1,4 @@
-"""A tiny detector's data: coloured rectangles on grey, one class for each colour, as ingest and boxes leave them."""
+"""A tiny detector's data: colored rectangles on gray, one class for each color, as ingest and boxes leave them."""
 
 import io
 import random
@@ -34,7 +34,7 @@ AUGMENT = {
 
 
 def picture(draw):
-    """JPEG bytes and one box as shares: centre and size."""
+    """JPEG bytes and one box as shares: center and size."""
     image = Image.new("RGB", (SIDE, SIDE), (draw.randint(100, 160),) * 3)
     width, height, number = draw.randint(20, 40), draw.randint(20, 40), draw.randrange(2)
     x, y = draw.randint(0, SIDE - width), draw.randint(0, SIDE - height)

@@ -1,4 +1,4 @@
-"""From pixel boxes of many classes to normalised boxes of few."""
+"""From pixel boxes of many classes to normalized boxes of few."""
 
 import pandas as pd
 import pytest
@@ -18,9 +18,9 @@ GOLDEN = things(
 SIZES = pd.DataFrame([{"image_id": "golden", "split": "train", "width": 468, "height": 624}])
 
 
-def test_golden_sample_is_normalised_as_published():
+def test_golden_sample_is_normalized_as_published():
     lines = yolo_lines(
-        boxes.normalise(pd.DataFrame(GOLDEN).merge(SIZES)).assign(superclass=["short sleeve top", "trousers"]),
+        boxes.normalize(pd.DataFrame(GOLDEN).merge(SIZES)).assign(superclass=["short sleeve top", "trousers"]),
         list(boxes.read_classes(TABLES / "deepfashion2_classes.csv", "category_name")),  # the 13 classes in their order
     )
     assert lines == ["0 0.497863 0.521635 0.995726 0.950321", "7 0.763889 0.838141 0.463675 0.320513"]

@@ -16,7 +16,7 @@ from stages.encoders.attention import (
     classification_loss,
     diversity_loss,
     label_matrix,
-    localisation_loss,
+    localization_loss,
     most_frequent_share,
     overlap,
     positive_loss,
@@ -67,7 +67,7 @@ def test_diversity_loss_is_zero_apart_and_highest_on_one_place():
 
 
 SIZE = torch.tensor([[[0.9, 0.5], [-0.7, 0.2]]])  # one picture, two glimpses
-CENTRE = torch.tensor([[[0.3, -0.5], [0.1, 0.4]]])
+CENTER = torch.tensor([[[0.3, -0.5], [0.1, 0.4]]])
 ANCHORS = torch.tensor([[0.0, -0.5], [0.0, 0.5]])
 
 
@@ -77,7 +77,7 @@ def test_scale_loss_by_hand():
 
 
 def test_anchor_loss_by_hand():
-    assert anchor_loss(CENTRE, ANCHORS).item() == pytest.approx(((0.09 + 0) / 2 + (0.01 + 0.01) / 2) / 2)
+    assert anchor_loss(CENTER, ANCHORS).item() == pytest.approx(((0.09 + 0) / 2 + (0.01 + 0.01) / 2) / 2)
 
 
 def test_positive_loss_by_hand():
@@ -85,12 +85,12 @@ def test_positive_loss_by_hand():
     assert positive_loss(SIZE, 0.3).item() == pytest.approx(1.1 / 2)
 
 
-def test_localisation_loss_weighs_its_parts():
+def test_localization_loss_weighs_its_parts():
     params = AttentionLossParams(
         gamma_div=0.01, gamma_loc=0.1, lambda_anchor=0.01, lambda_positive=0.1, alpha=0.5, beta=0.3
     )
     expected = 0.1 + 0.01 * 0.0275 + 0.1 * 0.55
-    assert localisation_loss(SIZE, CENTRE, ANCHORS, params).item() == pytest.approx(expected)
+    assert localization_loss(SIZE, CENTER, ANCHORS, params).item() == pytest.approx(expected)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_cached_views_see_what_the_branch_sees_and_validation_is_the_same(branch
     for split in ("train", "val"):
         for task in tasks:
             task.training_mode()
-        figures = [task.figures(split, rows) for task in tasks]
+        figures = [task.losses(split, rows) for task in tasks]
         assert {name: value.item() for name, value in figures[1].items()} == pytest.approx(
             {name: value.item() for name, value in figures[0].items()}, abs=1e-4
         )
@@ -132,8 +132,8 @@ def test_cached_views_are_drawn_and_computed_once(recipe, examples, cpu, monkeyp
     assert len(task.views) == 3 and not torch.equal(task.views[0], task.views[1])
     task.embed("val", np.arange(15))
     monkeypatch.setattr(task.network.branch, "forward", lambda images: pytest.fail("a frozen branch looked again"))
-    task.figures("train", torch.arange(8))
-    task.figures("val", torch.arange(8))
+    task.losses("train", torch.arange(8))
+    task.losses("val", torch.arange(8))
     task.embed("val", np.arange(15))
 
 
@@ -148,7 +148,7 @@ def test_every_part_gets_a_gradient(recipe, examples, cpu):
     optimizer = torch.optim.Adam(task.groups())
     for _ in range(2):
         optimizer.zero_grad()
-        task.figures("train", torch.arange(8))["loss"].backward()
+        task.losses("train", torch.arange(8))["loss"].backward()
         optimizer.step()
     silent = [name for name, weight in task.network.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert set(silent) <= {"saliency.bias"}  # softmax over places does not see it

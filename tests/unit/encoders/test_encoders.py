@@ -10,12 +10,12 @@ from small import PLAIN_RUNTIME
 from torch import nn
 
 from profiles import composed
-from stages.classifier.training.rows import Rows
+from stages.classifier.training.batches import Rows
 from stages.classifier.training.trainer import Trainer as ClassifierTrainer
 from stages.encoders.attention import AttentionTask
 from stages.encoders.fir import FirTask
-from stages.encoders.loop import Run
 from stages.encoders.normsoftmax import NormsoftmaxTask
+from stages.encoders.recipe_task import Run
 from stages.encoders.recipes import recipe_module
 from stages.encoders.siamese import SiameseTask
 from stages.learning.acceleration import RuntimeParams
@@ -23,7 +23,7 @@ from stages.learning.checkpoints import Checkpoints
 from stages.networks.backbones.backbones import Backbone, norms_with_statistics
 from stages.networks.backbones.features import Pictures, save_encoder
 from stages.networks.classifier import ClassifierParams, MultiHead
-from stages.networks.encoders.kinds import KINDS
+from stages.networks.encoders.kinds import ENCODER_KINDS
 from stages.networks.load import load_encoder
 
 PAPER = composed("paper")
@@ -123,7 +123,7 @@ def offline(recipe: Any) -> Any:
 
 
 def as_in_the_table(recipe: dict[str, Any], rows: Any) -> Any:
-    """Rows with what the recipe's table knows of them (stages/benchmarks/upstream.py)."""
+    """Rows with what the recipe's table knows of them (stages/benchmarks/from_upstream.py)."""
     kind = PAPER["benchmark"][recipe["learns_from"]["table"]]["kind"]
     nothing = np.full(len(rows), None, object)
     if kind == "image_category":
@@ -193,7 +193,7 @@ def steps(task, rows=12, count=2):
     for _ in range(count):
         task.training_mode()
         optimizer.zero_grad()
-        task.figures("train", torch.arange(rows))["loss"].backward()
+        task.losses("train", torch.arange(rows))["loss"].backward()
         optimizer.step()
 
 
@@ -277,7 +277,7 @@ def test_siamese_backbone_keeps_weights_and_statistics_and_the_dense_layer_learn
     task.training_mode()
     for batch in task.batches(0)[:2]:
         optimizer.zero_grad()
-        task.figures("train", batch)["loss"].backward()
+        task.losses("train", batch)["loss"].backward()
         optimizer.step()
     assert moved(task.network.pooled, pooled) == set()
     assert all(weight.grad is None for weight in task.network.pooled.parameters())
@@ -286,7 +286,7 @@ def test_siamese_backbone_keeps_weights_and_statistics_and_the_dense_layer_learn
 
 @pytest.mark.parametrize("kind", ["frozen", "ensemble"])
 def test_what_is_only_fitted_keeps_the_weights_and_statistics_it_came_with(kind, recipe, examples, tmp_path, cpu):
-    from stages.encoders.loop import Run
+    from stages.encoders.recipe_task import Run
     from stages.learning.checkpoints import Checkpoints
 
     members = [LITE | {"pooling": "average"}, LITE | {"pooling": "stages"}]
@@ -317,7 +317,7 @@ def test_frozen_backbone_of_the_classifier_keeps_weights_and_statistics_and_the_
     for batch in trainer.batches(0):
         trainer.train()
         trainer.optimizer.zero_grad()
-        trainer.figures(batch)["loss"].backward()
+        trainer.losses(batch)["loss"].backward()
         trainer.optimizer.step()
     changed = moved(network, before)
     assert {name for name in changed if name.startswith("backbone.")} == set()
@@ -329,5 +329,5 @@ def test_every_kind_of_encoder_is_asked_here():
     """SimCLR trains all of its network and freezes nothing: there is no key for it."""
     from stages.simclr.model import SimclrParams
 
-    assert set(KINDS) == {*TASKS, "siamese", "frozen", "ensemble", "classifier", "simclr"}
+    assert set(ENCODER_KINDS) == {*TASKS, "siamese", "frozen", "ensemble", "classifier", "simclr"}
     assert not [name for name in SimclrParams.model_fields if "freeze" in name]

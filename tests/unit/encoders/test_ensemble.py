@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stages.encoders import ensemble
-from stages.encoders.loop import Run
+from stages.encoders.recipe_task import Run
 from stages.learning.checkpoints import Checkpoints
 from stages.networks.backbones.features import square
 

@@ -67,7 +67,7 @@ def test_loss_is_alpha_cross_entropy_plus_beta_triplets(losses, parts, recipe, e
     one = task(recipe, examples, losses=losses, alpha=0.7, beta=0.2)
     one.modules.eval()
     with torch.no_grad():
-        figures = one.figures("val", torch.arange(9))
+        figures = one.losses("val", torch.arange(9))
     assert set(figures) == {"loss"} | parts
     expected = 0.7 * figures.get("ce", 0) + sum(0.2 * value for name, value in figures.items() if "triplet" in name)
     assert torch.allclose(figures["loss"], torch.as_tensor(expected))
@@ -81,8 +81,8 @@ def test_category_loss_leaves_rows_of_unknown_category_out(recipe, examples, cpu
     one = FirTask(recipe("fir", losses=["OC"]), train, blank)
     one.modules.eval()
     with torch.no_grad():
-        some, known = one.figures("val", torch.arange(15)), one.figures("val", torch.arange(3))
-        none = one.figures("val", torch.arange(3, 15))
+        some, known = one.losses("val", torch.arange(15)), one.losses("val", torch.arange(3))
+        none = one.losses("val", torch.arange(3, 15))
     assert some["ce"].item() == pytest.approx(known["ce"].item(), abs=1e-5)
     assert none["ce"].item() == 0
 
@@ -103,7 +103,7 @@ def test_each_loss_draws_its_batches(recipe, examples, cpu):
 
 def test_gradient_of_the_category_loss_reaches_the_backbone(recipe, examples, cpu):
     one = task(recipe, examples, losses=["OC"])
-    one.figures("train", torch.arange(8))["loss"].backward()
+    one.losses("train", torch.arange(8))["loss"].backward()
     assert next(one.network.maps.parameters()).grad.abs().sum() > 0
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stages.encoders import frozen
-from stages.encoders.loop import Run
+from stages.encoders.recipe_task import Run
 from stages.encoders.validation import chance_at_1, hit_at_1
 from stages.learning.checkpoints import Checkpoints
 from stages.networks.backbones.backbones import Extractor

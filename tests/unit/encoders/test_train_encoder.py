@@ -15,7 +15,7 @@ from small import PLAIN_RUNTIME
 
 from stages.contracts.tables import BENCHMARK_TRAIN, write_rows
 from stages.core.errors import StageError
-from stages.encoders import loop as training
+from stages.encoders import recipe_task as training
 from stages.encoders import train_encoder as train
 from stages.encoders.recipes import AnyRecipe
 from stages.learning import checkpoints, loop
@@ -115,8 +115,8 @@ def test_loss_goes_down_on_a_tiny_set(stage):
 
 
 def test_best_epoch_on_validation_is_kept(stage, monkeypatch, tmp_path):
-    scores, probe = iter([0.1, 0.3, 0.9, 0.2]), training.Probe.scores
-    monkeypatch.setattr(training.Probe, "scores", lambda *args: probe(*args) | {"hit_at_1": next(scores)})
+    scores, probe = iter([0.1, 0.3, 0.9, 0.2]), training.Validation.scores
+    monkeypatch.setattr(training.Validation, "scores", lambda *args: probe(*args) | {"hit_at_1": next(scores)})
     states, epoch = [], loop.train_epoch
 
     def trained(task, number, group):

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from stages.core.errors import StageError
-from stages.encoders.recipes import ProbeParams
+from stages.encoders.recipes import ValidationParams
 from stages.encoders.validation import (
-    Probe,
+    Validation,
     before_and_after,
     chance_at_1,
     check_select,
@@ -15,7 +15,7 @@ from stages.encoders.validation import (
     hit_at_1,
     mean_spread,
     nearest_share_accuracy,
-    neighbour_shares,
+    neighbor_shares,
 )
 
 ITEMS = np.array(["a", "a", "b", "b", "c", None], object)
@@ -67,8 +67,8 @@ def test_chance_is_what_random_orders_give():
     assert np.mean(scores) == pytest.approx(1 / 5, abs=0.03)
 
 
-def test_neighbour_shares_by_hand():
-    names, shares = neighbour_shares(np.array([[3.0, 1, 2, 9]]), np.array(["x", "y", "x", "x"]), 3)
+def test_neighbor_shares_by_hand():
+    names, shares = neighbor_shares(np.array([[3.0, 1, 2, 9]]), np.array(["x", "y", "x", "x"]), 3)
     assert names.tolist() == ["x", "y"]
     assert shares.tolist() == [[2 / 3, 1 / 3]]
 
@@ -93,7 +93,7 @@ def test_spread_is_half_the_mean_squared_distance():
 
 def probe(examples, **changes):
     params = {"select": "hit_at_1", "k": 1, "reference": 100, "batch": 8} | changes
-    return Probe(*examples, ProbeParams.model_validate(params))
+    return Validation(*examples, ValidationParams.model_validate(params))
 
 
 def test_probe_searches_a_fixed_part_of_the_training_rows(examples):

@@ -10,7 +10,7 @@ from stages.ingest.fingerprint import FINGERPRINT_BYTES, alike, fingerprint, nea
 
 
 def print_of(bits: int, gray: int = 100, odd: int | None = None) -> bytes:
-    """A fingerprint with one bit set in each of the first ``bits`` bytes, on a thumbnail of one grey."""
+    """A fingerprint with one bit set in each of the first ``bits`` bytes, on a thumbnail of one gray."""
     thumbnail = [gray] * 192
     if odd is not None:
         thumbnail[0] = odd
@@ -32,7 +32,7 @@ def brute_force(prints: list[bytes], hamming: int, color: float) -> list[int]:
 
 
 def families(seed: int, count: int) -> list[bytes]:
-    """Fingerprints in families: each a base with some bits flipped and some greys moved, near the limits on both sides."""
+    """Fingerprints in families: each a base with some bits flipped and some grays moved, near the limits on both sides."""
     rng = np.random.default_rng(seed)
     bases = [rng.integers(0, 256, FINGERPRINT_BYTES, dtype=np.uint8) for _ in range(max(1, count // 6))]
     prints = []
@@ -86,7 +86,7 @@ def test_both_limits_must_hold():
     prints = [print_of(0, 100), print_of(0, 109)]
     assert near_duplicates(prints, 0, 9) == [0, 0]
     assert near_duplicates(prints, 0, 8.9) == [0, 1]
-    # One of 192 values is 96 higher: half a grey level on average.
+    # One of 192 values is 96 higher: half a gray level on average.
     assert near_duplicates([print_of(0), print_of(0, odd=196)], 0, 0.5) == [0, 0]
     assert near_duplicates([print_of(0), print_of(0, odd=197)], 0, 0.5) == [0, 1]
 

@@ -1,4 +1,4 @@
-"""Views change geometry, and colour only when asked; torchvision says what each change of colour should give."""
+"""Views change geometry, and color only when asked; torchvision says what each change of color should give."""
 
 import pytest
 import torch
@@ -78,7 +78,7 @@ def test_outside_of_a_turned_image_is_white():
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4])
-def test_mask_is_grey_and_never_larger_than_its_share(share):
+def test_mask_is_gray_and_never_larger_than_its_share(share):
     side = 100
     hidden = (
         (view(torch.zeros(300, 3, side, side), mask=1, mask_share=share) == 127).all(dim=1).float().mean(dim=(1, 2))
@@ -95,10 +95,10 @@ def test_mask_comes_as_often_as_asked():
 
 
 def test_colors_stay(images):
-    """A plain image stays plain: no colour augmentation, on purpose."""
+    """A plain image stays plain: no color augmentation, on purpose."""
     plain = torch.tensor([200, 30, 90], dtype=torch.uint8).view(1, 3, 1, 1).expand(20, 3, 32, 32)
-    centre = view(plain, flip=0.5, rotation=15, min_scale=0.6)[:, :, 16, 16]
-    assert torch.allclose(centre, torch.tensor([200.0, 30, 90]).expand(20, 3), atol=0.01)
+    center = view(plain, flip=0.5, rotation=15, min_scale=0.6)[:, :, 16, 16]
+    assert torch.allclose(center, torch.tensor([200.0, 30, 90]).expand(20, 3), atol=0.01)
 
 
 def test_same_seed_gives_the_same_views(images):
@@ -121,7 +121,7 @@ def recolored(images, seed=0, **changes):
     return recolor(images.float(), ColorParams(**OFF | changes), Draws(len(images)))
 
 
-def test_colour_that_is_off_changes_nothing_and_draws_nothing(images):
+def test_color_that_is_off_changes_nothing_and_draws_nothing(images):
     options = GeometryParams(flip=0.5, rotation=30, min_scale=0.5, mask=0.5, mask_share=0.2)
     torch.manual_seed(3)
     plain, after = random_view(images, options), torch.rand(1)
@@ -154,15 +154,15 @@ def test_each_jitter_is_torchvisions_with_a_factor_for_each_image(images, name, 
     assert not torch.allclose(result, images.float(), atol=1)
 
 
-def test_grey_views_have_no_colour_and_torchvisions_luminance(images):
+def test_gray_views_have_no_color_and_torchvisions_luminance(images):
     result = recolored(images, grayscale=1)
     assert torch.allclose(result, rgb_to_grayscale(images.float(), 3), atol=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("chances", "kind"), [({"probability": 0.3, "brightness": 0.5}, "jitter"), ({"grayscale": 0.3}, "grey")]
+    ("chances", "kind"), [({"probability": 0.3, "brightness": 0.5}, "jitter"), ({"grayscale": 0.3}, "gray")]
 )
-def test_colour_changes_as_often_as_asked(chances, kind):
+def test_color_changes_as_often_as_asked(chances, kind):
     plain = torch.tensor([200.0, 30, 90]).view(1, 3, 1, 1).expand(800, 3, 2, 2)
     changed = (recolored(plain, **chances) - plain).abs().amax(dim=(1, 2, 3)) > 1e-3
     assert changed.float().mean() == pytest.approx(0.3, abs=0.06), kind
@@ -170,7 +170,7 @@ def test_colour_changes_as_often_as_asked(chances, kind):
 
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
 def test_jitter_is_uniform_in_one_plus_minus_its_strength(name):
-    """Factors read back from the pixels: a brighter 100, halves further apart, a colour further from its grey."""
+    """Factors read back from the pixels: a brighter 100, halves further apart, a color further from its gray."""
     left, right = torch.tensor([90.0, 100, 110]), torch.tensor([120.0, 100, 80])
     image = torch.cat([left.view(3, 1, 1).expand(3, 4, 2), right.view(3, 1, 1).expand(3, 4, 2)], 2)
     if name == "contrast":
@@ -199,7 +199,7 @@ def test_values_stay_in_range_whatever_the_strength(images):
     assert result.max() <= 255.01
 
 
-def test_mask_is_put_over_the_colours():
+def test_mask_is_put_over_the_colors():
     options = GeometryParams(**NOTHING | {"mask": 1, "mask_share": 0.5})
     color = ColorParams(**OFF | {"probability": 1, "brightness": 1})
     torch.manual_seed(0)

@@ -16,7 +16,7 @@ def test_one_process_is_a_group_of_its_own(monkeypatch):
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     assert not launched()
     with join() as group:
-        assert (group.leader, group.size, group.part(6)) == (True, 1, slice(0, 6))
+        assert (group.leader, group.size, group.own_rows(6)) == (True, 1, slice(0, 6))
         assert (group.mean(0.25), group.gather("a"), group.key("k")) == (0.25, ["a"], "k")
         assert group.total(torch.arange(3)).tolist() == [0, 1, 2]
         assert group.from_leader(lambda: 3) == 3
@@ -92,11 +92,11 @@ class Other(Group):
 
 def test_whole_batch_has_the_others_rows_and_the_gradient_of_its_own():
     own = torch.tensor([[2.0], [3.0]], requires_grad=True)
-    rows = Other(0, 2).whole(own, 3)
+    rows = Other(0, 2).gather_rows(own, 3)
     assert rows.tolist() == [[2], [3], [5]]
     (rows * torch.tensor([[1.0], [10.0], [100.0]])).sum().backward()
     assert own.grad.tolist() == [[2], [20]]  # times two: mean_gradients divides by two
-    assert distributed.ALONE.whole(own, 2) is own
+    assert distributed.ALONE.gather_rows(own, 2) is own
 
 
 def test_gradients_where_no_process_has_one_stay_none():

@@ -15,7 +15,7 @@ def test_knn_accuracy_by_hand():
 
 
 def test_votes_are_weighted_by_similarity():
-    # k = 3: one neighbour "a" at cosine 1 (vote 2), two "b" at cosine about -1 (votes near 0): "a" wins.
+    # k = 3: one neighbor "a" at cosine 1 (vote 2), two "b" at cosine about -1 (votes near 0): "a" wins.
     train = np.array([[1, 0], [-1, 0.01], [-1, -0.01]], np.float32)
     assert knn_accuracy(train, np.array(["a", "b", "b"]), np.array([[1.0, 0]], np.float32), np.array(["a"]), 3) == 1
 
@@ -30,7 +30,7 @@ def test_knn_agrees_with_scikit_learn():
     assert knn_accuracy(train, labels, val, val_labels, 7) == pytest.approx(model.score(val, val_labels))
 
 
-def test_more_neighbours_than_rows_and_no_rows_to_score():
+def test_more_neighbors_than_rows_and_no_rows_to_score():
     train = np.eye(2, dtype=np.float32)
     assert knn_accuracy(train, np.array(["a", "b"]), train, np.array(["a", "b"]), 10) == 1
     assert knn_accuracy(train, np.array(["a", "b"]), np.zeros((0, 1)), np.array([]), 1) == 0

@@ -29,7 +29,7 @@ class Line:
     def batches(self, epoch):
         return self.rows
 
-    def figures(self, rows):
+    def losses(self, rows):
         return {"loss": (self.kept.weight - rows).square().mean()} if (rows > 0).all() else None
 
     def weight(self, rows):
@@ -77,7 +77,7 @@ def test_best_start_is_kept_where_it_has_a_score(tmp_path):
 
 
 def test_epoch_without_anything_to_learn_from_is_one_message(tmp_path):
-    with pytest.raises(StageError, match=r"line: no batch of epoch 1 had a label to learn from\. Add labelled rows"):
+    with pytest.raises(StageError, match=r"line: no batch of epoch 1 had a label to learn from\. Add labeled rows"):
         fit(Line([0, 0], rows=((-1.0,),)), 1, Checkpoints(tmp_path, "key"))
 
 

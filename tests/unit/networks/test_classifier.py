@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from small_classifier import CLASSES, RUNTIME, frame, head_of, plain_crops
 from torch import nn
 
-from stages.classifier.training.rows import prepare
+from stages.classifier.training.batches import prepare
 from stages.classifier.training.train_classifier import build
-from stages.networks.backbones.backbones import Backbone, beside
+from stages.networks.backbones.backbones import Backbone, with_extra_backbones
 from stages.networks.backbones.colors import WIDTH, color_histogram
 from stages.networks.backbones.features import save_encoder, square
 from stages.networks.classifier import SHARED, Block, ClassifierEncoder, encode_detected
@@ -81,8 +81,8 @@ def test_color_head_answers_from_the_histogram_alone(network, superclasses):
         assert torch.allclose(seen["type"][0], seen["type"][1])
 
 
-def test_blocks_are_taught_the_colours_that_their_own_head_answers(network, superclasses):
-    """The matcher's vector comes from the blocks: without the label they would learn to ignore colour."""
+def test_blocks_are_taught_the_colors_that_their_own_head_answers(network, superclasses):
+    """The matcher's vector comes from the blocks: without the label they would learn to ignore color."""
     model, _ = network(pooling="stages_colors", color_heads=["color"])
     model.train()
     logits = model(torch.rand(4, 3, 32, 32) * 255, encode_detected("scalar", ["top"] * 4, superclasses))
@@ -100,7 +100,7 @@ def test_color_head_without_a_histogram_or_that_is_no_head_is_refused(params):
         params(color_heads=["fabric"], pooling="stages_colors")
 
 
-def test_standardised_features_have_the_statistics_of_the_rows_that_were_seen(network):
+def test_standardized_features_have_the_statistics_of_the_rows_that_were_seen(network):
     model, _ = network(standardise=True)
     features = torch.randn(64, model.backbone.width) * 7 + 3
     model.train()
@@ -171,12 +171,14 @@ def test_label_names_come_back_as_they_went_in(saved, crops, superclasses, monke
 
 
 def test_networks_beside_are_trained_with_saved_and_read_again(cpu, params, superclasses, crops, tmp_path, monkeypatch):
-    """From the params to the file and back; the head of colours still reads the histogram, which comes last."""
+    """From the params to the file and back; the head of colors still reads the histogram, which comes last."""
     options = params(beside=["test_resnet"], pooling="stages_colors", color_heads=["color"], detector_class="none")
     asked = []
     monkeypatch.setattr(
-        "stages.classifier.training.train_classifier.beside",
-        lambda backbone, names, weights: asked.append((names, weights)) or beside(backbone, names, "none"),
+        "stages.classifier.training.train_classifier.with_extra_backbones",
+        lambda backbone, names, weights: (
+            asked.append((names, weights)) or with_extra_backbones(backbone, names, "none")
+        ),
     )
     (tmp_path / "vocabulary.json").write_text(json.dumps(CLASSES), encoding="utf-8")
     (tmp_path / "superclasses.csv").write_text("id,superclass\n0,top\n", encoding="utf-8")

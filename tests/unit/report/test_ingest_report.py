@@ -35,7 +35,7 @@ def test_tables_repairs_and_rejects_are_told_with_explanation_and_examples(photo
     assert "images: 4 rows in, 3 kept" in lines
     place = lines.index("images: 4 rows in, 3 kept")
     assert lines[place + 1 : place + 5] == [
-        "  repaired 1 format: the file is no JPEG, whatever its name; stored as one",
+        "  repaired 1 format: the file is no JPEG, whatever its name; stored as JPEG",
         "      c  c.jpg",
         "  rejected 1 corrupt_image: the image does not decode",
         "      d  d.jpg: not an image of a kind that is read",

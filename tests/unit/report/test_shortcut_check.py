@@ -41,7 +41,7 @@ def test_an_item_worn_is_nearer_to_itself_flat_than_to_another_item_flat() -> No
     pairs = sorted(set(worn) & set(flat))
     nearer = []
     for place, garment in enumerate(pairs):
-        other = pairs[(place + 1) % len(pairs)]  # neighbours are drawn independently: as random as any
+        other = pairs[(place + 1) % len(pairs)]  # neighbors are drawn independently: as random as any
         own, foreign = (np.abs(worn[garment] - flat[index]).sum() for index in (garment, other))
         nearer.append(own < foreign)
     assert np.mean(nearer) >= 0.9

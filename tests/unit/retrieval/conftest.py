@@ -1,4 +1,4 @@
-"""A benchmark of pictures whose halves are two greys, and one of plain colors."""
+"""A benchmark of pictures whose halves are two grays, and one of plain colors."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ __all__ = ["colors_project"]
 def sides(tmp_path, monkeypatch):
     """``run(encoder, queries, gallery, flip, kind)``: embed and evaluate benchmark ``sides``; its vectors and its figures.
 
-    Rows are (id, item, greys of the picture's left and right half, or None where nothing was detected).
+    Rows are (id, item, grays of the picture's left and right half, or None where nothing was detected).
     """
     monkeypatch.chdir(tmp_path)
     numbers = count()
@@ -37,7 +37,7 @@ def sides(tmp_path, monkeypatch):
     def run(encoder, queries, gallery, flip=False, kind="wardrobe"):
         folder = tmp_path / "benchmarks" / "sides"
         for part, rows in (("queries", queries), ("gallery", gallery)):
-            cells = [(row_id, item, "top", "top", greys and halves(*greys), None) for row_id, item, greys in rows]
+            cells = [(row_id, item, "top", "top", grays and halves(*grays), None) for row_id, item, grays in rows]
             write_rows(
                 folder / f"{part}.parquet", BENCHMARK, [dict(zip(BENCHMARK.names, row, strict=True)) for row in cells]
             )

@@ -90,7 +90,7 @@ def test_encoders_pass_one_by_one_where_their_vectors_would_fill_the_memory(colo
 
 
 class LeftAndRight:
-    """Embeds a picture as the mean grey of its left and right half: a mirror image is another vector."""
+    """Embeds a picture as the mean gray of its left and right half: a mirror image is another vector."""
 
     metric = "euclidean"
     pixels = square(32)

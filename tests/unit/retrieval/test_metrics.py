@@ -346,9 +346,9 @@ def theirs(metric, *given, **more):
 
 def case(seed, items=15, queries=60, gallery=200, width=24):
     generator = np.random.default_rng(seed)
-    centres = generator.normal(size=(items, width))
+    centers = generator.normal(size=(items, width))
     which = [generator.integers(0, items, n) for n in (queries, gallery)]
-    return [(centres[one] + 1.5 * generator.normal(size=(len(one), width))).astype(np.float32) for one in which], which
+    return [(centers[one] + 1.5 * generator.normal(size=(len(one), width))).astype(np.float32) for one in which], which
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
@@ -366,7 +366,7 @@ def test_averages_agree_with_pytorch_metric_learning(metric, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_gallery_that_holds_the_queries_agrees_with_pytorch_metric_learning(seed):
-    # Theirs drops the nearest neighbour, or the one at the query's position; ours the one with the query's id.
+    # Theirs drops the nearest neighbor, or the one at the query's position; ours the one with the query's id.
     (vectors, _), (items, _) = case(seed, queries=150)
     everything = plain_rows(vectors, items, "r")
     shuffled = np.random.default_rng(seed).permutation(150)
@@ -396,7 +396,7 @@ def test_galleries_of_one_category_agree_with_pytorch_metric_learning_run_for_ea
     assert {name: found[name] for name in totals} == pytest.approx(totals, abs=1e-6)
 
 
-def test_pytorch_metric_learning_takes_items_for_float32_and_merges_neighbours_above_2_to_the_24():
+def test_pytorch_metric_learning_takes_items_for_float32_and_merges_neighbors_above_2_to_the_24():
     query, reference = np.array([[1, 0]], np.float32), np.array([[1, 0], [0, 1]], np.float32)
     query_items, items = np.array([2**24]), np.array([2**24 + 1, 2**24])
     assert theirs("cosine", query, query_items, reference, items)["precision_at_1"] == 1

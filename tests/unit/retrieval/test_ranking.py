@@ -80,7 +80,7 @@ def test_query_is_masked_by_id_wherever_it_lies_in_the_gallery():
 
 @pytest.mark.parametrize("big", [2**53, 2**63 - 2])
 @pytest.mark.parametrize("kind", [int, str, np.int64])
-def test_neighbouring_ids_beyond_float_precision_stay_apart(big, kind):
+def test_neighboring_ids_beyond_float_precision_stay_apart(big, kind):
     ids = [kind(big), kind(big + 1)]
     queries = rows(angles(0), ["a"], ids=ids[:1])
     ranking = rank_relevant(queries, rows(angles(0, 1), ["a", "a"], ids=ids), "cosine")
@@ -88,7 +88,7 @@ def test_neighbouring_ids_beyond_float_precision_stay_apart(big, kind):
     assert ranks(ranking) == [[1]]
 
 
-def test_neighbouring_items_beyond_float_precision_stay_apart():
+def test_neighboring_items_beyond_float_precision_stay_apart():
     queries = rows(angles(0), [2**53], prefix="q")
     ranking = rank_relevant(queries, rows(angles(0, 1), [2**53 + 1, 2**53], prefix="g"), "cosine")
     assert ranks(ranking) == [[2]]
@@ -261,7 +261,7 @@ def test_ids_of_two_kinds_would_never_match_and_are_refused():
         ranked(one, other, "cosine", WHOLE)
 
 
-def test_neighbouring_ids_above_2_to_the_24_stay_apart_as_arrays_and_as_arrow_columns():
+def test_neighboring_ids_above_2_to_the_24_stay_apart_as_arrays_and_as_arrow_columns():
     vectors = np.array([[1, 0], [0.9, 0.1]], np.float32)
     for ids in (np.array([2**24, 2**24 + 1]), pa.chunked_array([[2**24], [2**24 + 1]]), [str(2**24), str(2**24 + 1)]):
         everything = Rows(ids, ["a", "a"], ["top"] * 2, vectors, np.ones(2, bool))

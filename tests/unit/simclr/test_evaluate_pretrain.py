@@ -30,7 +30,7 @@ def test_type_comes_first_and_heads_without_a_choice_are_left_out():
 
 
 def test_scores_by_hand():
-    """The neighbour of each test row is the row of train with the same one coordinate; the unlabelled fourth never is."""
+    """The neighbor of each test row is the row of train with the same one coordinate; the unlabeled fourth never is."""
     reference = np.eye(4, dtype=np.float32)
     asked = (
         reference[[0, 2, 3]] + np.float32([[0], [0], [0.1]]) * reference[1]
@@ -53,7 +53,7 @@ def test_means_are_over_heads_that_have_test_rows():
 
 @pytest.fixture
 def stage(cpu, tmp_path, monkeypatch):
-    """Writes an encoder and a data set of two colours with five labels each, and runs the stage."""
+    """Writes an encoder and a data set of two colors with five labels each, and runs the stage."""
     from PIL import Image
 
     monkeypatch.chdir(tmp_path)

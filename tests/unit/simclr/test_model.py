@@ -11,7 +11,7 @@ from stages.core.errors import StageError
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.distributed import Group
 from stages.networks.backbones.features import Pictures
-from stages.simclr.model import KnnProbe, SimclrParams, build, contrastive_loss
+from stages.simclr.model import KnnValidation, SimclrParams, build, contrastive_loss
 
 
 def test_nt_xent_by_a_slow_loop():
@@ -55,10 +55,10 @@ def test_probe_uses_only_rows_that_know_the_label(crops, cpu):
     frame = pd.DataFrame({"bytes": crops, "type": ["a", "b", "c", None, "a", "b"] * 2})
     train, val = frame[:8].reset_index(drop=True), frame[6:].reset_index(drop=True)
     params = SimclrParams.model_validate(SIMCLR)
-    probe = KnnProbe(train, val, Pictures(list(train["bytes"]), 32), params)
+    probe = KnnValidation(train, val, Pictures(list(train["bytes"]), 32), params)
     assert list(probe.rows) == [0, 1, 2, 4, 5, 6, 7]
     assert list(probe.val_labels) == ["a", "b", "c", "a", "b"]
-    # Rows 6.. repeat the colours 0..5 with the same labels: the nearest neighbour is the picture itself.
+    # Rows 6.. repeat the colors 0..5 with the same labels: the nearest neighbor is the picture itself.
     score = probe.accuracy(build(params, RUNTIME, Group()).backbone)
     assert score == 1
 
@@ -76,4 +76,4 @@ def test_probe_of_a_label_that_a_split_lacks_is_refused(crops, head, val_types, 
     val = pd.DataFrame({"bytes": crops, "type": val_types, "color": "red"})
     params = SimclrParams.model_validate(SIMCLR | {"knn_head": head})
     with pytest.raises(StageError, match=message):
-        KnnProbe(train, val, Pictures(crops, 32), params)
+        KnnValidation(train, val, Pictures(crops, 32), params)

@@ -21,7 +21,7 @@ from stages.learning.distributed import Group
 from stages.learning.loop import train_epoch
 from stages.networks.backbones.features import BackboneEncoder, Pictures, load_weights
 from stages.simclr import pretrain as simclr
-from stages.simclr.model import Backbone, KnnProbe, SimclrParams, build
+from stages.simclr.model import Backbone, KnnValidation, SimclrParams, build
 from stages.simclr.pretrain import SimclrTask
 
 RUNTIME = RuntimeParams(**PLAIN_RUNTIME)
@@ -73,7 +73,7 @@ def test_both_views_pass_in_one_forward_call(crops, cpu):
     assert seen == [12, 12]
 
 
-def test_colours_are_augmented_when_asked_for(crops, cpu):
+def test_colors_are_augmented_when_asked_for(crops, cpu):
     jitter = dict(zip(SIMCLR["color"], (0.8, 0.8, 0.8, 0.8, 0.2, 0.2), strict=True))
     plain, _, _ = train(crops)
     colored, _, _ = train(crops, color=jitter)
@@ -83,7 +83,7 @@ def test_colours_are_augmented_when_asked_for(crops, cpu):
 
 
 PARAMS = SIMCLR | {"epochs": 2, "keep": "best", "color": dict.fromkeys(SIMCLR["color"], 0.1)}
-# Without batch norm, which CPUs cannot synchronise, processes must compute what one process computes.
+# Without batch norm, which CPUs cannot synchronize, processes must compute what one process computes.
 WITHOUT_BATCH_NORM = """
 import functools
 
@@ -237,15 +237,15 @@ def test_damaged_checkpoint_is_trained_again(stage, capsys):
 
 def test_diverged_training_is_one_message_and_leaves_the_epoch_before(stage, monkeypatch):
     run, epochs, _ = stage
-    figures = simclr.SimclrTask.figures
+    figures = simclr.SimclrTask.losses
 
     def diverging(task, rows):
         return {name: value * (math.nan if len(epochs) == 2 else 1) for name, value in figures(task, rows).items()}
 
-    monkeypatch.setattr(simclr.SimclrTask, "figures", diverging)
+    monkeypatch.setattr(simclr.SimclrTask, "losses", diverging)
     with pytest.raises(StageError, match=r"simclr: the loss is nan after epoch 2\. Lower simclr.learning_rate"):
         run("out", epochs=2)
-    monkeypatch.setattr(simclr.SimclrTask, "figures", figures)
+    monkeypatch.setattr(simclr.SimclrTask, "losses", figures)
     run("out", epochs=2)
     assert epochs == [1]
 
@@ -265,7 +265,7 @@ def scored(stage, monkeypatch):
             seen.append({name: value.clone() for name, value in backbone.state_dict().items()})
             return scores[len(seen) - 1]
 
-        monkeypatch.setattr(KnnProbe, "accuracy", accuracy)
+        monkeypatch.setattr(KnnValidation, "accuracy", accuracy)
         files, report = run(out, knn_every=1, epochs=len(scores) - 1, **changes)
         written = Backbone("test_resnet", "none")
         load_weights(written, work.parents[1] / out)
@@ -308,7 +308,7 @@ def test_best_epoch_survives_a_kill(stage, monkeypatch):
     """The best features are in the checkpoint: they were trained before the kill."""
     run, epochs, _ = stage
     scores = iter([0.1, 0.8, 0.3, 0.1, 0.8, 0.3])
-    monkeypatch.setattr(KnnProbe, "accuracy", lambda probe, backbone: next(scores))
+    monkeypatch.setattr(KnnValidation, "accuracy", lambda probe, backbone: next(scores))
     unbroken = run("unbroken", epochs=2, knn_every=1, keep="best")
     with pytest.raises(Killed):
         run("broken", kill_at_view=5, epochs=2, knn_every=1, keep="best")

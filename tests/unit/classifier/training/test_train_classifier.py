@@ -176,7 +176,7 @@ def project(crops, params, cpu, tmp_path):
         {
             "crop_id": f"{split}{number:02}", "bytes": crops[number % 6], "split": split, "source": "ab"[number % 2],
             "detected_class": ("top", "dress")[number % 2], "type": ("dress", "shirt", "skirt")[number % 3],
-            # Two rows in all: of most batches one process knows no colour, of many none does.
+            # Two rows in all: of most batches one process knows no color, of many none does.
             "color": {2: "blue", 9: "red"}.get(number) if split == "train" else ("blue", "red")[number % 2],
         }
         for split in ("train", "val") for number in range(14)
@@ -211,7 +211,7 @@ def project(crops, params, cpu, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_compute_what_one_computes(project, tmp_path):
-    """Without batch norm, which CPUs cannot synchronise, and without random numbers, of which each draws its own."""
+    """Without batch norm, which CPUs cannot synchronize, and without random numbers, of which each draws its own."""
     changes = {
         "backbone": "test_convnext", "batch_norm": False, "dropout": 0.0, "average": 0.9, "interleave": "rows",
         "backbone_learning_rate": 0.001, "weight_decay": 0.01, "class_weights": True, "augment": PLAIN_AUGMENT,

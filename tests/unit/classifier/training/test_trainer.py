@@ -7,7 +7,7 @@ import torch
 from small import PLAIN_RUNTIME
 from small_classifier import CLASSES, RUNTIME, frame, head_of
 
-from stages.classifier.training.rows import (
+from stages.classifier.training.batches import (
     UNKNOWN,
     Effects,
     Rows,
@@ -93,7 +93,7 @@ def seen_classes(one, count):
     seen = []
     one.network.register_forward_hook(lambda network, given, out: seen.append(given[1]))
     for _ in range(count):
-        one.figures(torch.arange(6))
+        one.losses(torch.arange(6))
     return torch.stack(seen)
 
 
@@ -130,7 +130,7 @@ def test_network_learns_from_crops_that_were_changed_at_their_own_size(trainer, 
     if views:
         one._cache(one.rows)
     else:
-        one.figures(torch.arange(6))
+        one.losses(torch.arange(6))
     assert sizes == [(40, 40)] * 6 * (views or 1)
 
 
@@ -141,7 +141,7 @@ def test_missing_classes_reach_heads_on_cached_features_too(trainer):
     logits_of = one.network.logits_of
     one.network.logits_of = lambda features, detected: seen.append(detected) or logits_of(features, detected)
     for _ in range(20):
-        one.figures(torch.arange(6))
+        one.losses(torch.arange(6))
     assert (torch.stack(seen) == 1).float().mean() == pytest.approx(0.5, abs=0.15)
 
 
@@ -236,7 +236,7 @@ VOCABULARY = {"type": ["dress", "shirt"], "color": ["blue", "red"]}
 
 
 @pytest.fixture
-def half_labelled(cpu, params, superclasses, crops):
+def half_labeled(cpu, params, superclasses, crops):
     def make(missing):
         options = params(missing_labels=missing, freeze_backbone=True, pooling="last", class_weights=True)
         classes = choose_classes(VOCABULARY, ["type", "color"], missing)
@@ -251,12 +251,12 @@ def half_labelled(cpu, params, superclasses, crops):
     return make
 
 
-def test_masked_rows_teach_nothing_and_unknown_rows_teach_unknown(half_labelled):
+def test_masked_rows_teach_nothing_and_unknown_rows_teach_unknown(half_labeled):
     for missing, expected in (("masked", None), ("as_class", 3)):
-        one, rows, options = half_labelled(missing)
+        one, rows, options = half_labeled(missing)
         logits = {head: torch.zeros(3, len(names)) for head, names in one.network.classes.items()}
-        unlabelled = torch.tensor([3, 4, 5])
-        loss = one._loss({"color": logits["color"]}, unlabelled)
+        unlabeled = torch.tensor([3, 4, 5])
+        loss = one._loss({"color": logits["color"]}, unlabeled)
         if expected is None:
             assert loss is None
             continue

@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from stages.demo.drawing.accessories import cap_shape, draw_other, flip_flop_from_above, shoe_shape
+from stages.demo.drawing.accessories import cap_shape, draw_accessory, flip_flop_from_above, shoe_shape
 from stages.demo.drawing.garments import GARMENT_KINDS, make_garment
 
 SHOES = sorted(kind for kind, traits in GARMENT_KINDS.items() if traits.family == "shoe")
@@ -82,7 +82,7 @@ def test_womans_cap_is_lower_and_has_a_ribbon():
 
 @pytest.mark.parametrize("kind", ["Bags", "Watches"])
 def test_other_products_lie_in_the_middle_of_a_white_wall(kind):
-    image = draw_other(Random(1), (72, 96), kind, "Blue")
+    image = draw_accessory(Random(1), (72, 96), kind, "Blue")
     assert image.size == (72, 96)
     dark = np.asarray(image).astype(int).min(2) < 150
     rows, columns = np.nonzero(dark)

@@ -26,7 +26,7 @@ def test_clamp_keeps_a_byte():
     assert [clamp(value) for value in (-1, 0, 77, 255, 300)] == [0, 0, 77, 255, 255]
 
 
-def test_scaled_darkens_by_share_and_lightens_towards_white():
+def test_scaled_darkens_by_share_and_lightens_toward_white():
     assert scaled((100, 200, 51), 50) == (50, 100, 25)
     assert scaled((0, 100, 255), 120) == (51, 131, 255)  # a fifth of the way to 255
 

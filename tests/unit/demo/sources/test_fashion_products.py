@@ -60,7 +60,7 @@ FP_TYPES = {"Tshirts": "T-Shirts", "Jeans": "Jeans", "Dresses": "Dresses", "Heel
 FP_TYPES |= {name: name for name in ("Shirts", "Tops", "Kurtas", "Sweaters", "Sweatshirts", "Jackets", "Blazers")}
 FP_TYPES |= {name: name for name in ("Trousers", "Shorts", "Track Pants", "Skirts", "Leggings", "Capris", "Flats")}
 FP_TYPES |= {name: name for name in ("Casual Shoes", "Sports Shoes", "Formal Shoes", "Sandals")}
-REQUIRED = {"seed", "types", "others", "width", "height", "worn_percent", "usages"}
+REQUIRED = {"seed", "types", "accessories", "width", "height", "worn_percent", "usages"}
 
 
 def test_fashion_products_labels_are_the_truth_but_for_the_wrong_ones(drawn: Path, truth) -> None:

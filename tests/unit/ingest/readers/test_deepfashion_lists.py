@@ -4,7 +4,7 @@ import pytest
 
 from stages.core.errors import StageError
 from stages.ingest.readers.deepfashion_lists import (
-    Rows,
+    ImageRows,
     category_name,
     find_list,
     list_images,
@@ -156,7 +156,7 @@ def test_pictures_in_high_resolution_have_no_boxes(tree, boxes):
 def test_image_is_in_one_row(tree, request_of):
     tree.image("img/a.jpg", seed=1)
     reading = Reading()
-    rows = Rows(request_of, reading, list_images(request_of, "a tree"))
+    rows = ImageRows(request_of, reading, list_images(request_of, "a tree"))
     row = rows.add("list:3", "img/a.jpg", "train")
     row["category"] = "Tee"
     assert rows.add("list:4", "img/a.jpg", "train") is None and rows.add("list:5", "img/b.jpg", "test") is None

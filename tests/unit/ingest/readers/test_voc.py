@@ -1,4 +1,4 @@
-"""Pascal VOC trees, and what labelling tools and people get wrong in them."""
+"""Pascal VOC trees, and what labeling tools and people get wrong in them."""
 
 import io
 import json

@@ -321,7 +321,7 @@ def test_paths_that_windows_wrote_are_found(directory, yaml):
     assert boxes(out) == {f"{split}-{split}0:1": [30, 60, 70, 140] for split in ONE_OF_EACH}
 
 
-def test_what_a_labelling_tool_leaves_is_named_as_ignored_once(directory):
+def test_what_a_labeling_tool_leaves_is_named_as_ignored_once(directory):
     tree = directory()
     for split in ONE_OF_EACH:
         tree.text(f"labels/{split}/classes.txt", "top\n")

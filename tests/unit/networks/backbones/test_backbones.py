@@ -9,7 +9,7 @@ import torch
 from profiles import composed
 from stages.core.errors import StageError
 from stages.networks.backbones import backbones
-from stages.networks.backbones.backbones import Backbone, Extractor, FeatureMaps, SideBySide, beside
+from stages.networks.backbones.backbones import Backbone, ExtendedBackbone, Extractor, FeatureMaps, with_extra_backbones
 
 TINY = "test_resnet"  # timm's own network for tests, 96 features
 
@@ -35,7 +35,7 @@ def test_packaged_weights_are_those_of_the_package(packaged):
     assert theirs[last].shape == (1000, 1280)
 
 
-def test_pixels_are_normalised_as_the_weights_want_them(packaged):
+def test_pixels_are_normalized_as_the_weights_want_them(packaged):
     seen = {}
     hook = packaged.network.register_forward_pre_hook(lambda module, inputs: seen.update(x=inputs[0]))
     packaged(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 32, 32))
@@ -76,7 +76,7 @@ def test_larger_packaged_networks_get_every_tensor_of_their_package(size):
 def test_features_side_by_side_end_with_the_backbones_own():
     torch.manual_seed(0)
     backbone, other = Backbone(TINY, "none", "stages_colors"), Backbone(TINY, "none", "stages")
-    both = SideBySide(backbone, [other]).eval()
+    both = ExtendedBackbone(backbone, [other]).eval()
     images = torch.randint(0, 255, (2, 3, 32, 32), dtype=torch.uint8)
     with torch.inference_mode():
         features = both(images)
@@ -85,12 +85,12 @@ def test_features_side_by_side_end_with_the_backbones_own():
     assert (both.name, both.pooling) == (TINY, "stages_colors")
 
 
-def test_networks_beside_are_pooled_as_the_backbone_is_but_for_colours():
+def test_networks_beside_are_pooled_as_the_backbone_is_but_for_colors():
     for pooling, expected in (("last", "last"), ("stages", "stages"), ("stages_colors", "stages")):
-        found = beside(Backbone(TINY, "none", pooling), [TINY, TINY], "none")
+        found = with_extra_backbones(Backbone(TINY, "none", pooling), [TINY, TINY], "none")
         assert [other.pooling for other in found.others] == [expected] * 2
     alone = Backbone(TINY, "none")
-    assert beside(alone, [], "none") is alone
+    assert with_extra_backbones(alone, [], "none") is alone
 
 
 def test_packaged_weights_exist_for_the_packages_networks_only():
@@ -174,11 +174,11 @@ def test_transformer_gives_its_own_pooled_vector_and_no_maps(images, cpu):
     ("name", "mean"),
     [("vgg16.tv_in1k", 0.485), ("inception_v3.tv_in1k", 0.5), ("vit_base_patch16_clip_224.openai", 0.48145466)],
 )
-def test_pixels_are_normalised_as_the_tag_s_weights_want_it(name, mean):
+def test_pixels_are_normalized_as_the_tag_s_weights_want_it(name, mean):
     assert timm.get_pretrained_cfg(name).mean[0] == mean  # what FeatureMaps reads
 
 
-def test_packaged_weights_load_and_normalise_to_minus_one(cpu):
+def test_packaged_weights_load_and_normalize_to_minus_one(cpu):
     maps = FeatureMaps("tf_efficientnet_lite0", "packaged", 32).eval()
     assert maps.normed(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)).flatten(1)[:, 0].tolist() == [-1, 1]
     assert maps.width == 1280

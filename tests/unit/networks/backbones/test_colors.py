@@ -1,4 +1,4 @@
-"""The colour histogram: cells worked out by hand, no border, the middle only, and one with the features of a backbone."""
+"""The color histogram: cells worked out by hand, no border, the middle only, and one with the features of a backbone."""
 
 import pytest
 import torch
@@ -15,11 +15,11 @@ def shares(images):
     return color_histogram(images).square().view(-1, *CELLS)
 
 
-def test_a_plain_picture_fills_the_cells_nearest_to_its_colour():
+def test_a_plain_picture_fills_the_cells_nearest_to_its_color():
     white = shares(plain(255, 255, 255))[0]
-    assert white[7, 5, 5] == pytest.approx(1, abs=1e-4)  # lightness at its end, both colour axes in their middle
-    grey = shares(plain(153, 153, 153))[0]  # .6 of 7 steps = 4.2 cells
-    assert grey[4:6, 5, 5].tolist() == pytest.approx([0.8, 0.2], abs=1e-4)
+    assert white[7, 5, 5] == pytest.approx(1, abs=1e-4)  # lightness at its end, both color axes in their middle
+    gray = shares(plain(153, 153, 153))[0]  # .6 of 7 steps = 4.2 cells
+    assert gray[4:6, 5, 5].tolist() == pytest.approx([0.8, 0.2], abs=1e-4)
     # Pure red: a third of the lightness = 2 1/3 cells; red - green = 1 -> 1.15, clamped to the last cell; yellow
     # against blue = .5 -> .825 of 10 = 8.25.
     red = shares(plain(255, 0, 0))[0]

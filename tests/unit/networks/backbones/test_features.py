@@ -66,7 +66,7 @@ def test_pictures_are_the_same_decoded_once_or_on_the_fly(crops, monkeypatch):
     assert (cached.decoded is None, lazy.decoded is None, len(lazy)) == (False, True, 12)
     rows = torch.tensor([3, 0, 11])
     assert torch.equal(cached.batch(rows), lazy.batch(rows))
-    # 40 x 60 becomes 16 x 24, centred: four white columns on each side.
+    # 40 x 60 becomes 16 x 24, centered: four white columns on each side.
     image = cached.batch([0])[0]
     assert image.shape == (3, 24, 24)
     assert (image[:, :, :4] == 255).all()

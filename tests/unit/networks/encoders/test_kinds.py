@@ -6,11 +6,11 @@ from typing import Literal
 import pytest
 
 from stages.encoders.recipes import recipe_module
-from stages.networks.encoders.kinds import KINDS, RECIPES, card_of
+from stages.networks.encoders.kinds import ENCODER_KINDS, RECIPES, card_of
 
 
 def test_every_kind_has_its_loader_and_every_recipe_its_module():
-    for name, kind in KINDS.items():
+    for name, kind in ENCODER_KINDS.items():
         assert hasattr(import_module(f"stages.networks.{kind.loader[0]}"), kind.loader[1]), name
     for name in RECIPES:
         module = recipe_module(name, "test")

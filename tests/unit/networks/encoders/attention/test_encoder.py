@@ -23,7 +23,7 @@ def test_pictures_are_upright_with_white_around_them():
     data = [encode_jpeg(Image.new("RGB", (60, 30), "black"))]
     image = upright(48).decode(data)[0]
     assert image.shape == (3, 48, 32)
-    # 60 x 30 becomes 32 x 16, centred: 16 white rows above and below.
+    # 60 x 30 becomes 32 x 16, centered: 16 white rows above and below.
     assert (image[:, :15] == 255).all() and (image[:, 33:] == 255).all() and (image[:, 18:30] < 20).all()
     assert torch.equal(UprightPictures(data * 2, 48).batch([1])[0], image)
 
@@ -53,9 +53,9 @@ def test_encoder_gives_whole_pictures_regions_and_recommendations(recipe, exampl
     assert [region for _, region in found] == [0, 1, 0, 1] and len({name for name, _ in found}) == 4
 
 
-def test_recommendations_are_framed_in_the_colour_of_their_region():
-    black, grey = (encode_jpeg(Image.new("RGB", (64, 96), color)) for color in ("black", "grey"))
-    sheet = recommendation_sheet([black], [[(grey, 0), (black, 1)]])
+def test_recommendations_are_framed_in_the_color_of_their_region():
+    black, gray = (encode_jpeg(Image.new("RGB", (64, 96), color)) for color in ("black", "gray"))
+    sheet = recommendation_sheet([black], [[(gray, 0), (black, 1)]])
     assert sheet.size == (3 * (128 + 6) - 6, 192)
     assert sheet.getpixel((1, 1)) == (0, 0, 0)  # the query has no frame
     assert [sheet.getpixel((place * 134 + 1, 1)) for place in (1, 2)] == [COLORS[0], COLORS[1]]

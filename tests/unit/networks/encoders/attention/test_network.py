@@ -91,7 +91,7 @@ def test_glimpses_start_at_their_anchors_and_maps_sum_to_one(network):
     seen, _ = look(network)
     assert seen.scores.shape == (2, 5) and seen.regions.shape == (2, 2, 12) and seen.maps.shape == (2, 2, 3, 2)
     assert torch.allclose(seen.maps.sum((2, 3)), torch.ones(2, 2))
-    assert torch.allclose(seen.centre, torch.tensor([[[0.0, -0.5], [0.0, 0.5]]] * 2))
+    assert torch.allclose(seen.center, torch.tensor([[[0.0, -0.5], [0.0, 0.5]]] * 2))
     assert torch.allclose(seen.size, torch.full((2, 2, 2), 0.5))
 
 
