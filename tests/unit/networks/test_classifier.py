@@ -216,7 +216,7 @@ def test_block_without_batch_norm_is_linear_then_leaky_relu(params):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"blur_sigma": [1.5, 0.5]}, "the low end comes first"),
+        ({"blur_sigma": [1.5, 0.5]}, "expected the lower bound first"),
         ({"blur_sigma": [0, 1]}, "greater than 0"),
         ({"factor": [-0.2, 1.2]}, "greater than or equal to 0"),
         ({"jpeg_quality": [40, 101]}, "less than or equal to 100"),
