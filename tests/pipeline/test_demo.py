@@ -42,7 +42,7 @@ def test_a_new_benchmark_trains_nothing(demo):
         for path, content in zip(files, before, strict=True):
             path.write_bytes(content)
     assert "benchmark@fine_again" in planned
-    assert set(planned) <= {"benchmark@fine_again", "embed", "evaluate_retrieval", "leakage"}
+    assert set(planned) <= {"benchmark@fine_again", "embed", "evaluate_retrieval", "leakage", "report"}
 
 
 # The floors that the demo promises, seed 0: what proves that each part learns. Quality is for the profile photos.
