@@ -178,8 +178,9 @@ def score(name: str, args: argparse.Namespace, nms: NmsParams, plots: Plots) -> 
     history = pd.read_csv(model / "history.csv")
     plots.losses += losses(name, history)
     plots.validation += validation(name, history)
+    scored: list[dict[str, Any]] = []
     counts = _confusion_and_samples(
-        detector, ingested, test, options.unboxed_is_background, nms, args.report / f"{name}.jpg", scored := []
+        detector, ingested, test, options.unboxed_is_background, nms, args.report / f"{name}.jpg", scored
     )
     plots.boxes += [{"detector": name, **row} for row in scored]
     plots.confusion += [[name, *pair, count] for pair, count in sorted(counts.items())]

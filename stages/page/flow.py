@@ -12,7 +12,7 @@ WIDTH, LINE, PAD, BOX = 344, 16, 8, 30  # pixels of the drawing: its width, a li
 
 def steps(profile: Profile, source: str) -> list[Row]:
     """The stages of a source that wrote a ledger: ``stage``, and ``ledgers``: table, rows in, kept and rejected."""
-    result = []
+    result: list[Row] = []
     for folder, name in NAMES.items():
         account = profile.accounts.get(folder, {}).get(source)
         if not account:
@@ -25,7 +25,7 @@ def steps(profile: Profile, source: str) -> list[Row]:
         result.append({"stage": name, "ledgers": ledgers})
     splits = Counter(row["split"] for row in profile.crops.values() if row["source"] == source)
     if splits:
-        ledger = {"table": "crops", "in": splits.total(), "kept": splits.total(), "rejected": {}}
+        ledger: Row = {"table": "crops", "in": splits.total(), "kept": splits.total(), "rejected": {}}
         result.append({"stage": "dataset", "ledgers": [ledger], "splits": dict(sorted(splits.items()))})
     return result
 

@@ -48,7 +48,8 @@ def rejected(profile: Profile, pictures: Pictures) -> list[Row]:
                 by_reason.setdefault(row["reason"], []).append({"stage": stage, **row})
     result = []
     for reason in (name for name in REASONS if name in by_reason):
-        rows, counts = by_reason[reason], {}
+        rows = by_reason[reason]
+        counts: dict[str, int] = {}
         for row in rows:
             place = f"{row['stage']} {row['source']}, {row['table']}"
             counts[place] = counts.get(place, 0) + 1

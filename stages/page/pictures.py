@@ -40,8 +40,8 @@ class Pictures:
         for (path, column), rows in sorted(self._wanted.items()):
             for file in [path] if path.is_file() else sorted(path.glob("shard-*.parquet")):
                 for value, data in _pictures_of(file, column, rows):
-                    for key, side, quality in rows[value] if data else ():
-                        result[key] = thumbnail(data, side, quality)
+                    if data is not None:
+                        result |= {key: thumbnail(data, side, quality) for key, side, quality in rows[value]}
         numbers: dict[str, int] = {}
         keys = {key: numbers.setdefault(result[key], len(numbers)) for key in sorted(result)}
         return list(numbers), keys

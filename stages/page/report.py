@@ -67,7 +67,8 @@ def classifier_parts(
     if not path.is_file():
         return [], []
     rows = [row for _, row in read_csv(path, ["head", "crop_id", "label", "prediction", "probability"])]
-    matrices, mistakes = [], []
+    matrices: list[Row] = []
+    mistakes: list[Row] = []
     for head in dict.fromkeys(row["head"] for row in rows):
         own = [row for row in rows if row["head"] == head]
         told = [

@@ -95,14 +95,14 @@ class Tracer:
         """
         asked = Path(path)
         try:
-            below = Path(*asked.absolute().folders).relative_to(self.raw.absolute())
-            source = below.folders[0]
+            below = Path(*asked.absolute().parts).relative_to(self.raw.absolute())
+            source = below.parts[0]
         except (ValueError, IndexError):
             raise StageError(f"{path}: not below {self.raw}, where the profile's raw trees are.") from None
         if source not in self.profile.sources:
             raise unknown("source", source, self.profile.sources, self.raw)
         root = self.raw / source
-        inside = Path(*below.folders[1:])
+        inside = Path(*below.parts[1:])
         if not (root / inside).is_file():
             names = {entry.relative_to(root).as_posix() for entry in files_below(root)}
             near = ", ".join(nearest_ids(inside.as_posix(), names)) or "none"
