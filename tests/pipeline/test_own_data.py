@@ -47,6 +47,8 @@ def test_a_folder_with_a_table_reaches_the_retrieval_table_in_two_commands(check
     for encoder in ("simclr", "classifier", "untrained", "imagenet"):
         scores = json.loads((report / "retrieval" / f"{encoder}.json").read_text())["mystore"]["whole_gallery"]
         assert scores["n_scored"] > 3 and 0 <= scores["hit_at_1"] <= 1
+    page = (checkout / "report" / "mystore" / "index.html").read_text(encoding="utf-8")
+    assert "This profile has no detector." in page and "raw/mystore" in page and '"rankings":' in page
     said = succeed("python", "-m", "stages.run", "ingest_report", "mystore", cwd=checkout)
     assert "download" not in said and f"items: {len(chosen)} rows in, {len(chosen)} kept" in said
     # Photos are never for git; the profile and the label table are, if their owner wants to.
