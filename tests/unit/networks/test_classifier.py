@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from small_classifier import CLASSES, RUNTIME, frame, head_of
+from small_classifier import CLASSES, RUNTIME, frame, head_of, plain_crops
 from torch import nn
 
 from stages.classifier.training.batches import prepare
@@ -19,9 +19,8 @@ from stages.networks.classifier import SHARED, Block, ClassifierEncoder, encode_
 
 
 @pytest.fixture(scope="module")
-def crops(crops):
-    """Six JPEG crops, each of another color."""
-    return crops[:6]
+def crops():
+    return plain_crops()
 
 
 @pytest.mark.parametrize(("kind", "extra"), [("none", 0), ("scalar", 1), ("onehot", 8)])
