@@ -23,7 +23,7 @@ def _wrapped(name: str, text: str) -> list[str]:
         if lines[-1] and len(lines[-1]) + 1 + len(word) > room:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
-    return [f"{'' if number else name:<{NAME}}{piece}" for number, piece in enumerate(lines)]
+    return [f"{'' if number else name:<{NAME}}{piece}".rstrip() for number, piece in enumerate(lines)]
 
 
 def pairs(result: Row) -> list[Pair]:
@@ -62,6 +62,8 @@ def facts_told(facts: Row) -> list[Pair]:
         told.append(("upstream", values(facts["upstream"])))
     if "labels" in facts:
         told.append(("labels", values(facts["labels"]) if facts["labels"] else "none: a label policy rejected it"))
+    for row in facts.get("corrections", []):
+        told.append(("relabel", f"line {row['line']}: {row['column']} {row['value'] or 'unknown'} ({row['reason']})"))
     if gone := facts.get("dataset_labels"):
         told.append(("in data set", f"{', '.join(gone)} unknown: no training row has the class"))
     if match := facts.get("matching"):

@@ -11,6 +11,7 @@ the policies, repairs, the split and what decided it, pictures that look the sam
 stage made each of these, with the hash of its output in dvc.lock.
 """
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -47,6 +48,7 @@ class Tracer:
     def __init__(self, profile: Profile, raw: Path, params: dict[str, Any], lock: Path = Path("dvc.lock")) -> None:
         """Take the tables, the folder of raw trees, and the params that the tables were made with."""
         self.profile, self.raw, self.params = profile, raw, params
+        self.relabel = Path("data/relabel.csv")
         self.made = made_by(lock)
 
     def query(self, row_id: str, encoder: str, benchmark: str) -> Row:
@@ -170,6 +172,7 @@ class Tracer:
         items = profile.by("item_id", "ingested", source, "items.parquet")
         if source in profile.labeled and (own in items or own in profile.labels(source)):
             facts = item_facts(profile, source, own)
+            facts["corrections"] = corrections(self.relabel, source, own)
             if member := profile.dataset.get((source, own)):
                 facts["decision"] = self._decision(member)
             paths += [f"labels/{source}", f"crops/{source}", "dataset"]
@@ -230,6 +233,19 @@ class Tracer:
             out = next((entry for entry in self.made if path == entry or path.startswith(f"{entry}/")), None)
             rows.append({"path": path, **(self.made[out] if out else {"stage": None, "md5": None})})
         return rows
+
+
+def corrections(path: Path, source: str, item_id: str) -> list[Row]:
+    """Lines of data/relabel.csv that correct a label of an item: ``line``, ``column``, ``value``, ``reason``."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        return [
+            {"line": reader.line_num, **{name: row[name] for name in ("column", "value", "reason")}}
+            for row in reader
+            if (row["source"], row["item_id"]) == (source, item_id)
+        ]
 
 
 def made_by(lock: Path) -> dict[str, Row]:

@@ -14,9 +14,8 @@ LARGEST = 15_000_000
 def browser():
     if CHROMIUM is None:
         pytest.skip("needs a Chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
+    playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: requirements.txt has it")
+    with playwright_api.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield opened
         opened.close()
@@ -111,6 +110,15 @@ def test_a_cell_of_a_confusion_matrix_opens_its_pictures(page):
     assert page.locator("#dialog-body .pic").count() == min(8, int(cell.inner_text()))
     page.locator("#dialog-body .pic").first.click()
     assert page.locator("#dialog-body dt").first.inner_text() == "item"
+
+
+def test_a_photo_with_boxes_opens_what_happened_to_its_row(page):
+    for part in ("#cleaning", "#boxes"):
+        button = page.locator(f"section:has({part}) details[open] .follow, section:has({part}) > .grid .follow").first
+        button.click()
+        assert page.locator("#dialog-body img").evaluate("(node) => node.naturalWidth") > 0
+        assert page.locator("#dialog-body dt").first.inner_text() == "item"
+        page.keyboard.press("Escape")
 
 
 def test_keyboard_opens_closes_and_comes_back(page):

@@ -33,13 +33,13 @@
   $("dialog-close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   const told = (pairs) => make("dl", {}, ...pairs.flatMap(([name, text]) => [make("dt", {}, name.trim()), make("dd", {}, text)]));
-  const openRow = (key, extra = []) => show(key, image(key, key), told([...extra, ...(D.facts[key] || [])]),
+  const openRow = (key, extra = [], shown = key) => show(key, image(shown, key), told([...extra, ...(D.facts[key] || [])]),
     make("p", { class: "note" }, D.words.trace));
   const picture = (key, kind, text, extra) => make("button", { type: "button", class: "pic " + kind, "aria-label": `${text}: ${key}`, title: key,
     onclick: () => openRow(key, extra) }, image(key, ""), make("span", {}, text));
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-open]");
-    if (opener) openRow(opener.dataset.open);
+    if (opener) openRow(opener.dataset.open, [], opener.dataset.pic);
   });
 
   // Confusion matrices: a word on what the pointer or the focus is at, a click opens the pictures.

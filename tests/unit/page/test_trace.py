@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.page.trace import _split_of, _tails, made_by
+from stages.page.trace import _split_of, _tails, corrections, made_by
 
 
 def test_outputs_are_read_from_the_lock(tmp_path):
@@ -22,3 +22,15 @@ def test_a_path_may_be_an_id_from_any_of_its_folders_on():
 ])  # fmt: skip
 def test_ids_that_begin_with_a_split(image_id, stem, same):
     assert _split_of(image_id, stem) is same
+
+
+def test_corrections_by_hand_are_those_of_the_item_with_their_lines(tmp_path):
+    path = tmp_path / "relabel.csv"
+    path.write_text(
+        "source,item_id,column,value,reason\nshop,1,color,Red,seen\nhats,1,color,Blue,seen\nshop,1,type,,torn\n"
+    )
+    assert corrections(path, "shop", "1") == [
+        {"line": 2, "column": "color", "value": "Red", "reason": "seen"},
+        {"line": 4, "column": "type", "value": "", "reason": "torn"},
+    ]
+    assert corrections(tmp_path / "none.csv", "shop", "1") == []
