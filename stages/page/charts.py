@@ -5,7 +5,7 @@ from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
 
-from stages.core.files import read_csv
+from stages.page.lookup import csv_rows
 
 Row = dict[str, Any]
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 320, 190, 46, 26, 8
@@ -15,10 +15,8 @@ DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 4", "10 4", "4 2 1 2", "3 1")
 
 def panels(path: Path, wanted: Callable[[str], bool]) -> list[Row]:
     """The wanted panels of a table of curves (panel, line, x, y), each drawn; none where there is no table."""
-    if not path.is_file():
-        return []
     result: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for _, row in read_csv(path, ["panel", "line", "x", "y"]):
+    for row in csv_rows(path):
         if wanted(row["panel"]) and row["y"]:
             result.setdefault(row["panel"], {}).setdefault(row["line"], []).append((float(row["x"]), float(row["y"])))
     return [chart(name, lines) for name, lines in result.items()]

@@ -3,6 +3,7 @@
 Nothing here knows params.yaml: which sources, encoders and benchmarks there are, the folders that stages wrote say.
 """
 
+import csv
 import difflib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
@@ -25,6 +26,14 @@ HEAVY = ("bytes", "fingerprint")  # columns that no lookup holds in memory
 OF_CROPS = ("wardrobe", "category")  # kinds of benchmarks whose rows are crops; rows of the others are images or boxes
 STAGES = ("ingested", "boxes", "labels", "crops")  # folders with a ledger for each source, in the order of the flow
 CORNERS = ("x1", "y1", "x2", "y2")
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a table that a stage wrote; none of one that has only a header, or that is not there."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
 def nearest_ids(wanted: str, known: Collection[str], most: int = 5) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.files import read_csv, read_json
+from stages.page.lookup import csv_rows
 
 Row = dict[str, Any]
 PUBLISHED = ["system", "encoder", "benchmark", "metric", "value", "value_high", "source", "note"]
@@ -163,16 +164,18 @@ def simclr(metrics: Path, seeds: Seeds) -> Row | None:
 
 def ladder(metrics: Path) -> Row | None:
     """The ablation table, where the ladder was run."""
-    path = metrics / "ablation.csv"
-    if not path.is_file():
+    rows = csv_rows(metrics / "ablation.csv")
+    if not rows:
         return None
-    rows = read_csv(path, [])
-    columns = list(rows[0][1])
+    first, *columns = rows[0]
     return {
-        "columns": columns[1:],
+        "columns": columns,
         "lines": [
-            {"name": row[columns[0]], "published": False,
-             "cells": [{"value": row[name], "seeds": "", "best": False} for name in columns[1:]]}
-            for _, row in rows
+            {
+                "name": row[first],
+                "published": False,
+                "cells": [{"value": row[name], "seeds": "", "best": False} for name in columns],
+            }
+            for row in rows
         ],
-    }  # fmt: skip
+    }

@@ -22,10 +22,10 @@ from markupsafe import Markup
 from threadpoolctl import threadpool_limits
 
 from stages.core.errors import StageError
-from stages.core.files import fresh_folder, read_csv, read_json
+from stages.core.files import fresh_folder, read_json
 from stages.page import charts, flow, garments, numbers
 from stages.page.gallery import gallery
-from stages.page.lookup import Profile, Row, item_facts, picture_facts
+from stages.page.lookup import Profile, Row, csv_rows, item_facts, picture_facts
 from stages.page.pictures import Pictures
 from stages.page.text import facts_told
 from stages.runner.stage import Report, Stage
@@ -63,10 +63,7 @@ def classifier_parts(
     profile: Profile, pictures: Pictures, cells: dict[str, Any], most: int
 ) -> tuple[list[Row], list[Row]]:
     """Confusion matrices of the heads, and of each head the surest mistakes."""
-    path = profile.data / "report" / "classifier" / "predictions.csv"
-    if not path.is_file():
-        return [], []
-    rows = [row for _, row in read_csv(path, ["head", "crop_id", "label", "prediction", "probability"])]
+    rows = csv_rows(profile.data / "report" / "classifier" / "predictions.csv")
     matrices: list[Row] = []
     mistakes: list[Row] = []
     for head in dict.fromkeys(row["head"] for row in rows):

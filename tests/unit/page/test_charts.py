@@ -25,3 +25,5 @@ def test_losses_of_several_encoders_are_a_panel_for_each_loss(tmp_path):
     # From 4 at the left to 2 at the right: both ends of the axes, which go from 2 to 4.
     assert first["dots"] == [(46.0, 8.0), (312.0, 164.0)] and first["last"] == "2.000"
     assert charts.panels(tmp_path / "none.csv", bool) == []
+    path.write_text("panel,line,x,y\n")  # of a profile whose encoders learn nothing
+    assert charts.panels(path, bool) == []

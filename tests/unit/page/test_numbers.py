@@ -23,3 +23,13 @@ def test_published_systems_stand_below_ours_and_the_best_of_ours_is_marked(tmp_p
     assert lines["one"] == {"value": "0.400", "seeds": "0.300–0.500", "best": False}
     assert lines["two"]["best"] and not lines["chance"]["best"]
     assert lines["<b>Theirs</b> (published)"]["value"] == "0.500–0.600"
+
+
+def test_ladder_is_shown_where_it_was_run(tmp_path):
+    assert numbers.ladder(tmp_path) is None
+    (tmp_path / "ablation.csv").write_text("variant,mean\n")
+    assert numbers.ladder(tmp_path) is None
+    (tmp_path / "ablation.csv").write_text("variant,mean,type\nsimclr,.5,.25\n")
+    table = numbers.ladder(tmp_path)
+    assert table["columns"] == ["mean", "type"] and table["lines"][0]["name"] == "simclr"
+    assert [cell["value"] for cell in table["lines"][0]["cells"]] == [".5", ".25"]
