@@ -98,9 +98,10 @@ bench: install  ## measure speed and memory: the stages of the last repro, readi
 	@python -m bench.retrieval
 	@python -m bench.simclr $(if $(PHOTOS),--photos "$(PHOTOS)")
 
-docs: install  ## write docs/leaderboard.md and docs/classifier.md from the reports of every profile and tables/published.csv
+docs: install  ## write docs/leaderboard.md, docs/classifier.md and plots/dvc.yaml from reports and tables
 	@python -m stages.run leaderboard_page
 	@python -m stages.run classifier_page
+	@python -m stages.run plots_file
 
 dag: install  ## draw the graph of stages as Markdown
 	@dvc dag --collapse-foreach-matrix --md

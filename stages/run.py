@@ -53,6 +53,7 @@ COMMANDS = {
     "classifier_page": "stages.report.classifier_page",
     "score_vectors": "stages.retrieval.external",
     "contact_sheet": "stages.report.contact_sheet",
+    "plots_file": "stages.report.plots_file",
     "plots_script": "stages.report.plots_script",
     "shortcut_check": "stages.report.shortcut_check",
 }
@@ -69,10 +70,14 @@ def main() -> None:
     start_process()
     del sys.argv[1]
     sys.argv[0] = f"stages.run {name}"
+    from stages.runner.stage import one_message  # not before the environment is fixed
+
+    with one_message():  # tables/heads.csv is read
+        module = import_module((STAGES | COMMANDS)[name])
     if name in STAGES:
-        import_module(STAGES[name]).STAGE.run()
+        module.STAGE.run()
     else:
-        import_module(COMMANDS[name]).main()
+        module.main()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from stages.core.errors import StageError
 from stages.core.files import digest
+from stages.core.heads import HEADS
 
 SPLITS = ("train", "val", "test")
 SHARES = (0.70, 0.15, 0.15)  # 70/15/15 wherever upstream has no split of its own
@@ -39,7 +40,6 @@ def shard_of(key: str, shards: int) -> int:
 
 
 WAITING = 128  # rows of a shard in memory before they go to disk: a few MB of crops
-HEADS = ("gender", "type", "usage", "color", "fabric", "pattern")
 
 IMAGES = pa.schema(
     [

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stages.contracts.ledger import Account
 from stages.contracts.tables import unit_hash
@@ -62,25 +62,11 @@ class IngestParams(Section):
     """Section ``ingest.<source>``; the last three are options of the readers that they are called after.
 
     Attributes:
+        reader: name of a module of stages/ingest/readers.
         items_from_boxes: true: every box is a labelled item, its class the item's ``label``.
     """
 
-    reader: Literal[
-        "deepfashion2",
-        "voc",
-        "shoes",
-        "fashion_products",
-        "deepfashion_mm",
-        "catalogue",
-        "folders",
-        "yolo",
-        "coco",
-        "inshop",
-        "consumer_to_shop",
-        "category_coarse",
-        "category_fine",
-        "fashion144k",
-    ]
+    reader: str
     shards: int = Field(gt=0)
     min_side: int = Field(gt=0)
     max_pixels: int = Field(gt=0)
@@ -92,6 +78,15 @@ class IngestParams(Section):
     voc: VocOptions | None = None
     shoes: ShoesOptions | None = None
     catalogue: CatalogueOptions | None = None
+
+    @field_validator("reader")
+    @classmethod
+    def _a_reader(cls, value: str) -> str:
+        from stages.ingest.readers import READERS  # which imports this module
+
+        if value not in READERS:
+            raise ValueError(f"expected one of: {', '.join(READERS)}")
+        return value
 
 
 @dataclass

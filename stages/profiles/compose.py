@@ -6,6 +6,8 @@ profile changes any of these; inheritance is resolved after the profile was laid
 by key, a list as a whole. A profile may say ``based_on: own`` as a whole: profiles/own.yaml, what profiles of own data
 share, then lies between the base and it.
 
+``classifier.heads: all`` stands for every head of tables/heads.csv.
+
 What follows from the lists is derived here: ``profile``, ``drawn``, ``trained_encoders``, ``trains`` and
 ``benchmark_reads``.
 """
@@ -17,6 +19,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from stages.core.errors import StageError, shown
+from stages.core.heads import HEADS
 from stages.core.params import load_params
 from stages.runner.lists import DERIVED, LISTS, SECTIONS, derived
 
@@ -24,6 +27,7 @@ PROFILES = Path("profiles")
 BASE = "base"
 LAYERS = ("own",)  # between the base and a profile that is based on it; no profiles themselves
 DEFAULTS, BASED_ON = "defaults", "based_on"
+ALL_HEADS = "all"  # instead of a list in classifier.heads
 
 Tree = dict[str, Any]
 
@@ -95,6 +99,9 @@ def resolved(name: str, folder: Path = PROFILES) -> Tree:
     content = read_profile(name, folder)
     if wrong := [key for key in (*DERIVED, "profile") if key in content]:
         raise StageError(f"profiles/{name}.yaml: {shown(wrong)} follow from the lists; take them out.")
+    classifier = content.get("classifier")
+    if isinstance(classifier, dict) and classifier.get("heads") == ALL_HEADS:
+        classifier["heads"] = list(HEADS)
     return {key: members(key, value) if key in SECTIONS else value for key, value in content.items()}
 
 

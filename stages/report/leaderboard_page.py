@@ -18,25 +18,25 @@ from stages.core.files import read_json
 from stages.core.params import load_params
 from stages.report.detectors import PREFIX, detector_section, read_detectors
 from stages.report.leaderboard import Published, entry, prose, read_board, read_published
+from stages.retrieval.catalogue import LEADING, Place, shown_at
 from stages.retrieval.category import NEIGHBOURS, TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE
+from stages.retrieval.regions import HITS
 from stages.runner.stage import new_parser, one_message
 
 log = logging.getLogger(__name__)
 
 Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
-SHOWN_KS = (1, 5, 10, 20, 50)  # and those that something was published of
-AVERAGES: Columns = (("map", "mAP"), ("map_at_r", "MAP@R"))
 CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"{NEIGHBOURS}-NN top-{n}") for n in TOPS)
 SOFTMAX_COLUMNS: Columns = tuple((f"softmax_top_{n}", f"top-{n}") for n in TOPS)
-INTERVALS = ("hit_at_1", "map")  # shown in the table; the detailed results have that of MAP@R too
+INTERVALS = {measure.key: measure.ends for measure in shown_at(Place.BRACKETS)}
 SAME_BENCHMARK = ("n_scored", "n_missed", "n_without_match", "gallery")  # differ where the benchmark was built anew
 INTRO = """# Leaderboard
 
 Made by `make docs` from `data/<profile>/report/retrieval/`, `metrics/<profile>/external/` and `tables/published.csv`.
 
 All rows but the published ones were scored by the same evaluator on the same queries and gallery (rules:
-`stages/retrieval/similarity.py`, formulas: `stages/retrieval/metrics.py`). Ties count against the encoder, a query
+`stages/retrieval/similarity.py`, formulas: `stages/retrieval/catalogue.py`). Ties count against the encoder, a query
 whose item was not detected is a miss, a query without a match is left out. Brackets are 95 % bootstrap intervals over
 the queries; encoders whose intervals overlap widely are not told apart by this benchmark. Input is the side of the
 pictures in pixels, size the dimensions of a vector, parameters are the numbers in the encoder's weight files. An
@@ -79,12 +79,10 @@ def million(count: int) -> str:
 
 
 def columns_of(board: dict[str, Any], published: list[Published], benchmark: str) -> Columns:
-    """hit@k of ``SHOWN_KS`` and of every k that something was published of; averages; the vote where there is one."""
-    own = {one.metric.removeprefix("hit_at_") for one in published if one.benchmark == benchmark}
-    ks = sorted({*SHOWN_KS, *(int(k) for k in own if k.isdigit())})
+    """Metrics that the page shows, at every k that something was published of too; the vote where there is one."""
+    measures = shown_at(Place.PAGE, [one.metric for one in published if one.benchmark == benchmark])
     voted = any(key in entries.get(benchmark, {}) for entries in board.values() for key, _ in CATEGORY_COLUMNS)
-    hits = tuple((f"hit_at_{k}", f"hit@{k}") for k in ks)
-    return (*hits, *AVERAGES, *(CATEGORY_COLUMNS if voted else ()))
+    return (*((measure.key, measure.label) for measure in measures), *(CATEGORY_COLUMNS if voted else ()))
 
 
 def cells(line: dict[str, Any], columns: Columns) -> list[str]:
@@ -92,8 +90,9 @@ def cells(line: dict[str, Any], columns: Columns) -> list[str]:
     texts = []
     for key, _ in columns:
         text = f"{line[key]:.3f}" if key in line else "-"
-        if key in INTERVALS and f"{key}_low95" in line:
-            text += f" [{line[f'{key}_low95']:.3f}, {line[f'{key}_high95']:.3f}]"
+        if key in INTERVALS and INTERVALS[key][0] in line:
+            low, high = (line[end] for end in INTERVALS[key])
+            text += f" [{low:.3f}, {high:.3f}]"
         texts.append(text)
     return texts
 
@@ -101,7 +100,7 @@ def cells(line: dict[str, Any], columns: Columns) -> list[str]:
 def measured_rows(
     board: dict[str, Any], external: dict[str, Any], benchmark: str, columns: Columns, below: dict[str, list[list[str]]]
 ) -> list[list[str]]:
-    """Rows of encoders and external vectors, the best hit@1 first, and chance last.
+    """Rows of encoders and external vectors, the best first by what leads the page, and chance last.
 
     Args:
         below: encoder -> rows of what was published of its method; taken out of it where the encoder has a row.
@@ -114,7 +113,7 @@ def measured_rows(
             same = not asked or asked[0] == tuple(line[key] for key in SAME_BENCHMARK)
             remark = "external" if same else "external; another version of the benchmark, score it again"
             lines.append((f"{name} ({remark})", line))
-    lines.sort(key=lambda one: (-one[1].get("hit_at_1", -1.0), one[0]))
+    lines.sort(key=lambda one: (LEADING.order(one[1].get(LEADING.key)), one[0]))
     rows = []
     for name, line in lines:
         size = million(line["parameters"]) if "parameters" in line else "-"
@@ -227,7 +226,8 @@ def recommended(name: str, line: dict[str, Any]) -> list[str]:
     for way, text in ways.items():
         several = f"{way}_categories" in scores
         seen = f", with {scores[f'{way}_categories']:.1f} categories among the first ten" if several else ""
-        told.append(f"{text} hit@5 is {scores[f'{way}_hit_at_5']:.3f}, hit@10 {scores[f'{way}_hit_at_10']:.3f}{seen}")
+        near, far = ((measure.label, f"{scores[f'{way}_{measure.key}']:.3f}") for measure in HITS)
+        told.append(f"{text} {near[0]} is {near[1]}, {far[0]} {far[1]}{seen}")
     plain = ", all without flip" if "without_flip" in line else ""
     text = f"Recommendations of {name} for {scores['n_scored']} queries{plain}: {'; '.join(told)}."
     return [*prose(text), ""]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from profiles import whole
 from stages.contracts.images import encode_jpeg
 
 
@@ -102,12 +103,23 @@ RECIPES = {
 }  # fmt: skip
 
 
+_SMALL = {**_BACKBONE, **_PICTURES, "embedding": 8}
+
+
+def small(kind):
+    """The values of a small recipe of a kind; of a kind without values above, a recipe of the profiles made small."""
+    if kind in RECIPES:
+        return RECIPES[kind]
+    own = next(recipe for recipe in whole("demo")["encoder"].values() if recipe["kind"] == kind)
+    return {key: _SMALL.get(key, value) for key, value in own.items() if key not in _COMMON}
+
+
 @pytest.fixture
 def recipe_values():
     """The values of a small recipe of a kind, with changes, as params.yaml holds them."""
 
     def make(kind, **changes):
-        return {"kind": kind, **_COMMON, **RECIPES[kind], **changes}
+        return {"kind": kind, **_COMMON, **small(kind), **changes}
 
     return make
 

@@ -10,7 +10,8 @@ from PIL import Image
 from stages.contracts import images as images_module
 from stages.contracts.images import encode_jpeg, open_rgb
 from stages.networks.backbones.features import Pixels, mean_vectors, mirrored, square
-from stages.retrieval.vectors import headline, on_and_off, read_vectors
+from stages.retrieval.comparison import compared, on_and_off
+from stages.retrieval.vectors import read_vectors
 
 
 def halves(left, right):
@@ -54,11 +55,11 @@ def test_euclidean_mean_keeps_the_lengths():
     assert mean_vectors(plain, mirrored, "euclidean").tolist() == [[1.5, 50.0]]
 
 
-def test_headline_takes_the_views_and_only_figures_that_are_there():
+def test_comparison_takes_the_views_and_only_figures_that_are_there():
     result = {"n_queries": 2, "chance": {"whole_gallery": {"hit_at_1": 0.1}},
               "whole_gallery": {"n_scored": 2, "hit_at_1": 0.5, "map": 0.6, "per_category": {}},
               "same_superclass": {"n_scored": 0}}  # fmt: skip
-    assert headline(result) == {"whole_gallery": {"hit_at_1": 0.5, "map": 0.6}, "same_superclass": {}}
+    assert compared(result) == {"whole_gallery": {"hit_at_1": 0.5, "map": 0.6}, "same_superclass": {}}
 
 
 def test_without_plain_vectors_there_is_nothing_to_compare(tmp_path):
