@@ -18,7 +18,7 @@ from stages.core.files import read_json
 from stages.core.params import load_params
 from stages.report.detectors import PREFIX, detector_section, read_detectors
 from stages.report.leaderboard import Published, entry, prose, read_board, read_published
-from stages.retrieval.catalogue import LEADING, Place, shown_at
+from stages.retrieval.catalogue import HIT, LEADING, Place, shown_at
 from stages.retrieval.category import NEIGHBOURS, TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE
 from stages.retrieval.regions import HITS
@@ -226,7 +226,7 @@ def recommended(name: str, line: dict[str, Any]) -> list[str]:
     for way, text in ways.items():
         several = f"{way}_categories" in scores
         seen = f", with {scores[f'{way}_categories']:.1f} categories among the first ten" if several else ""
-        near, far = ((measure.label, f"{scores[f'{way}_{measure.key}']:.3f}") for measure in HITS)
+        near, far = ((measure.label, f"{scores[f'{way}_{measure.key}']:.3f}") for measure in HIT.at(HITS))
         told.append(f"{text} {near[0]} is {near[1]}, {far[0]} {far[1]}{seen}")
     plain = ", all without flip" if "without_flip" in line else ""
     text = f"Recommendations of {name} for {scores['n_scored']} queries{plain}: {'; '.join(told)}."

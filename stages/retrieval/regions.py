@@ -25,7 +25,7 @@ from stages.retrieval.similarity import BLOCK_BYTES, Rows, nearest
 from stages.retrieval.vectors import PLAIN, REGIONS
 
 LISTED = 10  # recommendations that a person looks at
-HITS = HIT.at((5, LISTED))
+HITS = (5, LISTED)
 WAYS = ("list", "whole")
 QUERIES = 500  # of a benchmark's that get a list, evenly by id: each of them costs a pass over the gallery
 CLOSE = 1e-6  # squared distances of unit vectors this close to the last of a shortlist are looked at again
@@ -81,7 +81,7 @@ def recommendation(whole: Pair, regions: Sequence[Pair], memory_mb: int) -> dict
     asked = [row for row in with_match if queries.detected[row]]
     if not asked:
         return {"n_scored": len(with_match), "n_missed": len(with_match)} | (
-            {f"{way}_{measure.key}": 0.0 for way in WAYS for measure in HITS} if with_match else {}
+            {f"{way}_{measure.key}": 0.0 for way in WAYS for measure in HIT.at(HITS)} if with_match else {}
         )
     query_items, gallery_items = (np.array(rows.items.to_pylist(), object) for rows in (queries, gallery))
     categories = np.array(gallery.categories.to_pylist())
@@ -96,7 +96,7 @@ def recommendation(whole: Pair, regions: Sequence[Pair], memory_mb: int) -> dict
         right = [gallery_items[at] == query_items[row] for row, at in zip(asked, lists, strict=True)]
         scores |= {
             f"{way}_{measure.key}": sum(bool(hits[: measure.k[0]].any()) for hits in right) / len(with_match)
-            for measure in HITS
+            for measure in HIT.at(HITS)
         }
         if several:
             scores[f"{way}_categories"] = float(np.mean([len(set(categories[at])) for at in lists]))

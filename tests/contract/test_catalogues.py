@@ -109,7 +109,7 @@ gallery = rows(["x", "y", "z", "w"], ["1", "2", "2", "3"], [[1, 0], [0.9, 0.5], 
 queries = rows(["a", "b"], ["1", "2"], [[1, 0], [1, 0]])
 result = evaluate(queries, gallery, "cosine", EvaluateParams(ks=[1], bootstrap_samples=5, seed=0, memory_mb=64))
 own = result["whole_gallery"]
-print("value", own["first_rank"], result["chance"]["whole_gallery"]["first_rank"])
+print("value", own["first_rank"], round(result["chance"]["whole_gallery"]["first_rank"], 6))
 print("interval", "first_rank_low95" in own, "compared", compared(result)["whole_gallery"]["first_rank"])
 columns = columns_of({"e": {"b": entry(result)}}, [], "b")
 print("page", dict(columns)["first_rank"], "[" in cells(entry(result), columns)[list(dict(columns)).index("first_rank")])
@@ -137,7 +137,7 @@ def test_a_new_metric_is_a_function_and_its_entry_in_the_catalogue(tmp_path):
     assert text.count("class Place(") == text.count("METRICS = (\n") == 1
     file.write_text(text.replace("class Place(", function).replace("METRICS = (\n", entry), encoding="utf-8")
     assert run_in_copy(tmp_path, USE_METRIC).splitlines() == [
-        "value 1.5 2.083333333333333",
+        "value 1.5 2.083333",
         "interval True compared 1.5",
         "page first rank True",
         "seeds ('first rank', ('first_rank', 'chance')) clean True",
