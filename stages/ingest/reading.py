@@ -63,7 +63,7 @@ class IngestParams(Section):
 
     Attributes:
         reader: name of a module of stages/ingest/readers.
-        items_from_boxes: true: every box is a labelled item, its class the item's ``label``.
+        items_from_boxes: true: every box is a labeled item, its class the item's ``label``.
     """
 
     reader: str

@@ -42,7 +42,7 @@ PLOTS = [
         Plot(f"Labels 1: {head}, rows of each value", "bars", f"statistics/{head}.csv", "rows", "value")
         for head in HEADS
     ),
-    Plot("Labels 2: what became of the labelled items", "bars", "statistics/outcomes.csv", "rows", "value"),
+    Plot("Labels 2: what became of the labeled items", "bars", "statistics/outcomes.csv", "rows", "value"),
     Plot("Detectors 1: losses", "panels", "detector/losses.csv", "x", "y", "epoch", "loss"),
     Plot(
         "Detectors 2: precision, recall and mAP on validation",

@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from stages.retrieval.matches import Ranking
+from stages.retrieval.relevance import Ranking
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ from stages.report.leaderboard_page import cells, columns_of
 from stages.report.seeds import CLAIMS
 from stages.retrieval.comparison import compared
 from stages.retrieval.evaluate_retrieval import CLEAN_COLUMNS, headlines as in_metrics
-from stages.retrieval.external import table
+from stages.retrieval.score_vectors import table
 from stages.retrieval.metrics import EvaluateParams, evaluate
 from stages.retrieval.similarity import Rows
 
