@@ -7,10 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
-
 from stages.core.heads import HEADS
-from stages.report.plots_file import OUT, file_text
 from stages.retrieval.catalogue import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,15 +62,6 @@ def test_metrics_are_spelled_in_the_catalogue_alone():
 def test_heads_are_named_in_their_table_alone():
     naming = {file for file, found in modules().items() if len(found & set(HEADS)) > 1}
     assert naming == set(NAME_HEADS)
-
-
-def test_plots_are_those_that_are_generated():
-    """`make docs` writes the file."""
-    text = (ROOT / OUT).read_text(encoding="utf-8")
-    assert text == file_text()
-    assert [title for entry in yaml.safe_load(text)["plots"] for title in entry if title.startswith("Labels 1: ")] == [
-        f"Labels 1: {head}, rows of each value" for head in HEADS
-    ]
 
 
 def run_in_copy(folder: Path, script: str) -> str:
