@@ -157,12 +157,12 @@ product = {"gender": "Men", "subCategory": "Topwear", "articleType": "Tshirts", 
            "split": "train", "cluster": "", "group_id": "", "fingerprint": b""}
 items = pd.DataFrame([product | {"item_id": name, "image_id": name, "season": season}
                       for name, season in (("1", "Summer"), ("2", "Winter"), ("3", "Spring"))])
-Path("relabel.csv").write_text("source,item_id,column,value,reason\\nfashion_products,3,season,Cold,seen\\n")
+Path("relabel.csv").write_text("source,item_id,column,value,reason\\nfashion_products,3,sold_in,Cold,seen\\n")
 labels = label_items(items, tables, params, Path("relabel.csv"), Account("fashion_products"))
-print("columns", "season" in columns(params, "fashion_products"), LABELS.names[-1], "season" in CROPS.names)
-print("labels", list(labels["season"]), "vocabulary", vocabulary(labels.assign(split="train").to_dict("records"))["season"])
-print("plots", [plot.table for plot in PLOTS if "season" in plot.title])
-print("benchmark", BenchmarkParams(kind="category", source=None, item_column="season").item_column)
+print("columns", "season" in columns(params, "fashion_products"), LABELS.names[-1], "sold_in" in CROPS.names)
+print("labels", list(labels["sold_in"]), "vocabulary", vocabulary(labels.assign(split="train").to_dict("records"))["sold_in"])
+print("plots", [plot.table for plot in PLOTS if "sold_in" in plot.title])
+print("benchmark", BenchmarkParams(kind="category", source=None, item_column="sold_in").item_column)
 print("classifier", compose("demo")["classifier"]["heads"][-1])
 print("audit", sorted(before_shares("fashion_products", items, tables, {})))
 """
@@ -171,13 +171,13 @@ print("audit", sorted(before_shares("fashion_products", items, tables, {})))
 def test_a_new_head_of_a_known_source_is_a_row_and_its_merge_table(tmp_path):
     folder = copied(tmp_path)
     with (folder / "tables/heads.csv").open("a", encoding="utf-8") as stream:
-        stream.write("season,fashion_products,season,seasons.csv,season,merged,\n")
-    (folder / "tables/seasons.csv").write_text("season,merged\nSummer,Warm\nWinter,Cold\nSpring,\n", encoding="utf-8")
+        stream.write("sold_in,fashion_products,season,sold_in.csv,season,merged,\n")
+    (folder / "tables/sold_in.csv").write_text("season,merged\nSummer,Warm\nWinter,Cold\nSpring,\n", encoding="utf-8")
     assert run_in_copy(tmp_path, USE_HEAD).splitlines() == [
-        "columns True season True",
+        "columns True sold_in True",
         "labels ['Warm', 'Cold', 'Cold'] vocabulary ['Cold', 'Warm']",
-        "plots ['statistics/season.csv']",
-        "benchmark season",
-        "classifier season",
+        "plots ['statistics/sold_in.csv']",
+        "benchmark sold_in",
+        "classifier sold_in",
         "audit ['color', 'gender', 'type', 'usage']",
     ]
