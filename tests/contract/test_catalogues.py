@@ -18,6 +18,7 @@ SPELL_METRICS = {
     "stages/encoders/validation.py": "the same, computed",
     "stages/profiles/check.py": "the same, checked",
     "stages/report/training.py": "the same, shown; its stage depends on nothing of retrieval",
+    "stages/report/leaderboard_page.py": "the legend of its tables",
     "stages/report/plots_file.py": "titles of plots and the file of a curve",
     "stages/retrieval/evaluate_retrieval.py": "the file of that curve",
 }
