@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from stages.contracts.ledger import Account
-from stages.contracts.tables import HEADS, SPLITS
+from stages.contracts.tables import SPLITS
 from stages.core.errors import StageError
+from stages.core.heads import HEADS
 from stages.core.params import section
-from stages.ingest.ingest import READERS
+from stages.ingest.readers import READERS
 from stages.ingest.reading import IngestParams, Reading, Request
 from stages.ingest.splitting import decide_splits
 from stages.labels.labels import POLICIES

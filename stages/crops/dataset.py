@@ -21,7 +21,6 @@ from stages.contracts.disjoint import connected
 from stages.contracts.ledger import Account
 from stages.contracts.tables import (
     CROPS,
-    HEADS,
     LABELS,
     OUTCOMES,
     SPLITS,
@@ -34,6 +33,7 @@ from stages.contracts.tables import (
 )
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, write_json
+from stages.core.heads import HEADS
 from stages.core.params import Names
 from stages.crops.params import DatasetParams
 from stages.ingest.fingerprint import near_duplicates

@@ -26,9 +26,10 @@ import pandas as pd
 import pyarrow as pa
 
 from stages.contracts.ledger import Account
-from stages.contracts.tables import HEADS, LABELS, read_shards, read_table, write_table
+from stages.contracts.tables import LABELS, read_shards, read_table, write_table
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, write_json
+from stages.core.heads import HEADS
 from stages.labels import catalogue, deepfashion_mm, fashion_products
 from stages.labels.merging import EMPTY, LabelTables, read_label_tables
 from stages.labels.params import LabelParams

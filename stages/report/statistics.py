@@ -21,9 +21,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from stages.contracts.tables import HEADS, LABELS, OUTCOMES, read_table
+from stages.contracts.tables import LABELS, OUTCOMES, read_table
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
+from stages.core.heads import HEADS
 from stages.core.params import Names
 from stages.runner.stage import Report, Stage
 
