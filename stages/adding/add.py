@@ -234,7 +234,7 @@ def _too_few(found: Found, measured: Measured, labels: LabelTable | None, free: 
         return f"{text}Your column `{catalogue['split_column']}` puts them there: change it, or add photos."
     if found.chosen and free:
         return (
-            f"{text}{found.chosen.profile} stays as you edited it: write `splits: {SPLITS_FILE}` below its "
+            f"{text}{found.chosen.profile} stays as you edited it: write `splits: {SPLITS_FILE}` into its "
             "`catalogue`, and this command writes that file."
         )
     return f"{text}Add photos: 30 are few, some hundred are better."

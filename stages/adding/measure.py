@@ -19,7 +19,7 @@ from stages.ingest.splitting import decide_splits
 from stages.labels.labels import POLICIES
 from stages.labels.merging import read_label_tables
 from stages.labels.params import LabelParams
-from stages.profiles.compose import members
+from stages.profiles.compose import PROFILES, members
 
 
 @dataclass
@@ -83,7 +83,9 @@ def measure(
     Raises:
         StageError: as the reader; it finds no usable image.
     """
-    options = section(IngestParams, f"ingest.{source}", {"ingest": members("ingest", tree["ingest"])})
+    options = section(
+        IngestParams, f"ingest.{source}", {"ingest": members("ingest", tree["ingest"])}, PROFILES / f"{source}.yaml"
+    )
     account = Account(source)
     request = Request(source, root, annotations, tables, options, account)
     reading = READERS[options.reader](request)
