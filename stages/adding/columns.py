@@ -77,8 +77,8 @@ def label_columns(table: Rows, taken: Sequence[str], synonyms: dict[tuple[str, .
             continue
         garments = sum(count for value, count in counts.items() if guess(value, synonyms).superclass) / filled
         numeric = sum(count for value, count in counts.items() if value.replace(".", "").isdigit()) / filled > 0.9
-        called = _named(column, LABEL_WORDS) + 0.5 * (column.casefold() in CALLED_LABEL)
-        score = 2 * round(garments, 1) + called - numeric
+        doubt = 0.5 if column.casefold() in CALLED_LABEL else 1.0
+        score = 2 * round(garments, 1) + _named(column, LABEL_WORDS) - doubt * numeric
         if score > 0:
             scores[column] = score, len(counts)
     return sorted(scores, key=lambda column: scores[column], reverse=True)

@@ -50,6 +50,8 @@ def _as_tools_write(name: str) -> Iterator[str]:
         yield "/" + "/".join(parts[len(parts) - parts[::-1].index("..") :])
     if "%" in name and (decoded := unquote(name)) != name:
         yield decoded
+    if "upload" in parts[-3:-1]:  # Label Studio's own folder
+        yield parts[-1]
     if parts and (code := _UPLOADED.match(parts[-1])):
         yield parts[-1][code.end() :]
 

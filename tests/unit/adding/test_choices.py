@@ -138,7 +138,7 @@ def test_columns_that_a_person_changed_in_the_profile_are_used(shop, added):
          r"are type. Write the label's column in both"),
         ("table: items.csv", "table: other.csv", "`table` is 'other.csv', and .* has no such file"),
         ("reader: catalogue", "reader: kitchen", "ingest.mystore.reader"),
-        ("reader: catalogue, ", "", "`ingest.mystore.reader` is missing"),
+        ("reader: catalogue\n", "", "`ingest.mystore.reader` is missing"),
     ],
 )  # fmt: skip
 def test_a_column_that_a_person_wrote_and_that_is_not_there_is_one_message(shop, project, old, new, message):

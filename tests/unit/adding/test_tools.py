@@ -255,7 +255,7 @@ def test_folders_called_as_yolos_and_texts_are_no_yolo_without_label_files(shop,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0 0.5 0.5 0.5 0.5", "40 images and label files as YOLO has them .* no data.yaml.* classes.txt with a class a line"),
+        ("0 0.5 0.5 0.5 0.5", "40 images and label files as YOLO has them .* no data.yaml.*/classes.txt with a class a line"),
         ("", "40 label files, all of them empty. Export the labels again"),
     ],
 )  # fmt: skip

@@ -127,7 +127,7 @@ def test_spaces_around_names_and_values_and_empty_lines_do_not_count(tmp_path):
         ("t.xls", b"\xd0\xcf\x11\xe0", "before 2007 is not read. Save it as .xlsx or as CSV"),
         ("t.xlsx", b"not a zip", "t.xlsx: cannot be read as"),
         ("t.parquet", b"not parquet", "t.parquet: cannot be read as"),
-        ("t.jsonl", b'{"image": 1}\n[1]\n', "t.jsonl, line 2: list, expected an object a line"),
+        ("t.jsonl", b'{"image": 1}\n[1]\n', "t.jsonl, line 2: list, expected a list of objects, or an object a line"),
         ("t.jsonl", b"{image: 1}\n", "t.jsonl, line 1: not JSON"),
         (
             "t.json",
