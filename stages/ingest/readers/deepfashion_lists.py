@@ -127,7 +127,8 @@ def text_lines(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise StageError(f"{path}: not text in UTF-8 ({error}). Download it again.") from None
     # Not splitlines: it also cuts at separators that a damaged line may hold.
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    # DOS ends a text with a control character of its own.
+    return text.rstrip("\x1a").replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def list_rows(request: Request, path: Path, header: tuple[str, ...]) -> list[tuple[str, list[str]]]:
