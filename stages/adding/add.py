@@ -275,7 +275,7 @@ def write_profile(path: Path, text: str) -> str:
     if there == text:
         return f"{path} (as it was)"
     if there is not None and is_edited(there):
-        return f"{path} was edited: it stays as it is, and its columns were used. Delete it to have it written anew"
+        return f"{path} was edited and stays as it is; its columns were used. Delete it to have it written anew"
     return write(path, text).replace("(new counts, and rows for new labels)", "(fitted anew)")
 
 

@@ -10,6 +10,7 @@ from stages.adding.measure import Measured, told
 from stages.adding.photos import MOST
 from stages.adding.profile import LabelTable
 from stages.contracts.tables import SPLITS
+from stages.ingest.files import OUTSIDE
 
 WIDTH = 118  # columns
 NAMED = 8  # labels named in a line
@@ -67,8 +68,9 @@ def _left_out(measured: Measured) -> list[tuple[str, str]]:
     if rest := parts[REASONS_SHOWN:]:
         result.append(("omitted", f"{len(rest)} further reasons: make ingest-report names them"))
     if measured.elsewhere:
-        counts = ", ".join(f"{count} {kind}" for kind, count in measured.elsewhere.items())
-        result.append(("omitted", f"{counts}: this format has no photos where they lie"))
+        said = " outside of the folders that this format reads"
+        counts = ", ".join(f"{count} {kind.replace(OUTSIDE, said)}" for kind, count in measured.elsewhere.items())
+        result.append(("omitted", counts))
     if sum(measured.images.values()) > MOST:
         result.append(("note", f"more than {MOST} photos, so none was opened: ingest counts those that cannot be read"))
     return result

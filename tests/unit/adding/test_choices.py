@@ -121,9 +121,7 @@ def test_columns_that_a_person_changed_in_the_profile_are_used(shop, added):
     assert "column `category`: 4 different" in result.said and "column `batch_id`: 20 different" in result.said
     assert Counter(row["type"] for row in result.labels) == dict.fromkeys(LABELS, 10)
     assert {row["group_id"] for row in result.labels} == {f"b{n}" for n in range(20)}
-    assert PROFILE.read_text() == before and "stays as it is, and its columns were used" in " ".join(
-        result.said.split()
-    )
+    assert PROFILE.read_text() == before and "stays as it is; its columns were used" in " ".join(result.said.split())
     assert TABLE.read_text().startswith("category,superclass")
 
 
@@ -285,7 +283,7 @@ def test_photos_beside_the_class_folders_are_counted(shop, project):
         (shop / "images" / f"p{n}.jpg").rename(shop / f"p{n}.jpg")
     (shop / "images").rmdir()
     said = " ".join(add("mystore", shop, None).split())
-    assert "4 .jpg outside of what is read: this format has no photos where they lie" in said
+    assert "4 .jpg outside of the folders that this format reads" in said
 
 
 def test_where_all_annotations_were_rejected_the_message_says_why_and_not_to_add_photos(shop, project):

@@ -184,7 +184,10 @@ def test_class_folders_beside_the_splits_are_counted_as_not_read(shop, added):
         into_classes(shop, shop / ["train", "valid", "test", "extra"][min(n // 10, 3)], [n])
     (shop / "images").rmdir()
     said = " ".join(added("mystore", shop).said.split())
-    assert "10 train, 10 val, 10 test; the data's own" in said and "10 .jpg outside of what is read" in said
+    assert (
+        "10 train, 10 val, 10 test; the data's own" in said
+        and "10 .jpg outside of the folders that this format reads" in said
+    )
 
 
 # YOLO
