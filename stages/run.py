@@ -1,7 +1,7 @@
 """Run a stage of dvc.yaml or a command of the Makefile: ``python -m stages.run NAME [ARGUMENT ...]``.
 
-The environment comes first: instruction set, threads, hash seed and allocator are fixed before the module, and with it
-numpy or torch, is imported (stages/core/determinism.py). ``python -m stages.run`` lists the names.
+The environment comes first: instruction set, threads, hash seed and allocator are fixed before the module is imported,
+because importing it imports numpy or torch (stages/core/determinism.py). ``python -m stages.run`` lists the names.
 """
 
 import os
@@ -36,7 +36,7 @@ STAGES = {
     "statistics": "stages.report.statistics",
     "leakage": "stages.report.leakage",
 }
-# Commands beside the DAG -> the module that has their ``main()``.
+# Name of a command that is no stage -> the module that has their ``main()``.
 COMMANDS = {
     "use": "stages.profiles.use",
     "add": "stages.adding.add",
@@ -47,11 +47,11 @@ COMMANDS = {
     "audit": "stages.report.audit",
     "ingest_report": "stages.report.ingest_report",
     "export_yolo": "stages.detection.export_yolo",
-    "run_ablation": "stages.report.ablation_run",
-    "run_seeds": "stages.report.seeds_run",
+    "run_ablation": "stages.report.run_ablation",
+    "run_seeds": "stages.report.run_seeds",
     "leaderboard_page": "stages.report.leaderboard_page",
     "classifier_page": "stages.report.classifier_page",
-    "score_vectors": "stages.retrieval.external",
+    "score_vectors": "stages.retrieval.score_vectors",
     "contact_sheet": "stages.report.contact_sheet",
     "plots_script": "stages.report.plots_script",
     "shortcut_check": "stages.report.shortcut_check",

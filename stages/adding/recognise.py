@@ -76,12 +76,12 @@ def recognise(
     boxes = [path for path, one in told.items() if one.boxes]
     named = [path for path in told if path not in boxes] or boxes
     # Competitions have tables of photos without labels beside the one with them.
-    labelled = [path for path in named if told[path].labelled] or named
-    if len(labelled) > 1:
-        names = shown(path.relative_to(folder).as_posix() for path in labelled)
-        raise StageError(f"{folder}: {names} each name images. Say which has the labels: TABLE={labelled[0].name}")
-    if labelled:
-        found = from_table(folder, labelled[0], images, synonyms, boxes[0] if boxes else None)
+    labeled = [path for path in named if told[path].labeled] or named
+    if len(labeled) > 1:
+        names = shown(path.relative_to(folder).as_posix() for path in labeled)
+        raise StageError(f"{folder}: {names} each name images. Say which has the labels: TABLE={labeled[0].name}")
+    if labeled:
+        found = from_table(folder, labeled[0], images, synonyms, boxes[0] if boxes else None)
     else:
         _refuse_bare_labels(folder, images)
         found = _folders(folder, synonyms)
@@ -256,7 +256,7 @@ def _published(folder: Path) -> Found | None:
     raise StageError(
         f"{folder}: the tree of {BENCHMARKS[reader]}, a benchmark with a split of its own and no labels for a data "
         f"set. Link it as data/raw/{reader}, and list {reader} in `sources` and `benchmarks` of a profile that has a "
-        "labelled source (docs/datasets.md; profiles/demo.yaml lists all)."
+        "labeled source (docs/datasets.md; profiles/demo.yaml lists all)."
     )
 
 

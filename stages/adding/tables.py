@@ -30,7 +30,7 @@ class Told:
     rows: Rows
     image: str
     boxes: bool
-    labelled: bool
+    labeled: bool
 
 
 def finder(images: Images) -> Callable[[str], bool]:

@@ -70,7 +70,7 @@ class IngestParams(Section):
     """Section ``ingest.<source>``; the last three are options of the readers that they are called after.
 
     Attributes:
-        items_from_boxes: true: every box is a labelled item, its class the item's ``label``.
+        items_from_boxes: true: every box is a labeled item, its class the item's ``label``.
         deepest_folder: true: of a folder for each class the label is the folder that a photo lies in, ``Shirts`` of
             ``Men/Shirts``; false: the first one.
     """

@@ -35,7 +35,7 @@ was detected. Columns in italics are **published, not measured here**: other dat
 probably wrong, with pictures.
 """
 DRAWN = "This profile's pictures are **drawn by the project**: figures of real photos are no yardstick for them."
-HEADS = ["head", "rows", "accuracy", "majority", "given the class", "precision", "recall", "F1"]
+HEAD_COLUMNS = ["head", "rows", "accuracy", "majority", "given the class", "precision", "recall", "F1"]
 PUBLISHED = ["*accuracy*", "*precision*", "*recall*"]
 COUNTS = ["", "rows", "TP", "FN", "TN", "FP", "precision", "recall", "F1"]
 
@@ -69,8 +69,8 @@ def head_rows(scores: dict[str, Any], published: dict[str, dict[str, float]]) ->
         ours = ("accuracy", "baseline_majority", "baseline_majority_given_detected")
         macro = ("precision_macro", "recall_macro", "f1_macro")
         theirs = published.get(head, {})
-        beside = [f"*{theirs[key]:.2f}*" if key in theirs else "-" for key in ("accuracy", "precision", "recall")]
-        rows.append([head, str(own["rows"]), *(number(own[key]) for key in (*ours, *macro)), *beside])
+        theirs_shown = [f"*{theirs[key]:.2f}*" if key in theirs else "-" for key in ("accuracy", "precision", "recall")]
+        rows.append([head, str(own["rows"]), *(number(own[key]) for key in (*ours, *macro)), *theirs_shown])
     return rows
 
 
@@ -82,10 +82,10 @@ def gender_rows(by_class: list[dict[str, str]], published: list[Published]) -> l
          *(number(row[key]) for key in ("precision", "recall", "f1"))]
         for row in own
     ]  # fmt: skip
-    theirs = {one.metric: one.value for one in published if one.benchmark == f"{PREFIX}{GENDER}_{POSITIVE}"}
+    theirs = {row.metric: row.value for row in published if row.benchmark == f"{PREFIX}{GENDER}_{POSITIVE}"}
     if rows and theirs:
-        figures = [f"*{theirs[key]:.4f}*" if key in theirs else "-" for key in ("precision", "recall", "f1")]
-        rows.append([f"*{POSITIVE}* (published)", "-", "-", "-", "-", "-", *figures])
+        scores = [f"*{theirs[key]:.4f}*" if key in theirs else "-" for key in ("precision", "recall", "f1")]
+        rows.append([f"*{POSITIVE}* (published)", "-", "-", "-", "-", "-", *scores])
     return rows
 
 
@@ -112,18 +112,18 @@ def profile_section(name: str, folder: Path, published: list[Published], drawn: 
         for table in ("by_class", "confused", "suspects")
     }
     of_head: dict[str, dict[str, float]] = {}
-    for one in published:
-        if one.benchmark.startswith(PREFIX):
-            of_head.setdefault(one.benchmark.removeprefix(PREFIX), {})[one.metric] = one.value
+    for row in published:
+        if row.benchmark.startswith(PREFIX):
+            of_head.setdefault(row.benchmark.removeprefix(PREFIX), {})[row.metric] = row.value
     lines = [f"## Profile {name}" + (" (drawn data)" if drawn else ""), ""]
-    lines += [*markdown(HEADS + PUBLISHED, head_rows(read_json(folder / "classifier.json"), of_head)), ""]
+    lines += [*markdown(HEAD_COLUMNS + PUBLISHED, head_rows(read_json(folder / "classifier.json"), of_head)), ""]
     if gender := gender_rows(tables["by_class"], published):
         lines += [*markdown(COUNTS, gender), ""]
     if told := confusions(tables["confused"]):
         lines += ["Most often taken for another class (test rows, share of the class):", "", *told, ""]
     counts = {head: sum(row["head"] == head for row in tables["suspects"]) for head in of_head}
-    if found := ", ".join(f"{count} of {head}" for head, count in counts.items() if count):
-        lines += [*prose(f"Labels that are probably wrong: {found}."), ""]
+    if suspected := ", ".join(f"{count} of {head}" for head, count in counts.items() if count):
+        lines += [*prose(f"Labels that are probably wrong: {suspected}."), ""]
     return lines + ([DRAWN, ""] if drawn else [])
 
 
@@ -142,7 +142,7 @@ def write_page(out: Path) -> None:
         profile = Path("profiles") / f"{name}.yaml"
         drawn = profile.is_file() and bool(load_params(profile).get("demo_sources"))
         lines += profile_section(name, folder, published, drawn)
-    notes = {one.note: one.source for one in published if one.benchmark.startswith(PREFIX)}
+    notes = {row.note: row.source for row in published if row.benchmark.startswith(PREFIX)}
     for source in dict.fromkeys(notes.values()):
         told = "; ".join(note for note, own in notes.items() if note and own == source)
         lines += [*prose(f"Published: {source} ({told})."), ""]

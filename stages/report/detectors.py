@@ -44,12 +44,12 @@ def detector_section(detectors: dict[str, dict[str, Any]], published: list[Publi
         lines.append(_row([name, str(scores["images"]), str(scores["boxes"])], scores, "{:.3f}"))
         lines.append(_row([f"{name}, constant box", "-", "-"], {"map50": scores["constant_box"]}, "{:.3f}"))
         systems: dict[tuple[str, str], dict[str, float]] = {}
-        for one in published:
-            metric = ALIKE.get(one.metric, one.metric)
-            if one.benchmark == PREFIX + name and metric in COLUMNS:
-                systems.setdefault((one.system, one.source), {})[metric] = one.value
-                notes_of = sources.setdefault(one.source, {}).setdefault(one.system, [])
-                notes_of += [one.note] if one.note and one.note not in notes_of else []
+        for row in published:
+            metric = ALIKE.get(row.metric, row.metric)
+            if row.benchmark == PREFIX + name and metric in COLUMNS:
+                systems.setdefault((row.system, row.source), {})[metric] = row.value
+                notes_of = sources.setdefault(row.source, {}).setdefault(row.system, [])
+                notes_of += [row.note] if row.note and row.note not in notes_of else []
         for (system, _), numbers in systems.items():
             lines.append(_row([f"*{system}* (published), {name}", "-", "-"], numbers, "*{:.3f}*"))
     if sources:

@@ -4,9 +4,9 @@ Usage: python -m stages.run leaderboard_page [OUT]      (docs/leaderboard.md)
 
 Reads:  data/<profile>/report/retrieval/*.json of every profile that has them (`dvc repro`, or `dvc pull`),
         data/<profile>/report/detector/*.json beside them,
-        metrics/<profile>/external/*.json (vectors that someone else computed, external.py), tables/published.csv, and
-        `demo_sources` of profiles/<profile>.yaml: where it names anything, the data is drawn, and the page says so
-        above published numbers.
+        metrics/<profile>/external/*.json (vectors that someone else computed, score_vectors.py),
+        tables/published.csv, and `demo_sources` of profiles/<profile>.yaml: where it names anything, the data is
+        drawn, and the page says so above published numbers.
 """
 
 import logging
@@ -18,7 +18,7 @@ from stages.core.files import read_json
 from stages.core.params import load_params
 from stages.report.detectors import PREFIX, detector_section, read_detectors
 from stages.report.leaderboard import Published, entry, prose, read_board, read_published
-from stages.retrieval.category import NEIGHBOURS, TOPS
+from stages.retrieval.category import NEIGHBORS, TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE
 from stages.runner.stage import new_parser, one_message
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
 SHOWN_KS = (1, 5, 10, 20, 50)  # and those that something was published of
 AVERAGES: Columns = (("map", "mAP"), ("map_at_r", "MAP@R"))
-CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"{NEIGHBOURS}-NN top-{n}") for n in TOPS)
+CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"{NEIGHBORS}-NN top-{n}") for n in TOPS)
 SOFTMAX_COLUMNS: Columns = tuple((f"softmax_top_{n}", f"top-{n}") for n in TOPS)
 INTERVALS = ("hit_at_1", "map")  # shown in the table; the detailed results have that of MAP@R too
 SAME_BENCHMARK = ("n_scored", "n_missed", "n_without_match", "gallery")  # differ where the benchmark was built anew
@@ -48,7 +48,7 @@ Vectors that someone else computed join with
 `python -m stages.run score_vectors --embeddings FILE --benchmark NAME --name NAME`; they are marked *external*.
 """
 VOTE = (
-    f"{NEIGHBOURS}-NN top-n: the query's category is among the first n by the vote of its {NEIGHBOURS} nearest gallery "
+    f"{NEIGHBORS}-NN top-n: the query's category is among the first n by the vote of its {NEIGHBORS} nearest gallery "
     "rows (`stages/retrieval/category.py`); in the row of chance, among the n most frequent ones."
 )
 SOFTMAX = (

@@ -13,8 +13,8 @@ from typing import Any
 from stages.core.errors import shown
 from stages.core.params import load_params, lookup
 from stages.ingest.files import dead_links
+from stages.report.finish_tracking import Registered, close_parent, track_now
 from stages.report.headlines import Numbers, committed_metrics, headlines, moved, read_metrics
-from stages.report.tracked import Registered, close_parent, track_now
 from stages.runner import times
 from stages.runner.stage import new_parser, one_message
 from stages.runner.tracking import DEFAULT_URI

@@ -9,7 +9,7 @@ from pathlib import Path
 import openpyxl
 import yaml
 
-SAMPLE = Path(__file__).resolve().parents[2].parent / "shared" / "real"
+SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "real"
 # Label -> what Fashion Product Images calls it, and the project's name of that type (tables/types.csv).
 ARTICLES = {
     "T-Shirt": ("Tshirts", "T-Shirts"),

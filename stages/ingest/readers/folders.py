@@ -32,7 +32,7 @@ def split_word(text: str) -> str | None:
 
 def split_folders(root: Path) -> dict[str, Path]:
     """Our split -> its folder; empty where upstream has none, or nothing to train on. A split without class folders,
-    as competitions have one to be labelled, is none.
+    as competitions have one to be labeled, is none.
     """
     folders = (path for path in subfolders(root) if path.name.lower() in SPLIT_FOLDERS)
     found = {SPLIT_FOLDERS[path.name.lower()]: path for path in folders if subfolders(path)}

@@ -13,7 +13,7 @@ from defusedxml.ElementTree import fromstring
 from stages.core.errors import StageError
 from stages.core.files import read_text
 from stages.core.names import plain
-from stages.ingest.boxes import around, upright
+from stages.ingest.box_repair import around, upright
 from stages.ingest.readers.folders import SPLIT_FOLDERS
 from stages.ingest.reading import Reading, Request, box_row, numbers, require_folder, split_image
 
