@@ -59,10 +59,11 @@ def recognise(
     images = images_of(_common([path.parent for path in images.paths.values()]))
     if table is not None:
         return _fashion_products(folder, table) or from_table(folder, table, images, synonyms)
+    for place in dict.fromkeys((folder, _unwrapped(folder))):
+        for form in (_published, _fashion_products, _yolo, _coco, _voc):
+            if found := form(place):
+                return _as_chosen(found, chosen)
     folder = _unwrapped(folder)
-    for form in (_published, _fashion_products, _yolo, _coco, _voc):
-        if found := form(folder):
-            return _as_chosen(found, chosen)
     stems = {path.stem for path in images.paths.values()}
     texts = [path for path in _tables(folder) if path.suffix.lower() != ".txt" or path.stem not in stems]
     tables = [path for path in texts if path.suffix.lower() != ".txt"] or texts

@@ -293,7 +293,7 @@ def test_where_all_annotations_were_rejected_the_message_says_why_and_not_to_add
         (shop / "labels" / f"p{n}.txt").write_text(f"{n % 4 + 1} 0.5 0.5 0.5 0.5\n")
     with pytest.raises(StageError) as error:
         add("mystore", shop, None)
-    assert "Rejected were 40 objects malformed_box (what stands there is no box" in str(error.value)
+    assert "Rejected were 40 objects malformed_box (no box: expected four finite numbers" in str(error.value)
     assert "such as labels/p0.txt:1: class 1, expected 0 to 0" in str(error.value)
     assert "Mend these, or add photos" in str(error.value)
 
