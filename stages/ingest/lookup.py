@@ -46,8 +46,9 @@ def _as_tools_write(name: str) -> Iterator[str]:
     or seen from a folder elsewhere.
     """
     parts, _ = path_parts(name)
-    if ".." in parts:
-        yield "/" + "/".join(parts[len(parts) - parts[::-1].index("..") :])
+    below = parts[len(parts) - parts[::-1].index("..") :] if ".." in parts else []
+    if len(below) > 1:  # a bare name in a folder above is no file here
+        yield "/" + "/".join(below)
     if "%" in name and (decoded := unquote(name)) != name:
         yield decoded
     if "upload" in parts[-3:-1]:  # Label Studio's own folder
