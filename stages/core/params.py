@@ -4,6 +4,7 @@ A missing, unknown or mistyped key ends the stage with one message that names th
 """
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -54,7 +55,7 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     return content
 
 
-def lookup(content: dict[str, Any], dotted: str, path: Path = PARAMS_FILE) -> Any:
+def lookup(content: Mapping[str, Any], dotted: str, path: Path = PARAMS_FILE) -> Any:
     """The value at a dotted key such as ``detector.shoes``.
 
     Raises:
@@ -72,7 +73,7 @@ def lookup(content: dict[str, Any], dotted: str, path: Path = PARAMS_FILE) -> An
     return value
 
 
-def section(model: type[S], dotted: str, content: dict[str, Any] | None = None, path: Path = PARAMS_FILE) -> S:
+def section(model: type[S], dotted: str, content: Mapping[str, Any] | None = None, path: Path = PARAMS_FILE) -> S:
     """The value at ``dotted``, parsed as type ``model``: a ``Section``, or a type such as ``Names``.
 
     Raises:

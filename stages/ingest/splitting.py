@@ -93,7 +93,7 @@ def exact_duplicates(digests: dict[str, str], files: dict[str, ImageFile]) -> di
     same: dict[str, list[str]] = defaultdict(list)
     for image_id, digest in digests.items():
         same[digest].append(image_id)
-    repeated = {}
+    repeated: dict[str, str] = {}
     for ids in same.values():
         kept = min(ids, key=lambda image_id: (-held_out(upstream_level(files[image_id])), image_id))
         repeated |= {image_id: kept for image_id in ids if image_id != kept}

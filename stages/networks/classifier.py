@@ -53,7 +53,7 @@ class ClassifierParams(Section):
     """Section ``classifier``.
 
     Attributes:
-        class_missing: share of the training rows whose detected class is replaced by "no detection", drawn anew in each
+        class_missing: share of the training rows whose detected class is replaced by "no detection", drawn in each
             step: benchmarks without a detector have no class.
         schedule: of the learning rates, after ``warmup_epochs``: half a cosine down to 0, or constant.
     """

@@ -45,7 +45,7 @@ def image_paths(raw: Path, image_ids: set[str]) -> dict[str, Path]:
     An id is the file's stem, with the split as prefix where names repeat in several splits (DeepFashion2), with class
     and split where they repeat in both (shoes), or the path below the folder of images (benchmarks).
     """
-    paths = {}
+    paths: dict[str, Path] = {}
     for path in sorted(raw.rglob("*")):
         if path.suffix not in (".jpg", ".png"):
             continue

@@ -88,7 +88,7 @@ def headline_lines(before: Numbers, now: Numbers, seeds: Sequence[Numbers], base
             rank, said = verdict(change, [own[name] for own in spread if name in own])
             rows.append((rank, [called, number(was.value), number(row.value), f"{change:+.3f}", said, row.beside]))
     rows.sort(key=lambda row: row[0])
-    header = ["headline", base, "now", "change", "seeds", "beside it, now"]
+    header = ["headline", base, "now", "change", "seeds", "baseline, now"]
     lines = table(header, [row for _, row in rows]) if rows else []
     if gone := [" ".join(name) for name in old if name not in new]:
         lines += [f"Headlines gone: {_first(gone)}.", ""]

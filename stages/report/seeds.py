@@ -191,7 +191,7 @@ def as_markdown(content: dict[str, Any]) -> str:
     lines = [
         f"Profile {content['profile']}, seeds {seeds}{alone}; mean ± sample standard deviation.",
         "",
-        "| what | mean ± deviation | min | max | beside it |",
+        "| what | mean ± deviation | min | max | baseline |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, row in content["rows"].items():

@@ -6,7 +6,7 @@ Usage: python -m stages.run summary [--repro KEY] [--status N] [--markdown | --t
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def ran_lines(ran: Iterable[tuple[str, float]]) -> list[str]:
     return aligned([(name, f"{count} x" if count > 1 else "", f"{took:.0f} s") for name, count, took in shown])
 
 
-def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Rows as lines with aligned columns, cut at ``WIDTH``."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
@@ -59,7 +59,7 @@ def aligned(rows: list[tuple[str, ...]]) -> list[str]:
 
 def as_markdown(rows: list[Row]) -> str:
     """Headline rows as a Markdown table."""
-    table = [("what", "metric", "value", "beside it"), ("---", "---", "---", "---"), *rows]
+    table = [("what", "metric", "value", "baseline"), ("---", "---", "---", "---"), *rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in table)
 
 

@@ -123,7 +123,7 @@ def external_path(name: str, content: dict[str, Any]) -> Path:
 def main() -> None:
     """The command."""
     parser = new_parser(__doc__)
-    parser.add_argument("--embeddings", type=Path, required=True, help=".parquet, or .npy with ids beside it")
+    parser.add_argument("--embeddings", type=Path, required=True, help=".parquet, or .npy with ids next to it")
     parser.add_argument("--benchmark", required=True, help="a name in `benchmarks` of params.yaml")
     parser.add_argument("--metric", choices=METRICS)
     parser.add_argument("--out", type=Path, help="write all figures there as JSON")

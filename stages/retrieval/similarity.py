@@ -13,6 +13,7 @@ The rules for every encoder and benchmark:
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,7 @@ TIE = 1e-12
 
 BLOCK_BYTES = 4_000_000  # of float64 vectors in one step
 
-Column = Sequence[Hashable] | np.ndarray | pa.Array | pa.ChunkedArray
+Column: TypeAlias = Sequence[Hashable] | np.ndarray | pa.Array | pa.ChunkedArray
 
 
 def column(values: Column, what: str, may_miss: bool = False) -> pa.Array:

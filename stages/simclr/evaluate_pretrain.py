@@ -156,7 +156,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     about = {"k": options.knn_k, "kept_epoch": card["epoch"], "test_rows": len(test)}
     write_json(args.report, {"heads": heads, "mean": means(heads), **about})
     write_json(args.metrics, key_metrics(means(heads), card["epoch"]))
-    metrics = {}
+    metrics: dict[str, float] = {}
     for head, scores in heads.items():
         if scores["rows"]:
             known = {name: scores[name] for name in features if scores[name] is not None}

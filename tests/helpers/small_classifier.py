@@ -3,9 +3,11 @@
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 from places import ROOT
 from small import PLAIN_RUNTIME
 
+from stages.contracts.images import encode_jpeg
 from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.classifier import ClassifierParams, MultiHead
@@ -44,6 +46,12 @@ def network(cpu, params, superclasses):
         ), options
 
     return make
+
+
+def plain_crops():
+    """Six JPEG crops of one color each."""
+    names = ("red", "green", "blue", "white", "black", "gray")
+    return [encode_jpeg(Image.new("RGB", (40, 40), color)) for color in names]
 
 
 def head_of(model, head):

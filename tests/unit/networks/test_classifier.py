@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from small_classifier import CLASSES, RUNTIME, frame, head_of
+from small_classifier import CLASSES, RUNTIME, frame, head_of, plain_crops
 from torch import nn
 
 from stages.classifier.training.batches import prepare
@@ -19,9 +19,8 @@ from stages.networks.classifier import SHARED, Block, ClassifierEncoder, encode_
 
 
 @pytest.fixture(scope="module")
-def crops(crops):
-    """Six JPEG crops, each of another color."""
-    return crops[:6]
+def crops():
+    return plain_crops()
 
 
 @pytest.mark.parametrize(("kind", "extra"), [("none", 0), ("scalar", 1), ("onehot", 8)])
@@ -217,7 +216,7 @@ def test_block_without_batch_norm_is_linear_then_leaky_relu(params):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"blur_sigma": [1.5, 0.5]}, "the low end comes first"),
+        ({"blur_sigma": [1.5, 0.5]}, "expected the lower bound first"),
         ({"blur_sigma": [0, 1]}, "greater than 0"),
         ({"factor": [-0.2, 1.2]}, "greater than or equal to 0"),
         ({"jpeg_quality": [40, 101]}, "less than or equal to 100"),

@@ -94,7 +94,7 @@ def test_review_has_numbers_spread_params_stages_and_pictures(repository):
     assert lines == [
         f"### demo: before ({short.stdout.strip()}) and now",
         "",
-        "| headline | before | now | change | seeds | beside it, now |",
+        "| headline | before | now | change | seeds | baseline, now |",
         "| --- | --- | --- | --- | --- | --- |",
         "| wardrobe hit@1 | 0.510 | 0.590 | +0.080 | **beyond** ±0.061 | one, best of 2; 0.010 chance |",
         "",

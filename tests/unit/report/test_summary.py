@@ -67,5 +67,5 @@ def test_screen_has_at_most_35_lines_of_100_columns_however_much_there_is():
 
 def test_table_as_markdown():
     rows = [("a", "mAP", "0.5", "")]
-    expected = "| what | metric | value | beside it |\n| --- | --- | --- | --- |\n| a | mAP | 0.5 |  |"
+    expected = "| what | metric | value | baseline |\n| --- | --- | --- | --- |\n| a | mAP | 0.5 |  |"
     assert as_markdown(rows) == expected
