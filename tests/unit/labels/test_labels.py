@@ -228,7 +228,7 @@ def test_correction_of_a_rejected_item_is_counted_and_has_no_effect(correct, lab
     ("line", "message"),
     [
         ("photos,nobody,color,Blue,", "photos has no item 'nobody'"),
-        ("photos,a,color,Blue,", "column 'color' cannot be corrected; expected one of: color, fabric"),
+        ("photos,a,colour,Blue,", "column 'colour' cannot be corrected; expected one of: color, fabric"),
         ("photos,a,color,Blu,", "color 'Blu' is not known; expected one of: Black, Blue"),
         ("photos,a,superclass,,", "the superclass cannot be unknown"),
         ("photo,a,color,Blue,", "source 'photo' is not known; expected one of: fashion_products, photos"),
