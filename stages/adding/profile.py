@@ -118,7 +118,7 @@ def fit(measured: Measured, train: int, found: Found) -> dict[str, Any]:
     if measured.heads != ["type"]:
         fitted["classifier"]["heads"] = measured.heads
     if train < 10:
-        fitted["encoder"] = {"defaults": {"probe": {"k": train}}}
+        fitted["encoder"] = {"defaults": {"validation": {"k": train}}}
     if found.boxes:
         # A photo may show several garments: then a crop is of the label's own class.
         fitted["crops"] = {"no_detection": "own_box"} | ({"agreement": "required"} if measured.several else {})

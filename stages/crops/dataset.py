@@ -137,7 +137,7 @@ def statistics(rows: list[dict[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {"rows": _counts(f"{row['split']} {row['source']}" for row in rows)}
     result["coverage"] = {head: _counts(row["source"] for row in rows if row[head] is not None) for head in HEADS}
     result["superclass"] = _counts(f"{row['split']} {row['superclass']}" for row in rows)
-    result["labelled"] = {head: _counts(row["split"] for row in rows if row[head] is not None) for head in HEADS}
+    result["labeled"] = {head: _counts(row["split"] for row in rows if row[head] is not None) for head in HEADS}
     result["values"] = {
         head: {split: _counts(row[head] for row in rows if row["split"] == split and row[head]) for split in SPLITS}
         for head in HEADS

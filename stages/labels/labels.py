@@ -214,7 +214,7 @@ def label_items(
     kept = set(labels["item_id"])
     for correction in corrections:
         if correction.item_id in kept:
-            ledger.repair(correction.item_id, f"relabelled_{correction.column}", correction.value)
+            ledger.repair(correction.item_id, f"relabeled_{correction.column}", correction.value)
     ledger.kept = len(labels)
     account.note("known", {head: int(labels[head].notna().sum()) for head in HEADS})
     return labels.sort_values("item_id", ignore_index=True)

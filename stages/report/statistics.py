@@ -184,7 +184,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     write_csv(plots / "outcomes.csv", BARS, [row for source in sources for row in bars(source, outcomes[source])])
     content = {
         "matching": outcomes_by_superclass(items),
-        "labelled": dataset["labelled"],
+        "labeled": dataset["labeled"],
         "coverage": dataset["coverage"],
         "values": {head: majority(dataset["values"][head]) for head in HEADS},
     }

@@ -102,7 +102,7 @@ def table(benchmark: str, result: dict[str, Any]) -> str:
         lines.append(f"\nwithout the {clean['n_left_out']} queries that nearly repeat a training picture\n  {told}")
     if (votes := result.get(PREDICTION, {})).get("n_scored"):
         majority = result["chance"][PREDICTION]
-        lines.append(f"\ncategory by the vote of {votes['neighbours']} neighbors, {votes['n_scored']} queries scored")
+        lines.append(f"\ncategory by the vote of {votes['neighbors']} neighbors, {votes['n_scored']} queries scored")
         lines += [f"  top-{n:<3}{votes[f'top_{n}']:.4f}  majority {majority[f'top_{n}']:.4f}" for n in TOPS]
     return "\n".join(lines)
 

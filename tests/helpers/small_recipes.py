@@ -8,7 +8,7 @@ from stages.contracts.images import encode_jpeg
 
 COMMON = {
     "learns_from": {"table": "tiny", "category": "type", "same_colorway": True, "labels": [], "max_train": None, "max_val": None},
-    "image_size": 32, "probe": {"select": "hit_at_1", "k": 1, "reference": 100, "batch": 8}, "seed": 0,
+    "image_size": 32, "validation": {"select": "hit_at_1", "k": 1, "reference": 100, "batch": 8}, "seed": 0,
 }  # fmt: skip
 _SCHEDULE = {"epochs": 3, "batch": 8, "learning_rate": 0.01, "drop_at": [2], "drop_factor": 0.1, "weight_decay": 0.0}
 _GEOMETRY = {"flip": 0.5, "rotation": 5, "min_scale": 0.9, "mask": 0.2, "mask_share": 0.1}

@@ -321,7 +321,7 @@ def test_cvats_coco_with_a_subset_in_the_names_is_read(shop, added):
     assert types(added("mystore", shop)) == TEN_EACH
 
 
-def test_roboflows_root_category_that_nothing_is_labelled_with_is_no_label(shop, added):
+def test_roboflows_root_category_that_nothing_is_labeled_with_is_no_label(shop, added):
     """roboflow/rf-detr #1303."""
     coco(shop, "_annotations.coco.json", categories=("clothes", *LABELS), of=lambda n: n % 4 + 1)
     result = added("mystore", shop)

@@ -171,8 +171,8 @@ def test_encoder_of_the_paper_takes_one_step(name, examples, cpu, tmp_path):
     assert name not in SHAPES or vectors.shape[1] == SHAPES[name][0]
     if "schedule" in raw:
         assert len(fitted.history) == 2 and fitted.scores["best_epoch"] == 1
-    if raw["probe"]["select"] != "loss":
-        assert fitted.scores[f"val_{raw['probe']['select']}"] is not None
+    if raw["validation"]["select"] != "loss":
+        assert fitted.scores[f"val_{raw['validation']['select']}"] is not None
 
 
 LITE = {"backbone": "tf_efficientnet_lite0", "weights": "packaged"}  # comes with the statistics of ImageNet
@@ -308,7 +308,7 @@ def test_frozen_backbone_of_the_classifier_keeps_weights_and_statistics_and_the_
     params = ClassifierParams.model_validate(
         values | {"image_size": 32, "hidden": [16, 16], "projection": 16, "heads": ["color"], "color_heads": [],
                   "pooling": "last", "beside": [], "detector_class": "none", "cached_views": 0, "average": 0.0,
-                  "freeze_backbone": True, "standardise": True, "batch": 6}
+                  "freeze_backbone": True, "standardize": True, "batch": 6}
     )  # fmt: skip
     network = MultiHead(Backbone(*LITE.values()), {"color": ["a", "b"]}, [], params)
     targets = {"color": torch.arange(12) % 2}
@@ -323,7 +323,7 @@ def test_frozen_backbone_of_the_classifier_keeps_weights_and_statistics_and_the_
     changed = moved(network, before)
     assert {name for name in changed if name.startswith("backbone.")} == set()
     assert all(weight.grad is None for weight in network.backbone.parameters())
-    assert {"standardise.running_mean", "projection.weight", "blocks.0.norm.running_mean"} <= changed
+    assert {"standardize.running_mean", "projection.weight", "blocks.0.norm.running_mean"} <= changed
 
 
 def test_every_kind_of_encoder_is_asked_here():

@@ -76,7 +76,7 @@ def test_every_row_is_accounted_for(run, ingested):
         "rows_in": 3,
         "rows_kept": 2,
         "rejected": {"not_a_garment": 1},
-        "repaired": {"relabelled_color": 1},
+        "repaired": {"relabeled_color": 1},
     }
     assert content["notes"]["corrections_of_rejected_items"] == {"skipped": 1}
     assert {head: rows for head, rows in content["notes"]["known"].items() if rows} == {"type": 2, "color": 1}
