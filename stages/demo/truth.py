@@ -128,6 +128,18 @@ def color_of(base_color: str) -> str | None:
     return _COLOR_OF.get(base_color)
 
 
+def labels_of(garment: Garment, category: str | None = None) -> dict[str, str | None]:
+    """Head -> the right class of a garment, of the heads that the demo draws; None where its color has none."""
+    return {
+        "gender": garment.gender,
+        "type": type_of(garment.kind, category),
+        "usage": garment.usage,
+        "color": color_of(garment.color),
+        "fabric": garment.fabric,
+        "pattern": garment.pattern,
+    }
+
+
 def garment_rows(
     image_id: str,
     photo: Photo,
@@ -163,14 +175,9 @@ def garment_rows(
                 "worn": worn,
                 "kind": garment.kind,
                 "superclass": superclass_of(garment),
-                "gender": garment.gender,
-                "type": type_of(garment.kind, named.category),
-                "usage": garment.usage,
                 "base_color": garment.color,
-                "color": color_of(garment.color),
+                **labels_of(garment, named.category),
                 **{f"{head}_swapped": head in named.swapped for head in NOISY_HEADS},
-                "fabric": garment.fabric,
-                "pattern": garment.pattern,
                 **dict(zip(("x1", "y1", "x2", "y2"), photo.boxes[index], strict=True)),
                 "width": photo.image.width,
                 "height": photo.image.height,

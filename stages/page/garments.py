@@ -142,7 +142,8 @@ def scored_box(row: Row) -> Row:
     said = f"{row['superclass']} {row['confidence']:.2f}"
     if row["superclass"] == row["actual"]:
         return box(row, "right", said)
-    return box(row, "wrong", f"{said}, is {'nothing' if row['actual'] == BACKGROUND else row['actual']}")
+    is_what = "a false alarm" if row["actual"] == BACKGROUND else f"is {row['actual']}"
+    return box(row, "wrong", f"{said}, {is_what}")
 
 
 def matrix(

@@ -24,7 +24,7 @@ def params():
         values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["classifier"]
         small = {"image_size": 32, "projection": 1024, "hidden": [512, 512], "batch": 4, "heads": ["type", "color"],
                  "dropout": 0.2, "freeze_backbone": False, "cached_views": 0, "average": 0.0, "label_smoothing": 0.0,
-                 "pooling": "stages", "standardise": False, "color_heads": [], "beside": [], "keep": "best"}  # fmt: skip
+                 "pooling": "stages", "standardize": False, "color_heads": [], "extra_backbones": [], "keep": "best"}  # fmt: skip
         return ClassifierParams.model_validate(values | small | changes)
 
     return make

@@ -101,16 +101,16 @@ def test_color_head_without_a_histogram_or_that_is_no_head_is_refused(params):
 
 
 def test_standardized_features_have_the_statistics_of_the_rows_that_were_seen(network):
-    model, _ = network(standardise=True)
+    model, _ = network(standardize=True)
     features = torch.randn(64, model.backbone.width) * 7 + 3
     model.train()
     for _ in range(200):
-        model.standardise(features)
+        model.standardize(features)
     model.eval()
-    normed = model.standardise(features)
+    normed = model.standardize(features)
     assert torch.allclose(normed.mean(0), torch.zeros(len(normed[0])), atol=1e-3)
     assert torch.allclose(normed.std(0), torch.ones(len(normed[0])), atol=1e-2)
-    assert not list(model.standardise.parameters())
+    assert not list(model.standardize.parameters())
 
 
 def test_detected_class_is_encoded_by_its_joint_id(superclasses):

@@ -19,6 +19,6 @@ def test_boxes_say_in_words_and_signs_whether_they_are_right():
     assert garments.scored_box({**found, "actual": "top"}) == {
         "x": 1, "y": 2, "w": 3, "h": 6, "kind": "right", "text": "✓ top 0.90",
     }  # fmt: skip
-    assert garments.scored_box({**found, "actual": "background"})["text"] == "✗ top 0.90, is nothing"
+    assert garments.scored_box({**found, "actual": "background"})["text"] == "✗ top 0.90, a false alarm"
     missed = {"superclass": "background", "actual": "top", **{f"actual_{key}": value for key, value in found.items()}}
     assert garments.scored_box(missed)["text"] == "… missed top"
