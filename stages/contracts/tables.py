@@ -120,7 +120,7 @@ _BOX = [
     ("confidence", pa.float64()),
     *((corner, pa.float64()) for corner in ("x1", "y1", "x2", "y2")),
 ]
-# What the detectors found in each image that has a labelled item; what outcomes were chosen from.
+# What the detectors found in each image that has a labeled item; what outcomes were chosen from.
 DETECTIONS = pa.schema([("image_id", pa.string()), ("detector", pa.string()), *_BOX])
 # A box of a detector's test split beside what was found there; one of the two is null where it has no partner.
 SCORED_BOXES = pa.schema(

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import eigh
 
-from stages.contracts.tables import HEADS
+from stages.core.heads import HEADS
 from stages.page.lookup import OF_CROPS, Profile, Row, pick
 from stages.page.pictures import Pictures
 from stages.page.ranks import Pair, load_pair, rankings
@@ -34,7 +34,7 @@ def gallery(
     Returns:
         ``gallery``: ``encoders``, ``first``, ``metrics``; ``benchmarks``: name, queries, keys of gallery rows;
         ``rankings``: encoder -> benchmark -> for each query its results [gallery row, score, right] and the best right
-        one [gallery row, rank, score]. ``map``: ``encoders``, ``benchmarks``: name, keys, attributes; ``places``:
+        one [gallery row, rank, score]. ``space``: ``encoders``, ``benchmarks``: name, keys, attributes; ``places``:
         encoder -> benchmark -> [x, y] of each key. ``rows``: key -> benchmark and row id, of all of these.
     """
     shown: dict[str, Row] = {}
@@ -71,7 +71,7 @@ def gallery(
     shared: Row = {"encoders": encoders, "first": encoders.index(first)}
     return {
         "gallery": {**shared, "metrics": metrics, "benchmarks": list(shown.values()), "rankings": result},
-        "map": {"encoders": encoders, "first": first, "benchmarks": list(points.values()), "places": places},
+        "space": {"encoders": encoders, "first": first, "benchmarks": list(points.values()), "places": places},
         "rows": rows,
     }
 

@@ -15,9 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.contracts.tables import HEADS, SPLITS
+from stages.contracts.tables import SPLITS
 from stages.core.errors import StageError
 from stages.core.files import digest, read_json
+from stages.core.heads import HEADS
 from stages.retrieval.metrics import read_table_rows
 
 Row = dict[str, Any]

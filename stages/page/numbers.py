@@ -6,10 +6,10 @@ from typing import Any
 
 from stages.core.files import read_csv, read_json
 from stages.page.lookup import csv_rows
+from stages.retrieval.catalogue import LEADING
 
 Row = dict[str, Any]
 PUBLISHED = ["system", "encoder", "benchmark", "metric", "value", "value_high", "source", "note"]
-HIT = "hit_at_1"
 
 
 def read_folder(folder: Path) -> dict[str, Row]:
@@ -72,7 +72,9 @@ def retrieval(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | 
         }
         for encoder in sorted(values, key=lambda name: (name == "chance", name))
     ]
-    lines += _published(rows, lambda row: row["metric"] == HIT and row["benchmark"] in benchmarks, benchmarks, "")
+    lines += _published(
+        rows, lambda row: row["metric"] == LEADING.key and row["benchmark"] in benchmarks, benchmarks, ""
+    )
     return {"columns": benchmarks, "lines": lines}
 
 

@@ -186,7 +186,7 @@ def context(data: Path, metrics: Path, models: Path, published: Path, share: flo
     told |= facts_of(profile, sorted(rows_of_photos - set(told)), {})
     result["data"] = embedded({
         "pics": encoded, "pic": keys, "facts": told, "cells": cells, "words": WORDS,
-        "gallery": searched and searched["gallery"], "map": searched and searched["map"],
+        "gallery": searched and searched["gallery"], "space": searched and searched["space"],
     })  # fmt: skip
     return result
 

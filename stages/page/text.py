@@ -5,7 +5,7 @@ from typing import Any
 Row = dict[str, Any]
 Pair = tuple[str, str]
 WIDTH, NAME = 118, 13  # columns of a line, and of the word at its start
-FEW = 5  # rivals, lines and neighbours that are shown; the rest is counted
+FEW = 5  # rivals, lines and neighbors that are shown; the rest is counted
 
 
 def as_text(result: Row) -> str:

@@ -8,9 +8,10 @@ import pytest
 from commands import run, succeed
 
 from stages.contracts.boxes import box_of
-from stages.contracts.tables import HEADS, hash_split, read_table
+from stages.contracts.tables import hash_split, read_table
 from stages.core.errors import StageError
 from stages.core.files import digest
+from stages.core.heads import HEADS
 from stages.core.params import load_params
 from stages.page.lookup import Profile
 from stages.page.text import as_text

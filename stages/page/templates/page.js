@@ -122,7 +122,7 @@
   }
 
   // The map: colors and shapes by an attribute, a thumbnail at the pointer or the focus.
-  const M = D.map;
+  const M = D.space;
   if (M) {
     const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#1b1f23", "#e69f00"];
     const SHAPES = [
