@@ -130,7 +130,7 @@ def read_wardrobe(
         try:
             garments += find_garments(path, detectors, params, nms)
         except StageError as error:
-            log.info(f"left out: {error}")
+            log.info(f"left out: {plain(str(error))}")  # a file name may be no text
     if not garments:
         raise StageError(f"{folder}: none of {len(photos)} photos could be read.")
     return garments

@@ -12,5 +12,5 @@ def test_what_our_modules_log_is_a_line_each_and_what_is_wrong_begins_with_its_l
     log.info("shards: 3")
     log.warning("100 %s of it are gone", "%")
     log.debug("not shown")
-    logging.getLogger("mlflow").info("not ours")
+    logging.getLogger("some_library").info("not ours")
     assert capsys.readouterr().err == "shards: 3\nWARNING 100 % of it are gone\n"

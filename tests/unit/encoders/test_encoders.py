@@ -307,7 +307,7 @@ def test_frozen_backbone_of_the_classifier_keeps_weights_and_statistics_and_the_
         values = yaml.safe_load(stream)["classifier"]
     params = ClassifierParams.model_validate(
         values | {"image_size": 32, "hidden": [16, 16], "projection": 16, "heads": ["color"], "color_heads": [],
-                  "pooling": "last", "beside": [], "detector_class": "none", "cached_views": 0, "average": 0.0,
+                  "pooling": "last", "extra_backbones": [], "detector_class": "none", "cached_views": 0, "average": 0.0,
                   "freeze_backbone": True, "standardize": True, "batch": 6}
     )  # fmt: skip
     network = MultiHead(Backbone(*LITE.values()), {"color": ["a", "b"]}, [], params)

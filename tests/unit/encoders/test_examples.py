@@ -120,8 +120,8 @@ def test_missing_table_foreign_columns_and_empty_split_are_one_message(tmp_path,
 
 
 def test_label_that_is_no_head_is_refused(dataset, tmp_path):
-    with pytest.raises(StageError, match="`learns_from.labels` has color, expected some of: color"):
-        read_examples(source(table="dataset", labels=["color"]), dataset)
+    with pytest.raises(StageError, match="`learns_from.labels` has hue, expected some of: color"):
+        read_examples(source(table="dataset", labels=["hue"]), dataset)
 
 
 def test_codes_are_positions_and_minus_one_for_the_unknown(examples):

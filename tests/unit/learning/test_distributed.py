@@ -27,7 +27,7 @@ def test_one_process_is_a_group_of_its_own(monkeypatch):
 @pytest.mark.parametrize(("batch", "shares"), [(12, [4, 4, 4]), (10, [4, 3, 3]), (11, [4, 4, 3])])
 def test_batch_is_shared_out_without_rest_or_overlap(batch, shares):
     rows = list(range(batch))
-    parts = [rows[Group(rank, 3).part(batch)] for rank in range(3)]
+    parts = [rows[Group(rank, 3).own_rows(batch)] for rank in range(3)]
     assert list(map(len, parts)) == shares
     assert list(chain(*parts)) == rows
 
@@ -54,6 +54,7 @@ def test_gradients_are_the_mean_over_processes_whichever_of_them_has_one():
 def test_each_process_has_a_share_of_the_threads(monkeypatch):
     monkeypatch.setattr(processes.os, "execv", lambda *call: None)
     monkeypatch.setattr(processes.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(processes.sys, "orig_argv", ["python", "-m", "stages.run", "pretrain"])
     monkeypatch.setenv("SEAMLINE_DEVICE", "cpu")
     monkeypatch.setenv("OMP_NUM_THREADS", "8")  # so that it is put back
     relaunch(4)

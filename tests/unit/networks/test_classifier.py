@@ -170,9 +170,11 @@ def test_label_names_come_back_as_they_went_in(saved, crops, superclasses, monke
                 assert found[head][1] == pytest.approx(1, abs=1e-6)
 
 
-def test_networks_beside_are_trained_with_saved_and_read_again(cpu, params, superclasses, crops, tmp_path, monkeypatch):
+def test_extra_backbones_are_trained_with_saved_and_read_again(cpu, params, superclasses, crops, tmp_path, monkeypatch):
     """From the params to the file and back; the head of colors still reads the histogram, which comes last."""
-    options = params(beside=["test_resnet"], pooling="stages_colors", color_heads=["color"], detector_class="none")
+    options = params(
+        extra_backbones=["test_resnet"], pooling="stages_colors", color_heads=["color"], detector_class="none"
+    )
     asked = []
     monkeypatch.setattr(
         "stages.classifier.training.train_classifier.with_extra_backbones",

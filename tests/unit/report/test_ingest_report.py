@@ -40,7 +40,7 @@ def test_tables_repairs_and_rejects_are_told_with_explanation_and_examples(photo
         "  rejected 1 corrupt_image: the image does not decode",
         "      d  d.jpg: not an image of a kind that is read",
     ]
-    assert "  rejected 1 missing_image: the annotation names an image file that is not there" in lines
+    assert "  rejected 1 missing_image: the annotation names an image file that does not exist" in lines
     assert "      images.csv:6  images/gone.jpg" in lines
 
 

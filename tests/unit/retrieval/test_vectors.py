@@ -85,7 +85,7 @@ def test_integer_ids_of_a_parquet_file_are_taken_as_text_exactly(tmp_path):
     [
         (lambda f: f / "none.npy", "none.npy: no such file"),
         (lambda f: as_numpy(f).rename(f / "x.bin"), "expected a .parquet or a .npy file, found .bin"),
-        (lambda f: as_numpy(f, text=None), "no row ids. Put x.txt .* or x.csv .* beside it"),
+        (lambda f: as_numpy(f, text=None), "no row ids. Put x.txt .* or x.csv .* next to it"),
         (lambda f: as_numpy(f, text="a\nb\n"), "x.txt: 2 row ids for the 3 vectors"),
         (lambda f: as_numpy(f, text="a\nb\na\n"), "1 row ids occur more than once: a"),
         (lambda f: as_numpy(f, text="id\na\nb\nc\n", suffix=".csv"), "x.csv: columns id, expected row_id"),
