@@ -8,7 +8,7 @@ Writes: METRICS/<detector>.json: mAP50 and mAP50-95, mAP50 of a baseline that lo
         REPORT/<detector>.json: the same figures, by class too, and that confidence; REPORT/<detector>.jpg: sample
         detections; REPORT/curves.csv: every curve of each class.
         Test images without a box count where they show no garment: what is found there is a false alarm.
-Params: detectors (the list), detector, nms.
+Params: detectors (the list), nms; a detector's own are those it was trained by (MODELS/<detector>/params.json).
 """
 
 import argparse
@@ -25,7 +25,7 @@ import pandas as pd
 from stages.contracts.boxes import box_array, box_of, iou, to_corners
 from stages.contracts.tables import BOXES, read_table, read_unboxed
 from stages.core.determinism import device, seed_everything
-from stages.core.files import fresh_folder, write_csv, write_json
+from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.params import Names
 from stages.detection.params import DetectorParams
 from stages.detection.yolo_directory import cached_yolo_directory
@@ -123,7 +123,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         fresh_folder(folder)
     plots, report = Plots(), Report()
     for name in params.detectors:
-        scores = score(name, args, params.detector[name], params.nms, plots)
+        scores = score(name, args, params.nms, plots)
         write_json(args.report / f"{name}.json", scores)
         headlines = {key: scores[key] for key in HEADLINES}
         write_json(args.metrics / f"{name}.json", headlines)
@@ -137,10 +137,11 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return report
 
 
-def score(name: str, args: argparse.Namespace, options: DetectorParams, nms: NmsParams, plots: Plots) -> dict[str, Any]:
+def score(name: str, args: argparse.Namespace, nms: NmsParams, plots: Plots) -> dict[str, Any]:
     """Validate with Ultralytics, add baseline, confusion, curves and a picture."""
-    seed_everything(options.seed)
     model, ingested = args.models / name, args.ingested / name
+    options = DetectorParams.model_validate(read_json(model / "params.json"))
+    seed_everything(options.seed)
     detector = Detector(model)
     data = cached_yolo_directory(
         ingested, args.boxes / name, options.superclasses, options.unboxed_is_background, Path(".work/yolo")
@@ -322,7 +323,6 @@ STAGE = Stage(
     ["models", "ingested", "boxes", "metrics", "plots", "report"],
     {
         "detectors": ("detectors", Names),
-        "detector": ("detector", dict[str, DetectorParams]),
         "nms": ("nms", NmsParams),
     },
 )

@@ -10,7 +10,7 @@ Reads:  data/<profile>/ingested/<source>/, data/<profile>/dataset/, data/<profil
 Writes: METRICS: held-out pictures of all sets, and how many of them some training set has too (``seen``; one that
         several have counts several times).
         REPORT: held-out set -> pictures, how many of them each training set has too, and a few of them by name.
-Params: benchmarks, benchmark, detectors, dataset.
+Params: benchmarks, detectors (the lists), dataset.
 
 Sets, each with pictures that teach (train and val) and held-out ones:
     dataset             the crops of the merged data set; test is held out
@@ -27,10 +27,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from stages.benchmarks.params import UPSTREAM, BenchmarkParams
+from stages.benchmarks.params import UPSTREAM
 from stages.contracts.tables import iter_shards, read_table
 from stages.core.errors import StageError, shown
-from stages.core.files import write_json
+from stages.core.files import read_json, write_json
 from stages.core.params import Names
 from stages.crops.params import DatasetParams
 from stages.ingest.fingerprint import alike, near_duplicates
@@ -148,22 +148,23 @@ class Pictures:
         return self.splits[name]
 
 
-def read_pictures(data: Path, detectors: Sequence[str], benchmarks: Mapping[str, BenchmarkParams]) -> Pictures:
+def read_pictures(data: Path, detectors: Sequence[str], benchmarks: Sequence[str]) -> Pictures:
     """Everything that a profile learns from or judges by."""
     pictures = Pictures(data)
     pictures.add_dataset()
     for name in sorted(detectors):
         pictures.add_detector(name)
-    for name, section in sorted(benchmarks.items()):
-        if section.kind in UPSTREAM and section.source:
-            pictures.add_benchmark(name, section.kind, section.source)
+    for name in sorted(benchmarks):
+        about = read_json(data / "benchmarks" / name / "benchmark.json")
+        if about["kind"] in UPSTREAM and about.get("source"):
+            pictures.add_benchmark(name, about["kind"], about["source"])
     return pictures
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Read, compare, write."""
     options: DatasetParams = params.dataset
-    pictures = read_pictures(args.data, params.detectors, {name: params.benchmark[name] for name in params.benchmarks})
+    pictures = read_pictures(args.data, params.detectors, params.benchmarks)
     log.info(f"leakage: comparing {len(pictures.fingerprints)} pictures")
     found = seen_pictures(pictures.sets, pictures.fingerprints, options.near_hamming, options.near_color)
     result: dict[str, Any] = {}
@@ -200,6 +201,5 @@ STAGE = Stage(
         "dataset": ("dataset", DatasetParams),
         "detectors": ("detectors", Names),
         "benchmarks": ("benchmarks", Names),
-        "benchmark": ("benchmark", dict[str, BenchmarkParams]),
     },
 )

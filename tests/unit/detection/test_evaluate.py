@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from stages.contracts.tables import BOXES, UNBOXED, read_table, write_rows
-from stages.core.files import read_json
+from stages.core.files import read_json, write_json
 from stages.detection import evaluate_detector as evaluate
 from stages.detection.training import train_detector as train
 from stages.networks.detector.model import quiet_ultralytics
@@ -216,10 +216,12 @@ def test_validation_keeps_the_boxes_that_params_keep(rectangles, tiny, tmp_path,
     (tmp_path / "params.yaml").write_text("runtime: {threads: 1, deterministic: true}\n")
     (tmp_path / "ingested").mkdir()
     (tmp_path / "ingested/tiny").symlink_to(rectangles / "ingested")
-    args = Namespace(models=tmp_path, ingested=tmp_path / "ingested", boxes=rectangles / "boxes", report=tmp_path)
+    write_json(tmp_path / "models/tiny/params.json", tiny().model_dump())
+    places = {name: tmp_path / name for name in ("models", "ingested", "report")}
+    args = Namespace(boxes=rectangles / "boxes", **places)
     for nms, asked in ((NmsParams(iou=0.6, per_class=False), (0.6, True)), (NMS, (0.7, False))):
         with pytest.raises(Asked) as found:
-            evaluate.score("tiny", args, tiny(), nms, evaluate.Plots())
+            evaluate.score("tiny", args, nms, evaluate.Plots())
         assert found.value.args == asked
 
 
@@ -236,7 +238,7 @@ def test_stage_writes_scores_curves_confusion_and_pictures(rectangles, tiny, tmp
     (tmp_path / "ingested").mkdir()
     (tmp_path / "ingested/tiny").symlink_to(rectangles / "ingested")
     outs = {name: tmp_path / name for name in ("models", "ingested", "metrics", "plots", "report")}
-    params = SimpleNamespace(detectors=["tiny"], detector={"tiny": options, "other": None}, nms=NMS)
+    params = SimpleNamespace(detectors=["tiny"], nms=NMS)
     report = evaluate.main(Namespace(boxes=rectangles / "boxes", **outs), params)
     torch.use_deterministic_algorithms(False)
     scores, metrics = read_json(tmp_path / "report/tiny.json"), read_json(tmp_path / "metrics/tiny.json")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.core.errors import StageError
-from stages.core.files import read_json
+from stages.core.files import read_json, write_json
 from stages.crops.params import DatasetParams
 from stages.report import leakage
 from stages.report.leakage import PictureSet, seen_pictures
@@ -89,9 +89,10 @@ def project(tmp_path, monkeypatch):
     benchmarks = {
         "shop": {"kind": "inshop", "source": "shop"}, "anew": {"kind": "image_category", "source": "shop"},
         "street": {"kind": "pairs", "source": "street"}, "worn": {"kind": "wardrobe", "source": "mm"},
-        "unused": {"kind": "inshop", "source": "nowhere"},
     }  # fmt: skip
     data = tmp_path / "data"
+    for name, about in benchmarks.items():
+        write_json(data / "benchmarks" / name / "benchmark.json", about)
     for source, images in {
         "shop": {"q1": ("test", 1), "q2": ("test", 2), "t": ("train", 3)},
         "street": {"p1": ("test", 4), "p2": ("train", 5)},
@@ -116,8 +117,7 @@ def project(tmp_path, monkeypatch):
         split=["train", "test"],
         fingerprint=prints,
     )
-    sections = {name: SimpleNamespace(**section) for name, section in benchmarks.items()}
-    lists = {"detectors": ["hats"], "benchmarks": ["shop", "anew", "street", "worn"], "benchmark": sections}
+    lists = {"detectors": ["hats"], "benchmarks": list(benchmarks)}
     params = SimpleNamespace(dataset=DatasetParams.model_validate(OPTIONS), **lists)
     places = {name: tmp_path / name for name in ("metrics.json", "report.json")}
     args = Namespace(data=data, metrics=places["metrics.json"], report=places["report.json"])
