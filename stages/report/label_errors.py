@@ -47,9 +47,7 @@ class Found:
         return self.wrong / self.rows if self.rows else 0.0
 
 
-def judge(
-    labels: Mapping[str, str], truth: Mapping[str, str | None], suggestions: Sequence[tuple[str, str]]
-) -> Found:
+def judge(labels: Mapping[str, str], truth: Mapping[str, str | None], suggestions: Sequence[tuple[str, str]]) -> Found:
     """Look at the first N suggestions of a head, N the number of its wrong labels.
 
     Args:

@@ -19,6 +19,7 @@ from stages.core.errors import StageError
 from stages.core.params import load_params, lookup
 from stages.labels.labels import read_corrections
 from stages.runner.stage import new_parser, one_message
+from stages.suspects.suspects import correction_of
 
 log = logging.getLogger(__name__)
 

@@ -245,7 +245,9 @@ def corrections(*lines):
 
 def test_labels_corrected_by_hand_are_counted_by_column_and_by_what_became_of_them():
     before = corrections("shop,1,type,Tops,", "shop,2,type,Jeans,", "shop,3,color,Red,", "shop,4,color,Red,a reason")
-    now = corrections("shop,1,type,Shirts,", "shop,4,color,Red,another", 'shop,5,type,"Tops",', "shop,6,color,,", "shop,7,type,Tops,")
+    now = corrections(
+        "shop,1,type,Shirts,", "shop,4,color,Red,another", 'shop,5,type,"Tops",', "shop,6,color,,", "shop,7,type,Tops,"
+    )
     assert corrections_lines(before, now) == [
         "**Labels changed by hand**, in `data/relabel.csv`: 3 corrected (2 of type, 1 of color); "
         "1 corrected to another value (1 of type); 2 no longer corrected (1 of type, 1 of color).",

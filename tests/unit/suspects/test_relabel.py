@@ -112,4 +112,6 @@ def test_missing_table_of_suspects_names_the_stage_that_makes_it(project, monkey
     (project / "data/demo/suspects/suspects.csv").unlink()
     with pytest.raises(SystemExit):
         run(monkeypatch, "--confidence", ".9")
-    assert "data/demo/suspects/suspects.csv: no such file. It is made by a stage: run `dvc repro suspects`." in caplog.text
+    assert (
+        "data/demo/suspects/suspects.csv: no such file. It is made by a stage: run `dvc repro suspects`." in caplog.text
+    )
