@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PROFILE ?= demo
 CHOSEN := $(filter command% environment%,$(origin PROFILE))
+PARALLEL := --numprocesses 2 --dist worksteal
+SEAMLINE := python -m stages.console
 EDITS = $(if $(KEEP),--keep-edits) $(if $(DISCARD),--discard-edits)
 # Not `abspath`: it takes a path with a space ("My Projects") for two, and everything after the space for another folder.
 override VENV := $(if $(filter /%,$(firstword $(VENV))),$(VENV),$(CURDIR)/$(VENV))
@@ -16,94 +18,87 @@ SPACE := $(subst ,, )
 STAMP := $(subst $(SPACE),\ ,$(VENV))/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test test-slow lint format use add match ingest-report audit relabel export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
+.PHONY: help install repro test coverage test-slow lint format use add match ingest-report audit relabel export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
 
-install: $(STAMP) .dvc/tmp/vega.js  ## create .venv (or take VENV=folder) and install requirements.txt
+install: $(STAMP) .dvc/tmp/vega.js  ## create .venv (or take VENV=folder), install requirements.txt and the command seamline
 $(STAMP):
 	@test -x "$(VENV)/bin/python" || $(PYTHON) -m venv "$(VENV)"
 	@"$(VENV)/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(VENV) has $$("$(VENV)/bin/python" --version); Seamline needs Python 3.11 or newer: make ... PYTHON=python3.11"; exit 1; }
 	"$(VENV)/bin/python" -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	"$(VENV)/bin/python" -m pip install --disable-pip-version-check --quiet --no-deps --editable .
 	@touch "$@"
 # What pages of `dvc plots` need to open without a network.
 .dvc/tmp/vega.js: $(STAMP)
 	@python -m stages.run plots_script
 
 repro: install  ## run the pipeline of params.yaml as it stands, or with PROFILE=name of that profile; say what it reached
-	@$(if $(CHOSEN),python -m stages.run use $(PROFILE) $(EDITS) || exit 1;) export SEAMLINE_REPRO=make-$$(date +%s%N); \
-	dvc repro $(ARGS); status=$$?; \
-	python -m stages.run summary --repro $$SEAMLINE_REPRO --status $$status
+	@$(SEAMLINE) repro $(if $(CHOSEN),--profile $(PROFILE) $(EDITS)) $(ARGS)
 
-test: install  ## the quick tests
-	python -m pytest -m 'not slow'
+test: install  ## the quick tests, in two processes
+	python -m pytest -m 'not slow' $(PARALLEL)
+
+coverage: install  ## the quick tests, the share of lines that they run, and which files have most that they do not
+	python -m pytest -m 'not slow' $(PARALLEL) --cov --cov-report=term:skip-covered
 
 test-slow: install  ## the tests that run stages of the DAG
 	python -m pytest -m slow
 
-lint: install  ## ruff, rules and format
+lint: install  ## ruff (rules and format) and mypy
 	ruff check .
 	ruff format --check .
+	mypy
 
 format: install  ## let ruff put the format right
 	ruff check --fix .
 	ruff format .
 
 use: install  ## compose params.yaml: make use PROFILE=demo|photos|paper [KEEP=1 keeps edits by hand, DISCARD=1 drops them]
-	@python -m stages.run use $(PROFILE) $(EDITS)
+	@$(SEAMLINE) use $(PROFILE) $(EDITS)
 
 add: install  ## add your own data: make add SOURCE=mystore FOLDER=path [TABLE=items.csv]
 	@test -n "$(SOURCE)" -a -n "$(FOLDER)" || { echo "make add: SOURCE and FOLDER are needed: make add SOURCE=mystore FOLDER=path/to/photos [TABLE=items.csv]"; exit 1; }
-	@python -m stages.run add "$(SOURCE)" "$(FOLDER)" $(if $(TABLE),"$(TABLE)")
+	@$(SEAMLINE) add "$(SOURCE)" "$(FOLDER)" $(if $(TABLE),"$(TABLE)")
 
 match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder
 	@test -n "$(PHOTO)" -a -n "$(WARDROBE)" || { echo "make match: PHOTO and WARDROBE are needed: make match PHOTO=look.jpg WARDROBE=folder"; exit 1; }
-	@python -m stages.run match "$(PHOTO)" --wardrobe "$(WARDROBE)"
+	@$(SEAMLINE) match "$(PHOTO)" --wardrobe "$(WARDROBE)"
 
 ingest-report: install  ## what ingest found, repaired and rejected: make ingest-report SOURCE=shoes
 	@test -n "$(SOURCE)" || { echo "make ingest-report: no SOURCE given. Name one of \`sources\` in params.yaml: make ingest-report SOURCE=shoes"; exit 1; }
-	@dvc repro "ingest@$(SOURCE)" >/dev/null
-	@python -m stages.run ingest_report "$(SOURCE)"
+	@$(SEAMLINE) ingest-report "$(SOURCE)"
 
 audit: install  ## compare the demo's labels and crops with its ground truth
-	@python -m stages.run audit
+	@$(SEAMLINE) audit
 
 relabel: install  ## take suggested corrections of labels into data/relabel.csv: make relabel KEPT=kept.csv, or CONFIDENCE=.9 [HEAD=type]
-	@python -m stages.run relabel $(if $(KEPT),"$(KEPT)") $(if $(CONFIDENCE),--confidence $(CONFIDENCE)) $(if $(HEAD),--head $(HEAD))
+	@$(SEAMLINE) relabel $(if $(KEPT),"$(KEPT)") $(if $(CONFIDENCE),--confidence $(CONFIDENCE)) $(if $(HEAD),--head $(HEAD))
 
 export-yolo: install  ## write a detector's data as a YOLO directory: make export-yolo DETECTOR=shoes OUT=folder
 	@test -n "$(DETECTOR)" -a -n "$(OUT)" || { echo "make export-yolo: DETECTOR and OUT are needed: make export-yolo DETECTOR=shoes OUT=folder"; exit 1; }
-	@python -m stages.run export_yolo "$(DETECTOR)" "$(OUT)"
+	@$(SEAMLINE) export-yolo "$(DETECTOR)" "$(OUT)"
 
 ablation: install  ## train the ladder of `ablation` in params.yaml and print its table: make ablation [VARIANTS="simclr unfrozen"]
-	@python -m stages.run run_ablation $(VARIANTS)
+	@$(SEAMLINE) ablation $(VARIANTS)
 
 seeds: install  ## mean and spread over training seeds: make seeds [SEEDS="0 1 2"] [ONLY=encoder] [PROFILE=name] [KEEP=1]
-	@python -m stages.run run_seeds $(or $(SEEDS),0 1 2) $(if $(KEEP),--keep) $(if $(ONLY),--only $(ONLY)) \
+	@$(SEAMLINE) seeds $(or $(SEEDS),0 1 2) $(if $(KEEP),--keep) $(if $(ONLY),--only $(ONLY)) \
 		$(if $(CHOSEN),--profile $(PROFILE))
 
 review: install  ## what a change moved, as Markdown for a pull request: make review [BASE=main] [PROFILE=name]
-	@python -m stages.run review "$(or $(BASE),main)" $(if $(CHOSEN),--profile $(PROFILE))
+	@$(SEAMLINE) review "$(or $(BASE),main)" $(if $(CHOSEN),--profile $(PROFILE))
 
 mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]
-	@python -m stages.run summary --track
-	@case "$${MLFLOW_TRACKING_URI:-}" in \
-		http*) echo "MLflow is at $$MLFLOW_TRACKING_URI" ;; \
-		*) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(or $(PORT),5000) \
-			--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
-	esac
+	@$(SEAMLINE) mlflow $(if $(PORT),--port $(PORT))
 
 bench: install  ## measure speed and memory: the stages of the last repro, reading, checking, near-duplicate search, scoring retrieval, SimCLR: make bench [PHOTOS=folder]
-	@python -m bench.stages
-	@python -m bench.ingest
-	@python -m bench.retrieval
-	@python -m bench.simclr $(if $(PHOTOS),--photos "$(PHOTOS)")
+	@$(SEAMLINE) bench $(if $(PHOTOS),--photos "$(PHOTOS)")
 
-docs: install  ## write docs/leaderboard.md and docs/classifier.md from the reports of every profile and tables/published.csv
-	@python -m stages.run leaderboard_page
-	@python -m stages.run classifier_page
+docs: install  ## write docs/leaderboard.md, docs/classifier.md and the tables of numbers in README.md and docs/
+	@$(SEAMLINE) docs
 
 dag: install  ## draw the graph of stages as Markdown
 	@dvc dag --collapse-foreach-matrix --md
@@ -117,5 +112,5 @@ requirements: install  ## compile requirements.in into requirements.txt with the
 	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
 		--no-emit-find-links --output-file requirements.txt requirements.in
 
-clean:  ## remove the work folder and pytest's and ruff's caches; data, models and .venv stay
-	rm -rf .work .pytest_cache .ruff_cache
+clean:  ## remove the work folder and the caches of tools; data, models and .venv stay
+	rm -rf .work .pytest_cache .ruff_cache .mypy_cache .coverage *.egg-info build

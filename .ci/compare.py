@@ -1,4 +1,4 @@
-"""Compare a reproduction with what is committed: dvc.lock and metrics/, by the rule of docs/architecture.md.
+"""Compare a reproduction with what is committed: dvc.lock and metrics/, by the rule of CONTRIBUTING.md.
 
 Usage: python .ci/compare.py REPRODUCED_FOLDER      compare it with the checkout this file is in
        python .ci/compare.py --record               write down the CPU that made dvc.lock

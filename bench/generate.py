@@ -1,4 +1,4 @@
-"""A tree in DeepFashion2's format with annotations and photos of realistic sizes; the same for the same numbers."""
+"""Generate a tree in DeepFashion2's format with annotations and photos of realistic sizes, the same every time."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,11 @@ from PIL import Image
 SIZE = (400, 533)  # width x height in pixels
 LANDMARKS = 30  # of one item; upstream has 8 to 39
 POLYGON = 60  # corners of one item's outline
-BASES = 12  # photos are shifted cut-outs of this many large pictures: drawing each anew would take longer than reading
+BASES = 12  # photos are shifted crops of this many large pictures, as drawing each would take longer than reading
 
 
 def annotation(rng: np.random.Generator) -> dict[str, Any]:
-    """One image's annotation with two items: 4 to 8 kB as upstream writes them."""
+    """One image's annotation with two items: 4 to 8 kB, as upstream's."""
     return {
         "source": "user",
         "pair_id": int(rng.integers(1, 10_000)),

@@ -3,8 +3,8 @@
 Usage: python -m bench.ingest  (`make bench`; about two minutes on two cores, SEAMLINE_WORKERS sets the processes)
 
 Generates DeepFashion2-like annotations, photos and fingerprints in a temporary folder, prints one Markdown table.
-Memory is measured in a process of its own for each size, with as many images in a shard: it must not grow with their
-number.
+Memory is measured for two sizes, each in its own process and with the same number of images in a shard: it must not
+grow with the number of images.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from stages.core.determinism import start_process
 from stages.core.log import show_log
 from stages.core.parallel import workers
 from stages.ingest import ingest as run
-from stages.ingest.boxes import repair, to_pixels
+from stages.ingest.box_repair import repair, to_pixels
 from stages.ingest.fingerprint import near_duplicates
 from stages.ingest.readers import deepfashion2
 from stages.ingest.reading import IngestParams, Request
@@ -38,12 +38,12 @@ ANNOTATIONS = 12_000
 IMAGES_IN_A_SHARD = 250
 SHARDS = 4  # of the smaller run; the larger one has four times as many, of the same size
 NEAR = (5_000, 20_000, 192_000)  # the last is DeepFashion2's training set
-HAMMING, COLOR = 12, 4  # as the profiles have them
+HAMMING, COLOR = 12, 4  # as in the profiles
 TARGETS = {"annotations": 1500, "images": 300}
 
 
 def params(shards: int) -> IngestParams:
-    """Section ingest.deepfashion2, as the profiles have it."""
+    """Section ingest.deepfashion2 as in the profiles."""
     return IngestParams(
         reader="deepfashion2",
         shards=shards,
@@ -60,7 +60,7 @@ def params(shards: int) -> IngestParams:
 
 
 def seconds(job: Callable[[], Any]) -> float:
-    """How long a job takes."""
+    """Seconds that a job takes."""
     start = time.perf_counter()
     job()
     return time.perf_counter() - start
@@ -69,7 +69,7 @@ def seconds(job: Callable[[], Any]) -> float:
 def draw(root: Path, images: int, annotations: int) -> tuple[int, int]:
     """A tree with ``images`` photos and ``annotations`` JSON files; mean bytes of a photo and of an annotation.
 
-    Annotations without a photo of their own get one of the photos under another name.
+    If there are fewer photos than annotations, photos are used again under other names.
     """
     for name in ("image", "annos"):
         (root / "validation" / name).mkdir(parents=True)
@@ -81,7 +81,7 @@ def draw(root: Path, images: int, annotations: int) -> tuple[int, int]:
 
 
 def read_annotations(root: Path, out: Path) -> None:
-    """All that ingest does with annotations: read, check, repair against the images' sizes, write."""
+    """Everything that ingest does with annotations: read, check, repair by the images' sizes, write."""
     account = Account("bench")
     reading = deepfashion2.read(Request("bench", root, root, Path("tables"), params(1), account))
     sizes = {image.image_id: SIZE for image in reading.images}
@@ -132,7 +132,7 @@ def main() -> None:
         images = shards * IMAGES_IN_A_SHARD
         log.info(f"reading, checking and writing {images} images")
         peaks[shards], elapsed = memory(shards)
-    # The rate of the larger run: in the smaller one most of the time goes into starting processes.
+    # The rate of the larger run, because the smaller one mostly starts processes.
     rate = images / elapsed
     rows.append((f"images, whole stage ({images} of 400x533)", f"{rate:.0f}/s", f"{TARGETS['images']}/s"))
     for count in NEAR:

@@ -9,14 +9,14 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Peak:
-    """``with Peak() as peak``: afterwards ``peak.megabytes`` is the most that was held at once.
+    """``with Peak() as peak``: afterwards ``peak.megabytes`` is the largest memory in use.
 
     Attributes:
-        start: megabytes that were held when it began.
+        start: megabytes in use at the beginning.
     """
 
     def __init__(self, seconds: float = 0.05, held: Callable[[], int] | None = None) -> None:
-        """Look every so many ``seconds``; ``held`` gives bytes, by default resident ones of all processes together."""
+        """Measure every ``seconds``; ``held`` returns bytes, by default the resident ones of all processes."""
         self._held = held or all_resident
         self._seconds = seconds
         self._done = threading.Event()
@@ -30,7 +30,7 @@ class Peak:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
-        # What is still held counts even if the thread never got its turn beside code that keeps the interpreter's lock.
+        # Measured at the end as well, as the thread may never have run if the code kept the interpreter lock.
         self._look()
 
     def _watch(self) -> None:
@@ -42,12 +42,12 @@ class Peak:
 
 
 def all_resident() -> int:
-    """Bytes that this process and everything below it hold, shared ones counted for each."""
+    """Resident bytes of this process and its descendants; shared ones count for each."""
     return sum(map(resident, family(os.getpid())))
 
 
 def allocated() -> int:
-    """Bytes of memory of this process that no file stands behind."""
+    """Bytes of this process's memory that are not backed by a file."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("RssAnon"):
             return int(line.split()[1]) * 1024
@@ -55,7 +55,7 @@ def allocated() -> int:
 
 
 def family(pid: int) -> list[int]:
-    """The process and everything below it; processes that have just ended are left out."""
+    """The process and its descendants, without processes that have just ended."""
     children = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -66,7 +66,7 @@ def family(pid: int) -> list[int]:
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory that a process holds; 0 when it has ended."""
+    """Resident bytes of a process; 0 when it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
     except (OSError, IndexError):

@@ -2,13 +2,13 @@
 
 Usage: python -m bench.retrieval  (part of `make bench`; about ten minutes on two cores, 2 GB of temporary disk)
 
-What is measured, each in a process of its own: `stages.retrieval.metrics.evaluate`, that is the exact ranks of all
-relevant rows in both views, every metric up to k = 50, averages by category and 1,000 bootstrap samples. Reading files
-is not in it. CPU seconds are those of all cores together: on a busy machine they say more than seconds.
+Each measurement runs `stages.retrieval.metrics.evaluate` in its own process: exact ranks of all relevant rows in both
+views, every metric up to k = 50, averages by category and 1,000 bootstrap samples, without reading files. CPU seconds
+are the sum over all cores, which tell more than seconds on a busy machine.
 
-Memory is what the process allocates while it runs (RssAnon) above what it held before, with the vectors already there.
-At In-Shop's size they are in memory; the million is float32 in a memory-mapped .npy file, whose pages the kernel keeps
-or drops as it likes and which are not counted. Vectors are noisy copies of one centre for each item.
+Memory is what the process allocates (RssAnon) in addition to the memory before the call, which has the vectors. At
+In-Shop's size the vectors are in memory; the million is float32 in a memory-mapped .npy file, whose pages do not
+count. Vectors are noisy copies of one center for each item.
 """
 
 import argparse
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 WIDTH = 512
 INSHOP = (14_218, 12_612, 3_985)  # queries, gallery, items of DeepFashion In-Shop
 MILLION = (200, 1_000_000, 250_000)
-CATEGORIES = (40_000, 209_000, 46)  # DeepFashion Category and Attribute Prediction: its items are categories
+CATEGORIES = (40_000, 209_000, 46)  # DeepFashion Category and Attribute Prediction, whose items are categories
 KS = [1, 2, 3, 4, 5, 10, 20, 30, 40, 50]
 CASES = {  # name -> (sizes, metric, vectors, memory_mb)
     "inshop": (INSHOP, "cosine", "noisy", 512),
@@ -48,7 +48,7 @@ STEP = 20_000  # rows drawn at a time
 
 
 def draw(items: np.ndarray, kind: str, seed: int, path: Path | None) -> np.ndarray:
-    """float32 [n, WIDTH], in memory or in a memory-mapped file; the centre of an item is the same for every seed."""
+    """float32 [n, WIDTH], in memory or in a memory-mapped file; the center of an item is the same for every seed."""
     shape = (len(items), WIDTH)
     vectors = np.empty(shape, np.float32) if path is None else np.lib.format.open_memmap(path, "w+", np.float32, shape)
     if kind == "constant":
@@ -58,10 +58,10 @@ def draw(items: np.ndarray, kind: str, seed: int, path: Path | None) -> np.ndarr
     directions = np.random.default_rng(0).standard_normal((64, WIDTH), np.float32)
     for start in range(0, len(items), STEP):
         some = items[start : start + STEP]
-        # A centre is a signed sum of a few directions that the item's number picks.
+        # A center is a signed sum of a few directions, chosen by the item's number.
         signs = 2 * ((some[:, None] >> np.arange(18)) & 1) - 1
-        centres = signs.astype(np.float32) @ directions[:18] / 4
-        vectors[start : start + len(some)] = centres + 2 * noise.standard_normal((len(some), WIDTH), np.float32)
+        centers = signs.astype(np.float32) @ directions[:18] / 4
+        vectors[start : start + len(some)] = centers + 2 * noise.standard_normal((len(some), WIDTH), np.float32)
     if path is None:
         return vectors
     vectors.flush()
@@ -69,13 +69,13 @@ def draw(items: np.ndarray, kind: str, seed: int, path: Path | None) -> np.ndarr
 
 
 def case(name: str, folder: Path, asked: int | None) -> tuple[Rows, Rows]:
-    """Queries, ``asked`` instead of all, and gallery of a case."""
+    """Queries (``asked`` of them, or all) and gallery of a case."""
     sizes, _, kind, _ = CASES[name]
     queries, gallery, items = sizes
     queries = asked or queries
     generator = np.random.default_rng(1)
     if sizes == CATEGORIES:
-        # Upstream's largest category has a quarter of its images: a query of it has 50,000 relevant rows.
+        # Upstream's largest category has a quarter of the images, so that its queries have 50,000 relevant rows.
         shares = 1 / np.arange(1, items + 1) ** 1.1
         query_items, gallery_items = (generator.choice(items, n, p=shares / shares.sum()) for n in (queries, gallery))
         kinds = items
@@ -92,7 +92,7 @@ def case(name: str, folder: Path, asked: int | None) -> tuple[Rows, Rows]:
 def measure(name: str, asked: int | None) -> None:
     """Print seconds, seconds of all cores together, megabytes, hit@1 and chance of one case.
 
-    Where items are categories the nearest rows vote too, as on benchmarks of categories.
+    Where items are categories, the nearest rows also vote, as in benchmarks of categories.
     """
     _, metric, _, memory_mb = CASES[name]
     params = EvaluateParams(ks=KS, bootstrap_samples=1000, seed=0, memory_mb=memory_mb)
@@ -137,7 +137,7 @@ if __name__ == "__main__":
     show_log()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", choices=CASES, help="one case (used by the bench itself)")
-    parser.add_argument("--queries", type=int, help="of the one case, instead of all: a part of a long one")
+    parser.add_argument("--queries", type=int, help="number of queries of the case, instead of all")
     given = parser.parse_args()
     if given.measure:
         measure(given.measure, given.queries)

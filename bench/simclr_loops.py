@@ -1,4 +1,4 @@
-"""The training loops that bench/simclr.py compares: lightly's tutorial, and ours under several params ``runtime``."""
+"""The training loops that bench/simclr.py compares: lightly's tutorial, and ours with several params ``runtime``."""
 
 import logging
 import os
@@ -35,10 +35,10 @@ log = logging.getLogger(__name__)
 
 SIDE, BATCH = 64, 128
 TEMPERATURE, RATE, MOMENTUM, DECAY = 0.5, 0.06, 0.9, 5e-4  # lightly's tutorial
-HELD_OUT = 8  # every 8th photo teaches nobody: its views are what all loops are judged by
+HELD_OUT = 8  # every 8th photo is held out; all loops are compared by the loss on its views
 TARGET = 2.0
 LIGHTLY, LIGHTLY_16 = "lightly's tutorial", "lightly's tutorial, bfloat16"
-SHOWN_LOSSES = 6  # of a loop, evenly over its epochs
+SHOWN_LOSSES = 6  # of a loop, evenly spaced over its epochs
 OURS = {
     "ours, float32": {"precision": "float32", "channels_last": False},
     "ours, float32, channels_last": {"precision": "float32", "channels_last": True},
@@ -54,7 +54,7 @@ class Loop(Protocol):
         ...
 
     def projections(self, views: torch.Tensor) -> torch.Tensor:
-        """Of views as lightly's transform gives them, [n, 3, side, side] normalised."""
+        """Of views as lightly's transform gives them, [n, 3, side, side] normalized."""
         ...
 
 
@@ -62,7 +62,8 @@ class Tutorial:
     """lightly's SimCLR example: PIL transforms in a DataLoader, one forward pass for each view.
 
     Args:
-        start: train in bfloat16 (autocast, as the tutorial does not), from the initial weights of this one.
+        start: initial weights of another tutorial loop; this one then trains in bfloat16 (autocast), unlike the
+            tutorial.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class Tutorial:
 
     @torch.inference_mode()
     def projections(self, views: torch.Tensor) -> torch.Tensor:
-        """Of views as lightly's transform gives them, [n, 3, side, side] normalised."""
+        """Of views as lightly's transform gives them, [n, 3, side, side] normalized."""
         self.backbone.eval()
         self.head.eval()
         return self._project(views)
@@ -135,28 +136,28 @@ class Ours:
         self.params = simclr_params(epochs, batch, side)
         off = dict.fromkeys(("deterministic", "pin_instruction_set", "compile"), False)
         options = RuntimeParams.model_validate({"threads": None, "processes": 1, **off, **runtime})
-        self.parts = build(self.params, options, Group())
-        self.parts.backbone.network.load_state_dict(tutorial.start)  # timm names a ResNet's layers as torchvision does
-        self.parts.head.load_state_dict(tutorial.head.state_dict())
+        self.built = build(self.params, options, Group())
+        self.built.backbone.network.load_state_dict(tutorial.start)  # names are torchvision's, too
+        self.built.head.load_state_dict(tutorial.head.state_dict())
         self.task: SimclrTask | None = None
 
     def epoch(self, number: int) -> float:
         """Train one epoch, the first with decoding; mean loss."""
         if self.task is None:
             pictures = Pictures([path.read_bytes() for path in self.photos], self.params.image_size)
-            self.task = SimclrTask(self.parts, pictures, self.params)
+            self.task = SimclrTask(self.built, pictures, self.params)
         return train_epoch(self.task, number)["train_loss"]
 
     @torch.inference_mode()
     def projections(self, views: torch.Tensor) -> torch.Tensor:
-        """Of views as lightly's transform gives them, [n, 3, side, side] normalised."""
-        self.parts.network.eval()
+        """Of views as lightly's transform gives them, [n, 3, side, side] normalized."""
+        self.built.network.eval()
         mean, std = (torch.tensor(IMAGENET_NORMALIZE[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
-        return self.parts.network((views * std + mean) * 255)
+        return self.built.network((views * std + mean) * 255)
 
 
 def simclr_params(epochs: int, batch: int, side: int) -> SimclrParams:
-    """The tutorial's training as a section ``simclr``: crops, flips and colours as strong as lightly's, no blur."""
+    """The tutorial's training as section ``simclr``: crops, flips and colors as in lightly, without blur."""
     return SimclrParams(
         backbone="resnet18", weights="none", image_size=side, epochs=epochs, batch=batch, loss="nt_xent",
         temperature=TEMPERATURE, projection_hidden=512, projection_out=128,
@@ -169,7 +170,7 @@ def simclr_params(epochs: int, batch: int, side: int) -> SimclrParams:
 
 @dataclass
 class Record:
-    """What one loop did: seconds, CPU seconds and loss of each epoch; loss on held-out views, first before training."""
+    """Results of one loop: seconds, CPU seconds and loss of each epoch; loss on held-out views, first untrained."""
 
     images: int
     seconds: list[float] = field(default_factory=list)
@@ -183,7 +184,7 @@ class Record:
 
 
 def cpu_seconds() -> float:
-    """CPU time of this process and those below it, loaders included."""
+    """CPU time of this process and its descendants, with loaders."""
     ticks = 0
     for pid in family(os.getpid()):
         try:
@@ -204,7 +205,7 @@ def held_out_views(photos: Sequence[Path], side: int) -> tuple[torch.Tensor, tor
 def contest(
     loops: dict[str, Loop], images: int, epochs: int, views: tuple[torch.Tensor, torch.Tensor]
 ) -> dict[str, Record]:
-    """Let the loops take turns, an epoch each."""
+    """Let the loops take turns, one epoch each."""
     judge = NTXentLoss(temperature=TEMPERATURE)
     records = {name: Record(images) for name in loops}
     for name, loop in loops.items():
@@ -222,13 +223,13 @@ def contest(
 
 
 def few(values: list[float]) -> list[float]:
-    """At most ``SHOWN_LOSSES`` of the values, evenly spread, the first and the last among them."""
+    """At most ``SHOWN_LOSSES`` values, evenly spaced, with the first and the last."""
     count = min(len(values), SHOWN_LOSSES)
     return [values[round(at * (len(values) - 1) / max(1, count - 1))] for at in range(count)]
 
 
 def table(records: dict[str, Record]) -> list[str]:
-    """The records as a Markdown table; ratios are to the first."""
+    """The records as a Markdown table; ratios are relative to the first."""
     first = next(iter(records.values()))
     lines = [
         "| loop | images/s | ratio | images per CPU second | ratio | loss by epoch | loss on the same held-out views |"
@@ -244,7 +245,7 @@ def table(records: dict[str, Record]) -> list[str]:
 
 
 def readable(path: Path) -> bool:
-    """Whether a photo decodes; says so where it does not, as no loop could go on there."""
+    """Whether a photo can be decoded; a warning if not, as no loop could train on it."""
     try:
         decode(path.read_bytes())
     except (OSError, ValueError, SyntaxError) as error:

@@ -1,9 +1,9 @@
-"""Where the minutes of a repro go: for each kind of stage its work, its start-up, and DVC between the stages.
+"""How long a repro takes: for each kind of stage its work, its start-up, and DVC between the stages.
 
 Usage: python -m bench.stages  (`make bench`; reads what the last `make repro` of this checkout left in .work)
 
-Start-up is a process until its imports are done; DVC is from the end of a stage to the start of the next process:
-hashing outs, writing dvc.lock, reading dvc.yaml.
+Start-up lasts until the imports of a process are done. DVC's time is from the end of a stage to the start of the next
+process: hashing outs, writing dvc.lock, reading dvc.yaml.
 """
 
 from collections import defaultdict
@@ -15,17 +15,17 @@ from stages.runner.times import Ran, read
 def table(ran: Sequence[Ran]) -> list[str]:
     """Lines of the table, the longest kind first."""
     seconds: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0.0, 0.0])
-    for place, one in enumerate(ran):
-        row = seconds[one.stage.partition("@")[0]]
+    for place, run in enumerate(ran):
+        row = seconds[run.stage.partition("@")[0]]
         row[0] += 1
-        row[1] += one.end - one.work
-        row[2] += one.work - one.process
-        row[3] += one.process - ran[place - 1].end if place else 0.0
+        row[1] += run.end - run.work
+        row[2] += run.work - run.process
+        row[3] += run.process - ran[place - 1].end if place else 0.0
     rows = sorted(seconds.items(), key=lambda pair: -sum(pair[1][1:]))
     total = [sum(row[column] for _, row in rows) for column in range(4)]
     lines = [f"{'stage':<20}{'entries':>8}{'work':>9}{'start':>9}{'DVC':>9}   seconds"]
-    for name, (entries, *parts) in (*rows, ("all", total)):
-        lines.append(f"{name:<20}{entries:>8}" + "".join(f"{part:>9.1f}" for part in parts))
+    for name, (entries, *numbers) in (*rows, ("all", total)):
+        lines.append(f"{name:<20}{entries:>8}" + "".join(f"{number:>9.1f}" for number in numbers))
     return lines
 
 

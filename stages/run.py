@@ -1,12 +1,14 @@
 """Run a stage of dvc.yaml or a command of the Makefile: ``python -m stages.run NAME [ARGUMENT ...]``.
 
-The environment comes first: instruction set, threads, hash seed and allocator are fixed before the module, and with it
-numpy or torch, is imported (stages/core/determinism.py). ``python -m stages.run`` lists the names.
+The environment comes first: instruction set, threads, hash seed and allocator are fixed before the module is imported,
+because importing it imports numpy or torch (stages/core/determinism.py). ``python -m stages.run`` lists the names.
+People use ``seamline`` (stages/console.py), which starts commands by the same function.
 """
 
 import os
 import sys
 import time
+from collections.abc import Sequence
 from importlib import import_module
 
 from stages.core.determinism import start_process
@@ -37,7 +39,7 @@ STAGES = {
     "statistics": "stages.report.statistics",
     "leakage": "stages.report.leakage",
 }
-# Commands beside the DAG -> the module that has their ``main()``.
+# Name of a command that is no stage -> the module that has their ``main()``.
 COMMANDS = {
     "use": "stages.profiles.use",
     "add": "stages.adding.add",
@@ -49,32 +51,43 @@ COMMANDS = {
     "relabel": "stages.suspects.relabel",
     "ingest_report": "stages.report.ingest_report",
     "export_yolo": "stages.detection.export_yolo",
-    "run_ablation": "stages.report.ablation_run",
-    "run_seeds": "stages.report.seeds_run",
+    "run_ablation": "stages.report.run_ablation",
+    "run_seeds": "stages.report.run_seeds",
     "leaderboard_page": "stages.report.leaderboard_page",
     "classifier_page": "stages.report.classifier_page",
-    "score_vectors": "stages.retrieval.external",
+    "doc_tables": "stages.report.doc_tables",
+    "score_vectors": "stages.retrieval.score_vectors",
     "contact_sheet": "stages.report.contact_sheet",
     "plots_script": "stages.report.plots_script",
     "shortcut_check": "stages.report.shortcut_check",
 }
 
 
+def start(name: str, program: str, arguments: Sequence[str]) -> None:
+    """Fix the environment, import the module that a name of ``STAGES`` or ``COMMANDS`` stands for, run it.
+
+    Args:
+        name: of the stage or command.
+        program: what its help and its messages call it.
+        arguments: its command line.
+    """
+    os.environ.setdefault(STARTED_VARIABLE, str(time.time()))
+    start_process()
+    sys.argv = [program, *arguments]
+    if name in STAGES:
+        import_module(STAGES[name]).STAGE.run()
+    else:
+        import_module(COMMANDS[name]).main()
+
+
 def main() -> None:
-    """Fix the environment, import the module that the name stands for, run it."""
+    """``python -m stages.run``: the first argument says what runs."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in STAGES | COMMANDS:
         wrong = f"ERROR no stage or command {name!r}.\n" if name and not name.startswith("-") else ""
         print(f"{wrong}{__doc__}\nStages: {', '.join(STAGES)}.\nCommands: {', '.join(COMMANDS)}.", file=sys.stderr)
         sys.exit(2 if wrong or not name else 0)
-    os.environ.setdefault(STARTED_VARIABLE, str(time.time()))
-    start_process()
-    del sys.argv[1]
-    sys.argv[0] = f"stages.run {name}"
-    if name in STAGES:
-        import_module(STAGES[name]).STAGE.run()
-    else:
-        import_module(COMMANDS[name]).main()
+    start(name, f"stages.run {name}", sys.argv[2:])
 
 
 if __name__ == "__main__":

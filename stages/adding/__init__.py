@@ -1,1 +1,1 @@
-"""A person's own data: its format recognised, its columns and superclasses guessed, its profile written."""
+"""A person's own data: its format recognized, its columns and superclasses guessed, its profile written."""

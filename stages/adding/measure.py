@@ -26,7 +26,7 @@ class Measured:
 
     Attributes:
         images: split -> images in it, as ingest will give them unless near duplicates move some.
-        items: (label, split) of every labelled item.
+        items: (label, split) of every labeled item.
         upstream: whether the splits are upstream's own.
         shared: whether upstream has no test split of its own: a share of its train is our val.
         several: whether an image has more than one item.

@@ -77,12 +77,12 @@ def recognise(folder: Path, table: Path | None, synonyms: dict[tuple[str, ...], 
     tables = [path for path in _tables(folder) if path.suffix.lower() != ".txt"] or _tables(folder)
     told = {path: guessed for path in tables if (guessed := _naming(path, folder, images))}
     boxes = [path for path, (rows, column) in told.items() if box_columns(rows.columns, column)]
-    labelled = [path for path in told if path not in boxes] or boxes
-    if len(labelled) > 1:
-        names = shown(path.relative_to(folder).as_posix() for path in labelled)
-        raise StageError(f"{folder}: {names} each name images. Say which has the labels: TABLE={labelled[0].name}")
-    if labelled:
-        return _from_table(folder, labelled[0], images, synonyms, boxes[0] if boxes else None)
+    labeled = [path for path in told if path not in boxes] or boxes
+    if len(labeled) > 1:
+        names = shown(path.relative_to(folder).as_posix() for path in labeled)
+        raise StageError(f"{folder}: {names} each name images. Say which has the labels: TABLE={labeled[0].name}")
+    if labeled:
+        return _from_table(folder, labeled[0], images, synonyms, boxes[0] if boxes else None)
     if found := _folders(folder):
         return found
     looked = shown(path.relative_to(folder).as_posix() for path in tables)

@@ -1,26 +1,27 @@
-"""Build the query and gallery tables of one retrieval benchmark, and its training table where it brings one.
+"""Build the query and gallery tables of one retrieval benchmark, and its training table if it has one.
 
-Reads:  IMAGES, of kinds wardrobe and category the data set (its crops, and items.parquet with every labelled item's
-        split and outcome), of all others an ingested source; MODEL, with ``boxes: detected`` a trained detector, of
-        annotated pairs the box table of their source's detector, which says the class of each, and otherwise not looked
-        at. Params ``benchmark_reads`` name the two for each benchmark.
-Writes: OUT/queries.parquet and OUT/gallery.parquet (sorted by row_id), OUT/benchmark.json (what is in them); of kinds
-        over an upstream tree OUT/train.parquet too (BENCHMARK_TRAIN).
+Reads:  IMAGES: for kinds wardrobe and category the data set (its crops, and items.parquet with the split and outcome of
+        every labeled item), for the others an ingested source. MODEL: with ``boxes: detected`` a trained detector; for
+        annotated pairs the box table of their source's detector, which has the class of each box; otherwise not read.
+        Params ``benchmark_reads`` name both folders of each benchmark.
+Writes: OUT/queries.parquet and OUT/gallery.parquet (sorted by row_id), OUT/benchmark.json (a description);
+        for kinds over an upstream tree also OUT/train.parquet (BENCHMARK_TRAIN).
 Params: benchmark.<name>, nms, runtime.
 
 Kinds over the data set:
     wardrobe: worn photos of an item find its flat photo among those of other items; both from test groups. An item
-        that no detector found in its worn photo is a query without an image: a miss for every encoder.
+        that was not detected in its worn photo is a query without an image, and a miss for every encoder.
     category: test crops find training crops with the same label.
-Kinds over an upstream tree, with upstream's own split (upstream.py; docs/datasets.md):
+Kinds over an upstream tree, with upstream's own split (from_upstream.py; docs/datasets.md):
     inshop: queries find gallery photos of the same item.
     consumer_to_shop: consumers' photos find shops' photos of the same item.
     pairs: garments in users' photos find the same garment in shops' photos, by annotated or detected boxes.
     image_category: test images find training images of the same category.
     multilabel: test images find training images with the same set of labels.
 
-Upstream's queries and galleries stay whole. Where upstream's split cuts through near duplicates, ``repeats`` names a
-training picture that a query or gallery row nearly repeats, or a query where the gallery row is a training row itself.
+Upstream's queries and galleries are kept complete. If upstream's split separates near duplicates, ``repeats`` of a
+query or gallery row names a training picture that it nearly repeats; if the gallery row is a training row, it names a
+query.
 """
 
 import logging
@@ -34,10 +35,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.benchmarks.params import UPSTREAM, BenchmarkParams, CropOptions, DetectionOptions
-from stages.benchmarks.plan import Pick, Plan, Source, read_source
-from stages.benchmarks.selection import select_crops
-from stages.benchmarks.upstream import (
+from stages.benchmarks.from_dataset import select_crops
+from stages.benchmarks.from_upstream import (
     CONSUMER_TO_SHOP,
     IMAGE_CATEGORY,
     INSHOP,
@@ -51,7 +50,9 @@ from stages.benchmarks.upstream import (
     with_classes,
     with_detections,
 )
-from stages.contracts.boxes import Box, cut
+from stages.benchmarks.params import UPSTREAM, BenchmarkParams, CropOptions, DetectionOptions
+from stages.benchmarks.plan import Pick, Plan, Source, read_source
+from stages.contracts.boxes import Box, crop_box
 from stages.contracts.images import encode_jpeg, open_rgb
 from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, BOXES, iter_shards, read_table, shard_paths
 from stages.core.determinism import seed_everything
@@ -66,15 +67,15 @@ log = logging.getLogger(__name__)
 
 
 def load(folder: Path) -> Predictor:
-    """The detector.
+    """Load the detector.
 
     Raises:
-        StageError: when it was not trained.
+        StageError: it was not trained.
     """
     if not folder.is_dir():
-        there = shown(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else "nothing"
-        raise StageError(f"{folder}: no such detector. Trained are: {there}. List it in `detectors`.")
-    from stages.networks.detector.model import Detector  # after the check: importing it takes seconds
+        present = shown(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else "nothing"
+        raise StageError(f"{folder}: no such detector. Trained are: {present}. List it in `detectors`.")
+    from stages.networks.detector.model import Detector  # late, because the import takes seconds
 
     return Detector(folder)
 
@@ -106,24 +107,24 @@ def picture_of(data: bytes, size: tuple[int, int], box: Box | None, options: Cro
     Args:
         data: the stored image.
         size: its width and height.
-        box: in pixels; None: the whole image, however small, which keeps its bytes unless it is longer than
+        box: in pixels; None: the whole image, of any size, which keeps its bytes unless it is longer than
             ``max_side``.
-        options: how it is cut.
+        options: padding, sizes and quality of the crop.
     """
     if box is None and max(size) <= options.max_side:
         return data
     least = options.min_side if box is not None else 0
-    image = cut(open_rgb(data), box, padding=options.padding, max_side=options.max_side, min_side=least)
+    image = crop_box(open_rgb(data), box, padding=options.padding, max_side=options.max_side, min_side=least)
     return encode_jpeg(image, options.jpeg_quality) if image is not None else None
 
 
 def pictures_of(
     plan: Plan, folder: Path, options: CropOptions | None, desc: str
 ) -> dict[tuple[str, Box | None], bytes | None]:
-    """(image_id, box) -> JPEG bytes of every picture that the plan names; a picture in two tables is cut once.
+    """(image_id, box) -> JPEG bytes of every picture that the plan names; a picture in two tables is cropped once.
 
     Args:
-        folder: an ingested source, or with ``options`` None the data set, whose crops are taken as they are.
+        folder: an ingested source, or with ``options`` None the data set, whose crops are kept unchanged.
     """
     wanted: dict[str, set[Box | None]] = defaultdict(set)
     for pick in (*plan.queries, *plan.gallery, *plan.train):
@@ -143,12 +144,12 @@ def pictures_of(
 
 
 def write_plan(
-    plan: Plan, pictures: dict[tuple[str, Box | None], bytes | None], parts: Collection[str], out: Path
+    plan: Plan, pictures: dict[tuple[str, Box | None], bytes | None], tables: Collection[str], out: Path
 ) -> Plan:
-    """Write ``parts`` of queries, gallery and train as Parquet files, sorted by row_id.
+    """Write ``tables`` (of queries, gallery and train) as Parquet files, sorted by row_id.
 
     Args:
-        pictures: of every pick that has an image; None: too small to be a picture.
+        pictures: of every pick that has an image; None: the crop was too small.
 
     Returns:
         the plan as written: a query without a usable picture is a miss (``unusable_crop``), other rows are left out.
@@ -167,7 +168,7 @@ def write_plan(
         if len(kept) < len(picks):
             written.left_out[f"{name}: unusable_crop"] += len(picks) - len(kept)
         setattr(written, name, kept)
-    for name in parts:
+    for name in tables:
         schema = BENCHMARK_TRAIN if name == "train" else BENCHMARK
         picks = sorted(getattr(written, name), key=lambda pick: pick.row_id)
         with pq.ParquetWriter(out / f"{name}.parquet", schema, compression="zstd") as writer:
@@ -186,7 +187,7 @@ def _row(pick: Pick, data: bytes | None, schema: pa.Schema) -> dict[str, Any]:
     return row | {"bytes": data} | ({"labels": list(pick.labels)} if "labels" in row else {})
 
 
-# kind -> the item columns that it needs, and what selects its rows
+# kind -> the item columns that it needs, and the function that selects its rows
 SELECT: dict[str, tuple[tuple[str, ...], Callable[[Source, BenchmarkParams], Plan]]] = {
     "inshop": (INSHOP, select_inshop),
     "consumer_to_shop": (CONSUMER_TO_SHOP, select_consumer_to_shop),
@@ -197,11 +198,11 @@ SELECT: dict[str, tuple[tuple[str, ...], Callable[[Source, BenchmarkParams], Pla
 
 
 def description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
-    """Content of benchmark.json; what only an upstream tree has, its training rows and boxes, is left out elsewhere."""
-    parts = {"queries": plan.queries, "gallery": plan.gallery}
+    """Content of benchmark.json; entries about training rows and boxes only exist over an upstream tree."""
+    tables = {"queries": plan.queries, "gallery": plan.gallery}
     upstream: dict[str, Any] = {}
     if params.kind in UPSTREAM:
-        parts["train"] = plan.train
+        tables["train"] = plan.train
         upstream = {
             "boxes": params.boxes,
             "queries_repeating": sum(pick.repeats is not None for pick in plan.queries),
@@ -209,7 +210,7 @@ def description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
             "train": sum(pick.split == "train" for pick in plan.train),
             "val": sum(pick.split == "val" for pick in plan.train),
             "whole_pictures": sum(
-                pick.box is None and pick.image_id is not None for picks in parts.values() for pick in picks
+                pick.box is None and pick.image_id is not None for picks in tables.values() for pick in picks
             ),
         }
     return {
@@ -223,7 +224,8 @@ def description(params: BenchmarkParams, plan: Plan) -> dict[str, Any]:
         "items_in_gallery": len({pick.item for pick in plan.gallery}),
         "left_out": dict(sorted(plan.left_out.items())),
         "categories": {
-            part: dict(sorted(Counter(str(pick.category) for pick in picks).items())) for part, picks in parts.items()
+            table: dict(sorted(Counter(str(pick.category) for pick in picks).items()))
+            for table, picks in tables.items()
         },
         **upstream,
         **plan.about,
@@ -235,9 +237,9 @@ def select_upstream(args: Namespace, params: BenchmarkParams, nms: NmsParams) ->
     columns, choose = SELECT[params.kind]
     source = read_source(_named(args.images, params.source, args.benchmark), columns)
     plan = choose(source, params)
-    plan.mark_repeats(source.clusters)  # now: a query that is not detected has no image any more
+    plan.mark_repeats(source.clusters)  # before detection, as an undetected query loses its image
     if params.boxes == "detected":
-        seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms
+        seed_everything(0)  # to fix torch's threads and deterministic algorithms; no random numbers are drawn
         detector = load(_named(args.model, params.detection.detector, args.benchmark))
         detections = detect(plan, args.images, detector, params.detection, nms)
         plan = with_detections(plan, detections, params.detection.overlap)
@@ -245,17 +247,17 @@ def select_upstream(args: Namespace, params: BenchmarkParams, nms: NmsParams) ->
         boxes = read_table(_named(args.model, params.source, args.benchmark) / "boxes.parquet", BOXES)
         ids, names = (boxes[column].to_pylist() for column in ("object_id", "superclass"))
         plan = with_classes(plan, dict(zip(ids, names, strict=True)))
-    plan.found = source.found
+    plan.inventory = source.inventory
     plan.separate()
     plan.mark_repeats(source.clusters)
     return plan
 
 
 def _named(folder: Path, name: str, benchmark: str) -> Path:
-    """The folder, if it is the one that the benchmark's section names.
+    """The folder, checked against the benchmark's section.
 
     Raises:
-        StageError: when ``benchmark_reads`` in params.yaml names another.
+        StageError: ``benchmark_reads`` in params.yaml names another folder.
     """
     if folder.name != name:
         raise StageError(

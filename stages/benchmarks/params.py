@@ -1,4 +1,4 @@
-"""Section ``benchmark.<name>`` of params.yaml: which kinds there are and what each needs."""
+"""Section ``benchmark.<name>`` of params.yaml: the kinds and the keys that each needs."""
 
 from typing import Literal, Self
 
@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from stages.core.params import Section
 
-# kind -> the keys that it needs besides kind and source
+# kind -> the keys that it needs, apart from kind and source
 _PICTURES = ("boxes", "crop")
 KEYS: dict[str, tuple[str, ...]] = {
     "wardrobe": ("query_views", "gallery_views", "same_colorway"),
@@ -21,13 +21,13 @@ UPSTREAM = tuple(kind for kind in KEYS if "crop" in KEYS[kind])  # read from an 
 
 
 class CropOptions(Section):
-    """How a picture is cut out and stored.
+    """How a picture is cropped and stored.
 
     Attributes:
         padding: share of a box's side added on each side.
         max_side: pixels; longer pictures and crops are scaled down, others keep their bytes or size.
-        min_side: pixels; a smaller crop is no picture.
-        jpeg_quality: of what is encoded anew.
+        min_side: pixels; smaller crops are rejected.
+        jpeg_quality: of pictures that are encoded again.
     """
 
     padding: float = Field(ge=0)
@@ -42,7 +42,7 @@ class DetectionOptions(Section):
     Attributes:
         detector: name of a trained detector.
         confidence: smallest confidence of a detection.
-        overlap: intersection over union from which a detection is the annotated item.
+        overlap: smallest intersection over union of a detection with the annotated item.
         batch: images per forward pass.
     """
 
@@ -53,9 +53,9 @@ class DetectionOptions(Section):
 
 
 class BenchmarkParams(Section):
-    """One benchmark; every key of its kind must be there, and no key of another kind.
+    """One benchmark; it must have every key of its kind, and no key of another kind.
 
-    ``detection`` stands only where ``boxes`` is ``detected``.
+    Only ``boxes: detected`` has the key ``detection``.
     """
 
     kind: Literal["wardrobe", "category", "inshop", "consumer_to_shop", "pairs", "image_category", "multilabel"]

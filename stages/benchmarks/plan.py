@@ -1,4 +1,4 @@
-"""What a benchmark is made of: which picture, or which box in it, is which row."""
+"""The plan of a benchmark: which picture, or which box in it, becomes which row."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ IMAGE_COLUMNS = ["image_id", "split", "sha256", "cluster"]
 
 @dataclass(frozen=True)
 class Pick:
-    """One row of a benchmark before its picture is cut.
+    """One row of a benchmark before its picture is cropped.
 
     Attributes:
-        image_id: where the picture is, an image of a source or a crop of the data set; None: nothing was detected, the
-            row has no picture.
-        box: the part that is cut out, in pixels of the stored image; None: the whole image.
+        image_id: of an image of a source or a crop of the data set; None: nothing was detected, and the row has no
+            picture.
+        box: the part to crop, in pixels of the stored image; None: the whole image.
         split: of a training row, train or val.
-        missed: of a query without a picture, why.
-        repeats: the image on the other side of the split that it nearly repeats, where there is one.
+        missed: why a query has no picture.
+        repeats: the image on the other side of the split that it nearly repeats; None: there is none.
     """
 
     row_id: str
@@ -43,9 +43,9 @@ class Plan:
     """Queries, gallery and training rows.
 
     Attributes:
-        left_out: why -> number of upstream's rows that are in none of the three.
+        left_out: reason -> number of upstream's rows that are in none of the three tables.
         about: further content of benchmark.json.
-        found: what the tables hold that it was chosen from, for an error message.
+        inventory: content of the tables that it was chosen from, for error messages.
     """
 
     queries: list[Pick] = field(default_factory=list)
@@ -53,11 +53,11 @@ class Plan:
     train: list[Pick] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     about: dict[str, Any] = field(default_factory=dict)
-    found: str = ""
+    inventory: str = ""
 
     @property
     def missed(self) -> dict[str, int]:
-        """Why a query has no picture -> number of queries."""
+        """Reason why queries have no picture -> their number."""
         return dict(sorted(Counter(pick.missed for pick in self.queries if pick.missed).items()))
 
     @property
@@ -69,7 +69,7 @@ class Plan:
         return sum(not (rows.get(pick.item, set()) - {pick.row_id}) for pick in self.queries)
 
     def separate(self) -> None:
-        """Leave training rows out whose item is a query's or in the gallery, and train rows whose item is in val."""
+        """Remove training rows whose item is a query's or in the gallery, and train rows whose item is in val."""
         test = {pick.item for pick in (*self.queries, *self.gallery)} - {None}
         val = {pick.item for pick in self.train if pick.split == "val"} - {None}
         kept = [pick for pick in self.train if pick.item not in test]
@@ -79,10 +79,10 @@ class Plan:
         self.train = kept
 
     def mark_repeats(self, clusters: dict[str, str]) -> None:
-        """Say which queries and gallery rows nearly repeat a picture on the other side of the split.
+        """Mark queries and gallery rows that nearly repeat a picture on the other side of the split.
 
-        A query's other side are the training rows. So it is that of a gallery row, unless this is a training row
-        itself: then its other side are the queries.
+        The other side of queries is the training rows. The other side of gallery rows is the training rows, too, unless
+        they are training rows themselves: then it is the queries.
 
         Args:
             clusters: image_id -> its cluster of near duplicates.
@@ -93,10 +93,10 @@ class Plan:
         )
 
         def marked(pick: Pick) -> Pick:
-            if pick.image_id is None:  # not detected: what was said before it was looked for holds
+            if pick.image_id is None:  # not detected: it keeps the mark that it got before detection
                 return pick if pick.repeats in teaching else replace(pick, repeats=None)
-            other = of_queries if pick.image_id in teaching else of_training
-            return replace(pick, repeats=other.get(clusters[pick.image_id]))
+            opposite = of_queries if pick.image_id in teaching else of_training
+            return replace(pick, repeats=opposite.get(clusters[pick.image_id]))
 
         self.queries, self.gallery = ([marked(pick) for pick in picks] for picks in (self.queries, self.gallery))
 
@@ -108,7 +108,9 @@ class Plan:
         """
         for what, picks in (("query", self.queries), ("gallery row", self.gallery)):
             if not picks:
-                raise StageError(f"benchmark.{name}: no {what}. Found {self.found}. Change benchmark.{name} to fit.")
+                raise StageError(
+                    f"benchmark.{name}: no {what}. Found {self.inventory}. Change benchmark.{name} to fit."
+                )
         for picks in (self.queries, self.gallery, self.train):
             counts = Counter(pick.row_id for pick in picks)
             if twice := [row_id for row_id, count in counts.items() if count > 1]:
@@ -116,7 +118,7 @@ class Plan:
         if self.without_match == len(self.queries):
             raise StageError(
                 f"benchmark.{name}: none of {len(self.queries)} queries has a correct row in the gallery of "
-                f"{len(self.gallery)}. Found {self.found}. Change benchmark.{name} to fit."
+                f"{len(self.gallery)}. Found {self.inventory}. Change benchmark.{name} to fit."
             )
 
 
@@ -140,21 +142,21 @@ class Source:
     objects: list[dict[str, Any]]
 
     def boxes(self, which: str) -> dict[str, Box]:
-        """image_id -> its box, for ``benchmark.boxes``; none for whole, and an image without one is taken whole.
+        """image_id -> its box, as ``benchmark.boxes`` asks; empty for ``whole``. An image without a box is used whole.
 
         Raises:
-            StageError: when boxes are asked for and no image has one.
+            StageError: boxes are asked for and no image has one.
         """
         if which != "whole" and not self.objects:
             raise StageError(
-                f"source {self.name} has no boxes, so `boxes: {which}` cannot be cut. Put upstream's list of boxes "
+                f"source {self.name} has no boxes, so `boxes: {which}` is impossible. Put upstream's list of boxes "
                 "where docs/datasets.md shows it, or take whole pictures (`boxes: whole`)."
             )
         return {} if which == "whole" else {row["image_id"]: box_of(row) for row in self.objects}
 
     @property
-    def found(self) -> str:
-        """What is there, for an error message."""
+    def inventory(self) -> str:
+        """Content of the source, for error messages."""
         counts = Counter(self.splits.values())
         return f"source {self.name}: {', '.join(f'{count} {split}' for split, count in sorted(counts.items()))} images"
 
@@ -163,12 +165,12 @@ def read_source(folder: Path, columns: Iterable[str]) -> Source:
     """The tables of an ingested source.
 
     Raises:
-        StageError: when it was not ingested, or its items lack one of ``columns``.
+        StageError: it was not ingested, or its items lack one of ``columns``.
     """
     if not folder.is_dir():
-        there = shown(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else "nothing"
+        present = shown(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else "nothing"
         raise StageError(
-            f"{folder}: no such folder. Ingested are: {there}. List {folder.name} in `sources`, run `dvc repro`."
+            f"{folder}: no such folder. Ingested are: {present}. List {folder.name} in `sources`, run `dvc repro`."
         )
     images = read_shards(folder, IMAGE_COLUMNS)
     items = read_table(folder / "items.parquet")

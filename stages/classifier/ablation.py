@@ -1,14 +1,14 @@
-"""Train one rung of an ablation ladder and score it on the validation split.
+"""Train one variant of the classifier for the ablation table, and score it on the validation split.
 
-A rung is the pipeline's classifier with some params changed, on the pipeline's SimCLR backbone or on another one. The
-test split plays no part: rungs are compared to choose among them, and the published ladder is of validation accuracy.
+A variant is the pipeline's classifier with some params changed, on the pipeline's SimCLR backbone or on another one.
+The test split is not used, because variants are compared to choose one; the published table has validation accuracies.
 
 Reads:  the data set, models/<profile>/encoders/simclr, the merge tables.
-Writes: <out>: what was changed, the figures by head beside their baselines, the epoch that they are of.
+Writes: <out>: the changed params, the scores and baselines of each head, the epoch that was kept.
 Params: ablation.<variant>; classifier, which it changes; labels, runtime.
 
-A killed training goes on after its last whole epoch (stages/learning/checkpoints.py). With ``runtime.processes``
-above 1 the stage starts itself anew under torchrun.
+A killed training resumes after its last finished epoch (stages/learning/checkpoints.py). With ``runtime.processes``
+above 1 the stage restarts itself under torchrun.
 """
 
 import argparse
@@ -55,8 +55,8 @@ class VariantParams(Section):
         return self
 
 
-class Rung(Section):
-    """Everything that decides what is trained, for the key of its checkpoints."""
+class Variant(Section):
+    """The resolved params of a variant, for the key of its checkpoints."""
 
     backbone: str
     weights: Weights | None
@@ -64,7 +64,7 @@ class Rung(Section):
 
 
 def overridden(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """``base`` with ``changes``; a mapping inside is changed key by key."""
+    """``base`` with ``changes``; nested mappings are merged key by key."""
     result = dict(base)
     for key, value in changes.items():
         inner = isinstance(value, dict) and isinstance(base.get(key), dict)
@@ -72,45 +72,44 @@ def overridden(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def rung_of(name: str, variant: VariantParams, classifier: ClassifierParams) -> Rung:
+def variant_of(name: str, variant: VariantParams, classifier: ClassifierParams) -> Variant:
     """The classifier's params with the variant's changes.
 
     Raises:
-        StageError: naming the keys below ``ablation.<variant>.classifier`` that are none of the classifier's, and
-            values that it does not take.
+        StageError: naming unknown keys and invalid values below ``ablation.<variant>.classifier``.
     """
     changed = overridden(classifier.model_dump(), variant.classifier)
     options = section(ClassifierParams, f"ablation.{name}.classifier", {"ablation": {name: {"classifier": changed}}})
-    return Rung(backbone=variant.backbone, weights=variant.weights, classifier=options)
+    return Variant(backbone=variant.backbone, weights=variant.weights, classifier=options)
 
 
-def build_backbone(rung: Rung, simclr: Path) -> Backbone:
-    """The pipeline's pre-trained backbone, or timm's of that name.
+def build_backbone(variant: Variant, simclr: Path) -> Backbone:
+    """The pipeline's pre-trained backbone, or timm's backbone of the variant's name.
 
     Raises:
         StageError: unknown name, no packaged weights for it, or the download failed.
     """
-    pooling = rung.classifier.pooling
-    if rung.backbone == SIMCLR:
+    pooling = variant.classifier.pooling
+    if variant.backbone == SIMCLR:
         return pretrained(simclr, pooling)
-    return Backbone(rung.backbone, rung.weights or "none", pooling)
+    return Backbone(variant.backbone, variant.weights or "none", pooling)
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Train the rung in as many processes as asked for, score the epoch that it keeps on validation, write."""
-    rung = rung_of(args.variant, params.variant, params.classifier)
-    check_batch(rung.classifier.batch, params.runtime.processes, f"ablation.{args.variant}.classifier.batch")
-    return in_group(params.runtime, lambda group: _run(args, params, rung, group))
+    """Train the variant in ``runtime.processes`` processes, score the kept epoch on validation, write."""
+    variant = variant_of(args.variant, params.variant, params.classifier)
+    check_batch(variant.classifier.batch, params.runtime.processes, f"ablation.{args.variant}.classifier.batch")
+    return in_group(params.runtime, lambda group: _run(args, params, variant, group))
 
 
-def _run(args: argparse.Namespace, params: SimpleNamespace, rung: Rung, group: Group) -> Report:
+def _run(args: argparse.Namespace, params: SimpleNamespace, variant: Variant, group: Group) -> Report:
     name = args.variant
-    options = rung.classifier
+    options = variant.classifier
     seed_everything(options.seed)
-    group.log(f"ablation {name}: {rung.backbone}, {params.variant.classifier}")
-    network = build(args, build_backbone(rung, args.simclr), options, params.runtime, group)
+    group.log(f"ablation {name}: {variant.backbone}, {params.variant.classifier}")
+    network = build(args, build_backbone(variant, args.simclr), options, params.runtime, group)
     train, val = read_crops(args.dataset, "train"), read_crops(args.dataset, "val")
-    checkpoints = Checkpoints(WORK / "ablation" / name, group.key(checkpoint_key(args, rung)))
+    checkpoints = Checkpoints(WORK / "ablation" / name, group.key(checkpoint_key(args, variant)))
     trained = fit(network, [train, val], options, params.runtime, checkpoints, group)
     if not group.leader:
         return Report()

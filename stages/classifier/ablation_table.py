@@ -1,8 +1,8 @@
-"""One table of the rungs of the ladder that were run.
+"""One table of all trained variants of the classifier.
 
 Reads:  <results>/<variant>.json of every name in the list ``ablation_variants``.
-Writes: <out>.csv (a line a rung) and <out>.json (the same by variant): the published mean, then validation accuracy,
-        the mean over heads first, each beside the majority's.
+Writes: <out>.csv (a line a variant) and <out>.json (the same): the published mean, then validation accuracies, the
+        mean over heads first, each with the accuracy of the majority label.
 Params: ablation_variants (the list).
 """
 
@@ -20,11 +20,11 @@ from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
 
-Row = dict[str, float]  # column -> figure; what there is none of is left out
+Row = dict[str, float]  # column -> number; missing numbers are left out
 
 
 def table_row(content: dict[str, Any]) -> Row:
-    """The columns of one variant: mean, then each head that has validation rows, with the majority beside it."""
+    """The columns of one variant: the mean, then each head that has validation rows, each with its majority."""
     key = "published_mean_accuracy"
     row: Row = {"published": content[key]} if key in content else {}
     row |= {"mean": content["mean"]["accuracy"], "mean_majority": content["mean"]["baseline_majority"]}
@@ -35,7 +35,7 @@ def table_row(content: dict[str, Any]) -> Row:
 
 
 def read_rows(path: Path) -> dict[str, Row]:
-    """The rows of a written table by variant, in its order; empty cells are left out."""
+    """Rows of a table file by variant, in the order of the file; empty cells are left out."""
     with path.open(newline="", encoding="utf-8") as stream:
         lines = list(csv.DictReader(stream))
     return {
@@ -68,7 +68,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     lines = [[name, *[row.get(column) for column in columns]] for name, row in rows.items()]
     write_csv(Path(f"{args.out}.csv"), ["variant", *columns], lines)
     write_json(Path(f"{args.out}.json"), rows)
-    log.info(f"ablation: {len(rows)} rungs in {args.out}.csv")
+    log.info(f"ablation: {len(rows)} variants in {args.out}.csv")
     return Report(metrics={f"{name}_val_mean_accuracy": row["mean"] for name, row in rows.items()})
 
 

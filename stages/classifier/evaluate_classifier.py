@@ -1,13 +1,13 @@
-"""Score every head of the classifier on the test split, beside its baselines.
+"""Score every head of the classifier and its baselines on the test split.
 
 Reads:  the data set, the trained classifier, the merge tables (which group each type belongs to).
-Writes: METRICS/accuracy.json: accuracy of each head, of the types' groups, and the mean over heads; the same of two
-        baselines: METRICS/majority.json, the commonest label, and METRICS/given_class.json, the commonest of those with
-        the class that the detector found.
+Writes: METRICS/accuracy.json: accuracy of each head, of the types' groups, and the mean over heads; the same for two
+        baselines: METRICS/majority.json, the most frequent label, and METRICS/given_class.json, the most frequent label
+        of each detected class.
         PLOTS/training.csv (loss and validation accuracy by epoch), PLOTS/confusion.csv.
         REPORT.json: every score by head, the types' groups, coverage, means. REPORT/by_class.csv: rows, TP, FP, FN, TN,
-        precision, recall and F1 of each class; REPORT/confused.csv: which class was taken for which;
-        REPORT/suspects.csv and suspects_<head>.jpg: test labels that are probably wrong (figures.py).
+        precision, recall and F1 of each class; REPORT/confused.csv: which class was predicted as which;
+        REPORT/suspects.csv and suspects_<head>.jpg: test labels that are probably wrong (error_analysis.py).
 Params: labels (which tables the types come from); classifier.heads, by way of the model's own card.
 """
 
@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.classifier.figures import BY_CLASS, CONFUSED, SUSPECTS, by_class, confused, suspect_sheet, suspects
-from stages.classifier.scores import Labelled, group_scores, head_scores, predicted_names, type_groups
-from stages.classifier.training.rows import UNKNOWN_CLASS, predict, prepare
+from stages.classifier.error_analysis import BY_CLASS, CONFUSED, SUSPECTS, by_class, confused, suspect_sheet, suspects
+from stages.classifier.scores import Labeled, group_scores, head_scores, predicted_names, type_groups
+from stages.classifier.training.batches import UNKNOWN_CLASS, predict, prepare
 from stages.core.determinism import seed_everything
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.labels.params import LabelParams
@@ -43,10 +43,10 @@ HEADLINES = {
 }  # metric file -> the score of each head that it shows
 
 
-def labelled(frame: pd.DataFrame, head: str) -> tuple[Labelled, np.ndarray]:
-    """The rows of a split that know a head's label, and which of its rows these are (bool [n])."""
+def labeled(frame: pd.DataFrame, head: str) -> tuple[Labeled, np.ndarray]:
+    """The rows of a split that have a label of the head, and which rows these are (bool [n])."""
     known = frame[head].notna().to_numpy()
-    return Labelled(list(frame[head][known]), list(frame["detected_class"][known])), known
+    return Labeled(list(frame[head][known]), list(frame["detected_class"][known])), known
 
 
 def groups_of(network: MultiHead, train: pd.DataFrame, params: LabelParams, tables: Path) -> dict[str, str]:
@@ -61,14 +61,14 @@ def groups_of(network: MultiHead, train: pd.DataFrame, params: LabelParams, tabl
 def evaluate(
     network: MultiHead, options: ClassifierParams, train: pd.DataFrame, test: pd.DataFrame, groups: dict[str, str]
 ) -> tuple[dict[str, Any], Confusions, Probabilities]:
-    """Figures of every head on the rows ``test``, the pairs of actual and predicted names behind them, probabilities.
+    """Scores of every head on the rows ``test``, the pairs of actual and predicted names, and the probabilities.
 
-    The probabilities [n, classes] of each head are the mean of those for each picture and its mirror image, and
-    ``accuracy_with_flip`` is theirs; all other figures are of the pictures alone.
+    The probabilities [n, classes] of each head are means over each picture and its mirror image, and
+    ``accuracy_with_flip`` is computed from them. All other scores are of the pictures alone.
 
     Args:
-        train: for the baselines alone.
-        groups: the group of each type; empty: none are scored.
+        train: rows for the baselines.
+        groups: the group of each type; empty: groups are not scored.
     """
     prepared = prepare(test, network.classes, network.superclasses, options)
     probabilities, flipped = (predict(network, prepared, options.batch, flip) for flip in (False, True))
@@ -77,15 +77,17 @@ def evaluate(
     confusions: Confusions = {}
     result: dict[str, Any] = {"heads": heads, "test_rows": len(test)}
     for head, classes in network.classes.items():
-        rows, known = labelled(test, head)
+        rows, known = labeled(test, head)
         if not known.any():
             heads[head] = {"rows": 0, "coverage": 0.0, "classes": len(classes)}
             continue
-        own, learned = probabilities[head][known], labelled(train, head)[0]
+        own, learned = probabilities[head][known], labeled(train, head)[0]
         both = predicted_names(means[head][known], classes)
         heads[head] = {
             "coverage": float(known.mean()),
-            "accuracy_with_flip": float(np.mean([one == other for one, other in zip(rows.labels, both, strict=True)])),
+            "accuracy_with_flip": float(
+                np.mean([label == predicted for label, predicted in zip(rows.labels, both, strict=True)])
+            ),
             **head_scores(rows, own, classes, learned),
         }
         confusions[head] = _pairs(rows.labels, predicted_names(own, classes))
@@ -98,7 +100,7 @@ def evaluate(
 
 
 def _pairs(actual: list[str], predicted: list[str]) -> list[list[str]]:
-    return sorted([one, other] for one, other in zip(actual, predicted, strict=True))
+    return sorted([label, prediction] for label, prediction in zip(actual, predicted, strict=True))
 
 
 def _mean(scored: list[dict[str, Any]]) -> dict[str, float]:
@@ -107,15 +109,15 @@ def _mean(scored: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def report_line(name: str, scores: dict[str, Any], split: str = "test") -> str:
-    """One head's accuracy beside what needs no look at the picture."""
+    """A log line: one head's accuracy and its baselines."""
     return (
         f"{name} {scores['accuracy']:.3f} on {scores['rows']} {split} rows, "
         f"majority {scores['baseline_majority']:.3f}, by detector {scores['baseline_majority_given_detected']:.3f}"
     )
 
 
-def headlines(result: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """File -> head -> accuracy or baseline; the groups of types and the mean over heads beside them."""
+def key_metrics(result: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """File -> head -> accuracy or baseline, also of the groups of types and of the mean over heads."""
     scored = {head: scores for head, scores in result["heads"].items() if scores["rows"]}
     files = {}
     for name, key in HEADLINES.items():
@@ -142,7 +144,7 @@ def training_curves(history: pd.DataFrame) -> list[list[Any]]:
 def write_figures(
     network: MultiHead, test: pd.DataFrame, confusions: Confusions, probabilities: Probabilities, out: Path
 ) -> list[Path]:
-    """The tables and pictures by class and by row; the pictures' paths."""
+    """Write the tables and pictures by class and by row; the paths of the pictures."""
     classes = {"type_group": sorted({name for pair in confusions.get("type_group", []) for name in pair})}
     tables: dict[str, list[list[Any]]] = {"by_class": [], "confused": [], "suspects": []}
     pictures = []
@@ -151,13 +153,16 @@ def write_figures(
         tables["confused"] += [[head, *row] for row in confused(pairs)]
         if head not in network.classes:
             continue
-        rows, known = labelled(test, head)
-        found = suspects(rows.labels, probabilities[head][known], network.classes[head])
+        rows, known = labeled(test, head)
+        suspected = suspects(rows.labels, probabilities[head][known], network.classes[head])
         ids, crops = list(test["crop_id"][known]), list(test["bytes"][known])
-        tables["suspects"] += [[head, ids[one.row], one.label, one.given, one.prediction, one.likely] for one in found]
-        if found:
+        tables["suspects"] += [
+            [head, ids[suspect.row], suspect.label, suspect.given, suspect.prediction, suspect.likely]
+            for suspect in suspected
+        ]
+        if suspected:
             pictures.append(out / f"suspects_{head}.jpg")
-            suspect_sheet(found, crops).save(pictures[-1])
+            suspect_sheet(suspected, crops).save(pictures[-1])
     for name, header in (("by_class", BY_CLASS), ("confused", CONFUSED), ("suspects", SUSPECTS)):
         write_csv(out / f"{name}.csv", header, tables[name])
     return pictures
@@ -172,14 +177,14 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     groups = groups_of(network, train, params.labels, args.tables)
     result, confusions, probabilities = evaluate(network, options, train, test, groups)
     plots = fresh_folder(args.plots)
-    counts = {name: Counter((one, other) for one, other in pairs) for name, pairs in confusions.items()}
-    rows = [[name, *pair, count] for name, found in counts.items() for pair, count in sorted(found.items())]
+    counts = {name: Counter((label, prediction) for label, prediction in pairs) for name, pairs in confusions.items()}
+    rows = [[name, *pair, count] for name, of_head in counts.items() for pair, count in sorted(of_head.items())]
     write_csv(plots / "confusion.csv", ["panel", "actual", "predicted", "rows"], rows)
     history = pd.read_csv(args.model / "history.csv")
     write_csv(plots / "training.csv", ["panel", "line", "x", "y"], training_curves(history))
     pictures = write_figures(network, test, confusions, probabilities, fresh_folder(args.report))
     write_json(args.report.with_suffix(".json"), result)
-    files = headlines(result)
+    files = key_metrics(result)
     fresh_folder(args.metrics)
     for name, content in files.items():
         write_json(args.metrics / f"{name}.json", content)

@@ -1,9 +1,9 @@
-"""Scores of one head, and of the groups of its classes, beside what guessing would reach.
+"""Scores of one head and of the groups of its classes, with their baselines.
 
-A type's group is what a garment is, before it matters which one. The 32 types of the merge tables belong to the five
-groups of ``types.csv`` (Topwear, Bottomwear, Dress, Footwear, Headwear). The labels of a catalogue belong to the
-superclasses of its own label table. Where a data set has both, the superclasses become the groups that
-``superclasses.csv`` names for them, so that there is one set of names.
+A type's group is the broad kind of garment. The 32 types of the merge tables belong to the five groups of ``types.csv``
+(Topwear, Bottomwear, Dress, Footwear, Headwear). The labels of a catalogue belong to the superclasses of its label
+table. If a data set has both, superclasses are replaced by the groups that ``superclasses.csv`` gives them, so that all
+rows use the same names.
 """
 
 from collections import Counter
@@ -24,21 +24,23 @@ def type_groups(types: list[str], sources: list[str], params: LabelParams, folde
 
     Args:
         types: classes of the head ``type``.
-        sources: label sources whose rows have these types.
-        params: which policy labelled which source.
+        sources: label sources of these types.
+        params: which policy labeled which source.
         folder: the merge tables.
 
     Raises:
-        StageError: when no table of these sources knows a type, or two tables put it into different groups.
+        StageError: no table of these sources has a type, or two tables put it into different groups.
     """
     tables = read_label_tables(folder)
     catalogues = [source for source in sources if params.policy_of(source) == "catalogue"]
-    found = [_of_catalogue(tables, params, source, len(catalogues) < len(sources)) for source in sorted(catalogues)]
+    by_catalogue = [
+        _of_catalogue(tables, params, source, len(catalogues) < len(sources)) for source in sorted(catalogues)
+    ]
     if len(catalogues) < len(sources):
-        found.append(dict(zip(tables.types["type"], tables.types["group"], strict=True)))
+        by_catalogue.append(dict(zip(tables.types["type"], tables.types["group"], strict=True)))
     result: dict[str, str] = {}
     for name in types:
-        groups = {one[name] for one in found if name in one}
+        groups = {groups_of[name] for groups_of in by_catalogue if name in groups_of}
         if len(groups) != 1:
             raise StageError(
                 f"{folder}: type {name!r} has {len(groups)} groups ({shown(groups)}), expected one. Give it one line "
@@ -52,22 +54,24 @@ def _of_catalogue(tables: LabelTables, params: LabelParams, source: str, as_grou
     """Label -> superclass of one catalogue, or its superclass's group."""
     labels = read_label_table(tables, params.catalogue_of(source))
     group_of = dict(zip(tables.superclasses["superclass"], tables.superclasses["fashion_products_group"], strict=True))
-    return {name: group_of[one] if as_groups else one for name, one in labels.items() if one}
+    return {
+        name: group_of[superclass] if as_groups else superclass for name, superclass in labels.items() if superclass
+    }
 
 
 BINS = 10
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Rows that know the label which is scored: its names [n] and the detector's class of each row [n]."""
+class Labeled:
+    """Rows with a label of the scored head: the labels [n] and the detected class of each row [n]."""
 
     labels: list[str]
     detected: list[str]
 
-    def translated(self, names: dict[str, str]) -> "Labelled":
+    def translated(self, names: dict[str, str]) -> "Labeled":
         """The same rows under other names."""
-        return Labelled([names[label] for label in self.labels], self.detected)
+        return Labeled([names[label] for label in self.labels], self.detected)
 
 
 def majority(labels: list[str]) -> str:
@@ -86,10 +90,10 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = BIN
     return float(sum(gaps) / len(confidence))
 
 
-def baselines(test: Labelled, train: Labelled) -> dict[str, float]:
-    """Accuracy without a look at the picture: the majority label of training, overall and by detected class.
+def baselines(test: Labeled, train: Labeled) -> dict[str, float]:
+    """Accuracy of predictions that use no picture: the majority label of training, overall and by detected class.
 
-    The second is what the detector alone gives away.
+    The second one shows how much the detector alone reveals.
     """
     overall = majority(train.labels)
     of_class: dict[str, list[str]] = {}
@@ -106,12 +110,12 @@ def baselines(test: Labelled, train: Labelled) -> dict[str, float]:
 def label_scores(truth: list[str], predicted: list[str], confidence: np.ndarray) -> dict[str, float]:
     """Accuracy, balanced accuracy, macro precision, recall and F1, and calibration error of predictions [n].
 
-    The macro figures are means over the classes that are in ``truth``: what a class without a row would reach, nobody
-    can say. Balanced accuracy is macro recall (as in scikit-learn); it stands under both names.
+    Macro scores are means over the classes that occur in ``truth``, because a class without rows has no score. Balanced
+    accuracy equals macro recall (as in scikit-learn); the result has both names.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    right = np.array([one == other for one, other in zip(truth, predicted, strict=True)])
+    right = np.array([label == prediction for label, prediction in zip(truth, predicted, strict=True)])
     precision, recall, f1, _ = precision_recall_fscore_support(
         truth, predicted, labels=sorted(set(truth)), average="macro", zero_division=0
     )
@@ -130,8 +134,8 @@ def predicted_names(probabilities: np.ndarray, classes: list[str]) -> list[str]:
     return [classes[index] for index in probabilities.argmax(axis=1)]
 
 
-def head_scores(test: Labelled, probabilities: np.ndarray, classes: list[str], train: Labelled) -> dict[str, Any]:
-    """Scores of a head on its labelled test rows, with probabilities [n, classes].
+def head_scores(test: Labeled, probabilities: np.ndarray, classes: list[str], train: Labeled) -> dict[str, Any]:
+    """Scores of a head on its labeled test rows, with probabilities [n, classes].
 
     Returns:
         ``label_scores``, rows, classes, and the baselines: chance (1 / classes) and ``baselines``.
@@ -146,12 +150,12 @@ def head_scores(test: Labelled, probabilities: np.ndarray, classes: list[str], t
 
 
 def group_scores(
-    test: Labelled, probabilities: np.ndarray, classes: list[str], train: Labelled, groups: dict[str, str]
+    test: Labeled, probabilities: np.ndarray, classes: list[str], train: Labeled, groups: dict[str, str]
 ) -> tuple[dict[str, Any], list[str]]:
     """Scores of the groups that a head's classes belong to, and the predicted group of each row.
 
-    The predicted group is that of the predicted class, so that the two never contradict each other; its confidence is
-    the sum over the group's classes. (The group with the largest sum was right as often on the demo's validation
+    The predicted group is the group of the predicted class, so that both always agree; its confidence is the sum over
+    the group's classes. (Predicting the group with the largest sum was equally accurate on the demo's validation
     split.)
 
     Args:

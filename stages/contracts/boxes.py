@@ -1,7 +1,7 @@
-"""Boxes in an image: corners (x1, y1, x2, y2), x2 and y2 exclusive; how much two of them share, and cutting one out.
+"""Boxes in an image as corners (x1, y1, x2, y2), x2 and y2 exclusive: conversion, overlap, and crops.
 
-On numpy, though torchvision has ``box_iou``: importing torchvision takes three seconds, and half of the stages that use
-this start in a third of one. A test holds the two against each other.
+Written in numpy although torchvision has ``box_iou``: importing torchvision takes three seconds, ten times the start-up
+of half of the stages that use this module. A test compares the two.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,24 +19,24 @@ def box_of(row: Mapping[str, Any]) -> Box:
 
 
 def box_array(boxes: Iterable[Box]) -> np.ndarray:
-    """float64 [n, 4]; [0, 4] of no box."""
+    """Boxes as float64 [n, 4]; [0, 4] for no box."""
     return np.array(list(boxes), np.float64).reshape(-1, 4)
 
 
-def to_corners(centres: np.ndarray) -> np.ndarray:
-    """Corners [n, 4] of boxes [n, 4] given by centre, width and height, in the same units."""
-    centre, half = centres[:, :2], centres[:, 2:] / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
+def to_corners(centers: np.ndarray) -> np.ndarray:
+    """Corners [n, 4] of boxes [n, 4] given by center, width and height, in the same units."""
+    center, half = centers[:, :2], centers[:, 2:] / 2
+    return np.concatenate([center - half, center + half], axis=1)
 
 
-def to_centres(corners: np.ndarray) -> np.ndarray:
-    """Centre, width and height [n, 4] of boxes [n, 4] given by corners, in the same units."""
+def to_centers(corners: np.ndarray) -> np.ndarray:
+    """Center, width and height [n, 4] of boxes [n, 4] given by corners, in the same units."""
     low, high = corners[:, :2], corners[:, 2:]
     return np.concatenate([(low + high) / 2, high - low], axis=1)
 
 
 def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union [n, m] of corner boxes [n, 4] and [m, 4]; 0 where neither has an area."""
+    """Intersection over union [n, m] of corner boxes [n, 4] and [m, 4]; 0 where both are empty."""
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
     shared = np.clip(high - low, 0, None).prod(axis=2)
@@ -48,17 +48,17 @@ def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 Corners = tuple[int, int, int, int]  # whole pixels: left, top, right, bottom
 
 
-def cut(
+def crop_box(
     image: Image.Image, box: Box | None, *, padding: float, max_side: int, min_side: int, square: bool = False
 ) -> Image.Image | None:
-    """The picture of a box, or the whole image; None when it is too small.
+    """Crop a box, or the whole image; None when the crop is too small.
 
     Args:
         box: in pixels of ``image``; None: all of it.
         padding: share of the box's width and height that is added on each side.
-        max_side: pixels; a picture whose long side is longer is scaled down to it.
-        min_side: pixels that the short side must have, scaled or not.
-        square: grow the shorter side with what is around the box.
+        max_side: pixels; a crop whose long side is longer is scaled down to it.
+        min_side: pixels that the short side must have, before and after scaling.
+        square: extend the shorter side into the surroundings of the box.
     """
     crop = image
     if box is not None:
@@ -81,9 +81,9 @@ def padded(box: Box, padding: float, width: int, height: int) -> Corners:
 
 
 def squared(corners: Corners, width: int, height: int) -> Corners:
-    """Corners grown along the shorter side until they are a square, or reach both ends of the image there.
+    """Corners extended along the shorter side until they are a square or reach both edges of the image.
 
-    What is added is the garment's surroundings instead of the white that a network's square input would be padded with.
+    The network's square input then shows the garment's surroundings instead of white padding.
     """
     left, top, right, bottom = corners
     side = max(right - left, bottom - top)
@@ -93,7 +93,7 @@ def squared(corners: Corners, width: int, height: int) -> Corners:
 
 
 def _grown(low: int, high: int, side: int, limit: int) -> tuple[int, int]:
-    """The span ``low``..``high`` grown to ``side`` about its middle, moved inside 0..``limit``."""
+    """The span ``low``..``high`` extended to ``side`` about its middle, and moved into 0..``limit``."""
     side = min(side, limit)
     start = min(max(0, low - (side - (high - low)) // 2), limit - side)
     return start, start + side

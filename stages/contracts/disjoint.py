@@ -1,8 +1,7 @@
-"""Parts of what is connected: of people, senders, clusters and pictures that must not cross splits.
+"""Connected components of people, senders, clusters and pictures, none of which may cross splits.
 
-Not scipy's: importing it takes a quarter of a second, as long as the stages that use this take to start, it is no
-faster, and its ``DisjointSet`` cannot say of many elements at once where they belong, which the search for near
-duplicates asks for each picture.
+scipy's ``DisjointSet`` does not fit: importing scipy doubles the start-up of the stages that use this module, it is no
+faster, and it cannot look up many elements at once, which the search for near duplicates does for each picture.
 """
 
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ K = TypeVar("K")
 
 
 class DisjointSet:
-    """Disjoint sets of the numbers below ``size``, at first each on its own.
+    """Disjoint sets of the numbers below ``size``; each number starts as a set of its own.
 
     Attributes:
         label: int64 [size], equal for two numbers of one set.
@@ -24,9 +23,9 @@ class DisjointSet:
         self.label = np.arange(size)
         self._members: dict[int, list[int]] = {}
 
-    def join(self, one: int, other: int) -> None:
-        """Make one set of two. The smaller gets the larger's label: a number changes its label log n times at most."""
-        small, large = int(self.label[one]), int(self.label[other])
+    def join(self, first: int, second: int) -> None:
+        """Join two sets. The smaller one gets the label of the larger one, so a label changes at most log n times."""
+        small, large = int(self.label[first]), int(self.label[second])
         if small == large:
             return
         moved, kept = self._members.pop(small, None) or [small], self._members.pop(large, None) or [large]
@@ -37,7 +36,7 @@ class DisjointSet:
         self._members[large] = kept
 
     def smallest(self) -> np.ndarray:
-        """int64 [size]: of each number the smallest of its set."""
+        """int64 [size]: the smallest member of each number's set."""
         result = np.arange(len(self.label))
         for members in self._members.values():
             result[members] = min(members)
@@ -45,15 +44,15 @@ class DisjointSet:
 
 
 def connected(pairs: Iterable[tuple[K, K]]) -> dict[K, K]:
-    """Every key of the pairs -> the smallest key that pairs connect it with, over others or not.
+    """Every key of the pairs -> the smallest key of its connected component.
 
     Args:
-        pairs: of keys that can be compared.
+        pairs: of comparable keys.
     """
     known: list[Any] = list(pairs)
     keys = sorted({key for pair in known for key in pair})
     place = {key: number for number, key in enumerate(keys)}
     sets = DisjointSet(len(keys))
-    for one, other in known:
-        sets.join(place[one], place[other])
+    for left, right in known:
+        sets.join(place[left], place[right])
     return {key: keys[first] for key, first in zip(keys, sets.smallest().tolist(), strict=True)}

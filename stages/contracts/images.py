@@ -16,17 +16,18 @@ from PIL import (  # noqa: F401 (open() knows only formats that are loaded)
 )
 
 Fit = Literal["pad", "cover", "stretch"]
-Effect = Callable[[Image.Image], Image.Image]  # what augmentation does to an RGB picture; its size stays
+Effect = Callable[[Image.Image], Image.Image]  # a change of an RGB image that keeps its size
 
 # A crop or a repaired image is written once and read many times: above 92 the size doubles for
-# differences no network sees; 4:4:4 keeps the colour of thin stripes.
+# differences no network sees; 4:4:4 keeps the color of thin stripes.
 JPEG_QUALITY = 92
-# At 1 the pixels of 64 come out sharper (inshop's vectors turn by 15 degrees); from 1.5 on by a third of a grey level.
+# With 1, results of 64 pixels are sharper (inshop's vectors turn by 15 degrees); from 1.5 on, pixels differ by a third
+# of a gray level.
 DRAFT = 1.5
 
-# What PIL may take a file for, whatever its name: among the others are formats that start programs (EPS).
+# The formats that PIL may detect in a file, whatever its name. Others are excluded, as some start programs (EPS).
 _FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-# The names of such files. What is named otherwise is no image; what the second set names is one that nobody here reads.
+# Suffixes of such files, and suffixes of images that the project cannot read. A file with any other suffix is no image.
 IMAGE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".png", ".apng", ".bmp", ".dib", ".webp"),
     *(".tif", ".tiff", ".gif", ".avif", ".avifs", ".jp2", ".j2k", ".jpx", ".jpf", ".ppm", ".pgm", ".pbm", ".pnm"),
@@ -37,8 +38,8 @@ UNREAD_SUFFIXES = {
     *(".eps", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
 }
 _EXIF_ORIENTATION = 0x0112
-# EXIF orientation -> what puts the picture upright. Not PIL's exif_transpose: it also writes the tags anew, and fails
-# where one of them holds what it should not (on 707 of 6000 damaged blocks, all of which this reads).
+# EXIF orientation -> the operation that turns the image upright. PIL's exif_transpose also rewrites the tags, and fails
+# where one of them is damaged (on 707 of 6000 damaged blocks, all of which are read here).
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -51,7 +52,7 @@ _TURNS = {
 
 
 def _open(data: bytes) -> Image.Image:
-    """A picture whose header is read; phones' HEIC by pillow-heif, which is imported where one is met."""
+    """Open an image and read its header. pillow-heif is imported when a phone's HEIC file comes."""
     if data[4:8] == b"ftyp" and "HEIF" not in Image.OPEN:
         from pillow_heif import register_heif_opener
 
@@ -68,7 +69,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def turned_by(data: bytes) -> int:
-    """The EXIF orientation that ``decode`` turns a picture by; 1: it is stored upright."""
+    """The EXIF orientation by which ``decode`` turns an image; 1: it is stored upright."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         orientation = _orientation(_open(data))
@@ -80,17 +81,17 @@ class TooManyPixels(ValueError):
 
 
 def decode(data: bytes, max_pixels: int | None = None) -> tuple[Image.Image, list[str]]:
-    """An upright RGB image, with the names of the repairs that were needed.
+    """Decode an image: upright RGB, and the names of the repairs that it needed.
 
     Transparent pixels become white, as a shop would show them.
 
     Args:
-        max_pixels: width x height above which a file is refused by its header; PIL's own limit (179 million)
-            always holds.
+        max_pixels: largest width x height that the header may state; PIL's own limit (179 million) holds as
+            well.
 
     Raises:
-        TooManyPixels: when the image is larger than that.
-        OSError, ValueError, SyntaxError: when the bytes are not a whole image.
+        TooManyPixels: the image is larger than that.
+        OSError, ValueError, SyntaxError: the bytes are no complete image.
     """
     repairs = []
     with warnings.catch_warnings():
@@ -105,10 +106,10 @@ def decode(data: bytes, max_pixels: int | None = None) -> tuple[Image.Image, lis
         except (OSError, ValueError, SyntaxError):
             raise
         except ImportError:
-            # Ultralytics, once imported, tries HEIF on what PIL does not know, without its package.
+            # Once imported, Ultralytics makes PIL try HEIF on unknown files, even where its package is missing.
             raise UnidentifiedImageError("cannot identify image file") from None
         except Exception as error:
-            # Damaged files make PIL's plugins raise whatever their parsing stumbles on (struct.error, IndexError, ...).
+            # PIL's plugins raise many kinds of errors on damaged files (struct.error, IndexError, ...).
             raise ValueError(f"not an image ({type(error).__name__}: {error})") from None
         if image.format != "JPEG":
             repairs.append("format")
@@ -119,7 +120,7 @@ def decode(data: bytes, max_pixels: int | None = None) -> tuple[Image.Image, lis
         if image.mode != "RGB":
             repairs.append("mode")
             if image.mode.startswith("I"):
-                # 16-bit grey: PIL's own conversion clips instead of scaling.
+                # 16-bit gray: PIL's own conversion clips instead of scaling.
                 deep = np.asarray(image).astype(np.int64)
                 image = Image.fromarray((deep.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
             elif "A" in image.mode or "transparency" in image.info:
@@ -139,7 +140,7 @@ def encode_jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
 
 
 def open_rgb(data: bytes) -> Image.Image:
-    """An image from a shard, which ingest has already verified."""
+    """Open an image from a shard; ingest has verified it."""
     image = Image.open(io.BytesIO(data))
     return image if image.mode == "RGB" else image.convert("RGB")
 
@@ -152,16 +153,16 @@ def pixels(data: bytes) -> np.ndarray:
 def resized(data: bytes, width: int, height: int, fit: Fit = "pad", effect: Effect | None = None) -> Image.Image:
     """An image from a shard at ``width`` x ``height`` pixels.
 
-    ``pad``: all of it, its proportions kept, centred on white. ``cover``: what sticks out is cut off evenly at both
-    ends, so that what is left is shown as large as it can be. ``stretch``: all of it, whatever becomes of its
-    proportions. A large JPEG is decoded at a half, a quarter or an eighth of its size, whichever is still ``DRAFT``
-    times as large as the result, and then resized: in half the time for 160 pixels of 533.
+    ``pad``: the whole image, its proportions kept, centered on white. ``cover``: the image fills the result, its
+    proportions kept, and is cropped evenly at both ends of its longer side. ``stretch``: the whole image, its
+    proportions not kept. A large JPEG is decoded at a half, a quarter or an eighth of its size, the smallest that is at
+    least ``DRAFT`` times as large as the result, and then resized; from 533 to 160 pixels this halves the time.
 
-    PIL's ImageOps.pad and fit give other bytes and take twice the time for pictures much larger than the result, as
-    they resize without ``reducing_gap``.
+    PIL's ImageOps.pad and fit resize without ``reducing_gap``: they give other bytes, and need twice the time for
+    images much larger than the result.
 
     Args:
-        effect: what happens to the image at its own size before.
+        effect: a change of the image at its own size, before it is resized.
     """
     image = effect(open_rgb(data)) if effect else open_rgb(data)
     full = image.size
@@ -176,7 +177,7 @@ def resized(data: bytes, width: int, height: int, fit: Fit = "pad", effect: Effe
         wide, high = (min(side, round(goal / scale)) for side, goal, scale in zip(full, size, scales, strict=True))
         left, top = (full[0] - wide) // 2, (full[1] - high) // 2
         box = left, top, left + wide, top + high
-    # What the whole picture measures in the result; None is no JPEG, or one that was decoded to be made RGB.
+    # Size of the whole image in the result; None: it is no JPEG, or was decoded already to be converted to RGB.
     goals = (max(1, round(side * scale * DRAFT)) for side, scale in zip(full, scales, strict=True))
     if drafted := image.draft(None, tuple(goals)):
         reduced = drafted[1][2] / full[0]

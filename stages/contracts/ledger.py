@@ -11,7 +11,7 @@ from stages.core.names import plain
 
 # The closed vocabulary of reasons. Adding one means adding a line here.
 REASONS = {
-    "missing_image": "the annotation names an image file that is not there",
+    "missing_image": "the annotation names an image file that does not exist",
     "broken_link": "the image is a link that leads nowhere",
     "corrupt_image": "the image does not decode",
     "too_small": "the image is smaller than ingest's min_side",
@@ -24,9 +24,9 @@ REASONS = {
     "duplicate_row": "the same item appears a second time",
     "image_rejected": "the row's image was rejected",
     "malformed_row": "the line or record cannot be read as its format says",
-    "malformed_box": "what stands there is no box: four finite numbers, and a class that is known",
+    "malformed_box": "no box: expected four finite numbers and a known class",
     "empty_box": "nothing is left of the box inside the image",
-    "duplicate_box": "the same box of the same class stands there already for this image, kept once",
+    "duplicate_box": "the image has the same box of the same class already, kept once",
     "bad_name": "the file name does not follow the naming convention",
     "not_a_garment": "the label table rejects this value",
     "gender_left_out": "the gender is neither Men nor Women and labels.gender_policy is drop_row",
@@ -41,7 +41,7 @@ REASONS = {
 
 @dataclass
 class Reject:
-    """One row that did not pass: ``key`` names file and line or id, ``detail`` what was found there."""
+    """One rejected row: ``key`` names file and line or id, ``detail`` the value found."""
 
     key: str
     reason: str
@@ -50,7 +50,7 @@ class Reject:
 
 @dataclass
 class Repair:
-    """One thing put right in a row: ``what`` names the kind, ``detail`` what was found there."""
+    """One repair of a row: ``what`` names the kind of repair, ``detail`` the value found."""
 
     key: str
     what: str
@@ -72,13 +72,13 @@ class Ledger:
         return Counter(repair.what for repair in self.repairs)
 
     def reject(self, key: str, reason: str, detail: object = "") -> None:
-        """Put a row on record as rejected; the reason must be in ``REASONS``."""
+        """Record a row as rejected; the reason must be in ``REASONS``."""
         if reason not in REASONS:
             raise KeyError(f"reject reason {reason!r} is not in the closed vocabulary of stages/contracts/ledger.py")
         self.rejects.append(Reject(plain(str(key)), reason, plain(str(detail))))
 
     def repair(self, key: str, what: str, detail: object = "") -> None:
-        """Put on record that a row was put right."""
+        """Record the repair of a row."""
         self.repairs.append(Repair(plain(str(key)), what, plain(str(detail))))
 
     def summary(self) -> dict[str, Any]:
@@ -101,18 +101,18 @@ class Account:
         self.notes: dict[str, Any] = {}
 
     def ledger(self, table: str) -> Ledger:
-        """The ledger of ``table``, opened when first asked for."""
+        """The ledger of ``table``, created on first use."""
         return self.ledgers.setdefault(table, Ledger())
 
     def note(self, name: str, counts: Counter | dict[str, Any]) -> None:
-        """Further counts that a reader wants beside the ledgers, such as unknown values by name."""
+        """Add counts that no ledger has, such as unknown values by name."""
         self.notes[name] = dict(sorted(counts.items()))
 
     def write(self, folder: Path) -> dict[str, Any]:
         """Write account.json, rejects.parquet and repairs.parquet into ``folder``; rows in the order of recording.
 
         Raises:
-            AssertionError: when the conservation law does not hold; that is a bug in the stage.
+            AssertionError: the conservation law does not hold, which is a bug in the stage.
         """
         import pyarrow as pa
 
@@ -140,8 +140,8 @@ class Account:
         result = []
         for name, ledger in sorted(self.ledgers.items()):
             row = ledger.summary()
-            parts = [f"{self.source}: {row['rows_in']} {name} in, {row['rows_kept']} kept"]
-            parts += [f"{count} {reason}" for reason, count in row["rejected"].items()]
-            parts += [f"repaired: {count} {what}" for what, count in row["repaired"].items()]
-            result.append(", ".join(parts))
+            clauses = [f"{self.source}: {row['rows_in']} {name} in, {row['rows_kept']} kept"]
+            clauses += [f"{count} {reason}" for reason, count in row["rejected"].items()]
+            clauses += [f"repaired: {count} {what}" for what, count in row["repaired"].items()]
+            result.append(", ".join(clauses))
         return result

@@ -1,7 +1,7 @@
-"""Arrow schemas of every table that passes between stages, and the only way they are written.
+"""Arrow schemas of every table that passes between stages, and the only functions that write them.
 
-Parquet files hold no time, no path and no index: the same rows give the same bytes. Splits and shards follow from a
-hash of the group or id, so that they never depend on order or on what else is in the data.
+Parquet files hold no time, no path and no index, so the same rows give the same bytes. Splits and shards follow from a
+hash of the group or id: they depend neither on the order of the rows nor on other rows.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from stages.core.errors import StageError
 from stages.core.files import digest
 
 SPLITS = ("train", "val", "test")
-SHARES = (0.70, 0.15, 0.15)  # 70/15/15 wherever upstream has no split of its own
+SHARES = (0.70, 0.15, 0.15)  # of groups in train, val and test, where upstream has no split
 
 
 def unit_hash(key: str) -> float:
@@ -68,7 +68,7 @@ OBJECTS = pa.schema(
         ("style", pa.int32()),
     ]
 )
-# Images whose boxes were all rejected: what they show is not known, so they are nobody's background.
+# Images whose boxes were all rejected. They may show garments, so detectors must not learn them as background.
 UNBOXED = pa.schema([("image_id", pa.string())])
 BOXES = pa.schema(
     [
@@ -77,7 +77,7 @@ BOXES = pa.schema(
         ("split", pa.string()),
         ("superclass", pa.string()),
         ("class_id", pa.int32()),  # joint superclass id of tables/superclasses.csv
-        ("cx", pa.float64()),  # centre and size as shares of the image's width and height
+        ("cx", pa.float64()),  # center and size as shares of the image's width and height
         ("cy", pa.float64()),
         ("w", pa.float64()),
         ("h", pa.float64()),
@@ -134,7 +134,10 @@ BENCHMARK = pa.schema(
         ("category", pa.string()),
         ("detected_class", pa.string()),
         ("bytes", pa.binary()),  # null: the item was never detected, which counts as a miss
-        ("repeats", pa.string()),  # a picture on the other side, training or asking, that it nearly repeats; null: none
+        (
+            "repeats",
+            pa.string(),
+        ),  # a near duplicate on the other side, training rows or queries; null: none
     ]
 )
 BENCHMARK_TRAIN = pa.schema(
@@ -155,8 +158,8 @@ def write_table(path: Path, table: pa.Table, floats: Sequence[str] = ()) -> None
     """One Parquet file, byte-identical for identical rows.
 
     Args:
-        floats: Parquet paths of columns whose values hardly repeat, such as ``vector.list.element``: their bytes are
-            stored plane by plane (the demo's vectors take 40 % less room than with a dictionary).
+        floats: Parquet paths of columns whose values rarely repeat, such as ``vector.list.element``: they get the
+            byte-stream-split encoding (the demo's vectors take 40 % less space than with a dictionary).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     planes = list(floats) or False
@@ -166,41 +169,41 @@ def write_table(path: Path, table: pa.Table, floats: Sequence[str] = ()) -> None
 
 
 def write_rows(path: Path, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:
-    """Rows as dicts into one Parquet file with exactly ``schema``."""
+    """Write rows, given as dicts, into one Parquet file with exactly ``schema``."""
     write_table(path, pa.Table.from_pylist(rows, schema=schema))
 
 
 def read_table(path: Path, schema: pa.Schema | None = None, columns: list[str] | None = None) -> pa.Table:
-    """A Parquet file of the pipeline.
+    """Read a Parquet file of the pipeline.
 
     Raises:
-        StageError: when it is missing, or its columns are not those of ``schema``.
+        StageError: the file is missing, or its columns are not those of ``schema``.
     """
     if not path.is_file():
         raise StageError(f"{path}: no such file. It is made by an earlier stage: run `dvc repro`.")
     table = pq.read_table(path, columns=columns)
     if schema is not None and columns is None and not table.schema.equals(schema):
-        found = {str(one) for one in table.schema} ^ {str(one) for one in schema}
-        raise StageError(f"{path}: not the expected columns (differing: {sorted(found)}). Run `dvc repro`.")
+        differing = {str(field) for field in table.schema} ^ {str(field) for field in schema}
+        raise StageError(f"{path}: not the expected columns (differing: {sorted(differing)}). Run `dvc repro`.")
     return table
 
 
 def read_unboxed(ingested: Path) -> set[str]:
-    """Ids of a source's images whose boxes were all rejected; a source without any has no such file."""
+    """Ids of a source's images whose boxes were all rejected; a source without such images has no such file."""
     path = ingested / "unboxed.parquet"
     return set(read_table(path, UNBOXED)["image_id"].to_pylist()) if path.is_file() else set()
 
 
 def write_shards(folder: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]], key: str, shards: int) -> int:
-    """Rows into ``shards`` files by a hash of ``key``; within a file they are sorted by ``key``. How many there were.
+    """Write rows into ``shards`` files by a hash of ``key``, sorted by ``key`` within a file; the number of rows.
 
-    Rows are taken one by one and wait on disk, so that memory stays bounded by the largest shard.
+    Rows are read one by one and kept on disk, so that memory is bounded by the largest shard.
     """
     folder.mkdir(parents=True, exist_ok=True)
     waiting: list[list[dict[str, Any]]] = [[] for _ in range(shards)]
     count = 0
-    with TemporaryDirectory(dir=folder) as parts, ExitStack() as stack:
-        files = [f"{parts}/{number}" for number in range(shards)]
+    with TemporaryDirectory(dir=folder) as scratch, ExitStack() as stack:
+        files = [f"{scratch}/{number}" for number in range(shards)]
         writers = [stack.enter_context(pa.ipc.new_file(file, schema)) for file in files]
         for row in rows:
             number, count = shard_of(row[key], shards), count + 1
@@ -226,7 +229,7 @@ def shard_paths(folder: Path) -> list[Path]:
     """The shard files of a folder in order.
 
     Raises:
-        StageError: when there is none.
+        StageError: there is none.
     """
     paths = sorted(folder.glob("shard-*.parquet"))
     if not paths:
@@ -240,6 +243,6 @@ def read_shards(folder: Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def iter_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The shards of a folder one at a time, so that memory stays bounded by the largest."""
+    """The shards of a folder one at a time, so that memory is bounded by the largest."""
     for path in shard_paths(folder):
         yield pq.read_table(path, columns=columns)

@@ -24,13 +24,13 @@ _INSTRUCTION_SET = {
     "OPENBLAS_CORETYPE": "Haswell",
 }
 # Threads that wait for each other spin for microseconds, then sleep; torch's default is to spin for milliseconds.
-# Beside two programs that needed the cores a training of 13.6 s took 70 s by default, 32 s with a count of 500 and 39 s
-# with 2,000; alone none of them is slower (docs/performance.md).
+# A training of 13.6 s shared the cores with two busy programs: it took 70 s by default, 32 s with a count of 500 and
+# 39 s with 2,000. Without other programs, no count is slower (docs/performance.md).
 _WAITING = {"GOMP_SPINCOUNT": "1000"}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
-# Freed memory stays with its process, in huge pages: torch asks for the same large blocks at every step, and a page
-# fault each costs dearly on a virtual machine (a forward pass took up to three times as long). Results do not change.
+# Freed memory stays with its process, in huge pages: torch asks for the same large blocks at every step, and their page
+# faults are expensive on a virtual machine (a forward pass took up to three times as long). Results do not change.
 _ALLOCATOR = ":".join(
     f"glibc.malloc.{name}" for name in ("hugetlb=1", "mmap_max=0", "trim_threshold=17179869184", "top_pad=67108864")
 )
@@ -52,17 +52,17 @@ _runtime: dict[str, Any] | None = None  # of this process
 
 
 def use_runtime(runtime: Mapping[str, Any] | None) -> None:
-    """Fix what this process computes with: section ``runtime`` of its params; None = forget what was fixed.
+    """Set section ``runtime`` of the params for this process; None = forget it.
 
-    A stage hands in the section that it has read. The file is read here only where no stage has done so: before any
-    import, for the pins, and in processes that libraries start.
+    A stage passes the section that it has read. Only where no stage has done so is the file read in this module: before
+    any import, to pin the process, and in processes that libraries start.
     """
     global _runtime
     _runtime = None if runtime is None else dict(runtime)
 
 
 def runtime_params() -> dict[str, Any]:
-    """Section ``runtime`` that this process computes with; empty without params (their checks come later)."""
+    """Section ``runtime`` that this process computes with; empty without a params file (which is checked later)."""
     if _runtime is None:
         use_runtime(_runtime_of(Path("params.yaml")))
     return dict(_runtime or {})
@@ -92,9 +92,9 @@ def pin_process() -> None:
 
 
 def start_process() -> None:
-    """``pin_process`` for a command, which starts itself anew if a pin is read only at the start of a process.
+    """Pin this process (``pin_process``), and restart it if a pin is only read when a process starts.
 
-    Python (hash seed) and the C library (allocator) do so. It takes 20 ms, before anything slow is imported.
+    Python reads the hash seed then, and the C library the allocator. A restart takes 20 ms.
     """
     ready = os.environ.get("PYTHONHASHSEED") == "0" and "GLIBC_TUNABLES" in os.environ
     pin_process()

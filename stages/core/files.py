@@ -19,10 +19,10 @@ _PLAIN_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 def parse_plain_yaml(text: str) -> Any:
-    """Content of a YAML document whose values all stay the text that stands there: 001, 1e3, no and yes as well.
+    """Content of a YAML document in which every value stays text, 001, 1e3, no and yes included.
 
     Raises:
-        yaml.YAMLError: when it is none.
+        yaml.YAMLError: the text is no YAML document.
     """
     return yaml.load(text, Loader=_PLAIN_LOADER)
 
@@ -31,20 +31,20 @@ def parse_yaml(text: str) -> Any:
     """Content of a YAML document.
 
     Raises:
-        yaml.YAMLError: when it is none.
+        yaml.YAMLError: the text is no YAML document.
     """
     return yaml.load(text, Loader=_LOADER)
 
 
 def rounded(value: Any) -> Any:
-    """The value with every float inside rounded to 6 digits, so that last-bit noise never shows in a diff."""
+    """The value with every float inside rounded to 6 digits, so that a diff never shows noise of the last bits."""
     if isinstance(value, dict):
         return {str(key): rounded(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [rounded(inner) for inner in value]
     if hasattr(value, "item"):
         value = value.item()
-    # Adding 0.0 takes the sign off a negative zero.
+    # Adding 0.0 turns a negative zero into zero.
     return round(value, 6) + 0.0 if isinstance(value, float) else value
 
 
@@ -81,10 +81,10 @@ def write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
 
 
 def read_text(path: Path, errors: str = "strict") -> str:
-    """Text in UTF-8, or in the UTF-16 that Windows writes with a mark in front; composed (NFC).
+    """Text in UTF-8, or in UTF-16 with a byte order mark, as Windows writes it; composed (NFC).
 
     Raises:
-        UnicodeDecodeError: when it is neither, and ``errors`` is strict.
+        UnicodeDecodeError: the text is neither, and ``errors`` is strict.
     """
     data = path.read_bytes()
     marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -92,10 +92,10 @@ def read_text(path: Path, errors: str = "strict") -> str:
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Rows of a table with their line numbers. Every value is the text that stands there: 001, 1e3, NA and no as well.
+    """Rows of a table with their line numbers. Every value stays text, 001, 1e3, NA and no included.
 
-    Commas, semicolons or tabs stand between the columns, whichever the header has most; Excel's ``sep=;`` may come
-    first. Spaces around names of columns and rows without any value count for nothing.
+    The delimiter is the one of comma, semicolon and tab that the header has most often, or the one that Excel's first
+    line ``sep=;`` names. Spaces around column names are removed; rows without any value are skipped.
 
     Raises:
         StageError: when the file or one of ``columns`` is missing, or it has no rows.
@@ -115,7 +115,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, st
             stream.readline()
         reader = csv.DictReader(stream, delimiter=delimiter)
         reader.fieldnames = header = [name.strip() for name in reader.fieldnames or []]
-        # More fields than columns stand under the key None, which is no column's.
+        # DictReader puts fields beyond the last column under the key None.
         read = ((reader.line_num, {name: value or "" for name, value in row.items() if name}) for row in reader)
         rows = [(number + before, row) for number, row in read if any(row.values())]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -132,7 +132,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, st
 
 
 def fresh_folder(path: Path) -> Path:
-    """An empty folder at ``path``: what lay there is removed."""
+    """An empty folder at ``path``; what was in it is removed."""
     if path.exists():
         shutil.rmtree(path)
     path.mkdir(parents=True)
@@ -150,11 +150,11 @@ def listing(folder: Path, pattern: str, what: str) -> list[Path]:
     return sorted(folder.glob(pattern))
 
 
-def digest(*parts: str | bytes) -> str:
-    """sha256 over the parts, as 64 hex digits."""
+def digest(*values: str | bytes) -> str:
+    """sha256 over the values in order, as 64 hex digits."""
     sha = hashlib.sha256()
-    for part in parts:
-        sha.update(part if isinstance(part, bytes) else part.encode())
+    for value in values:
+        sha.update(value if isinstance(value, bytes) else value.encode())
         sha.update(b"\0")
     return sha.hexdigest()
 

@@ -1,6 +1,7 @@
-"""What a stage or a command tells.
+"""The log lines of stages and commands.
 
-Modules log by ``logging.getLogger(__name__)``; ``show_log`` shows the lines of ours, and of ours alone, on stderr.
+Modules log by ``logging.getLogger(__name__)``; ``show_log`` prints the lines of the project's own modules
+on stderr, and no library's.
 """
 
 import logging
@@ -12,17 +13,17 @@ OURS = ("stages", "bench", "__main__")
 
 
 class Lines(logging.Handler):
-    """A line a record on whatever stderr is at the moment, at once; what is wrong begins with its level."""
+    """Prints each record as one line on the current stderr; warnings and errors begin with their level."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print it."""
         level = f"{record.levelname} " if record.levelno >= logging.WARNING else ""
-        below = "\n" if record.levelno >= logging.ERROR and sys.stderr.isatty() else ""  # where a bar stands
+        below = "\n" if record.levelno >= logging.ERROR and sys.stderr.isatty() else ""  # below a progress bar
         print(f"{below}{level}{plain(record.getMessage())}", file=sys.stderr, flush=True)
 
 
 def show_log() -> None:
-    """Show what our own modules log, from INFO on; once, however often this is called."""
+    """Print what the project's modules log, from INFO on. Calling it again changes nothing."""
     for name in OURS:
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)

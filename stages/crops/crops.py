@@ -1,7 +1,7 @@
 """Match the labels of one source with detections and cut the crops, with an audit trail.
 
 Reads:  labels/<source>, the ingested shards, the trained detectors.
-Writes: shard-*.parquet (schema CROPS), outcomes.parquet (what happened to every item), rejects.parquet,
+Writes: shard-*.parquet (schema CROPS), outcomes.parquet (the outcome of every item), rejects.parquet,
         account.json; pictures of a few items by outcome, with every box: matched.jpg (the thick box was taken),
         mismatch.jpg, taken.jpg, several.jpg (several boxes agree with the label, whether one was taken or none).
 Params: crops, detectors, nms, runtime.
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stages.contracts.boxes import box_of, cut
+from stages.contracts.boxes import box_of, crop_box
 from stages.contracts.images import encode_jpeg
 from stages.contracts.ledger import Account, Ledger
 from stages.contracts.tables import (
@@ -44,10 +44,10 @@ from stages.crops.matching import (
     stand_in,
 )
 from stages.crops.params import CropParams
+from stages.networks.detector.detection_sheets import Drawn, Outline, Sheets, color_of, drawn
 from stages.networks.detector.model import Detector, load_detectors
 from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import search_shards
-from stages.networks.detector.sheets import Drawn, Outline, Sheets, color_of, drawn
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 
 def cut_match(image: Image.Image, detection: Detection | None, params: CropParams) -> Image.Image | None:
     """The crop of a detection, or the whole image; None when it is smaller than ``min_side``."""
-    return cut(
+    return crop_box(
         image,
         box_of(detection) if detection else None,
         padding=params.padding,
@@ -65,11 +65,11 @@ def cut_match(image: Image.Image, detection: Detection | None, params: CropParam
     )
 
 
-SHEETS = ("matched", "mismatch", "taken", "several")  # outcomes of which some items are drawn
+SHEETS = ("matched", "mismatch", "taken", "several")  # outcomes with a sheet of some items
 
 
 def _sheets_of(match: Match) -> set[str]:
-    """That of its outcome; that of several detections too where one of several was taken."""
+    """The sheet of its outcome, and the sheet `several` if one of several detections was taken."""
     return {match.outcome, *(["several"] if match.outcome == "matched" and match.agreeing > 1 else [])} & set(SHEETS)
 
 
@@ -102,7 +102,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     ledger.kept = write_shards(out, CROPS, rows, "crop_id", options.shards)
     if not ledger.kept:
         raise StageError(
-            f"source {args.source}: none of {len(labels)} items found its box ({'; '.join(account.lines())}). "
+            f"source {args.source}: none of {len(labels)} items got a box ({'; '.join(account.lines())}). "
             "Lower crops.confidence, or look at metrics/<profile>/detector: the detectors may have learned nothing."
         )
     write_rows(out / "outcomes.parquet", OUTCOMES, sorted(outcomes, key=lambda row: row["item_id"]))
@@ -123,9 +123,9 @@ def _crop_rows(
     outcomes: list[dict[str, Any]],
     sheets: Sheets,
 ) -> Iterator[dict[str, Any]]:
-    """Rows of CROPS, one shard of images after the other.
+    """Rows of CROPS, shard by shard.
 
-    What happened to every item goes into ``outcomes`` and ``sheets``, what has no crop into ``ledger`` as well.
+    The outcome of every item goes into ``outcomes`` and ``sheets``; an item without a crop also goes into ``ledger``.
     """
     options: CropParams = params.crops
     items: dict[str, list[dict[str, Any]]] = {}
@@ -149,12 +149,12 @@ def _crop_rows(
         nms=params.nms,
         desc=f"match {args.source} (shards)",
     )
-    for row, array, found in pictures:
+    for row, array, detected in pictures:
         image = Image.fromarray(array)
         for label in items[row["image_id"]]:
-            # The image may have been searched for another item of its own, with other detectors.
+            # Other items of the image may need other detectors, which have searched it as well.
             own = needed_detectors(detectors, label["agrees"], options)
-            detections = [detection for detection in found if detection["detector"] in own]
+            detections = [detection for detection in detected if detection["detector"] in own]
             match = match_item(label, detections, mates[label["photo"]], image.size, options, params.nms.iou)
             if own_box:
                 match = stand_in(match, boxes.get(label["item_id"]))
@@ -175,13 +175,13 @@ def _crop_row(label: dict[str, Any], image: Image.Image, match: Match, params: C
     crop = cut_match(image, match.detection, params)
     if crop is None:
         return None
-    found = match.detection or {"detector": NO_DETECTOR, "superclass": NO_DETECTOR, "confidence": None}
+    detection = match.detection or {"detector": NO_DETECTOR, "superclass": NO_DETECTOR, "confidence": None}
     return {
         "crop_id": f"{label['source']}:{label['item_id']}",
         **label,
-        "detector": found["detector"],
-        "detected_class": found["superclass"],
-        "confidence": found["confidence"],
+        "detector": detection["detector"],
+        "detected_class": detection["superclass"],
+        "confidence": detection["confidence"],
         "width": crop.width,
         "height": crop.height,
         "bytes": encode_jpeg(crop, params.jpeg_quality),
@@ -189,15 +189,15 @@ def _crop_row(label: dict[str, Any], image: Image.Image, match: Match, params: C
 
 
 def _outcome_row(label: dict[str, Any], match: Match) -> dict[str, Any]:
-    found = match.detection or {}
+    detection = match.detection or {}
     return {
         "item_id": label["item_id"],
         "outcome": match.outcome,
         "candidates": match.candidates,
         "agreeing": match.agreeing,
-        "detector": found.get("detector"),
-        "detected_class": found.get("superclass"),
-        **{key: found.get(key) for key in ("confidence", "x1", "y1", "x2", "y2")},
+        "detector": detection.get("detector"),
+        "detected_class": detection.get("superclass"),
+        **{key: detection.get(key) for key in ("confidence", "x1", "y1", "x2", "y2")},
     }
 
 

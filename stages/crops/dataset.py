@@ -1,7 +1,7 @@
 """Merge the crops of all sources and split them by group, without leakage between people, senders or pictures.
 
 Reads:  crops/<source> and labels/<source> of every source in params ``label_sources``.
-Writes: shard-*.parquet (schema CROPS, split = the data set's), items.parquet (every labelled item with its
+Writes: shard-*.parquet (schema CROPS, split = the data set's), items.parquet (every labeled item with its
         split and outcome), vocabulary.json (classes of each head, from the training split), statistics.json,
         account.json.
 Params: dataset, label_sources.
@@ -41,13 +41,13 @@ from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
 
-KINDS = ("group_id", "cluster", "picture")
+LEAKAGE_KEYS = ("group_id", "cluster", "picture")
 
 
 def pictures(rows: list[dict[str, Any]], hamming: int, color: float) -> list[str]:
-    """The near-duplicate cluster of each row's picture over all sources: pictures that look alike share a name.
+    """The near-duplicate cluster of each row's picture over all sources; near duplicates share a cluster name.
 
-    Ingest finds near duplicates within a source; the same photo may also be in two.
+    Ingest finds near duplicates within a source; here those between sources are found as well.
 
     Args:
         rows: label rows with source, image_id and fingerprint.
@@ -61,12 +61,12 @@ def pictures(rows: list[dict[str, Any]], hamming: int, color: float) -> list[str
 
 
 def leakage_keys(row: dict[str, Any], namespaces: Mapping[str, str]) -> dict[str, str]:
-    """What ties a row to others: its group, its source's near-duplicate cluster, its picture over all sources.
+    """Keys that tie a row to others: its group, its near-duplicate clusters in its source and over all sources.
 
     Args:
         row: a label row with group_id, cluster and picture (see ``pictures``).
-        namespaces: source -> namespace of its group ids. Sources with one namespace share people: the same id is the
-            same person. By default a source's ids are its own.
+        namespaces: source -> namespace of its group ids. In sources of one namespace the same id is the
+            same person. By default each source has a namespace of its own.
     """
     namespace = namespaces.get(row["source"], row["source"])
     return {
@@ -79,11 +79,11 @@ def leakage_keys(row: dict[str, Any], namespaces: Mapping[str, str]) -> dict[str
 def leakage_units(rows: list[dict[str, Any]], namespaces: Mapping[str, str]) -> list[str]:
     """The leakage unit of each row: rows that share one of ``leakage_keys`` share the unit.
 
-    Sharing is transitive: a photo that appears under two people ties the two together. A unit is named by
-    the smallest key in it.
+    Sharing is transitive: a photo that appears under two people ties them together. The name of a unit is its smallest
+    key.
     """
     keys = [tuple(leakage_keys(row, namespaces).values()) for row in rows]
-    units = connected((group, other) for group, *others in keys for other in others)
+    units = connected((group, key) for group, *linked in keys for key in linked)
     return [units[group] for group, *_ in keys]
 
 
@@ -95,7 +95,7 @@ def assign(
 ) -> list[str]:
     """Split of each row: by a hash of its unit, or upstream's for the sources named in ``upstream``.
 
-    Where upstream's own split cuts through a unit, the unit goes whole to the most held-out of its splits.
+    If upstream's split divides a unit, the whole unit goes to the most held-out of its splits.
     """
     units = leakage_units(rows, namespaces)
     held_out: dict[str, str] = {}
@@ -106,20 +106,20 @@ def assign(
 
 
 def check_no_leakage(rows: list[dict[str, Any]], namespaces: Mapping[str, str]) -> dict[str, int]:
-    """Every group, cluster and picture lies in one split; how many of each there are.
+    """Check that every group, cluster and picture is in one split; the number of each.
 
     Raises:
-        StageError: naming the first that does not.
+        StageError: naming the first one that is in two.
     """
-    found: dict[str, dict[str, set[str]]] = {kind: defaultdict(set) for kind in KINDS}
+    splits_of: dict[str, dict[str, set[str]]] = {kind: defaultdict(set) for kind in LEAKAGE_KEYS}
     for row in rows:
         for kind, key in leakage_keys(row, namespaces).items():
-            found[kind][key].add(row["split"])
-    for kind, splits in found.items():
+            splits_of[kind][key].add(row["split"])
+    for kind, splits in splits_of.items():
         for key, names in sorted(splits.items()):
             if len(names) > 1:
                 raise StageError(f"leakage: {kind} {key!r} is in splits {', '.join(sorted(names))}.")
-    return {kind: len(splits) for kind, splits in found.items()}
+    return {kind: len(splits) for kind, splits in splits_of.items()}
 
 
 WITHOUT_PICTURE = [name for name in CROPS.names if name != "bytes"]
@@ -127,7 +127,7 @@ ITEMS = LABELS.append(pa.field("outcome", pa.string())).append(pa.field("picture
 
 
 def vocabulary(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Classes of each head in sorted order, from the rows of the training split; empty = nobody knows it."""
+    """Classes of each head in sorted order, from the rows of the training split; empty = no row has a label."""
     train = [row for row in rows if row["split"] == "train"]
     return {head: sorted({row[head] for row in train if row[head] is not None}) for head in HEADS}
 
@@ -146,7 +146,7 @@ def statistics(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def shared_pictures(items: list[dict[str, Any]]) -> dict[str, int]:
-    """How many pictures two or more sources have, by the sources' names."""
+    """Number of pictures that several sources have, by the names of the sources."""
     sources: dict[str, set[str]] = {}
     for item in items:
         sources.setdefault(item["picture"], set()).add(item["source"])
@@ -181,7 +181,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         raise StageError("params.yaml: `label_sources` is empty. List at least one source with labels.")
     account = Account("dataset")
     items = [item for source in sources for item in read_items(args.labels / source, args.crops / source)]
-    # Split all items, not only the matched ones: an item that was not detected is a miss in its split.
+    # All items are split, not only those with a crop, because an item without one is a miss in its split.
     for item, picture in zip(items, pictures(items, options.near_hamming, options.near_color), strict=True):
         item["picture"] = picture
     namespaces = options.group_namespaces
@@ -199,7 +199,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     unseen: Counter = Counter()
     for row in rows:
         for head in HEADS:
-            # A class without a training row cannot be learned or scored: unknown, and counted.
+            # A class without a training row cannot be learned or scored. It becomes unknown, and is counted.
             if row[head] is not None and row[head] not in known[head]:
                 unseen[f"{head} {row[head]}"] += 1
                 row[head] = None

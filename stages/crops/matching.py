@@ -1,4 +1,4 @@
-"""Which detection is the labelled item: alone, beside the other items of its photo, or upstream's own box."""
+"""Choose the detection of a labeled item: alone, together with the other items of its photo, or upstream's own box."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Item:
-    """What matching needs of a labelled item: the superclasses that count as it, and its label's own one."""
+    """A labeled item: the superclasses that agree with its label, and the superclass of the label itself."""
 
     item_id: str
     agrees: list[str]
@@ -34,24 +34,24 @@ def area(detection: Detection) -> float:
     return (detection["x2"] - detection["x1"]) * (detection["y2"] - detection["y1"])
 
 
-def off_centre(detection: Detection, size: tuple[int, int]) -> float:
-    """Distance of a box's centre from the image's, squared, in shares of the image's width and height."""
+def off_center(detection: Detection, size: tuple[int, int]) -> float:
+    """Distance of a box's center from the image's, squared, in shares of the image's width and height."""
     x = (detection["x1"] + detection["x2"]) / 2 / size[0] - 0.5
     y = (detection["y1"] + detection["y2"]) / 2 / size[1] - 0.5
     return x * x + y * y
 
 
 def place(detection: Detection) -> tuple[float, float, str]:
-    """What breaks the last ties: corner, then class."""
+    """Key for breaking ties: corners, then class."""
     return detection["x1"], detection["y1"], detection["superclass"]
 
 
 def choose(detections: list[Detection], agrees: list[str], size: tuple[int, int], params: CropParams) -> Match:
-    """The detection that belongs to an item whose label allows the superclasses ``agrees``, looked at alone.
+    """Choose the detection of an item without regard to other items of its photo.
 
     Args:
         detections: of one image, in its pixels.
-        agrees: superclasses that count as the item.
+        agrees: superclasses that agree with the item's label.
         size: width and height of the image.
         params: ``agreement``, ``several`` and ``no_detection`` decide.
 
@@ -68,11 +68,11 @@ def choose(detections: list[Detection], agrees: list[str], size: tuple[int, int]
         return Match("mismatch" if detections else "no_detection", *counts)
     if len(fitting) > 1 and params.several == "drop":
         return Match("several", *counts)
-    # Ties by confidence, area and place, so that the choice never depends on the order of detections.
+    # Ties are broken by confidence, area and place, so that the order of detections does not matter.
     first = {
         "highest_confidence": lambda row: -row["confidence"],
         "largest": lambda row: -area(row),
-        "most_central": lambda row: off_centre(row, size),
+        "most_central": lambda row: off_center(row, size),
         "drop": lambda row: 0,  # there is only one
     }[params.several]
     best = min(fitting, key=lambda row: (first(row), -row["confidence"], -area(row), *place(row)))
@@ -80,7 +80,7 @@ def choose(detections: list[Detection], agrees: list[str], size: tuple[int, int]
 
 
 def elsewhere(detections: list[Detection], taken: Detection, same: float) -> list[Detection]:
-    """Those of other garments than ``taken``: all but itself and what overlaps it by an IoU above ``same``."""
+    """The detections of other garments: without ``taken`` and those that overlap it by an IoU above ``same``."""
     overlaps = iou(box_array(map(box_of, detections)), box_array([box_of(taken)]))[:, 0]
     return [row for row, share in zip(detections, overlaps, strict=True) if row is not taken and share <= same]
 
@@ -88,18 +88,19 @@ def elsewhere(detections: list[Detection], taken: Detection, same: float) -> lis
 def choose_among(
     detections: list[Detection], items: list[Item], size: tuple[int, int], params: CropParams, same: float
 ) -> dict[str, Match]:
-    """item_id -> its match, for all items of one photo: a garment that was detected belongs to one item only.
+    """item_id -> its match, for all items of a photo; each detected garment is matched with one item at most.
 
-    First every item takes a box of its label's own class, then those without one take a box that merely agrees and
-    that nobody has taken: under a coat a shirt gets no box, rather than the coat's. Each time the surest box is served
-    first, and takes along what overlaps it: a detector often sees one garment as two classes, and the coat that is
-    also a top, less surely, is not the shirt below it. Where all its boxes are another item's the outcome is ``taken``.
+    First each item is matched with a box of its label's own class. Then items without a match get a box that agrees
+    with their label and is still free: a shirt under a coat gets no box instead of the coat's. In both rounds the most
+    confident box is matched first, and the boxes that overlap it are removed, because a detector often detects one
+    garment as two classes: a coat that is also detected as a top, with less confidence, is not the shirt below it. If
+    all boxes of an item were taken by others, its outcome is ``taken``.
 
     Args:
         detections: of the photo, in its pixels.
-        items: every labelled item of the photo; equally sure ones are served in the order of their ids.
+        items: every labeled item of the photo; for equally confident boxes the smaller item_id comes first.
         size: width and height of the photo.
-        params: as for ``choose``; ``no_detection: whole_image`` stands in for ``taken`` as well.
+        params: as for ``choose``; ``no_detection: whole_image`` also applies to ``taken``.
         same: intersection over union above which two boxes are of one garment.
     """
     free = list(detections)
@@ -115,10 +116,10 @@ def choose_among(
             if not waiting:
                 break
             _, item_id, wanted = min(waiting)
-            found = choose(free, wanted, size, params)
-            matches[item_id] = Match(found.outcome, len(detections), agreeing[item_id], found.detection)
-            if found.detection is not None:
-                free = elsewhere(free, found.detection, same)
+            choice = choose(free, wanted, size, params)
+            matches[item_id] = Match(choice.outcome, len(detections), agreeing[item_id], choice.detection)
+            if choice.detection is not None:
+                free = elsewhere(free, choice.detection, same)
     for item in (item for item in items if item.item_id not in matches):
         count = agreeing[item.item_id]
         alone = choose([] if count else detections, item.agrees, size, params)
@@ -128,11 +129,11 @@ def choose_among(
 
 
 NO_DETECTOR = "none"  # detected class of a crop that is the whole image
-ANNOTATED = "annotated"  # detector of a crop that is cut by upstream's own box
+ANNOTATED = "annotated"  # detector of a crop by upstream's own box
 
 
 def own_boxes(objects: list[dict[str, Any]], labels: list[dict[str, Any]]) -> dict[str, Detection]:
-    """item_id -> upstream's own box of it: the one that the item is, or the only one of its image.
+    """item_id -> upstream's box of the item: the box with its id, or the only box of its image.
 
     Args:
         objects: rows of OBJECTS.
@@ -142,20 +143,20 @@ def own_boxes(objects: list[dict[str, Any]], labels: list[dict[str, Any]]) -> di
     of_image: dict[str, list[dict[str, Any]]] = {}
     for row in objects:
         of_image.setdefault(row["image_id"], []).append(row)
-    found = {}
+    boxes = {}
     for label in labels:
         alone = of_image.get(label["image_id"], [])
         row = by_id.get(label["item_id"]) or (alone[0] if len(alone) == 1 else None)
         if row is not None:
             corners = {corner: row[corner] for corner in ("x1", "y1", "x2", "y2")}
-            found[label["item_id"]] = {
+            boxes[label["item_id"]] = {
                 "detector": ANNOTATED, "superclass": label["superclass"], "confidence": None, **corners
             }  # fmt: skip
-    return found
+    return boxes
 
 
 def stand_in(match: Match, box: Detection | None) -> Match:
-    """The match of an item for which no detection was found: its own box, the whole image where it has none."""
+    """The match of an item without a detection: its own box, or the whole image if it has none."""
     if match.outcome == "matched":
         return match
     if box is None:
@@ -164,7 +165,7 @@ def stand_in(match: Match, box: Detection | None) -> Match:
 
 
 def needed_detectors(detectors: dict[str, Detector], agrees: list[str], params: CropParams) -> list[str]:
-    """Detectors that can find one of ``agrees``: the group routes (docs/methods.md). All, when labels play no part."""
+    """Detectors with a class in ``agrees``, the group routes of docs/methods.md; all when ``agreement`` is ignored."""
     if params.agreement == "ignored":
         return list(detectors)
     return [name for name, detector in detectors.items() if set(detector.names) & set(agrees)]
@@ -178,13 +179,13 @@ def match_item(
     params: CropParams,
     same: float,
 ) -> Match:
-    """The match of one item, looked at alone or beside the other items of its photo, as ``params.assignment`` says.
+    """The match of one item, alone or together with the other items of its photo, depending on ``params.assignment``.
 
     Args:
         label: a row of LABELS.
         detections: of the item's image, by the detectors that can find the item.
-        mates: all items of the photo, this one too. Each of their images is the same picture, so the shares come out
-            the same for every one of them.
+        mates: all items of the photo, with this one. Their images show the same picture, so each of them gets the same
+            matches.
         size: width and height of the image.
         params: section ``crops``.
         same: as for ``choose_among``.

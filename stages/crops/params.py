@@ -8,7 +8,7 @@ from stages.core.params import Section
 
 
 class CropParams(Section):
-    """How a label finds its box, and how the crop is cut."""
+    """Section ``crops``: matching labels with boxes, and cropping."""
 
     agreement: Literal["required", "ignored"]
     assignment: Literal["each_alone", "one_box_one_item"]
@@ -25,7 +25,7 @@ class CropParams(Section):
 
 
 class DatasetParams(Section):
-    """How the merged data set is split."""
+    """Section ``dataset``: merging and splitting."""
 
     shares: tuple[float, float, float]
     upstream_splits: list[str]

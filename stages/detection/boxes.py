@@ -1,4 +1,4 @@
-"""Box table of one detector: upstream classes merged into superclasses, boxes normalised as YOLO wants them.
+"""Box table of one detector: upstream classes merged into superclasses, boxes normalized for YOLO.
 
 Reads:  ingested/<detector>/objects.parquet and shards, tables/superclasses.csv and the class table that
         params name.
@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from stages.contracts.boxes import to_centres
+from stages.contracts.boxes import to_centers
 from stages.contracts.ledger import Account
 from stages.contracts.tables import BOXES, OBJECTS, read_shards, read_table, write_rows
 from stages.core.errors import StageError, shown
@@ -27,16 +27,16 @@ log = logging.getLogger(__name__)
 
 
 def read_classes(path: Path, column: str) -> dict[str, str]:
-    """Upstream class name -> superclass; an empty superclass means: not a garment.
+    """Upstream class name -> superclass; an empty superclass means that it is no garment.
 
     Raises:
-        StageError: when the table or one of its columns is missing.
+        StageError: the table or one of its columns is missing.
     """
     if not path.is_file():
         raise StageError(f"{path}: no such class table. Correct `classes_table` in params.yaml.")
     try:
         rows = [row for _, row in read_csv(path, [])]
-    except StageError:  # no UTF-8: as Excel saves the label table of one's own data
+    except StageError:  # no UTF-8, such as a label table that Excel saved
         rows = [row for _, row in read_rows(path).rows]
     for name in (column, "superclass"):
         if name not in rows[0]:
@@ -49,8 +49,8 @@ def superclass_ids(path: Path) -> dict[str, int]:
     return {row["superclass"]: int(row["id"]) for _, row in read_csv(path, ["superclass", "id"])}
 
 
-def normalise(objects: pd.DataFrame) -> pd.DataFrame:
-    """Pixel corners to centre and size as shares of width and height.
+def normalize(objects: pd.DataFrame) -> pd.DataFrame:
+    """Pixel corners to center and size as shares of width and height.
 
     Args:
         objects: columns x1, y1, x2, y2, width, height.
@@ -59,17 +59,17 @@ def normalise(objects: pd.DataFrame) -> pd.DataFrame:
         columns cx, cy, w, h, each in [0, 1].
     """
     sides = objects[["width", "height"]].to_numpy(float)
-    shares = to_centres(objects[["x1", "y1", "x2", "y2"]].to_numpy(float)) / np.tile(sides, 2)
+    shares = to_centers(objects[["x1", "y1", "x2", "y2"]].to_numpy(float)) / np.tile(sides, 2)
     return pd.DataFrame(shares, columns=["cx", "cy", "w", "h"])
 
 
 def box_table(
     objects: pd.DataFrame, images: pd.DataFrame, classes: dict[str, str], ids: dict[str, int], account: Account
 ) -> pd.DataFrame:
-    """Objects joined with their images, classes merged, boxes normalised; sorted by object_id.
+    """Join objects with their images, merge classes, normalize boxes; sorted by object_id.
 
     Raises:
-        StageError: when a class name is not in ``classes``, or a superclass not in ``ids``.
+        StageError: a class name is not in ``classes``, or a superclass not in ``ids``.
     """
     unknown = set(objects["class_name"]) - set(classes)
     if unknown:
@@ -89,12 +89,12 @@ def box_table(
         raise StageError(f"class table: superclass {shown(strange)} is not in superclasses.csv ({shown(ids)}).")
     ledger.kept = len(joined)
     joined["class_id"] = joined["superclass"].map(ids)
-    table = pd.concat([joined[["object_id", "image_id", "split", "superclass", "class_id"]], normalise(joined)], axis=1)
+    table = pd.concat([joined[["object_id", "image_id", "split", "superclass", "class_id"]], normalize(joined)], axis=1)
     return table.sort_values("object_id", ignore_index=True)
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Read, merge, normalise, write."""
+    """Read, merge, normalize, write."""
     options: DetectorParams = params.detector
     account = Account(args.detector)
     objects = read_table(args.ingested / "objects.parquet", OBJECTS).to_pandas()

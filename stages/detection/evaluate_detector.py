@@ -7,8 +7,8 @@ Writes: METRICS/<detector>.json: mAP50 and mAP50-95, mAP50 of a baseline that lo
         precision_recall.csv, confidence.csv (precision, recall and F1 against it), confusion.csv.
         REPORT/<detector>.json: the same figures, by class too, and that confidence; REPORT/<detector>.jpg: sample
         detections; REPORT/curves.csv: every curve of each class.
-        Test images without a box count where they show no garment: what is found there is a false alarm.
-Params: detectors (the list), nms; a detector's own are those it was trained by (MODELS/<detector>/params.json).
+        Test images without a box are scored if they show no garment: a detection on one is a false alarm.
+Params: detectors (the list), nms. A detector's own params are those of its training (MODELS/<detector>/params.json).
 """
 
 import argparse
@@ -29,54 +29,54 @@ from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.params import Names
 from stages.detection.params import DetectorParams
 from stages.detection.yolo_directory import cached_yolo_directory
+from stages.networks.detector.detection_sheets import TRUTH, Drawn, Outline, color_of, drawn, write_sheet
 from stages.networks.detector.model import Detector
 from stages.networks.detector.params import NmsParams
 from stages.networks.detector.shards import Predictor, search_shards
-from stages.networks.detector.sheets import TRUTH, Drawn, Outline, color_of, drawn, write_sheet
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-CENTRES = ["cx", "cy", "w", "h"]  # columns of BOXES
+CENTERS = ["cx", "cy", "w", "h"]  # columns of BOXES
 
 
 def confusion_pairs(
-    truth: np.ndarray, truth_names: list[str], found: np.ndarray, found_names: list[str], threshold: float = 0.5
+    truth: np.ndarray, truth_names: list[str], detected: np.ndarray, detected_names: list[str], threshold: float = 0.5
 ) -> list[tuple[str, str]]:
     """(actual, predicted) of one image; "background" stands for a missed box and for a false alarm.
 
     Pairs are formed greedily from the highest IoU down, whatever their classes.
     """
-    overlaps = iou(truth, found) if len(truth) and len(found) else np.zeros((len(truth), len(found)))
-    pairs, left_truth, left_found = [], set(range(len(truth))), set(range(len(found)))
+    overlaps = iou(truth, detected) if len(truth) and len(detected) else np.zeros((len(truth), len(detected)))
+    pairs, left_truth, left_detected = [], set(range(len(truth))), set(range(len(detected)))
     for flat in np.argsort(-overlaps, axis=None, kind="stable"):
         row, column = np.unravel_index(flat, overlaps.shape)
         if overlaps[row, column] < threshold:
             break
-        if row in left_truth and column in left_found:
-            pairs.append((truth_names[row], found_names[column]))
+        if row in left_truth and column in left_detected:
+            pairs.append((truth_names[row], detected_names[column]))
             left_truth.discard(row)
-            left_found.discard(column)
+            left_detected.discard(column)
     pairs += [(truth_names[row], "background") for row in sorted(left_truth)]
-    return pairs + [("background", found_names[column]) for column in sorted(left_found)]
+    return pairs + [("background", detected_names[column]) for column in sorted(left_detected)]
 
 
 def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
-    """mAP50 of predicting on every annotated test image, for each class, the median box of the training split.
+    """mAP50 of a baseline that predicts, for each class, the median box of training on every annotated test image.
 
-    The confidence is the class's share of training boxes. What a detector has to beat to show that it looks. A class
-    that only the test split has is never found, by the baseline as by a detector.
+    Its confidence is the class's share of training boxes. A detector that beats it uses the image. Neither the baseline
+    nor a detector finds a class that only the test split has.
     """
     from ultralytics.utils.metrics import ap_per_class
 
     learned = sorted(train["superclass"].unique())
     classes = sorted({*learned, *test["superclass"]})
-    median = to_corners(train.groupby("superclass")[CENTRES].median().loc[learned].to_numpy())
+    median = to_corners(train.groupby("superclass")[CENTERS].median().loc[learned].to_numpy())
     share = (train["superclass"].value_counts() / len(train)).loc[learned].to_numpy()
     hits, scores, predicted, actual = [], [], [], []
     for _, rows in test.groupby("image_id", sort=True):
-        overlaps = iou(to_corners(rows[CENTRES].to_numpy()), median)
+        overlaps = iou(to_corners(rows[CENTERS].to_numpy()), median)
         names = rows["superclass"].to_numpy()
         for column, name in enumerate(learned):
             best = overlaps[names == name, column].max(initial=0.0)
@@ -88,7 +88,7 @@ def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
     return float(result[5][:, 0].mean())
 
 
-CONFUSION_CONFIDENCE = 0.25  # Ultralytics' own choice for its matrix
+CONFUSION_CONFIDENCE = 0.25  # Ultralytics' value for its matrix
 BATCH = 32  # images in a forward pass
 SAMPLES = 12
 CURVE_POINTS = 101
@@ -110,7 +110,7 @@ class Plots:
     by_class: list[list[Any]] = field(default_factory=list)
 
     def write(self, folder: Path, report: Path) -> None:
-        """One file for each of them; the longest, of every curve of each class, into ``report``."""
+        """Write one file for each; the longest, with every curve of each class, goes into ``report``."""
         for name in ("losses", "validation", "precision_recall", "confidence"):
             write_csv(folder / f"{name}.csv", CURVES, getattr(self, name))
         write_csv(folder / "confusion.csv", CONFUSION, self.confusion)
@@ -118,16 +118,16 @@ class Plots:
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Score each, write what is about all of them."""
+    """Score each detector, write the files about all of them."""
     for folder in (args.metrics, args.plots, args.report):
         fresh_folder(folder)
     plots, report = Plots(), Report()
     for name in params.detectors:
         scores = score(name, args, params.nms, plots)
         write_json(args.report / f"{name}.json", scores)
-        headlines = {key: scores[key] for key in HEADLINES}
-        write_json(args.metrics / f"{name}.json", headlines)
-        report.metrics |= {f"{name}.{key}": value for key, value in headlines.items()}
+        key_metrics = {key: scores[key] for key in HEADLINES}
+        write_json(args.metrics / f"{name}.json", key_metrics)
+        report.metrics |= {f"{name}.{key}": value for key, value in key_metrics.items()}
         report.pictures.append(args.report / f"{name}.jpg")
         log.info(
             f"{name}: test mAP50 {scores['map50']:.3f} (constant box {scores['constant_box']:.3f}), "
@@ -168,9 +168,9 @@ def score(name: str, args: argparse.Namespace, nms: NmsParams, plots: Plots) -> 
 
 
 def _scores(metrics: Any, names: list[str]) -> dict[str, Any]:
-    """Means over the classes that the truth has, each of them, and the confidence that they are read at.
+    """Means over the classes in the ground truth, the scores of each class, and the confidence at which they hold.
 
-    F1 is the mean of the classes' F1, as its curve is; that of mean precision and mean recall can lie above the curve.
+    F1 is the mean of the classes' F1, as in its curve; the F1 of mean precision and mean recall may be larger.
     """
     box = metrics.box
     scores: dict[str, Any] = {
@@ -207,9 +207,9 @@ CURVE_NAMES = ("precision against recall", "F1", "precision", "recall")  # in Ul
 
 
 def _class_curves(metrics: Any) -> dict[str, np.ndarray]:
-    """Name of a curve -> its values [classes that the truth has, CURVE_POINTS]."""
+    """Name of a curve -> its values [classes in the ground truth, CURVE_POINTS]."""
     grid, classes = np.linspace(0, 1, CURVE_POINTS), len(metrics.box.ap_class_index)
-    if not classes:  # not one detection was right, and Ultralytics has no curves
+    if not classes:  # Ultralytics has no curves when no detection is right
         return dict.fromkeys(CURVE_NAMES, np.zeros((0, CURVE_POINTS)))
     return {
         name: np.array([np.interp(grid, x, values) for values in np.asarray(curves).reshape(classes, -1)])
@@ -218,9 +218,10 @@ def _class_curves(metrics: Any) -> dict[str, np.ndarray]:
 
 
 def _add_curves(name: str, metrics: Any, names: list[str], plots: Plots) -> None:
-    """Precision against recall and, against confidence, precision, recall and F1: means over classes.
+    """Add curves of means over classes: precision against recall; precision, recall and F1 against confidence.
 
-    Of several classes, each one's precision against recall and F1 as well. The report has every curve of each class.
+    With several classes, precision against recall and F1 of each class are added as well. The report has all curves of
+    each class.
 
     Args:
         names: of all classes of the detector.
@@ -237,12 +238,12 @@ def _add_curves(name: str, metrics: Any, names: list[str], plots: Plots) -> None
     plots.precision_recall += points(pr, name, "mean over classes")
     for line in ("precision", "recall", "F1"):
         plots.confidence += points(means[line], name, line)
-    for row, one in enumerate(own if len(own) > 1 else []):
-        plots.precision_recall += points(curves[CURVE_NAMES[0]][row], name, one)
-        plots.confidence += points(curves["F1"][row], f"{name}, F1 of each class", one)
+    for row, scored in enumerate(own if len(own) > 1 else []):
+        plots.precision_recall += points(curves[CURVE_NAMES[0]][row], name, scored)
+        plots.confidence += points(curves["F1"][row], f"{name}, F1 of each class", scored)
     for curve, values in curves.items():
-        for row, one in enumerate(own):
-            plots.by_class += points(values[row], name, one, curve)
+        for row, scored in enumerate(own):
+            plots.by_class += points(values[row], name, scored, curve)
 
 
 VALIDATION = {"val_precision": "precision", "val_recall": "recall", "val_map50": "mAP50", "val_map50_95": "mAP50-95"}
@@ -279,7 +280,7 @@ def losses(name: str, history: pd.DataFrame) -> list[list[Any]]:
 def _confusion_and_samples(
     detector: Predictor, ingested: Path, test: pd.DataFrame, background: bool, nms: NmsParams, picture: Path
 ) -> Counter[tuple[str, str]]:
-    """How often each actual class was found as which, of every box and false alarm; a picture of some images."""
+    """Counts of (actual, predicted) classes over all boxes and false alarms, and a sheet of some images."""
     of_image = dict(list(test.groupby("image_id", sort=False)))
     unboxed = read_unboxed(ingested)
     counts: Counter[tuple[str, str]] = Counter()
@@ -287,7 +288,7 @@ def _confusion_and_samples(
     chosen = set(np.array(sorted(of_image))[np.linspace(0, len(of_image) - 1, SAMPLES).astype(int)])
 
     def wanted(row: dict[str, Any]) -> list[str] | None:
-        """Test images that have boxes, or that have none and are background."""
+        """Test images with boxes, or without and known as background."""
         empty = background and row["split"] == "test" and row["image_id"] not in unboxed
         return ["it"] if row["image_id"] in of_image or empty else None
 
@@ -301,17 +302,17 @@ def _confusion_and_samples(
         nms=nms,
         desc="confusion (shards)",
     )
-    for row, image, found in pictures:
+    for row, image, detections in pictures:
         truth = of_image.get(row["image_id"], test.iloc[:0])
-        actual = to_corners(truth[CENTRES].to_numpy()) * np.array([row["width"], row["height"]] * 2)
-        places = box_array(map(box_of, found))
-        names = [box["superclass"] for box in found]
+        actual = to_corners(truth[CENTERS].to_numpy()) * np.array([row["width"], row["height"]] * 2)
+        places = box_array(map(box_of, detections))
+        names = [box["superclass"] for box in detections]
         counts.update(confusion_pairs(actual, list(truth["superclass"]), places, names))
         if row["image_id"] in chosen:
             boxes = [Outline(tuple(corners), TRUTH, width=1) for corners in actual.tolist()]
             boxes += [
                 Outline(box_of(box), color_of(box["superclass"]), f"{box['superclass']} {box['confidence']:.2f}")
-                for box in found
+                for box in detections
             ]
             samples[row["image_id"]] = drawn(image, boxes)
     write_sheet([samples[name] for name in sorted(samples)], picture)

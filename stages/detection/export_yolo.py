@@ -2,8 +2,8 @@
 
 Usage: python -m stages.run export_yolo DETECTOR OUT  (`make export-yolo DETECTOR=... OUT=...`)
 
-Writes OUT/images/{train,val,test}, OUT/labels/{train,val,test} and OUT/data.yaml from what the active profile has
-ingested: the same directory that training reads. The folder can be moved; `ingest.<source>.reader: yolo` reads it back.
+Writes OUT/images/{train,val,test}, OUT/labels/{train,val,test} and OUT/data.yaml from the ingested data of the
+active profile: the directory that training reads. It can be moved; `ingest.<source>.reader: yolo` reads it back.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ def export(detector: str, out: Path) -> Path:
     """Write the directory; the path of its data.yaml.
 
     Raises:
-        StageError: when the detector is not in params.yaml, its data are not ingested, or ``out`` is not empty.
+        StageError: the detector is not in params.yaml, its data are not ingested, or ``out`` is not empty.
     """
     content = load_params()
     options = section(DetectorParams, f"detector.{detector}", content)
@@ -36,7 +36,7 @@ def export(detector: str, out: Path) -> Path:
 
 
 def main() -> None:
-    """Parse, export, say where."""
+    """Parse arguments, export, log the path."""
     parser = new_parser(__doc__)
     parser.add_argument("detector", help="a name from `detectors` in params.yaml")
     parser.add_argument("out", type=Path, help="a new or empty folder")

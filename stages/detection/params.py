@@ -8,7 +8,7 @@ from stages.core.params import Section, Seed, Share
 
 
 class AugmentParams(Section):
-    """Section ``augment``: Ultralytics' arguments, and ``paste`` (stages/detection/training/dataset.py)."""
+    """Section ``augment``: Ultralytics' arguments, and ``paste`` (stages/detection/training/training_set.py)."""
 
     mosaic: Share
     hsv_h: Share
@@ -22,7 +22,7 @@ class AugmentParams(Section):
 
 
 class DetectorParams(Section):
-    """How one detector reads its classes and is trained."""
+    """Section ``detector.<name>``."""
 
     classes_table: str
     class_column: str
@@ -51,7 +51,7 @@ class DetectorParams(Section):
     seed: Seed
 
     def ultralytics(self) -> dict[str, Any]:
-        """The arguments that Ultralytics' trainer takes for these params."""
+        """These params as arguments of Ultralytics' trainer."""
         return {
             "imgsz": self.image_size,
             "epochs": self.epochs,
@@ -67,12 +67,12 @@ class DetectorParams(Section):
             "close_mosaic": self.close_mosaic,
             "freeze": self.freeze or None,
             "seed": self.seed,
-            # The name under which a probability reaches our training set; Ultralytics' own needs segments.
+            # Read by TrainingSet; Ultralytics' augmentation of that name needs segments.
             **{"copy_paste" if name == "paste" else name: value for name, value in self.augment},
         }
 
     def hardware(self, where: str) -> dict[str, Any]:
-        """Ultralytics' arguments for where it runs: ``where``, or the devices of the params when that is a GPU."""
+        """Ultralytics' arguments for the hardware: ``where``, or the params' devices if it is a GPU."""
         if not where.startswith("cuda"):
             return {"device": where, "amp": False, "compile": False, "workers": 0}
         devices = where if self.devices is None else ",".join(map(str, self.devices))

@@ -1,7 +1,7 @@
 """A standard YOLO directory (images/, labels/, data.yaml) from shards and a box table.
 
-Ultralytics wants files; DVC wants few. The directory lives in the ignored work folder, keyed by the hash
-of what is in it, and is reused when that has not changed.
+Ultralytics reads many files; DVC is slow with them. So the directory is kept in the ignored work folder, named by the
+hash of its content, and reused while the content stays.
 """
 
 from pathlib import Path
@@ -25,10 +25,10 @@ def yolo_lines(boxes: pd.DataFrame, names: list[str]) -> list[str]:
 
 
 def file_name(image_id: str) -> str:
-    """A name for the file of an image, in one folder whatever folders its id has; no two ids share one."""
+    """A file name for an image without the folders in its id; different ids have different names."""
     if "/" not in image_id and len(image_id.encode()) <= LONGEST:
         return image_id
-    # The end of a path says most; the digest keeps a__b and a/b apart.
+    # The end of a path is the most specific; the digest tells a__b from a/b.
     return f"{image_id.replace('/', '__').encode()[-LONGEST:].decode(errors='ignore')}-{digest(image_id)[:8]}"
 
 
@@ -36,9 +36,9 @@ def write_yolo_directory(ingested: Path, boxes: Path, names: list[str], backgrou
     """Write images, labels and data.yaml below ``out``.
 
     Args:
-        background: whether images without a box show no garment and go in with an empty label file. False
-            where a source is annotated in part: there they may show anything and are left out. So are, either way,
-            those whose boxes were all rejected.
+        background: True: images without a box show no garment and get an empty label file. False: the source is only
+            partly annotated, and such images, which may show garments, are left out. Images whose boxes were all
+            rejected are always left out.
 
     Returns:
         the path of data.yaml.

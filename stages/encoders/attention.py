@@ -1,6 +1,6 @@
 """Training the attention network (system B) on pictures with several labels each.
 
-L = L_cls + gamma1 L_div + gamma2 L_loc. Regions: s_x, s_y = size as a share of the picture, t_x, t_y = centre in
+L = L_cls + gamma1 L_div + gamma2 L_loc. Regions: s_x, s_y = size as a share of the picture, t_x, t_y = center in
 [-1, 1].
 """
 
@@ -15,9 +15,9 @@ from pydantic import Field, model_validator
 from stages.core.errors import StageError
 from stages.core.params import Section
 from stages.encoders.examples import Batches, Examples, batches_in_order, epoch_generator, shuffled_batches
-from stages.encoders.loop import Fitted, PictureTask, Run, Split, Trainer
+from stages.encoders.recipe_task import Fitted, PictureTask, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.validation import Probe
+from stages.encoders.validation import Validation
 from stages.learning.augment import random_view
 from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import shown_row
@@ -37,10 +37,10 @@ class AttentionLossParams(Section):
     """Weights and constants of the losses.
 
     Attributes:
-        gamma_div, gamma_loc: weights of the diversity and the localisation loss beside the classification loss.
-        lambda_anchor, lambda_positive: weights of the anchor and the positive constraint inside the localisation loss.
-        alpha: size above which a region costs.
-        beta: size below which a region costs; below 0 the region would be mirrored.
+        gamma_div, gamma_loc: weights of the diversity and the localization loss; the classification loss has weight 1.
+        lambda_anchor, lambda_positive: weights of the anchor and the positive constraint inside the localization loss.
+        alpha: size above which a region is penalized.
+        beta: size below which a region is penalized; a negative size would mirror the region.
     """
 
     gamma_div: float = Field(ge=0)
@@ -56,7 +56,7 @@ def classification_loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Ten
 
     Args:
         scores: [n, c], fused over the glimpses.
-        labels: 0 or 1 [n, c]; a row without a label takes no part.
+        labels: 0 or 1 [n, c]; a row without a label is ignored.
     """
     count = labels.sum(1, keepdim=True)
     squares = (labels / count.clamp(min=1) - F.softmax(scores, dim=1)).square().sum(1)
@@ -84,14 +84,14 @@ def scale_loss(size: torch.Tensor, alpha: float) -> torch.Tensor:
     return F.relu(size.abs() - alpha).square().sum(2).mean()
 
 
-def anchor_loss(centre: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
+def anchor_loss(center: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
     """L_A = ((t_x - c_x)^2 + (t_y - c_y)^2) / 2, averaged over pictures and glimpses.
 
     Args:
-        centre: [n, K, 2].
+        center: [n, K, 2].
         anchors: [K, 2].
     """
-    return (centre - anchors).square().sum(2).mean() / 2
+    return (center - anchors).square().sum(2).mean() / 2
 
 
 def positive_loss(size: torch.Tensor, beta: float) -> torch.Tensor:
@@ -103,13 +103,13 @@ def positive_loss(size: torch.Tensor, beta: float) -> torch.Tensor:
     return F.relu(beta - size).sum(2).mean()
 
 
-def localisation_loss(
-    size: torch.Tensor, centre: torch.Tensor, anchors: torch.Tensor, params: AttentionLossParams
+def localization_loss(
+    size: torch.Tensor, center: torch.Tensor, anchors: torch.Tensor, params: AttentionLossParams
 ) -> torch.Tensor:
     """L_loc = L_S + lambda1 L_A + lambda2 L_P."""
     return (
         scale_loss(size, params.alpha)
-        + params.lambda_anchor * anchor_loss(centre, anchors)
+        + params.lambda_anchor * anchor_loss(center, anchors)
         + params.lambda_positive * positive_loss(size, params.beta)
     )
 
@@ -119,11 +119,11 @@ RECOMMENDED = 8  # pictures for each
 
 
 class AttentionRecipe(TrainedRecipe):
-    """A recipe of kind ``attention``; ``image_size`` is the height of the pictures, two thirds of it their width.
+    """A recipe of kind ``attention``; ``image_size`` is the height of pictures, their width two thirds of it.
 
     Attributes:
-        cached_views: what a frozen branch makes of a picture is computed once, of as many augmented views; 0: of a new
-            view in every epoch, as a branch that learns must.
+        cached_views: number of augmented views of each picture whose maps by a frozen branch are computed once; 0: a
+            new view in every epoch, as for a branch that learns.
     """
 
     kind: Literal["attention"]
@@ -142,16 +142,16 @@ RECIPE = AttentionRecipe
 
 
 def overlap(maps: torch.Tensor) -> torch.Tensor:
-    """What two glimpses' maps of a picture share, sum_places min(l_i, l_j), averaged over pairs and pictures.
+    """Overlap of two glimpses' maps of a picture, sum_places min(l_i, l_j), averaged over pairs and pictures.
 
     Args:
         maps: [n, K, h, w], each of sum 1.
 
     Returns:
-        A scalar: 1 = all maps of a picture are the same, 0 = they lie apart; 0 for one glimpse.
+        A scalar: 1 = all maps of a picture are the same, 0 = they do not overlap; 0 for one glimpse.
     """
-    pairs = [(one, other) for one in range(maps.shape[1]) for other in range(one)]
-    shared = [torch.minimum(maps[:, one], maps[:, other]).sum((1, 2)) for one, other in pairs]
+    pairs = [(first, second) for first in range(maps.shape[1]) for second in range(first)]
+    shared = [torch.minimum(maps[:, first], maps[:, second]).sum((1, 2)) for first, second in pairs]
     return torch.stack(shared).mean() if pairs else maps.new_zeros(())
 
 
@@ -159,8 +159,8 @@ def label_matrix(labels: list[list[str]], names: list[str]) -> torch.Tensor:
     """float32 [n, len(names)] of 0 and 1; a label that is not among the names is left out."""
     position = {name: at for at, name in enumerate(names)}
     matrix = torch.zeros(len(labels), len(names))
-    for row, one in enumerate(labels):
-        for name in one:
+    for row, of_row in enumerate(labels):
+        for name in of_row:
             if name in position:
                 matrix[row, position[name]] = 1
     return matrix
@@ -172,7 +172,7 @@ class AttentionTask(PictureTask):
     metric = "euclidean"
 
     def __init__(self, recipe: AttentionRecipe, train: Examples, val: Examples, group: Group = ALONE) -> None:
-        self.names = sorted({name for one in train.labels for name in one})
+        self.names = sorted({name for labels in train.labels for name in labels})
         if len(self.names) < 2:
             raise StageError(
                 f"attention: the training rows know {len(self.names)} labels, expected two or more. Name heads in "
@@ -187,21 +187,21 @@ class AttentionTask(PictureTask):
 
     @torch.no_grad()
     def _branched(self, split: Split, rows: np.ndarray, views: bool = False) -> torch.Tensor:
-        """The frozen branch's maps, of new views or of pictures as they are, [n, width, h, w] on the CPU."""
+        """The frozen branch's maps of new views or of the plain pictures, [n, width, h, w] on the CPU."""
         self.network.branch.eval()
-        parts = torch.from_numpy(rows).split(self.recipe.probe.batch)
-        pictures = (self.images(split, part) if views else self.pictures[split].batch(part) for part in parts)
-        return torch.cat([self.network.branch(one.to(self.device).float()).cpu() for one in pictures])
+        batches = torch.from_numpy(rows).split(self.recipe.probe.batch)
+        pictures = (self.images(split, batch) if views else self.pictures[split].batch(batch) for batch in batches)
+        return torch.cat([self.network.branch(batch_images.to(self.device).float()).cpu() for batch_images in pictures])
 
     def _plain(self, split: Split, rows: np.ndarray) -> torch.Tensor:
-        """The frozen branch's maps of pictures as they are, computed when they are first asked for."""
+        """The frozen branch's maps of the plain pictures, computed on first use."""
         key = split, rows.tobytes()
         if key not in self.plain:
             self.plain[key] = self._branched(split, rows)
         return self.plain[key]
 
     def look(self, split: Split, rows: torch.Tensor) -> Glimpses:
-        """The network's glimpses at pictures of a step."""
+        """The network's glimpses at the pictures of a step."""
         if not self.views:
             return self.network.look(self.images(split, rows))
         if split == "val":
@@ -213,18 +213,18 @@ class AttentionTask(PictureTask):
 
     @torch.no_grad()
     def embed(self, split: Split, rows: np.ndarray) -> np.ndarray:
-        """float32 vectors [n, d] of pictures as they are."""
+        """float32 vectors [n, d] of the plain pictures."""
         if not self.views:
             return super().embed(split, rows)
         was_training = self.network.training
         self.network.eval()
-        parts = self._plain(split, rows).split(self.recipe.probe.batch)
-        found = [self.network.whole(self.network.glimpses(part.to(self.device))) for part in parts]
+        batches = self._plain(split, rows).split(self.recipe.probe.batch)
+        vectors = [self.network.whole(self.network.glimpses(batch.to(self.device))) for batch in batches]
         self.network.train(was_training)
-        return torch.cat(found).float().cpu().numpy()
+        return torch.cat(vectors).float().cpu().numpy()
 
     def images(self, split: Split, rows: torch.Tensor) -> torch.Tensor:
-        """Views are made of squares: the picture is laid on a white one and cut out again."""
+        """Views of the pictures; views need squares, so pictures are put on a white square and cropped again."""
         if split == "val":
             return super().images(split, rows)
         images = self.pictures[split].batch(rows).to(self.device)
@@ -235,74 +235,74 @@ class AttentionTask(PictureTask):
         return random_view(square, self.recipe.geometry)[:, :, :, left : left + width]
 
     def batches(self, epoch: int) -> Batches:
-        """Every row once."""
+        """Batches of every row once, in random order."""
         draw = epoch_generator(self.recipe.seed, epoch)
         return shuffled_batches(np.arange(len(self.train)), self.recipe.schedule.batch, draw)
 
     def val_batches(self) -> Batches:
-        """All rows in order."""
+        """Batches of all rows in order."""
         return batches_in_order(len(self.val), self.recipe.schedule.batch)
 
-    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """loss and its parts, the share of pictures whose highest score is one of their labels, and the overlap."""
+    def losses(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The loss and its terms, the share of pictures whose highest score is one of their labels, and the overlap."""
         labels = self.labels[split][rows].to(self.device)
-        seen, params = self.look(split, self.part(split, rows)), self.recipe.losses
-        scores, maps, size, centre = (
-            self.whole(split, one, rows) for one in (seen.scores, seen.maps, seen.size, seen.centre)
+        seen, params = self.look(split, self.own_rows(split, rows)), self.recipe.losses
+        scores, maps, size, center = (
+            self.gather_rows(split, values, rows) for values in (seen.scores, seen.maps, seen.size, seen.center)
         )
-        parts = {
+        terms = {
             "cls": classification_loss(scores, labels),
             "div": diversity_loss(maps),
-            "loc": localisation_loss(size, centre, self.network.anchors, params),
+            "loc": localization_loss(size, center, self.network.anchors, params),
         }
-        loss = parts["cls"] + params.gamma_div * parts["div"] + params.gamma_loc * parts["loc"]
+        loss = terms["cls"] + params.gamma_div * terms["div"] + params.gamma_loc * terms["loc"]
         top = labels.gather(1, scores.argmax(1, keepdim=True))[:, 0]
         share = top.sum() / (labels.sum(1) > 0).sum().clamp(min=1)
-        return {"loss": loss, **parts, "top_label": share, "overlap": overlap(maps)}
+        return {"loss": loss, **terms, "top_label": share, "overlap": overlap(maps)}
 
     @torch.no_grad()
     def draw(self, out: Path) -> list[Path]:
         """attention.jpg: a few validation pictures with their regions and attention maps.
 
-        recommendations.jpg: what their regions find in turn among the other validation pictures.
+        recommendations.jpg: recommendations by their regions among the other validation pictures.
         """
         rows = np.unique(np.linspace(0, len(self.val) - 1, SHOWN).astype(int))
         self.modules.eval()
         seen = self.look("val", torch.from_numpy(rows))
-        parts = [self.look("val", batch).regions for batch in self.val_batches()]
-        regions = F.normalize(torch.cat(parts), dim=2).cpu().numpy()
+        region_batches = [self.look("val", batch).regions for batch in self.val_batches()]
+        regions = F.normalize(torch.cat(region_batches), dim=2).cpu().numpy()
         data = dict(zip(self.val.ids, self.val.data, strict=True))
-        found = []
+        recommended = []
         for row in rows:
-            others = np.delete(np.arange(len(self.val)), row)
-            ids = [self.val.ids[other] for other in others]
-            listed = diverse_list(region_distances(regions[row], regions[others]), ids, RECOMMENDED)
-            found.append([(data[name], region) for name, region in listed])
+            gallery = np.delete(np.arange(len(self.val)), row)
+            ids = [self.val.ids[place] for place in gallery]
+            listed = diverse_list(region_distances(regions[row], regions[gallery]), ids, RECOMMENDED)
+            recommended.append([(data[name], region) for name, region in listed])
         shown = [self.val.data[row] for row in rows]
         return [
             save_sheet(out / "attention.jpg", attention_sheet(shown, seen)),
-            save_sheet(out / "recommendations.jpg", recommendation_sheet(shown, found)),
+            save_sheet(out / "recommendations.jpg", recommendation_sheet(shown, recommended)),
         ]
 
 
 def most_frequent_share(train: torch.Tensor, val: torch.Tensor) -> float:
-    """What ``top_label`` is when the most frequent training label is guessed for every validation picture.
+    """The value of ``top_label`` when the most frequent training label is predicted for every validation picture.
 
     Args:
-        train, val: 0 or 1, [n, labels] and [m, labels]; rows without a label ask nothing.
+        train, val: 0 or 1, [n, labels] and [m, labels]; rows without a label are ignored.
     """
     known = val.sum(1) > 0
     return float(val[known][:, train.sum(0).argmax()].mean()) if known.any() else 0.0
 
 
 def fit(recipe: AttentionRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
-    """Train; the encoder of the best epoch."""
+    """Train, and return the encoder of the best epoch."""
     task = AttentionTask(recipe, train, val, run.group)
     run.group.log(
         f"{run.name}: {len(task.names)} labels, pictures of {recipe.image_size} x {width_of(recipe.image_size)}, "
         f"{len(recipe.network.anchors)} glimpses; guessing the most frequent label: {shown_row(task.chance)}"
     )
-    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
+    trained = Trainer(run, task, Validation(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
     network = recipe.network.model_dump(mode="json")
     card = card_of("attention", image_size=recipe.image_size, labels=task.names, network=network)
     return Fitted(task.network, card, trained.header, trained.history, trained.scores, task.draw)

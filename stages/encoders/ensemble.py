@@ -1,7 +1,7 @@
 """The ensemble of system C: a weighted average of two frozen extractors' vectors.
 
-SelectKBest brings the wider extractor to the narrower one's width: the columns whose means differ most between
-categories (ANOVA F), fitted on the training split alone. The weight is the one that scores best on validation.
+SelectKBest reduces the wider extractor to the width of the narrower one: it keeps the columns whose means differ most
+between categories (ANOVA F) in the training split. The weight is the one with the best score on validation.
 """
 
 import logging
@@ -16,14 +16,14 @@ from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.core.params import Section, Share
 from stages.encoders.examples import Examples, vocabulary
-from stages.encoders.loop import Fitted, Run
+from stages.encoders.recipe_task import Fitted, Run
 from stages.encoders.recipes import Recipe
-from stages.encoders.validation import Probe, before_and_after, check_select
+from stages.encoders.validation import Validation, before_and_after, check_select
 from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
 from stages.networks.encoders.kinds import card_of
-from stages.networks.encoders.metric import Ensemble
+from stages.networks.encoders.metric_learning import Ensemble
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class EnsembleRecipe(Recipe):
 
     Attributes:
         members: the two extractors.
-        shares: weights of the first that are tried; the second has the rest.
+        shares: weights of the first extractor to try; the second one has the rest.
     """
 
     kind: Literal["ensemble"]
@@ -62,7 +62,7 @@ def best_columns(vectors: np.ndarray, categories: np.ndarray, count: int) -> np.
     from sklearn.feature_selection import SelectKBest, f_classif
 
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of constant columns, which have no F and come last
+        warnings.simplefilter("ignore")  # for constant columns, which have no F and come last
         chosen = SelectKBest(f_classif, k=count).fit(vectors, categories)
     return np.flatnonzero(chosen.get_support()).astype(np.int64)
 
@@ -77,12 +77,12 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
     """Choose columns on train and the weight on validation.
 
     Raises:
-        StageError: when the training rows know fewer than two categories to choose columns by.
+        StageError: the training rows have fewer than two categories.
     """
-    network = Ensemble([_member(one) for one in recipe.members], [one.weights for one in recipe.members],
+    network = Ensemble([_member(member) for member in recipe.members], [member.weights for member in recipe.members],
                        recipe.image_size).to(device())  # fmt: skip
-    probe = Probe(train, val, recipe.probe)
-    known = np.flatnonzero([one is not None for one in train.categories])
+    validation = Validation(train, val, recipe.probe)
+    known = np.flatnonzero([category is not None for category in train.categories])
     if len(vocabulary(train.categories)) < 2:
         raise StageError(f"{run.name}: SelectKBest needs two categories in the training rows; there are fewer.")
     fitted_on = _vectors(network, train.take(known).data, recipe)
@@ -92,26 +92,26 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
         f"{run.name}: {len(columns)} of {network.members[network.wider].width} columns of the wider extractor kept"
     )
     position = {row: at for at, row in enumerate(known)}
-    reference = [one[[position[row] for row in probe.reference]] for one in fitted_on]
+    reference = [vectors[[position[row] for row in validation.reference]] for vectors in fitted_on]
     of_val = _vectors(network, val.data, recipe)
 
     def mixed(vectors: list[np.ndarray]) -> np.ndarray:
-        return network.mixed([torch.from_numpy(one).to(device()) for one in vectors]).cpu().numpy()
+        return network.mixed([torch.from_numpy(of_member).to(device()) for of_member in vectors]).cpu().numpy()
 
     rows = []
     for share in recipe.shares:
         network.share.fill_(share)
-        scores = probe.scores(mixed(of_val), lambda: mixed(reference), "cosine")
+        scores = validation.scores(mixed(of_val), lambda: mixed(reference), "cosine")
         rows.append({"share": share} | {f"val_{name}": value for name, value in scores.items()})
         log.info(f"{run.name}: share {share:g} of the first: {shown_row(rows[-1])}")
     check_select(recipe.probe, rows[0])
     best = max(rows, key=lambda row: row[f"val_{recipe.probe.select}"])  # the first of equals
     network.share.fill_(best["share"])
-    before = next((row for row in rows if row["share"] == 1), rows[0])  # the first alone, if that was tried
-    scores = before_and_after(before | {"epoch": 0}, best | {"epoch": 0}, probe.chance) | {"share": best["share"]}
-    card = card_of("ensemble", members=[_member(one) for one in recipe.members], image_size=recipe.image_size)
+    before = next((row for row in rows if row["share"] == 1), rows[0])  # the first extractor alone, if it was tried
+    scores = before_and_after(before | {"epoch": 0}, best | {"epoch": 0}, validation.chance) | {"share": best["share"]}
+    card = card_of("ensemble", members=[_member(member) for member in recipe.members], image_size=recipe.image_size)
     return Fitted(network, card, list(rows[0]), [list(row.values()) for row in rows], scores)
 
 
-def _member(one: MemberParams) -> dict[str, str]:
-    return {"backbone": one.backbone, "pooling": one.pooling}
+def _member(member: MemberParams) -> dict[str, str]:
+    return {"backbone": member.backbone, "pooling": member.pooling}

@@ -1,7 +1,7 @@
-"""Training and validation examples, from the data set or from a benchmark's own train split; one shape for both.
+"""Training and validation examples, in one form from the data set and from a benchmark's own train split.
 
-Batches are the rows that a training step sees. Those of an epoch follow from the seed and the epoch's number alone, so
-that a resumed training draws what an unbroken one draws, without any state to keep.
+Batches are the rows of training steps. The batches of an epoch depend on the seed and the epoch's number alone, so that
+a resumed training draws the same ones without storing any state.
 """
 
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
 
 
 def shuffled_batches(rows: np.ndarray, batch: int, draw: np.random.Generator) -> Batches:
-    """Every row once in random order; the last rows that fill no batch are left out, unless there is no other batch."""
+    """Every row once in random order; an incomplete last batch is left out, unless it is the only one."""
     order = draw.permutation(rows)
-    whole = len(order) - len(order) % batch if len(order) >= batch else len(order)
-    return [torch.from_numpy(order[start : start + batch]) for start in range(0, whole, batch)]
+    kept = len(order) - len(order) % batch if len(order) >= batch else len(order)
+    return [torch.from_numpy(order[start : start + batch]) for start in range(0, kept, batch)]
 
 
 def batches_in_order(count: int, batch: int) -> Batches:
-    """All of ``count`` rows in their order, the last batch as small as it comes: validation leaves none out."""
+    """All of ``count`` rows in order; the last batch may be smaller, as validation leaves no row out."""
     return list(torch.arange(count).split(batch))
 
 
@@ -42,18 +42,18 @@ def pk_batches(
 ) -> Batches:
     """Batches with up to ``per_label`` rows (K) of each of about batch / K labels (P), balanced over groups.
 
-    The groups take turns; a turn draws the group's next label, and K of its rows without repeating one (fewer when it
-    has fewer). Hermans et al. 2017 call this PK sampling.
+    The groups take turns. A turn draws the group's next label, and K of its rows without repetition (or all of fewer).
+    Hermans et al. 2017 call this PK sampling.
 
     Args:
-        labels: int64 [n], what shall lie close together (items or categories); -1 = not known: the row stands alone
-            and serves as a negative.
-        groups: int64 [n], what is balanced (categories); a label's rows should share their group.
-        batch: rows of a batch, exactly; the last label of a batch may be cut short.
+        labels: int64 [n], the labels whose rows must get close (items or categories); -1 = not known: the row is a
+            label of its own, a negative for all others.
+        groups: int64 [n], the groups to balance (categories); all rows of a label should have the same group.
+        batch: exact number of rows in a batch; the last label of a batch may have fewer than K.
         per_label: K.
 
     Returns:
-        n // batch batches (at least one, of n rows, when there are fewer rows than a batch).
+        n // batch batches, or a single one of n rows when there are fewer rows than a batch.
     """
     batch = min(batch, len(labels))
     alone = labels < 0
@@ -70,7 +70,7 @@ def pk_batches(
         chosen: list[int] = []
         seen: set[int] = set()
         while len(chosen) < batch:
-            if len(seen) == len(members):  # every label is in: the rows that are left fill the batch
+            if len(seen) == len(members):  # the batch has every label: other rows fill it
                 rest = np.setdiff1d(np.arange(len(labels)), chosen)
                 chosen += draw.permutation(rest)[: batch - len(chosen)].tolist()
                 break
@@ -138,7 +138,7 @@ def read_examples(source: LearnsFrom, folder: Path) -> tuple[Examples, Examples]
         folder: of the data set, or of the benchmark that ``source`` names.
 
     Raises:
-        StageError: missing or foreign table, an empty split, an id twice in a split, or an item in both splits.
+        StageError: missing or wrong table, an empty split, an id twice in a split, or an item in both splits.
     """
     if folder.name != source.table:
         raise StageError(
@@ -168,10 +168,10 @@ def _from_dataset(source: LearnsFrom, folder: Path) -> pd.DataFrame:
     columns = ["crop_id", "split", "source", "instance", "colorway", source.category, *source.labels, "bytes"]
     shards = iter_shards(folder, list(dict.fromkeys(columns)))
     frame = pa.concat_tables([shard.filter(pc.field("split") != "test") for shard in shards]).to_pandas()
-    parts = [frame["source"], frame["instance"]]
+    group_columns = [frame["source"], frame["instance"]]
     if source.same_colorway:
-        parts.append(frame["colorway"])
-    item = parts[0].str.cat(parts[1:], sep="/")  # null if any of them is null
+        group_columns.append(frame["colorway"])
+    item = group_columns[0].str.cat(group_columns[1:], sep="/")  # null if any of them is null
     heads = {head: list(frame[head]) for head in source.labels}
     labels = [
         [f"{head}={values[row]}" for head, values in heads.items() if isinstance(values[row], str)]
@@ -193,25 +193,25 @@ def _from_benchmark(path: Path) -> pd.DataFrame:
     if table["bytes"].null_count:
         raise StageError(f"{path}: {table['bytes'].null_count} rows have no picture. Run `dvc repro`.")
     frame = table.to_pandas()
-    frame["labels"] = [[] if one is None else list(one) for one in frame["labels"]]
+    frame["labels"] = [[] if labels is None else list(labels) for labels in frame["labels"]]
     return frame
 
 
 def _split(frame: pd.DataFrame, split: str, limit: int | None) -> Examples:
-    """Rows of one split by id; with a limit those whose ids hash lowest, whatever else is in the table."""
-    part = frame[frame["split"] == split]
-    if limit is not None and len(part) > limit:
-        part = part.loc[part["row_id"].map(unit_hash).sort_values(kind="stable").index[:limit]]
-    part = part.sort_values("row_id", ignore_index=True)
-    if part["row_id"].duplicated().any():
-        raise StageError(f"row ids found twice in split {split}: {shown(part['row_id'][part['row_id'].duplicated()])}.")
-    known = {name: np.array([one if isinstance(one, str) else None for one in part[name]], object)
+    """Rows of one split by id; with a limit those whose ids have the lowest hashes, whatever other rows there are."""
+    rows = frame[frame["split"] == split]
+    if limit is not None and len(rows) > limit:
+        rows = rows.loc[rows["row_id"].map(unit_hash).sort_values(kind="stable").index[:limit]]
+    rows = rows.sort_values("row_id", ignore_index=True)
+    if rows["row_id"].duplicated().any():
+        raise StageError(f"row ids found twice in split {split}: {shown(rows['row_id'][rows['row_id'].duplicated()])}.")
+    known = {name: np.array([value if isinstance(value, str) else None for value in rows[name]], object)
              for name in ("item", "category")}  # fmt: skip
-    return Examples(list(part["row_id"]), list(part["bytes"]), known["item"], known["category"], list(part["labels"]))
+    return Examples(list(rows["row_id"]), list(rows["bytes"]), known["item"], known["category"], list(rows["labels"]))
 
 
 def codes(values: np.ndarray, names: list[str]) -> np.ndarray:
-    """int64 positions of ``values`` in ``names``; -1 for None and for what is not among them."""
+    """int64 positions of ``values`` in ``names``; -1 for None and for other values."""
     position = {name: number for number, name in enumerate(names)}
     return np.array([position.get(value, -1) for value in values], np.int64)
 

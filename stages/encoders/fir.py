@@ -1,7 +1,7 @@
 """FIR (system D): cross entropy on the category and triplets on category or item, over one backbone (Park et al. 2019).
 
-L = alpha * CE(category) + beta * mean over anchors of [margin + |f(a) - f(p)|^2 - |f(a) - f(n)|^2]_+ (equation 1; the
-text prints a minus before both terms and alpha 0, which would maximise one loss and switch the other off).
+L = alpha * CE(category) + beta * mean over anchors of [margin + |f(a) - f(p)|^2 - |f(a) - f(n)|^2]_+ (equation 1; in
+the text both terms have a minus and alpha is 0, which would maximize one loss and switch the other off).
 
 OC = cross entropy through the feature relaxation module, OS = triplets of one category, IS = triplets of one item.
 """
@@ -25,18 +25,18 @@ from stages.encoders.examples import (
     shuffled_batches,
     vocabulary,
 )
-from stages.encoders.loop import Fitted, PictureTask, Run, Split, Trainer
+from stages.encoders.recipe_task import Fitted, PictureTask, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.validation import Probe
+from stages.encoders.validation import Validation
 from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import Row
 from stages.networks.backbones.backbones import Weights
 from stages.networks.encoders.kinds import card_of
-from stages.networks.encoders.metric import Fir
+from stages.networks.encoders.metric_learning import Fir
 
 Loss = Literal["OC", "OS", "IS"]
-# A triplet loss this close to the margin (as a share of it), while the vectors spread less than this, is a collapse.
-# The hardest triplets of healthy vectors may cost as much: their spread tells.
+# Vectors have collapsed when a triplet loss is this close to the margin (as a share of it) and the spread is below
+# this. The loss alone does not tell: the hardest triplets of good vectors may be as large.
 AT_MARGIN, NARROW = 0.02, 0.1
 
 
@@ -47,7 +47,8 @@ class FirRecipe(TrainedRecipe):
         losses: some of OC, OS, IS.
         alpha, beta: weights of the cross entropy and of each triplet loss.
         margin: delta, on squared distances of unit vectors (which are at most 4).
-        miner: triplets of a batch that count: all, semihard, or hard (an anchor's farthest positive, nearest negative).
+        miner: triplets of a batch in the loss: all, semihard, or hard (each anchor's farthest positive, nearest
+            negative).
         per_label: rows of one item (OS alone: of one category) in a batch.
         relaxation, dropout: hidden channels of the relaxation module, and its dropout.
     """
@@ -87,11 +88,11 @@ class Triplets(nn.Module):
             self.miner = BatchHardMiner(distance=distance)
 
     def forward(self, vectors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """A scalar; 0 when the batch holds no triplet.
+        """A scalar; 0 when the batch has no triplet.
 
         Args:
             vectors: [n, d].
-            labels: int64 [n]; -1 = not known, a negative of everything.
+            labels: int64 [n]; -1 = not known, a negative for all rows.
         """
         alone = labels.max() + 1 + torch.arange(len(labels), device=labels.device)
         labels = torch.where(labels < 0, alone, labels)
@@ -99,7 +100,7 @@ class Triplets(nn.Module):
 
 
 class FirTask(PictureTask):
-    """The losses that the recipe names, on one batch."""
+    """FIR as a task: the losses that the recipe names."""
 
     def __init__(self, recipe: FirRecipe, train: Examples, val: Examples, group: Group = ALONE) -> None:
         categories = vocabulary(train.categories)
@@ -118,47 +119,47 @@ class FirTask(PictureTask):
         return [("train", self.train), ("val", self.val)]
 
     def _with_triplets(self, split: Split, epoch: int) -> Batches:
-        """IS: items, balanced over categories; OS: categories."""
+        """PK batches: for IS of items, balanced over categories; for OS of categories."""
         labels = self.of_item[split] if "IS" in self.recipe.losses else self.of_category[split]
         draw = epoch_generator(self.recipe.seed, epoch)
         return pk_batches(labels, self.of_category[split], self.recipe.schedule.batch, self.recipe.per_label, draw)
 
     def batches(self, epoch: int) -> Batches:
-        """Batches of one epoch; OC alone: every row once, as usual."""
+        """Batches of one epoch; with OC alone every row once."""
         if set(self.recipe.losses) != {"OC"}:
             return self._with_triplets("train", epoch)
         draw = epoch_generator(self.recipe.seed, epoch)
         return shuffled_batches(np.arange(len(self.train)), self.recipe.schedule.batch, draw)
 
     def val_batches(self) -> Batches:
-        """The same in every epoch; OC alone: all rows."""
+        """Batches that are the same in every epoch; with OC alone all rows."""
         if set(self.recipe.losses) != {"OC"}:
             return self._with_triplets("val", 0)
         return batches_in_order(len(self.val), self.recipe.schedule.batch)
 
-    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """loss, and what it is the sum of before weighting: ce and accuracy (OC), triplet_os, triplet_is."""
-        recipe, figures = self.recipe, {}
-        vectors, logits = self.network.both(self.images(split, self.part(split, rows)))
-        vectors = self.whole(split, vectors, rows)
-        logits = None if logits is None else self.whole(split, logits, rows)
+    def losses(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """``loss``, and its unweighted terms ce (OC), triplet_os and triplet_is; with OC also the accuracy."""
+        recipe, losses = self.recipe, {}
+        vectors, logits = self.network.both(self.images(split, self.own_rows(split, rows)))
+        vectors = self.gather_rows(split, vectors, rows)
+        logits = None if logits is None else self.gather_rows(split, logits, rows)
         category = torch.from_numpy(self.of_category[split])[rows].to(self.device)
         item = torch.from_numpy(self.of_item[split])[rows].to(self.device)
         loss = vectors.new_zeros(())
         if "OC" in recipe.losses:
             known = category >= 0
             count = known.sum().clamp(min=1)
-            figures["ce"] = F.cross_entropy(logits, category, ignore_index=-1, reduction="sum") / count
-            figures["accuracy"] = ((logits.argmax(1) == category) & known).sum() / count
-            loss = loss + recipe.alpha * figures["ce"]
+            losses["ce"] = F.cross_entropy(logits, category, ignore_index=-1, reduction="sum") / count
+            losses["accuracy"] = ((logits.argmax(1) == category) & known).sum() / count
+            loss = loss + recipe.alpha * losses["ce"]
         for name, labels in (("OS", category), ("IS", item)):
             if name in recipe.losses:
-                figures[f"triplet_{name.lower()}"] = self.triplets(vectors, labels)
-                loss = loss + recipe.beta * figures[f"triplet_{name.lower()}"]
-        return {"loss": loss, **figures}
+                losses[f"triplet_{name.lower()}"] = self.triplets(vectors, labels)
+                loss = loss + recipe.beta * losses[f"triplet_{name.lower()}"]
+        return {"loss": loss, **losses}
 
     def warn(self, row: Row) -> str | None:
-        """What is wrong when a triplet loss is stuck at the margin because all vectors are nearly the same."""
+        """A warning when a triplet loss is stuck at the margin because all vectors are nearly the same."""
         for name in ("triplet_os", "triplet_is"):
             value = row.get(f"train_{name}")
             at_margin = value is not None and abs(value - self.recipe.margin) < AT_MARGIN * self.recipe.margin
@@ -176,10 +177,10 @@ def _has_pairs(items: np.ndarray) -> bool:
 
 
 def fit(recipe: FirRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
-    """Train; the encoder of the best epoch."""
+    """Train, and return the encoder of the best epoch."""
     task = FirTask(recipe, train, val, run.group)
     run.group.log(f"{run.name}: {'+'.join(recipe.losses)}, {len(task.network.categories)} categories for OC")
-    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed, task.warn).fit()
+    trained = Trainer(run, task, Validation(train, val, recipe.probe), recipe.schedule, recipe.seed, task.warn).fit()
     card = card_of("fir", backbone=recipe.backbone, image_size=recipe.image_size, categories=task.network.categories,
                    relaxation=recipe.relaxation, dropout=recipe.dropout)  # fmt: skip
     return Fitted(task.network, card, trained.header, trained.history, trained.scores)

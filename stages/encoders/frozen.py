@@ -1,7 +1,7 @@
 """Frozen feature extractors (system C): a backbone without its last layer, pooled, compared by cosine.
 
-Nothing is trained: the weights are resolved once (downloaded, unpacked or random) and written beside the card, so that
-no later stage needs a network.
+Nothing is trained: the weights are loaded once (downloaded, packaged or random) and written next to the card, so that
+no later stage needs a network connection.
 """
 
 import logging
@@ -11,9 +11,9 @@ import numpy as np
 
 from stages.core.determinism import device
 from stages.encoders.examples import Examples
-from stages.encoders.loop import Fitted, Run
+from stages.encoders.recipe_task import Fitted, Run
 from stages.encoders.recipes import Recipe
-from stages.encoders.validation import Probe, before_and_after
+from stages.encoders.validation import Validation, before_and_after
 from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Extractor, Pool, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class FrozenRecipe(Recipe):
-    """A recipe of kind ``frozen``; the examples only judge it."""
+    """A recipe of kind ``frozen``; the examples are only used for validation."""
 
     kind: Literal["frozen"]
     backbone: str
@@ -35,15 +35,15 @@ RECIPE = FrozenRecipe
 
 
 def fit(recipe: FrozenRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
-    """Resolve the weights and judge the vectors on validation."""
+    """Load the weights and score the vectors on validation."""
     network = Extractor(recipe.backbone, recipe.weights, recipe.image_size, recipe.pooling).to(device())
-    probe = Probe(train, val, recipe.probe)
+    validation = Validation(train, val, recipe.probe)
 
     def vectors(rows: Examples) -> np.ndarray:
         return embed_pictures(network, Pictures(rows.data, recipe.image_size), recipe.probe.batch)
 
-    scores = probe.scores(vectors(val), lambda: vectors(train.take(probe.reference)), "cosine")
+    scores = validation.scores(vectors(val), lambda: vectors(train.take(validation.reference)), "cosine")
     row = {"epoch": 0} | {f"val_{name}": value for name, value in scores.items()}
-    log.info(f"{run.name}: {shown_row(row)}; chance {shown_row(probe.chance)}")
+    log.info(f"{run.name}: {shown_row(row)}; chance {shown_row(validation.chance)}")
     card = card_of("frozen", backbone=recipe.backbone, pooling=recipe.pooling, image_size=recipe.image_size)
-    return Fitted(network, card, list(row), [list(row.values())], before_and_after(row, row, probe.chance))
+    return Fitted(network, card, list(row), [list(row.values())], before_and_after(row, row, validation.chance))

@@ -1,7 +1,7 @@
 """Metric learning as classification: every item is a class (Zhai & Wu 2019, ArcFace: Deng et al. 2019).
 
-The loss has weights of its own, one vector per class: they are optimised at a rate of their own and saved in the
-checkpoint. They are not part of the encoder.
+The loss has weights, one vector per class, which have a learning rate of their own and are saved in checkpoints. The
+encoder does not contain them.
 """
 
 from typing import Any, Literal
@@ -13,26 +13,26 @@ from torch import nn
 
 from stages.core.errors import StageError
 from stages.encoders.examples import Batches, Examples, codes, epoch_generator, pk_batches, shuffled_batches, vocabulary
-from stages.encoders.loop import Fitted, PictureTask, Run, Split, Trainer
+from stages.encoders.recipe_task import Fitted, PictureTask, Run, Split, Trainer
 from stages.encoders.recipes import TrainedRecipe
-from stages.encoders.validation import Probe
+from stages.encoders.validation import Validation
 from stages.learning.distributed import ALONE, Group
 from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.encoders.kinds import card_of
-from stages.networks.encoders.metric import NormalisedFeatures
+from stages.networks.encoders.metric_learning import NormalizedFeatures
 
 
 class NormsoftmaxRecipe(TrainedRecipe):
     """A recipe of kind ``normsoftmax``.
 
     Attributes:
-        target: what the classes are: item, or category.
+        target: the classes: item, or category.
         loss: normsoftmax, or arcface.
         temperature: of normsoftmax.
         margin, scale: of arcface; degrees, and the factor on the cosine.
         loss_rate: learning rate of the loss's weights as a multiple of the network's.
         imprint: class vectors start as the mean vectors of their pictures (Qi et al. 2018) instead of random ones. A
-            short training cannot turn random ones round; it would pull the network towards them instead.
+            short training would not adapt random ones; it would pull the network toward them.
         embedding: width of the projection; null = the pooled features.
         per_class: rows of one class in a batch (class-balanced sampling); 1 = plain shuffling.
     """
@@ -65,11 +65,11 @@ def build_loss(recipe: NormsoftmaxRecipe, classes: int, width: int) -> nn.Module
 
 
 class NormsoftmaxTask(PictureTask):
-    """Rows of known classes; validation has other items, so it has scores and no loss."""
+    """Normalized softmax as a task. Validation has other items, so it has scores and no loss."""
 
     def __init__(self, recipe: NormsoftmaxRecipe, train: Examples, val: Examples, group: Group = ALONE) -> None:
         shape = recipe.image_size, recipe.pooling, recipe.embedding
-        network = NormalisedFeatures(recipe.backbone, recipe.weights, *shape)
+        network = NormalizedFeatures(recipe.backbone, recipe.weights, *shape)
         super().__init__(recipe, train, val, network, group=group)
         values = train.items if recipe.target == "item" else train.categories
         self.classes = vocabulary(values)
@@ -86,14 +86,14 @@ class NormsoftmaxTask(PictureTask):
             self._imprint()
 
     def _imprint(self) -> None:
-        """Class vectors = means of the unit vectors of their training pictures, brought to unit length."""
+        """Set class vectors to the normalized means of the unit vectors of their training pictures."""
         vectors = nn.functional.normalize(torch.from_numpy(self.embed("train", self.known)))
         means = torch.zeros(len(self.classes), self.network.width)
         means.index_add_(0, torch.from_numpy(self.targets[self.known]), vectors)
         self.modules["loss"].W.data.copy_(nn.functional.normalize(means).T)
 
     def groups(self) -> list[dict[str, Any]]:
-        """The network's weights, and the loss's at ``loss_rate`` times their rate."""
+        """Parameter groups: the network's weights, and the loss's weights with ``loss_rate`` times the rate."""
         rate = self.recipe.schedule.learning_rate * self.recipe.loss_rate
         return [*super().groups(), {"params": list(self.modules["loss"].parameters()), "lr": rate}]
 
@@ -106,27 +106,27 @@ class NormsoftmaxTask(PictureTask):
         return [torch.from_numpy(self.known)[rows] for rows in of_known]
 
     def val_batches(self) -> Batches:
-        """None."""
+        """No batches."""
         return []
 
-    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The loss, and how many rows are nearest to their own class."""
-        vectors = self.whole(split, self.network(self.images(split, self.part(split, rows))), rows)
+    def losses(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The loss, and the share of rows that are nearest to their own class."""
+        vectors = self.gather_rows(split, self.network(self.images(split, self.own_rows(split, rows))), rows)
         targets = torch.from_numpy(self.targets)[rows].to(self.device)
         loss = self.modules["loss"]
         with torch.no_grad():
-            # Plain cosines to the class vectors: ArcFace's own logits would be lower for the right class.
+            # Plain cosines to the class vectors, because ArcFace lowers the logit of the right class.
             nearest = (nn.functional.normalize(vectors) @ nn.functional.normalize(loss.W, dim=0)).argmax(1)
         return {"loss": loss(vectors, targets), "accuracy": (nearest == targets).float().mean()}
 
 
 def fit(recipe: NormsoftmaxRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
-    """Train; the encoder of the best epoch."""
+    """Train, and return the encoder of the best epoch."""
     task = NormsoftmaxTask(recipe, train, val, run.group)
     run.group.log(
         f"{run.name}: {len(task.known)} of {len(train)} rows know their {recipe.target}, {len(task.classes)} classes"
     )
-    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
+    trained = Trainer(run, task, Validation(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
     card = card_of("normsoftmax", backbone=recipe.backbone, pooling=recipe.pooling, embedding=recipe.embedding,
                    image_size=recipe.image_size)  # fmt: skip
     return Fitted(task.network, card, trained.header, trained.history, trained.scores)

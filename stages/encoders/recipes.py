@@ -1,4 +1,4 @@
-"""Recipes of the encoders in section ``encoder`` of params.yaml: what they have in common, and the module of a kind."""
+"""Recipes in section ``encoder`` of params.yaml: their common keys, and the module of each kind."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -15,7 +15,7 @@ from stages.networks.encoders.kinds import RECIPES
 
 
 class AnyRecipe(Section):
-    """A recipe before its kind is known: only the kind is checked."""
+    """A recipe of any kind: only ``kind`` is checked."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -23,12 +23,12 @@ class AnyRecipe(Section):
 
 
 class LearnsFrom(Section):
-    """Which pictures an encoder learns from, and what counts as the same item, category and label.
+    """Key ``learns_from``: the pictures that an encoder learns from, and their items, categories and labels.
 
     Attributes:
         table: ``dataset``, or the name of a benchmark with a train split of its own.
         category: the data set's column that is the category; a benchmark's train table has a column of this name.
-        same_colorway: only the same colourway of a garment is the same item; a benchmark names its items itself.
+        same_colorway: only the same colorway of a garment is the same item; a benchmark names its items itself.
         labels: the data set's heads whose values are the labels of a multi-label recipe; a benchmark lists its own.
         max_train, max_val: rows drawn at most (by a hash of their ids); null = all.
     """
@@ -41,13 +41,13 @@ class LearnsFrom(Section):
     max_val: int | None = Field(gt=0)
 
 
-class ProbeParams(Section):
-    """How an encoder is judged on the validation split.
+class ValidationParams(Section):
+    """Key ``probe``: scores on the validation split.
 
     Attributes:
-        select: the figure that decides which epoch (or ensemble weight) is kept.
-        k: neighbours of the k-NN vote.
-        reference: training rows, at most, that k-NN searches.
+        select: the score by which the epoch (or ensemble weight) is chosen.
+        k: number of neighbors in the k-NN vote.
+        reference: largest number of training rows that k-NN searches.
         batch: pictures per forward pass.
     """
 
@@ -58,12 +58,12 @@ class ProbeParams(Section):
 
 
 class ScheduleParams(Section):
-    """Adam, its learning rate, and the epochs at which that drops.
+    """Key ``schedule``: Adam, its learning rate, and the epochs after which it drops.
 
     Attributes:
         epochs: passes over the training rows.
         batch: rows (siamese: pairs) of one step.
-        learning_rate: of everything but the weights of a classifier-style loss.
+        learning_rate: of all weights, except those of a loss.
         drop_at: epochs after which the rate is multiplied by ``drop_factor``.
         weight_decay: Adam's.
     """
@@ -82,16 +82,16 @@ class Recipe(Section):
     kind: str
     learns_from: LearnsFrom
     image_size: int = Field(gt=0)
-    probe: ProbeParams
+    probe: ValidationParams
     seed: Seed
 
 
 class TrainedRecipe(Recipe):
-    """What every recipe has that takes gradient steps on pictures.
+    """Keys of every recipe that takes gradient steps on pictures.
 
     Attributes:
-        freeze_norm: batch norms that came with statistics keep them and their weights; new ones learn. Small batches of
-            small data spoil what ImageNet's 1.2 million pictures have estimated.
+        freeze_norm: batch norms with pretrained statistics keep these and their weights; new ones learn. Small batches
+            of a small data set give worse statistics than ImageNet's 1.2 million pictures.
     """
 
     freeze_norm: bool
@@ -103,7 +103,7 @@ def recipe_module(kind: str, where: str) -> ModuleType:
     """The module of a kind of recipe.
 
     Raises:
-        StageError: when there is no such kind.
+        StageError: there is no such kind.
     """
     if kind not in RECIPES:
         raise StageError(f"params.yaml: `{where}.kind` is {kind!r}, expected one of: {shown(RECIPES)}.")
@@ -114,8 +114,8 @@ def read_recipe(name: str, content: Mapping[str, Any], path: Path = PARAMS_FILE)
     """The typed recipe of encoder ``name``.
 
     Args:
-        content: params, of which section ``encoder`` counts.
-        path: where they come from, for messages.
+        content: params with section ``encoder``.
+        path: of the params, for messages.
 
     Raises:
         StageError: unknown kind, or a key that is missing, unknown or out of range.

@@ -1,7 +1,7 @@
 """The siamese network of system C: two weight-sharing branches, Euclidean distance, contrastive loss.
 
-The backbone is frozen, as published: its pooled features are computed once, and the dense layer that both branches
-share is what learns. Positives share a category; there are more negatives than positives.
+The backbone is frozen, as published: its pooled features are computed once, and only the dense layer, which both
+branches share, learns. Positive pairs share a category; there are more negative than positive pairs.
 """
 
 from typing import Any, Literal
@@ -15,15 +15,15 @@ from torch import nn
 from stages.core.determinism import device
 from stages.core.errors import StageError
 from stages.encoders.examples import Batches, Examples, codes, epoch_generator, vocabulary
-from stages.encoders.loop import Fitted, Run, Split, Trainer
+from stages.encoders.recipe_task import Fitted, Run, Split, Trainer
 from stages.encoders.recipes import Recipe, ScheduleParams
-from stages.encoders.validation import Probe, Scores
+from stages.encoders.validation import Scores, Validation
 from stages.learning.distributed import ALONE, Group
 from stages.learning.loop import shown_row
 from stages.networks.backbones.backbones import Pool, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
 from stages.networks.encoders.kinds import card_of
-from stages.networks.encoders.metric import Siamese
+from stages.networks.encoders.metric_learning import Siamese
 
 
 class SiameseRecipe(Recipe):
@@ -32,9 +32,10 @@ class SiameseRecipe(Recipe):
     Attributes:
         pooling: of the backbone's features; published: max, of the last feature maps.
         embedding: width of the dense layer.
-        margin: distance above which a negative pair costs nothing; half of it is where accuracy draws the line.
+        margin: distance above which a negative pair has no loss; the accuracy counts pairs below half of it as
+            positive.
         negatives: negative pairs for each positive one.
-        min_images: training pictures that a category must have to be learnt from.
+        min_images: categories with fewer training pictures are left out of training.
     """
 
     kind: Literal["siamese"]
@@ -62,13 +63,14 @@ def contrastive_loss(distance: torch.Tensor, same: torch.Tensor, margin: float) 
 
 
 def draw_pairs(categories: np.ndarray, negatives: int, draw: np.random.Generator) -> np.ndarray:
-    """For every row one positive pair with another row of its category, and ``negatives`` pairs with other categories.
+    """Draw for every row a positive pair, within its category, and ``negatives`` pairs with other categories.
 
     Args:
-        categories: int64 [n]; -1 = takes no part.
+        categories: int64 [n]; -1 = the row is left out.
 
     Returns:
-        int64 [pairs, 3]: two rows, and 1 where they share the category; a row alone in its category has no positive.
+        int64 [pairs, 3]: two rows, and 1 where they share the category; a row that is alone in its category has no
+        positive pair.
     """
     rows = np.flatnonzero(categories >= 0)
     codes_there = np.unique(categories[rows])
@@ -78,18 +80,18 @@ def draw_pairs(categories: np.ndarray, negatives: int, draw: np.random.Generator
     for row in rows:
         own, foreign = members[categories[row]], strangers[categories[row]]
         if len(own) > 1:
-            other = own[draw.integers(len(own) - 1)]
-            pairs.append((row, own[-1] if other == row else other, 1))
+            partner = own[draw.integers(len(own) - 1)]
+            pairs.append((row, own[-1] if partner == row else partner, 1))
         if len(foreign):
             pairs += [(row, foreign[at], 0) for at in draw.integers(len(foreign), size=negatives)]
     return np.array(pairs, np.int64).reshape(-1, 3)
 
 
 class SiameseTask:
-    """Pairs over pooled feature maps that are computed once.
+    """The siamese network as a task: pairs of pooled features, which are computed once.
 
     Attributes:
-        chance: accuracy on the validation pairs of guessing that none matches; of pairs there are more without a match.
+        chance: accuracy of calling all validation pairs negative, as most of them are.
     """
 
     metric = "euclidean"
@@ -117,11 +119,11 @@ class SiameseTask:
         return F.normalize(torch.from_numpy(embed_pictures(self.network.pooled, pictures, self.recipe.probe.batch)))
 
     def groups(self) -> list[dict[str, Any]]:
-        """The dense layer."""
+        """One group: the dense layer."""
         return [{"params": list(self.network.dense.parameters()), "lr": self.recipe.schedule.learning_rate}]
 
     def training_mode(self) -> None:
-        """Nothing in the dense layer has modes."""
+        """Nothing to do: the dense layer has no modes."""
 
     def _batches(self, split: Split, draw: np.random.Generator) -> Batches:
         pairs = torch.from_numpy(draw.permutation(draw_pairs(self.categories[split], self.recipe.negatives, draw)))
@@ -135,13 +137,13 @@ class SiameseTask:
         """The same pairs in every epoch, within the validation split."""
         return self._batches("val", epoch_generator(self.recipe.seed, 0))
 
-    def figures(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Contrastive loss of pairs [n, 3], and the share of pairs on the right side of half the margin."""
+    def losses(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Contrastive loss of pairs [n, 3], and the accuracy of calling pairs below half the margin positive."""
         group = self._group[split]
-        own = rows[group.part(len(rows))]
+        own = rows[group.own_rows(len(rows))]
         first, second = (self.network.dense(self.features[split][own[:, at]].to(self.device)) for at in (0, 1))
         same = (rows[:, 2] == 1).to(self.device)
-        distance = group.whole(F.pairwise_distance(first, second), len(rows))
+        distance = group.gather_rows(F.pairwise_distance(first, second), len(rows))
         accuracy = ((distance < self.recipe.margin / 2) == same).float().mean()
         return {"loss": contrastive_loss(distance, same, self.recipe.margin), "accuracy": accuracy}
 
@@ -157,14 +159,14 @@ def frequent(categories: np.ndarray, least: int) -> list[str]:
 
 
 def fit(recipe: SiameseRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
-    """Train; the encoder of the best epoch."""
+    """Train, and return the encoder of the best epoch."""
     task = SiameseTask(recipe, train, val, run.group)
     guess = f"; guessing that no validation pair matches: {shown_row(task.chance)}" if task.chance else ""
     run.group.log(
         f"{run.name}: {len(task.names)} of {len(vocabulary(train.categories))} categories have {recipe.min_images} "
         f"training pictures{guess}"
     )
-    trained = Trainer(run, task, Probe(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
+    trained = Trainer(run, task, Validation(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
     card = card_of("siamese", backbone=recipe.backbone, pooling=recipe.pooling, embedding=recipe.embedding,
                    image_size=recipe.image_size)  # fmt: skip
     return Fitted(task.network, card, trained.header, trained.history, trained.scores)

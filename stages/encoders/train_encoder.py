@@ -3,12 +3,12 @@
 Reads:  FOLDER, the table that the recipe learns from: the data set, or a benchmark's folder with its train.parquet. The
         test split is not read.
 Writes: weights.safetensors, encoder.json, history.csv (a line for each epoch: losses of train and val, val scores),
-        scores.json (before, after and chance), params.json; pictures where the kind draws some.
+        scores.json (before, after and chance), params.json; and pictures of some kinds.
 Params: encoder.<name>, runtime; stages/networks/encoders/kinds.py names the kinds.
 
-A killed training goes on after its last whole epoch (stages/learning/checkpoints.py). With ``runtime.processes`` above
-1 a recipe that is trained starts itself anew under torchrun: each process computes the vectors of its part of every
-batch, and the losses of the whole of it. On CPUs batch norm normalises over each process's own part.
+A killed training resumes after its last finished epoch (stages/learning/checkpoints.py). With ``runtime.processes``
+above 1 a recipe that is trained restarts under torchrun: each process computes the vectors of its own rows of a batch,
+and the losses of the whole batch. On CPUs batch norm normalizes over each process's own rows.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from stages.core.determinism import seed_everything
 from stages.core.files import digest, fresh_folder, write_csv, write_json
 from stages.core.params import Section
 from stages.encoders.examples import input_files, read_examples
-from stages.encoders.loop import Run
+from stages.encoders.recipe_task import Run
 from stages.encoders.recipes import AnyRecipe, Recipe, read_recipe, recipe_module
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
@@ -29,18 +29,18 @@ from stages.learning.distributed import ALONE, Group, in_group
 from stages.networks.backbones.features import save_encoder
 from stages.runner.stage import Report, Stage
 
-# Code and libraries that count in the key of a checkpoint, beside those that always do.
+# Packages and libraries that count in the key of a checkpoint, in addition to those that always do.
 _AREAS = ("core", "learning", "networks", "encoders")
 _LIBRARIES = ("pytorch-metric-learning", "scikit-learn")
 
 
 def checkpoint_key(recipe: Section, inputs: Sequence[Path]) -> str:
-    """The key of a checkpoint, which also changes with the libraries that only these trainings use."""
+    """The key of a checkpoint, which includes the libraries that only these trainings use."""
     return digest(training_key(recipe, inputs, _AREAS), *[f"{name} {version(name)}" for name in _LIBRARIES])[:16]
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Train in as many processes as asked for; what is only fitted needs no more than one."""
+    """Train in ``runtime.processes`` processes; recipes that are only fitted use one."""
     recipe = read_recipe(args.encoder, {"encoder": {args.encoder: params.recipe.model_dump()}})
     if not hasattr(recipe, "schedule"):
         return _run(args, recipe, params.runtime, ALONE)
@@ -48,7 +48,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 
 def _run(args: argparse.Namespace, recipe: Recipe, runtime: RuntimeParams, group: Group) -> Report:
-    """Read the examples, fit; the leader writes."""
+    """Read the examples and fit; the leader writes."""
     module = recipe_module(recipe.kind, f"encoder.{args.encoder}")
     seed_everything(recipe.seed)
     train, val = read_examples(recipe.learns_from, args.folder)

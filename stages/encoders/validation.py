@@ -1,6 +1,6 @@
-"""How an encoder does on the validation split: finding the same item, and k-NN of the category, beside chance.
+"""Scores of an encoder on the validation split, with chance: finding the same item, and k-NN of the category.
 
-The figures of an epoch are a row: what is shown, reported, selected by, and warned of.
+The scores of an epoch are a row, which is shown, reported, used for selection and checked for a collapse.
 """
 
 from collections.abc import Callable
@@ -9,18 +9,18 @@ import numpy as np
 
 from stages.core.errors import StageError
 from stages.encoders.examples import Examples
-from stages.encoders.recipes import ProbeParams
+from stages.encoders.recipes import ValidationParams
 from stages.learning.knn import knn_accuracy, majority_share
 from stages.learning.loop import Row
 
-# Part of a figure on the validation split; None where the rows do not allow it.
+# Scores on the validation split by name; None where the rows do not allow one.
 Scores = dict[str, float | None]
 CHUNK = 512
-TIE = 1e-6  # float32 vectors of unit length: closer similarities are the same
+TIE = 1e-6  # similarities of float32 unit vectors that are closer are equal
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows [n, d] brought to length 1; a zero row stays zero."""
+    """Rows [n, d] normalized to length 1; a zero row stays zero."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
@@ -29,7 +29,7 @@ def hit_at_1(vectors: np.ndarray, items: np.ndarray, metric: str) -> float | Non
 
     Args:
         vectors: [n, d].
-        items: strings or None [n]; rows without item are searched too, but ask nothing.
+        items: strings or None [n]; rows without an item are searched, but are no queries.
         metric: cosine or euclidean.
 
     Returns:
@@ -54,7 +54,7 @@ def hit_at_1(vectors: np.ndarray, items: np.ndarray, metric: str) -> float | Non
 
 
 def chance_at_1(items: np.ndarray) -> float | None:
-    """What ``hit_at_1`` of a random order is on average."""
+    """The expected ``hit_at_1`` of a random order."""
     partners = _partners(items)
     asking = partners > 0
     return float((partners[asking] / (len(items) - 1)).mean()) if asking.any() else None
@@ -70,11 +70,11 @@ def _partners(items: np.ndarray) -> np.ndarray:
     return counts
 
 
-def neighbour_shares(distances: np.ndarray, labels: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """P(y = j | x) as the share of the k nearest rows that are of class j.
+def neighbor_shares(distances: np.ndarray, labels: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """P(y = j | x), estimated as the share of class j among the k nearest rows.
 
     Args:
-        distances: [n, m] from each query to each row.
+        distances: [n, m] of each query to each row.
         labels: strings [m].
 
     Returns:
@@ -89,37 +89,37 @@ def neighbour_shares(distances: np.ndarray, labels: np.ndarray, k: int) -> tuple
 def nearest_share_accuracy(
     train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, val_labels: np.ndarray, k: int
 ) -> float:
-    """Share of val rows whose most frequent label among the k nearest rows by Euclidean distance is their own."""
+    """Share of validation rows whose label is the most frequent one of the k nearest rows by Euclidean distance."""
     right = 0
     lengths = (train.astype(np.float64) ** 2).sum(1)
     for start in range(0, len(val), CHUNK):
         distances = lengths - 2 * val[start : start + CHUNK].astype(np.float64) @ train.T
-        names, shares = neighbour_shares(distances, train_labels, k)
+        names, shares = neighbor_shares(distances, train_labels, k)
         right += int((names[shares.argmax(1)] == val_labels[start : start + CHUNK]).sum())
     return right / max(len(val), 1)
 
 
 def mean_spread(vectors: np.ndarray) -> float:
-    """1 - |mean of the unit vectors|^2: half their mean squared distance. 0 = all the same, a collapse."""
+    """1 - |mean of the unit vectors|^2: half their mean squared distance; 0 = all are the same, a collapse."""
     return float(1 - (unit(vectors).mean(0) ** 2).sum())
 
 
-class Probe:
-    """Scores vectors of the validation split; k-NN searches a fixed part of the training split.
+class Validation:
+    """Scores vectors of the validation split; k-NN searches fixed rows of the training split.
 
     Attributes:
         reference: rows of the training split that k-NN searches.
-        chance: what guessing gives, by the same names.
+        chance: the scores of random guessing, by the same names.
     """
 
-    def __init__(self, train: Examples, val: Examples, params: ProbeParams) -> None:
+    def __init__(self, train: Examples, val: Examples, params: ValidationParams) -> None:
         """Choose the reference rows, evenly spread over those whose category is known."""
         self.params, self.val = params, val
-        known = np.flatnonzero([one is not None for one in train.categories])
+        known = np.flatnonzero([category is not None for category in train.categories])
         count = min(len(known), params.reference)
         self.reference = known[np.linspace(0, len(known) - 1, count).astype(int)] if count else known
         self.labels = train.categories[self.reference].astype(str)
-        self.asking = np.flatnonzero([one is not None for one in val.categories])
+        self.asking = np.flatnonzero([category is not None for category in val.categories])
         self.val_labels = val.categories[self.asking].astype(str)
         enough = len(self.labels) > 0 and len(self.val_labels) > 0
         self.knn_possible = enough
@@ -129,7 +129,7 @@ class Probe:
         }
 
     def scores(self, val: np.ndarray, reference: Callable[[], np.ndarray], metric: str) -> Scores:
-        """``hit_at_1``, ``knn`` and ``spread`` of vectors [n, d]; reference vectors are asked for when needed."""
+        """``hit_at_1``, ``knn`` and ``spread`` of vectors [n, d]; reference vectors are computed if needed."""
         knn = None
         if self.knn_possible:
             vote = knn_accuracy if metric == "cosine" else nearest_share_accuracy
@@ -141,11 +141,11 @@ COLLAPSED = 0.01  # spread of the validation vectors below which they are all th
 
 
 def before_and_after(before: Row, after: Row, chance: Scores) -> dict[str, float]:
-    """What a stage reports: the epoch that was kept, its scores, those before training, and chance.
+    """Content of scores.json: the kept epoch, its scores, those before training, and chance.
 
     Args:
         before, after: rows of the history.
-        chance: what guessing gives, by figure; its figures are reported, and the vectors' spread.
+        chance: score -> its value for guessing; these scores are reported, and the vectors' spread.
     """
     scores = {"best_epoch": after["epoch"]}
     for name in (*chance, "spread"):
@@ -154,10 +154,10 @@ def before_and_after(before: Row, after: Row, chance: Scores) -> dict[str, float
     return {name: float(value) for name, value in scores.items() if value is not None}
 
 
-def check_select(params: ProbeParams, row: Row) -> None:
-    """Refuse a selection by a figure that is not there."""
+def check_select(params: ValidationParams, row: Row) -> None:
+    """Refuse a selection by a score that the row does not have."""
     if row.get(f"val_{params.select}") is None:
-        there = [
+        measurable = [
             name[4:]
             for name, value in row.items()
             if name in ("val_hit_at_1", "val_knn", "val_loss") and value is not None
@@ -165,12 +165,12 @@ def check_select(params: ProbeParams, row: Row) -> None:
         raise StageError(
             f"params.yaml: `probe.select` is {params.select}, which the validation rows do not allow "
             "(no known partners, no known categories, or no loss on them); "
-            f"choose from: {', '.join(there) or 'nothing'}."
+            f"choose from: {', '.join(measurable) or 'nothing'}."
         )
 
 
 def collapse(row: Row) -> str | None:
-    """What is wrong when all validation vectors are the same."""
+    """A warning when all validation vectors are nearly the same."""
     spread = row["val_spread"]
     if spread is None or spread >= COLLAPSED:
         return None

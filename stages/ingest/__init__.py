@@ -1,1 +1,1 @@
-"""The trust boundary: upstream trees are read once, checked, repaired or rejected, and written as shards."""
+"""Reading of upstream trees: each is read once, checked, repaired or rejected, and written as shards."""

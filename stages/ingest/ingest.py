@@ -20,7 +20,7 @@ from stages.contracts.ledger import Account
 from stages.contracts.tables import OBJECTS, UNBOXED, write_rows, write_table
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder
-from stages.ingest.boxes import extent, repair, to_pixels, turn
+from stages.ingest.box_repair import extent, repair, to_pixels, turn
 from stages.ingest.readers import (
     catalogue,
     category_coarse,
@@ -127,7 +127,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 
 def boxes_as_items(boxes: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """A labelled item for each box, under the box's own id; the box's class is its label."""
+    """A labeled item for each box, under the box's own id; the box's class is its label."""
     return [
         {"item_id": row["object_id"], "image_id": row["image_id"], "label": row["class_name"]}
         for row in sorted(boxes, key=lambda row: row["object_id"])

@@ -62,7 +62,7 @@ class IngestParams(Section):
     """Section ``ingest.<source>``; the last three are options of the readers that they are called after.
 
     Attributes:
-        items_from_boxes: true: every box is a labelled item, its class the item's ``label``.
+        items_from_boxes: true: every box is a labeled item, its class the item's ``label``.
     """
 
     reader: Literal[

@@ -1,4 +1,4 @@
-"""Splits that no near duplicate crosses unless all are kept: which images move, which stay, which cannot be kept."""
+"""Choose splits so that no near duplicates are in two of them, unless all duplicates are kept."""
 
 from collections import defaultdict
 
@@ -8,33 +8,33 @@ from stages.ingest.reading import ImageFile
 
 
 def held_out(split: str) -> int:
-    """How far a split is held out: 0 train, 1 val, 2 test; -1 where none is fixed."""
+    """Rank of a split by how far it is held out: 0 train, 1 val, 2 test; -1 if none is fixed."""
     return SPLITS.index(split) if split else -1
 
 
 def upstream_level(file: ImageFile) -> str:
-    """What upstream, or our own splits file, says of an image; empty where it says nothing."""
+    """The split of an image by upstream or our own splits file; empty if neither has one."""
     return "train" if file.ours else file.split
 
 
 def decide_splits(
     files: list[ImageFile], clusters: dict[str, str], keep: bool = False
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """A split for every image that may stay, and what the others are near duplicates of.
+    """Choose a split for every kept image; images that would leak are rejected.
 
-    Images whose split is ours to choose are connected by group or cluster, and a unit of connected images gets one
-    split: by a hash of its smallest group, or, where upstream says train, the most held-out of the splits that its
-    groups' hashes give. A unit that touches an image with a fixed split follows it. Where fixed splits themselves cut
-    through a cluster, only its images in the most held-out one stay.
+    Images without a fixed split are connected by group or cluster, and a unit of connected images gets one split: by a
+    hash of its smallest group or, if upstream's split is train, the most held-out of the splits by its groups' hashes.
+    A unit connected with an image with a fixed split gets that split. If fixed splits separate the images of a cluster,
+    only those in the most held-out split are kept.
 
     Args:
         files: the images, in the order of their ids.
         clusters: image_id -> near-duplicate cluster.
-        keep: all images stay where upstream has them, near duplicates of a test image in training too, as published
-            figures were measured; what upstream says is for training is in train or val. Benchmarks mark these rows.
+        keep: all images keep upstream's split, also near duplicates of test images in training, as in published
+            results; upstream's training images are in train or val. Benchmarks mark these rows.
 
     Returns:
-        image_id -> split of those that stay; image_id -> detail of the rejected.
+        image_id -> split of the kept images; image_id -> detail of the rejected ones.
     """
     leaking = {} if keep else _leaking({file.image_id: upstream_level(file) for file in files if file.split}, clusters)
     files = [file for file in files if file.image_id not in leaking]
@@ -51,38 +51,40 @@ def decide_splits(
         splits |= {file.image_id: chosen for file in unit}
     if keep:
         return splits, {}
-    # A unit of ours that had to follow a test image may have left an image that is fixed to train behind.
+    # A unit may have followed a test image although a near duplicate of one of its images is fixed to train.
     left_behind = _leaking({file.image_id: splits[file.image_id] for file in files}, clusters)
     return {key: split for key, split in splits.items() if key not in left_behind}, leaking | left_behind
 
 
 def _leaking(splits: dict[str, str], clusters: dict[str, str]) -> dict[str, str]:
-    """Images with a near duplicate in a split that is held out more: image_id -> which one, and where."""
+    """Images with a near duplicate in a more held-out split: image_id -> its id and split."""
     most: dict[str, str] = {}  # cluster -> the first image of its most held-out split
     for image_id, split in splits.items():
         first = most.setdefault(clusters[image_id], image_id)
         if held_out(split) > held_out(splits[first]):
             most[clusters[image_id]] = image_id
     return {
-        image_id: f"near duplicate of {other} in {splits[other]}"
+        image_id: f"near duplicate of {held} in {splits[held]}"
         for image_id, split in splits.items()
-        if held_out(split) < held_out(splits[other := most[clusters[image_id]]])
+        if held_out(split) < held_out(splits[held := most[clusters[image_id]]])
     }
 
 
 def _units(files: list[ImageFile], clusters: dict[str, str]) -> list[list[ImageFile]]:
-    """The images in parts that are connected by group or cluster."""
-    parts = connected((("group", file.group or file.image_id), ("cluster", clusters[file.image_id])) for file in files)
+    """Connected components of images, by group or cluster."""
+    components = connected(
+        (("group", file.group or file.image_id), ("cluster", clusters[file.image_id])) for file in files
+    )
     units: dict[tuple[str, str], list[ImageFile]] = defaultdict(list)
     for file in files:
-        units[parts["cluster", clusters[file.image_id]]].append(file)
+        units[components["cluster", clusters[file.image_id]]].append(file)
     return list(units.values())
 
 
 def exact_duplicates(digests: dict[str, str], files: dict[str, ImageFile]) -> dict[str, str]:
-    """image_id of every repeated file -> image_id of the one with the same bytes that stays.
+    """image_id of every repeated file -> image_id of the kept file with the same bytes.
 
-    That is the one in the split that upstream holds out most, so that test sets stay whole; then the smallest id.
+    The kept one is in the most held-out split, so that test sets stay complete; of several, the smallest id.
 
     Args:
         digests: image_id -> sha256 of the file.
@@ -91,7 +93,7 @@ def exact_duplicates(digests: dict[str, str], files: dict[str, ImageFile]) -> di
     same: dict[str, list[str]] = defaultdict(list)
     for image_id, digest in digests.items():
         same[digest].append(image_id)
-    repeated = {}
+    repeated: dict[str, str] = {}
     for ids in same.values():
         kept = min(ids, key=lambda image_id: (-held_out(upstream_level(files[image_id])), image_id))
         repeated |= {image_id: kept for image_id in ids if image_id != kept}

@@ -1,4 +1,4 @@
-"""A catalogue of photos with one label each: its own label table says which superclass each label is."""
+"""The policy of a catalogue of photos with one label each; its label table maps labels to superclasses."""
 
 import pandas as pd
 
@@ -9,12 +9,12 @@ from stages.labels.params import CatalogueParams, LabelParams
 
 
 def columns(params: LabelParams, source: str) -> tuple[str, ...]:
-    """The one column of the catalogue that the policy reads: which it is, params say."""
+    """The column of the catalogue that the policy reads, which params name."""
     return (params.catalogue_of(source).label_column,)
 
 
 def upstream_values(items: pd.DataFrame, tables: LabelTables, params: LabelParams, source: str) -> dict[str, pd.Series]:
-    """Head -> upstream's values: the label is the type."""
+    """Head -> upstream's values; the label is the type."""
     return {"type": items[params.catalogue_of(source).label_column]}
 
 
@@ -22,7 +22,7 @@ def read_label_table(tables: LabelTables, catalogue: CatalogueParams) -> dict[st
     """Label -> superclass, "" for labels whose rows are rejected.
 
     Raises:
-        StageError: when a superclass there is not one of superclasses.csv.
+        StageError: a superclass in the table is not in superclasses.csv.
     """
     path = tables.folder / catalogue.table
     table = read_merge_table(path, [catalogue.label_column, "superclass"])
@@ -34,23 +34,23 @@ def read_label_table(tables: LabelTables, catalogue: CatalogueParams) -> dict[st
 
 
 def types_of(superclass_of: dict[str, str]) -> set[str]:
-    """The labels that may be a type: those with a superclass."""
+    """The labels that are types: those with a superclass."""
     return {name for name, superclass in superclass_of.items() if superclass}
 
 
 def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account: Account) -> pd.DataFrame:
-    """The labels of the photos that stay; the others are put on record in ``account``.
+    """The labels of the kept photos; the others are recorded in ``account``.
 
     Args:
         items: one photo a row: item_id, image_id, label, and split, group_id and cluster of its image.
 
     Raises:
-        StageError: for a label that the catalogue's table does not have.
+        StageError: a label is not in the catalogue's table.
     """
     catalogue = params.catalogue_of(account.source)
     superclass_of = read_label_table(tables, catalogue)
     column = catalogue.label_column
-    names = items[column].fillna("").str.strip()  # as in the table
+    names = items[column].fillna("").str.strip()  # the table's labels are stripped as well
     unlisted = set(names) - set(superclass_of)
     if unlisted:
         raise StageError(

@@ -1,14 +1,14 @@
 """DeepFashion-MultiModal: gender, type, person and view from file names, fabric and pattern by the layer policy.
 
-File names say who wears what: ``{gender}-{type}-id_{8 digits}-{n1}_{n2}_{pos}``.
+File names tell who wears what: ``{gender}-{type}-id_{8 digits}-{n1}_{n2}_{pos}``.
 ``WOMEN-Blouses_Shirts-id_00000001-02_1_front``: person 00000001 wears a blouse in outfit 02, photo 1, seen from the
-front. The same photo is there once for each type that it shows, so gender, id, n1 and n2 together name the photo.
+front. A photo has one file for each type that it shows, so gender, id, n1 and n2 together name the photo.
 
-DeepFashion labels an image, not an item: a fabric (and a pattern) each for what is worn above, below and over it. Which
-of an image's layers belongs to which garment: docs/methods.md.
+DeepFashion labels an image, not an item: it gives one fabric and one pattern each for the upper, the lower and the
+outer layer. docs/methods.md says which layer belongs to which garment.
 
-Shapes (sleeves, hat, glasses and so on) describe the image, not one garment, so they are read and checked here and left
-out of the heads.
+Shapes (sleeves, hat, glasses and so on) describe the image, not one garment, so they are read and checked, and are not
+labels of heads.
 """
 
 import re
@@ -21,39 +21,39 @@ from stages.core.errors import StageError, shown
 from stages.labels.merging import LAYERS, LabelTables, decode, merge, split_names, text_column
 from stages.labels.params import LabelParams
 
-GENDERS = {"MEN": "Men", "WOMEN": "Women"}  # as written in file names -> as the gender head calls them
+GENDERS = {"MEN": "Men", "WOMEN": "Women"}  # in file names -> classes of the gender head
 POSITIONS = ("front", "side", "back", "full", "additional", "flat")
 NAME = re.compile(
     rf"(?P<gender>{'|'.join(GENDERS)})-(?P<type>[A-Za-z]+(?:_[A-Za-z]+)*)-id_(?P<id>[0-9]{{8}})"
     rf"-(?P<n1>[0-9]+)_(?P<n2>[0-9]+)_(?P<pos>{'|'.join(POSITIONS)})"
 )
-PARTS = tuple(NAME.groupindex)
+NAME_FIELDS = tuple(NAME.groupindex)
 EXPECTED = "GENDER-Type-id_00000001-02_1_front"
 
 
 def parse_name(stem: str) -> dict[str, str] | None:
-    """The parts of a file name without extension: gender, type, id, n1, n2, pos; None when it is no such name."""
+    """The fields of a file name without extension: gender, type, id, n1, n2, pos; None for other names."""
     match = NAME.fullmatch(stem)
     return match.groupdict() if match else None
 
 
 def parse_names(stems: pd.Series) -> pd.DataFrame:
-    """One row for each name, with its parts and the keys made of them; all null where a name cannot be parsed.
+    """One row for each name, with its fields and the keys made of them; all null where a name cannot be parsed.
 
-    Columns: the parts, then ``person`` (gender and id), ``instance`` (the physical item: person and type) and
+    Columns: the fields, then ``person`` (gender and id), ``instance`` (the physical item: person and type) and
     ``photo`` (person, n1 and n2).
     """
-    parsed = [parse_name(stem) or dict.fromkeys(PARTS) for stem in stems]
-    parts = pd.DataFrame({part: text_column([row[part] for row in parsed], stems.index) for part in PARTS})
-    person = parts["gender"] + "-id_" + parts["id"]
-    return parts.assign(
+    parsed = [parse_name(stem) or dict.fromkeys(NAME_FIELDS) for stem in stems]
+    fields = pd.DataFrame({field: text_column([row[field] for row in parsed], stems.index) for field in NAME_FIELDS})
+    person = fields["gender"] + "-id_" + fields["id"]
+    return fields.assign(
         person=person,
-        instance=parts["gender"] + "-" + parts["type"] + "-id_" + parts["id"],
-        photo=person + "-" + parts["n1"] + "_" + parts["n2"],
+        instance=fields["gender"] + "-" + fields["type"] + "-id_" + fields["id"],
+        photo=person + "-" + fields["n1"] + "_" + fields["n2"],
     )
 
 
-# In the order of upstream's columns; the number of codes each may have, NA included as the last one.
+# In the order of upstream's columns: number of codes of each attribute, the last one being NA.
 SHAPE_CODES = {
     "sleeve": 6,
     "lower_length": 5,
@@ -64,7 +64,7 @@ SHAPE_CODES = {
     "wrist": 3,
     "ring": 3,
     "waist": 5,
-    "neckline": 7,  # an old README counts it with a gap: a 7 here would mean that numbering
+    "neckline": 7,  # a 7 would mean the numbering of an old README, which skips a number
     "outer_is_cardigan": 3,  # 0 means yes
     "covers_navel": 3,
 }
@@ -77,7 +77,7 @@ def parse_shapes(shapes: pd.Series) -> pd.DataFrame:
         shapes: the 12 codes of an image joined by spaces, null when it is not in the shape file.
 
     Raises:
-        StageError: when a row has not 12 codes, or a code is outside its attribute's range.
+        StageError: a row does not have 12 codes, or a code is outside its attribute's range.
     """
     present = shapes.dropna()
     rows = [cell.split() for cell in present]
@@ -102,8 +102,8 @@ def parse_shapes(shapes: pd.Series) -> pd.DataFrame:
 
 
 # lower: a bottom type takes the lower label.         clear: the photo shows one outer and one upper type.
-# one_missing: the only label of the two is taken.    equal: both say the same.
-# both_missing: neither is there, so it is unknown.   dropped: they differ and nothing tells which is meant.
+# one_missing: the only label of the two is taken.    equal: both labels are the same.
+# both_missing: no label, so the value is unknown.    dropped: the labels differ and nothing decides between them.
 OUTCOMES = ("lower", "clear", "one_missing", "equal", "both_missing", "dropped")
 
 
@@ -163,8 +163,8 @@ def drop_photos(photos: pd.Series, *outcomes: pd.Series) -> pd.Series:
     return photos.isin(set(photos[undecided]))
 
 
-HEADS = ("fabric", "pattern")
-COLUMNS = (*(f"{head}_{layer}" for head in HEADS for layer in LAYERS), "shape")
+LAYERED_HEADS = ("fabric", "pattern")
+COLUMNS = (*(f"{head}_{layer}" for head in LAYERED_HEADS for layer in LAYERS), "shape")
 
 
 def columns(params: LabelParams, source: str) -> tuple[str, ...]:
@@ -183,7 +183,7 @@ def upstream_values(items: pd.DataFrame, tables: LabelTables, params: LabelParam
 
 
 def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account: Account) -> pd.DataFrame:
-    """The labels of the items that stay; the others are put on record in ``account``.
+    """The labels of the kept items; the others are recorded in ``account``.
 
     Args:
         items: one file a row: item_id, image_id (the file's stem), the annotation's codes, and split and cluster of
@@ -238,26 +238,26 @@ def _check_types(types: pd.Series, table: pd.DataFrame) -> None:
 
 
 def _take_layers(items: pd.DataFrame, tables: LabelTables, account: Account) -> pd.DataFrame:
-    """Columns fabric and pattern added; photos where either cannot be told are rejected with all their items."""
+    """Add columns fabric and pattern; photos on which either is ambiguous are rejected with all their items."""
     codes = {"fabric": tables.fabrics, "pattern": tables.patterns}
     clear = shows_one_of_each(items["name_photo"], items["name_type"], items["layer"])
     picked = {}
-    for head in HEADS:
+    for head in LAYERED_HEADS:
         named = {layer: decode(items[f"{head}_{layer}"], codes[head], f"{head}_{layer}") for layer in LAYERS}
         picked[head] = pick_layers(items["layer"], clear, pd.DataFrame(named))
         items[head] = picked[head]["value"]
 
-    outcomes = [picked[head]["outcome"] for head in HEADS]
+    outcomes = [picked[head]["outcome"] for head in LAYERED_HEADS]
     dropped = drop_photos(items["name_photo"], *outcomes)
     for row in items[dropped].itertuples():
         undecided = [
             f"{head} codes: upper {getattr(row, f'{head}_upper')}, outer {getattr(row, f'{head}_outer')}"
-            for head in HEADS
+            for head in LAYERED_HEADS
             if picked[head]["outcome"][row.Index] == "dropped"
         ]
         detail = "; ".join(undecided) or f"another item of photo {row.name_photo} is ambiguous"
         account.ledger("items").reject(row.item_id, "ambiguous_layer", detail)
-    for head, outcome in zip(HEADS, outcomes, strict=True):
-        # Items that go with their photo count as dropped for both heads, so that each note adds up to all items.
+    for head, outcome in zip(LAYERED_HEADS, outcomes, strict=True):
+        # Items that are rejected with their photo count as dropped for both heads, so that each note sums to all items.
         account.note(f"layers_{head}", Counter(outcome.mask(dropped, "dropped")))
     return items[~dropped]

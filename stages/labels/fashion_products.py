@@ -41,7 +41,7 @@ def group_superclasses(superclasses: pd.DataFrame, reference: dict[str, str]) ->
         reference: the superclass of groups that hold several (Topwear: outwear, top, vest).
 
     Raises:
-        StageError: when a group holds several and ``reference`` names none of them.
+        StageError: a group holds several superclasses and ``reference`` names none of them.
     """
     result = {}
     for group, rows in superclasses.groupby("fashion_products_group", sort=False):
@@ -57,18 +57,18 @@ def group_superclasses(superclasses: pd.DataFrame, reference: dict[str, str]) ->
 
 
 def type_superclasses(deepfashion_types: pd.DataFrame) -> dict[str, str]:
-    """Merged type -> its superclass, for the types that DeepFashion's table knows.
+    """Merged type -> its superclass, for the types in DeepFashion's table.
 
-    It is the first of the type's agreeing detections; a type that two lines give different superclasses has none.
+    It is the first of the type's agreeing detections; a type with different superclasses in two lines has none.
     """
-    found: dict[str, set[str]] = {}
+    of_type: dict[str, set[str]] = {}
     for name, cell in zip(deepfashion_types["merged_type"], deepfashion_types["agreeing_detections"], strict=True):
-        found.setdefault(name, set()).add(split_names(cell)[0])
-    return {name: superclasses.pop() for name, superclasses in found.items() if len(superclasses) == 1}
+        of_type.setdefault(name, set()).add(split_names(cell)[0])
+    return {name: superclasses.pop() for name, superclasses in of_type.items() if len(superclasses) == 1}
 
 
 def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account: Account) -> pd.DataFrame:
-    """The labels of the rows that stay; the others are put on record in ``account``.
+    """The labels of the kept rows; the others are recorded in ``account``.
 
     Args:
         items: one product a row: item_id, image_id, upstream's columns, and split and cluster of its image.
@@ -115,7 +115,7 @@ def _reject(
     params: LabelParams,
     account: Account,
 ) -> pd.Series:
-    """Put rows that the policy leaves out on record, each with its first reason; True for the rows that stay."""
+    """Record the rows that the policy rejects, each with its first reason; True for the kept rows."""
     ledger = account.ledger("items")
     stays = pd.Series(True, index=items.index)
     checks = [
@@ -132,10 +132,10 @@ def _reject(
 
 
 def type_conflicts(types: pd.Series, groups: pd.Series, table: pd.DataFrame) -> Counter:
-    """How often a type stands in a group other than its own, named ``type in group``.
+    """How often a type occurs in a group other than its own, named ``type in group``.
 
-    The row stays as it is, since the published cleaning lets subCategory choose the detector; the count is there
-    for a person to look into.
+    The rows are kept unchanged, since in the published cleaning subCategory chooses the detector; a person can check
+    the counts.
     """
     own = dict(zip(table["type"], table["group"], strict=True))
     pairs = zip(types, groups, strict=True)

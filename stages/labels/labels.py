@@ -1,8 +1,8 @@
 """Label policies: upstream's annotations of one source become the classes of the heads.
 
-Reads INGESTED/items.parquet and the shards beside it (not their pictures), the merge tables in TABLES and the
+Reads INGESTED/items.parquet and the shards next to it (not their pictures), the merge tables in TABLES and the
 corrections in RELABEL. Writes OUT/labels.parquet (schema LABELS, one row an item, sorted by item_id; null = unknown),
-OUT/values.json (how often each value of each head stands there before and after), OUT/rejects.parquet and
+OUT/values.json (counts of each value of each head before and after), OUT/rejects.parquet and
 OUT/account.json, where each value that became unknown is counted by name.
 Params: labels (which policy reads which source, gender_policy, group_superclass, catalogues).
 
@@ -55,10 +55,10 @@ def read_corrections(path: Path, sources: Collection[str]) -> list[Correction]:
     """Every correction of the file, for all sources.
 
     Args:
-        sources: the sources that may stand there (those with a label policy).
+        sources: the valid sources (those with a label policy).
 
     Raises:
-        StageError: when the file is missing or a line does not fit, naming file and line.
+        StageError: the file is missing or a line is invalid; the message names file and line.
     """
     if not path.is_file():
         raise StageError(f"{path}: no such file; expected at least the line {','.join(HEADER)}. Create it.")
@@ -117,12 +117,12 @@ def apply_corrections(
     Args:
         labels: columns item_id, agrees and ``CORRECTABLE``.
         corrections: those of this source.
-        vocabulary: the values that each column may have: a typo must not become a class.
-        left_out: ids that a policy rejected. A correction of one has no effect and is counted as ``rejected``, since
-            it may matter again under other params.
+        vocabulary: the valid values of each column, so that no typo becomes a class.
+        left_out: ids that a policy rejected. A correction of such an item has no effect and is counted as ``rejected``;
+            under other params it may have one.
 
     Raises:
-        StageError: for an item or a value that is not known, naming file and line.
+        StageError: an item or a value is not known; the message names file and line.
     """
     labels = labels.set_index("item_id", drop=False)
     counts: Counter = Counter()
@@ -163,14 +163,14 @@ def read_items(ingested: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         columns: upstream's columns that the policy reads.
 
     Raises:
-        StageError: when there are no items, a column is missing, an id repeats or an image is not there.
+        StageError: there are no items, a column is missing, an id repeats or an image is missing.
     """
     path = ingested / "items.parquet"
     items = read_table(path).to_pandas()
     if items.empty:
         raise StageError(
-            f"{path}: the data set is empty; expected at least one labelled item. Check that the download is unpacked "
-            "where `raw` in params.yaml points, and look into account.json beside it for what ingest rejected."
+            f"{path}: the data set is empty; expected at least one labeled item. Check that the download is unpacked "
+            "where `raw` in params.yaml points, and look into account.json next to it for what ingest rejected."
         )
     missing = {"item_id", "image_id", *columns} - set(items.columns)
     if missing:
@@ -180,20 +180,20 @@ def read_items(ingested: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         )
     repeated = items["item_id"][items["item_id"].duplicated()]
     if len(repeated):
-        raise StageError(f"{path}: item_id {shown(repeated)} stands there more than once. Run `dvc repro` again.")
+        raise StageError(f"{path}: item_id {shown(repeated)} occurs more than once. Run `dvc repro` again.")
     images = read_shards(ingested, FROM_IMAGES).to_pandas()
     orphans = items["item_id"][~items["image_id"].isin(set(images["image_id"]))]
     if len(orphans):
-        raise StageError(f"{path}: item {shown(orphans)} has no image in the shards beside it. Run `dvc repro` again.")
+        raise StageError(f"{path}: item {shown(orphans)} has no image in the shards next to it. Run `dvc repro` again.")
     own = ["item_id", "image_id", *columns]
-    items = items[own].sort_values("item_id", ignore_index=True)  # so that rejects have a fixed order too
+    items = items[own].sort_values("item_id", ignore_index=True)  # rejects then have a fixed order as well
     return items.merge(images, on="image_id", how="left", validate="many_to_one")
 
 
 def label_items(
     items: pd.DataFrame, tables: LabelTables, params: LabelParams, relabel: Path, account: Account
 ) -> pd.DataFrame:
-    """The policy of the account's source, then the corrections by hand; rows as in LABELS, sorted by item_id."""
+    """Apply the policy of the account's source, then corrections by hand; rows as in LABELS, sorted by item_id."""
     ledger = account.ledger("items")
     ledger.rows_in = len(items)
     policy = params.policy_of(account.source)
@@ -204,7 +204,7 @@ def label_items(
     labels = labels.astype(dict.fromkeys(LABELS.names, object))
 
     vocabulary = tables.vocabulary()
-    if policy == "catalogue":  # a catalogue brings its own types
+    if policy == "catalogue":  # the types of a catalogue are those of its label table
         vocabulary["type"] = catalogue.types_of(catalogue.read_label_table(tables, params.catalogue_of(account.source)))
     corrections = [row for row in read_corrections(relabel, params.policies) if row.source == account.source]
     labels, corrected = apply_corrections(labels, corrections, vocabulary, {row.key for row in ledger.rejects})
@@ -220,11 +220,11 @@ def label_items(
 
 
 def value_counts(upstream: dict[str, pd.Series], labels: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
-    """For each head how often each value stands in upstream's annotations (before) and in the labels (after).
+    """For each head the counts of each value in upstream's annotations (before) and in the labels (after).
 
     Args:
         upstream: head -> upstream's values of all items, rejected ones too; null = not annotated.
-        labels: the rows that stayed, with one column a head.
+        labels: the kept rows, with one column a head.
     """
     after = {head: labels[head] for head in HEADS}
     return {
@@ -241,7 +241,7 @@ def _counts(values: pd.Series) -> dict[str, int]:
 
 
 def to_table(labels: pd.DataFrame) -> pa.Table:
-    """As Arrow with exactly the schema LABELS; pandas' own metadata would name its version in the file."""
+    """An Arrow table with exactly the schema LABELS; pandas' metadata would put its version into the file."""
     return pa.Table.from_pandas(labels, schema=LABELS, preserve_index=False).replace_schema_metadata(None)
 
 

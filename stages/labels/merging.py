@@ -1,10 +1,10 @@
-"""Merging upstream's values into the classes of the heads: columns and merge tables in, columns out.
+"""Merge upstream's values into the classes of the heads: columns and merge tables in, columns out.
 
-A value that its table does not have, or has with an empty target, becomes unknown (null). ``unknown_names``
-counts these by name, so that nothing disappears unseen.
+A value that is not in its table, or has an empty target there, becomes unknown (null). ``unknown_names`` counts these
+values by name, so that none is lost unnoticed.
 
-The merge tables are CSV files that a person can read and change, checked when they are read. In each of them an empty
-target means: this value is known and stays unknown for its head (or its row is rejected).
+The merge tables are CSV files that people may edit; they are checked when they are read. An empty target means that the
+value exists but becomes unknown for its head (or that its row is rejected).
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ LAYERS = ("upper", "lower", "outer")
 
 @dataclass(frozen=True)
 class LabelTables:
-    """The tables that every policy may use, all columns as strings; "" where the file has nothing."""
+    """The tables that every policy may use, all columns as strings; "" where a cell is empty."""
 
     folder: Path
     superclasses: pd.DataFrame
@@ -37,7 +37,7 @@ class LabelTables:
     patterns: pd.DataFrame
 
     def vocabulary(self) -> dict[str, set[str]]:
-        """Column of the labels table -> every value that the tables can put there."""
+        """Column of the labels table -> every value that the tables can produce."""
         targets = {
             "superclass": self.superclasses["superclass"],
             "gender": self.gender["merged"],
@@ -51,17 +51,17 @@ class LabelTables:
 
 
 def split_names(cell: str) -> list[str]:
-    """The names in a cell, which separates them by ``|``."""
+    """The names in a cell, separated by ``|``."""
     return [name for name in cell.split("|") if name]
 
 
 def read_merge_table(path: Path, columns: list[str]) -> pd.DataFrame:
     """One table as strings; the first of ``columns`` is its key. "NA" is a value like any other.
 
-    People edit these, so any usual delimiter and encoding is read, as Excel saves them.
+    People edit these files, so any usual delimiter and encoding is read, such as Excel's.
 
     Raises:
-        StageError: when the file or a column is missing, it is no table, or a key appears twice.
+        StageError: the file or a column is missing, the file is no table, or a key appears twice.
     """
     if not path.is_file():
         raise StageError(f"{path}: no such file; expected a CSV with the columns {', '.join(columns)}. Restore it.")
@@ -74,7 +74,7 @@ def read_merge_table(path: Path, columns: list[str]) -> pd.DataFrame:
         )
     repeated = table[columns[0]][table[columns[0]].duplicated()]
     if len(repeated):
-        raise StageError(f"{path}: {columns[0]} {shown(repeated)} stands there more than once. Keep one line of each.")
+        raise StageError(f"{path}: {columns[0]} {shown(repeated)} occurs more than once. Keep one line of each.")
     return table
 
 
@@ -82,7 +82,7 @@ def read_label_tables(folder: Path) -> LabelTables:
     """All tables, checked against each other.
 
     Raises:
-        StageError: naming the file, what was found there and what was expected.
+        StageError: the message names the file, the value found and the expected values.
     """
     tables = LabelTables(
         folder=folder,
@@ -104,21 +104,21 @@ def read_label_tables(folder: Path) -> LabelTables:
 
 
 def _check(tables: LabelTables) -> None:
-    """Names that one table takes from another must be there: a typo would silently make a new class."""
+    """Refuse names that are missing in the table they refer to, as a typo would silently make a new class."""
     deepfashion = tables.deepfashion_types
     detections = {name for cell in deepfashion["agreeing_detections"] for name in split_names(cell)}
     groups = set(tables.superclasses["fashion_products_group"])
     types = tables.vocabulary()["type"]
-    for file, column, found, known in (
+    for file, column, values, known in (
         ("deepfashion_types.csv", "agreeing_detections", detections, set(tables.superclasses["superclass"])),
         ("deepfashion_types.csv", "layer", set(deepfashion["layer"]), set(LAYERS)),
         ("deepfashion_types.csv", "merged_type", set(deepfashion["merged_type"]), types),
         ("subcategories.csv", "group", set(tables.subcategories["group"]) - {""}, groups),
         ("types.csv", "group", set(tables.types["group"]), groups),
     ):
-        if found - known:
+        if values - known:
             raise StageError(
-                f"{tables.folder / file}: {column} {shown(found - known)} is not known; "
+                f"{tables.folder / file}: {column} {shown(values - known)} is not known; "
                 f"expected one of: {shown(known, 40)}."
             )
     without = deepfashion["type"][deepfashion["agreeing_detections"] == ""]
@@ -135,11 +135,11 @@ def _check(tables: LabelTables) -> None:
         )
 
 
-EMPTY = "(empty)"  # how a value of "" is named in counts and messages
+EMPTY = "(empty)"  # name of the value "" in counts and messages
 
 
 def text_column(values: list[str | None], index: pd.Index) -> pd.Series:
-    """A column of strings where None is null, also when every value is."""
+    """A column of strings with None as null, even if every value is None."""
     return pd.Series(values, index=index, dtype="str")
 
 
@@ -154,7 +154,7 @@ def unknown_names(values: pd.Series, merged: pd.Series) -> Counter:
 
 
 def merge_colors(colors: pd.Series, table: pd.DataFrame) -> pd.Series:
-    """baseColour -> one of the 13 colours of ``colors.csv``."""
+    """baseColour -> one of the 13 colors of ``colors.csv``."""
     return merge(colors, dict(zip(table["baseColour"], table["color"], strict=True)))
 
 
@@ -164,16 +164,15 @@ def merge_usage(usage: pd.Series, table: pd.DataFrame) -> pd.Series:
 
 
 def merge_gender(gender: pd.Series, table: pd.DataFrame) -> pd.Series:
-    """gender -> Men or Women; what happens to the others is ``labels.gender_policy``."""
+    """gender -> Men or Women; ``labels.gender_policy`` decides about other values."""
     return merge(gender, dict(zip(table["gender"], table["merged"], strict=True)))
 
 
 def merge_groups(subcategories: pd.Series, table: pd.DataFrame) -> pd.Series:
-    """subCategory -> one of the five groups; null where the table says that the row is rejected.
+    """subCategory -> one of the five groups; null where the table rejects the row.
 
     Raises:
-        StageError: for a subCategory that the table does not have: it decides whether a row stays, so it is
-            not guessed.
+        StageError: a subCategory is not in the table, which decides whether its rows are kept.
     """
     unlisted = set(subcategories.fillna("")) - set(table["subCategory"])
     if unlisted:
@@ -203,7 +202,7 @@ def decode(codes: pd.Series, table: pd.DataFrame, what: str) -> pd.Series:
         what: how messages name the column.
 
     Raises:
-        StageError: for a number that the table does not have: the names would be shifted.
+        StageError: a number is not in the table; the names may be shifted.
     """
     unlisted = set(codes.dropna()) - set(table["code"])
     if unlisted:

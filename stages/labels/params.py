@@ -10,14 +10,14 @@ GenderPolicy = Literal["drop_row", "unknown"]
 
 
 class CatalogueParams(Section):
-    """Where a catalogue's label vocabulary stands: a CSV in the tables folder with a column ``superclass``."""
+    """A catalogue's label table: a CSV in the tables folder with a column ``superclass``, and its column of labels."""
 
     table: str
     label_column: str
 
 
 class LabelParams(Section):
-    """How labels are made; each key is explained in params.yaml."""
+    """Section ``labels``; profiles/base.yaml explains each key."""
 
     policies: dict[str, PolicyName]
     gender_policy: GenderPolicy

@@ -1,8 +1,8 @@
-"""Section ``runtime``, and what makes training faster at the price of a result's last digits.
+"""Section ``runtime``, and faster training at the price of the last digits of its results.
 
 bfloat16 where it is safe (autocast), the channels-last memory layout, and torch.compile. A training calls
 ``prepare_model`` once its network is on its device, and computes the forward pass inside ``autocast``; the loss, the
-weights and the optimizer stay float32. With float32, false and false both do nothing.
+weights and the optimizer stay float32. With ``float32`` and both switches off, both functions change nothing.
 """
 
 import os
@@ -34,9 +34,9 @@ class RuntimeParams(Section):
 class SmallMapConv2d(nn.Conv2d):
     """A 3x3 convolution that is one matrix product where its map is at most 2x2, as at the end of a ResNet at 64 px.
 
-    With padding 1 each pixel of such a map meets each pixel of the result once, by a tap of its own: a dense layer.
-    oneDNN's convolutions of these maps take 40 % of a ResNet-18's training step at 64 px, most of it for the products
-    with padding. Weights, their names and the result are the convolution's; only the order of summation differs.
+    With padding 1, each input pixel of such a map reaches each output pixel once, by its own tap, as in a dense layer.
+    oneDNN's convolutions of these maps take 40 % of a ResNet-18's training step at 64 px, most of it for products
+    with the padding. Weights, their names and the result equal the convolution's, except for the order of summation.
     """
 
     @staticmethod
@@ -65,7 +65,7 @@ class SmallMapConv2d(nn.Conv2d):
 
 
 def lay_out(network: nn.Module, runtime: RuntimeParams) -> nn.Module:
-    """The network itself, its weights in the memory layout asked for; their names and values stay what they are."""
+    """The same network with its weights in the memory layout of ``runtime``; their names and values stay."""
     if runtime.channels_last:
         network.to(memory_format=torch.channels_last)
         if all(weight.device.type == "cpu" for weight in network.parameters()):
@@ -76,9 +76,9 @@ def lay_out(network: nn.Module, runtime: RuntimeParams) -> nn.Module:
 
 
 def prepare_model(network: nn.Module, runtime: RuntimeParams) -> nn.Module:
-    """The network itself, made ready in place: its weights in the layout asked for, its forward pass compiled.
+    """The same network, prepared in place: weights in the memory layout of ``runtime``, forward pass compiled.
 
-    Names and values of its weights stay what they are, so ``state_dict`` fits networks that were not prepared.
+    Names and values of its weights stay, so its ``state_dict`` fits networks that were not prepared.
 
     Raises:
         StageError: ``compile`` without a C++ compiler.
@@ -96,5 +96,5 @@ def prepare_model(network: nn.Module, runtime: RuntimeParams) -> nn.Module:
 
 
 def autocast(runtime: RuntimeParams, device: str) -> AbstractContextManager[None]:
-    """Convolutions and matrix products inside compute in ``runtime.precision``; weights and the rest stay float32."""
+    """A context in which convolutions and matrix products compute in ``runtime.precision``; all else stays float32."""
     return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=runtime.precision == "bfloat16")

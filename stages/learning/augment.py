@@ -1,6 +1,6 @@
-"""Augmentation of whole batches of tensors: one affine resampling, colours and one mask for each image.
+"""Augmentation of batches of tensors: one affine resampling, a change of colors and one mask for each image.
 
-Colour is left alone unless ``color`` asks for it: a garment's colour is what the pipeline has to recognise
+Color is left alone unless ``color`` asks for it: a garment's color is what the pipeline has to recognize
 (docs/methods.md).
 """
 
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from stages.core.params import Section, Share
 
-GREY = (0.2989, 0.587, 0.114)  # how much red, green and blue count for the eye (ITU-R BT.601)
+GRAY = (0.2989, 0.587, 0.114)  # weights of red, green and blue in the luminance (ITU-R BT.601)
 
 
 class GeometryParams(Section):
@@ -26,7 +26,7 @@ class GeometryParams(Section):
 
 
 class ColorParams(Section):
-    """How far a view's colours may differ from its image's; zeros change nothing and draw no random numbers."""
+    """How far a view's colors may differ from its image's; zeros change nothing and draw no random numbers."""
 
     probability: Share
     brightness: Share
@@ -37,34 +37,34 @@ class ColorParams(Section):
 
 
 class Draws:
-    """Random numbers for each image of a batch, of which this process may hold a part only.
+    """Random numbers for each image of a batch, of which this process may hold only some rows.
 
-    They are drawn for the whole batch, on the CPU: so every process's generator is in the same state after each step,
-    and an image gets the same view however many processes share the batch.
+    They are drawn for the whole batch, on the CPU. So the generators of all processes have the same state after each
+    step, and an image gets the same view whatever the number of processes.
     """
 
-    def __init__(self, count: int, part: slice = slice(None), device: torch.device | str = "cpu") -> None:
-        """``count`` images in the whole batch, of which ``part`` are here."""
-        self.count, self.part, self.device = count, part, device
+    def __init__(self, count: int, own_rows: slice = slice(None), device: torch.device | str = "cpu") -> None:
+        """Draw for the ``own_rows`` of this process in a batch of ``count`` images."""
+        self.count, self.own_rows, self.device = count, own_rows, device
 
     def unit(self, *shape: int) -> torch.Tensor:
-        """Uniform numbers in [0, 1), [n, *shape] for the n images that are here."""
-        return torch.rand(self.count, *shape)[self.part].to(self.device)
+        """Uniform numbers in [0, 1), [n, *shape] for this process's n images."""
+        return torch.rand(self.count, *shape)[self.own_rows].to(self.device)
 
     def between(self, low: float, high: float) -> torch.Tensor:
         """Uniform numbers in [low, high), [n]."""
-        return torch.empty(self.count).uniform_(low, high)[self.part].to(self.device)
+        return torch.empty(self.count).uniform_(low, high)[self.own_rows].to(self.device)
 
 
 def random_view(
     images: torch.Tensor, params: GeometryParams, color: ColorParams | None = None, draws: Draws | None = None
 ) -> torch.Tensor:
-    """A random view of each image: flipped, rotated, zoomed in, recoloured, with a rectangle masked in grey.
+    """A random view of each image: flipped, rotated, zoomed in, recolored, with a rectangle masked in gray.
 
     Args:
         images: uint8 or float [n, 3, side, side].
-        color: None leaves the colours alone.
-        draws: where the random numbers come from when ``images`` are a part of a batch; by default they are all of it.
+        color: None leaves the colors alone.
+        draws: source of random numbers where ``images`` are some rows of a batch; by default they are the whole batch.
 
     Returns:
         float32 of the same shape, values in 0..255.
@@ -87,7 +87,7 @@ def _warp(images: torch.Tensor, params: GeometryParams, draws: Draws) -> torch.T
         [torch.stack([cos * mirror, -sin, shift[:, 0]], 1), torch.stack([sin * mirror, cos, shift[:, 1]], 1)], 1
     )
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
-    # Background is white: pixels outside the image are white, not black.
+    # Pixels outside the image are white, as the background is, not black.
     return 255 - F.grid_sample(255 - images.float(), grid, mode="bilinear", align_corners=False)
 
 
@@ -106,12 +106,12 @@ def _mask(views: torch.Tensor, params: GeometryParams, draws: Draws) -> torch.Te
 
 
 def recolor(views: torch.Tensor, params: ColorParams, draws: Draws) -> torch.Tensor:
-    """Jitter brightness, contrast, saturation and hue (Chen et al. 2020, appendix A), then make some views grey.
+    """Jitter brightness, contrast, saturation and hue (Chen et al. 2020, appendix A), then make some views gray.
 
-    The four come in this order, by factors uniform in 1 +- strength and turns uniform in +- ``hue`` of the circle.
+    The changes come in this order: factors uniform in 1 +- strength, hue shifts uniform in +- ``hue`` of the circle.
 
     Args:
-        views: float [n, 3, height, width], values in 0..255; so is what comes back.
+        views: float [n, 3, height, width], values in 0..255, as is the result.
     """
     if params.probability and any((params.brightness, params.contrast, params.saturation, params.hue)):
         chosen = draws.unit() < params.probability
@@ -119,31 +119,31 @@ def recolor(views: torch.Tensor, params: ColorParams, draws: Draws) -> torch.Ten
         factors = [draws.between(1 - strength, 1 + strength).view(-1, 1, 1, 1) for strength in strengths]
         turn = draws.between(-params.hue, params.hue)
         changed = (views * factors[0]).clamp(0, 255)
-        changed = torch.lerp(grey(changed).mean((2, 3), keepdim=True), changed, factors[1]).clamp(0, 255)
-        changed = torch.lerp(grey(changed), changed, factors[2]).clamp(0, 255)
+        changed = torch.lerp(gray(changed).mean((2, 3), keepdim=True), changed, factors[1]).clamp(0, 255)
+        changed = torch.lerp(gray(changed), changed, factors[2]).clamp(0, 255)
         if params.hue:
             changed = turn_hue(changed, turn)
         views = torch.where(chosen.view(-1, 1, 1, 1), changed, views)
     if params.grayscale:
         chosen = draws.unit() < params.grayscale
-        views = torch.where(chosen.view(-1, 1, 1, 1), grey(views).expand_as(views), views)
+        views = torch.where(chosen.view(-1, 1, 1, 1), gray(views).expand_as(views), views)
     return views
 
 
-def grey(images: torch.Tensor) -> torch.Tensor:
+def gray(images: torch.Tensor) -> torch.Tensor:
     """Luminance [n, 1, height, width] of images [n, 3, height, width]."""
-    return sum(weight * images[:, channel : channel + 1] for channel, weight in enumerate(GREY))
+    return sum(weight * images[:, channel : channel + 1] for channel, weight in enumerate(GRAY))
 
 
 def turn_hue(images: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
-    """Images [n, 3, height, width] with hues moved by ``turn`` [n], shares of the circle; value and saturation stay."""
+    """Images [n, 3, height, width], hues shifted by ``turn`` [n], shares of the circle; value and saturation stay."""
     red, green, blue = images.unbind(1)
     value, low = images.amax(1), images.amin(1)
     span = value - low
     safe = torch.where(span > 0, span, 1.0)
     from_green = torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe)
     hue = torch.where(value == red, (green - blue) / safe, from_green) + 6 * turn.view(-1, 1, 1)
-    # Each channel falls from the value to the lowest of the three as the hue moves away from its own colour.
+    # Each channel falls from the value to the lowest of the three as the hue moves away from its own color.
     distances = [(hue + offset) % 6 for offset in (5, 3, 1)]
     channels = [value - span * torch.minimum(distance, 4 - distance).clamp(0, 1) for distance in distances]
     return torch.stack(channels, 1)

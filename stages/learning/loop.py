@@ -1,10 +1,10 @@
-"""The loop that every training runs in: epochs, rows of figures, the epoch to keep, exact resume, several processes.
+"""The loop of every training: epochs, history, the epoch to keep, exact resume, several processes.
 
-After each epoch the leader writes a checkpoint with all that decides how the training goes on, the state of every
-process's random generators included: a killed training ends with the bytes of an unbroken one.
+After each epoch the leader writes a checkpoint of the whole state, including every process's random generators: a
+training that was killed and resumed ends with the bytes of an uninterrupted one.
 
-Learning rates are shares of the peak, for torch's LambdaLR. Its own classes would round otherwise: CosineAnnealingLR
-and MultiStepLR make each rate from the one before.
+Learning rates are shares of the peak, for torch's LambdaLR. CosineAnnealingLR and MultiStepLR compute each rate from
+the previous one, and round differently.
 """
 
 import logging
@@ -24,7 +24,7 @@ from stages.learning.distributed import ALONE, Group, mean_gradients
 
 
 def cosine(steps: int, rise: float = 0) -> Callable[[int], float]:
-    """Half a cosine from 1 to 0 over ``steps`` (Loshchilov & Hutter 2017), times a linear rise over ``rise`` steps."""
+    """Half a cosine from 1 to 0 over ``steps`` (Loshchilov & Hutter 2017), times a linear warm-up of ``rise`` steps."""
 
     def share(step: int) -> float:
         return min(1.0, (step + 1) / max(rise, 1)) * 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
@@ -33,7 +33,7 @@ def cosine(steps: int, rise: float = 0) -> Callable[[int], float]:
 
 
 def constant(rise: float = 0) -> Callable[[int], float]:
-    """1, after a linear rise over ``rise`` steps."""
+    """1, after a linear warm-up of ``rise`` steps."""
 
     def share(step: int) -> float:
         return min(1.0, (step + 1) / max(rise, 1))
@@ -42,18 +42,18 @@ def constant(rise: float = 0) -> Callable[[int], float]:
 
 
 def drops(at: Sequence[int], factor: float) -> Callable[[int], float]:
-    """1, and ``factor`` times as much from each of the epochs ``at`` on."""
+    """1, multiplied by ``factor`` from each of the epochs ``at`` on."""
 
     def share(epoch: int) -> float:
-        return factor ** sum(epoch >= one for one in at)
+        return factor ** sum(epoch >= drop for drop in at)
 
     return share
 
 
-# Figures of one epoch by name; None where they could not be measured.
+# Numbers of one epoch by name; None where one could not be measured.
 Row = dict[str, float | None]
-# Tensors of one step: ``loss``, which is minimised, and what else shall be drawn as a curve.
-Figures = dict[str, torch.Tensor]
+# Tensors of one step: ``loss``, which is minimized, and other values to draw as curves.
+Losses = dict[str, torch.Tensor]
 Weights = dict[str, torch.Tensor]
 
 
@@ -62,12 +62,12 @@ class Task(Protocol):
 
     Attributes:
         name: for the log.
-        rates: the keys of params.yaml to lower when the loss diverges.
-        optimizer: of everything that learns.
-        schedule: of the optimizer's rates; it moves on after each batch or each epoch, as ``schedule_by`` says.
-        averaged: what learns in all processes, so that the loop averages its gradients; None where the network that a
-            step calls does so itself.
-        kept: what the loop keeps the weights of.
+        rates: keys of params.yaml to lower when the loss diverges.
+        optimizer: of all weights that learn.
+        schedule: of the optimizer's rates; ``schedule_by`` tells whether it steps after each batch or each epoch.
+        averaged: module whose gradients the loop averages over the processes; None where the network that a step
+            calls does so itself.
+        kept: module whose weights the loop keeps.
     """
 
     name: str
@@ -79,17 +79,17 @@ class Task(Protocol):
     kept: nn.Module
 
     def train(self) -> None:
-        """Put the networks into training mode, as far as they shall be in it."""
+        """Put the networks into training mode, except frozen layers."""
         ...
 
     def batches(self, epoch: int) -> Sequence[torch.Tensor]:
-        """The batches of one epoch, whole ones, the same in every process."""
+        """The batches of one epoch, in all their rows the same in every process."""
         ...
 
-    def figures(self, rows: torch.Tensor) -> Figures | None:
-        """Figures of this process's part of a batch, or of all of it; None, in all processes, where nothing is known.
+    def losses(self, rows: torch.Tensor) -> Losses | None:
+        """Losses of this process's rows of a batch, or of the whole batch; None in all processes if no row has a label.
 
-        A loss without gradient teaches nothing, but counts in the mean.
+        A loss without a gradient changes no weight, but counts in the mean.
         """
         ...
 
@@ -102,36 +102,36 @@ class Task(Protocol):
         ...
 
     def validate(self, epoch: int) -> Row:
-        """Figures on the validation split after ``epoch`` epochs, computed by the leader; empty before the first where
-        the start is not judged. Draws nothing from the global generators.
+        """Scores on the validation split after ``epoch`` epochs, computed by the leader; empty for epoch 0 where the
+        untrained network is not scored. It draws no numbers from the global generators.
         """
         ...
 
     def score(self, row: Row) -> float | None:
-        """How good an epoch is, by its row; None where it shall not be kept."""
+        """The score of an epoch, from its row; None for an epoch that must not be kept."""
         ...
 
     def warn(self, row: Row) -> str | None:
-        """What is wrong with an epoch, if anything."""
+        """A warning about an epoch, if there is one."""
         ...
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds beside optimizer, schedule and random state: networks, above all."""
+        """Content of a checkpoint, without optimizer, schedule and random state: mainly the networks."""
         ...
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Become what ``state`` was."""
+        """Restore ``state``."""
         ...
 
 
 @dataclass
 class Trained:
-    """What came of a training.
+    """The result of a training.
 
     Attributes:
-        history: a row for each finished epoch, before them one of the start where it was judged.
-        epoch: number of the epoch that is kept.
-        weights: of ``Task.kept`` after that epoch.
+        history: a row for each finished epoch, and before them one for the untrained network if it was scored.
+        epoch: number of the kept epoch.
+        weights: of ``Task.kept`` after the kept epoch.
     """
 
     history: list[Row]
@@ -140,13 +140,13 @@ class Trained:
 
     @property
     def row(self) -> Row:
-        """Figures of the epoch that is kept."""
+        """Numbers of the kept epoch."""
         return next(row for row in self.history if row["epoch"] == self.epoch)
 
 
 @dataclass
 class _Best:
-    """The best epoch so far; weights lie on the CPU."""
+    """The best epoch so far, its weights on the CPU."""
 
     epoch: int
     score: float
@@ -161,11 +161,11 @@ def fit(
     keep: Literal["best", "last"] = "best",
     of_equals: Literal["first", "last"] = "last",
 ) -> Trained:
-    """All epochs, or those that an earlier run did not finish; the task's networks end as the last one left them.
+    """Train all epochs, or those that an earlier run did not finish; the networks end with the weights of the last one.
 
     Args:
-        keep: the epoch with the best score, or the last one (as where none has a score).
-        of_equals: which of the epochs with the best score.
+        keep: best = the epoch with the best score, or the last one if none has a score; last = the last one.
+        of_equals: which of several epochs with the best score.
 
     Raises:
         StageError: the loss diverged, or an epoch had nothing to learn from.
@@ -179,8 +179,8 @@ def fit(
         weights = {name: value.detach().to("cpu", copy=True) for name, value in task.kept.state_dict().items()}
         return _Best(epoch, score, weights)
 
-    if not history and (found := group.from_leader(lambda: task.validate(0))):
-        history.append({"epoch": 0, **found})
+    if not history and (untrained := group.from_leader(lambda: task.validate(0))):
+        history.append({"epoch": 0, **untrained})
         group.log(f"{task.name}: before training {shown_row(history[0])}")
         best = judge(0, history[0])
     first, start = int(history[-1]["epoch"] or 0) if history else 0, time.monotonic()
@@ -210,7 +210,7 @@ def fit(
 
 
 def _resume(task: Task, checkpoints: Checkpoints, group: Group, epochs: int) -> tuple[list[Row], _Best | None] | None:
-    """Make the task and the generators what they were after the last whole epoch; None without a checkpoint."""
+    """Restore the task and the generators to their state after the last finished epoch; None without a checkpoint."""
     state = checkpoints.load()
     if state is None:
         return None
@@ -223,24 +223,24 @@ def _resume(task: Task, checkpoints: Checkpoints, group: Group, epochs: int) -> 
 
 
 def train_epoch(task: Task, epoch: int, group: Group = ALONE) -> Row:
-    """One pass over the task's batches: the rate it began with, and means of the figures as ``train_<figure>``.
+    """One pass over the task's batches: its first learning rate, and means of the losses as ``train_<name>``.
 
-    Figures stay where they were computed until the pass is over: to ask a GPU for a number is to wait for it.
+    Losses stay on their device until the pass is over, as reading a number from a GPU waits for it.
     """
     task.train()
     rate = task.optimizer.param_groups[0]["lr"]
     rows, weights = [], []
     for batch in task.batches(epoch):
-        figures = task.figures(batch)
-        if figures is not None:
+        losses = task.losses(batch)
+        if losses is not None:
             task.optimizer.zero_grad()
-            if figures["loss"].requires_grad:  # a batch without a triplet has nothing to teach
-                figures["loss"].backward()
+            if losses["loss"].requires_grad:  # a batch without a triplet has no gradient
+                losses["loss"].backward()
             if task.averaged is not None:
                 mean_gradients(task.averaged, group)
             task.optimizer.step()
             task.stepped()
-            rows.append({name: value.detach() for name, value in figures.items()})
+            rows.append({name: value.detach() for name, value in losses.items()})
             weights.append(task.weight(batch))
         if task.schedule_by == "batch":
             task.schedule.step()
@@ -254,15 +254,15 @@ def train_epoch(task: Task, epoch: int, group: Group = ALONE) -> Row:
 
 
 def _check_loss(task: Task, row: Row) -> None:
-    """Refuse to go on after an epoch without a finite loss."""
+    """Stop after an epoch without a finite loss."""
     loss = row.get("train_loss")
     if loss is None:
-        raise StageError(f"{task.name}: no batch of epoch {row['epoch']} had a label to learn from. Add labelled rows.")
+        raise StageError(f"{task.name}: no batch of epoch {row['epoch']} had a label to learn from. Add labeled rows.")
     if not math.isfinite(loss):
         raise StageError(f"{task.name}: the loss is {loss} after epoch {row['epoch']}. Lower {task.rates}.")
 
 
 def shown_row(row: Row) -> str:
-    """Figures of a row for the log."""
+    """Numbers of a row as text for the log."""
     silent = ("epoch", "learning_rate")
     return ", ".join(f"{name} {value:.3f}" for name, value in row.items() if value is not None and name not in silent)

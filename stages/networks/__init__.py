@@ -1,1 +1,1 @@
-"""Networks, and trained ones as encoders of pictures."""
+"""Networks, and trained networks as encoders of pictures."""

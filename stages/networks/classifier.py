@@ -20,7 +20,7 @@ from stages.core.errors import shown
 from stages.core.files import read_json
 from stages.core.params import LowHigh, Section, Seed, Share
 from stages.learning.augment import GeometryParams
-from stages.networks.backbones.backbones import Backbone, Pooling, SideBySide, beside
+from stages.networks.backbones.backbones import Backbone, ExtendedBackbone, Pooling, with_extra_backbones
 from stages.networks.backbones.colors import WIDTH as COLORS
 from stages.networks.backbones.features import load_weights, passes, square
 
@@ -30,11 +30,11 @@ Quality = Annotated[int, Field(ge=1, le=100)]  # of a JPEG
 
 
 class AugmentParams(Section):
-    """Photometric augmentation, probability of each change and how far it goes (the published table); then geometry.
+    """Photometric augmentation: probability and strength of each change (the published table); then geometry.
 
     Attributes:
         effects_on: crop = the crop at its own size, before it is resized, as published; input = the resized picture.
-        blur_sigma: standard deviation in pixels of what is blurred (PIL's radius).
+        blur_sigma: standard deviation of the blur in pixels (PIL's radius).
         factor: of brightness and contrast.
     """
 
@@ -53,8 +53,8 @@ class ClassifierParams(Section):
     """Section ``classifier``.
 
     Attributes:
-        class_missing: share of the training rows that see "no detection" instead of their detected class, drawn anew
-            in each step: what benchmarks without a detector show the network.
+        class_missing: share of the training rows whose detected class is replaced by "no detection", drawn anew in each
+            step: benchmarks without a detector have no class.
         schedule: of the learning rates, after ``warmup_epochs``: half a cosine down to 0, or constant.
     """
 
@@ -107,9 +107,9 @@ class ClassifierParams(Section):
         return self
 
 
-COLOR_SCALE = 50  # roots of shares are small numbers, and at one rate a layer learns faster from larger ones
-COLOR_DROPOUT = 0.1  # of the histogram's cells: few weights, so little of it
-SHARED = " through the shared blocks"  # ends the names of logits that teach the blocks and answer nothing
+COLOR_SCALE = 50  # square roots of shares are small, and a layer learns faster from larger inputs at the same rate
+COLOR_DROPOUT = 0.1  # of the histogram's cells; little, as the layer has few weights
+SHARED = " through the shared blocks"  # suffix of logits that only train the blocks and are no prediction
 
 
 def class_input_width(kind: DetectorClass, superclasses: Sequence[str]) -> int:
@@ -120,8 +120,8 @@ def class_input_width(kind: DetectorClass, superclasses: Sequence[str]) -> int:
 def encode_detected(kind: DetectorClass, names: Sequence[str], superclasses: Sequence[str]) -> torch.Tensor:
     """The detected class as network input [n, width].
 
-    ``scalar`` is the published +1 value: the joint class id divided by the number of classes, so that it
-    has the features' scale. A class that is not among ``superclasses`` ("none": the whole image) is the last.
+    ``scalar`` is the published additional value: the joint class id divided by the number of classes, which has the
+    scale of the features. A class that is not in ``superclasses`` ("none": the whole image) gets the last id.
     """
     index = torch.tensor(
         [superclasses.index(name) if name in superclasses else len(superclasses) for name in names], dtype=torch.long
@@ -134,7 +134,7 @@ def encode_detected(kind: DetectorClass, names: Sequence[str], superclasses: Seq
 
 
 class Block(nn.Module):
-    """Linear, BatchNorm (or, without ``batch_norm``, nothing in its place), LeakyReLU, Dropout."""
+    """Linear, BatchNorm (left out without ``batch_norm``), LeakyReLU, Dropout."""
 
     def __init__(self, width_in: int, width_out: int, params: ClassifierParams) -> None:
         super().__init__()
@@ -143,29 +143,29 @@ class Block(nn.Module):
         self.rest = nn.Sequential(nn.LeakyReLU(params.negative_slope), nn.Dropout(params.dropout))
 
     def normed(self, features: torch.Tensor) -> torch.Tensor:
-        """After BatchNorm, before the non-linearity."""
+        """The output of BatchNorm, before the non-linearity."""
         return self.norm(self.linear(features))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """The whole block."""
+        """The output of the whole block."""
         return self.rest(self.normed(features))
 
 
 class MultiHead(nn.Module):
     """docs/methods.md: features -> projection (+ detected class) -> blocks -> heads.
 
-    A head of ``color_heads`` answers from the colour histogram among the features alone, by a linear layer: on the
-    way through the blocks, which all heads share, most of it is lost, and a sum of both learns training rows by heart.
-    The blocks are taught its label all the same, or the matcher's vector would know nothing of it.
+    A head of ``color_heads`` is a linear layer on the color histogram alone. The blocks, which all heads share, lose
+    most of the histogram, and a head that sums both overfits. A second linear layer predicts the same label from the
+    blocks, so that the matcher's vector, which comes from the blocks, encodes color as well.
 
     Attributes:
         classes: head -> its class names, in the order of the logits.
-        superclasses: names behind the detected class's ids.
+        superclasses: names of the detected classes in the order of their ids.
     """
 
     def __init__(
         self,
-        backbone: Backbone | SideBySide,
+        backbone: Backbone | ExtendedBackbone,
         classes: dict[str, list[str]],
         superclasses: list[str],
         params: ClassifierParams,
@@ -179,7 +179,7 @@ class MultiHead(nn.Module):
         self.projection = nn.Linear(backbone.width, params.projection)
         widths = [params.projection + class_input_width(self.kind, superclasses), *params.hidden]
         self.blocks = nn.ModuleList(Block(a, b, params) for a, b in pairwise(widths))
-        # Prefixed: a head named "type" would hide a method of nn.Module.
+        # The prefix keeps a head named "type" from hiding a method of nn.Module.
         self.heads = nn.ModuleDict(
             {f"head_{head}": nn.Linear(widths[-1], len(names)) for head, names in classes.items()}
         )
@@ -191,11 +191,11 @@ class MultiHead(nn.Module):
         )
 
     def embedding(self, images: torch.Tensor, detected: torch.Tensor) -> torch.Tensor:
-        """[n, last width]: the last block's output after BatchNorm, which the matcher compares."""
+        """Vectors for the matcher, [n, last width]: the BatchNorm output of the last block."""
         return self.embedding_of(self.backbone(images), detected)
 
     def embedding_of(self, features: torch.Tensor, detected: torch.Tensor) -> torch.Tensor:
-        """The same from the backbone's features [n, width]."""
+        """``embedding`` from the backbone's features [n, width]."""
         features = torch.cat([self.projection(self.standardise(features)), detected.to(features.device)], dim=1)
         for block in self.blocks[:-1]:
             features = block(features)
@@ -204,7 +204,7 @@ class MultiHead(nn.Module):
     def logits_of(self, features: torch.Tensor, detected: torch.Tensor) -> dict[str, torch.Tensor]:
         """Head -> logits [n, classes], from the backbone's features [n, width].
 
-        In training mode a head of ``color_heads`` has a second entry, of the blocks: its name and ``SHARED``.
+        In training mode a head of ``color_heads`` has a second entry, from the blocks, with the suffix ``SHARED``.
         """
         hidden = self.blocks[-1].rest(self.embedding_of(features, detected))
         logits = {head: self.heads[f"head_{head}"](hidden) for head in self.classes}
@@ -221,15 +221,15 @@ class MultiHead(nn.Module):
 
 
 class ClassifierEncoder:
-    """512-d batch-normalised vectors and attribute probabilities of crops."""
+    """512-d batch-normalized vectors and attribute probabilities of crops."""
 
     def __init__(self, folder: Path) -> None:
-        """Load what the classifier's training wrote."""
+        """Load the files that the classifier's training wrote."""
         card = read_json(folder / "encoder.json")
         params = ClassifierParams.model_validate(card["params"])
         self.metric: str = card["metric"]
         self.pixels = square(params.image_size, params.fit)
-        backbone = beside(Backbone(card["backbone"], "none", params.pooling), params.beside, "none")
+        backbone = with_extra_backbones(Backbone(card["backbone"], "none", params.pooling), params.beside, "none")
         self.network = MultiHead(backbone, card["classes"], card["superclasses"], params)
         load_weights(self.network, folder)
         self.network.to(device()).eval()
@@ -237,23 +237,23 @@ class ClassifierEncoder:
     def _inputs(
         self, images: torch.Tensor, detected_classes: Sequence[str]
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Images and encoded classes of one forward pass after the other."""
+        """Images and encoded classes for one forward pass at a time."""
         where = device()
         detected = encode_detected(self.network.kind, detected_classes, self.network.superclasses).to(where)
         images = images.to(where)
-        return ((images[part], detected[part]) for part in passes(images))
+        return ((images[chunk], detected[chunk]) for chunk in passes(images))
 
     @torch.inference_mode()
     def embed(self, images: torch.Tensor, detected_classes: Sequence[str]) -> np.ndarray:
         """float32 [n, 512] vectors of crops [n, 3, height, width]."""
-        parts = [self.network.embedding(*inputs) for inputs in self._inputs(images, detected_classes)]
-        return torch.cat(parts).float().cpu().numpy()
+        vectors = [self.network.embedding(*inputs) for inputs in self._inputs(images, detected_classes)]
+        return torch.cat(vectors).float().cpu().numpy()
 
     @torch.inference_mode()
     def attributes(self, images: torch.Tensor, detected_classes: Sequence[str]) -> list[dict[str, tuple[str, float]]]:
         """For each of the crops [n, 3, height, width]: head -> (most probable class, its probability)."""
-        parts = [self.network(*inputs) for inputs in self._inputs(images, detected_classes)]
-        logits = {head: torch.cat([part[head] for part in parts]) for head in self.network.classes}
+        chunks = [self.network(*inputs) for inputs in self._inputs(images, detected_classes)]
+        logits = {head: torch.cat([chunk[head] for chunk in chunks]) for head in self.network.classes}
         result: list[dict[str, tuple[str, float]]] = [{} for _ in images]
         for head, values in logits.items():
             best = values.softmax(dim=1).max(dim=1)

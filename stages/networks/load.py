@@ -1,4 +1,4 @@
-"""Trained encoders by the kind that their card names."""
+"""Load trained encoders by the kind in their card."""
 
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,7 @@ def load_encoder(folder: Path, runtime: "RuntimeParams | None" = None) -> Encode
     """The encoder that a training stage wrote into ``folder``.
 
     Args:
-        runtime: memory layout of its network; None: as it comes.
+        runtime: sets the memory layout of its network; None: the default layout.
 
     Raises:
         StageError: when the card is missing, names an unknown kind or lacks a key, or the weights do not fit it.

@@ -1,8 +1,8 @@
-"""Refuse params before anything runs: what a stage would not take, and recipes that their data cannot serve.
+"""Refuse params before anything runs: values that a stage would refuse, and recipes that do not fit their data.
 
-Every section is checked by the typed model of each stage that reads it, recipes by the model of their kind. Then
-follows what the models cannot know: which tables there are to learn from, and whether they have items, categories and
-labels.
+Every section is checked by the typed model of each stage that reads it, recipes by the model of their kind. Other
+checks need several sections: which tables an encoder can learn from, and whether these have items, categories
+and labels.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.benchmarks.params import UPSTREAM, BenchmarkParams
-from stages.classifier.ablation import VariantParams, rung_of
+from stages.classifier.ablation import VariantParams, variant_of
 from stages.classifier.training.train_classifier import check_batch
 from stages.core.errors import StageError, shown
 from stages.core.params import section
@@ -24,11 +24,11 @@ from stages.networks.classifier import ClassifierParams
 from stages.run import STAGES
 from stages.runner.lists import DERIVED, LISTS, SECTIONS, check_lists
 
-# Upstream trees whose val is a share of their training groups; the others bring a validation split.
+# Sources whose validation split is a share of their training groups. The others publish a validation split.
 SHARED_OUT = ("inshop", "pairs")
 # Kinds of recipe without a loss on validation.
 NO_VAL_LOSS = ("frozen", "ensemble", "normsoftmax")
-# Rows that a category needs for a positive pair.
+# Rows of a category that make a positive pair.
 PAIR = 2
 # Policies whose labels name the physical item.
 NAMING_ITEMS = ("deepfashion_mm",)
@@ -36,11 +36,11 @@ NAMING_ITEMS = ("deepfashion_mm",)
 
 @dataclass(frozen=True)
 class Table:
-    """What is known, before anything runs, of a table that an encoder learns from.
+    """What params tell about a table that an encoder learns from.
 
     Attributes:
-        rows: training rows at most; None = not known.
-        min_category_images: images that a category needs to be in the table at all; 0 = all categories are.
+        rows: largest possible number of training rows; None = not known.
+        min_category_images: a category with fewer images is not in the table; 0 = all categories are.
     """
 
     items: bool
@@ -54,11 +54,11 @@ def check(content: Mapping[str, Any], path: Path) -> None:
     """All checks of composed params.
 
     Args:
-        content: as ``compose`` gives it.
+        content: the result of ``compose``.
         path: of the profile, for messages.
 
     Raises:
-        StageError: the first thing that is wrong, by its key.
+        StageError: the first wrong value, with its key.
     """
     check_sections(content, path)
     check_lists(content, str(path))
@@ -69,13 +69,13 @@ def check(content: Mapping[str, Any], path: Path) -> None:
         recipes = {name: read_recipe(name, content, path) for name in content["trained_encoders"]}
         for name, recipe in recipes.items():
             _check_recipe(name, recipe, content)
-        _check_rungs(content)
+        _check_variants(content)
     except StageError as error:
         raise StageError(f"{path}: {error}") from None
 
 
 def check_sections(content: Mapping[str, Any], path: Path) -> None:
-    """Every section through the typed models of the stages that read it.
+    """Parse every section by the typed models of the stages that read it.
 
     Raises:
         StageError: a key is missing, unknown or out of range, or no stage reads a section.
@@ -108,7 +108,7 @@ def _check_lists_of_sources(content: Mapping[str, Any]) -> None:
         if labels.policy_of(source) == "catalogue":
             labels.catalogue_of(source)
     if content["ablation_tables"] and not content["ablation_variants"]:
-        raise StageError("`ablation_tables` wants a table and `ablation_variants` names no rung. Fill both, or none.")
+        raise StageError("`ablation_tables` wants a table and `ablation_variants` is empty. Fill both, or none.")
     if not content["label_sources"] or not content["encoders"] or not content["benchmarks"]:
         raise StageError("`label_sources`, `encoders` and `benchmarks` need an entry each: all stages build on them.")
     runtime = section(RuntimeParams, "runtime", dict(content))
@@ -116,10 +116,10 @@ def _check_lists_of_sources(content: Mapping[str, Any]) -> None:
         check_batch(content[name]["batch"], runtime.processes, f"`{name}.batch`")
 
 
-def _within(key: str, names: list[str], other: str, content: Mapping[str, Any]) -> None:
-    if lacking := [name for name in names if name not in content[other]]:
+def _within(key: str, names: list[str], allowed: str, content: Mapping[str, Any]) -> None:
+    if lacking := [name for name in names if name not in content[allowed]]:
         raise StageError(
-            f"`{key}` names {shown(lacking)}, which `{other}` has not: {shown(content[other])}. Add it there."
+            f"`{key}` names {shown(lacking)}, which `{allowed}` has not: {shown(content[allowed])}. Add it there."
         )
 
 
@@ -138,7 +138,7 @@ def _check_benchmark(name: str, content: Mapping[str, Any]) -> None:
         _within(f"{key}.detection.detector", [benchmark.detection.detector], "detectors", content)
     if benchmark.kind == "wardrobe" and content["labels"]["policies"].get(benchmark.source) not in NAMING_ITEMS:
         raise StageError(
-            f"`{key}` looks for the same item, which the labels of {benchmark.source} do not name. Use kind category."
+            f"`{key}` looks for the same item, and the labels of {benchmark.source} name no items. Use kind category."
         )
     drawn = _drawn_rows(benchmark, content)
     if drawn is not None and benchmark.min_category_images > drawn:
@@ -149,7 +149,7 @@ def _check_benchmark(name: str, content: Mapping[str, Any]) -> None:
 
 
 def _drawn_rows(benchmark: BenchmarkParams, content: Mapping[str, Any]) -> int | None:
-    """Training images that the demo draws for a benchmark; None where it draws none, or counts items."""
+    """Training images that the demo draws for a benchmark; None where it draws none, or its params count items."""
     if benchmark.source not in content["demo_sources"]:
         return None
     params = section(SOURCES[benchmark.source].PARAMS, f"demo.{benchmark.source}", dict(content))
@@ -157,10 +157,10 @@ def _drawn_rows(benchmark: BenchmarkParams, content: Mapping[str, Any]) -> int |
 
 
 def table_of(name: str, recipe: Recipe, content: Mapping[str, Any]) -> Table:
-    """What encoder ``name`` learns from.
+    """The table that encoder ``name`` learns from.
 
     Raises:
-        StageError: there is no such table, or it has no training or no validation rows.
+        StageError: the table does not exist, or has no training or no validation rows.
     """
     learns_from, key = recipe.learns_from, f"`encoder.{name}.learns_from.table`"
     if learns_from.table == "dataset":
@@ -192,8 +192,8 @@ def _check_recipe(name: str, recipe: Recipe, content: Mapping[str, Any]) -> None
     table, key = table_of(name, recipe, content), f"encoder.{name}"
     where = f"the table {recipe.learns_from.table!r}, which has none"
     needs = _needs(recipe)
-    for what, there in (("items", table.items), ("categories", table.categories), ("labels", table.labels)):
-        if what in needs and not there:
+    for what, has_any in (("items", table.items), ("categories", table.categories), ("labels", table.labels)):
+        if what in needs and not has_any:
             more = " (name heads in `learns_from.labels`)" if what == "labels" else ""
             raise StageError(f"`{key}{needs[what]}` needs {what} and learns from {where}{more}.")
     if recipe.probe.select == "loss" and recipe.kind in NO_VAL_LOSS:
@@ -204,7 +204,7 @@ def _check_recipe(name: str, recipe: Recipe, content: Mapping[str, Any]) -> None
 
 
 def _needs(recipe: Recipe) -> dict[str, str]:
-    """What a recipe needs of its table -> the key that says so."""
+    """What the recipe needs from its table -> the key that asks for it."""
     needs = {"hit_at_1": {"items": ".probe.select: hit_at_1"}, "knn": {"categories": ".probe.select: knn"}}.get(
         recipe.probe.select, {}
     )
@@ -248,8 +248,8 @@ def _check_counts(key: str, recipe: Recipe, table: Table) -> None:
         raise StageError(f"`{key}.probe.k` is {recipe.probe.k} of {recipe.probe.reference} rows (`probe.reference`).")
 
 
-def _check_rungs(content: Mapping[str, Any]) -> None:
+def _check_variants(content: Mapping[str, Any]) -> None:
     classifier = section(ClassifierParams, "classifier", dict(content))
     for name in content["ablation_variants"]:
-        rung = rung_of(name, section(VariantParams, f"ablation.{name}", dict(content)), classifier)
-        check_batch(rung.classifier.batch, content["runtime"]["processes"], f"`ablation.{name}.classifier.batch`")
+        variant = variant_of(name, section(VariantParams, f"ablation.{name}", dict(content)), classifier)
+        check_batch(variant.classifier.batch, content["runtime"]["processes"], f"`ablation.{name}.classifier.batch`")

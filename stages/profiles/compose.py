@@ -1,12 +1,12 @@
-"""Compose a profile: profiles/base.yaml, what profiles/NAME.yaml changes, and only what its lists name.
+"""Compose a profile: profiles/base.yaml with the changes of profiles/NAME.yaml, and only the sections its lists name.
 
 Sections with members (``ingest``, ``detector``, ``encoder``, ``benchmark``, ``ablation``) may have ``defaults``, which
-every member inherits, and a member may say ``based_on: OTHER``: it then has OTHER's keys, and its own over them. A
-profile changes any of these; inheritance is resolved after the profile was laid over the base. A mapping is changed key
-by key, a list as a whole. A profile may say ``based_on: own`` as a whole: profiles/own.yaml, what profiles of own data
-share, then lies between the base and it.
+every member inherits. A member with ``based_on: OTHER`` inherits the keys of OTHER and overrides them with its own. A
+profile may change any of these; inheritance is resolved after the profile is merged into the base. Mappings are merged
+key by key, lists replaced as a whole. A whole profile may be ``based_on: own``: profiles/own.yaml, which holds what
+profiles of own data share, is then merged between the base and the profile.
 
-What follows from the lists is derived here: ``profile``, ``drawn``, ``trained_encoders``, ``trains`` and
+Values that follow from the lists are derived: ``profile``, ``drawn``, ``trained_encoders``, ``trains`` and
 ``benchmark_reads``.
 """
 
@@ -22,27 +22,27 @@ from stages.runner.lists import DERIVED, LISTS, SECTIONS, derived
 
 PROFILES = Path("profiles")
 BASE = "base"
-LAYERS = ("own",)  # between the base and a profile that is based on it; no profiles themselves
+LAYERS = ("own",)  # merged between the base and a profile that is based on them; no profiles of their own
 DEFAULTS, BASED_ON = "defaults", "based_on"
 
 Tree = dict[str, Any]
 
 
 def profile_names(folder: Path = PROFILES) -> list[str]:
-    """The profiles there are, sorted; the base and the layers are none."""
+    """The names of all profiles, sorted, without the base and the layers."""
     return sorted(path.stem for path in folder.glob("*.yaml") if path.stem not in (BASE, *LAYERS))
 
 
 def merged(*trees: Mapping[str, Any]) -> Tree:
-    """Later trees over earlier ones: mappings key by key, everything else as a whole."""
+    """Merge trees, later ones over earlier ones: mappings key by key, other values as a whole."""
     return OmegaConf.to_container(OmegaConf.merge(*[OmegaConf.create(dict(tree)) for tree in trees]))
 
 
 def read_profile(name: str, folder: Path = PROFILES) -> Tree:
-    """The base with the changes of the layer that the profile is based on, and its own, before inheritance is resolved.
+    """The base merged with the profile's layer and the profile, before inheritance is resolved.
 
     Raises:
-        StageError: no such profile or layer, or one of the files is no mapping.
+        StageError: the profile or its layer does not exist, or one of the files is no mapping.
     """
     if name not in profile_names(folder):
         raise StageError(f"no profile {name!r}; there are: {shown(profile_names(folder))}.")
@@ -50,23 +50,23 @@ def read_profile(name: str, folder: Path = PROFILES) -> Tree:
 
 
 def over_base(profile: Tree, name: str, folder: Path = PROFILES) -> Tree:
-    """What a profile says, laid over the base and the layer that it is based on.
+    """Content of a profile, merged over the base and the layer that it is based on.
 
     Raises:
-        StageError: it is based on what is no layer.
+        StageError: ``based_on`` names no layer.
     """
     said = dict(profile)
     layer = said.pop(BASED_ON, None)
     if layer is not None and layer not in LAYERS:
         raise StageError(f"profiles/{name}.yaml: `{BASED_ON}` is {layer!r}; expected one of: {shown(LAYERS)}, or none.")
-    return merged(*(load_params(folder / f"{one}.yaml") for one in (BASE, layer) if one), said)
+    return merged(*(load_params(folder / f"{file}.yaml") for file in (BASE, layer) if file), said)
 
 
 def members(section: str, content: Mapping[str, Any]) -> Tree:
-    """Every member of a section with what it inherits.
+    """Every member of a section with the settings that it inherits.
 
     Raises:
-        StageError: a member is no mapping, is based on one that is not there, or on itself by a circle.
+        StageError: a member is no mapping, is based on a missing member, or on itself by a circle.
     """
     own = {name: value for name, value in content.items() if name != DEFAULTS}
     if wrong := [name for name, value in own.items() if not isinstance(value, Mapping)]:
@@ -80,14 +80,14 @@ def members(section: str, content: Mapping[str, Any]) -> Tree:
             raise StageError(f"profiles: `{section}.{name}` is based on {parent!r}; {section} has: {shown(own)}.")
         inherited = resolve(parent, (*seen, name)) if parent is not None else content.get(DEFAULTS) or {}
         said = {key: value for key, value in own[name].items() if key != BASED_ON}
-        whole = merged(inherited, said)
-        return {key: whole[key] for key in (*said, *whole)}  # what it says itself comes first
+        resolved = merged(inherited, said)
+        return {key: resolved[key] for key in (*said, *resolved)}  # its own keys come first
 
     return {name: resolve(name, ()) for name in own}
 
 
 def resolved(name: str, folder: Path = PROFILES) -> Tree:
-    """The whole profile, listed or not, with inheritance resolved.
+    """The whole profile with inheritance resolved, also of members that no list names.
 
     Raises:
         StageError: as ``read_profile`` and ``members``.
@@ -99,34 +99,34 @@ def resolved(name: str, folder: Path = PROFILES) -> Tree:
 
 
 def compose(name: str, folder: Path = PROFILES, lists: Mapping[str, Any] | None = None) -> Tree:
-    """What params.yaml holds under a profile: its settings and lists, and the sections of what they name.
+    """Content of params.yaml for a profile: its settings, its lists, and the sections that the lists name.
 
     Args:
         name: of the profile.
-        folder: with the base and the profiles.
-        lists: entries of lists that differ from the profile's.
+        folder: of the base and the profiles.
+        lists: lists that replace those of the profile.
 
     Raises:
-        StageError: as ``resolved``; a list is missing or names what has no section.
+        StageError: as ``resolved``; a list is missing, or names something that has no section.
     """
     content = resolved(name, folder) | dict(lists or {})
     for key in LISTS:
         value = content.get(key)
-        if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        if not isinstance(value, list) or not all(isinstance(member, str) and member for member in value):
             raise StageError(f"profiles/{name}.yaml: `{key}` is {value!r}, expected a list of names.")
         if len(set(value)) < len(value):
             raise StageError(f"profiles/{name}.yaml: `{key}` has a name twice: {shown(value)}.")
     kept = {"profile": name} | {key: value for key, value in content.items() if key not in SECTIONS}
     for section, named in SECTIONS.items():
         wanted = named(content)
-        there = content.get(section) or {}
-        if lacking := [one for one in wanted if one not in there]:
+        members = content.get(section) or {}
+        if lacking := [member for member in wanted if member not in members]:
             raise StageError(
-                f"profile {name}: a list names {shown(lacking)}, which `{section}` has not; it has: {shown(there)}. "
+                f"profile {name}: a list names {shown(lacking)}, which `{section}` has not; it has: {shown(members)}. "
                 f"Add `{section}.{lacking[0]}` to profiles/{name}.yaml, or take the name off the list."
             )
         if wanted or section == "detector":  # evaluate_detector reads the section even where no detector is listed
-            kept[section] = {one: there[one] for one in wanted}
+            kept[section] = {member: members[member] for member in wanted}
     kept["labels"] = _listed_labels(kept.get("labels"), kept["label_sources"])
     kept |= derived(kept)
     first = ["profile", "raw", *LISTS, *DERIVED]
@@ -136,9 +136,9 @@ def compose(name: str, folder: Path = PROFILES, lists: Mapping[str, Any] | None 
 def _listed_labels(labels: Any, sources: list[str]) -> Any:
     """Section ``labels`` with the policies and label tables of the listed sources."""
     if not isinstance(labels, dict):
-        return labels  # the checks say what is wrong
+        return labels  # check.py reports it
     by_source = {
-        key: {one: value for one, value in (labels.get(key) or {}).items() if one in sources}
+        key: {source: value for source, value in (labels.get(key) or {}).items() if source in sources}
         for key in ("policies", "catalogues")
     }
     return labels | {key: value for key, value in by_source.items() if key in labels}

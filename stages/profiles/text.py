@@ -1,9 +1,9 @@
-"""params.yaml as text: composed values for a person to read, and hand edits told from composed values.
+"""The text of params.yaml: writes composed values for a person to read, and finds values edited by hand.
 
-The first lines name the profile and carry a digest of the composed values. While the values in the file have that
-digest, nobody has edited it, whatever has become of the profiles meanwhile. Otherwise the values that were composed
-are looked for: in the record of the last composition (.work), then by composing again, from the profiles as they are
-and as they are committed. In a fresh clone the last two find them; where nothing does, the profiles as they are count.
+The first lines name the profile and hold a digest of the composed values. If the values in the file have that digest,
+nobody has edited it, even if the profiles have changed since. Otherwise the composed values are needed to tell the
+edits. They are the first of these with the digest: the profiles composed now, the record of the last composition
+(.work), the committed profiles composed. If none has it, the profiles composed now count.
 """
 
 import subprocess
@@ -24,8 +24,8 @@ from stages.runner.lists import DERIVED, LISTS, derived
 from stages.runner.scores import flatten
 
 RECORD = Path(".work/composed.yaml")
-WIDTH, SHORT = 100, 80  # columns of a line, and of a member that stands on one
-MARK = "# Composed values: "
+WIDTH, SHORT = 100, 80  # columns of a line, and of a member written on one line
+DIGEST_LINE = "# Composed values: "
 HEADER = """\
 # Profile {name}, composed from profiles/base.yaml and profiles/{name}.yaml: what its lists name.
 # Every setting and its reason stand there. Values may be edited here too: `make use PROFILE={name}`
@@ -35,15 +35,15 @@ NOTHING = object()  # the key is not there
 
 
 class Plain(yaml.SafeDumper):
-    """No anchors: shared values are written out."""
+    """Writes shared values out instead of using anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Always."""
+        """Ignore aliases of all data."""
         return True
 
 
 def dumped_short(content: Mapping[str, Any], depth: int = 0) -> str:
-    """YAML of a small profile: a mapping of plain settings takes as few lines as it can, and no section is apart."""
+    """YAML of a small profile: a mapping of plain settings takes few lines, and no empty lines separate sections."""
     text = ""
     for key, value in content.items():
         start = f"{'  ' * depth}{_flow(key)}:"
@@ -55,14 +55,14 @@ def dumped_short(content: Mapping[str, Any], depth: int = 0) -> str:
             f"{start} {_flow(value)}", WIDTH, subsequent_indent="  " * depth + "    ", break_long_words=False,
             break_on_hyphens=False,
         )  # fmt: skip
-        # Spaces in a name may be more than one; a line break would make them one.
+        # Wrapping turns several spaces in a name into one.
         wrapped = "\n".join(lines)
         text += (wrapped if parse_yaml(wrapped) == {key: value} else f"{start} {_flow(value)}") + "\n"
     return text
 
 
 def dumped(content: Mapping[str, Any]) -> str:
-    """YAML of params: a setting a line, lists and short members on one line, sections apart."""
+    """YAML of params: one setting a line, lists and short members on one line, an empty line between sections."""
     lines: list[str] = []
     for key, value in content.items():
         lines += ["", *_lines(key, value, 0)] if isinstance(value, dict) else _lines(key, value, 0)
@@ -78,7 +78,7 @@ def _lines(key: str, value: Any, depth: int) -> list[str]:
         return [start, *(line for name, inner in value.items() for line in _lines(name, inner, depth + 1))]
     line = f"{start} {_flow(value)}"
     if isinstance(value, list) and len(line) > WIDTH:
-        return [start, *(f"{'  ' * depth}- {_flow(one)}" for one in value)]
+        return [start, *(f"{'  ' * depth}- {_flow(item)}" for item in value)]
     return [line]
 
 
@@ -94,8 +94,8 @@ def fingerprint(content: Mapping[str, Any]) -> str:
 
 
 def params_text(name: str, composed: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> str:
-    """The file: its first lines, and the composed values or those with kept edits."""
-    return f"{HEADER.format(name=name)}{MARK}{fingerprint(composed)}\n\n{dumped(kept or composed)}"
+    """Text of the file: its first lines, then the composed values or, if given, those with kept edits."""
+    return f"{HEADER.format(name=name)}{DIGEST_LINE}{fingerprint(composed)}\n\n{dumped(kept or composed)}"
 
 
 def write_params(path: Path, name: str, composed: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> None:
@@ -106,33 +106,33 @@ def write_params(path: Path, name: str, composed: Mapping[str, Any], kept: Mappi
 
 
 def hand_edits(path: Path, folder: Path = PROFILES) -> dict[str, tuple[Any, Any]]:
-    """What a person has changed in params.yaml: dotted key -> value there, value composed (``NOTHING`` = not there).
+    """Edits of params.yaml by hand: dotted key -> (edited value, composed value); ``NOTHING`` = key missing.
 
     Raises:
-        StageError: the file is no YAML mapping, or names no profile that is there.
+        StageError: the file is no YAML mapping, or names a profile that does not exist.
     """
     if not path.is_file():
         return {}
     text, content = path.read_text(encoding="utf-8"), load_params(path)
     if content.get("profile") not in profile_names(folder):
         raise StageError(
-            f"{path}: its `profile` is none of {shown(profile_names(folder))}, so its edits cannot be told. Save the "
+            f"{path}: its `profile` is none of {shown(profile_names(folder))}, so its edits cannot be found. Save the "
             "file elsewhere, then run this again with --discard-edits (make use DISCARD=1)."
         )
-    marks = [line.removeprefix(MARK).strip() for line in text.splitlines() if line.startswith(MARK)]
-    if marks and marks[0] == fingerprint(content):
+    digests = [line.removeprefix(DIGEST_LINE).strip() for line in text.splitlines() if line.startswith(DIGEST_LINE)]
+    if digests and digests[0] == fingerprint(content):
         return {}
     candidates = list(_candidates(content, folder))
-    same = [one for one in candidates if marks and fingerprint(one) == marks[0]]
+    same = [candidate for candidate in candidates if digests and fingerprint(candidate) == digests[0]]
     if not candidates:
         raise StageError(
-            f"{path} was edited, and profile {content['profile']} does not compose any more: mend it first."
+            f"{path} was edited, and profile {content['profile']} cannot be composed any more: repair it first."
         )
     return differences(content, (same or candidates)[0])
 
 
 def _candidates(content: Mapping[str, Any], folder: Path) -> Iterator[Tree]:
-    """Values that the file may have been composed of: as the profiles are, as recorded, as committed."""
+    """Values that the file may have been composed from: the current profiles, the record, the committed profiles."""
     name = content["profile"]
     with suppress(StageError):
         yield compose(name, folder)
@@ -147,9 +147,9 @@ def _candidates(content: Mapping[str, Any], folder: Path) -> Iterator[Tree]:
             yield compose(name, Path(committed))
 
 
-def differences(there: Mapping[str, Any], composed: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Dotted key -> value there, value composed, where they differ; what is derived from lists does not count."""
-    new, old = flatten(dict(there)), flatten(dict(composed))
+def differences(edited: Mapping[str, Any], composed: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Dotted key -> (edited value, composed value) where they differ, without values derived from lists."""
+    new, old = flatten(dict(edited)), flatten(dict(composed))
     return {
         key: (new.get(key, NOTHING), old.get(key, NOTHING))
         for key in dict.fromkeys([*old, *new])
@@ -158,22 +158,22 @@ def differences(there: Mapping[str, Any], composed: Mapping[str, Any]) -> dict[s
 
 
 def with_edits(name: str, edits: Mapping[str, tuple[Any, Any]], folder: Path = PROFILES) -> Tree:
-    """The profile composed with the edited lists, with the edited values in it, and with what follows from both.
+    """The profile composed with the edited lists, with the edited values and the values derived from both.
 
     Raises:
-        StageError: naming edits of settings that these params do not have, or that took a setting out.
+        StageError: naming edits that would add or remove a setting.
     """
     content = compose(name, folder, {key: edits[key][0] for key in LISTS if key in edits})
     lost = []
     for key, (value, composed) in edits.items():
         *parents, last = key.split(".")
         inner: Any = content
-        for part in parents:
-            inner = inner.get(part) if isinstance(inner, dict) else None
-        here = isinstance(inner, dict) and last in inner
+        for parent in parents:
+            inner = inner.get(parent) if isinstance(inner, dict) else None
+        present = isinstance(inner, dict) and last in inner
         if value is NOTHING:
-            lost += [key] if here else []  # a list may have taken it out
-        elif here or (isinstance(inner, dict) and composed is NOTHING):
+            lost += [key] if present else []  # the edited lists may not name it either
+        elif present or (isinstance(inner, dict) and composed is NOTHING):
             inner[last] = value
         else:
             lost.append(key)

@@ -1,11 +1,11 @@
 """Switch profiles: ``python -m stages.run use NAME`` composes params.yaml, checks it and writes it.
 
-Edits of params.yaml by hand are named and not lost: ``--keep-edits`` puts them into what is written, lists included,
-``--discard-edits`` drops them.
+If params.yaml was edited by hand, the command lists the edits and stops. ``--keep-edits`` keeps them, edits of lists
+included; ``--discard-edits`` drops them.
 
-dvc.lock keeps entries of items that the lists no longer name, and a folder that a stage depends on would be
-hashed with their leftovers: entries of the new profile's stages that its lists do not name are taken out, and
-their outs removed. Entries of other profiles go as well: git has them, and every profile has folders of its own.
+dvc.lock would keep entries of items that the lists no longer name, and DVC would hash their leftover files with the
+folder of a dependency. So entries that the profile's lists do not name are removed from dvc.lock, and their outs are
+deleted. Entries of other profiles are removed as well: git has them, and every profile has folders of its own.
 """
 
 import logging
@@ -28,7 +28,7 @@ SHOWN = 12  # edits named in a message
 
 
 def shown_edits(edits: Mapping[str, tuple[Any, Any]]) -> str:
-    """A line for each edit: the key, what the file says, what was composed."""
+    """A line for each edit: the key, the value in the file, the composed value."""
     lines = [
         f"  {key}: {'taken out' if value is NOTHING else repr(value)}"
         f" ({'not there' if composed is NOTHING else repr(composed)} was composed)"
@@ -38,16 +38,16 @@ def shown_edits(edits: Mapping[str, tuple[Any, Any]]) -> str:
 
 
 def write_composed(name: str, keep: bool = False, discard: bool = False) -> dict[str, tuple[Any, Any]]:
-    """Compose, check and write params.yaml; the edits by hand that it keeps.
+    """Compose, check and write params.yaml; return the edits by hand that it keeps.
 
     Raises:
-        StageError: unknown profile, params that a stage or a recipe's data do not allow, edits that would be lost.
+        StageError: unknown profile, params that fail a check, edits that would be lost.
     """
-    read_profile(name)  # an unknown name is said first
+    read_profile(name)  # an unknown name is reported first
     edits = {} if discard else hand_edits(PARAMS_FILE)
     if edits and not keep:
         raise StageError(
-            f"{PARAMS_FILE} has values that nobody composed:\n{shown_edits(edits)}\n"
+            f"{PARAMS_FILE} was edited by hand:\n{shown_edits(edits)}\n"
             f"Write them into profiles/{name}.yaml, keep them here with --keep-edits (make use PROFILE={name} KEEP=1), "
             f"or drop them with --discard-edits (make use PROFILE={name} DISCARD=1)."
         )
@@ -59,7 +59,7 @@ def write_composed(name: str, keep: bool = False, discard: bool = False) -> dict
 
 
 def prune_lock(lock: dict[str, Any], stages: set[str]) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """The lock with only ``stages``, and the outs of each stage that went."""
+    """The lock with only ``stages``, and the outs of each removed stage."""
     entries = lock.get("stages") or {}
     gone = {
         name: [out["path"] for out in entry.get("outs", [])] for name, entry in entries.items() if name not in stages
@@ -82,23 +82,23 @@ def active_stages() -> dict[str, list[Path]]:
 
 
 def leftovers(gone: dict[str, list[str]], profile: str, stages: dict[str, list[Path]]) -> list[Path]:
-    """Outs of stages that went, below the profile's own folders, that no stage of now makes or needs a part of."""
-    mine = tuple(f"{area}/{profile}/" for area in ("data", "models", "metrics"))
+    """Outs of removed stages in the profile's folders that are neither in an out of a current stage nor around one."""
+    own = tuple(f"{area}/{profile}/" for area in ("data", "models", "metrics"))
     made = [out for outs in stages.values() for out in outs]
-    paths = [Path(path) for paths in gone.values() for path in paths if path.startswith(mine)]
+    paths = [Path(path) for paths in gone.values() for path in paths if path.startswith(own)]
     return [
         path for path in paths if not any(path == out or out in path.parents or path in out.parents for out in made)
     ]
 
 
 def use(name: str, keep: bool = False, discard: bool = False) -> None:
-    """Compose params.yaml, prune the lock, remove leftovers of the profile's own items.
+    """Compose params.yaml, prune the lock, delete leftover outs of the profile.
 
     Raises:
         StageError: as ``write_composed``.
     """
     edits = write_composed(name, keep, discard)
-    # Folders that stages depend on whether or not a list puts anything into them.
+    # Stages depend on these folders even where no list puts anything into them.
     for folder in (f"data/{name}/annotations", f"data/{name}/boxes", f"models/{name}/detectors"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         if not any(Path(folder).iterdir()):
@@ -109,7 +109,7 @@ def use(name: str, keep: bool = False, discard: bool = False) -> None:
         stages = active_stages()
         text = lock_file.read_text(encoding="utf-8")
         gone = prune_lock(parse_yaml(text) or {}, set(stages))[1]
-        if gone:  # written as DVC writes it, so that nothing else in it changes
+        if gone:  # in DVC's own format, so that nothing else in it changes
             from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
             lock_file.write_text(dumps_yaml(prune_lock(parse_yaml_for_update(text, lock_file), set(stages))[0]))

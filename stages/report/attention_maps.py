@@ -1,7 +1,7 @@
-"""Where the attention of system B lies, asked of the demo's ground truth: on the garment, or beside it?
+"""How much of system B's attention is on the garment, by the demo's ground truth.
 
-For ``make audit``, which alone reads that truth. Boxes are those of the truth's visible pixels, so what shines through
-between sleeve and waist counts as garment; a map of equal weights everywhere is the yardstick for that.
+Only ``make audit`` uses it, the one command that reads the ground truth. A garment is the box of its visible pixels, so
+the background between sleeve and waist counts as garment; uniform attention is reported as the baseline.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from stages.contracts.tables import OUTCOMES, read_table
 
 
 def coverage(box: Box, height: int, width: int) -> np.ndarray:
-    """How much of each of [height, width] places a box covers, 0 to 1; corners are shares of the picture's sides."""
+    """Share 0..1 of each of [height, width] places that a box covers; corners are shares of the picture's sides."""
     low, high = np.arange(width) / width, (np.arange(width) + 1) / width
     along_x = np.clip(np.minimum(high, box[2]) - np.maximum(low, box[0]), 0, None) * width
     low, high = np.arange(height) / height, (np.arange(height) + 1) / height
@@ -24,7 +24,7 @@ def coverage(box: Box, height: int, width: int) -> np.ndarray:
 
 
 def in_picture(box: Box, crop: Box, ratio: float) -> Box:
-    """A box of an image as shares of the upright picture into which a crop of that image is fitted, centred on white.
+    """A box of an image as shares of the upright picture of a crop, in which the crop is centered on white.
 
     Args:
         box, crop: corners in pixels of the image.
@@ -41,11 +41,11 @@ def in_picture(box: Box, crop: Box, ratio: float) -> Box:
 
 
 def shares_on(maps: np.ndarray, boxes: Sequence[Box]) -> tuple[list[float], float]:
-    """Mean share of each glimpse's attention that lies in the pictures' boxes [K], and that of uniform attention.
+    """Mean share of each glimpse's attention inside the pictures' boxes [K], and the share of uniform attention.
 
     Args:
         maps: [n, K, h, w], each of sum 1.
-        boxes: as ``in_picture`` gives them [n].
+        boxes: results of ``in_picture`` [n].
     """
     covered = np.stack([coverage(box, *maps.shape[2:]) for box in boxes])
     return (maps * covered[:, None]).sum((2, 3)).mean(0).tolist(), float(covered.mean())
@@ -53,7 +53,7 @@ def shares_on(maps: np.ndarray, boxes: Sequence[Box]) -> tuple[list[float], floa
 
 def garment_boxes(data: Path, sources: Sequence[str], crops: Mapping[str, Any], ratio: float) -> dict[str, Box]:
     """Crop id -> the garment's box in the upright picture of its crop, for the crops of the drawn sources."""
-    found = {}
+    boxes = {}
     for source in sources:
         truth = {row["item"]: row for row in read_table(data / "truth" / source / "garments.parquet").to_pylist()}
         for row in read_table(data / "crops" / source / "outcomes.parquet", OUTCOMES).to_pylist():
@@ -63,16 +63,16 @@ def garment_boxes(data: Path, sources: Sequence[str], crops: Mapping[str, Any], 
             size = garment["width"], garment["height"]
             crop = padded(box_of(row), crops["padding"], *size)
             crop = squared(crop, *size) if crops["shape"] == "square" else crop
-            found[f"{source}:{row['item_id']}"] = in_picture(box_of(garment), crop, ratio)
-    return found
+            boxes[f"{source}:{row['item_id']}"] = in_picture(box_of(garment), crop, ratio)
+    return boxes
 
 
 def measure(
     data: Path, encoder: Path, sources: Sequence[str], crops: Mapping[str, Any]
 ) -> tuple[list[float], float, float]:
-    """Share of each glimpse on the garment [K], that of uniform attention, and the mean overlap of two maps.
+    """Share of each glimpse on the garment [K], the share of uniform attention, and the mean overlap of two maps.
 
-    On the crops of the validation split whose garment the truth knows.
+    Measured on the validation crops whose garment the ground truth has.
     """
     import torch
 
@@ -86,13 +86,13 @@ def measure(
     rows = rows[rows["crop_id"].isin(boxes.keys())]
     images = attention.pixels.decode(list(rows["bytes"]))
     with torch.inference_mode():
-        maps = torch.cat([attention.network.look(images[part].to(next(attention.network.parameters()).device)).maps
-                          for part in passes(images)]).cpu()  # fmt: skip
+        maps = torch.cat([attention.network.look(images[chunk].to(next(attention.network.parameters()).device)).maps
+                          for chunk in passes(images)]).cpu()  # fmt: skip
     return *shares_on(maps.numpy(), [boxes[name] for name in rows["crop_id"]]), float(overlap(maps))
 
 
 def as_markdown(shares: Sequence[float], uniform: float, shared: float) -> str:
-    """One table."""
+    """The shares as a Markdown table."""
     heads = [*(f"glimpse {number}" for number in range(1, len(shares) + 1)), "uniform", "overlap of two maps"]
     values = " | ".join(f"{value:.3f}" for value in (*shares, uniform, shared))
     return "\n".join([f"| attention on the garment | {' | '.join(heads)} |", "| --- |" + " ---: |" * len(heads),

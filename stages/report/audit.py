@@ -1,11 +1,11 @@
-"""Ask the demo's ground truth whether cleaning and matching did the right thing. No stage reads that truth; this does.
+"""Check cleaning and matching against the demo's ground truth, which no stage reads.
 
 Usage: python -m stages.run audit  (`make audit`; after `make repro` of the demo profile)
 
-Prints for each label source: the share of right labels in upstream's annotations and after the label policies, by head;
-how many labels with a planted error came through; and the share of crops that show the garment their label speaks of,
-by superclass. Label noise is counted apart: no policy can see it, so it says nothing about the policies. Then how much
-of system B's attention lies on the garment (attention_maps.py).
+For each label source it prints, by head, the share of correct labels in upstream's annotations and after the label
+policies, and the number of planted label errors that remain; and by superclass the share of crops that show the garment
+of their label. Planted label errors are counted separately, because no policy can detect them. Then it prints how much
+of system B's attention is on the garment (attention_maps.py).
 """
 
 from collections import Counter, defaultdict
@@ -32,21 +32,21 @@ from stages.labels.merging import (
 from stages.report import attention_maps
 from stages.runner.stage import new_parser, one_message
 
-# A box is on a garment when it overlaps it more than any other and does not merely touch it. How well it fits is
-# another question: for that the share is counted again at COCO's least IoU for a hit.
+# A box shows a garment if it overlaps it more than any other garment, and by at least this IoU. A second share counts
+# well-fitting boxes, by COCO's smallest IoU of a hit.
 LEAST_IOU, GOOD_IOU = 0.25, 0.5
 
 
 @dataclass(frozen=True)
 class Share:
-    """``right`` of ``rows``."""
+    """``right`` of ``rows``, as a share."""
 
     right: int
     rows: int
 
     @property
     def value(self) -> float:
-        """The share; 1 of nothing."""
+        """The share; 1 without rows."""
         return self.right / self.rows if self.rows else 1.0
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Share:
 
 
 def label_shares(labels: list[dict[str, Any]], truth: dict[str, dict[str, Any]]) -> dict[str, Share]:
-    """Head -> labels that are right, of those that are known and have no planted error.
+    """Head -> share of correct labels, of the known ones without a planted error.
 
     Args:
         labels: rows with item_id and a column for each head, null = unknown.
@@ -74,7 +74,7 @@ def swapped(garment: dict[str, Any], head: str) -> bool:
 
 
 def planted_errors(labels: list[dict[str, Any]], truth: dict[str, dict[str, Any]]) -> dict[str, set[str]]:
-    """Head -> items whose label has a planted error and is still wrong: what a finder of label errors should find.
+    """Head -> items whose label is still wrong by a planted error, which a finder of label errors should find.
 
     Args:
         labels: as in ``label_shares``.
@@ -102,13 +102,13 @@ def shown_garment(box: Box, garments: list[dict[str, Any]], least: float) -> int
 def crop_shares(
     outcomes: list[dict[str, Any]], image_of: dict[str, str], garments: list[dict[str, Any]], least: float = LEAST_IOU
 ) -> dict[str, Share]:
-    """Superclass (and ``all``) -> matched crops whose box is on their own garment (``shown_garment``), of all matched.
+    """Superclass (and ``all``) -> share of matched crops that show their own garment (``shown_garment``).
 
     Args:
         outcomes: rows of OUTCOMES.
         image_of: item -> image.
-        garments: truth rows; ``item`` says which labeled item a garment is.
-        least: the smallest IoU at which a box is on a garment.
+        garments: truth rows; ``item`` is the labeled item of a garment.
+        least: smallest IoU at which a box shows a garment.
     """
     by_image = defaultdict(list)
     for garment in garments:
@@ -118,10 +118,10 @@ def crop_shares(
     for row in outcomes:
         if row["outcome"] != "matched":
             continue
-        here = by_image[image_of[row["item_id"]]]
-        own = next((number for number, garment in enumerate(here) if garment["item"] == row["item_id"]), None)
-        hit = own is not None and shown_garment(box_of(row), here, least) == own
-        for key in ("all", here[own]["superclass"] if own is not None else "not in the picture"):
+        boxes = by_image[image_of[row["item_id"]]]
+        own = next((number for number, garment in enumerate(boxes) if garment["item"] == row["item_id"]), None)
+        hit = own is not None and shown_garment(box_of(row), boxes, least) == own
+        for key in ("all", boxes[own]["superclass"] if own is not None else "not in the picture"):
             rows[key] += 1
             right[key] += hit
     return {key: Share(right[key], rows[key]) for key in sorted(rows)}
@@ -130,15 +130,14 @@ def crop_shares(
 def before_shares(
     source: str, items: pd.DataFrame, tables: LabelTables, truth: dict[str, dict[str, Any]]
 ) -> dict[str, Share]:
-    """Head -> upstream's annotations that name the right class, of those of ``items`` without a planted error.
+    """Head -> share of correct annotations by upstream, of ``items`` without a planted error.
 
-    This is before any policy. Values are translated name by name; a row without a garment, or a value that is no class,
-    is not right. For the layers of DeepFashion-MultiModal every item takes the upper label, as a reader without a
-    policy would.
+    This is before any policy. Values are translated name by name; a row without a garment, or with a value that is no
+    class, is wrong. Every item of DeepFashion-MultiModal gets the label of the upper layer, as without a policy.
 
     Args:
         source: fashion_products or deepfashion_mm.
-        items: upstream's rows as ingest kept them, all of them or those that cleaning keeps.
+        items: upstream's rows from ingest, all of them or those that cleaning keeps.
         tables: the merge tables.
         truth: item -> its garment.
     """
@@ -165,8 +164,8 @@ def before_shares(
 
 
 def audit(data: Path, tables: LabelTables, sources: list[str]) -> dict[str, dict[str, dict[str, Share]]]:
-    """source -> ``before``, ``after`` (by head), ``before, kept`` (of the rows that stay), ``planted`` (by noisy head,
-    labels that are wrong as planted, of all that stay), ``crops`` (by superclass).
+    """source -> shares ``before`` and ``after`` (by head), ``before, kept`` (of the kept rows), ``planted`` (by noisy
+    head, planted errors among the kept labels), ``crops`` (by superclass).
 
     Args:
         data: the profile's data folder.
@@ -174,7 +173,7 @@ def audit(data: Path, tables: LabelTables, sources: list[str]) -> dict[str, dict
         sources: label sources that the demo has drawn.
 
     Raises:
-        StageError: when the ground truth or a stage's output is not there.
+        StageError: the ground truth or a stage's output is missing.
     """
     result = {}
     for source in sources:
@@ -205,30 +204,30 @@ def audit(data: Path, tables: LabelTables, sources: list[str]) -> dict[str, dict
 def as_markdown(result: dict[str, dict[str, dict[str, Share]]]) -> str:
     """The audit as one Markdown table for the labels and one for the crops."""
     lines = [
-        "The planted errors are left out, and counted in the last column:",
+        "Planted errors are left out, and counted in the last column:",
         "",
-        "| source | head | right before cleaning | of the rows that stay | right after | planted errors that stay |",
+        "| source | head | right before cleaning | of the kept rows | right after | planted errors that remain |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for source, parts in result.items():
-        for head, share in parts["after"].items():
+    for source, by_head in result.items():
+        for head, share in by_head["after"].items():
             if share.rows:
-                before, kept = (parts[name].get(head, "in the name") for name in ("before", "before, kept"))
-                planted = parts["planted"].get(head, "none")
+                before, kept = (by_head[name].get(head, "in the name") for name in ("before", "before, kept"))
+                planted = by_head["planted"].get(head, "none")
                 lines.append(f"| {source} | {head} | {before} | {kept} | {share} | {planted} |")
     lines += [
         "",
         f"| source | garment | crops on the right garment | and with IoU of {GOOD_IOU} or more |",
         "| --- | --- | --- | --- |",
     ]
-    for source, parts in result.items():
-        fits = parts["crops, good fit"]
-        lines += [f"| {source} | {name} | {share} | {fits[name]} |" for name, share in parts["crops"].items()]
+    for source, by_head in result.items():
+        fits = by_head["crops, good fit"]
+        lines += [f"| {source} | {name} | {share} | {fits[name]} |" for name, share in by_head["crops"].items()]
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Audit what the active profile has made, and print it."""
+    """Audit the outputs of the active profile, and print the result."""
     new_parser(__doc__).parse_args()
     with one_message():
         content = load_params()

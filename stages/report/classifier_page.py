@@ -1,9 +1,9 @@
-"""docs/classifier.md: the classifier's heads beside what was published of them (`make docs`).
+"""docs/classifier.md: the classifier's heads next to the published ones (`make docs`).
 
 Usage: python -m stages.run classifier_page [OUT]      (docs/classifier.md)
 
 Reads:  data/<profile>/report/classifier.json and classifier/ of every profile that has them (`dvc repro`, or
-        `dvc pull`), tables/published.csv, and `demo_sources` of profiles/<profile>.yaml: where it names anything, the
+        `dvc pull`), tables/published.csv, and `demo_sources` of profiles/<profile>.yaml: if it names a source, the
         data is drawn, and the page says so.
 """
 
@@ -26,16 +26,20 @@ PREFIX = "classifier_"  # of a head's lines in tables/published.csv
 PAIRS = 3  # confused pairs of a head
 INTRO = """# The heads of the classifier
 
-Made by `make docs` from `data/<profile>/report/classifier/` and `tables/published.csv`.
+The accuracy of each head, next to two baselines and to the published scores. `make docs` writes this page from
+`data/<profile>/report/classifier/` and `tables/published.csv`.
 
-Figures are of the test split; precision, recall and F1 are means over the classes that are in it. *Majority* is the
-accuracy of always naming the commonest label of training, *given the class* of the commonest one with the class that
-was detected. Columns in italics are **published, not measured here**: other data, and of a validation split.
-`by_class.csv` there has every class, `confused.csv` every confused pair, and `suspects.csv` the labels that are
-probably wrong, with pictures.
+Scores are of the test split. Precision, recall and F1 are means over the classes that occur in it. *Majority* always
+answers the commonest label of the training split; *given the class* answers the commonest label of the detected class.
+Columns in italics are **published, not measured in this project**: other data, and the authors' validation split.
+
+`data/<profile>/report/classifier/` has more: `by_class.csv` every class, `confused.csv` every pair of confused classes,
+and `suspects.csv` the labels that are probably wrong, with pictures.
 """
-DRAWN = "This profile's pictures are **drawn by the project**: figures of real photos are no yardstick for them."
-HEADS = ["head", "rows", "accuracy", "majority", "given the class", "precision", "recall", "F1"]
+DRAWN = (
+    "This profile's images are **drawn by the project**, so its scores cannot be compared with scores on real photos."
+)
+HEAD_COLUMNS = ["head", "rows", "accuracy", "majority", "given the class", "precision", "recall", "F1"]
 PUBLISHED = ["*accuracy*", "*precision*", "*recall*"]
 COUNTS = ["", "rows", "TP", "FN", "TN", "FP", "precision", "recall", "F1"]
 
@@ -69,23 +73,23 @@ def head_rows(scores: dict[str, Any], published: dict[str, dict[str, float]]) ->
         ours = ("accuracy", "baseline_majority", "baseline_majority_given_detected")
         macro = ("precision_macro", "recall_macro", "f1_macro")
         theirs = published.get(head, {})
-        beside = [f"*{theirs[key]:.2f}*" if key in theirs else "-" for key in ("accuracy", "precision", "recall")]
-        rows.append([head, str(own["rows"]), *(number(own[key]) for key in (*ours, *macro)), *beside])
+        theirs_shown = [f"*{theirs[key]:.2f}*" if key in theirs else "-" for key in ("accuracy", "precision", "recall")]
+        rows.append([head, str(own["rows"]), *(number(own[key]) for key in (*ours, *macro)), *theirs_shown])
     return rows
 
 
 def gender_rows(by_class: list[dict[str, str]], published: list[Published]) -> list[list[str]]:
-    """Woman against Man, ours and the published one; empty without such a class."""
+    """Counts of Women against Men, this project's and the published ones; empty without such a class."""
     own = [row for row in by_class if (row["head"], row["class"]) == (GENDER, POSITIVE)]
     rows = [
         [POSITIVE, *(row[key] for key in ("rows", "tp", "fn", "tn", "fp")),
          *(number(row[key]) for key in ("precision", "recall", "f1"))]
         for row in own
     ]  # fmt: skip
-    theirs = {one.metric: one.value for one in published if one.benchmark == f"{PREFIX}{GENDER}_{POSITIVE}"}
+    theirs = {row.metric: row.value for row in published if row.benchmark == f"{PREFIX}{GENDER}_{POSITIVE}"}
     if rows and theirs:
-        figures = [f"*{theirs[key]:.4f}*" if key in theirs else "-" for key in ("precision", "recall", "f1")]
-        rows.append([f"*{POSITIVE}* (published)", "-", "-", "-", "-", "-", *figures])
+        scores = [f"*{theirs[key]:.4f}*" if key in theirs else "-" for key in ("precision", "recall", "f1")]
+        rows.append([f"*{POSITIVE}* (published)", "-", "-", "-", "-", "-", *scores])
     return rows
 
 
@@ -95,7 +99,7 @@ def confusions(confused: list[dict[str, str]]) -> list[str]:
     for head in dict.fromkeys(row["head"] for row in confused):
         own = [row for row in confused if row["head"] == head][:PAIRS]
         told = "; ".join(
-            f"{row['actual']} for {row['predicted']} ({row['rows']}, {float(row['share']):.0%})" for row in own
+            f"{row['actual']} as {row['predicted']} ({row['rows']}, {float(row['share']):.0%})" for row in own
         )
         lines.append(f"- {head}: {told}")
     return lines
@@ -112,18 +116,23 @@ def profile_section(name: str, folder: Path, published: list[Published], drawn: 
         for table in ("by_class", "confused", "suspects")
     }
     of_head: dict[str, dict[str, float]] = {}
-    for one in published:
-        if one.benchmark.startswith(PREFIX):
-            of_head.setdefault(one.benchmark.removeprefix(PREFIX), {})[one.metric] = one.value
+    for row in published:
+        if row.benchmark.startswith(PREFIX):
+            of_head.setdefault(row.benchmark.removeprefix(PREFIX), {})[row.metric] = row.value
     lines = [f"## Profile {name}" + (" (drawn data)" if drawn else ""), ""]
-    lines += [*markdown(HEADS + PUBLISHED, head_rows(read_json(folder / "classifier.json"), of_head)), ""]
+    lines += [*markdown(HEAD_COLUMNS + PUBLISHED, head_rows(read_json(folder / "classifier.json"), of_head)), ""]
     if gender := gender_rows(tables["by_class"], published):
         lines += [*markdown(COUNTS, gender), ""]
     if told := confusions(tables["confused"]):
-        lines += ["Most often taken for another class (test rows, share of the class):", "", *told, ""]
+        lines += [
+            "Most frequent confusions, label as prediction (test rows, share of the class):",
+            "",
+            *told,
+            "",
+        ]
     counts = {head: sum(row["head"] == head for row in tables["suspects"]) for head in of_head}
-    if found := ", ".join(f"{count} of {head}" for head, count in counts.items() if count):
-        lines += [*prose(f"Labels that are probably wrong: {found}."), ""]
+    if suspected := ", ".join(f"{count} of {head}" for head, count in counts.items() if count):
+        lines += [*prose(f"Labels that are probably wrong: {suspected}."), ""]
     return lines + ([DRAWN, ""] if drawn else [])
 
 
@@ -142,7 +151,7 @@ def write_page(out: Path) -> None:
         profile = Path("profiles") / f"{name}.yaml"
         drawn = profile.is_file() and bool(load_params(profile).get("demo_sources"))
         lines += profile_section(name, folder, published, drawn)
-    notes = {one.note: one.source for one in published if one.benchmark.startswith(PREFIX)}
+    notes = {row.note: row.source for row in published if row.benchmark.startswith(PREFIX)}
     for source in dict.fromkeys(notes.values()):
         told = "; ".join(note for note, own in notes.items() if note and own == source)
         lines += [*prose(f"Published: {source} ({told})."), ""]

@@ -1,4 +1,4 @@
-"""Confusion matrices as pictures, from the counts of actual and predicted names that the evaluate stages write."""
+"""Confusion matrices as pictures, from the counts of actual and predicted classes of the evaluate stages."""
 
 import csv
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = ["panel", "actual", "predicted", "rows"]
-LARGEST_WITH_NUMBERS = 16  # classes; beyond it the numbers would be too small to read
+LARGEST_WITH_NUMBERS = 16  # classes; with more, numbers would be too small to read
 
 
 def confusion_counts(rows: list[tuple[str, str, int]]) -> tuple[list[str], np.ndarray]:
-    """Names, sorted, and the counts [actual, predicted] of a list of (actual, predicted, count)."""
+    """Sorted names, and the counts [actual, predicted] of a list of (actual, predicted, count)."""
     names = sorted({name for *pair, _ in rows for name in pair})
     place = {name: index for index, name in enumerate(names)}
     counts = np.zeros((len(names), len(names)), dtype=int)
@@ -27,10 +27,10 @@ def confusion_counts(rows: list[tuple[str, str, int]]) -> tuple[list[str], np.nd
 
 
 def confusion_figures(path: Path) -> Iterator[tuple[str, "Figure"]]:
-    """Each panel (a detector, a head) of a CSV with the columns panel, actual, predicted, rows, and its picture.
+    """The panels (detectors or heads) of a CSV with columns panel, actual, predicted, rows, each with its picture.
 
     Raises:
-        StageError: when the file has other columns.
+        StageError: the file has other columns.
     """
     with path.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)

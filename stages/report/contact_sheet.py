@@ -2,7 +2,7 @@
 
 Usage: python -m stages.run contact_sheet RAW_FOLDER TRUTH_FOLDER OUT.jpg
 
-Pictures are taken at an even stride over the sorted image ids; a box's color says its superclass.
+Pictures are chosen at an even stride over the sorted image ids. The color of a box is that of its superclass.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from stages.demo.truth import FILE, TRUTH, Row
 log = logging.getLogger(__name__)
 
 COLUMNS, ROWS = 10, 4
-WIDTH, TALLEST = 116, 150  # pixels of a photo's place
-CAPTION = 11  # pixels below it
-MOST_BYTES = 150_000  # pages with several sheets should still load at once
+WIDTH, TALLEST = 116, 150  # pixels: width of a photo, its largest height
+CAPTION = 11  # pixels of text below a photo
+MOST_BYTES = 150_000  # so that pages with several sheets load quickly
 COLORS: dict[str, RGB] = {
     "outwear": (220, 30, 30),
     "bottom": (20, 90, 230),
@@ -42,18 +42,18 @@ COLORS: dict[str, RGB] = {
 def image_paths(raw: Path, image_ids: set[str]) -> dict[str, Path]:
     """Image id -> its file, in the tree of any of the sources.
 
-    An id is the file's stem, after the split where names repeat across splits (DeepFashion2), after class and split
-    where they repeat across both (shoes), or its path below the folder of images (the benchmarks').
+    An id is the file's stem, with the split as prefix where names repeat in several splits (DeepFashion2), with class
+    and split where they repeat in both (shoes), or the path below the folder of images (benchmarks).
     """
-    found = {}
+    paths: dict[str, Path] = {}
     for path in sorted(raw.rglob("*")):
         if path.suffix not in (".jpg", ".png"):
             continue
         *folders, stem = path.relative_to(raw).with_suffix("").parts
         names = ["/".join([*folders[at:], stem]) for at in range(len(folders) + 1)]
         names += ["-".join([*folders[:1], stem]), "-".join([*reversed(folders), stem])]
-        found |= {name: path for name in names if name in image_ids}
-    return found
+        paths |= {name: path for name in names if name in image_ids}
+    return paths
 
 
 def chosen(image_ids: list[str], count: int) -> list[str]:
@@ -63,7 +63,7 @@ def chosen(image_ids: list[str], count: int) -> list[str]:
 
 
 def cell(path: Path, image_id: str, rows: list[Row], height: int) -> Image.Image:
-    """One photo in a place of so many pixels' height, its boxes and its id."""
+    """One photo in a cell of the given height, with its boxes and its id."""
     photo, _ = decode(path.read_bytes())
     scale = min(WIDTH / photo.width, height / photo.height)
     size = (round(photo.width * scale), round(photo.height * scale))
@@ -86,14 +86,14 @@ def sheet(raw: Path, truth: Path) -> Image.Image:
     """The grid.
 
     Raises:
-        StageError: when the ground truth is missing, or none of its images is below `raw`.
+        StageError: the ground truth is missing, or none of its images is below `raw`.
     """
     rows = defaultdict(list)
     for row in read_table(truth / FILE, TRUTH).to_pylist():
         rows[row["image_id"]].append(row)
     paths = image_paths(raw, set(rows))
     if not paths:
-        raise StageError(f"{raw}: no image that {truth / FILE} speaks of. Give the two outputs of one demo stage.")
+        raise StageError(f"{raw}: no image of {truth / FILE}. Give the two outputs of one demo stage.")
     ids = chosen(sorted(paths), COLUMNS * ROWS)
     height = min(TALLEST, max(WIDTH * row["height"] // row["width"] for image_id in ids for row in rows[image_id]))
     places = [cell(paths[image_id], image_id, rows[image_id], height) for image_id in ids]

@@ -1,4 +1,4 @@
-"""The detectors' part of docs/leaderboard.md: ours, a box that looks at no picture, and what was published.
+"""The detectors' part of docs/leaderboard.md: this project's, a box that looks at no image, and published ones.
 
 Read from data/<profile>/report/detector/<detector>.json, as evaluate_detector writes them, and from the rows
 ``detector_<name>`` of tables/published.csv.
@@ -14,10 +14,10 @@ PREFIX = "detector_"  # of their benchmarks in tables/published.csv
 COLUMNS = {"map50": "mAP50", "map50_95": "mAP50-95", "precision": "precision", "recall": "recall", "f1": "F1"}
 ALIKE = {"ap": "map50_95"}  # COCO's name
 ABOUT = (
-    "On the test split: its annotated images and their boxes. Precision, recall and F1 are means over the classes, "
-    "at the confidence at which mean F1 is highest. *Constant box* answers every image with the median training box of "
-    "each class. `data/<profile>/report/detector/` has every class, its curves, and sample detections; "
-    "`data/<profile>/crops/` has pictures of what was matched, what was not, and of several detections."
+    "Scores are of the annotated images of the test split. Precision, recall and F1 are means over the classes, at the "
+    "confidence with the highest mean F1. *Constant box* answers every image with the median training box of each "
+    "class. `data/<profile>/report/detector/` has every class, its curves and sample detections; "
+    "`data/<profile>/crops/` has pictures of matched and unmatched detections."
 )
 
 
@@ -44,12 +44,12 @@ def detector_section(detectors: dict[str, dict[str, Any]], published: list[Publi
         lines.append(_row([name, str(scores["images"]), str(scores["boxes"])], scores, "{:.3f}"))
         lines.append(_row([f"{name}, constant box", "-", "-"], {"map50": scores["constant_box"]}, "{:.3f}"))
         systems: dict[tuple[str, str], dict[str, float]] = {}
-        for one in published:
-            metric = ALIKE.get(one.metric, one.metric)
-            if one.benchmark == PREFIX + name and metric in COLUMNS:
-                systems.setdefault((one.system, one.source), {})[metric] = one.value
-                notes_of = sources.setdefault(one.source, {}).setdefault(one.system, [])
-                notes_of += [one.note] if one.note and one.note not in notes_of else []
+        for row in published:
+            metric = ALIKE.get(row.metric, row.metric)
+            if row.benchmark == PREFIX + name and metric in COLUMNS:
+                systems.setdefault((row.system, row.source), {})[metric] = row.value
+                notes_of = sources.setdefault(row.source, {}).setdefault(row.system, [])
+                notes_of += [row.note] if row.note and row.note not in notes_of else []
         for (system, _), numbers in systems.items():
             lines.append(_row([f"*{system}* (published), {name}", "-", "-"], numbers, "*{:.3f}*"))
     if sources:

@@ -1,4 +1,4 @@
-"""What ingest found, repaired and rejected in a source, and whether it is the complete download. Reads only.
+"""What ingest read, repaired and rejected in a source, and whether it is the complete download. It writes nothing.
 
 Usage: python -m stages.run ingest_report SOURCE [INGESTED [TABLES]]  (`make ingest-report SOURCE=shoes`)
 
@@ -26,23 +26,23 @@ from stages.ingest.reading import IngestParams
 log = logging.getLogger(__name__)
 
 EXAMPLES = 3  # of each repair and each reason
-# A row whose image is not there shows that something is missing; an image that nothing names is none of them.
+# Reasons of rows whose image is missing, which do not count as images of the download.
 NOT_THERE = ("missing_image", "broken_link", "unread_format", "no_annotation", "ambiguous_name")
 REPAIRS = {
-    "format": "the file is no JPEG, whatever its name; stored as one",
-    "mode": "not RGB (grey, palette, transparent, CMYK); made RGB, what is transparent became white",
+    "format": "the file is no JPEG, whatever its name; stored as JPEG",
+    "mode": "not RGB (gray, palette, transparent, CMYK); converted to RGB, transparent pixels to white",
     "exif_rotation": "turned upright, as its EXIF tag says",
     "reversed": "corners in the wrong order; swapped",
-    "clipped": "the box went over the image's border; cut off",
-    "scaled_from_display": "the box was drawn on a smaller display; scaled back to the picture",
-    "scaled_from_256": "the box belongs to the picture in 256 x 256; scaled to the picture that is there",
-    "two_statuses": "the image stands in pairs of several splits; it counts for the most held-out one",
+    "clipped": "the box went beyond the image's border; clipped",
+    "scaled_from_display": "the box was drawn on a smaller display; scaled to the picture",
+    "scaled_from_256": "the box belongs to the picture at 256 x 256; scaled to the picture in the folder",
+    "two_statuses": "the image is in pairs of several splits; it counts for the most held-out one",
     "json_before_txt": "the image has boxes in the JSON and in a YOLO file; the JSON's were taken",
-    "class_of_folder": "the YOLO file's class is another than the folder's; the folder's was taken",
+    "class_of_folder": "the YOLO file's class differs from the folder's; the folder's was taken",
     "polygon": "a polygon or a rotated box; the box around it was taken",
-    "commas": "commas between or inside the numbers of a label; read as what they stand for",
-    "turned_with_image": "the box was drawn on the picture as stored; turned with it, as its EXIF tag says",
-    "comma_in_last_column": "more fields than columns; the surplus belongs to the last column",
+    "commas": "commas between or inside the numbers of a label; read as separators or decimal points",
+    "turned_with_image": "the box was drawn on the picture as stored; turned by its EXIF tag",
+    "comma_in_last_column": "more fields than columns; joined into the last column",
 }
 
 
@@ -50,21 +50,21 @@ def report(source: str, reader: str, drawn: bool, ingested: Path, tables: Path) 
     """The report as plain text.
 
     Args:
-        drawn: the demo drew this source, so it is no download at all.
+        drawn: the demo drew this source, so it is no download.
         ingested: the source's folder with account.json, rejects, repairs and shards.
-        tables: holds downloads.csv.
+        tables: folder of downloads.csv.
 
     Raises:
-        StageError: when the source was not ingested yet.
+        StageError: the source was not ingested yet.
     """
     if not (ingested / "account.json").is_file():
         raise StageError(
             f"{ingested}: source {source} was not ingested yet, there is no account.json. Run "
-            f"`dvc repro ingest@{source}` (the source must stand in `sources` of params.yaml)."
+            f"`dvc repro ingest@{source}` (the source must be in `sources` of params.yaml)."
         )
     account = read_json(ingested / "account.json")
     notes = account.pop("notes", {})
-    notes.pop("near duplicates", None)  # told with the pictures
+    notes.pop("near duplicates", None)  # reported with the pictures
     lines = [f"{source} (reader {reader}), as ingested into {ingested}", ""]
     if known := completeness(account, source, drawn, published(tables)):
         lines += [*known, ""]
@@ -92,13 +92,13 @@ def report(source: str, reader: str, drawn: bool, ingested: Path, tables: Path) 
 def published(tables: Path) -> dict[tuple[str, str], list[tuple[int | None, str]]]:
     """(data set, table) -> (count, what and where) of downloads.csv; no count where copies differ.
 
-    A data set is the source of its name in the profiles: own data that the same reader reads is no part of it.
+    A data set is the source of its name in the profiles; own data of the same reader is another one.
 
     Raises:
-        StageError: when the file is missing, or a count is no number.
+        StageError: the file is missing, or a count is no number.
     """
     path = tables / "downloads.csv"
-    found = defaultdict(list)
+    counts = defaultdict(list)
     for line, row in read_csv(path, ["source", "table", "what", "count", "where"]):
         count = row["count"]
         if count and not count.isdigit():
@@ -106,14 +106,14 @@ def published(tables: Path) -> dict[tuple[str, str], list[tuple[int | None, str]
                 f"{path}, line {line}: count {count!r}, expected a whole number or none. Correct the line."
             )
         known = int(count) if count else None
-        found[row["source"], row["table"]].append((known, f"{row['what']}; {row['where']}"))
-    return dict(found)
+        counts[row["source"], row["table"]].append((known, f"{row['what']}; {row['where']}"))
+    return dict(counts)
 
 
 def completeness(
     account: dict[str, Any], source: str, drawn: bool, known: dict[tuple[str, str], list[tuple[int | None, str]]]
 ) -> list[str]:
-    """For each table whether as many rows came in as a complete download has; of own data there is nothing to say."""
+    """Compare the rows of each table with those of a complete download; nothing for own data."""
     lines = (
         ["This is not the complete download: the project drew this source itself (`demo_sources`)."] if drawn else []
     )
@@ -122,10 +122,10 @@ def completeness(
     for table, ledger in account.items():
         absent = NOT_THERE if table == "images" else ()
         rows_in = ledger["rows_in"] - sum(ledger["rejected"].get(reason, 0) for reason in absent)
-        parts = known.get((source, table), [])
-        counts = [count for count, _ in parts if count is not None]
+        published_counts = known.get((source, table), [])
+        counts = [count for count, _ in published_counts if count is not None]
         if not counts:
-            remarks = "".join(f" ({said})" for _, said in parts)
+            remarks = "".join(f" ({said})" for _, said in published_counts)
             lines += [f"{table}: {rows_in}, no published count{remarks}"] if rows_in else []
             continue
         missing = sum(counts) - rows_in
@@ -133,13 +133,13 @@ def completeness(
             verdict = f"{missing} fewer than a complete download"
         else:
             verdict = f"{-missing} more than a complete download" if missing else "complete"
-        told = " + ".join(f"{count} {said}" for count, said in parts)
+        told = " + ".join(f"{count} {said}" for count, said in published_counts)
         lines.append(f"{table}: {rows_in}, {verdict} ({told})")
     return lines
 
 
 def pictures(shards: pa.Table) -> list[str]:
-    """Sizes, splits, groups and near-duplicate clusters of the images that were kept."""
+    """Sizes, splits, groups and near-duplicate clusters of the kept images."""
     sizes = sorted(
         zip(shards["width"].to_pylist(), shards["height"].to_pylist(), strict=True),
         key=lambda size: (size[0] * size[1], size),
@@ -161,12 +161,12 @@ def pictures(shards: pa.Table) -> list[str]:
 
 def _examples(table: pa.Table, kind: str) -> dict[tuple[str, str], list[tuple[str, str]]]:
     """(table, what or reason) -> the first keys and details."""
-    found: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    examples: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for row in _rows(table):
-        examples = found[row["table"], row[kind]]
-        if len(examples) < EXAMPLES:
-            examples.append((row["key"], row["detail"]))
-    return found
+        of_kind = examples[row["table"], row[kind]]
+        if len(of_kind) < EXAMPLES:
+            of_kind.append((row["key"], row["detail"]))
+    return examples
 
 
 def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:

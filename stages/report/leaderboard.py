@@ -1,7 +1,7 @@
 """Every encoder on every benchmark, cut to what a comparison shows: the lines of docs/leaderboard.md.
 
 Read from data/<profile>/report/retrieval/<encoder>.json, as evaluate_retrieval writes them; figures are about the whole
-gallery. Where the benchmark's items are labels there is category_top_<n> too: of the neighbours' vote, and in the row
+gallery. Where the benchmark's items are labels there is category_top_<n> too: of the neighbors' vote, and in the row
 of chance of naming the most frequent categories. ``softmax`` is category prediction by an encoder's own category path.
 
 Published numbers are from tables/published.csv: each with its system, benchmark, metric and source.

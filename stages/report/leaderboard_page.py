@@ -1,12 +1,12 @@
-"""docs/leaderboard.md: every encoder on every benchmark, chance and what was published beside it (`make docs`).
+"""docs/leaderboard.md: every encoder on every benchmark, next to chance and to published scores (`make docs`).
 
 Usage: python -m stages.run leaderboard_page [OUT]      (docs/leaderboard.md)
 
 Reads:  data/<profile>/report/retrieval/*.json of every profile that has them (`dvc repro`, or `dvc pull`),
         data/<profile>/report/detector/*.json beside them,
-        metrics/<profile>/external/*.json (vectors that someone else computed, external.py), tables/published.csv, and
-        `demo_sources` of profiles/<profile>.yaml: where it names anything, the data is drawn, and the page says so
-        above published numbers.
+        metrics/<profile>/external/*.json (vectors that another program computed, score_vectors.py),
+        tables/published.csv, and `demo_sources` of profiles/<profile>.yaml: if it names a source, the data is
+        drawn, and the page says so above published numbers.
 """
 
 import logging
@@ -18,7 +18,7 @@ from stages.core.files import read_json
 from stages.core.params import load_params
 from stages.report.detectors import PREFIX, detector_section, read_detectors
 from stages.report.leaderboard import Published, entry, prose, read_board, read_published
-from stages.retrieval.category import NEIGHBOURS, TOPS
+from stages.retrieval.category import NEIGHBORS, TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE
 from stages.runner.stage import new_parser, one_message
 
@@ -27,46 +27,50 @@ log = logging.getLogger(__name__)
 Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
 SHOWN_KS = (1, 5, 10, 20, 50)  # and those that something was published of
 AVERAGES: Columns = (("map", "mAP"), ("map_at_r", "MAP@R"))
-CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"{NEIGHBOURS}-NN top-{n}") for n in TOPS)
+CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"{NEIGHBORS}-NN top-{n}") for n in TOPS)
 SOFTMAX_COLUMNS: Columns = tuple((f"softmax_top_{n}", f"top-{n}") for n in TOPS)
 INTERVALS = ("hit_at_1", "map")  # shown in the table; the detailed results have that of MAP@R too
 SAME_BENCHMARK = ("n_scored", "n_missed", "n_without_match", "gallery")  # differ where the benchmark was built anew
 INTRO = """# Leaderboard
 
-Made by `make docs` from `data/<profile>/report/retrieval/`, `metrics/<profile>/external/` and `tables/published.csv`.
+Every encoder on every benchmark, next to chance and to published scores. `make docs` writes this page from
+`data/<profile>/report/`, `metrics/<profile>/external/` and `tables/published.csv`.
+"""
+RULES = """## How to read the tables
 
-All rows but the published ones were scored by the same evaluator on the same queries and gallery (rules:
-`stages/retrieval/similarity.py`, formulas: `stages/retrieval/metrics.py`). Ties count against the encoder, a query
-whose item was not detected is a miss, a query without a match is left out. Brackets are 95 % bootstrap intervals over
-the queries; encoders whose intervals overlap widely are not told apart by this benchmark. Input is the side of the
-pictures in pixels, size the dimensions of a vector, parameters are the numbers in the encoder's weight files. An
-encoder that *kept its start* was best on validation before its training, so its features are those of the weights it
-started from. One *below its start* was better on validation before its training than in the epoch that was kept. A k
-beyond the gallery means the whole gallery.
-
-Vectors that someone else computed join with
-`python -m stages.run score_vectors --embeddings FILE --benchmark NAME --name NAME`; they are marked *external*.
+- **One evaluator.** It scored every row except the published ones, on the same queries and the same gallery (rules:
+  `stages/retrieval/similarity.py`, formulas: `stages/retrieval/metrics.py`). Ties count against the encoder. A query
+  whose item was not detected is a miss. A query without a right answer in the gallery is left out.
+- **Columns.** hit@k: the share of queries with a right answer among the first k; a k larger than the gallery means the
+  whole gallery. Brackets: 95 % bootstrap intervals over queries; if they overlap widely, the benchmark does not tell
+  the encoders apart. Input: side of the images in pixels. Size: dimensions of a vector. Parameters: numbers in the
+  encoder's weight files.
+- **Remarks.** An encoder that *kept its start* was best on validation before its training, so it has the features that
+  it started from. An encoder *below its start* was better on validation before its training than at the kept epoch.
+  *External* vectors were computed by another program and scored with
+  `python -m stages.run score_vectors --embeddings FILE --benchmark NAME --name NAME`.
 """
 VOTE = (
-    f"{NEIGHBOURS}-NN top-n: the query's category is among the first n by the vote of its {NEIGHBOURS} nearest gallery "
-    "rows (`stages/retrieval/category.py`); in the row of chance, among the n most frequent ones."
+    f"{NEIGHBORS}-NN top-n: the query's category is among the first n by the vote of its {NEIGHBORS} nearest gallery "
+    "images (`stages/retrieval/category.py`). The row of chance names the n most frequent categories."
 )
 SOFTMAX = (
-    "Category by an encoder's own category path (softmax), another measure than the vote. It is about queries whose "
-    "category the encoder learned; a published row is its yardstick only where it knows all of the benchmark's. Chance "
-    "names any n of its categories, majority the n most frequent ones of the gallery, both for the same queries."
+    "Category prediction by the encoder's own softmax, which is another measure than the vote. The scores are for the "
+    "queries whose category the encoder has learned; compare with a published row only if it has learned all of the "
+    "benchmark's categories. Chance names any n of its categories, majority the n most frequent ones of the gallery, "
+    "for the same queries."
 )
 CLEAN = (
-    "Rows with a name are about all of upstream's queries, as published figures are. *Clean* leaves out those that "
-    "nearly repeat a training picture; the gallery stays whole."
+    "A row with only a name is about all of upstream's queries, as published scores are. A *clean* row leaves out the "
+    "queries that nearly repeat a training image; the gallery stays whole."
 )
 PUBLISHED = (
-    "Rows in italics are **published, not measured here**: other code, other training, the publication's own protocol. "
-    "They stand below our row of the same method, those without one at the end."
+    "Rows in italics are **published, not measured in this project**: other code, other training, the publication's "
+    "own protocol. A published row is below this project's row of the same method; the others are at the end."
 )
 DRAWN = (
-    "This profile's pictures are **drawn by the project**. Published rows are about the real data set behind the "
-    "benchmark of this name: they are no yardstick for the rows above them."
+    "This profile's images are **drawn by the project**. Published rows are about the real data set of this "
+    "benchmark's name, so they cannot be compared with the rows above them."
 )
 
 
@@ -151,7 +155,7 @@ def falls(board: dict[str, Any]) -> list[str]:
         if below_start(line):
             of = line["on_validation"]
             told.append(f"{name} ({of['figure']} {of['before']:.3f} before its training, {of['kept']:.3f} after it)")
-    text = f"Below their own start on validation, whatever their rows say: {', '.join(told)}."
+    text = f"Training lowered the score on validation of these encoders, whatever their rows say: {', '.join(told)}."
     return [*prose(text), ""] if told else []
 
 
@@ -222,7 +226,7 @@ def recommended(name: str, line: dict[str, Any]) -> list[str]:
     scores = line.get("recommendation")
     if not scores or scores["n_scored"] == scores["n_missed"]:  # no query has a match and was detected
         return []
-    ways = {"list": "in the list in which its regions take turns", "whole": "in its ranking by whole pictures"}
+    ways = {"list": "in the list in which its regions take turns", "whole": "in its ranking by whole images"}
     told = []
     for way, text in ways.items():
         several = f"{way}_categories" in scores
@@ -247,13 +251,15 @@ def benchmark_section(
     line = next((entries[benchmark] for name, entries in board.items() if name != CHANCE), {})
     lines = [f"### {benchmark}", ""]
     if line:
-        lines += [
-            f"{line['n_scored']} queries scored ({line['n_missed']} of them not detected: misses), "
-            f"{line['n_without_match']} left out without a match, {line['gallery']} gallery rows.",
-            "",
-        ]
+        text = f"{line['n_scored']} queries, {line['gallery']} gallery rows."
+        if line["n_missed"]:
+            text += f" Misses because nothing was detected: {line['n_missed']}."
+        if line["n_without_match"]:
+            text += f" Left out because the gallery has no right answer: {line['n_without_match']} more queries."
+        lines += [*prose(text), ""]
     if "clean" in line:
-        left_out = f"{CLEAN} Here these are {line['clean']['n_left_out']}: {line['clean']['n_scored']} stay."
+        counts = f"{line['clean']['n_left_out']} are left out, {line['clean']['n_scored']} stay"
+        left_out = f"{CLEAN} In this benchmark, {counts}."
         lines += [*prose(left_out), ""]
     columns = columns_of(board, published, benchmark)
     below = published_rows(published, benchmark, columns)
@@ -291,7 +297,7 @@ def page(
         drawn: profiles whose data the project draws.
         detectors: profile -> detector -> its figures, as evaluate_detector writes them.
     """
-    lines = [INTRO]
+    lines: list[str] = []
     on_page: set[str] = set()
     for profile, board in boards.items():
         lines += [f"## Profile {profile}" + (" (drawn data)" if profile in drawn else ""), ""]
@@ -306,7 +312,20 @@ def page(
     rest = {one.benchmark for one in published if not one.benchmark.startswith(HEADS)} - on_page
     if rest:
         lines += [*prose(f"`tables/published.csv` also has numbers for: {shown(rest, 40)}. None is on this page."), ""]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join([INTRO, *contents([RULES, *lines]), "", RULES, *lines]).rstrip() + "\n"
+
+
+def contents(lines: list[str]) -> list[str]:
+    """A list of links to the headings of two and three levels in ``lines``, as GitHub names their anchors."""
+    entries, seen = [], dict[str, int]()
+    for line in "\n".join(lines).split("\n"):
+        level, _, title = line.partition(" ")
+        if level in ("##", "###"):
+            anchor = "".join(sign for sign in title.lower() if sign.isalnum() or sign in " -_").replace(" ", "-")
+            seen[anchor] = seen.get(anchor, -1) + 1
+            again = f"-{seen[anchor]}" if seen[anchor] else ""
+            entries.append(f"{'  ' if level == '###' else ''}- [{title}](#{anchor}{again})")
+    return entries
 
 
 def read_externals(folder: Path) -> dict[str, Any]:

@@ -1,21 +1,22 @@
-"""Which held-out pictures are also among what something learns from, over all sources and benchmarks.
+"""Held-out pictures that are also training pictures of some model, over all sources and benchmarks.
 
-The data set keeps near duplicates in one split, over the sources whose labels it merges, and so does ingest where it
-does not keep duplicates. Benchmarks of upstream trees bring splits of their own. These may cut through near duplicates,
-which stay as published, and know nothing of other data sets: a query of one may be a training picture of another, and
-an encoder that learned from the latter has seen it. This stage counts such pictures; a score beside a high count says
-little. Those of a benchmark's own tree are left out of its clean figures (evaluate_retrieval).
+Near duplicates are in one split within the data set, over all sources whose labels it merges, and within a source where
+ingest drops duplicates. But benchmarks of upstream trees have upstream's splits, which may separate near duplicates and
+ignore other data sets: a query of one may be a training picture of another, so that an encoder trained on the latter
+has seen it. This stage counts such pictures. A score on a set with a high count means little. Queries that repeat
+training pictures of the benchmark's own tree are left out of its clean scores (evaluate_retrieval).
 
 Reads:  data/<profile>/ingested/<source>/, data/<profile>/dataset/, data/<profile>/benchmarks/<name>/.
-Writes: METRICS: held-out pictures of all sets, and how many of them some training set has too (``seen``; one that
-        several have counts several times).
-        REPORT: held-out set -> pictures, how many of them each training set has too, and a few of them by name.
+Writes: METRICS: held-out pictures of all sets, and how many of them are in a training set (``seen``; counted once for
+each
+        training set).
+        REPORT: held-out set -> its pictures, how many of them are in each training set, and a few examples.
 Params: benchmarks, detectors (the lists), dataset.
 
-Sets, each with pictures that teach (train and val) and held-out ones:
+Sets, each with training pictures (train and val) and held-out pictures:
     dataset             the crops of the merged data set; test is held out
     detector <name>     the images of its source; test is held out
-    <name>              of a benchmark over an upstream tree its own training table; its queries are held out
+    <name>              the training table of a benchmark over an upstream tree; its queries are held out
 """
 
 import argparse
@@ -40,19 +41,19 @@ log = logging.getLogger(__name__)
 
 DATASET = "dataset"
 ROW = ["row_id", "split"]
-EXAMPLES = 3  # pairs that are named of each two sets
+EXAMPLES = 3  # named pairs for each two sets
 Picture = tuple[str, str]  # source, image_id
 
 
 @dataclass
 class PictureSet:
-    """Pictures that something learns from, and those that it is judged by."""
+    """Pictures for training and held-out pictures."""
 
     training: set[Picture] = field(default_factory=set)
     held_out: set[Picture] = field(default_factory=set)
 
     def add(self, picture: Picture, split: str) -> None:
-        """Put a picture where its split says."""
+        """Add a picture to training or held out, by its split."""
         if split == "test":
             self.held_out.add(picture)
         elif split in ("train", "val"):
@@ -68,34 +69,40 @@ def seen_pictures(
         fingerprints: of every picture in ``sets``.
         hamming, color: as in ``stages.ingest.fingerprint.near_duplicates``.
     """
-    wanted = sorted(set().union(*(one.training | one.held_out for one in sets.values()))) if sets else []
-    clusters = dict(zip(wanted, near_duplicates([fingerprints[one] for one in wanted], hamming, color), strict=True))
+    wanted = (
+        sorted(set().union(*(picture_set.training | picture_set.held_out for picture_set in sets.values())))
+        if sets
+        else []
+    )
+    clusters = dict(
+        zip(wanted, near_duplicates([fingerprints[picture] for picture in wanted], hamming, color), strict=True)
+    )
     members: dict[str, dict[int, list[Picture]]] = {name: defaultdict(list) for name in sets}
-    for name, one in sets.items():
-        for picture in sorted(one.training):
+    for name, picture_set in sets.items():
+        for picture in sorted(picture_set.training):
             members[name][clusters[picture]].append(picture)
 
     def pairs(pictures: Iterable[Picture], teachers: Mapping[int, list[Picture]]) -> list[tuple[Picture, Picture]]:
-        # A cluster may be a chain: only what looks alike itself counts.
-        found = []
+        # A cluster may be a chain, so each pair is checked.
+        seen = []
         for picture in sorted(pictures):
             near = (
-                other
-                for other in teachers.get(clusters[picture], [])
-                if alike(fingerprints[picture], fingerprints[other], hamming, color)
+                twin
+                for twin in teachers.get(clusters[picture], [])
+                if alike(fingerprints[picture], fingerprints[twin], hamming, color)
             )
-            found += [(picture, other) for other in [next(near, None)] if other is not None]
-        return found
+            seen += [(picture, twin) for twin in [next(near, None)] if twin is not None]
+        return seen
 
     return {
-        name: {teacher: pairs(one.held_out, known) for teacher, known in members.items()}
-        for name, one in sets.items()
-        if one.held_out
+        name: {teacher: pairs(picture_set.held_out, known) for teacher, known in members.items()}
+        for name, picture_set in sets.items()
+        if picture_set.held_out
     }
 
 
 class Pictures:
-    """The sets of a profile as they are read, and the fingerprints of their pictures."""
+    """Reads the sets of a profile and the fingerprints of their pictures."""
 
     def __init__(self, data: Path) -> None:
         """Read from ``data``, the profile's folder."""
@@ -113,7 +120,7 @@ class Pictures:
                 self.fingerprints[row["source"], row["image_id"]] = row["fingerprint"]
 
     def add_detector(self, name: str) -> None:
-        """The images that a detector learns from and is judged by."""
+        """The training and test images of a detector."""
         own = self.sets[f"detector {name}"] = PictureSet()
         for image_id, split in self._source(name).items():
             own.add((name, image_id), split)
@@ -122,7 +129,7 @@ class Pictures:
         """The training table and the queries of a benchmark over an upstream tree."""
         own, images = PictureSet(), self._source(source)
         of_row = dict(zip(images, images, strict=True))
-        if kind == "pairs":  # its rows are garments
+        if kind == "pairs":  # rows are garments
             objects = read_table(self.data / "ingested" / source / "objects.parquet", columns=["object_id", "image_id"])
             of_row = dict(zip(objects["object_id"].to_pylist(), objects["image_id"].to_pylist(), strict=True))
         folder = self.data / "benchmarks" / name
@@ -149,7 +156,7 @@ class Pictures:
 
 
 def read_pictures(data: Path, detectors: Sequence[str], benchmarks: Sequence[str]) -> Pictures:
-    """Everything that a profile learns from or judges by."""
+    """All training and held-out pictures of a profile."""
     pictures = Pictures(data)
     pictures.add_dataset()
     for name in sorted(detectors):
@@ -166,32 +173,35 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     options: DatasetParams = params.dataset
     pictures = read_pictures(args.data, params.detectors, params.benchmarks)
     log.info(f"leakage: comparing {len(pictures.fingerprints)} pictures")
-    found = seen_pictures(pictures.sets, pictures.fingerprints, options.near_hamming, options.near_color)
+    by_set = seen_pictures(pictures.sets, pictures.fingerprints, options.near_hamming, options.near_color)
     result: dict[str, Any] = {}
-    for name, teachers in found.items():
+    for name, teachers in by_set.items():
         held_out = len(pictures.sets[name].held_out)
         result[name] = {
             "pictures": held_out,
             "seen_in_training_of": {teacher: len(pairs) for teacher, pairs in teachers.items()},
             "examples": {
-                teacher: [["/".join(one) for one in pair] for pair in pairs[:EXAMPLES]]
+                teacher: [["/".join(picture) for picture in pair] for pair in pairs[:EXAMPLES]]
                 for teacher, pairs in teachers.items()
                 if pairs
             },
         }
         for teacher, pairs in teachers.items():
             if pairs:
-                one, other = ("/".join(picture) for picture in pairs[0])
+                seen, twin = ("/".join(picture) for picture in pairs[0])
                 log.info(
                     f"leakage: {len(pairs)} of {held_out} held-out pictures of {name} look like training pictures of "
-                    f"{teacher}, such as {one} like {other}"
+                    f"{teacher}, such as {seen} like {twin}"
                 )
-    seen = sum(len(pairs) for teachers in found.values() for pairs in teachers.values())
-    held = sum(one["pictures"] for one in result.values())
-    log.info(f"leakage: {held} held-out pictures of {len(result)} sets compared with the training pictures of all sets")
+    n_seen = sum(len(pairs) for teachers in by_set.values() for pairs in teachers.values())
+    n_held_out = sum(counts["pictures"] for counts in result.values())
+    log.info(
+        f"leakage: {n_held_out} held-out pictures of {len(result)} sets compared with the training pictures of all sets"
+    )
     write_json(args.report, result)
-    write_json(args.metrics, {"seen": seen, "held_out": held})
-    return Report(metrics={"seen": seen, "held_out": held})
+    metrics = {"seen": n_seen, "held_out": n_held_out}
+    write_json(args.metrics, metrics)
+    return Report(metrics=metrics)
 
 
 STAGE = Stage(

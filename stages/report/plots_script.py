@@ -1,4 +1,4 @@
-"""The script that pages of plots need, Vega and Vega-Lite in one file, so that they open without a network.
+"""The script of the pages of plots, Vega and Vega-Lite in one file, so that they open without a network connection.
 
 Usage: python -m stages.run plots_script      (`make install` does it)
 
@@ -13,7 +13,7 @@ SCRIPT = Path(".dvc/tmp/vega.js")
 
 
 def main() -> None:
-    """Write the bundle that vl-convert brings."""
+    """Write the bundle of vl-convert."""
     new_parser(__doc__).parse_args()
     from vl_convert import javascript_bundle
 

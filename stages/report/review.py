@@ -1,9 +1,10 @@
-"""What a change moved, as Markdown for a pull request: the work tree beside a commit, by default ``main``.
+"""What a change moved, as Markdown for a pull request: the work tree against a commit, by default ``main``.
 
 Usage: python -m stages.run review [BASE] [--profile NAME]
 
 Reads: metrics/<profile>/, params.yaml, data/relabel.csv and dvc.lock of both, seeds.json as committed at BASE, pictures
-in data/<profile>/report/. Where params.yaml is another profile's on one side, the params are what profiles/ composes.
+in data/<profile>/report/. If params.yaml of one side is that of another profile, both sides' params are composed from
+profiles/.
 """
 
 import csv
@@ -34,9 +35,9 @@ from stages.report.seeds import LEAST, reach, seed_numbers
 from stages.runner.scores import flatten
 from stages.runner.stage import new_parser, one_message
 
-MOST_CHANGES, MOST_PARAMS, MOST_ITEMS, MOST_NAMES = 8, 6, 3, 8  # rows of tables; items of a stage, stages of a line
+MOST_CHANGES, MOST_PARAMS, MOST_ITEMS, MOST_NAMES = 8, 6, 3, 8  # rows of tables; items of a stage, names in a line
 WIDTH = 48  # characters of a param's value
-BEYOND, UNKNOWN, WITHIN = range(3)  # in this order they are printed
+BEYOND, UNKNOWN, WITHIN = range(3)  # in the order in which they are printed
 CAUSES = {
     "new": "new",
     "cmd": "their command changed",
@@ -46,14 +47,14 @@ CAUSES = {
     "deps": "what earlier stages made changed",
     "outs": "nothing but their outs changed",
 }
-NOTHING = "–"  # where one side has no value
+NOTHING = "–"  # shown where one side has no value
 CORRECTIONS = Path("data/relabel.csv")
 
 Stages = Mapping[str, Mapping[str, Any]]  # entries of a dvc.lock
 
 
 def verdict(change: float, seeds: Sequence[float]) -> tuple[int, str]:
-    """Whether a change is larger than what two seeds differ by, as a rank and in words; fewer than 3 seeds say nothing.
+    """Whether a change exceeds the difference of two seeds, as a rank and in words; unknown for fewer than 3 seeds.
 
     Args:
         seeds: the same number of every seed.
@@ -65,7 +66,7 @@ def verdict(change: float, seeds: Sequence[float]) -> tuple[int, str]:
 
 
 def number(value: float) -> str:
-    """Three digits; counts without."""
+    """A number with three digits; counts without."""
     return f"{value:.0f}" if abs(value) > 1 and value == int(value) else f"{value:.3f}"
 
 
@@ -76,7 +77,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def headline_lines(before: Numbers, now: Numbers, seeds: Sequence[Numbers], base: str) -> list[str]:
-    """A table of the headlines that moved, and a line with the others."""
+    """A table of the key metrics that moved, and a line with the others."""
     old, new = ({(row.what, row.metric): row for row in headlines(numbers)} for numbers in (before, now))
     spread = [{(row.what, row.metric): row.value for row in headlines(numbers)} for numbers in seeds]
     rows, still = [], []
@@ -91,7 +92,7 @@ def headline_lines(before: Numbers, now: Numbers, seeds: Sequence[Numbers], base
             rank, said = verdict(change, [own[name] for own in spread if name in own])
             rows.append((rank, [called, number(was.value), number(row.value), f"{change:+.3f}", said, row.beside]))
     rows.sort(key=lambda row: row[0])
-    header = ["headline", base, "now", "change", "seeds", "beside it, now"]
+    header = ["headline", base, "now", "change", "seeds", "baseline, now"]
     lines = table(header, [row for _, row in rows]) if rows else []
     if gone := [" ".join(name) for name in old if name not in new]:
         lines += [f"Headlines gone: {_first(gone)}.", ""]
@@ -99,7 +100,7 @@ def headline_lines(before: Numbers, now: Numbers, seeds: Sequence[Numbers], base
 
 
 def change_lines(before: Numbers, now: Numbers, seeds: Sequence[Numbers], base: str) -> list[str]:
-    """How many numbers moved, and a table of those that matter most: beyond the seeds first, then the largest."""
+    """The number of changes, and a table of the most important: those beyond the seeds first, then the largest."""
     changed, judged = moved(before, now), []
     for one in changed:
         values = [own[one.name][one.key] for own in seeds if one.key in own.get(one.name, {})]
@@ -127,7 +128,7 @@ def change_lines(before: Numbers, now: Numbers, seeds: Sequence[Numbers], base: 
 
 
 def spread_lines(before: Numbers, seeds: Sequence[Numbers], file: Path, base: str) -> list[str]:
-    """What the spread is, and whether it was measured on BASE's results."""
+    """An explanation of the spread, and whether it was measured on BASE's results."""
     if not seeds:
         return [f"No spread: `{file}` at {base} has none of the metrics. `make seeds` there measures it.", ""]
     known = [
@@ -137,7 +138,7 @@ def spread_lines(before: Numbers, seeds: Sequence[Numbers], file: Path, base: st
         if key in seeds[0].get(name, {})
     ]
     lines = [
-        f"±: how far two runs that differ in their seed alone lie apart, 19 times of 20 ({len(seeds)} seeds, `{file}`)."
+        f"±: two runs that differ in their seed alone differ by less, 19 times of 20 ({len(seeds)} seeds, `{file}`)."
     ]
     if strange := known.count(False):
         lines.append(f"It was measured on other results: {strange} of {len(known)} numbers at {base} are of no seed.")
@@ -145,7 +146,7 @@ def spread_lines(before: Numbers, seeds: Sequence[Numbers], file: Path, base: st
 
 
 def params_at(base: str, profile: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Params of a profile at a commit and now: params.yaml where both hold it, else what profiles/ composes.
+    """Params of a profile at a commit and now, from params.yaml if both are of the profile, else composed.
 
     Raises:
         StageError: the profile cannot be composed on one of the sides.
@@ -161,7 +162,7 @@ def params_at(base: str, profile: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def params_lines(old: Mapping[str, Any], new: Mapping[str, Any], base: str) -> list[str]:
-    """A table of changed params, or of their sections where they are many."""
+    """A table of changed params, or of their sections if there are many."""
     sides = [flatten(dict(old)), flatten(dict(new))]
     changed = [key for key in sorted(sides[0] | sides[1]) if _value(sides[0], key) != _value(sides[1], key)]
     if not changed:
@@ -209,7 +210,7 @@ def corrections_lines(before: bytes, now: bytes) -> list[str]:
 
 
 def stages_of(lock: bytes, profile: str) -> Stages:
-    """The stages of a dvc.lock that make something of a profile."""
+    """The stages in a dvc.lock that write outs of a profile."""
     entries = (parse_yaml(lock.decode()) or {}).get("stages", {})
     return {
         name: entry
@@ -219,7 +220,7 @@ def stages_of(lock: bytes, profile: str) -> Stages:
 
 
 def cause(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | None:
-    """Why a stage ran, the first of ``CAUSES`` that holds of its two lock entries; None when they are equal."""
+    """Why a stage ran: the first of ``CAUSES`` that differs in its two lock entries; None when they are equal."""
     if old is None:
         return "new"
     for part in ("cmd", "params"):
@@ -234,7 +235,7 @@ def cause(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | None:
 
 
 def stage_lines(before: Stages, now: Stages, base: str) -> list[str]:
-    """Stages that ran, by what made them run."""
+    """Stages that ran, by cause."""
     if not before or not now:
         return [f"Which stages ran is not known: `dvc.lock` {'now' if before else f'at {base}'} has none of them.", ""]
     ran = {name: why for name, entry in now.items() if (why := cause(before.get(name), entry))}
@@ -261,7 +262,7 @@ def _first(names: Sequence[str]) -> str:
 
 
 def pictures(report: Path, changed: Sequence[Change]) -> list[Path]:
-    """Boxes of one detector and galleries of two encoders, those whose numbers moved most first.
+    """Pictures of one detector and two encoders, those whose numbers moved most.
 
     Args:
         report: data/<profile>/report.
@@ -279,11 +280,11 @@ def pictures(report: Path, changed: Sequence[Change]) -> list[Path]:
 
 
 def look_lines(report: Path, changed: Sequence[Change], base: str) -> list[str]:
-    """Links to pictures, and where the plots are."""
+    """Links to pictures, and the command for plots."""
     found = pictures(report, changed)
     links = [f"![{' '.join(path.relative_to(report).with_suffix('').parts)}]({path.as_posix()})" for path in found]
     if not links:
-        links = [f"No pictures here: `dvc pull {report}` or `make repro` brings them."]
+        links = [f"No pictures: `dvc pull {report}` or `make repro` brings them."]
     return [*links, "", f"Plots of both: `dvc plots diff {base}`, then open `dvc_plots/index.html`."]
 
 
@@ -304,7 +305,7 @@ def review(base: str, profile: str, active: str) -> list[str]:
     if not now:
         raise StageError(
             f"{folder}: no metrics, so there is nothing to review. `make repro PROFILE={profile}` makes them. Commit "
-            f"{folder} beside the demo's at {base} and on your branch, then bring the demo's params.yaml and dvc.lock "
+            f"{folder} next to the demo's at {base} and on your branch, then bring the demo's params.yaml and dvc.lock "
             "back: `git checkout params.yaml dvc.lock`."
         )
     file = folder / "seeds.json"

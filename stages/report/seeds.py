@@ -1,6 +1,6 @@
 """Scores over several training seeds: which numbers carry a claim, and their mean and spread.
 
-stages/report/seeds_run.py trains and calls this. It writes metrics/<profile>/seeds.json, or seeds_<sections>.json where
+stages/report/run_seeds.py trains and calls this. It writes metrics/<profile>/seeds.json, or seeds_<sections>.json where
 only some sections' seeds change.
 
 ``rows`` are the claims: numbers that a single run reports, in data/<profile>/report/ of that seed. ``metrics`` has
@@ -191,7 +191,7 @@ def as_markdown(content: dict[str, Any]) -> str:
     lines = [
         f"Profile {content['profile']}, seeds {seeds}{alone}; mean ± sample standard deviation.",
         "",
-        "| what | mean ± deviation | min | max | beside it |",
+        "| what | mean ± deviation | min | max | baseline |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, row in content["rows"].items():

@@ -1,12 +1,11 @@
-"""Do trivial features solve the heads? Two weak classifiers that see almost nothing of a garment try every head.
+"""Check that no trivial feature solves a head: two weak classifiers with almost no information try every head.
 
 Usage: python -m stages.run shortcut_check
 
-One sees the mean color of the garment's own pixels, the other its silhouette. A head is not solved by a feature when
-the balanced accuracy stays less than half way from chance to 1: above that, a model that reached a good score would owe
-more to the feature than to anything else. Mean color may solve color, the silhouette type and gender. Each head is
-tried on garments as the source draws them that teaches it: fabric and pattern on DeepFashion-MultiModal's, the others
-on Fashion Products'.
+One classifier gets the mean color of the garment's pixels, the other its silhouette. A feature solves a head if its
+balanced accuracy is at least half way from chance to 1: a good score of a model would then be due to the feature more
+than to anything else. Mean color may solve color, the silhouette type and gender. Each head is tried on garments of the
+source that it learns from: fabric and pattern on DeepFashion-MultiModal's, the others on Fashion Products'.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ from stages.demo.sources.fashion_products import ARTICLES, choose_garment, produ
 from stages.demo.sources.shared import rng_for
 from stages.demo.truth import color_of, type_of
 
-# Head -> the source whose garments it is tried on.
-HEADS = {
+# Head -> the source whose garments are used.
+SOURCE_OF_HEAD = {
     "gender": "fashion_products",
     "type": "fashion_products",
     "usage": "fashion_products",
@@ -45,11 +44,11 @@ LAYERS = (
     "outer",
     "dress",
 )  # of DeepFashion-MultiModal's garments, as often as here
-# Feature -> the heads that it may solve, because they are about it.
+# Feature -> the heads that it may solve, as they describe the feature.
 OWN_HEADS = {"mean color": {"color"}, "silhouette": {"type", "gender"}}
 SIZE = (72, 96)  # pixels of a photo
-SIDE = 16  # cells of a silhouette, both ways
-USAGES = {"Casual": 1, "Sports": 1, "Ethnic": 1, "Formal": 1}  # alike, so that chance is the same for each
+SIDE = 16  # cells of a silhouette in each direction
+USAGES = {"Casual": 1, "Sports": 1, "Ethnic": 1, "Formal": 1}  # equally frequent, so that chance is the same for each
 SEED = 0
 
 
@@ -58,12 +57,12 @@ class Look:
     """One garment in one photo.
 
     Attributes:
-        garment: number of the garment; its photos stay on one side of the split.
+        garment: number of the garment, all of whose photos are on one side of the split.
         worn: by a person, or laid flat.
         color: float [3], mean of its visible pixels, 0..255.
         histogram: float [64], shares of its visible pixels in 4 x 4 x 4 cells of RGB.
-        silhouette: float [16 * 16], share of each cell of its box that it covers.
-        labels: the right class of each head; None where color has none.
+        silhouette: float [16 * 16], covered share of each cell of its box.
+        labels: the true class of each head; None where color has none.
     """
 
     garment: int
@@ -76,7 +75,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Score:
-    """What one feature reaches at one head, on garments that it was not trained on."""
+    """Scores of one feature on one head, on garments that were not used in training."""
 
     feature: str
     head: str
@@ -87,7 +86,7 @@ class Score:
 
     @property
     def chance(self) -> float:
-        """Balanced accuracy of any constant answer."""
+        """Balanced accuracy of a constant prediction."""
         return 1 / self.classes
 
     @property
@@ -97,12 +96,12 @@ class Score:
 
     @property
     def may_solve(self) -> bool:
-        """Whether the head is about this feature."""
+        """Whether the head describes this feature."""
         return self.head in OWN_HEADS[self.feature]
 
 
 def look_at(number: int, category: str, photo: Photo) -> Look:
-    """What the features see of a photo's first garment, found by the canvas's own map of owners."""
+    """Features of a photo's first garment, from the canvas's map of owners."""
     garment: Garment = photo.garments[0]
     mask = photo.owners == 1
     pixels = np.asarray(photo.image)[mask].astype(np.int64)
@@ -141,7 +140,7 @@ def draw_looks(source: str, count: int) -> list[Look]:
 
 
 def _garment(rng: Random, source: str) -> tuple[str, Garment]:
-    """A garment and the name of its category, all categories of Fashion Products alike."""
+    """A garment and the name of its category; categories of Fashion Products are equally frequent."""
     if source == "fashion_products":
         article = rng.choice(list(ARTICLES))
         return article, choose_garment(rng, USAGES, article)
@@ -152,7 +151,7 @@ def _garment(rng: Random, source: str) -> tuple[str, Garment]:
 
 
 def score(looks: list[Look], feature: str, head: str) -> Score:
-    """Train on 70 % of the garments, test on the others."""
+    """Train one classifier on 70 % of the garments, test it on the others."""
     looks = [look for look in looks if look.labels[head] is not None]
     inputs = np.stack([look.color if feature == "mean color" else look.silhouette for look in looks])
     labels = np.array([look.labels[head] for look in looks])
@@ -173,17 +172,17 @@ def score(looks: list[Look], feature: str, head: str) -> Score:
 
 def scores(garments: int) -> list[Score]:
     """Every feature at every head, on so many garments of each source."""
-    looks = {source: draw_looks(source, garments) for source in sorted(set(HEADS.values()))}
-    return [score(looks[source], feature, head) for feature in OWN_HEADS for head, source in HEADS.items()]
+    looks = {source: draw_looks(source, garments) for source in sorted(set(SOURCE_OF_HEAD.values()))}
+    return [score(looks[source], feature, head) for feature in OWN_HEADS for head, source in SOURCE_OF_HEAD.items()]
 
 
-def as_markdown(found: list[Score]) -> str:
+def as_markdown(scores: list[Score]) -> str:
     """The scores as a table."""
     lines = [
         "| feature | head | classes | chance | majority | accuracy | balanced accuracy | not solved below | |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for row in found:
+    for row in scores:
         verdict = "its own" if row.may_solve else "not solved" if row.balanced < row.bound else "SOLVED"
         numbers = (row.chance, row.majority, row.accuracy, row.balanced, row.bound)
         lines.append(

@@ -1,16 +1,16 @@
-"""What the labels are and what became of the labelled items: tables for people who judge the data.
+"""Statistics of labels and of the outcomes of labeled items, for people who assess the data.
 
 Reads:  DATA/labels/<source>/values.json and labels.parquet, DATA/crops/<source>/outcomes.parquet of every label source;
         DATA/dataset/statistics.json; account.json of every item of ingested, boxes, labels, crops, and of the data set.
-Writes: METRICS: labelled items, the share of them with a crop, rows in, kept and rejected over all ledgers.
-        PLOTS/<head>.csv: rows of each value before cleaning, after it, and in the data set; PLOTS/outcomes.csv: what
-        became of the labelled items, by source.
+Writes: METRICS: labeled items, the share of them with a crop, rows in, kept and rejected over all ledgers.
+        PLOTS/<head>.csv: rows of each value before cleaning, after it, and in the data set; PLOTS/outcomes.csv:
+        outcomes of labeled items by source.
         REPORT/accounts.json: every ledger; matching.csv: outcomes by source, superclass and type; values.csv: rows of
         each value by source, or split of the data set; statistics.json: outcomes by superclass, labels by head and
         split, the commonest value of each head.
 Params: sources, detectors, label_sources.
 
-Every ledger is checked once more: rows in = rows kept + rows rejected.
+Every ledger is checked again: rows in = rows kept + rows rejected.
 """
 
 import argparse
@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 
 
 def check_conservation(accounts: dict[str, Any], where: str = "") -> int:
-    """Number of ledgers in which rows in = rows kept + rows rejected.
+    """Check rows in = rows kept + rows rejected in every ledger; the number of ledgers.
 
     Raises:
-        StageError: naming the first ledger in which it does not hold.
+        StageError: it does not hold; the message names the first such ledger.
     """
     if "rows_in" in accounts:
         out = accounts["rows_kept"] + sum(accounts["rejected"].values())
@@ -60,15 +60,15 @@ def collect(data: Path, lists: Mapping[str, list[str]]) -> dict[str, Any]:
 
 
 def totals(accounts: dict[str, Any]) -> dict[str, int]:
-    """rows_in, rows_kept and rejected over all ledgers: a row counts in each stage that sees it."""
+    """Sums of rows_in, rows_kept and rejected over all ledgers; a row counts once in each stage."""
     if "rows_in" in accounts:
         rejected = sum(accounts["rejected"].values())
         return {"rows_in": accounts["rows_in"], "rows_kept": accounts["rows_kept"], "rejected": rejected}
     inner = [totals(value) for key, value in accounts.items() if isinstance(value, dict) and key != "notes"]
-    return {name: sum(one[name] for one in inner) for name in ("rows_in", "rows_kept", "rejected")}
+    return {name: sum(counts[name] for counts in inner) for name in ("rows_in", "rows_kept", "rejected")}
 
 
-# Every outcome that crops can have, in the order of the table's columns.
+# Every outcome of an item in crops, in the order of the table's columns.
 OUTCOME_NAMES = ("matched", "whole_image", "mismatch", "no_detection", "taken", "several", "unusable_crop")
 UNKNOWN = "(unknown)"
 BARS = ["panel", "value", "rows"]
@@ -79,12 +79,12 @@ def outcome_table(items: list[dict[str, Any]]) -> list[list[Any]]:
     """Rows source, superclass, type, items, one count for each of ``OUTCOME_NAMES``, share of items with a crop.
 
     Args:
-        items: source, superclass, type (null = unknown) and outcome of every labelled item.
+        items: source, superclass, type (null = unknown) and outcome of every labeled item.
     """
     counts: dict[tuple[str, str, str], Counter] = defaultdict(Counter)
     for item in items:
         counts[item["source"], item["superclass"], item["type"] or UNKNOWN][item["outcome"]] += 1
-    return [[*key, *_row(found)] for key, found in sorted(counts.items())]
+    return [[*key, *_row(outcomes)] for key, outcomes in sorted(counts.items())]
 
 
 def outcomes_by_superclass(items: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -94,17 +94,20 @@ def outcomes_by_superclass(items: list[dict[str, Any]]) -> dict[str, dict[str, d
         for key in (item["superclass"], "all"):
             counts[item["source"]][key][item["outcome"]] += 1
     return {
-        source: {key: {"items": found.total(), **found, "share_cut": _share(found)} for key, found in rows.items()}
+        source: {
+            key: {"items": outcomes.total(), **outcomes, "share_cut": _share(outcomes)}
+            for key, outcomes in rows.items()
+        }
         for source, rows in counts.items()
     }
 
 
-def _row(found: Counter) -> list[Any]:
-    return [found.total(), *(found[name] for name in OUTCOME_NAMES), _share(found)]
+def _row(outcomes: Counter) -> list[Any]:
+    return [outcomes.total(), *(outcomes[name] for name in OUTCOME_NAMES), _share(outcomes)]
 
 
-def _share(found: Counter) -> float:
-    return sum(found[name] for name in CUT) / found.total()
+def _share(outcomes: Counter) -> float:
+    return sum(outcomes[name] for name in CUT) / outcomes.total()
 
 
 def bars(panel: str, values: Mapping[str, Mapping[str, int]]) -> list[list[Any]]:
@@ -131,7 +134,7 @@ def value_rows(stages: Mapping[str, Mapping[str, Mapping[str, Mapping[str, int]]
 
 
 def majority(values: dict[str, dict[str, int]]) -> dict[str, Any]:
-    """The number of classes, the commonest value and its share of the labelled rows of all splits."""
+    """The number of classes, the commonest value and its share of the labeled rows of all splits."""
     rows = bars("", values)
     if not rows:
         return {"classes": 0}
@@ -139,9 +142,9 @@ def majority(values: dict[str, dict[str, int]]) -> dict[str, Any]:
 
 
 def read_outcomes(labels: Path, crops: Path) -> list[dict[str, Any]]:
-    """Source, superclass, type and outcome of every labelled item of one source."""
-    found = read_table(crops / "outcomes.parquet", OUTCOMES).to_pylist()
-    by_item = {row["item_id"]: row["outcome"] for row in found}
+    """Source, superclass, type and outcome of every labeled item of one source."""
+    outcomes = read_table(crops / "outcomes.parquet", OUTCOMES).to_pylist()
+    by_item = {row["item_id"]: row["outcome"] for row in outcomes}
     rows = read_table(labels / "labels.parquet", LABELS).to_pylist()
     return [{key: row[key] for key in ("source", "superclass", "type")} | {"outcome": by_item[row["item_id"]]}
             for row in rows]  # fmt: skip
@@ -174,8 +177,10 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     write_csv(report / "values.csv", ["head", "stage", "group", "value", "rows"], value_rows(stages))
     for head, of_stages in stages.items():
         write_csv(plots / f"{head}.csv", BARS, [row for name in of_stages for row in bars(name, of_stages[name])])
-    found = {source: {"all": Counter(row["outcome"] for row in items if row["source"] == source)} for source in sources}
-    write_csv(plots / "outcomes.csv", BARS, [row for source in sources for row in bars(source, found[source])])
+    outcomes = {
+        source: {"all": Counter(row["outcome"] for row in items if row["source"] == source)} for source in sources
+    }
+    write_csv(plots / "outcomes.csv", BARS, [row for source in sources for row in bars(source, outcomes[source])])
     content = {
         "matching": outcomes_by_superclass(items),
         "labelled": dataset["labelled"],
@@ -183,8 +188,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         "values": {head: majority(dataset["values"][head]) for head in HEADS},
     }
     write_json(report / "statistics.json", content)
-    cut = sum(row["outcome"] in CUT for row in items)
-    metrics = {"items": len(items), "share_cut": cut / len(items), "ledgers": ledgers, **totals(accounts)}
+    with_crop = sum(row["outcome"] in CUT for row in items)
+    metrics = {"items": len(items), "share_cut": with_crop / len(items), "ledgers": ledgers, **totals(accounts)}
     write_json(args.metrics, metrics)
     return Report(metrics=metrics)
 

@@ -5,12 +5,12 @@ Usage: python -m stages.run summary [--repro KEY] [--status N] [--markdown | --t
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stages.core.params import load_params, lookup
+from stages.report.finish_tracking import Registered, close_parent, track_now
 from stages.report.headlines import Numbers, committed_metrics, headlines, moved, read_metrics
-from stages.report.tracked import Registered, close_parent, track_now
 from stages.runner import times
 from stages.runner.stage import new_parser, one_message
 from stages.runner.tracking import DEFAULT_URI
@@ -44,7 +44,7 @@ def ran_lines(ran: Iterable[tuple[str, float]]) -> list[str]:
     return aligned([(name, f"{count} x" if count > 1 else "", f"{took:.0f} s") for name, count, took in shown])
 
 
-def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Rows as lines with aligned columns, cut at ``WIDTH``."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
@@ -53,7 +53,7 @@ def aligned(rows: list[tuple[str, ...]]) -> list[str]:
 
 def as_markdown(rows: list[Row]) -> str:
     """Headline rows as a Markdown table."""
-    table = [("what", "metric", "value", "beside it"), ("---", "---", "---", "---"), *rows]
+    table = [("what", "metric", "value", "baseline"), ("---", "---", "---", "---"), *rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in table)
 
 

@@ -1,12 +1,12 @@
-"""What training made of each encoder on validation: hit@1 of the epoch that was kept and before, and its curves.
+"""The training of each encoder: hit@1 on validation before training and of the kept epoch, and its curves.
 
-The training stage keeps them with the weights, out of reach of `dvc metrics diff` and `dvc plots diff`; here they are
-what these two read.
+The training stage writes them next to the weights, where `dvc metrics diff` and `dvc plots diff` do not read them; this
+stage writes them as metrics and plots.
 
 Reads:  models/<profile>/encoders/<encoder>/scores.json and history.csv for each name in the list ``trained_encoders``.
-Writes: METRICS/<encoder>.json: hit@1 on validation, the same before training, and the epoch that was kept.
-        PLOTS/training.csv: what has a value on train, by epoch, validation beside it; PLOTS/validation.csv: hit@1 and
-        k-NN accuracy by epoch (of an ensemble: by the share of its second network). A frozen encoder has no curve.
+Writes: METRICS/<encoder>.json: hit@1 on validation, the same before training, and the kept epoch.
+        PLOTS/training.csv: values on train and validation by epoch; PLOTS/validation.csv: hit@1 and k-NN accuracy by
+        epoch (for an ensemble: by the share of its second network). A frozen encoder has no curve.
 Params: trained_encoders.
 """
 
@@ -33,7 +33,7 @@ Row = list[Any]
 
 
 def trained_rows(encoder: str, history: pd.DataFrame) -> list[Row]:
-    """Rows of COLUMNS: a panel for each value that training has of an encoder, validation beside it; start left out."""
+    """Rows of COLUMNS: a panel for each value of an encoder on train, with validation; without epoch 0."""
     rows: list[Row] = []
     trained = history[history["epoch"] > START] if "epoch" in history else history.iloc[:0]
     for column in (name for name in trained.columns if name.startswith("train_")):
@@ -47,7 +47,7 @@ def trained_rows(encoder: str, history: pd.DataFrame) -> list[Row]:
 
 
 def validation_rows(encoder: str, history: pd.DataFrame) -> list[Row]:
-    """Rows of COLUMNS: hit@1 and k-NN accuracy on validation by epoch, the start too; none of a frozen encoder."""
+    """Rows of COLUMNS: hit@1 and k-NN accuracy on validation by epoch, with epoch 0; none for a frozen encoder."""
     if len(history) < 2:
         return []
     by = "epoch" if "epoch" in history else history.columns[0]
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Collect and write.
 
     Raises:
-        StageError: when an encoder has no history.
+        StageError: an encoder has no history.
     """
     metrics, plots, report = fresh_folder(args.metrics), fresh_folder(args.plots), Report()
     trained: list[Row] = []
@@ -71,8 +71,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     for name in params.trained_encoders:
         folder: Path = args.encoders / name
         scores = read_json(folder / "scores.json")
-        headlines = {short: scores[key] for short, key in HEADLINES.items() if key in scores}
-        write_json(metrics / f"{name}.json", headlines)
+        key_metrics = {short: scores[key] for short, key in HEADLINES.items() if key in scores}
+        write_json(metrics / f"{name}.json", key_metrics)
         report.metrics |= {f"{name}.{key}": value for key, value in scores.items()}
         if not (folder / "history.csv").is_file():
             raise StageError(f"{folder / 'history.csv'}: no such file. Run `dvc repro`.")
@@ -81,7 +81,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         validated += validation_rows(name, history)
     write_csv(plots / "training.csv", COLUMNS, trained)
     write_csv(plots / "validation.csv", COLUMNS, validated)
-    log.info(f"training: validation figures of {len(params.trained_encoders)} encoders")
+    log.info(f"training: validation scores of {len(params.trained_encoders)} encoders")
     return report
 
 

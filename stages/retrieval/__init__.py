@@ -1,1 +1,1 @@
-"""Vectors of pictures, and the one evaluator that scores them."""
+"""Vectors of pictures, and the evaluator that scores them."""

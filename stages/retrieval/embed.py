@@ -2,8 +2,8 @@
 
 Reads:  BENCHMARKS_DIR/<name>/queries.parquet and gallery.parquet for each name in the list ``benchmarks``; the
         encoders in MODELS_DIR/<encoder> for each name in the list ``encoders``.
-Writes: OUT/<encoder>/<name>-queries.parquet and -gallery.parquet: row_id, vector as the model gives it; the table's
-        metadata names the metric. A query without an image (never detected) gets no row.
+Writes: OUT/<encoder>/<name>-queries.parquet and -gallery.parquet: row_id, vector (not normalized); the
+        table's metadata names the metric. A query without an image (never detected) gets no row.
         With ``embed.flip`` these are the means of a picture's and its mirror image's vectors, and <encoder>/plain/ has
         the vectors of the pictures alone, so that both can be scored. <encoder>/regions/<k>/ has the vectors of region
         k, of the pictures alone, where the encoder attends to regions (regions.py). <encoder>/softmax/ has the
@@ -11,9 +11,9 @@ Writes: OUT/<encoder>/<name>-queries.parquet and -gallery.parquet: row_id, vecto
         with flip they are means too, and plain/softmax/ has those of the pictures alone.
 Params: encoders, benchmarks (the lists), embed, runtime (the memory layout).
 
-Encoders whose input has the same size share the decoded pictures. What has been embedded stays in .work/embed until
-its encoder, benchmark, params or code change: a new benchmark or a retrained encoder costs its own vectors alone, and
-a run that was killed goes on.
+Encoders with the same input size share the decoded pictures. Vectors are kept in .work/embed until their encoder,
+benchmark, params or code change: for a new benchmark or a retrained encoder only its own vectors are computed, and a
+killed run resumes.
 """
 
 import logging
@@ -50,14 +50,14 @@ if TYPE_CHECKING:
 
     from stages.networks.backbones.features import Encoder
 
-KEPT = WORK / "embed"  # <encoder>/<benchmark>/<key>: vectors as they are laid out
-_AREAS = ("core", "contracts", "learning", "networks", "retrieval")  # whose code counts in the key
-VECTOR_BYTES = 2 << 30  # that the vectors of one part of a benchmark may take
+KEPT = WORK / "embed"  # <encoder>/<benchmark>/<key>: vectors in the layout of the out
+_AREAS = ("core", "contracts", "learning", "networks", "retrieval")  # packages whose code counts in the key
+VECTOR_BYTES = 2 << 30  # largest memory for the vectors of one table of a benchmark
 VECTOR_BYTES_EACH = 3 * 4 * 2048  # a long vector: of the picture, of its mirror image, and their mean
 
 
 class EmbedParams(Section):
-    """How images go through an encoder."""
+    """Section ``embed``."""
 
     batch: PositiveInt
     flip: bool
@@ -73,10 +73,10 @@ def batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
 
 
 def checked(vectors: np.ndarray, ids: list[str]) -> np.ndarray:
-    """float32 [n, d], what an encoder returned for the rows ``ids``.
+    """Check the vectors that an encoder returned for the rows ``ids``; float32 [n, d].
 
     Raises:
-        StageError: when that is another shape, NaN or infinity.
+        StageError: they have another shape, or NaN or infinity.
     """
     if vectors.ndim != 2 or len(vectors) != len(ids):
         raise StageError(f"the encoder returned an array {list(vectors.shape)} for {len(ids)} images, expected [n, d].")
@@ -90,7 +90,7 @@ def checked(vectors: np.ndarray, ids: list[str]) -> np.ndarray:
 
 @dataclass
 class Embedded:
-    """One part of a benchmark: row ids [n], vectors [n, d] of the pictures and, with flip, of their mirror images.
+    """One table of a benchmark: row ids [n], vectors [n, d] of pictures and, with flip, of their mirror images.
 
     Attributes:
         regions: [n, K, d'] of encoders that attend to K regions.
@@ -106,7 +106,7 @@ class Embedded:
 
 
 class Collected:
-    """Vectors of one encoder for one part of a benchmark, batch by batch."""
+    """Collects the vectors of one encoder for one table of a benchmark, batch by batch."""
 
     def __init__(self, encoder: "Encoder", flip: bool) -> None:
         self.encoder, self.flip = encoder, flip
@@ -117,7 +117,7 @@ class Collected:
         self.chances_mirrored: list[np.ndarray] = []
 
     def add(self, images: "Tensor", flipped: "Tensor | None", classes: list[str], ids: list[str]) -> None:
-        """Embed decoded pictures uint8 [n, 3, h, w], and their mirror images where flip is on."""
+        """Embed decoded pictures uint8 [n, 3, h, w], and with flip their mirror images."""
         if hasattr(self.encoder, "embed_regions"):
             vectors, attended = self.encoder.embed_regions(images)
             self.regions.append(attended)
@@ -135,23 +135,23 @@ class Collected:
         return vectors
 
     def embedded(self, ids: list[str]) -> Embedded | None:
-        """All of it; None when no row had an image."""
+        """All vectors; None when no row had an image."""
         if not ids:
             return None
         lists = self.mirrored, self.regions, self.chances, self.chances_mirrored
-        optional = (np.concatenate(parts) if parts else None for parts in lists)
+        optional = (np.concatenate(batches) if batches else None for batches in lists)
         return Embedded(ids, np.concatenate(self.plain), *optional)
 
 
 def embed_part(
     encoders: Mapping[str, "Encoder"], path: Path, params: EmbedParams, desc: str
 ) -> dict[str, Embedded | None]:
-    """Everything of one table that has an image, by each encoder; each picture is decoded once for each input size."""
+    """Embed all rows with an image of one table by each encoder; pictures are decoded once for each input size."""
     ids: list[str] = []
     collected = {name: Collected(encoder, params.flip) for name, encoder in encoders.items()}
     of_size: dict[Any, list[Collected]] = {}
-    for one in collected.values():
-        of_size.setdefault(one.encoder.pixels, []).append(one)
+    for collector in collected.values():
+        of_size.setdefault(collector.encoder.pixels, []).append(collector)
     rows = read_table(path, columns=["row_id"]).num_rows
     for batch in track(batches(path, params.batch), -(-rows // params.batch), desc):
         own = batch["row_id"].to_pylist()
@@ -160,10 +160,10 @@ def embed_part(
         for pixels, sharing in of_size.items():
             images = pixels.decode(data)
             flipped = mirrored(images) if params.flip else None
-            for one in sharing:
-                one.add(images, flipped, classes, own)
+            for collector in sharing:
+                collector.add(images, flipped, classes, own)
         ids += own
-    return {name: one.embedded(ids) for name, one in collected.items()}
+    return {name: collector.embedded(ids) for name, collector in collected.items()}
 
 
 def embed_benchmark(
@@ -172,31 +172,33 @@ def embed_benchmark(
     """Write the vectors of one benchmark by each encoder into the encoder's folder.
 
     Raises:
-        StageError: when no row of the gallery has an image.
+        StageError: no row of the gallery has an image.
     """
-    parts = {part: embed_part(encoders, folder / name / f"{part}.parquet", params, f"{name} {part}") for part in PARTS}
+    embedded = {
+        table: embed_part(encoders, folder / name / f"{table}.parquet", params, f"{name} {table}") for table in PARTS
+    }
     for encoder, out in outs.items():
-        gallery = parts["gallery"][encoder]
+        gallery = embedded["gallery"][encoder]
         if gallery is None:
             raise StageError(f"{folder / name / 'gallery.parquet'}: no row has an image. Run `dvc repro`.")
         nothing = np.empty((0, gallery.plain.shape[1]), np.float32)
         no_regions = None if gallery.regions is None else np.empty((0, *gallery.regions.shape[1:]), np.float32)
         metric = encoders[encoder].metric
-        for part in PARTS:
-            rows = parts[part][encoder] or Embedded([], nothing, nothing if params.flip else None, no_regions)
+        for table in PARTS:
+            rows = embedded[table][encoder] or Embedded([], nothing, nothing if params.flip else None, no_regions)
             vectors = rows.plain
             if rows.mirrored is not None:
-                write_vectors(vectors_path(out / PLAIN, name, part), rows.ids, rows.plain, metric)
+                write_vectors(vectors_path(out / PLAIN, name, table), rows.ids, rows.plain, metric)
                 vectors = mean_vectors(rows.plain, rows.mirrored, metric)
-            write_vectors(vectors_path(out, name, part), rows.ids, vectors, metric)
+            write_vectors(vectors_path(out, name, table), rows.ids, vectors, metric)
             for number, region in enumerate([] if rows.regions is None else rows.regions.swapaxes(0, 1), start=1):
-                write_vectors(vectors_path(out / REGIONS / str(number), name, part), rows.ids, region, "euclidean")
-            if part == "queries" and rows.chances is not None:
+                write_vectors(vectors_path(out / REGIONS / str(number), name, table), rows.ids, region, "euclidean")
+            if table == "queries" and rows.chances is not None:
                 write_chances(rows, out, name)
 
 
 def write_chances(rows: Embedded, out: Path, name: str) -> None:
-    """The probabilities of categories for a benchmark's queries, with flip the mean of a picture's and its mirror's."""
+    """Write the probabilities of categories for a benchmark's queries, with flip the mean over both images."""
     chances = rows.chances
     if rows.chances_mirrored is not None:
         write_vectors(vectors_path(out / PLAIN / SOFTMAX, name, "queries"), rows.ids, chances, "cosine")
@@ -205,9 +207,9 @@ def write_chances(rows: Embedded, out: Path, name: str) -> None:
 
 
 def together(benchmarks: Path, names: Sequence[str]) -> int:
-    """How many encoders may share a pass: the vectors of one part of a benchmark wait in memory until it is done."""
+    """How many encoders may share a pass, as the vectors of one table are kept in memory until it is done."""
     sizes = (
-        pq.ParquetFile(benchmarks / name / f"{part}.parquet").metadata.num_rows for name in names for part in PARTS
+        pq.ParquetFile(benchmarks / name / f"{table}.parquet").metadata.num_rows for name in names for table in PARTS
     )
     return max(1, VECTOR_BYTES // (max(sizes) * VECTOR_BYTES_EACH + 1))
 
@@ -216,7 +218,7 @@ def checked_encoder(folder: Path, runtime: RuntimeParams | None) -> "Encoder":
     """The encoder in a folder.
 
     Raises:
-        StageError: as ``load_encoder``, and for a metric that nothing can search by.
+        StageError: as ``load_encoder``, and for an unknown metric.
     """
     from stages.networks.load import load_encoder
 
@@ -227,11 +229,11 @@ def checked_encoder(folder: Path, runtime: RuntimeParams | None) -> "Encoder":
 
 
 def kept_folders(params: SimpleNamespace, models: Path, benchmarks: Path) -> dict[tuple[str, str], Path]:
-    """Where the work folder keeps the vectors of (encoder, benchmark), under a key of all that they depend on."""
+    """Folders for the vectors of each (encoder, benchmark) in the work folder, named by all that they depend on."""
     same = training_key(params.embed, [], _AREAS)
     of_encoder = {name: file_digest(models / name) for name in params.encoders}
     of_benchmark = {
-        name: file_digest(*(benchmarks / name / f"{part}.parquet" for part in PARTS)) for name in params.benchmarks
+        name: file_digest(*(benchmarks / name / f"{table}.parquet" for table in PARTS)) for name in params.benchmarks
     }
     return {
         (encoder, name): KEPT / encoder / name / digest(same, of_encoder[encoder], of_benchmark[name])[:16]
@@ -241,10 +243,10 @@ def kept_folders(params: SimpleNamespace, models: Path, benchmarks: Path) -> dic
 
 
 def main(args: Namespace, params: SimpleNamespace) -> Report:
-    """Embed what the work folder has not, then lay everything out."""
+    """Embed what is missing in the work folder, then copy everything to the out."""
     if not params.benchmarks:
         raise StageError("params.yaml: `benchmarks` is empty. List at least one name of section `benchmark`.")
-    seed_everything(0)  # nothing is drawn here; this fixes torch's threads and its deterministic algorithms
+    seed_everything(0)  # to fix torch's threads and deterministic algorithms; no random numbers are drawn
     kept = kept_folders(params, args.models, args.benchmarks)
     missing = {pair: folder for pair, folder in kept.items() if not folder.is_dir()}
     wanted = [encoder for encoder in params.encoders if any((encoder, name) in missing for name in params.benchmarks)]
@@ -259,12 +261,12 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
                 continue
             outs = {encoder: fresh_folder(missing[encoder, name].with_suffix(".part")) for encoder in lacking}
             embed_benchmark(lacking, name, args.benchmarks, outs, params.embed)
-            for encoder, part in outs.items():
-                part.rename(missing[encoder, name])
+            for encoder, unfinished in outs.items():
+                unfinished.rename(missing[encoder, name])
     out = fresh_folder(args.out)
     for (encoder, _), folder in kept.items():
         shutil.copytree(folder, out / encoder, dirs_exist_ok=True)
-    for folder in set(KEPT.glob("*/*/*")) - set(kept.values()):  # of another key, or of a run that was killed
+    for folder in set(KEPT.glob("*/*/*")) - set(kept.values()):  # of other keys, or of a killed run
         shutil.rmtree(folder)
     vectors = sum(pq.ParquetFile(path).metadata.num_rows for path in out.glob("*/*.parquet"))
     ready = len(kept) - len(missing)

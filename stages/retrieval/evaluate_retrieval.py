@@ -1,20 +1,20 @@
-"""Score every encoder on every benchmark, by the one evaluator (metrics.py).
+"""Score every encoder on every benchmark with the evaluator in metrics.py.
 
 Reads:  EMBEDDINGS/<encoder>/<benchmark>-queries.parquet and -gallery.parquet; where embed ran with flip, plain/ below
         it, and where the encoder attends to regions, regions/<k>/ (regions.py); BENCHMARKS/<benchmark>/; an encoder's
         card and the header of its weights in ENCODERS/<encoder>/.
-Writes: METRICS/<encoder>.json: hit@1 on each benchmark that asks for the same garment; METRICS/labels/<encoder>.json:
-        on each that asks for a garment with the same label. ``chance`` is one of the encoders.
-        PLOTS/hit_at_k.csv: benchmark, encoder, k, hit; chance too.
-        REPORT/clean.csv: hit@1 and mAP of each encoder on all queries (published), and without those that nearly repeat
-        a training picture (clean), with how many these are; of the benchmarks that have such queries.
-        REPORT/softmax.csv: category prediction by the encoders' own softmax, beside chance and the majority.
-        REPORT/<encoder>.json: every figure of every benchmark (metrics.py), with flip on and off, by region, of
-        category prediction, and about the encoder; REPORT/<encoder>/<benchmark>.jpg: what queries, evenly
-        chosen by id, found.
+Writes: METRICS/<encoder>.json: hit@1 on each benchmark in which the same garment is correct;
+        METRICS/labels/<encoder>.json: on those in which a garment with the same label is. ``chance`` is one encoder.
+        PLOTS/hit_at_k.csv: benchmark, encoder, k, hit; also for chance.
+        REPORT/clean.csv, for benchmarks in which queries nearly repeat training pictures: hit@1 and mAP of each encoder
+        on all queries (published) and without those (clean), and their number.
+        REPORT/softmax.csv: category prediction by the encoders' own softmax, with chance and the majority.
+        REPORT/<encoder>.json: all scores on every benchmark (metrics.py), with and without flip, by region, of category
+        prediction, and facts about the encoder; REPORT/<encoder>/<benchmark>.jpg: results of a few queries, evenly
+        chosen by id.
 Params: encoders, benchmarks (the lists), evaluate.
 
-Vectors that someone else computed are scored by the same evaluator (external.py):
+Vectors that someone else computed are scored by the same evaluator (score_vectors.py):
     python -m stages.run score_vectors --embeddings FILE --benchmark NAME
 """
 
@@ -39,22 +39,22 @@ from stages.core.params import Names
 from stages.retrieval.category import KINDS, TOPS, softmax_figures
 from stages.retrieval.metrics import EvaluateParams, as_rows, curve_rows, evaluate, read_table_rows
 from stages.retrieval.regions import Pair, by_region
-from stages.retrieval.sheet import retrieval_sheet, shown_rows
+from stages.retrieval.result_sheet import retrieval_sheet, shown_rows
 from stages.retrieval.similarity import Rows
 from stages.retrieval.vectors import PLAIN, SOFTMAX, on_and_off, open_vectors, vectors_path
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
 
-# BatchNorm's statistics: in the weights file, but nothing that is learned by a gradient.
+# BatchNorm's statistics are in the weights file, but are no parameters.
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def parameter_count(weights: Path) -> int:
-    """Numbers in a safetensors file less BatchNorm's statistics, from its header alone.
+    """Parameters in a safetensors file, without BatchNorm's statistics, counted from its header.
 
     Raises:
-        StageError: when the file is no safetensors file.
+        StageError: the file is no safetensors file.
     """
     try:
         with safe_open(weights, framework="numpy") as file:
@@ -65,23 +65,23 @@ def parameter_count(weights: Path) -> int:
 
 
 def encoder_parameters(folder: Path) -> int | None:
-    """Parameters of all weights of an encoder; None when it has no weights of its own."""
+    """Number of an encoder's parameters; None when it has no weights file."""
     files = sorted(folder.glob("*.safetensors"))
     return sum(parameter_count(path) for path in files) if files else None
 
 
 def card_in(folder: Path) -> dict[str, Any]:
-    """The card of a trained encoder; empty where there is none."""
+    """The card of a trained encoder; empty if it has none."""
     return read_json(folder / "encoder.json") if (folder / "encoder.json").is_file() else {}
 
 
-ON_VALIDATION = {"val_hit_at_1": "hit@1", "val_knn": "k-NN accuracy"}  # what an encoder is held to its start by
+ON_VALIDATION = {"val_hit_at_1": "hit@1", "val_knn": "k-NN accuracy"}  # the first that an encoder has counts
 
 
 def on_validation(folder: Path) -> dict[str, Any] | None:
-    """``figure``, ``before`` training and ``kept``: hit@1 on validation, or k-NN accuracy where it knows no items.
+    """``figure``, ``before`` training and ``kept``: hit@1 on validation, or k-NN accuracy where there are no items.
 
-    None for what was not trained from a start that was scored.
+    None if the encoder was not trained, or was not scored before training.
     """
     scores = read_json(folder / "scores.json") if (folder / "scores.json").is_file() else {}
     for key, figure in ON_VALIDATION.items():
@@ -91,27 +91,27 @@ def on_validation(folder: Path) -> dict[str, Any] | None:
 
 
 def about_encoder(folder: Path) -> dict[str, Any]:
-    """What is known of a trained encoder.
+    """Facts about a trained encoder.
 
     Returns:
         parameters; image_size: pixels of the pictures' (longer) side; kept_epoch: 0 = the weights it started from;
-        on_validation: see there.
+        on_validation: see the function.
     """
     card = card_in(folder)
-    found = {
+    facts = {
         "parameters": encoder_parameters(folder),
         "image_size": card.get("image_size"),
         "kept_epoch": card.get("epoch"),
         "on_validation": on_validation(folder),
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 CHANCE, HEADLINE, VIEW = "chance", "hit_at_1", "whole_gallery"
-SHORT = "hit@1"  # its name in the metrics: five benchmarks side by side shall fit into a terminal of 160 columns
-LABEL_KINDS = (*KINDS, "multilabel")  # of benchmarks: what they ask for is a label, not a garment
+SHORT = "hit@1"  # name in the metrics, short so that five benchmarks fit into a terminal of 160 columns
+LABEL_KINDS = (*KINDS, "multilabel")  # kinds of benchmark in which a label decides, not the garment
 LABELS = "labels"  # folder of the headlines on these
-Results = dict[str, dict[str, Any]]  # benchmark -> what the evaluator gave
+Results = dict[str, dict[str, Any]]  # benchmark -> result of the evaluator
 
 
 @dataclass(frozen=True)
@@ -128,32 +128,36 @@ class Benchmark:
 
     @cached_property
     def tables(self) -> dict[str, tuple[pa.Table, np.ndarray]]:
-        """Part -> its rows and bool [n] which of them have an image."""
-        return {part: read_table_rows(self.folder / f"{part}.parquet") for part in ("queries", "gallery")}
+        """queries and gallery -> their rows, and bool [n] which of them have an image."""
+        return {name: read_table_rows(self.folder / f"{name}.parquet") for name in ("queries", "gallery")}
 
     def with_vectors(self, embeddings: Path) -> Pair:
         """Queries, gallery and the metric, with the vectors of one encoder.
 
         Raises:
-            StageError: when the vectors are not those of the tables' images, or the parts do not fit each other.
+            StageError: the vectors are not those of the tables' images, or queries and gallery do not fit each other.
         """
-        (queries, metric), (gallery, other) = (self._part(embeddings, part) for part in ("queries", "gallery"))
-        if metric != other or queries.vectors.shape[1] != gallery.vectors.shape[1] or not gallery.detected.all():
+        (queries, metric), (gallery, gallery_metric) = (self._part(embeddings, name) for name in ("queries", "gallery"))
+        if (
+            metric != gallery_metric
+            or queries.vectors.shape[1] != gallery.vectors.shape[1]
+            or not gallery.detected.all()
+        ):
             raise StageError(
                 f"{embeddings}: queries of {self.name} have {queries.vectors.shape[1]} dimensions and metric {metric}, "
-                f"the gallery {gallery.vectors.shape[1]} and {other}, {int((~gallery.detected).sum())} gallery rows "
-                "have no image. Run `dvc repro` to embed them again."
+                f"the gallery {gallery.vectors.shape[1]} and {gallery_metric}, {int((~gallery.detected).sum())} "
+                "gallery rows have no image. Run `dvc repro` to embed them again."
             )
         return queries, gallery, metric
 
-    def _part(self, embeddings: Path, part: str) -> tuple[Rows, str]:
-        path = vectors_path(embeddings, self.name, part)
-        (table, detected), file = self.tables[part], open_vectors(path)
+    def _part(self, embeddings: Path, name: str) -> tuple[Rows, str]:
+        path = vectors_path(embeddings, self.name, name)
+        (table, detected), file = self.tables[name], open_vectors(path)
         with_image = set(table["row_id"].filter(detected).to_pylist())
         if differing := with_image ^ set(file.ids.to_pylist()):
             raise StageError(
                 f"{path}: {len(file.ids)} vectors are not those of the {len(with_image)} images in "
-                f"{self.folder / part}.parquet (differing: {shown(differing)}). Run `dvc repro` to embed them again."
+                f"{self.folder / name}.parquet (differing: {shown(differing)}). Run `dvc repro` to embed them again."
             )
         vectors = file.aligned(table["row_id"].combine_chunks(), detected)
         return as_rows(table, detected, vectors), file.metric or "cosine"
@@ -162,7 +166,7 @@ class Benchmark:
 def own_categories(benchmark: Benchmark, embeddings: Path, card: dict[str, Any], pair: Pair) -> dict[str, Any] | None:
     """Category prediction by the encoder's softmax (category.py); None when it has no category path.
 
-    With flip those of the pictures alone are below ``without_flip``; ``clean`` leaves repeating queries out.
+    ``without_flip`` has the scores of the pictures alone, ``clean`` those without repeating queries.
     """
     queries, gallery, _ = pair
     table, detected = benchmark.tables["queries"]
@@ -185,10 +189,10 @@ def own_categories(benchmark: Benchmark, embeddings: Path, card: dict[str, Any],
 def score(
     benchmark: Benchmark, embeddings: Path, params: EvaluateParams, picture: Path, card: dict[str, Any]
 ) -> dict[str, Any]:
-    """Every figure of one encoder on one benchmark; what a few queries found is drawn into ``picture``.
+    """All scores of one encoder on one benchmark; ``picture`` shows the results of a few queries.
 
     Args:
-        card: the encoder's.
+        card: of the encoder.
     """
     whole = benchmark.with_vectors(embeddings)
     votes = benchmark.kind in KINDS
@@ -208,7 +212,7 @@ def score(
 
 
 def score_all(args: Namespace, params: SimpleNamespace, benchmark: Benchmark) -> dict[str, dict[str, Any]]:
-    """Encoder -> its figures on one benchmark."""
+    """Encoder -> its scores on one benchmark."""
     return {
         encoder: score(
             benchmark,
@@ -222,18 +226,18 @@ def score_all(args: Namespace, params: SimpleNamespace, benchmark: Benchmark) ->
 
 
 def picture_path(args: Namespace, encoder: str, benchmark: Benchmark) -> Path:
-    """Where the picture of an encoder on a benchmark goes."""
+    """Path of the picture of an encoder on a benchmark."""
     return args.report / encoder / f"{benchmark.name}.jpg"
 
 
 def with_chance(results: Mapping[str, Results]) -> dict[str, Results]:
-    """Encoder -> results, the level of chance as one more encoder: it is the same for all of them."""
+    """Encoder -> results, with chance as one more encoder, as it is the same for all."""
     first = next(iter(results.values()), {})
     return {**results, CHANCE: {name: result["chance"] for name, result in first.items()}}
 
 
 def headlines(results: Results, names: list[str]) -> dict[str, dict[str, float]]:
-    """Benchmark -> hit@1, for those of ``names`` in which a query has a match."""
+    """Benchmark -> hit@1, for those of ``names`` in which queries have a match."""
     return {name: {SHORT: results[name][VIEW][HEADLINE]} for name in names if HEADLINE in results[name].get(VIEW, {})}
 
 
@@ -241,7 +245,7 @@ CLEAN_COLUMNS = ["benchmark", "encoder", "queries", "left_out", "hit_at_1", "map
 
 
 def clean_rows(results: Mapping[str, Results]) -> list[list[Any]]:
-    """Rows of ``CLEAN_COLUMNS``, of the benchmarks whose queries repeat training pictures."""
+    """Rows of ``CLEAN_COLUMNS``, for benchmarks whose queries repeat training pictures."""
     rows: list[list[Any]] = []
     for encoder, own in results.items():
         for name, result in own.items():
@@ -272,32 +276,34 @@ def softmax_rows(results: Mapping[str, Results]) -> list[list[Any]]:
 
 
 def write_headlines(results: Mapping[str, Results], benchmarks: list[Benchmark], folder: Path) -> None:
-    """One small file for each encoder, and one for chance; those about labels in a folder of their own."""
+    """Write one small file for each encoder and for chance; those about labels into their own folder."""
     fresh_folder(folder)
-    labelled = [one.name for one in benchmarks if one.kind in LABEL_KINDS]
-    garments = [one.name for one in benchmarks if one.kind not in LABEL_KINDS]
-    for names, place in ((garments, folder), (labelled, folder / LABELS)):
+    labeled = [benchmark.name for benchmark in benchmarks if benchmark.kind in LABEL_KINDS]
+    garments = [benchmark.name for benchmark in benchmarks if benchmark.kind not in LABEL_KINDS]
+    for names, place in ((garments, folder), (labeled, folder / LABELS)):
         for encoder, own in with_chance(results).items() if names else ():
             write_json(place / f"{encoder}.json", headlines(own, names))
 
 
 def main(args: Namespace, params: SimpleNamespace) -> Report:
-    """Score, write, and say who leads each benchmark.
+    """Score, write, and log the best encoder on each benchmark.
 
     Raises:
-        StageError: for an encoder with the name of the row of chance.
+        StageError: an encoder is called like the row of chance.
     """
     if CHANCE in params.encoders:
-        raise StageError(f"params.yaml: an encoder is called {CHANCE!r}, as is the level of chance beside it. Rename.")
+        raise StageError(f"params.yaml: an encoder is called {CHANCE!r}, as is the row of chance. Rename it.")
     benchmarks = [Benchmark(name, args.benchmarks / name) for name in params.benchmarks]
     fresh_folder(args.report)
     about = {encoder: about_encoder(args.encoders / encoder) for encoder in params.encoders}
     results: dict[str, Results] = {encoder: {} for encoder in params.encoders}
     report = Report()
     curves: list[list[Any]] = []
-    for benchmark, found in zip(benchmarks, in_processes(partial(score_all, args, params), benchmarks), strict=True):
+    for benchmark, of_encoder in zip(
+        benchmarks, in_processes(partial(score_all, args, params), benchmarks), strict=True
+    ):
         name = benchmark.name
-        for encoder, result in found.items():
+        for encoder, result in of_encoder.items():
             results[encoder][name] = result | about[encoder]
             picture = picture_path(args, encoder, benchmark)
             report.pictures += [picture] if picture.is_file() else []

@@ -27,9 +27,9 @@ from pydantic import Field, PositiveInt
 
 from stages.contracts.tables import read_table
 from stages.core.params import Section, Seed
-from stages.retrieval.category import NEIGHBOURS, PREDICTION, Votes
-from stages.retrieval.matches import VIEWS, Ranking
+from stages.retrieval.category import NEIGHBORS, PREDICTION, Votes
 from stages.retrieval.ranking import SMALLEST_MB, Sizes, rank_chunks
+from stages.retrieval.relevance import VIEWS, Ranking
 from stages.retrieval.similarity import Rows
 from stages.retrieval.vectors import null_bytes
 
@@ -227,7 +227,7 @@ def evaluate(
     """All figures of one benchmark: both views of the gallery, each beside the level of chance.
 
     Args:
-        categories_too: the items are labels, so that the neighbours can vote for the query's (category.py); what stands
+        categories_too: the items are labels, so that the neighbors can vote for the query's (category.py); what stands
             in the place of chance is then naming the most frequent ones.
         brief: leave out the figures by category, the level of chance and those without repeating queries.
 
@@ -239,7 +239,7 @@ def evaluate(
     votes = Votes(queries, gallery) if categories_too else None
     parts = [
         {view: score(ranking, ks) for view, ranking in part.items()}
-        for part in rank_chunks(queries, gallery, metric, sizes, desc, votes and votes.near, NEIGHBOURS)
+        for part in rank_chunks(queries, gallery, metric, sizes, desc, votes and votes.near, NEIGHBORS)
     ]
     result: dict[str, Any] = {
         "n_queries": len(queries),

@@ -1,19 +1,19 @@
 """Exact ranks of the relevant gallery rows of every query, in bounded memory (rules: similarity.py).
 
 The gallery is never sorted. The rank of a relevant row is the number of irrelevant rows that score at least as high,
-plus its place among the relevant ones. So it takes the scores of the relevant pairs, and a pass that counts:
+plus its place among the relevant ones. It is computed from the scores of the relevant pairs and by counting:
 
-1. The relevant pairs are scored one by one in float64: these are the bars.
-2. Blocks of queries x gallery are scored in float32, whose rounding error has a bound. A score above a bar by more than
-   the bound counts, one below it by more does not.
-3. The few pairs in between are scored one by one in float64. Where there are many of them, as with an encoder that has
-   collapsed, a float64 block with its much smaller bound goes first.
+1. The relevant pairs are scored one by one in float64. These scores are the bars.
+2. Blocks of queries x gallery are scored in float32, whose rounding error has a bound. A score that is higher than a
+   bar by more than the bound is counted, one that is lower by more is not.
+3. The few pairs in between are scored one by one in float64. If there are many, as with a collapsed encoder, the block
+   is scored in float64 first, with a much smaller bound.
 
-So the result is that of float64, whatever the sizes of the blocks. Both views are counted on the same scores. Memory
-stays below ``memory_mb`` above the vectors, unless the relevant rows of a single query alone need more.
+So the result equals that of float64, whatever the sizes of the blocks. Both views are counted from the same scores.
+Memory above the vectors stays below ``memory_mb``, unless the relevant rows of a single query need more.
 
-The relevant gallery rows of a query are found by sorting, without a table of queries x gallery. Where there are many to
-a query, as in benchmarks of categories, whole_rows.py ranks the same way in less time.
+The relevant gallery rows of a query are found by sorting, without a table of queries x gallery. If queries have many of
+them, as in benchmarks of categories, full_rankings.py computes the same ranks in less time.
 """
 
 from collections.abc import Iterator
@@ -23,29 +23,30 @@ from itertools import pairwise
 import numpy as np
 
 from stages.core.errors import StageError
-from stages.retrieval.matches import VIEWS, Matches, Ranking
+from stages.retrieval.full_rankings import COPIES, THREADS, Near, WholeRows, rank_whole_rows
+from stages.retrieval.relevance import VIEWS, Matches, Ranking
 from stages.retrieval.similarity import TIE, Prepared, Rows, pair_scores, prepared
-from stages.retrieval.whole_rows import COPIES, THREADS, Near, WholeRows, rank_whole_rows
 from stages.runner.progress import track
 
 SMALLEST_MB = 64
 BYTES_PER_ROW = 120  # codes, places, lengths of a query or gallery row
 BYTES_PER_PAIR = 120  # of a relevant pair: places, bar, counts, copies while sorting
 
-SLACK = 8  # roundings of a score beside its d products: of both vectors, the squares, the bar
-FEW_BARS = 12  # up to here, comparing a row of scores with each bar is faster than sorting it
-DOUBTFUL = 64  # one doubtful score in so many, and more than MANY of them, make a float64 block worth it
+SLACK = 8  # roundings of a score, in addition to its d products: of both vectors, the squares, the bar
+FEW_BARS = 12  # up to this number, comparing a row of scores with each bar is faster than sorting it
+DOUBTFUL = 64  # a float64 block is used if one score in this many is doubtful, and more than MANY are
 MANY = 32
 DOUBTS_AT_ONCE = 50_000
-MANY_RELEVANT = 64  # to a query on average: from here on, sorting its scores is faster than scoring each pair alone
+MANY_RELEVANT = 64  # mean per query above which sorting its scores is faster than scoring each pair alone
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is held at once: queries and gallery rows of a block, relevant pairs.
+    """Sizes of what is in memory at once: queries and gallery rows of a block, relevant pairs.
 
     Attributes:
-        whole: queries whose scores with the whole gallery are held where each has many relevant rows; 0: never.
+        whole: number of queries whose scores with the whole gallery are in memory at once, if each has many relevant
+            rows; 0: never.
     """
 
     queries: int
@@ -55,16 +56,16 @@ class Sizes:
 
     @staticmethod
     def within(memory_mb: int, queries: Rows, gallery: Rows) -> "Sizes":
-        """What fits into ``memory_mb`` megabytes (at least ``SMALLEST_MB``) above the vectors.
+        """The sizes that fit into ``memory_mb`` megabytes (at least ``SMALLEST_MB``) above the vectors.
 
         Shares of the budget: a quarter for gallery vectors, an eighth each for queries' and pairs, half for scores.
 
         A block's gallery row takes 4 + 8 bytes a dimension (float32, float64), its query row 8 + 8 (a copy); a score
-        takes 4, or 8 in float64 blocks, which have half the queries, and as much again beside it. Whole rows of scores
-        and their copies get three eighths: the allocator keeps what is freed.
+        takes 4, or 8 in float64 blocks, which have half the queries, and the same for a copy. Scores with the whole
+        gallery and their copies get three eighths, as the allocator keeps freed memory.
 
         Raises:
-            StageError: when the ids of so many rows alone leave no room for blocks.
+            StageError: the ids of all rows leave no room for blocks.
         """
         width = max(1, gallery.vectors.shape[1])
         rows = len(queries) + len(gallery)
@@ -74,8 +75,8 @@ class Sizes:
             raise StageError(f"`evaluate.memory_mb` is {memory_mb}; {rows} rows of queries and gallery need {enough}.")
         columns = max(1, min(len(gallery), max(64, budget // 4 // (12 * width))))
         lines = max(8, min(budget // 8 // (16 * width), budget // 2 // (8 * columns)))
-        whole = 3 * budget // 8 // (8 * max(1, len(gallery))) - COPIES * THREADS
-        return Sizes(lines, columns, budget // 8 // BYTES_PER_PAIR, max(0, min(whole, budget // 8 // (16 * width))))
+        full = 3 * budget // 8 // (8 * max(1, len(gallery))) - COPIES * THREADS
+        return Sizes(lines, columns, budget // 8 // BYTES_PER_PAIR, max(0, min(full, budget // 8 // (16 * width))))
 
 
 def rank_chunks(
@@ -92,8 +93,8 @@ def rank_chunks(
     Args:
         metric: ``cosine`` or ``euclidean``.
         sizes: of the blocks; they bound memory and change no result.
-        desc: what a line of progress says.
-        near, voters: see WholeRows; not told where queries have few relevant rows.
+        desc: text of the progress line.
+        near, voters: see WholeRows; not used where queries have few relevant rows.
     """
     of_queries, of_gallery = prepared(queries, gallery, metric)
     matches = Matches.of(queries, gallery)
@@ -104,11 +105,11 @@ def rank_chunks(
         rows = WholeRows(matches, members, of_queries, of_gallery, sizes.gallery, near, voters)
         yield from rank_whole_rows(rows, counted, queries.detected, sizes.whole, sizes.pairs, desc)
         return
-    cuts = _cuts(pairs, sizes)
+    bounds = _bounds(pairs, sizes)
     blocks = range(0, len(gallery), sizes.gallery)
-    total = len(blocks) * (len(cuts) - 1)
+    total = len(blocks) * (len(bounds) - 1)
     steps = iter(track(range(total), total, desc))
-    for begin, end in pairwise(cuts):
+    for begin, end in pairwise(bounds):
         counting = Counting(matches, of_queries, of_gallery, begin + np.flatnonzero(counted[begin:end]))
         for start in blocks:
             next(steps)
@@ -117,15 +118,15 @@ def rank_chunks(
     next(steps, None)
 
 
-def _cuts(pairs: np.ndarray, sizes: Sizes) -> list[int]:
-    """Where to cut the queries, so that a part has few enough rows and relevant pairs (or is one query)."""
-    cuts, held = [0], 0
+def _bounds(pairs: np.ndarray, sizes: Sizes) -> list[int]:
+    """Where to split the queries, so that a chunk has few enough rows and relevant pairs (or is one query)."""
+    bounds, held = [0], 0
     for row, more in enumerate(pairs.tolist()):
-        if row > cuts[-1] and (row - cuts[-1] >= sizes.queries or held + more > sizes.pairs):
-            cuts.append(row)
+        if row > bounds[-1] and (row - bounds[-1] >= sizes.queries or held + more > sizes.pairs):
+            bounds.append(row)
             held = 0
         held += more
-    return [*cuts, len(pairs)] if len(pairs) else cuts
+    return [*bounds, len(pairs)] if len(pairs) else bounds
 
 
 def at_least(scores: np.ndarray, bars: np.ndarray) -> np.ndarray:
@@ -136,7 +137,7 @@ def at_least(scores: np.ndarray, bars: np.ndarray) -> np.ndarray:
 
 
 def by_category(categories: np.ndarray) -> dict[int, np.ndarray]:
-    """Code -> ascending places of the rows [n] that have it."""
+    """Code -> ascending positions of the rows [n] that have it."""
     order = np.argsort(categories, kind="stable")
     present, first = np.unique(categories[order], return_index=True)
     return dict(zip(present.tolist(), np.split(order, first[1:]), strict=True))
@@ -149,15 +150,15 @@ class Counting:
         """Score the relevant pairs of the queries ``rows``."""
         self.matches, self.gallery, self.rows = matches, gallery, rows
         self.vectors = queries.double(rows)
-        self.owner, self.found = matches.pairs(rows)
+        self.owner, self.columns = matches.pairs(rows)
         self.first = np.searchsorted(self.owner, np.arange(len(rows) + 1))
         self.category = matches.query_category[rows]
-        self.same = matches.gallery_category[self.found] == self.category[self.owner]
+        self.same = matches.gallery_category[self.columns] == self.category[self.owner]
         scale = queries.squares[rows] + gallery.squares.max(initial=0)
-        exact = pair_scores(self.vectors, self.owner, gallery, self.found)
-        # Lowered, so that rounding never puts a relevant row before its equal.
+        exact = pair_scores(self.vectors, self.owner, gallery, self.columns)
+        # Bars are lowered, so that rounding never puts a relevant row before an equal irrelevant one.
         self.bars = exact - TIE * scale[self.owner]
-        # Of minus the squared distance, blocks leave out the part that is the same for all of a query's pairs.
+        # Blocks leave out the term of minus the squared distance that is the same for all pairs of a query.
         euclidean = gallery.metric == "euclidean"
         self.shift = queries.squares[rows][self.owner] if euclidean else 0.0
         # |q g| <= (q^2 + g^2) / 2, and each of d products and sums errs by at most one rounding of that.
@@ -173,17 +174,17 @@ class Counting:
         if len(hard := np.flatnonzero(self.hard)):
             right = self.gallery.double(slice(start, stop))
             step = max(1, len(self.rows) // 2)
-            for part in (hard[at : at + step] for at in range(0, len(hard), step)):
-                self._count(part, self.vectors[part], right, start)
+            for chunk in (hard[at : at + step] for at in range(0, len(hard), step)):
+                self._count(chunk, self.vectors[chunk], right, start)
 
     def _count(self, rows: np.ndarray, left: np.ndarray, right: np.ndarray, start: int) -> list[int]:
-        """Count a block of vectors [r, d] against [g, d]; float32 gives up, and returns, rows with many doubts."""
+        """Count a block of vectors [r, d] against [g, d]; in float32, rows with many doubts are returned uncounted."""
         scores = self._block(rows, left, right, start)
         reach = self.roundings[self.owner] * np.finfo(scores.dtype).eps / 2
         high = (self.bars + self.shift + reach).astype(scores.dtype)
         low = (self.bars + self.shift - reach).astype(scores.dtype)
         members = by_category(self.matches.gallery_category[start : start + len(right)])
-        whole, same = (self.counts[view] for view in VIEWS)
+        everywhere, same = (self.counts[view] for view in VIEWS)
         given_up: list[int] = []
         doubts: list[tuple[int, np.ndarray]] = []
         held = 0
@@ -194,10 +195,10 @@ class Counting:
             if scores.dtype == np.float32 and (maybe - sure).sum() > max(MANY, len(line) // DOUBTFUL):
                 given_up.append(row)
                 continue
-            whole[pairs] += sure
-            mine = members.get(int(self.category[row]), ())
-            if len(mine):
-                same[pairs] += sure if len(mine) == len(line) else at_least(line[mine], high[pairs])
+            everywhere[pairs] += sure
+            members_of = members.get(int(self.category[row]), ())
+            if len(members_of):
+                same[pairs] += sure if len(members_of) == len(line) else at_least(line[members_of], high[pairs])
             for pair in pairs.start + np.flatnonzero(maybe > sure):
                 doubts.append((pair, start + np.flatnonzero((line >= low[pair]) & (line < high[pair]))))
             held += int((maybe - sure).sum())
@@ -217,16 +218,16 @@ class Counting:
         place = np.full(len(self.rows), -1)
         place[rows] = np.arange(len(rows))
         own = self.matches.own[self.rows]
-        for owner, column in ((self.owner, self.found), (np.arange(len(self.rows)), own)):
-            here = (column >= start) & (column < stop) & (place[owner] >= 0)
-            scores[place[owner[here]], column[here] - start] = -np.inf
+        for owner, column in ((self.owner, self.columns), (np.arange(len(self.rows)), own)):
+            inside = (column >= start) & (column < stop) & (place[owner] >= 0)
+            scores[place[owner[inside]], column[inside] - start] = -np.inf
         return scores
 
     def _settle(self, doubts: list[tuple[int, np.ndarray]]) -> None:
-        """Score pairs (relevant pair whose bar is near, gallery rows) one by one and count those that reach it."""
+        """Score doubtful pairs (relevant pair, gallery rows) one by one, and count those that reach the bar."""
         if not doubts:
             return
-        pair = np.repeat([one for one, _ in doubts], [len(columns) for _, columns in doubts])
+        pair = np.repeat([pair_index for pair_index, _ in doubts], [len(columns) for _, columns in doubts])
         column = np.concatenate([columns for _, columns in doubts])
         reached = pair_scores(self.vectors, self.owner[pair], self.gallery, column) >= self.bars[pair]
         same = self.matches.gallery_category[column] == self.category[self.owner[pair]]
@@ -234,14 +235,14 @@ class Counting:
         np.add.at(self.counts["same_superclass"], pair[reached & same], 1)
 
     def ranking(self, view: str, begin: int, detected: np.ndarray) -> Ranking:
-        """The ranking of the queries from ``begin``, of which ``detected`` [q] tells the number too."""
+        """The ranking of the q queries from ``begin`` on, with ``detected`` [q]."""
         kept = np.ones(len(self.owner), bool) if view == "whole_gallery" else self.same
         owner, counts = self.owner[kept], self.counts[view][kept]
         order = np.lexsort((counts, owner))
         owner, counts = owner[order], counts[order]
-        found = np.bincount(self.rows[owner] - begin, minlength=len(detected))
-        before = np.arange(len(owner)) - np.repeat(np.cumsum(found) - found, found)
+        lengths = np.bincount(self.rows[owner] - begin, minlength=len(detected))
+        before = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         rows = slice(begin, begin + len(detected))
         return Ranking(
-            counts + before + 1, found, self.matches.relevant[view][rows], self.matches.gallery[view][rows], detected
+            counts + before + 1, lengths, self.matches.relevant[view][rows], self.matches.gallery[view][rows], detected
         )

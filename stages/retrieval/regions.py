@@ -1,13 +1,13 @@
 """Retrieval by the regions that an encoder attends to, for encoders that have them (system B's ``attention``).
 
-embed writes ``regions/<k>/`` below the encoder's vectors, under the same names: of each picture as it is the vector of
-its region k, of unit length. Two things are scored. Each region alone against the same region of the gallery's
-pictures, by the one evaluator. And the list of recommendations in which the regions take turns
-(stages/networks/encoders/attention/recommend.py): what it finds, and how many categories a person gets to see, beside
-the ranking by whole pictures.
+embed writes ``regions/<k>/`` below the encoder's vectors, with the same file names: the vector of region k of each
+picture, of unit length. Two things are scored. First, each region against the same region of the gallery's pictures, by
+the evaluator. Second, lists of recommendations in which the regions take turns
+(stages/networks/encoders/attention/recommend.py): their hits, and their number of categories, compared with the ranking
+by whole pictures.
 
-All of it is of the pictures as they are: in a mirror image the regions look at other places. So the ranking by whole
-pictures beside the list is that without flip too.
+All vectors are of the plain pictures, because the regions of a mirror image are at other places. So the lists are
+compared with the ranking by whole pictures without flip.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,8 +25,8 @@ from stages.retrieval.vectors import PLAIN, REGIONS, headline
 LISTED = 10  # recommendations that a person looks at
 HITS = (5, LISTED)
 WAYS = ("list", "whole")
-QUERIES = 500  # of a benchmark's that get a list, evenly by id: each of them costs a pass over the gallery
-CLOSE = 1e-6  # squared distances of unit vectors this close to the last of a shortlist are looked at again
+QUERIES = 500  # with a list, evenly chosen by id, as each takes a pass over the gallery
+CLOSE = 1e-6  # rows whose squared distance is this close to the last of a shortlist join it
 Pair = tuple[Rows, Rows, str]  # queries, gallery, metric
 
 
@@ -42,13 +42,13 @@ def by_region(
     whole: Pair,
     memory_mb: int,
 ) -> dict[str, Any]:
-    """``regions``: number of a region -> the figures of its vectors; ``recommendation``: of the lists. Or nothing.
+    """``regions``: number of a region -> its scores; ``recommendation``: scores of the lists. Empty without regions.
 
     Args:
         embeddings: an encoder's folder of vectors.
         read: queries, gallery and metric of the benchmark, with the vectors of a folder.
         score: the evaluator.
-        whole: what ``read`` gives for ``embeddings`` itself; not used where embed ran with flip.
+        whole: result of ``read`` for ``embeddings`` itself; not used where embed ran with flip.
         memory_mb: megabytes that lists may take above the vectors.
     """
     folders = region_folders(embeddings)
@@ -61,7 +61,7 @@ def by_region(
     return {"regions": figures, "recommendation": recommendation(whole, pairs, memory_mb)}
 
 
-def recommendation(whole: Pair, regions: Sequence[Pair], memory_mb: int) -> dict[str, float]:
+def recommendation(pair: Pair, regions: Sequence[Pair], memory_mb: int) -> dict[str, float]:
     """The first ``LISTED`` recommendations, by regions in turn (``list``) and by whole pictures (``whole``).
 
     Args:
@@ -69,12 +69,11 @@ def recommendation(whole: Pair, regions: Sequence[Pair], memory_mb: int) -> dict
 
     Returns:
         n_scored: queries that have a match, ``QUERIES`` at most; n_missed: those that were not detected;
-        <way>_hit_at_<k>: share of them whose item is among the first k; one that was not detected is a miss, as
-        everywhere;
-        <way>_categories: mean number of different categories among all ``LISTED``, over those that were detected; not
-        where the gallery has one category, which would always be 1.
+        <way>_hit_at_<k>: share of them whose item is among the first k; undetected ones are misses;
+        <way>_categories: mean number of different categories among all ``LISTED``, over detected queries; left out
+        if the gallery has one category.
     """
-    queries, gallery, metric = whole
+    queries, gallery, metric = pair
     with_match = _with_match(queries, gallery)
     asked = [row for row in with_match if queries.detected[row]]
     if not asked:
@@ -84,13 +83,13 @@ def recommendation(whole: Pair, regions: Sequence[Pair], memory_mb: int) -> dict
     query_items, gallery_items = (np.array(rows.items.to_pylist(), object) for rows in (queries, gallery))
     categories = np.array(gallery.categories.to_pylist())
     by_whole = nearest(queries, gallery, metric, asked, LISTED)
-    found = {
+    lists_of = {
         "list": _listed(queries, gallery, regions, asked, memory_mb),
         "whole": [np.array([at for at, _ in by_whole[row]]) for row in asked],
     }
     scores: dict[str, float] = {"n_scored": len(with_match), "n_missed": len(with_match) - len(asked)}
     several = len(np.unique(categories)) > 1
-    for way, lists in found.items():
+    for way, lists in lists_of.items():
         right = [gallery_items[at] == query_items[row] for row, at in zip(asked, lists, strict=True)]
         scores |= {f"{way}_hit_at_{k}": sum(bool(hits[:k].any()) for hits in right) / len(with_match) for k in HITS}
         if several:
@@ -101,7 +100,7 @@ def recommendation(whole: Pair, regions: Sequence[Pair], memory_mb: int) -> dict
 def _listed(
     queries: Rows, gallery: Rows, regions: Sequence[Pair], asked: Sequence[int], memory_mb: int
 ) -> list[np.ndarray]:
-    """Gallery places in the list of each query that is asked: not the query itself."""
+    """Gallery positions in the list of each asked query, without the query itself."""
     place = {name: at for at, name in enumerate(gallery.ids.to_pylist())}
     own = [place.get(name, -1) for name in queries.ids.take(pa.array(asked)).to_pylist()]
     of_queries = np.stack([pair[0].vectors[asked] for pair in regions], axis=1)
@@ -109,9 +108,10 @@ def _listed(
     lists = []
     for regions_of, near in zip(of_queries, shortlists(of_queries, of_gallery, own, LISTED, memory_mb), strict=True):
         step = max(1, BLOCK_BYTES // (8 * of_queries[0].size))
-        parts = (near[start : start + step] for start in range(0, len(near), step))
+        chunks = (near[start : start + step] for start in range(0, len(near), step))
         distances = [
-            region_distances(regions_of, np.stack([one[part] for one in of_gallery], axis=1)) for part in parts
+            region_distances(regions_of, np.stack([vectors[chunk] for vectors in of_gallery], axis=1))
+            for chunk in chunks
         ]
         ids = gallery.ids.take(pa.array(near)).to_pylist()
         listed = diverse_list(np.concatenate(distances, axis=1), ids, LISTED)
@@ -122,14 +122,14 @@ def _listed(
 def shortlists(
     of_queries: np.ndarray, of_gallery: Sequence[np.ndarray], own: Sequence[int], count: int, memory_mb: float
 ) -> Iterator[np.ndarray]:
-    """For each query the places of gallery pictures among which are the ``count`` nearest to each of its regions.
+    """For each query, gallery positions that include the ``count`` nearest pictures to each of its regions.
 
-    A few queries at a time, by matrix products in float64; what is as near as the last one, but for rounding, is in.
+    A few queries at a time, by matrix products in float64; pictures that tie with the last one are included.
 
     Args:
         of_queries: [n, K, d] of unit length.
-        of_gallery: of each region [m, d], of unit length.
-        own: of each query the place where it stands in the gallery itself, or -1; left out.
+        of_gallery: for each region [m, d], of unit length.
+        own: position of each query in the gallery, which is left out, or -1.
     """
     (_, regions, width), rows = of_queries.shape, len(of_gallery[0])
     # Half for distances, a quarter for vectors of the gallery and their products.
@@ -140,13 +140,13 @@ def shortlists(
         flat = asking.reshape(-1, width)
         distances = np.full((len(flat), rows), np.inf)
         for first in range(0, rows, columns):
-            part = slice(first, min(first + columns, rows))
-            for one in of_gallery:
-                block = one[part].astype(np.float64)
+            span = slice(first, min(first + columns, rows))
+            for vectors in of_gallery:
+                block = vectors[span].astype(np.float64)
                 squares = flat @ block.T
                 squares *= -2
                 squares += (block**2).sum(1)
-                np.minimum(distances[:, part], squares, out=distances[:, part])
+                np.minimum(distances[:, span], squares, out=distances[:, span])
         for each, place in zip(distances.reshape(len(asking), regions, rows), own[start : start + step], strict=True):
             if place >= 0:
                 each[:, place] = np.inf
@@ -155,7 +155,7 @@ def shortlists(
 
 
 def _with_match(queries: Rows, gallery: Rows) -> list[int]:
-    """Rows of queries that have a match which is not the same picture, ``QUERIES`` at most; evenly by id."""
+    """Rows of at most ``QUERIES`` queries with a match that is another picture, evenly by id."""
     matches: dict[Any, set[Any]] = {}
     for name, item in zip(gallery.ids.to_pylist(), gallery.items.to_pylist(), strict=True):
         matches.setdefault(item, set()).add(name)

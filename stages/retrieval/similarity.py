@@ -1,18 +1,19 @@
-"""Rows with vectors, their exact scores, and the nearest rows of one query. ranking.py counts ranks with these rules.
+"""Rows with vectors, their exact scores, and the nearest rows of a query; ranking.py computes ranks by these rules.
 
-The rules, once for every encoder and benchmark:
+The rules for every encoder and benchmark:
 
-- A score is the cosine, or minus the squared Euclidean distance, in float64 and from the two vectors alone: it does not
-  depend on which other rows are scored at the same time.
+- A score is the cosine, or minus the squared Euclidean distance, in float64, from the two vectors alone: it does not
+  depend on other rows that are scored at the same time.
 - Ties count against the model. The rank of a relevant row is 1 + the irrelevant rows that score at least as
   high + the relevant rows before it. Scores closer than rounding error (``TIE``) are ties, so a constant
-  embedding never beats chance by the order in which a sum is added up.
+  embedding never beats chance by the order of summation.
 - The query itself is masked by id, not by position. Ids are strings or int64, never floats, and unique.
 - A query whose item was never detected has no vector and is a miss.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +27,9 @@ METRICS = ("cosine", "euclidean")
 # gallery's largest: float64 sums of 2048 products are off by at most 2048 * 1.1e-16 = 2.3e-13 of that.
 TIE = 1e-12
 
-BLOCK_BYTES = 4_000_000  # of float64 that one step over vectors holds
+BLOCK_BYTES = 4_000_000  # of float64 vectors in one step
 
-Column = Sequence[Hashable] | np.ndarray | pa.Array | pa.ChunkedArray
+Column: TypeAlias = Sequence[Hashable] | np.ndarray | pa.Array | pa.ChunkedArray
 
 
 def column(values: Column, what: str, may_miss: bool = False) -> pa.Array:
@@ -58,18 +59,18 @@ def column(values: Column, what: str, may_miss: bool = False) -> pa.Array:
 
 
 def codes(*columns: pa.Array) -> list[np.ndarray]:
-    """Each column as int64 codes, equal where the values are equal, -1 where they are missing; integers stay exact.
+    """Each column as int64 codes: equal values have equal codes, missing ones -1; integers stay exact.
 
     Raises:
-        StageError: when one column holds strings and another integers: none would ever be equal.
+        StageError: one column has strings and another integers, which are never equal.
     """
-    filled = [one for one in columns if one.null_count < len(one)]
-    if len(kinds := {str(one.type) for one in filled}) > 1:
+    filled = [values for values in columns if values.null_count < len(values)]
+    if len(kinds := {str(values.type) for values in filled}) > 1:
         raise StageError(f"queries and gallery must have ids of one type, found {shown(kinds)}.")
     kind = filled[0].type if filled else pa.string()
-    joined = pa.concat_arrays([one if one in filled else pa.nulls(len(one), kind) for one in columns])
-    found = joined.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return np.split(found, np.cumsum([len(one) for one in columns])[:-1])
+    joined = pa.concat_arrays([values if values in filled else pa.nulls(len(values), kind) for values in columns])
+    coded = joined.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.split(coded, np.cumsum([len(values) for values in columns])[:-1])
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Rows:
     Attributes:
         ids: unique strings or integers.
         items: rows with an equal item are correct matches of each other; a missing one matches nothing.
-        categories: what the view within a category restricts the gallery to.
+        categories: for the view that restricts the gallery to the query's category.
         vectors: [n, d], in memory or memory-mapped; the row of an undetected query is not read.
         detected: bool [n]; False = the item was never detected, there is no vector.
         repeats: bool [n]; True = it nearly repeats a picture on the other side of the split; None: not known.
@@ -117,14 +118,14 @@ class Rows:
 
 
 def sums(products: np.ndarray) -> np.ndarray:
-    """[n] sums of float64 rows [n, d], each in an order that the other rows do not change."""
+    """[n] sums of float64 rows [n, d]; the order of summation does not depend on other rows."""
     return np.ascontiguousarray(products).sum(axis=1)
 
 
 class Prepared:
-    """Vectors as they are compared, made a few rows at a time: of unit length for cosine, else scaled together.
+    """Vectors prepared for comparison, a few rows at a time: of unit length for cosine, else all scaled by a factor.
 
-    A zero vector stays zero: it is similar to nothing. The scale is a power of two, which changes no comparison and
+    A zero vector stays zero: it is similar to nothing. The factor is a power of two, which changes no comparison and
     keeps float32 from overflowing.
 
     Attributes:
@@ -132,15 +133,15 @@ class Prepared:
     """
 
     def __init__(self, rows: Rows, metric: str, scale: float = 1.0) -> None:
-        """Measure the vectors of ``rows``; those of undetected ones count as zero."""
+        """Measure the vectors of ``rows``; vectors of undetected rows count as zero."""
         self.metric = metric
         self._raw = rows.vectors
         n, width = rows.vectors.shape
         lengths = np.zeros(n)
         step = max(1, BLOCK_BYTES // (8 * max(1, width)))
         for start in range(0, n, step):
-            part = rows.vectors[start : start + step].astype(np.float64)
-            lengths[start : start + step] = sums(part * part)
+            block = rows.vectors[start : start + step].astype(np.float64)
+            lengths[start : start + step] = sums(block * block)
         lengths = np.sqrt(np.where(rows.detected, lengths, 0))
         unit = 1 / np.where(lengths > 0, lengths, 1)
         self._factors = unit if metric == "cosine" else np.full(n, scale)
@@ -152,16 +153,16 @@ class Prepared:
 
     @property
     def width(self) -> int:
-        """d."""
+        """Dimensions of a vector."""
         return self._raw.shape[1]
 
     def double(self, rows: Sequence[int] | np.ndarray | slice) -> np.ndarray:
         """float64 [m, d] of some rows."""
-        part = self._raw[rows].astype(np.float64)
+        vectors = self._raw[rows].astype(np.float64)
         factors = self._factors[rows, None]
-        part[(factors == 0)[:, 0]] = 0  # what lies in the row of an undetected query may be NaN
-        part *= factors
-        return part
+        vectors[(factors == 0)[:, 0]] = 0  # the row of an undetected query may contain NaN
+        vectors *= factors
+        return vectors
 
     def single(self, start: int, stop: int) -> np.ndarray:
         """float32 [stop - start, d] of consecutive rows, without a float64 copy of all of them."""
@@ -174,7 +175,7 @@ class Prepared:
 
 
 def prepared(queries: Rows, gallery: Rows, metric: str) -> tuple[Prepared, Prepared]:
-    """Queries and gallery in one scale.
+    """Prepare queries and gallery with the same factor.
 
     Raises:
         StageError: unknown metric, or vectors of different widths.
@@ -195,35 +196,35 @@ def prepared(queries: Rows, gallery: Rows, metric: str) -> tuple[Prepared, Prepa
 def pair_scores(queries: np.ndarray, places: np.ndarray, gallery: Prepared, rows: np.ndarray) -> np.ndarray:
     """float64 [m] scores of m pairs: the prepared query vector ``queries[places[i]]`` and gallery row ``rows[i]``.
 
-    A few pairs at a time; a pair's score is the same whichever pairs come with it.
+    A few pairs at a time; the score of a pair does not depend on other pairs.
     """
     result = np.empty(len(rows))
     step = max(1, BLOCK_BYTES // (8 * max(1, gallery.width)))
     for start in range(0, len(rows), step):
-        part = slice(start, start + step)
-        others = gallery.double(rows[part])
+        span = slice(start, start + step)
+        factors = gallery.double(rows[span])
         if gallery.metric == "cosine":
-            others *= queries[places[part]]
-            result[part] = sums(others)
+            factors *= queries[places[span]]
+            result[span] = sums(factors)
         else:
-            others -= queries[places[part]]
-            others *= others
-            result[part] = -sums(others)
+            factors -= queries[places[span]]
+            factors *= factors
+            result[span] = -sums(factors)
     return result
 
 
 def products(queries: np.ndarray, gallery: Prepared, step: int) -> np.ndarray:
-    """float64 [q, G], ordered as the scores are but for rounding, ``step`` gallery rows at a time.
+    """float64 [q, G], in the order of the scores except for rounding, ``step`` gallery rows at a time.
 
-    The cosine, or minus the squared distance less what is the same for all of a query's rows.
+    The cosine, or minus the squared distance without the term that is the same for all rows of a query.
 
     Args:
         queries: [q, d], prepared.
     """
     scores = np.empty((len(queries), len(gallery)))
     for start in range(0, len(gallery), step):
-        part = slice(start, min(start + step, len(gallery)))
-        np.matmul(queries, gallery.double(part).T, out=scores[:, part])
+        span = slice(start, min(start + step, len(gallery)))
+        np.matmul(queries, gallery.double(span).T, out=scores[:, span])
     if gallery.metric == "euclidean":
         scores *= 2
         scores -= gallery.squares
@@ -233,10 +234,10 @@ def products(queries: np.ndarray, gallery: Prepared, step: int) -> np.ndarray:
 def nearest(
     queries: Rows, gallery: Rows, metric: str, rows: Sequence[int], k: int
 ) -> dict[int, list[tuple[int, bool]]]:
-    """For each query in ``rows`` its first ``k`` gallery positions with whether each is correct, as they are ranked.
+    """For each query in ``rows`` its first ``k`` gallery positions in rank order, and whether each is correct.
 
-    Equals: wrong before right, then by id. A matrix product finds the rows that may be among the first; these alone are
-    scored by themselves.
+    Of equals, wrong ones come before correct ones, then the id decides. A matrix product finds candidates, and only
+    these are scored exactly.
     """
     of_queries, of_gallery = prepared(queries, gallery, metric)
     query_ids, gallery_ids = codes(queries.ids, gallery.ids)
@@ -244,20 +245,20 @@ def nearest(
     longest = of_gallery.squares.max(initial=0)
     step = max(1, SCORES_BYTES // (8 * max(1, len(gallery))))
     block = max(1, SCORES_BYTES // (16 * max(1, of_gallery.width)))
-    found = {}
+    result = {}
     for start in range(0, len(rows), step):
-        part = np.asarray(rows[start : start + step], np.int64)
-        vectors = of_queries.double(part)
-        for row, vector, rough in zip(part.tolist(), vectors, products(vectors, of_gallery, block), strict=True):
+        asked = np.asarray(rows[start : start + step], np.int64)
+        vectors = of_queries.double(asked)
+        for row, vector, rough in zip(asked.tolist(), vectors, products(vectors, of_gallery, block), strict=True):
             scale = of_queries.squares[row] + longest
-            for others in _shortlists(rough, gallery_ids != query_ids[row], k, NEAR * scale):
-                scores = pair_scores(vector[None], np.zeros(len(others), np.int64), of_gallery, others)
-                correct = (gallery_items[others] == query_items[row]) & (query_items[row] >= 0)
-                first, left = _first(scores, correct, TIE * scale, gallery.ids.take(pa.array(others)), k)
-                if left:  # what is not on the list is farther than all that equals the last one
+            for candidates in _shortlists(rough, gallery_ids != query_ids[row], k, NEAR * scale):
+                scores = pair_scores(vector[None], np.zeros(len(candidates), np.int64), of_gallery, candidates)
+                correct = (gallery_items[candidates] == query_items[row]) & (query_items[row] >= 0)
+                first, left = _first(scores, correct, TIE * scale, gallery.ids.take(pa.array(candidates)), k)
+                if left:  # all rows that are not candidates are farther than the last result
                     break
-            found[row] = [(int(others[place]), bool(correct[place])) for place in first]
-    return found
+            result[row] = [(int(candidates[place]), bool(correct[place])) for place in first]
+    return result
 
 
 SCORES_BYTES = 32_000_000  # of a few queries' scores with the whole gallery; half as many for gallery vectors
@@ -265,7 +266,7 @@ NEAR = 1e-9  # of a query's squared length plus the gallery's largest: far more 
 
 
 def _shortlists(scores: np.ndarray, allowed: np.ndarray, k: int, margin: float) -> Iterator[np.ndarray]:
-    """Places of the 2k nearest allowed rows, and of their equals; then, if none is farther than the k-th, of all."""
+    """Positions of the 2k nearest allowed rows and their equals; then of all rows, if these were not enough."""
     everything = np.flatnonzero(allowed)
     if 2 * k < len(everything):
         last = np.partition(scores[everything], -2 * k)[-2 * k]
@@ -274,7 +275,7 @@ def _shortlists(scores: np.ndarray, allowed: np.ndarray, k: int, margin: float) 
 
 
 def _first(scores: np.ndarray, correct: np.ndarray, tolerance: float, ids: pa.Array, k: int) -> tuple[list[int], int]:
-    """Places of the first ``k`` of n scored rows, and how many are farther than all that equal the last of these."""
+    """Positions of the first ``k`` of n scored rows, and how many are farther than the last of these and its equals."""
     best_first = np.argsort(-scores, kind="stable")
     level = np.cumsum(np.diff(scores[best_first], prepend=np.inf) < -tolerance)  # equals share a level
     kept = np.searchsorted(level, level[k - 1], side="right") if k <= len(level) else len(level)

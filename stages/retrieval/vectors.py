@@ -1,11 +1,11 @@
-"""Files of vectors: what embed writes and evaluate reads, and those that someone else computed.
+"""Files of vectors: those that embed writes, and those that someone else computed.
 
 Parquet: columns ``row_id`` and ``vector`` (a list of numbers of equal length; the table's metadata may name the
 ``metric``). NumPy: ``x.npy``, [n, d] of floats, with its row ids in ``x.txt`` (one a line) or ``x.csv`` (a column
-``row_id``) beside it. Vectors are compared as float32. Reading holds the result and a small batch, no second copy.
+``row_id``) next to it. Vectors are compared as float32. Reading needs memory for the result and a small batch only.
 
-With flip test-time augmentation (``embed.flip``), embed writes the vectors that count into its folder and those of the
-pictures alone into ``PLAIN`` below it, under the same names. One evaluator scores both, and shows what flip gains.
+With flip test-time augmentation (``embed.flip``), embed writes the mean vectors into its folder, and those of the plain
+pictures into ``PLAIN`` below it, with the same file names. Both are scored, so that the gain of flip is known.
 """
 
 import csv
@@ -29,10 +29,10 @@ FIGURES = ("hit_at_1_low95", "hit_at_1_high95", "map", "map_at_r", "map_low95", 
 
 
 def headline(result: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """View of the gallery, or category prediction -> hit@k and those of ``FIGURES`` that the evaluator gave for it."""
+    """View of the gallery, or category prediction -> its hit@k and ``FIGURES`` in the evaluator's result."""
     views = {view: scores for view, scores in result.items() if isinstance(scores, dict) and "n_scored" in scores}
     return {
-        view: {key: one for key, one in scores.items() if key in FIGURES or key.removeprefix("hit_at_").isdigit()}
+        view: {key: value for key, value in scores.items() if key in FIGURES or key.removeprefix("hit_at_").isdigit()}
         for view, scores in views.items()
     }
 
@@ -40,10 +40,10 @@ def headline(result: dict[str, Any]) -> dict[str, dict[str, float]]:
 def on_and_off(
     result: dict[str, Any], embeddings: Path, score: Callable[[Path], dict[str, Any]]
 ) -> dict[str, dict[str, dict[str, float]]] | None:
-    """Figures with flip (``on``) beside those without it (``off``); None when embed ran without it.
+    """Scores with flip (``on``) and without it (``off``); None when embed ran without flip.
 
     Args:
-        result: what the evaluator gave for the vectors in ``embeddings``.
+        result: of the evaluator for the vectors in ``embeddings``.
         embeddings: an encoder's folder of vectors.
         score: the evaluator, for another folder of vectors of the same benchmark.
     """
@@ -59,13 +59,13 @@ SOFTMAX = "softmax"  # folder below them, of the probabilities of an encoder's o
 BATCH = 2048  # rows read at a time
 
 
-def vectors_path(folder: Path, benchmark: str, part: str) -> Path:
-    """Where the vectors of one part of a benchmark lie in an encoder's folder."""
-    return folder / f"{benchmark}-{part}.parquet"
+def vectors_path(folder: Path, benchmark: str, role: str) -> Path:
+    """Path of the vectors of one table of a benchmark in an encoder's folder."""
+    return folder / f"{benchmark}-{role}.parquet"
 
 
 def write_vectors(path: Path, ids: list[str], vectors: np.ndarray, metric: str) -> None:
-    """Row ids [n] and float32 vectors [n, d]; the table's metadata names the metric."""
+    """Write row ids [n] and float32 vectors [n, d]; the table's metadata names the metric."""
     schema = pa.schema(
         [("row_id", pa.string()), ("vector", pa.list_(pa.float32(), vectors.shape[1]))], metadata={"metric": metric}
     )
@@ -82,7 +82,7 @@ class VectorFile:
     Attributes:
         ids: string [n], unique.
         width: d.
-        metric: what the file names, or None.
+        metric: in the file's metadata, or None.
         mapped: [n, d] of a NumPy file, memory-mapped; None for Parquet.
     """
 
@@ -96,10 +96,10 @@ class VectorFile:
         counts = pc.value_counts(self.ids)
         if len(counts) != len(self.ids):
             twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values").to_pylist()
-            raise StageError(f"{self.path}: {len(twice)} row ids come more than once: {shown(twice)}. Keep one each.")
+            raise StageError(f"{self.path}: {len(twice)} row ids occur more than once: {shown(twice)}. Keep one.")
 
     def batches(self) -> Iterator[np.ndarray]:
-        """float32 [m, d], the rows in the order of the file."""
+        """float32 [m, d], in the order of the file."""
         if self.mapped is not None:
             for start in range(0, len(self.mapped), BATCH):
                 yield np.asarray(self.mapped[start : start + BATCH], np.float32)
@@ -107,26 +107,26 @@ class VectorFile:
         try:
             for batch in pq.ParquetFile(self.path).iter_batches(batch_size=BATCH, columns=["vector"]):
                 yield _dense(batch["vector"], self.width, self.path)
-        except pa.ArrowException as error:  # a missing vector among those of a fixed size, or a damaged file
+        except pa.ArrowException as error:  # a missing vector in a list of fixed size, or a damaged file
             raise StageError(f"{self.path}: its vectors cannot be read: {str(error)[:200]}") from None
 
     def aligned(self, ids: pa.Array, wanted: np.ndarray) -> np.ndarray:
         """float32 [n, d] in the order of ``ids``, zeros where ``wanted`` [n] is False.
 
         Raises:
-            StageError: when a wanted row has no vector here.
+            StageError: a wanted row has no vector in the file.
         """
-        there = pc.index_in(ids, value_set=self.ids).fill_null(-1).to_numpy(zero_copy_only=False)
-        if (lacking := wanted & (there < 0)).any():
+        positions = pc.index_in(ids, value_set=self.ids).fill_null(-1).to_numpy(zero_copy_only=False)
+        if (lacking := wanted & (positions < 0)).any():
             raise StageError(
                 f"{self.path}: no vector for {int(lacking.sum())} of {int(wanted.sum())} rows: "
                 f"{shown(ids.filter(pa.array(lacking)).to_pylist())}."
             )
         mapped = self.mapped
-        if mapped is not None and mapped.dtype == np.float32 and wanted.all() and (np.diff(there) == 1).all():
-            return mapped[there[0] : there[0] + len(there)] if len(there) else mapped[:0]
+        if mapped is not None and mapped.dtype == np.float32 and wanted.all() and (np.diff(positions) == 1).all():
+            return mapped[positions[0] : positions[0] + len(positions)] if len(positions) else mapped[:0]
         place = np.full(len(self.ids), -1)
-        place[there[wanted]] = np.flatnonzero(wanted)
+        place[positions[wanted]] = np.flatnonzero(wanted)
         result = np.zeros((len(ids), self.width), np.float32)
         start = 0
         for batch in self.batches():
@@ -144,10 +144,10 @@ def _dense(column: pa.Array, width: int, path: Path) -> np.ndarray:
 
 
 def open_vectors(path: Path) -> VectorFile:
-    """A Parquet or NumPy file of vectors (formats: top of this module).
+    """Open a Parquet or NumPy file of vectors (formats: top of this module).
 
     Raises:
-        StageError: missing, of another kind, or not what the format says.
+        StageError: the file is missing, of another kind, or does not have the format.
     """
     if not path.is_file():
         raise StageError(f"{path}: no such file. Vectors of the pipeline's encoders are made by `dvc repro`.")
@@ -190,28 +190,30 @@ def _open_numpy(path: Path) -> VectorFile:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise StageError(f"{path}: not a NumPy array: {str(error)[:200]}") from None
-    if not isinstance(mapped, np.ndarray):  # a zip archive loads too, whatever its name
+    if not isinstance(mapped, np.ndarray):  # np.load also opens zip archives
         raise StageError(f"{path}: not a NumPy array but an archive of several (.npz). Save the array with `np.save`.")
     if mapped.ndim != 2 or mapped.dtype.kind != "f":
         raise StageError(f"{path}: {list(mapped.shape)} of {mapped.dtype}, expected floats [rows, dimensions].")
-    beside, ids = _ids_beside(path)
+    ids_file, ids = _ids_beside(path)
     if len(ids) != len(mapped):
-        raise StageError(f"{beside}: {len(ids)} row ids for the {len(mapped)} vectors of {path}.")
+        raise StageError(f"{ids_file}: {len(ids)} row ids for the {len(mapped)} vectors of {path}.")
     return VectorFile(path, pa.array(ids, pa.string()), mapped.shape[1], None, mapped)
 
 
 def _ids_beside(path: Path) -> tuple[Path, list[str]]:
     text, table = path.with_suffix(".txt"), path.with_suffix(".csv")
-    found = text if text.is_file() else table
-    if not found.is_file():
+    ids_file = text if text.is_file() else table
+    if not ids_file.is_file():
         raise StageError(
-            f"{path}: no row ids. Put {text.name} (one id a line) or {table.name} (a column row_id) beside it."
+            f"{path}: no row ids. Put {text.name} (one id a line) or {table.name} (a column row_id) next to it."
         )
     try:
-        content = found.read_text(encoding="utf-8-sig")
+        content = ids_file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise StageError(f"{found}: not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8.") from None
-    if found == text:
+        raise StageError(
+            f"{ids_file}: not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
+        ) from None
+    if ids_file == text:
         return text, content.splitlines()
     reader = csv.DictReader(io.StringIO(content))
     if "row_id" not in (reader.fieldnames or ()):
@@ -226,6 +228,6 @@ def read_vectors(path: Path) -> tuple[list[str], np.ndarray, str | None]:
 
 
 def null_bytes(path: Path) -> np.ndarray:
-    """bool [n]: which rows of a benchmark table have no image, read without holding all images."""
+    """bool [n]: which rows of a benchmark table have no image, without loading all images."""
     batches = pq.ParquetFile(path).iter_batches(batch_size=1024, columns=["bytes"])
     return np.concatenate([np.empty(0, bool), *(batch["bytes"].is_null().to_numpy(False) for batch in batches)])

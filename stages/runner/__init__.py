@@ -1,1 +1,1 @@
-"""What runs and shows a stage, and never changes what it writes: params to main, progress, tracking in MLflow."""
+"""Runs stages and shows their progress, on the terminal and in MLflow; it never changes what a stage writes."""

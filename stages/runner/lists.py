@@ -1,4 +1,4 @@
-"""The lists of params.yaml: which items run, which sections they need, and what follows from them."""
+"""The lists of params.yaml: the items that run, the sections that they need, and the values derived from them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,10 +15,13 @@ LISTS = (
     "ablation_variants",
     "ablation_tables",
 )
-OWN_STAGES = ("simclr", "classifier")  # encoders that stages of their own train; train_encoder trains the others
+OWN_STAGES = ("simclr", "classifier")  # encoders with a stage of their own; train_encoder trains the others
 DERIVED = ("drawn", "trained_encoders", "trains", "benchmark_reads")
 OF_DATASET = ("wardrobe", "category")  # kinds of benchmark over the data set; the others are over an ingested source
-PAIRS = ("pairs", "annotated")  # kind and boxes of benchmarks whose garments have a class, if a detector merges theirs
+PAIRS = (
+    "pairs",
+    "annotated",
+)  # kind and boxes of benchmarks that read a detector's box table, if there is one
 # Section with a member for each item -> the items that the lists name.
 SECTIONS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "demo": lambda content: content["demo_sources"],
@@ -36,15 +39,15 @@ def trained(encoders: list[str]) -> list[str]:
 
 
 def table_folder(profile: str, table: str) -> str:
-    """Where the table lies that an encoder learns from: the data set, or a benchmark with a train split."""
+    """Folder of the table that an encoder learns from: the data set, or a benchmark with a train split."""
     return f"data/{profile}/{'dataset' if table == 'dataset' else f'benchmarks/{table}'}"
 
 
 def derived(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What follows from the lists and the recipes.
+    """The values that follow from the lists and the recipes.
 
-    ``drawn`` is [all] where something is drawn; ``trains`` says for each trained encoder which folder it learns from,
-    ``benchmark_reads`` for each benchmark which folders it depends on.
+    ``drawn`` is [all] where the demo draws something. ``trains`` maps each trained encoder to the folder that it learns
+    from, ``benchmark_reads`` each benchmark to the folders that it depends on.
     """
     names = trained(content["encoders"])
     tables = {name: _table(content["encoder"][name]) for name in names}
@@ -64,20 +67,21 @@ def _table(recipe: Any) -> str:
 def benchmark_reads(content: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """For each listed benchmark the folders that it depends on.
 
-    DVC cannot leave a dependency out for some items, so one that uses no detector has its images' folder twice.
+    Every item of a DVC stage has the same number of dependencies, so a benchmark without a detector names its folder of
+    images twice.
 
     Args:
         content: params with ``profile``, ``benchmarks``, ``benchmark`` and ``detectors``.
 
     Returns:
-        name -> ``images``, the data set or an ingested source, and ``model``, what says which class a box is of: a
-        trained detector, or of annotated garments the detector's own box table.
+        name -> ``images``: the data set or an ingested source; ``model``: what tells the class of a box, which is a
+        trained detector, or the box table of a detector for annotated garments.
     """
     profile, result = content["profile"], {}
     for name in content["benchmarks"]:
-        section = content["benchmark"][name]  # its model says what is missing, before anything runs
-        whole = section.get("kind") in OF_DATASET
-        images = f"data/{profile}/dataset" if whole else f"data/{profile}/ingested/{section.get('source')}"
+        section = content["benchmark"][name]  # profiles/check.py reports missing keys before anything runs
+        of_dataset = section.get("kind") in OF_DATASET
+        images = f"data/{profile}/dataset" if of_dataset else f"data/{profile}/ingested/{section.get('source')}"
         detector = (section.get("detection") or {}).get("detector") if section.get("boxes") == "detected" else None
         model = f"models/{profile}/detectors/{detector}" if detector else images
         if (section.get("kind"), section.get("boxes")) == PAIRS and section.get("source") in content["detectors"]:
@@ -87,10 +91,10 @@ def benchmark_reads(content: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def check_lists(content: Mapping[str, Any], path: str = "params.yaml") -> None:
-    """Refuse params whose lists, sections and derived values do not belong together; what is not there is skipped.
+    """Refuse params whose lists, sections and derived values do not fit each other; missing keys are skipped.
 
     Raises:
-        StageError: naming the key, what it says, what it should say, and how a list is changed.
+        StageError: naming the key, its value, the expected value, and how to change a list.
     """
     for section, named in SECTIONS.items():
         if not isinstance(content.get(section), Mapping):
@@ -99,12 +103,12 @@ def check_lists(content: Mapping[str, Any], path: str = "params.yaml") -> None:
             wanted = set(named(content))
         except (KeyError, TypeError):
             continue
-        there = set(content[section])
-        if wanted != there:
+        present = set(content[section])
+        if wanted != present:
             what = (
-                f"no section for {shown(wanted - there)}"
-                if wanted - there
-                else f"no list names {shown(there - wanted)}"
+                f"no section for {shown(wanted - present)}"
+                if wanted - present
+                else f"no list names {shown(present - wanted)}"
             )
             raise _refused(path, f"`{section}` does not fit the lists: {what}")
     try:

@@ -1,10 +1,10 @@
 """The trained classifier as versions of a registered model in MLflow, the best of them under an alias.
 
-A version holds the files of the stage's out, and the tag ``dvc_md5`` names the same bytes in DVC. Two aliases:
-``current`` is the version in the work tree. ``best`` has the highest ``val_mean_accuracy`` (mean accuracy over the
-heads on the validation split, of the epoch that was kept; the test split has no say) among the versions with the same
-data set and heads as ``current``, as others were scored on other rows; of equal ones the oldest. ``latest`` is MLflow's
-own word: ``models:/<name>/latest`` is the newest version.
+A version holds the files of the stage's out; its tag ``dvc_md5`` is the hash of the same bytes in DVC. There are two
+aliases. ``current`` is the version in the work tree. ``best`` has the highest ``val_mean_accuracy``: the mean accuracy
+over the heads on the validation split, of the epoch that was kept. Only versions with the data set and the heads of
+``current`` are compared, because others were scored on other rows; of equals the oldest is best. MLflow itself calls
+the newest version ``latest``: ``models:/<name>/latest``.
 """
 
 from collections.abc import Collection
@@ -27,19 +27,19 @@ DESCRIPTION = "Multi-head attribute classifier; its embedding is what the matche
 def register_classifier(
     client: "MlflowClient", run_id: str, scores: dict[str, float], only: Collection[str] | None = None
 ) -> dict[str, str] | None:
-    """Make the trained classifier a version of its registered model, if its bytes are new, and move the aliases.
+    """Register the trained classifier as a version of its model if its bytes are new, and move the aliases.
 
     Args:
         run_id: the parent run, which gets the files as its artifact ``model``.
         scores: headline scores (``scores_at``); the classifier's become tags of the version.
-        only: hashes of which the classifier must have one; another one, trained since, is left alone.
+        only: hashes of classifiers that may be registered; one with another hash was trained since and is left alone.
 
     Returns:
         Model name and the numbers of the two versions; None without such a classifier in dvc.lock.
     """
     profile = str(parse_yaml(Path("params.yaml").read_text(encoding="utf-8")).get("profile"))
     folder, entry = Path(f"models/{profile}/encoders/classifier"), read_lock().get("train_classifier", {})
-    hashes = {item["path"]: item.get("md5") for part in ("deps", "outs") for item in entry.get(part, [])}
+    hashes = {item["path"]: item.get("md5") for kind in ("deps", "outs") for item in entry.get(kind, [])}
     md5 = hashes.get(folder.as_posix())
     if not md5 or (only is not None and md5 not in only) or not (folder / "encoder.json").is_file():
         return None
@@ -47,7 +47,7 @@ def register_classifier(
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, description=DESCRIPTION)
     versions = list(client.search_model_versions(f"name = '{name}'"))
-    current = next((one for one in versions if one.tags.get("dvc_md5") == md5), None)
+    current = next((candidate for candidate in versions if candidate.tags.get("dvc_md5") == md5), None)
     if current is None:
         tags = {"dvc_md5": md5, "dataset_md5": hashes.get(f"data/{profile}/dataset")}
         current = _add(client, name, run_id, folder, _score_tags(folder, scores) | tags)
@@ -59,9 +59,11 @@ def register_classifier(
 
 
 def best_version(versions: "list[ModelVersion]", current: "ModelVersion") -> "ModelVersion":
-    """The highest validation score among the versions comparable with ``current``; of equal ones the oldest."""
-    rivals = [one for one in versions if all(one.tags.get(key) == current.tags.get(key) for key in COMPARABLE)]
-    return max(rivals, key=lambda one: (float(one.tags.get(SCORE, -1)), -int(one.version)))
+    """The highest validation score among the versions comparable with ``current``; of equals the oldest."""
+    rivals = [
+        version for version in versions if all(version.tags.get(key) == current.tags.get(key) for key in COMPARABLE)
+    ]
+    return max(rivals, key=lambda version: (float(version.tags.get(SCORE, -1)), -int(version.version)))
 
 
 def _score_tags(folder: Path, scores: dict[str, float]) -> dict[str, Any]:
@@ -79,5 +81,5 @@ def _add(client: "MlflowClient", name: str, run_id: str, folder: Path, tags: dic
     client.log_artifacts(run_id, str(folder), "model")
     run = client.get_run(run_id)
     tags |= {key: run.data.tags.get(key) for key in ("git_commit", "git_dirty")}
-    source = f"{run.info.artifact_uri}/model"  # within the run's own artifacts, which a server insists on
+    source = f"{run.info.artifact_uri}/model"  # a server only accepts the run's own artifacts
     return client.create_model_version(name, source, run_id, {key: str(value) for key, value in tags.items()})

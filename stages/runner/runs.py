@@ -1,6 +1,6 @@
 """The MLflow side of tracking: parent runs for repros, child runs for stages, in the store or on the server.
 
-Only the background worker and the end of ``make repro`` import MLflow, by way of this module.
+Only the background worker and the end of ``make repro`` import this module, and with it MLflow.
 """
 
 import os
@@ -18,7 +18,7 @@ EXPERIMENT = "seamline"
 
 
 def connect() -> "MlflowClient":
-    """A client of the store; an unreachable server is given up after seconds, not minutes."""
+    """A client of the store; it gives up on an unreachable server after seconds instead of minutes."""
     import logging
 
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -32,25 +32,25 @@ def connect() -> "MlflowClient":
 
 def experiment(client: "MlflowClient") -> str:
     """Id of the project's experiment, created if need be."""
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found:
-        return found.experiment_id
-    # A tracking server keeps pictures where it likes; the local file store keeps them beside its database.
+    existing = client.get_experiment_by_name(EXPERIMENT)
+    if existing:
+        return existing.experiment_id
+    # A tracking server chooses where pictures are stored; with the local store they are next to its database.
     local = None if "MLFLOW_TRACKING_URI" in os.environ else (checkout() / "mlartifacts").as_uri()
-    kind = {"mlflow.experimentKind": "custom_model_development"}  # pages for training runs, not for language models
+    kind = {"mlflow.experimentKind": "custom_model_development"}  # not MLflow's pages for language models
     return client.create_experiment(EXPERIMENT, artifact_location=local, tags=kind)
 
 
 def find_parent(client: "MlflowClient", key: str, tag: str = "repro_key") -> str | None:
     """The newest parent run with this key, or with this ``state``."""
-    found = client.search_runs(
+    runs = client.search_runs(
         [experiment(client)], f"tags.{tag} = '{key}'", order_by=["start_time DESC"], max_results=1
     )
-    return found[0].info.run_id if found else None
+    return runs[0].info.run_id if runs else None
 
 
 def create_parent(client: "MlflowClient", key: str, started: float, named: str | None = None) -> str:
-    """A parent run with the params of the whole repro, called after the experiment if it is one of DVC's."""
+    """A parent run with the params of the whole repro, named after the experiment if DVC runs one."""
     from mlflow.entities import Param
 
     content = parse_yaml(Path("params.yaml").read_text(encoding="utf-8"))
@@ -70,7 +70,7 @@ def log(client: "MlflowClient", run_id: str, metrics: list[Any], params: list[An
 
 
 def log_stage(client: "MlflowClient", event: dict[str, Any]) -> None:
-    """One finished stage as a child run; its headline scores go to the parent, and a classifier into the registry."""
+    """Log a finished stage as a child run; its main scores go to the parent run, a classifier into the registry."""
     from mlflow.entities import Metric, Param
 
     parent = find_parent(client, event["repro"]) or create_parent(
@@ -91,12 +91,12 @@ def log_stage(client: "MlflowClient", event: dict[str, Any]) -> None:
     status = "FAILED" if event["failed"] else "FINISHED"
     client.set_terminated(run_id, status, end_time=ended)
     log(client, parent, [Metric(key, value, ended, 0) for key, value in event["scores"].items()], [])
-    client.set_terminated(parent, status, end_time=ended)  # of a plain dvc repro, the last stage may be the end
+    client.set_terminated(parent, status, end_time=ended)  # in a plain dvc repro any stage may be the last one
     if event["stage"] == "evaluate_classifier" and not event["failed"]:
         from stages.runner.registry import register_classifier
 
         try:
             inputs = {md5 for key, md5 in event["tags"].items() if key.startswith("input.")}
             register_classifier(client, parent, event["scores"], inputs)
-        except Exception as error:  # the event has been passed on, it must not come again
+        except Exception as error:  # the stage is logged; the event must not be logged twice
             note_error(error)

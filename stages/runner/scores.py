@@ -1,4 +1,4 @@
-"""What a repro carries in MLflow beside its stages: headline scores and params, read from the project's files."""
+"""The main scores and the params of a repro for its parent run in MLflow, read from the project's files."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from stages.core.files import read_json
 
-# Files below metrics/<profile>/ whose numbers a repro carries: counts of rows are none of them.
+# Files below metrics/<profile>/ whose numbers go to the parent run; files that only count rows do not.
 SCORED = ("classifier/", "detector/", "retrieval/", "simclr", "training/")
 LISTS = {
     "demo": "demo_sources",
@@ -31,7 +31,7 @@ def flatten(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def active_params(content: dict[str, Any]) -> dict[str, Any]:
-    """The whole params file, flat, without the sections of items that no list names: they change no result."""
+    """The params file, flat, without the sections of items that no list names, as these change no result."""
     kept = {
         key: {item: inner for item, inner in value.items() if item in content.get(LISTS[key], [])}
         if key in LISTS and isinstance(value, dict)
@@ -42,27 +42,27 @@ def active_params(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def metric_numbers(path: Path) -> dict[str, float]:
-    """The numbers of a metrics file, or of all below a folder: ``<file below the profile>/<key>``, keys joined by /.
+    """The numbers of a metrics file or of all files in a folder: ``<file below the profile>/<key>``, keys joined by /.
 
     ``hit@1`` is called hit_at_1, as MLflow takes no @ in a name.
     """
     files = (
         sorted(path.rglob("*.json")) if path.is_dir() else [path] if path.suffix == ".json" and path.is_file() else []
     )
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for file in files:
         name = "/".join(file.with_suffix("").parts[2:])
         if name.startswith(SCORED) and file.suffix == ".json" and file.is_file():
             for key, value in flatten(read_json(file)).items():
-                found[f"{name}/{key.replace('.', '/').replace('@', '_at_')}"] = float(value)
-    return found
+                numbers[f"{name}/{key.replace('.', '/').replace('@', '_at_')}"] = float(value)
+    return numbers
 
 
 def scores_at(path: Path) -> dict[str, float]:
-    """Scores of a metrics file or folder, or of a model folder's training.
+    """Scores of a metrics file or folder, or of the training in a model folder.
 
-    Of a training these are the validation scores of the epoch that was kept: of a classifier and for k-NN
-    the one that encoder.json names, of a detector the best by mAP50-95.
+    The scores of a training are the validation scores of the kept epoch: for a classifier and for k-NN the epoch in
+    encoder.json, for a detector the best one by mAP50-95.
     """
     if path.parts[:1] == ("metrics",):
         return metric_numbers(path)
@@ -85,8 +85,8 @@ def scores_at(path: Path) -> dict[str, float]:
 
 
 def kept_epoch(history: Sequence[Mapping[str, Any]]) -> int:
-    """The epoch whose weights a detector's training kept, of lines with ``epoch`` and ``val_map50_95``.
+    """The epoch whose weights a detector's training kept, from lines with ``epoch`` and ``val_map50_95``.
 
-    Ultralytics' fitness is mAP50-95 alone; of equal epochs the last is kept.
+    Ultralytics' fitness is mAP50-95; it keeps the last of equal epochs.
     """
     return max((float(row["val_map50_95"]), int(row["epoch"])) for row in history)[1]

@@ -1,4 +1,4 @@
-"""What every stage's ``main`` runs in: arguments, typed params, one clear message on bad input, tracking.
+"""The frame around every stage's ``main``: arguments, typed params, one clear message on bad input, tracking.
 
 Commands that are no stages share ``new_parser`` and ``one_message``.
 """
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Report:
-    """What a stage wants tracked, beside its files: metrics, curves (name -> values by step), pictures."""
+    """What MLflow shows of a stage: metrics, curves (name -> values by step), pictures."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
@@ -37,15 +37,15 @@ class Report:
 
 
 def new_parser(doc: str | None) -> argparse.ArgumentParser:
-    """A parser whose ``--help`` shows a module's docstring as it stands."""
+    """A parser whose ``--help`` shows a module's docstring unchanged."""
     return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 @contextmanager
 def one_message() -> Iterator[None]:
-    """End a command with one line and status 1 on bad input, and without a traceback when somebody stops it.
+    """End a command with one line and status 1 on bad input, and without a traceback when it is interrupted.
 
-    Files that cannot be read or written are bad input too: a command takes paths from a person.
+    Files that cannot be read or written count as bad input, because people pass paths to commands.
     """
     show_log()
     try:
@@ -54,8 +54,8 @@ def one_message() -> Iterator[None]:
     except StageError as error:
         log.error("%s", error)
         sys.exit(1)
-    except BrokenPipeError:  # `... | head` has read what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush does not fail too
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python's flush at exit would fail
         sys.exit(141)  # as a shell reports SIGPIPE
     except OSError as error:
         if error.filename is None:
@@ -66,8 +66,8 @@ def one_message() -> Iterator[None]:
         sys.exit(130)  # as a shell reports Ctrl-C
 
 
-# Arguments that name an item of a list in params.yaml; the others are paths.
-NAMES = frozenset({"source", "detector", "encoder", "benchmark", "variant", "table"})
+# Arguments that name an item of a list in params.yaml. All other arguments are paths.
+NAME_ARGUMENTS = frozenset({"source", "detector", "encoder", "benchmark", "variant", "table"})
 Main = Callable[[argparse.Namespace, SimpleNamespace], Report | None]
 
 
@@ -77,7 +77,7 @@ class Stage:
 
     Attributes:
         main: gets a namespace of arguments and a namespace of params objects.
-        arguments: names of the positional arguments; those in ``NAMES`` are strings, all others become paths.
+        arguments: names of the positional arguments; those in ``NAME_ARGUMENTS`` are strings, all others become paths.
         params: name -> (dotted key in params.yaml, type); the key may use arguments: ``detector.{detector}``. The type
             is a ``Section``, or one for a list or a mapping of sections: ``Names``, ``dict[str, SomeSection]``.
     """
@@ -90,7 +90,7 @@ class Stage:
         """Parse arguments, read params, run, track; end the process with status 1 after one message on bad input."""
         parser = new_parser(sys.modules[self.main.__module__].__doc__)
         for name in self.arguments:
-            parser.add_argument(name, type=str if name in NAMES else Path)
+            parser.add_argument(name, type=str if name in NAME_ARGUMENTS else Path)
         args = parser.parse_args(argv)
         show_log()
         started = time.time()

@@ -1,4 +1,4 @@
-"""When each stage of the last `make repro` ran: a line a stage in .work/ran.jsonl, for its table and `make bench`."""
+"""When each stage of the last `make repro` ran: a line a stage in .work/ran.jsonl, for the summary and `make bench`."""
 
 import json
 import os
@@ -12,7 +12,7 @@ STARTED_VARIABLE = "SEAMLINE_STARTED"  # when the process of a command began
 
 
 class Ran(NamedTuple):
-    """A stage that ran, and when its process began, its work began (imports were done) and it ended, by time()."""
+    """A stage that ran: when its process began, when its work began (after the imports), when it ended, by time()."""
 
     stage: str
     process: float
@@ -21,7 +21,7 @@ class Ran(NamedTuple):
 
 
 def note(began: float) -> None:
-    """Write down that the stage that DVC runs here has ended; nothing outside of `make repro`.
+    """Record that the stage that DVC runs in this process has ended; outside of `make repro` do nothing.
 
     Args:
         began: time at which its work began.
@@ -31,13 +31,13 @@ def note(began: float) -> None:
         return
     LOG.parent.mkdir(parents=True, exist_ok=True)
     line = {"repro": key, "stage": stage, "process": float(os.environ.get(STARTED_VARIABLE, began))}
-    mode = "a" if LOG.is_file() and read(key) else "w"  # of another repro nothing is kept
+    mode = "a" if LOG.is_file() and read(key) else "w"  # lines of an earlier repro are overwritten
     with LOG.open(mode, encoding="utf-8") as stream:
         stream.write(json.dumps(line | {"work": began, "end": time.time()}) + "\n")
 
 
 def read(key: str | None = None) -> list[Ran]:
-    """Stages of a repro (None: of whichever was last), in the order in which they ended."""
+    """Stages of a repro (None: the last one), in the order in which they ended."""
     if not LOG.is_file():
         return []
     lines = [json.loads(line) for line in LOG.read_text(encoding="utf-8").splitlines()]

@@ -1,16 +1,16 @@
 """MLflow mirrors what the files say: one parent run for each repro, one child run for each executed stage.
 
-A finished stage puts an event into ``.work/tracking/`` and starts a background process that passes the
-events on; importing MLflow takes seconds that no stage should wait for. The parent is found or created by its
-tag ``repro_key``: ``make repro`` passes a new one in ``SEAMLINE_REPRO`` and waits for the events at the end, an
-experiment of DVC has its name, a plain ``dvc repro`` falls back on the hash of git commit, dvc.yaml and params.yaml.
-Queued experiments run in a checkout below .dvc/tmp that is deleted afterwards: their stages wait for MLflow, and the
-store is that of the checkout around it. What is written to MLflow stands in runs.py and registry.py;
-stages/report/tracked.py adds at the end what did not run.
+A finished stage writes an event into ``.work/tracking/`` and starts a background process that sends the events to
+MLflow, because importing MLflow takes seconds for which no stage should wait. The parent run is found or created by its
+tag ``repro_key``. ``make repro`` passes a new key in ``SEAMLINE_REPRO`` and waits for the events at its end; the key of
+a DVC experiment is its name; that of a plain ``dvc repro`` is the hash of git commit, dvc.yaml and params.yaml. Queued
+experiments run in a checkout below .dvc/tmp that is deleted afterwards: their stages wait for MLflow, and use the store
+of the checkout around it. runs.py and registry.py write to MLflow; stages/report/finish_tracking.py adds the stages
+that did not run.
 
 The store is ``sqlite:///mlflow.db`` at the project's root unless ``MLFLOW_TRACKING_URI`` says otherwise;
-``SEAMLINE_TRACKING=off`` switches tracking off. A failure to track warns, once, and never fails a stage: files are the
-truth.
+``SEAMLINE_TRACKING=off`` switches tracking off. If tracking fails, one warning is logged and the stage goes on, because
+the files are the record.
 """
 
 import fcntl
@@ -36,20 +36,20 @@ EXPERIMENT_VARIABLE = "DVC_EXP_NAME"
 DEFAULT_URI = "sqlite:///mlflow.db"
 TEMPORARY = (".dvc", "tmp", "exps")  # where DVC checks queued experiments out
 QUEUE = Path(".work/tracking")
-# The worker outlives stages, as MLflow's import takes four seconds of a core: short stages always, long ones while
-# `make repro` is under way, which ends the worker when it is done.
+# The worker stays alive between stages, as importing MLflow takes four seconds of a core: for a while after each stage,
+# and as long as `make repro` runs, which ends the worker when it is done.
 LINGER_SECONDS = 20.0
-# Longer than this after its last stage, `make repro` was killed, or is in a training too long to notice an import.
+# If no stage has ended for this long, `make repro` was killed, or trains for so long that one more import is cheap.
 REPRO_SECONDS = 600.0
 
 
 def checkout() -> Path:
-    """The checkout that a person works in: around the one that DVC made for an experiment, else the current folder."""
-    here = Path.cwd()
-    for at in range(len(here.parts)):
-        if here.parts[at : at + len(TEMPORARY)] == TEMPORARY:
-            return Path(*here.parts[:at])
-    return here
+    """The checkout that a person works in: the one around DVC's checkout for an experiment, else the current folder."""
+    folder = Path.cwd()
+    for at in range(len(folder.parts)):
+        if folder.parts[at : at + len(TEMPORARY)] == TEMPORARY:
+            return Path(*folder.parts[:at])
+    return folder
 
 
 def default_uri() -> str:
@@ -58,12 +58,12 @@ def default_uri() -> str:
 
 
 def enabled() -> bool:
-    """Tracking is on for stages that DVC runs, unless ``SEAMLINE_TRACKING=off``."""
+    """Whether tracking is on: for stages that DVC runs, unless ``SEAMLINE_TRACKING=off``."""
     return bool(os.environ.get("DVC_STAGE")) and not switched_off()
 
 
 def switched_off() -> bool:
-    """Whether the user wants no tracking."""
+    """Whether ``SEAMLINE_TRACKING=off`` is set."""
     return os.environ.get("SEAMLINE_TRACKING") == "off"
 
 
@@ -107,10 +107,10 @@ def track_stage(
 
 
 def warn(text: str) -> None:
-    """Say why something is not tracked, once until tracking works again."""
+    """Warn that tracking failed and why, once until tracking works again."""
     told = QUEUE / "told"
     first = " ".join(text.split())[:300]
-    kind = first.partition(":")[0]  # messages of one kind differ by run ids and addresses
+    kind = first.partition(":")[0]  # messages of the same kind differ in run ids and addresses
     if told.is_file() and told.read_text(encoding="utf-8") == kind:
         return
     log.warning(f"not tracked in MLflow: {first}")
@@ -124,7 +124,7 @@ def state_key() -> str:
 
 
 def repro_key() -> str:
-    """What stages of one repro share: the experiment, what ``make repro`` chose, or commit and configuration."""
+    """The key that the stages of a repro share: an experiment's, ``make repro``'s, or of commit and configuration."""
     if name := os.environ.get(EXPERIMENT_VARIABLE):
         return f"experiment {name} {os.environ.get('DVC_EXP_BASELINE_REV', '')[:12]}"
     return os.environ.get(REPRO_VARIABLE) or state_key()
@@ -146,7 +146,7 @@ def read_lock() -> dict[str, Any]:
 
 
 def _inputs(arguments: list[str]) -> dict[str, str]:
-    """Hashes of the outs in dvc.lock that are among, or lie below, the stage's arguments."""
+    """Hashes of the outs in dvc.lock that are arguments of the stage, or lie below one."""
     own = os.environ["DVC_STAGE"]
     hashes = {}
     for name, entry in read_lock().items():
@@ -159,17 +159,17 @@ def _inputs(arguments: list[str]) -> dict[str, str]:
 def _enqueue(event: dict[str, Any]) -> None:
     QUEUE.mkdir(parents=True, exist_ok=True)
     name = f"{time.time_ns()}.json"
-    part = QUEUE / f"{name}.part"
-    part.write_text(json.dumps(event), encoding="utf-8")
-    part.rename(QUEUE / name)
+    unfinished = QUEUE / f"{name}.part"
+    unfinished.write_text(json.dumps(event), encoding="utf-8")
+    unfinished.rename(QUEUE / name)
     if REPRO_VARIABLE in os.environ:
         (QUEUE / f"repro-{event['repro']}").touch()  # tells close_parent that there is something to close
 
 
 def work(linger: float = LINGER_SECONDS) -> None:
-    """Pass queued events on to MLflow until none has come for ``linger`` seconds and no ``make repro`` is under way.
+    """Send queued events to MLflow until none has come for ``linger`` seconds and no ``make repro`` runs.
 
-    One process works and at most one more waits for its turn, so an event queued at any moment is seen.
+    One process works and at most one other waits, so an event is seen whenever it is queued.
     """
     QUEUE.mkdir(parents=True, exist_ok=True)
     with (QUEUE / "waiter.lock").open("w") as waiter, (QUEUE / "worker.lock").open("w") as worker:
@@ -179,16 +179,16 @@ def work(linger: float = LINGER_SECONDS) -> None:
             except BlockingIOError:
                 return
         else:
-            (QUEUE / "hurry").touch()  # ends the linger of a worker that is still there
+            (QUEUE / "hurry").touch()  # makes a worker that still waits end at once
         fcntl.flock(worker, fcntl.LOCK_EX)
         fcntl.flock(waiter, fcntl.LOCK_UN)
-        if not linger:  # whoever else waited has had its turn and must not stay either
+        if not linger:  # a process that waited has done its work and must end as well
             (QUEUE / "hurry").unlink(missing_ok=True)
         _drain(linger)
 
 
 def _drain(linger: float) -> None:
-    # Not at the top: a stage imports this module, and only this process needs the other.
+    # Imported late: stages import this module, and only the worker needs MLflow.
     from stages.runner.runs import connect, log_stage
 
     client = None
@@ -206,7 +206,7 @@ def _drain(linger: float) -> None:
 
 
 def _repro_under_way() -> bool:
-    # stat() of a marker that close_parent takes away meanwhile: the repro has ended.
+    # close_parent removed the marker before stat(): the repro has ended.
     try:
         ages = [time.time() - marker.stat().st_mtime for marker in QUEUE.glob("repro-*")]
     except FileNotFoundError:
@@ -215,12 +215,12 @@ def _repro_under_way() -> bool:
 
 
 def note_error(error: Exception) -> None:
-    """Leave a message for the next stage to say."""
+    """Store a message that the next stage logs."""
     (QUEUE / "error").write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
 
 
 def main() -> None:
-    """``work`` passes queued events on and waits for more, ``now`` passes on those that are there."""
+    """``work`` sends queued events and waits for more, ``now`` sends the queued ones and ends."""
     try:
         if sys.argv[1:] in (["work"], ["now"]):
             work(LINGER_SECONDS if sys.argv[1] == "work" else 0)

@@ -1,1 +1,1 @@
-"""SimCLR pre-training, and what it gave."""
+"""SimCLR pre-training and its evaluation."""

@@ -1,9 +1,9 @@
-"""What SimCLR gave: k-NN accuracy on the test split, before and after, for every label that the data set has.
+"""Evaluate SimCLR: k-NN accuracy on the test split before and after training, for every label of the data set.
 
-Features of the same pictures side by side: the same network with random weights (``untrained``), with the weights that
-SimCLR started from (``imagenet``; null when it started from scratch), as the last epoch of SimCLR left it
-(``simclr_last``), and of the epoch that was kept (``simclr``): the start, with ``kept_epoch`` 0, where SimCLR made k-NN
-on validation worse. The neighbours come from the training split. Chance and the majority label stand beside them.
+Four sets of features are compared, all of the same network: with random weights (``untrained``), with the weights that
+SimCLR started from (``imagenet``; null when it started from scratch), after the last epoch (``simclr_last``), and after
+the kept epoch (``simclr``). Where SimCLR made k-NN on validation worse, epoch 0 is kept (``kept_epoch`` 0). The
+neighbors come from the training split. Chance and the majority label are reported as baselines.
 
 Reads:  the data set, models/<profile>/encoders/simclr, models/<profile>/simclr_last.
 Writes: METRICS: the means over labels, and the epoch that was kept; REPORT: accuracies of every label;
@@ -33,12 +33,12 @@ from stages.simclr.model import SimclrParams
 
 log = logging.getLogger(__name__)
 
-FIRST = "type"  # the label that the published k-NN validation and ours look at
+FIRST = "type"  # the label of the published k-NN validation, which comes first
 Features = tuple[np.ndarray, np.ndarray]  # of the training rows [n, d] and of the test rows [m, d]
 
 
 def backbones(model: Path, last: Path, params: SimclrParams) -> dict[str, Backbone | None]:
-    """The networks that are compared, by name; None where there is nothing to compare with."""
+    """The compared networks by name; None where one does not exist."""
     seed_everything(params.seed)
     untrained, left, kept = (Backbone(params.backbone, "none") for _ in range(3))
     load_weights(left, last)
@@ -51,24 +51,24 @@ def same_weights(a: Backbone | None, b: Backbone | None) -> bool:
     """Whether two networks of one architecture, on one device, give the same features."""
     if a is None or b is None:
         return False
-    other = b.state_dict()
-    return all(torch.equal(value, other[name]) for name, value in a.state_dict().items())
+    second = b.state_dict()
+    return all(torch.equal(value, second[name]) for name, value in a.state_dict().items())
 
 
 def twins(networks: Mapping[str, Backbone | None]) -> dict[str, str]:
-    """Network -> the first of those before it that has its weights, where there is one."""
+    """Network -> the first earlier network with the same weights, if there is one."""
     names = list(networks)
-    found = {}
+    same = {}
     for at, name in enumerate(names):
-        for other in names[:at]:
-            if same_weights(networks[other], networks[name]):
-                found[name] = other
+        for earlier in names[:at]:
+            if same_weights(networks[earlier], networks[name]):
+                same[name] = earlier
                 break
-    return found
+    return same
 
 
 def heads_of(train: pd.DataFrame) -> list[str]:
-    """The labels that training rows have with at least two values, ``FIRST`` before the others."""
+    """The labels with at least two values in the training rows, ``FIRST`` first."""
     order = [FIRST, *(head for head in HEADS if head != FIRST)]
     return [head for head in order if head in train and train[head].nunique() > 1]
 
@@ -76,10 +76,10 @@ def heads_of(train: pd.DataFrame) -> list[str]:
 def score_heads(
     train: pd.DataFrame, test: pd.DataFrame, features: Mapping[str, Features | None], k: int
 ) -> dict[str, dict[str, Any]]:
-    """Of each head the rows that were scored and its accuracies: by each of ``features``, by chance, by majority.
+    """For each head the number of scored rows and the accuracies: of each of ``features``, of chance, of the majority.
 
-    Chance is 1 / number of training labels; majority is the most frequent training label. A head without a test row
-    has counts alone.
+    Chance is 1 / number of training labels; majority is the most frequent training label. A head without test rows only
+    has counts.
     """
     heads: dict[str, dict[str, Any]] = {}
     for head in heads_of(train):
@@ -107,10 +107,10 @@ def means(heads: dict[str, dict[str, Any]]) -> dict[str, float | None]:
 
 
 def training_curves(history: pd.DataFrame, majority: float) -> list[list[Any]]:
-    """Rows panel, line, epoch, value of the history (columns epoch, loss, knn_<head>), without what was not measured.
+    """Rows panel, line, epoch, value of the history (columns epoch, loss, knn_<head>), without missing values.
 
     Args:
-        majority: what naming the commonest label reaches on validation.
+        majority: accuracy of the most frequent label on validation.
     """
     knn = history.columns[2]
     rows: list[list[Any]] = []
@@ -121,16 +121,16 @@ def training_curves(history: pd.DataFrame, majority: float) -> list[list[Any]]:
     return rows
 
 
-def headlines(mean: dict[str, float | None], kept_epoch: int) -> dict[str, float]:
-    """The metrics: mean over labels of each network that was compared and of the two baselines."""
+def key_metrics(mean: dict[str, float | None], kept_epoch: int) -> dict[str, float]:
+    """The metrics: means over labels, of each compared network and of the two baselines."""
     names = {
         "simclr": "kept",
         "simclr_last": "last_epoch",
         "baseline_majority": "majority",
         "baseline_chance": "chance",
     }
-    found = {names.get(name, name): value for name, value in mean.items() if value is not None}
-    return found | {"kept_epoch": kept_epoch}
+    key_metrics = {names.get(name, name): value for name, value in mean.items() if value is not None}
+    return key_metrics | {"kept_epoch": kept_epoch}
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -148,22 +148,22 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
             features[name] = features[same[name]]
             continue
         log.info(f"simclr: {name} features" if backbone else f"simclr: no {name} features, it started from scratch")
-        both = [embed_pictures(backbone.to(device()), one, options.batch) for one in pictures] if backbone else None
+        both = [embed_pictures(backbone.to(device()), crops, options.batch) for crops in pictures] if backbone else None
         features[name] = (both[0], both[1]) if both else None
     heads = score_heads(train, test, features, options.knn_k)
     curves = training_curves(pd.read_csv(args.model / "history.csv"), card["knn_majority"])
     write_csv(fresh_folder(args.plots) / "training.csv", ["panel", "line", "x", "y"], curves)
     about = {"k": options.knn_k, "kept_epoch": card["epoch"], "test_rows": len(test)}
     write_json(args.report, {"heads": heads, "mean": means(heads), **about})
-    write_json(args.metrics, headlines(means(heads), card["epoch"]))
-    metrics = {}
+    write_json(args.metrics, key_metrics(means(heads), card["epoch"]))
+    metrics: dict[str, float] = {}
     for head, scores in heads.items():
         if scores["rows"]:
-            found = {name: scores[name] for name in features if scores[name] is not None}
-            shown = found | {"majority": scores["baseline_majority"], "chance": scores["baseline_chance"]}
+            known = {name: scores[name] for name in features if scores[name] is not None}
+            shown = known | {"majority": scores["baseline_majority"], "chance": scores["baseline_chance"]}
             figures = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
             log.info(f"simclr: k-NN {head} {figures}, on {scores['rows']} test rows")
-            metrics |= {f"{head}_{name}": value for name, value in found.items()}
+            metrics |= {f"{head}_{name}": value for name, value in known.items()}
     return Report(metrics=metrics)
 
 

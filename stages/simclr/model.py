@@ -1,4 +1,4 @@
-"""What SimCLR trains (params, network, loss and optimizer), and how good its features are: k-NN on validation.
+"""SimCLR's params, network, loss and optimizer, and k-NN on validation.
 
 Params: simclr.
 """
@@ -19,7 +19,7 @@ from stages.core.errors import StageError, shown
 from stages.core.params import Section, Seed
 from stages.learning.acceleration import RuntimeParams, prepare_model
 from stages.learning.augment import ColorParams, GeometryParams
-from stages.learning.distributed import Group, synchronised
+from stages.learning.distributed import Group, synchronized
 from stages.learning.knn import knn_accuracy, majority_share
 from stages.networks.backbones.backbones import Backbone, Weights
 from stages.networks.backbones.features import Pictures, embed_pictures
@@ -52,7 +52,7 @@ class SimclrParams(Section):
 
 
 class Projected(nn.Module):
-    """A backbone with the projection head that only training needs."""
+    """A backbone with a projection head, which only training needs."""
 
     def __init__(self, backbone: Backbone, head: nn.Module) -> None:
         super().__init__()
@@ -64,8 +64,8 @@ class Projected(nn.Module):
 
 
 @dataclass
-class Parts:
-    """One training: ``network`` is what a step calls; it holds ``backbone`` and ``head``."""
+class SimclrModel:
+    """The trained modules; a training step calls ``network``, which consists of ``backbone`` and ``head``."""
 
     backbone: Backbone
     head: nn.Module
@@ -77,14 +77,14 @@ class Parts:
     group: Group
 
 
-def build(params: SimclrParams, runtime: RuntimeParams, group: Group) -> Parts:
-    """Everything that is trained, on its device and made ready for ``runtime`` and the group's processes."""
+def build(params: SimclrParams, runtime: RuntimeParams, group: Group) -> SimclrModel:
+    """Build everything that is trained, on its device, prepared for ``runtime`` and the group's processes."""
     from lightly.models.modules.heads import SimCLRProjectionHead
 
     where = device()
     backbone = Backbone(params.backbone, params.weights).to(where)
     head = SimCLRProjectionHead(backbone.width, params.projection_hidden, params.projection_out).to(where)
-    network = prepare_model(synchronised(Projected(backbone, head), group), runtime)
+    network = prepare_model(synchronized(Projected(backbone, head), group), runtime)
     optimizer = torch.optim.SGD(
         [*backbone.parameters(), *network.head.parameters()],
         lr=params.learning_rate,
@@ -92,7 +92,7 @@ def build(params: SimclrParams, runtime: RuntimeParams, group: Group) -> Parts:
         weight_decay=params.weight_decay,
     )
     loss = contrastive_loss(params.loss, params.temperature, gather=group.size > 1)
-    return Parts(backbone, network.head, group.share(network), optimizer, loss, where, runtime, group)
+    return SimclrModel(backbone, network.head, group.share(network), optimizer, loss, where, runtime, group)
 
 
 def contrastive_loss(name: Loss, temperature: float, gather: bool = False) -> nn.Module:
@@ -106,29 +106,29 @@ def contrastive_loss(name: Loss, temperature: float, gather: bool = False) -> nn
     """
     from lightly.loss import DCLLoss, DCLWLoss, NTXentLoss
 
-    # lightly copies dclw's weights in a way that torch would warn of at every step.
+    # lightly copies dclw's weights in a way about which torch warns at every step.
     warnings.filterwarnings("ignore", message="To copy construct from a tensor")
     kinds = {"nt_xent": NTXentLoss, "dcl": DCLLoss, "dclw": DCLWLoss}
     return kinds[name](temperature=temperature, gather_distributed=gather)
 
 
-class KnnProbe:
+class KnnValidation:
     """k-NN accuracy of a backbone's features on the validation split."""
 
     def __init__(self, train: pd.DataFrame, val: pd.DataFrame, pictures: Pictures, params: SimclrParams) -> None:
-        """Keep the rows that know the probe's label.
+        """Keep the rows that have a label of ``simclr.knn_head``.
 
         Raises:
-            StageError: when ``simclr.knn_head`` is no label, or one that a split does not know.
+            StageError: ``simclr.knn_head`` is no label, or no row of a split has one.
         """
         if params.knn_head not in HEADS:
             raise StageError(f"simclr.knn_head: {params.knn_head!r} is no label; the data set has {shown(HEADS)}.")
         for split, frame in (("training", train), ("validation", val)):
             if not frame[params.knn_head].notna().any():
-                there = [head for head in HEADS if head in frame and frame[head].notna().any()]
+                usable = [head for head in HEADS if head in frame and frame[head].notna().any()]
                 raise StageError(
                     f"simclr.knn_head: none of {len(frame)} {split} crops has a label of {params.knn_head!r}; they "
-                    f"have labels of: {shown(there)}. Name one of these."
+                    f"have labels of: {shown(usable)}. Name one of these."
                 )
         self.k, self.batch = params.knn_k, params.batch
         self.rows = np.flatnonzero(train[params.knn_head].notna())

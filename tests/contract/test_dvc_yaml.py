@@ -8,7 +8,7 @@ import yaml
 from imports import closure, direct_imports, module_file
 
 from stages.demo.demo import SOURCES
-from stages.networks.encoders.kinds import KINDS, RECIPES
+from stages.networks.encoders.kinds import ENCODER_KINDS, RECIPES
 from stages.run import STAGES as MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ def imported(name: str) -> set[str]:
     modules = [MODULES[name], *(f"stages.demo.sources.{source}" for source in SOURCES if name == "demo")]
     modules += [f"stages.encoders.{kind}" for kind in RECIPES if name == "train_encoder"]
     if LOADER in closure(module_file(MODULES[name], ROOT), ROOT):
-        modules += [f"stages.networks.{kind.loader[0]}" for kind in KINDS.values()]
+        modules += [f"stages.networks.{kind.loader[0]}" for kind in ENCODER_KINDS.values()]
     files = {file for module in modules for file in closure(ROOT / (module.replace(".", "/") + ".py"), ROOT)}
     paths = {path.relative_to(ROOT).as_posix() for path in files}
     return {path for path in paths if not path.startswith(UNTRACKED)}

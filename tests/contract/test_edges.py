@@ -11,9 +11,9 @@ DETECTING = {"train_detector", "evaluate_detector", "crops", "benchmark"}
 # A file of each package -> the stages that run when it changes.
 SHOULD_RUN = {
     "app/match.py": set(),
-    "benchmarks/selection.py": {"benchmark"},
+    "benchmarks/from_dataset.py": {"benchmark"},
     "classifier/evaluate_classifier.py": {"evaluate_classifier"},
-    "classifier/figures.py": {"evaluate_classifier"},
+    "classifier/error_analysis.py": {"evaluate_classifier"},
     "classifier/training/trainer.py": {"train_classifier", "evaluate_classifier"},
     "contracts/ledger.py": {"ingest", "boxes", "evaluate_detector", "labels", "crops", "dataset", "benchmark", "pretrain",
                             "evaluate_pretrain", "train_classifier", "evaluate_classifier", "train_encoder", "embed",
@@ -35,7 +35,7 @@ SHOULD_RUN = {
     "networks/classifier.py": {"train_classifier", "evaluate_classifier", "embed"},
     "networks/detector/model.py": DETECTING | {"embed"},
     "networks/encoders/attention/recommend.py": {"train_encoder", "embed", "evaluate_retrieval"},
-    "networks/encoders/metric.py": {"train_encoder", "embed"},
+    "networks/encoders/metric_learning.py": {"train_encoder", "embed"},
     "networks/load.py": {"embed"},
     "adding/add.py": set(),
     "profiles/compose.py": set(),

@@ -11,7 +11,7 @@ import yaml
 
 from profiles import composed
 from stages.core.params import section
-from stages.report.seeds_run import copy_tree
+from stages.report.run_seeds import copy_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = composed("paper")
@@ -128,7 +128,7 @@ def test_rates_of_the_classifier_are_the_published_ones_in_its_last_step_too(mon
     import torch
     from small import PLAIN_RUNTIME
 
-    from stages.classifier.training.rows import Rows
+    from stages.classifier.training.batches import Rows
     from stages.classifier.training.trainer import Trainer
     from stages.learning.acceleration import RuntimeParams
     from stages.networks.backbones.backbones import Backbone
@@ -155,7 +155,7 @@ def test_rates_of_the_classifier_are_the_published_ones_in_its_last_step_too(mon
 def test_classifier_of_the_paper_has_the_published_widths_and_learns_in_one_step():
     import torch
 
-    from stages.classifier.training.rows import masked_sums
+    from stages.classifier.training.batches import masked_sums
     from stages.labels.merging import read_label_tables
     from stages.networks.backbones.backbones import Backbone
     from stages.networks.classifier import ClassifierParams, MultiHead, encode_detected

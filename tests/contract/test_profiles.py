@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from profiles import FOLDER, NAMES, composed, whole
-from stages.classifier.ablation import VariantParams, rung_of
+from stages.classifier.ablation import VariantParams, variant_of
 from stages.core.params import load_params, section
 from stages.networks.classifier import ClassifierParams
 from stages.profiles.check import check
@@ -24,7 +24,7 @@ def test_profile_composes_and_every_stage_takes_its_section(name):
 def test_every_rung_of_the_ladder_is_a_classifier(name):
     classifier = section(ClassifierParams, "classifier", composed(name))
     for rung in whole(name)["ablation"]:
-        rung_of(rung, section(VariantParams, f"ablation.{rung}", whole(name)), classifier)
+        variant_of(rung, section(VariantParams, f"ablation.{rung}", whole(name)), classifier)
 
 
 def test_committed_params_are_what_use_demo_writes():

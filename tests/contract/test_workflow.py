@@ -1,6 +1,7 @@
 """The workflow for GitHub does nothing of its own: it calls .ci/run and targets of the Makefile."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ MAKE = re.compile(r'make (?:--silent )?([a-z-]+)(?: [A-Z]+="?\$?\w+"?)*(?: >> "\
 @pytest.mark.parametrize("command", RUN)
 def test_command_is_ci_run_or_a_target_that_exists(command):
     found = MAKE.fullmatch(command.strip())
-    assert command == "bash .ci/run" or (found and found[1] in TARGETS)
+    assert command in ("bash .ci/run", "bash .ci/run quick") or (found and found[1] in TARGETS)
 
 
 def test_the_workflow_checks_and_reviews():
@@ -33,12 +34,17 @@ def test_permissions_are_to_read_and_no_job_takes_more():
 
 
 def test_checkout_has_the_history_that_a_review_reads_and_leaves_no_credentials():
-    (checkout,) = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
-    assert checkout["with"] == {"fetch-depth": "0", "persist-credentials": "false"}
+    first, *others = [step["with"] for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
+    assert first == {"fetch-depth": "0", "persist-credentials": "false"}
+    assert others and all(settings == {"persist-credentials": "false"} for settings in others)
 
 
-def test_python_is_the_oldest_that_is_supported():
-    wanted = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    (setup,) = [step for step in STEPS if step.get("uses", "").startswith("actions/setup-python@")]
-    assert wanted and setup["with"]["python-version"] == wanted[1]
-    assert (ROOT / setup["with"]["cache-dependency-path"]).is_file()
+def test_all_is_checked_on_the_oldest_python_and_the_quick_tests_on_all_that_are_supported():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    supported = [name[1] for line in project["classifiers"] if (name := re.search(r":: (3\.\d+)$", line))]
+    first, other = [step["with"] for step in STEPS if step.get("uses", "").startswith("actions/setup-python@")]
+    (matrix,) = [job["strategy"]["matrix"] for job in WORKFLOWS[0]["jobs"].values() if "strategy" in job]
+    assert project["requires-python"] == f">={first['python-version']}"
+    assert other["python-version"] == "${{ matrix.python }}"
+    assert [first["python-version"], *matrix["python"]] == supported
+    assert all((ROOT / settings["cache-dependency-path"]).is_file() for settings in (first, other))

@@ -24,6 +24,10 @@ Checkpoints.save = dying
 """
 
 
+class Killed(BaseException):
+    """What a killed process sees: no handler in the code under test may swallow it."""
+
+
 def launch(project, *command, params, script=None, dies=False):
     """The log of ``python *command`` in a folder with these params, and with ``script`` as script.py."""
     (project / "params.yaml").write_text(yaml.safe_dump(params))

@@ -30,3 +30,8 @@ def write_types(folder, crops):
         {"crop_id": f"{number:02}", "bytes": data, "split": split, "type": "abc"[number % 3]}
         for split in ("train", "val") for number, data in enumerate(crops)
     ])  # fmt: skip
+
+
+def rejects(account):
+    """Key -> reason and detail of the items that an account has rejected."""
+    return {row.key: (row.reason, row.detail) for row in account.ledger("items").rejects}

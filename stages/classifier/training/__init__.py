@@ -1,1 +1,1 @@
-"""How the classifier learns."""
+"""Training of the classifier."""

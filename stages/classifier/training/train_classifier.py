@@ -1,12 +1,12 @@
 """Train the multi-head classifier on the SimCLR backbone.
 
 Reads:  the data set and its vocabulary, models/<profile>/encoders/simclr, tables/superclasses.csv.
-Writes: weights.safetensors (of the epoch with the best mean validation accuracy over heads, or the last: ``keep``),
+Writes: weights.safetensors (of the epoch with the best mean validation accuracy, or of the last one; see ``keep``),
         encoder.json (heads, classes, shapes), history.csv, params.json.
 Params: classifier, runtime.
 
-A killed training goes on after its last whole epoch (stages/learning/checkpoints.py). With ``runtime.processes``
-above 1 the stage starts itself anew under torchrun.
+A killed training resumes after its last finished epoch (stages/learning/checkpoints.py). With ``runtime.processes``
+above 1 the stage restarts itself under torchrun.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from stages.classifier.training.rows import UNKNOWN_CLASS, prepare
+from stages.classifier.training.batches import UNKNOWN_CLASS, prepare
 from stages.classifier.training.trainer import Trainer
 from stages.contracts.tables import shard_paths
 from stages.core.determinism import device, seed_everything
@@ -25,9 +25,9 @@ from stages.core.files import fresh_folder, read_csv, read_json, write_csv, writ
 from stages.core.params import Section
 from stages.learning.acceleration import RuntimeParams, prepare_model
 from stages.learning.checkpoints import WORK, Checkpoints, training_key
-from stages.learning.distributed import ALONE, Group, in_group, synchronised
+from stages.learning.distributed import ALONE, Group, in_group, synchronized
 from stages.learning.loop import Trained
-from stages.networks.backbones.backbones import Backbone, Pooling, beside
+from stages.networks.backbones.backbones import Backbone, Pooling, with_extra_backbones
 from stages.networks.backbones.features import load_weights, read_crops, save_encoder
 from stages.networks.classifier import ClassifierParams, MissingLabels, MultiHead
 from stages.runner.stage import Report, Stage
@@ -36,10 +36,10 @@ from stages.runner.stage import Report, Stage
 def choose_classes(
     vocabulary: dict[str, list[str]], heads: list[str], missing_labels: MissingLabels = "masked"
 ) -> dict[str, list[str]]:
-    """Classes of the wanted heads; with ``as_class`` the last one of each is ``UNKNOWN_CLASS``.
+    """Classes of the wanted heads; with ``as_class`` each list ends with ``UNKNOWN_CLASS``.
 
     Raises:
-        StageError: when a head is not in the data, or has fewer than two classes.
+        StageError: the data has no such head, or a head has fewer than two classes.
     """
     for head in heads:
         if head not in vocabulary:
@@ -57,7 +57,7 @@ def pretrained(simclr: Path, pooling: Pooling) -> Backbone:
     """The backbone that the SimCLR stage wrote into ``simclr``.
 
     Raises:
-        StageError: when its card or weights are missing or do not fit each other.
+        StageError: its card or weights are missing or do not fit each other.
     """
     backbone = Backbone(read_json(simclr / "encoder.json")["backbone"], "none", pooling)
     load_weights(backbone, simclr)
@@ -76,12 +76,12 @@ def build(
     Raises:
         StageError: as ``choose_classes``, or there are no weights for a network of ``options.beside``.
     """
-    whole = beside(backbone, options.beside, "packaged")
+    extended = with_extra_backbones(backbone, options.beside, "packaged")
     classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads, options.missing_labels)
     rows = [row for _, row in read_csv(args.tables / "superclasses.csv", ["superclass", "id"])]
     superclasses = [row["superclass"] for row in sorted(rows, key=lambda row: int(row["id"]))]
-    network = MultiHead(whole, classes, superclasses, options).to(device())
-    return prepare_model(synchronised(network, group), runtime)
+    network = MultiHead(extended, classes, superclasses, options).to(device())
+    return prepare_model(synchronized(network, group), runtime)
 
 
 def fit(
@@ -92,20 +92,20 @@ def fit(
     checkpoints: Checkpoints,
     group: Group,
 ) -> Trained:
-    """Train the network on the first of two splits; it ends with the epoch to keep, by the second or the last."""
+    """Train the network on the first of two splits; it ends with the weights of the kept epoch, by the second split."""
     train, val = (prepare(frame, network.classes, network.superclasses, options) for frame in frames)
     return Trainer(network, train, options, runtime, group).fit(val, checkpoints)
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Train in as many processes as asked for, keep the epoch that is best on validation."""
+    """Train in ``runtime.processes`` processes, keep the epoch that is best on validation."""
     options, runtime = params.classifier, params.runtime
     check_batch(options.batch, runtime.processes, "classifier.batch")
     return in_group(runtime, lambda group: _run(args, options, runtime, group))
 
 
 def check_batch(batch: int, processes: int, key: str) -> None:
-    """Refuse a batch of which a process would hold less than the two rows that BatchNorm takes."""
+    """Refuse a batch in which a process would have fewer than the two rows that BatchNorm needs."""
     if batch < 2 * processes:
         raise StageError(
             f"{key} is {batch}, too few for {processes} processes: each needs two rows. Raise it, or lower "
@@ -137,7 +137,7 @@ def _run(args: argparse.Namespace, options: ClassifierParams, runtime: RuntimePa
 
 
 def checkpoint_key(args: argparse.Namespace, params: Section) -> str:
-    """The key of a checkpoint of a training with ``params`` on what the stage reads."""
+    """The key of checkpoints of a training with ``params`` on the stage's inputs."""
     dataset = [*shard_paths(args.dataset), args.dataset / "vocabulary.json"]
     encoder = [args.simclr / "encoder.json", args.simclr / "weights.safetensors"]
     return training_key(

@@ -1,6 +1,6 @@
-"""How the classifier learns: network, optimizer, losses; the loop does the rest (stages/learning/loop.py).
+"""The classifier as a task of the training loop (stages/learning/loop.py): network, optimizer, losses.
 
-Features of a frozen backbone are computed once: heads on top of it then train in seconds instead of minutes.
+Features of a frozen backbone are computed once, so that the heads train in seconds instead of minutes.
 """
 
 from typing import Any, Literal
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from stages.classifier.training.rows import (
+from stages.classifier.training.batches import (
     UNKNOWN,
     Augment,
     Rows,
@@ -21,13 +21,13 @@ from stages.classifier.training.rows import (
     predict,
 )
 from stages.core.errors import StageError, shown
-from stages.core.lean import import_timm
+from stages.core.fast_imports import import_timm
 from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams, autocast
 from stages.learning.checkpoints import Checkpoints
 from stages.learning.distributed import ALONE, Group, own_draws
-from stages.learning.loop import Figures, Row, Trained, constant, cosine
-from stages.networks.backbones.backbones import Backbone, SideBySide
+from stages.learning.loop import Losses, Row, Trained, constant, cosine
+from stages.networks.backbones.backbones import Backbone, ExtendedBackbone
 from stages.networks.backbones.features import Pictures, in_passes
 from stages.networks.classifier import SHARED, ClassifierParams, MultiHead, encode_detected
 from stages.runner.progress import track
@@ -35,21 +35,21 @@ from stages.runner.progress import track
 
 @torch.no_grad()
 def cached_features(
-    backbone: Backbone | SideBySide,
+    backbone: Backbone | ExtendedBackbone,
     pictures: Pictures,
     batch: int,
     views: int = 1,
     augment: Augment | None = None,
     group: Group = ALONE,
 ) -> torch.Tensor:
-    """float32 [views, n, width] of all pictures, in evaluation mode, on the CPU; the backbone's mode is put back.
+    """float32 [views, n, width] of all pictures, in evaluation mode, on the CPU; the backbone's mode is restored.
 
-    The features stand for the pictures from now on, which forget what was decoded of them.
+    The features replace the pictures, so the decoded pictures are freed.
 
     Args:
-        views: how many; they differ only by ``augment``.
-        augment: what makes views of them; None: the pictures as they are.
-        group: processes that share the work and all get its result.
+        views: number of views of each picture; they differ only by ``augment``.
+        augment: draws the views; None: the pictures themselves.
+        group: processes that share the work; all get the whole result.
     """
     was_training = backbone.training
     backbone.eval()
@@ -63,8 +63,8 @@ def cached_features(
         features[view, start : start + len(images)] = in_passes(backbone, images.to(where)).float().cpu()
     pictures.forget()
     backbone.train(was_training)
-    for one in features if group.size > 1 else ():  # one view at a time: all of them together are large
-        one.copy_(group.total(one))
+    for view_features in features if group.size > 1 else ():  # one view at a time, to save memory
+        view_features.copy_(group.total(view_features))
     return features
 
 
@@ -78,7 +78,7 @@ class Trainer:
     def __init__(
         self, network: MultiHead, rows: Rows, params: ClassifierParams, runtime: RuntimeParams, group: Group = ALONE
     ) -> None:
-        """Train ``network`` on ``rows``, in the precision of ``runtime``; each process of ``group`` does its part."""
+        """Train ``network`` on ``rows``, in the precision of ``runtime`` and the processes of ``group``."""
         self.network, self.rows, self.params, self.runtime, self.group = network, rows, params, runtime, group
         own = [weight for name, weight in network.named_parameters() if not name.startswith("backbone.")]
         groups = [{"params": own, "lr": params.learning_rate}]
@@ -87,7 +87,7 @@ class Trainer:
         else:
             groups.append({"params": list(network.backbone.parameters()), "lr": params.backbone_learning_rate})
         self.optimizer = torch.optim.Adam(groups, weight_decay=params.weight_decay)
-        # Scores always leave rows without a label out; only what is learned from them is a choice.
+        # Scores always ignore rows without a label; ``missing_labels`` only changes the loss.
         self.targets = {
             head: as_class(targets, len(network.classes[head])) if params.missing_labels == "as_class" else targets
             for head, targets in rows.targets.items()
@@ -99,7 +99,7 @@ class Trainer:
         self.augment = Augment(params.augment)
         self.nothing_detected = encode_detected(network.kind, [""], network.superclasses)
         self.average = import_timm().utils.ModelEmaV3(network) if params.average else None
-        self.averaged = network  # by the loop, over processes
+        self.averaged = network  # the loop averages its gradients over processes
         self.kept = self.average.module if self.average else network
         self.order = torch.Generator().manual_seed(params.seed)
         steps = len(self._batches(torch.Generator()))
@@ -108,16 +108,16 @@ class Trainer:
         self.schedule = LambdaLR(self.optimizer, rate)
 
     def fit(self, val: Rows, checkpoints: Checkpoints) -> Trained:
-        """All epochs, or those that an earlier run did not finish; the network ends with the weights to keep.
+        """Train all epochs, or those that an earlier run did not finish; the network ends with the kept weights.
 
         Raises:
-            StageError: fewer training rows than BatchNorm takes; no row of ``val`` has a label, and so no epoch is
-                better than another; or the loss diverged.
+            StageError: fewer training rows than BatchNorm needs; no row of ``val`` has a label, so that no epoch is
+                best; or the loss diverged.
         """
         if not any((targets != UNKNOWN).any() for targets in val.targets.values()):
             raise StageError(
                 f"classifier.heads: none of the {len(val.sources)} validation crops has a label of "
-                f"{shown(val.targets)}, so no epoch can be chosen. Add labelled items or change dataset.shares."
+                f"{shown(val.targets)}, so no epoch can be chosen. Add labeled items or change dataset.shares."
             )
         if len(self.rows.sources) < 2 * self.group.size:
             raise StageError(
@@ -127,7 +127,7 @@ class Trainer:
             )
         own_draws(self.params.seed, self.group)
         if self.params.cached_views:
-            self._cache(val)  # before resuming, which sets the random state that follows
+            self._cache(val)  # before resuming, which restores the random state
         self.val = val
         params = self.params
         trained = loop.fit(self, params.epochs, checkpoints, self.group, keep=params.keep, of_equals="first")
@@ -135,7 +135,7 @@ class Trainer:
         return trained
 
     def train(self) -> None:
-        """All of it learns, but for a frozen backbone, which keeps its BatchNorm statistics as well."""
+        """Training mode, except for a frozen backbone, which keeps its BatchNorm statistics as well."""
         self.network.train()
         if self.params.freeze_backbone:
             self.network.backbone.eval()
@@ -148,16 +148,16 @@ class Trainer:
         least = 2 * self.group.size
         return interleaved_batches(self.rows.sources, self.params.batch, self.params.interleave, order, least)
 
-    def figures(self, rows: torch.Tensor) -> Figures | None:
-        """The loss of this process's part of a batch; None where no row of the batch has a label."""
-        index = rows[self.group.part(len(rows))]
+    def losses(self, rows: torch.Tensor) -> Losses | None:
+        """The loss of this process's rows of a batch; None where no row of the batch has a label."""
+        index = rows[self.group.own_rows(len(rows))]
         with autocast(self.runtime, next(self.network.parameters()).device.type):
             logits = self._logits(index)
         loss = self._loss({head: values.float() for head, values in logits.items()}, index)
         return None if loss is None else {"loss": loss}
 
     def stepped(self) -> None:
-        """Move the average towards the network, less far as more steps went into it (Polyak & Juditsky 1992)."""
+        """Move the average toward the network, by smaller steps as training goes on (Polyak & Juditsky 1992)."""
         if self.average:
             step = self.schedule.last_epoch  # batches so far
             self.average.decay = min(self.params.average, (1 + step) / (10 + step))
@@ -168,7 +168,7 @@ class Trainer:
         return 1.0
 
     def validate(self, epoch: int) -> Row:
-        """Accuracy of every head, and their mean; the start knows nothing and is not judged."""
+        """Accuracy of every head, and their mean; the untrained network is not scored."""
         if epoch == 0:
             return {}
         scores = accuracies(predict(self.kept, self.val, self.params.batch), self.val)
@@ -183,29 +183,29 @@ class Trainer:
         """Nothing to warn of."""
 
     def state(self) -> dict[str, Any]:
-        """Network, average, and the generator of the rows' order."""
+        """Network, average, and the generator that orders the rows."""
         average = {"average": self.average.module.state_dict()} if self.average else {}
         return {"network": self.network.state_dict(), "order": self.order.get_state(), **average}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Become what ``state`` was."""
+        """Restore ``state``."""
         self.network.load_state_dict(state["network"])
         self.order.set_state(state["order"])
         if self.average:
             self.average.module.load_state_dict(state["average"])
 
     def _logits(self, index: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Of augmented pictures, or of a random one of the views that were computed beforehand."""
+        """Logits for one batch: from augmented pictures, or from one cached view of each picked at random."""
         where = next(self.network.parameters()).device
         detected = self._detected(index).to(where)
         if self.rows.features is None:
-            # The call of the whole network is what torch.compile has compiled.
+            # torch.compile has compiled the call of the whole network.
             return self.network(self.augment(self.rows.pictures, index.tolist()).to(where), detected)
         view = torch.randint(len(self.rows.features), (len(index),))
         return self.network.logits_of(self.rows.features[view, index].to(where), detected)
 
     def _detected(self, index: torch.Tensor) -> torch.Tensor:
-        """Encoded classes of rows, as many of them replaced by "no detection" as ``class_missing`` asks for."""
+        """Encoded classes of rows; a random share ``class_missing`` of them is replaced by "no detection"."""
         detected = self.rows.detected[index]
         if not self.params.class_missing:
             return detected
@@ -213,23 +213,26 @@ class Trainer:
         return torch.where(missing, self.nothing_detected, detected)
 
     def _cache(self, val: Rows) -> None:
-        """What a frozen backbone makes of the pictures: augmented views to learn from, plain ones to validate on."""
+        """Cache a frozen backbone's features: of augmented views for training, of plain pictures for validation."""
         backbone, batch, views = self.network.backbone, self.params.batch, self.params.cached_views
         self.rows.features = cached_features(backbone, self.rows.pictures, batch, views, self.augment, self.group)
         val.features = cached_features(backbone, val.pictures, batch, group=self.group)
 
     def _loss(self, logits: dict[str, torch.Tensor], index: torch.Tensor) -> torch.Tensor | None:
-        """Mean over heads of the loss of the batch; None without any label.
+        """The loss of the batch, averaged over heads; None without any label.
 
-        Of several processes each gives what its rows add to it, times their number: gradients are then averaged.
+        With several processes, each one returns the share of its rows times the number of processes, because gradients
+        are averaged afterwards.
         """
-        parts = [
+        sums = [
             masked_sums(values, self.targets[head][index].to(values.device), self.weights[head],
                         self.params.focal_share, self.params.focal_gamma, self.params.label_smoothing)
             for head, values in ((name.removesuffix(SHARED), values) for name, values in logits.items())
         ]  # fmt: skip
-        weights = self.group.total(torch.stack([weight for _, weight in parts]))
+        weights = self.group.total(torch.stack([weight for _, weight in sums]))
         known = [
-            self.group.size * part / weight for (part, _), weight in zip(parts, weights, strict=True) if weight > 0
+            self.group.size * weighted_sum / weight
+            for (weighted_sum, _), weight in zip(sums, weights, strict=True)
+            if weight > 0
         ]
         return torch.stack(known).mean() if known else None

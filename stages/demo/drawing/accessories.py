@@ -71,7 +71,7 @@ def shoe_shape(garment: Garment, worn: bool) -> Shape:
         outline = [(x, y + (104 - y) * 0.22 if y > 0 else y) for x, y in outline]
     if kind not in ("heel", "flat", "boot"):
         shape.under.append((rounded_outline([(10, 40), (16, 12), (96, 18), (110, 60)], 1), "inside"))
-    shape.parts.append(rounded_outline([(float(x), float(y)) for x, y in outline]))
+    shape.panels.append(rounded_outline([(float(x), float(y)) for x, y in outline]))
     if kind in ("heel", "flat", "loafer") and worn:
         shape.skin.append(rounded_outline([(float(x), float(y)) for x, y in (_HEEL_FOOT if kind == "heel" else _FOOT)]))
     shape.extras += _sole(garment)
@@ -173,13 +173,13 @@ def _open_shoe(garment: Garment, shape: Shape, worn: bool) -> Shape:
     thick = 14 if garment.gender == "Women" else 18
     sole = [(2.0, 100.0), (120.0, 98.0), (298.0, 100.0), (298.0, 102.0 + thick), (4.0, 102.0 + thick)]
     strap = 14 if garment.gender == "Women" else 22
-    shape.parts.append(rounded_outline(sole, 1))
+    shape.panels.append(rounded_outline(sole, 1))
     if garment.kind == "flip_flop":
-        shape.parts += _bars([[(96.0, 100.0), (120.0, 70.0), (180.0, 52.0), (236.0, 74.0), (250.0, 100.0)]], strap)
+        shape.panels += _bars([[(96.0, 100.0), (120.0, 70.0), (180.0, 52.0), (236.0, 74.0), (250.0, 100.0)]], strap)
     else:
         back = [(14.0, 100.0), (12.0, 44.0), (60.0, 22.0), (96.0, 26.0), (110.0, 100.0)]
         front = [(180.0, 100.0), (196.0, 58.0), (232.0, 66.0), (256.0, 100.0)]
-        shape.parts += _bars([back, front], strap)
+        shape.panels += _bars([back, front], strap)
         shape.trims += [dots("metal", 8, (74, 26))]
     if garment.usage == "Ethnic":
         shape.trims += [
@@ -202,7 +202,7 @@ def flip_flop_from_above(garment: Garment) -> Shape:
     """A flip flop seen from above: the sole and the Y of its strap."""
     wide = 0.86 if garment.gender == "Women" else 1.0
     sole = [(0, -40), (40, -52), (150, -40), (240, -60), (300, -36), (300, 30), (240, 52), (150, 40), (40, 50), (0, 38)]
-    shape = Shape(anchor=(150.0, 0.0), parts=[rounded_outline([(float(x), y * wide) for x, y in sole])])
+    shape = Shape(anchor=(150.0, 0.0), panels=[rounded_outline([(float(x), y * wide) for x, y in sole])])
     shape.trims += [line("contrast", 15, (128, -46 * wide), (236, 0), (128, 44 * wide)), dots("dark", 9, (236, 0))]
     if garment.usage == "Ethnic":
         shape.trims += [dots("gold", 7, (60, 0), (150, -34), (150, 32), (40, -20), (40, 20))]
@@ -219,7 +219,7 @@ def cap_shape(garment: Garment, view: str) -> Shape:
     if view in ("side", "flat"):
         crown = [(-52.0, 56.0), (-54.0, 16.0), (-30.0, -14.0 + tall), (18.0, -16.0 + tall), (48.0, 14.0), (54.0, 56.0)]
         brim = [(34.0, 44.0), (70.0, 44.0), (112.0, 58.0), (118.0, 68.0), (60.0, 62.0), (34.0, 60.0)]
-        shape.parts += [brim, rounded_outline(crown, 1)]
+        shape.panels += [brim, rounded_outline(crown, 1)]
         shape.trims += [
             line("seam", 3, (4, -26), (10, 20), (14, 60)),
             dots("dark", 5, (-2, -18 + tall)),
@@ -228,7 +228,7 @@ def cap_shape(garment: Garment, view: str) -> Shape:
         center = -18.0
     else:
         crown = [(-50.0, 50.0), (-52.0, 14.0), (-28.0, -16.0 + tall), (28.0, -16.0 + tall), (52.0, 14.0), (50.0, 50.0)]
-        shape.parts.append(rounded_outline(crown, 1))
+        shape.panels.append(rounded_outline(crown, 1))
         shape.trims += [
             line("seam", 3, (0, -26), (0, 46)),
             line("seam", 3, (-24, -14), (-30, 46)),
@@ -245,7 +245,7 @@ def cap_shape(garment: Garment, view: str) -> Shape:
                 (-30.0, 70.0),
                 (-58.0, 60.0),
             ]
-            shape.parts.append(rounded_outline(brim, 1))
+            shape.panels.append(rounded_outline(brim, 1))
             shape.trims.append(line("seam", 3, (-46, 58), (0, 66), (46, 58)))
         center = 0.0
     if garment.gender == "Women":  # a ribbon above the brim
@@ -270,7 +270,7 @@ def _shrunk(trim: Trim, center: float) -> Trim:
     return Trim(trim.shape, points, trim.ink, trim.width * 0.42)
 
 
-def draw_other(rng: Random, size: tuple[int, int], kind: str, color: str) -> Image.Image:
+def draw_accessory(rng: Random, size: tuple[int, int], kind: str, color: str) -> Image.Image:
     """A bag or a watch on a white background."""
     canvas = Canvas(size, plain_background(rng, size, white=True))
     scale = min(size) * SUPER / 120

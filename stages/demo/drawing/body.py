@@ -30,7 +30,7 @@ def _sine(degrees: int) -> float:
 
 @lru_cache(maxsize=720)
 def direction(degrees: int) -> Point:
-    """Unit vector of a limb: 0 hangs straight down, positive turns towards +x."""
+    """Unit vector of a limb: 0 hangs straight down, positive turns toward +x."""
     return _sine(degrees), _sine(90 - degrees)
 
 
@@ -135,7 +135,7 @@ def leg(body: Body, pose: Pose, side: int) -> Limb:
 
 
 def across(limb: Limb, bone: int, reach: float, offset: float) -> Point:
-    """A point at a share (0..1) of a bone, offset units outwards (negative: towards the body's middle)."""
+    """A point at a share (0..1) of a bone, offset units outwards (negative: toward the body's middle)."""
     start = limb.joints[bone]
     end = limb.joints[bone + 1]
     dx, dy = direction(limb.degrees[bone])

@@ -106,7 +106,7 @@ class Canvas:
         cloth = self._clip([point for outline in self.outlines.get(owner, []) for point in outline])
         if cloth is None:
             return
-        mine = Image.fromarray(np.asarray(self.owner.crop(cloth)) == owner)
+        own_pixels = Image.fromarray(np.asarray(self.owner.crop(cloth)) == owner)
         for ink, group in _runs(trims):
             drawn = [(trim, frame.pixels(list(trim.points)), max(1, round(trim.width * frame.scale))) for trim in group]
             # Only the part of the cloth that these details reach.
@@ -126,8 +126,8 @@ class Canvas:
                 else:
                     for x, y in local:
                         pen.ellipse((x - size, y - size, x + size, y + size), fill=1)
-            here = mine.crop((x0 - cloth[0], y0 - cloth[1], x1 - cloth[0], y1 - cloth[1]))
-            self.image.paste(inks[ink], box, ImageChops.logical_and(mask, here))
+            inside = own_pixels.crop((x0 - cloth[0], y0 - cloth[1], x1 - cloth[0], y1 - cloth[1]))
+            self.image.paste(inks[ink], box, ImageChops.logical_and(mask, inside))
 
     def under(self, garment: Garment, shape: Shape, frame: Frame, owner: int) -> None:
         """The inside of a garment that shows at its opening; it counts as the garment."""
@@ -157,18 +157,18 @@ class Canvas:
     def boxes(self) -> dict[int, Box]:
         """Final-size boxes (x0, y0, x1, y1, exclusive ends) around the visible pixels of each garment."""
         owners = np.asarray(self.owner)
-        found: dict[int, Box] = {}
+        by_owner: dict[int, Box] = {}
         for owner in sorted(self.outlines):
-            mine = owners == owner
-            rows, columns = np.flatnonzero(mine.any(1)), np.flatnonzero(mine.any(0))
+            mask = owners == owner
+            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
             if len(rows):
-                found[owner] = (
+                by_owner[owner] = (
                     int(columns[0]) // SUPER,
                     int(rows[0]) // SUPER,
                     -(-int(columns[-1] + 1) // SUPER),
                     -(-int(rows[-1] + 1) // SUPER),
                 )
-        return found
+        return by_owner
 
     def finish(self, rng: Random, noise: int = 3) -> Image.Image:
         """The image at its final size, lit and with a little sensor noise."""
@@ -249,7 +249,7 @@ def inks_of(garment: Garment) -> dict[str, RGB]:
 
 
 def _runs(trims: list[Trim]) -> list[tuple[str, list[Trim]]]:
-    """Neighbours with the same ink together, order kept."""
+    """Neighbors with the same ink together, order kept."""
     runs: list[tuple[str, list[Trim]]] = []
     for trim in trims:
         if runs and runs[-1][0] == trim.ink:

@@ -303,14 +303,14 @@ def make_garment(
 def companions(rng: Random, garment: Garment, gender: str) -> list[Garment]:
     """What else the wearer of a garment has on: enough to be dressed, in other colors drawn at random."""
     layer, alone = garment.traits.layer, garment.kind in ("dress", "jumpsuit")
-    others: list[Garment] = []
+    chosen: list[Garment] = []
     if layer in ("upper", "outer", "head", "feet") and not alone:
-        others.append(make_garment(rng, rng.choice(LOWERS[gender]), gender))
+        chosen.append(make_garment(rng, rng.choice(LOWERS[gender]), gender))
     if layer in ("lower", "outer", "head", "feet"):
-        others.append(make_garment(rng, rng.choice(UPPERS[gender]), gender))
+        chosen.append(make_garment(rng, rng.choice(UPPERS[gender]), gender))
     if layer != "feet" and rng.random() < 0.8:
-        others.append(make_garment(rng, rng.choice(SHOES[gender]), gender))
-    return others
+        chosen.append(make_garment(rng, rng.choice(SHOES[gender]), gender))
+    return chosen
 
 
 def _pick_pattern(rng: Random, traits: GarmentKind) -> str:

@@ -87,7 +87,7 @@ def clamp(value: int) -> int:
 
 
 def scaled(color: RGB, percent: int) -> RGB:
-    """A darker (percent < 100) or lighter shade; lighter moves towards white, so that black gains too."""
+    """A darker (percent < 100) or lighter shade; lighter moves toward white, so that black gains too."""
     if percent <= 100:
         return tuple(c * percent // 100 for c in color)  # type: ignore[return-value]
     return tuple(clamp(c + (255 - c) * (percent - 100) // 100) for c in color)  # type: ignore[return-value]
@@ -100,7 +100,7 @@ def luminance(color: RGB) -> int:
 
 def distance(first: RGB, second: RGB) -> int:
     """Squared Euclidean distance of two colors."""
-    return sum((one - other) ** 2 for one, other in zip(first, second, strict=True))
+    return sum((left - right) ** 2 for left, right in zip(first, second, strict=True))
 
 
 def shade_of(rng: Random, name: str) -> RGB:

@@ -130,7 +130,7 @@ def worn_photo(
     shapes = {owner: clothing(garment, body, pose) for owner, garment in dressed}
     for owner, garment in dressed:
         canvas.under(garment, shapes[owner], frame, owner)
-        canvas.pieces(garment, shapes[owner].parts, shapes[owner], frame, owner)
+        canvas.pieces(garment, shapes[owner].panels, shapes[owner], frame, owner)
         details = torso_trims if garment.traits.family == "torso" else lower_trims
         canvas.trims(garment, details(garment, body, pose), frame, owner)
     sleeved = [(owner, garment) for owner, garment in dressed if garment.sleeve in ("short", "long")]
@@ -212,7 +212,7 @@ def _flat_shapes(rng: Random, garment: Garment) -> list[tuple[Shape, float, floa
 
 def _panels(shape: Shape) -> list[list[tuple[float, float]]]:
     return [
-        *shape.parts,
+        *shape.panels,
         *shape.sleeves,
         *(points for points, _ in shape.extras),
         *(points for points, _ in shape.under),
@@ -221,7 +221,7 @@ def _panels(shape: Shape) -> list[list[tuple[float, float]]]:
 
 def _shadow(canvas: Canvas, shape: Shape, frame: Frame) -> None:
     """A soft shadow on the wall behind a flat garment: a flat tone is enough at this size."""
-    for points in (*shape.parts, *shape.sleeves):
+    for points in (*shape.panels, *shape.sleeves):
         outline = [(x + 4, y + 5) for x, y in frame.pixels(points)]
         x, y = min(max(outline[0][0], 0), canvas.wide[0] - 1), min(max(outline[0][1], 0), canvas.wide[1] - 1)
         below = canvas.image.getpixel((0, y if x >= 0 else 0))

@@ -25,16 +25,16 @@ class Shape:
 
     Attributes:
         under: insides that show in an opening, drawn first and not part of the garment's box when hidden.
-        parts: fabric panels, in order; sleeves come after the arms.
+        panels: of fabric, in order; sleeves come after the arms.
         sleeves: fabric panels that cover the arms.
         extras: solid pieces of another material (soles, straps), with their ink, part of the garment.
         trims: details clipped to the garment.
-        anchor: where the pattern is centerd.
-        skin: pieces of skin to draw between under and parts (a foot in a sandal), only when worn.
+        anchor: where the pattern is centered.
+        skin: pieces of skin to draw between ``under`` and ``panels`` (a foot in a sandal), only when worn.
     """
 
     anchor: Point
-    parts: list[list[Point]] = field(default_factory=list)
+    panels: list[list[Point]] = field(default_factory=list)
     sleeves: list[list[Point]] = field(default_factory=list)
     under: list[tuple[list[Point], str]] = field(default_factory=list)
     extras: list[tuple[list[Point], str]] = field(default_factory=list)
@@ -124,7 +124,7 @@ def clothing(garment: Garment, body: Body, pose: Pose) -> Shape:
         return skirt_shape(garment, body)
     shape = torso_shape(garment, body, pose)
     if garment.kind == "jumpsuit":
-        shape.parts += legs_shape(garment, body, pose, reach=1.9).parts
+        shape.panels += legs_shape(garment, body, pose, reach=1.9).panels
     return shape
 
 
@@ -138,21 +138,21 @@ def torso_shape(garment: Garment, body: Body, pose: Pose) -> Shape:
         neck = [(body.chest - 40, 232.0), (0.0, 254.0), (-(body.chest - 40), 232.0)]
         for sign in (-1, 1):
             x0, x1 = sign * (body.chest - 42), sign * (body.shoulder * 0.5)
-            shape.parts.append([(x0 - 6, 250.0), (x1 - 6, 172.0), (x1 + 6, 172.0), (x0 + 6, 250.0)])
+            shape.panels.append([(x0 - 6, 250.0), (x1 - 6, 172.0), (x1 + 6, 172.0), (x0 + 6, 250.0)])
     if garment.opened and body.view in ("front", "flat"):
         width, hem = neck[0][0], float(garment.hem)
         # the opening widens downwards, so that the layer below can be seen
         for panel in ([*side, (34.0, hem), (26.0, 330.0), (width * 0.7, 200.0), (width, 168.0)],):
-            shape.parts += [list(panel), mirrored(list(panel))]
+            shape.panels += [list(panel), mirrored(list(panel))]
         if body.view == "flat":
             shape.under.append(([(-width, 160.0), (width, 160.0), (30.0, hem - 6), (-30.0, hem - 6)], "inside"))
     else:
-        shape.parts.append([*side, *mirrored(side), *reversed(neck)])
+        shape.panels.append([*side, *mirrored(side), *reversed(neck)])
     if body.view == "flat" and garment.sleeve != "sling":
         width = neck[0][0]
         shape.under.append(([(-width, 170.0), (0.0, 160.0), (width, 170.0), *neck], "inside"))
     if garment.neckline == "turtle":
-        shape.parts.append([(-38.0, 128.0), (38.0, 128.0), (44.0, 172.0), (-44.0, 172.0)])
+        shape.panels.append([(-38.0, 128.0), (38.0, 128.0), (44.0, 172.0), (-44.0, 172.0)])
     if not trunk.sleeveless:
         for sign in (-1, 1) if body.view != "side" else (1,):
             shape.sleeves.append(sleeve(garment, body, arm(body, pose, sign)))
@@ -211,7 +211,7 @@ def legs_shape(garment: Garment, body: Body, pose: Pose, reach: float | None = N
                 across(limb, 1, reach - 1, -hem),
                 across(limb, 0, 1, -knee * 0.94),
             ]
-        shape.parts.append([waist_inner, (sign * waist, waist_y), hip, *lower, crotch])
+        shape.panels.append([waist_inner, (sign * waist, waist_y), hip, *lower, crotch])
     return shape
 
 
@@ -221,4 +221,4 @@ def skirt_shape(garment: Garment, body: Body) -> Shape:
     hem_width = body.hip + garment.ease + garment.flare - (10 if garment.flare < 20 else 0)
     edge = [(waist, 390.0), (body.hip + garment.ease + garment.flare * 0.25, 500.0), (hem_width, float(garment.hem))]
     bottom = [(0.0, garment.hem + garment.flare * 0.16)]
-    return Shape(anchor=(0.0, (390.0 + garment.hem) / 2), parts=[[*edge, *bottom, *mirrored(edge)]])
+    return Shape(anchor=(0.0, (390.0 + garment.hem) / 2), panels=[[*edge, *bottom, *mirrored(edge)]])

@@ -79,7 +79,7 @@ def _lattice(rng: Random, colors: tuple[RGB, ...]) -> Tile:
 
 
 def _mean(first: RGB, second: RGB) -> RGB:
-    red, green, blue = ((one + other) // 2 for one, other in zip(first, second, strict=True))
+    red, green, blue = ((left + right) // 2 for left, right in zip(first, second, strict=True))
     return red, green, blue
 
 
@@ -195,5 +195,5 @@ def fill(
 def _texels(garment: Garment, tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """The texels at columns u and rows v, in units from the anchor; one row or column where all are alike."""
     v = v + (BLOCK // 2 if garment.pattern == "color block" else 0)
-    found = tile[:, u % tile.shape[1]] if tile.shape[1] > 1 else tile
-    return found[v % tile.shape[0]] if tile.shape[0] > 1 else found
+    column = tile[:, u % tile.shape[1]] if tile.shape[1] > 1 else tile
+    return column[v % tile.shape[0]] if tile.shape[0] > 1 else column

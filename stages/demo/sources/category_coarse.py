@@ -71,8 +71,8 @@ def attribute_values(garment: Garment) -> list[int]:
     words = {_PATTERNS.get(garment.pattern, garment.pattern), _FABRICS.get(garment.fabric, garment.fabric)}
     words |= {_SLEEVES[garment.sleeve], _NECKS.get(garment.neckline, "")} if garment.traits.family == "torso" else set()
     words |= {"a-line"} if garment.flare > 40 else set()
-    part = 4 if garment.traits.family != "torso" else 0
-    return [0 if kind == part else 1 if name in words else -1 for name, kind in ATTRIBUTES]
+    offset = 4 if garment.traits.family != "torso" else 0
+    return [0 if kind == offset else 1 if name in words else -1 for name, kind in ATTRIBUTES]
 
 
 def write_lists(out: Path, shots: list[CategoryShot], recased: set[int]) -> None:
@@ -83,7 +83,9 @@ def write_lists(out: Path, shots: list[CategoryShot], recased: set[int]) -> None
     category = [(name, str(CATEGORIES[shot.category][0])) for name, shot in listed]
     boxes = [(name, *map(str, shot.shown_box)) for name, shot in listed]
     values = [(name, *map(str, attribute_values(shot.garment))) for name, shot in listed]
-    cloth = [(name, str(layer)) for layer, part in enumerate((UPPER, LOWER, FULL), start=1) for name in part]
+    cloth = [
+        (name, str(layer)) for layer, categories in enumerate((UPPER, LOWER, FULL), start=1) for name in categories
+    ]
     anno = out / "Anno_coarse"
     write_text(out / "Eval/list_eval_partition.txt", list_text(("image_name", "evaluation_status"), status))
     write_text(anno / "list_category_cloth.txt", list_text(("category_name", "category_type"), cloth))

@@ -60,8 +60,8 @@ class Wearer:
         for name in types.values():
             stem = f"{gender}-{name}-{identity}-{self.outfit:02d}_{number}_{position}"
             named = {
-                index: Named(f"{gender}-{other}-{identity}", stem if other == name else None, other)
-                for index, (other, _) in enumerate(items)
+                index: Named(f"{gender}-{garment}-{identity}", stem if garment == name else None, garment)
+                for index, (garment, _) in enumerate(items)
             }
             named[len(items)] = Named(f"{self.person}-{self.outfit:02d}/shoes")
             files[stem] = garment_rows(stem, photo, named, person=self.person, view=position)

@@ -184,8 +184,8 @@ def swap_types(demo: DeepFashionMMDemo, shots: list[Shot]) -> list[Shot]:
     for person, name in rng.sample(items, len(items)):
         if len(swapped) == round(len(items) * demo.label_noise_percent / 100):
             break
-        if others := _look_alikes(person, name, worn[person]):
-            swapped[person, name] = rng.choice(others)
+        if look_alikes := _look_alikes(person, name, worn[person]):
+            swapped[person, name] = rng.choice(look_alikes)
             worn[person].add(swapped[person, name])
     return [_renamed(shot, swapped) for shot in shots]
 
@@ -198,12 +198,12 @@ def _person_and_type(stem: str) -> tuple[str, str]:
 def _look_alikes(person: str, name: str, worn: Collection[str]) -> list[str]:
     column = 2 if person.startswith("MEN") else 3
     return [
-        other
-        for other, row in TYPES.items()
+        candidate
+        for candidate, row in TYPES.items()
         if row[0] == TYPES[name][0]
         and row[column]
-        and other not in worn
-        and type_of(row[1][0], other) != type_of(TYPES[name][1][0], name)
+        and candidate not in worn
+        and type_of(row[1][0], candidate) != type_of(TYPES[name][1][0], name)
     ]
 
 

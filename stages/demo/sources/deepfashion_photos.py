@@ -30,8 +30,8 @@ from stages.demo.truth import Named, Row, garment_rows
 SQUARE = 256  # pixels: the side of upstream's low-resolution pictures
 # kind -> upstream's clothes_type: 1 upper body, 2 lower body, 3 full body
 LAYER_CODES = {
-    kind: 3 if kind in ("dress", "jumpsuit") else 2 if cut.layer == "lower" else 1
-    for kind, cut in GARMENT_KINDS.items()
+    kind: 3 if kind in ("dress", "jumpsuit") else 2 if traits.layer == "lower" else 1
+    for kind, traits in GARMENT_KINDS.items()
 }
 
 

@@ -39,7 +39,7 @@ NEVER = (
     "Purse", "Ring", "Romper", "Scarf", "Socks", "Stockings", "Suit", "Sunglasses", "Swimwear", "Tie", "Tights",
     "Vest", "Watch", "Wedges",
 )  # fmt: skip
-NAMES = sorted({*LABELS.values(), *NEVER})
+LABEL_NAMES = sorted({*LABELS.values(), *NEVER})
 OUTERS = {"Men": ("jacket", "coat", "blazer"), "Women": ("jacket", "coat", "cardigan")}
 SPANS = ((-30, 1030), (-30, 1030), (-24, 900), (-20, 760))
 
@@ -135,9 +135,9 @@ def write(demo: Fashion144kDemo, drawn: list[tuple[set[str], bytes, list[Row]]],
     for place, split in enumerate(("train", "valid", "test")):
         ids = np.array(sorted(order[ends[place] : ends[place + 1]]), np.int64)
         write_bytes(out / f"{split}ids.npy", npy_bytes(ids))
-    matrix = np.array([name in labels for labels, _, _ in drawn for name in NAMES], np.uint8)
-    write_bytes(out / "feat/singles_at_59.npy", npy_bytes(matrix.reshape(total, len(NAMES))))
-    write_text(out / "feat/singles_at_59.txt", "".join(f"{name}\n" for name in NAMES))
+    matrix = np.array([name in labels for labels, _, _ in drawn for name in LABEL_NAMES], np.uint8)
+    write_bytes(out / "feat/singles_at_59.npy", npy_bytes(matrix.reshape(total, len(LABEL_NAMES))))
+    write_text(out / "feat/singles_at_59.txt", "".join(f"{name}\n" for name in LABEL_NAMES))
     write_text(out / "photos.txt", "".join(f"photos/{name}.jpg\n" for name in names))
     write_truth(truth, [row for number, (*_, rows) in enumerate(drawn) if number not in missing for row in rows])
 

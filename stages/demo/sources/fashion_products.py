@@ -17,7 +17,7 @@ from pydantic import Field, field_validator, model_validator
 
 from stages.core.errors import shown
 from stages.core.params import Section
-from stages.demo.drawing.accessories import draw_other
+from stages.demo.drawing.accessories import draw_accessory
 from stages.demo.drawing.garments import Garment, companions, make_garment
 from stages.demo.drawing.palette import NAME_WEIGHTS, NAMED_COLORS, distance, pick_name, plain_background
 from stages.demo.drawing.people import random_person
@@ -93,8 +93,8 @@ def look_alikes(article: str, gender: str, sold: Collection[str]) -> list[str]:
 
 def near_colors(color: str) -> list[str]:
     """The color names that an annotator takes one for: the nearest in RGB that stand for another class."""
-    others = [name for name in NAME_WEIGHTS if color_of(name) != color_of(color)]
-    return sorted(others, key=lambda name: (distance(NAMED_COLORS[name], NAMED_COLORS[color]), name))[:NEAR_COLORS]
+    candidates = [name for name in NAME_WEIGHTS if color_of(name) != color_of(color)]
+    return sorted(candidates, key=lambda name: (distance(NAMED_COLORS[name], NAMED_COLORS[color]), name))[:NEAR_COLORS]
 
 
 def with_wrong_type(rng: Random, row: list[str], sold: Collection[str]) -> list[str]:
@@ -131,7 +131,7 @@ class FashionProductsDemo(Section):
 
     Attributes:
         types: rows per articleType.
-        others: rows of Bags and Watches, which the label policy rejects.
+        accessories: rows of Bags and Watches, which the label policy rejects.
         width, height: pixels; upstream's small version (60 x 80) is too small to recognize drawings in.
         worn_percent: shown on a person; the rest are product shots.
         usages: percent of each; upstream is 77/9/7/5, too uneven for a small demo.
@@ -150,7 +150,7 @@ class FashionProductsDemo(Section):
 
     seed: int
     types: dict[str, int]
-    others: int = Field(ge=0)
+    accessories: int = Field(ge=0)
     width: int = Field(ge=32, le=640)
     height: int = Field(ge=32, le=640)
     worn_percent: int = Field(ge=0, le=100)
@@ -233,7 +233,7 @@ def jobs(demo: FashionProductsDemo) -> list[Product]:
     """Every row but the copies."""
     articles = [article for article, count in demo.types.items() for _ in range(count)]
     noisy = round(len(articles) * demo.label_noise_percent / 100)
-    articles += [""] * demo.others
+    articles += [""] * demo.accessories
     plan = DefectPlan(demo.seed, SOURCE, len(articles))
     plan.rng.shuffle(articles)
     plan.exclude(index for index, article in enumerate(articles) if not article)
@@ -271,7 +271,7 @@ def draw_product(demo: FashionProductsDemo, product: Product) -> tuple[list[str]
         sub, kind = rng.choice(OTHERS)
         color = pick_name(rng)
         row = row_of(rng, number, rng.choice(("Men", "Women", "Unisex")), "Accessories", sub, kind, color, "Casual")
-        return row, draw_other(rng, size, sub, color), None
+        return row, draw_accessory(rng, size, sub, color), None
     garment = choose_garment(rng, demo.usages, product.article)
     master, sub, _, _ = ARTICLES[product.article]
     photo = product_photo(rng, size, garment, demo.worn_percent)

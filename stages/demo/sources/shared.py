@@ -10,7 +10,7 @@ from random import Random
 
 def rng_for(seed: int, source: str, *index: int | str) -> Random:
     """A generator of its own for each drawn thing: adding images never changes the ones before."""
-    key = ":".join(str(part) for part in (seed, source, *index))
+    key = ":".join(str(value) for value in (seed, source, *index))
     return Random(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big"))
 
 

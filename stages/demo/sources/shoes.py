@@ -24,7 +24,7 @@ from stages.demo.truth import Named, Row, garment_rows, write_truth
 
 SOURCE = "shoes"
 # Heels, flats and formal shoes have no folder upstream; they occur among the nearest of the six classes.
-KINDS = {
+KINDS_OF_CLASS = {
     "boots": ("boot",),
     "flip_flops": ("flip_flop",),
     "loafers": ("loafer", "formal_shoe", "flat"),
@@ -81,7 +81,7 @@ def jobs(demo: ShoesDemo) -> list[tuple[int, str | None]]:
 def draw_shoes(params: ShoesDemo, folder: str, index: int, scale: int = 1) -> Photo:
     """Picture number index of a class, scale times as large as the params say; the shoes have index 0 in its boxes."""
     rng = rng_for(params.seed, SOURCE, folder, index)
-    size, kind = (params.width * scale, params.height * scale), rng.choice(KINDS[folder])
+    size, kind = (params.width * scale, params.height * scale), rng.choice(KINDS_OF_CLASS[folder])
     gender = "Women" if kind in ("heel", "flat") else rng.choice(("Men", "Women"))
     shoe = make_garment(rng, kind, gender, usage=rng.choice(USAGES))
     if rng.randrange(100) < params.flat_percent:
@@ -128,7 +128,7 @@ class Entry:
 def draw(demo: ShoesDemo, job: tuple[int, str | None]) -> Entry:
     """Picture number and defect -> what is published; the classes take turns."""
     index, defect = job
-    folder, number = list(KINDS)[index % len(KINDS)], index // len(KINDS)
+    folder, number = list(KINDS_OF_CLASS)[index % len(KINDS_OF_CLASS)], index // len(KINDS_OF_CLASS)
     photo = draw_shoes(demo, folder, number, SCALE if defect == "display_scaled" else 1)
     in_validation = (number + 1) * demo.validation_percent // 100 > number * demo.validation_percent // 100
     split, name = "validation" if in_validation else "training", f"image{number + 1}"
@@ -142,7 +142,7 @@ def draw(demo: ShoesDemo, job: tuple[int, str | None]) -> Entry:
 def write(demo: ShoesDemo, drawn: list[Entry], out: Path, truth: Path) -> None:
     """Write images, the six annotation files and the ground truth."""
     plan, _ = defects_of(demo)
-    annotations: dict[str, dict[str, list[list[int]]]] = {folder: {} for folder in KINDS}
+    annotations: dict[str, dict[str, list[list[int]]]] = {folder: {} for folder in KINDS_OF_CLASS}
     for entry in drawn:
         write_bytes(out / entry.split / entry.folder / f"{entry.name}.jpg", entry.content)
         if entry.boxes is not None:
@@ -152,7 +152,7 @@ def write(demo: ShoesDemo, drawn: list[Entry], out: Path, truth: Path) -> None:
         cut_off[index][0] = -3
     for number in range(demo.entries_without_image):
         name = f"image{demo.images + number + 1}.jpg"  # above every number that a class has
-        annotations[list(KINDS)[number % len(KINDS)]][name] = [[0, 0, demo.width, demo.height]]
+        annotations[list(KINDS_OF_CLASS)[number % len(KINDS_OF_CLASS)]][name] = [[0, 0, demo.width, demo.height]]
     for folder, boxes_by_name in annotations.items():
         write_text(out / f"annotations_{folder}.json", json.dumps(boxes_by_name))
     write_truth(truth, [row for entry in drawn for row in entry.rows])

@@ -6,7 +6,7 @@ Writes: weights.safetensors (float32, the averaged weights of the epoch with the
         resolved section).
 Params: detector.<detector>.
 
-A killed training goes on after its last whole epoch (stages/detection/training/trainer.py).
+A killed training resumes after its last finished epoch (stages/detection/training/trainer.py).
 """
 
 import argparse
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Lay the data out, train, keep the best epoch."""
+    """Write the YOLO directory, train, keep the best epoch."""
     options: DetectorParams = params.detector
     hardware = _hardware(options, args.detector)
     data = cached_yolo_directory(
@@ -58,19 +58,19 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 
 def _hardware(options: DetectorParams, name: str) -> dict[str, Any]:
-    """Ultralytics' arguments for where the training runs, checked.
+    """Ultralytics' arguments for the hardware of the training, checked.
 
     Raises:
-        StageError: when a device of the list is not there, or the batch does not spread evenly over them.
+        StageError: a listed device does not exist, or the batch does not divide evenly by the devices.
     """
     arguments = options.hardware(device())
     if device().startswith("cuda") and options.devices is not None:
         import torch
 
-        there = torch.cuda.device_count()
-        if max(options.devices) >= there:
+        available = torch.cuda.device_count()
+        if max(options.devices) >= available:
             raise StageError(
-                f"detector.{name}.devices is {options.devices} but this machine has {there} GPUs, numbered from 0."
+                f"detector.{name}.devices is {options.devices} but this machine has {available} GPUs, numbered from 0."
             )
         if options.batch % len(options.devices):
             raise StageError(
@@ -82,7 +82,7 @@ def _hardware(options: DetectorParams, name: str) -> dict[str, Any]:
 def _train(
     name: str, start: str, data: Path, options: DetectorParams, hardware: dict[str, Any], checkpoints: Checkpoints
 ) -> dict[str, Any]:
-    """All epochs, or those that an earlier run did not finish: best weights and history."""
+    """Train all epochs, or those that an earlier run did not finish: best weights and history."""
     seed_everything(options.seed)
     settings = {
         "task": "detect", "mode": "train", "model": start, "data": str(data), "name": RUN, "exist_ok": True,
@@ -107,10 +107,10 @@ def _train(
 
 
 def report_progress(trainer: ResumableTrainer) -> None:
-    """A line to the log for about ten epochs of a training."""
+    """Log a line for about ten epochs of a training."""
     epoch, epochs = trainer.epoch + 1, trainer.epochs
     if not trainer.history or (epoch < epochs and epoch % max(1, epochs // 10)):
-        return  # no history: this is not the first of several processes
+        return  # only the first of several processes has a history
     scores = trainer.history[-1]
     losses = sum(value for name, value in scores.items() if name.startswith("train/"))
     left = (epochs - epoch) * trainer.epoch_time
@@ -121,21 +121,21 @@ def report_progress(trainer: ResumableTrainer) -> None:
 
 
 def _starting_point(options: DetectorParams) -> Path:
-    """What Ultralytics builds the network from: an architecture, or a file of weights.
+    """The source of the network: an architecture, or a file of weights.
 
     Raises:
-        StageError: when the weights can be had nowhere.
+        StageError: the weights cannot be downloaded.
     """
     if options.weights == "none":
         return Path(architecture_path(options.model))
     weights = WORK / "weights" / Path(options.model).with_suffix(".pt").name
     from ultralytics.utils.downloads import attempt_download_asset
 
-    reason = "no release of Ultralytics has them"  # then it returns a path all the same
+    reason = "no release of Ultralytics has them"  # it returns a path even then
     try:
-        found = Path(attempt_download_asset(weights))
-        if found.is_file():
-            return found
+        downloaded = Path(attempt_download_asset(weights))
+        if downloaded.is_file():
+            return downloaded
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
     raise StageError(
@@ -144,7 +144,7 @@ def _starting_point(options: DetectorParams) -> Path:
     )
 
 
-# Ultralytics' name -> ours.
+# Ultralytics' name -> name in history.csv.
 _COLUMNS = {
     "epoch": "epoch",
     "train/box_loss": "train_box_loss",

@@ -1,14 +1,13 @@
-"""Ultralytics' detection trainer, made to resume: a training killed at any moment ends as an unbroken one does.
+"""Ultralytics' detection trainer with exact resume: a killed and resumed training gives the same bytes.
 
-After each whole epoch the full state goes into a checkpoint (stages/learning/checkpoints.py): Ultralytics' own holds
-weights of half precision and too little else. Beside that, three things that its loop keeps to itself are made to
-follow from the epoch's number, so that there is no state to keep: every generator (Python, numpy, torch, the
-loader's) is seeded anew for each epoch and process, the loader starts anew, and mosaics take their pictures from the
-whole set (stages/detection/training/dataset.py). On the CPU the same bytes come out; on a GPU as far as its kernels
-repeat.
+After each epoch the full state is written into a checkpoint (stages/learning/checkpoints.py), as Ultralytics' own
+checkpoint has half-precision weights and only a part of the state. Three hidden states of its loop are replaced by
+functions of the epoch's number: every generator (Python, numpy, torch, the loader's) is seeded for each epoch and
+process, the loader is restarted, and mosaics draw their pictures from the whole set (training_set.py). A resumed
+training gives the same bytes on a CPU, and on a GPU if its kernels are deterministic.
 
-With several devices Ultralytics starts one process for each, which build this class from its arguments alone: all
-settings are therefore Ultralytics' own, and the folder of the run says where the checkpoint lies.
+With several devices Ultralytics starts one process for each, which builds this class from Ultralytics' arguments alone.
+So all settings are passed in these, and the folder of the run tells where the checkpoint is.
 """
 
 import logging
@@ -28,13 +27,13 @@ from stages.core.determinism import fix_threads
 from stages.core.errors import StageError
 from stages.core.files import digest
 from stages.core.log import show_log
-from stages.detection.training.dataset import TrainingSet
+from stages.detection.training.training_set import TrainingSet
 from stages.learning.checkpoints import Checkpoints
 from stages.networks.detector.model import quiet_ultralytics, register_backbone
 
 log = logging.getLogger(__name__)
 
-RETRIES = 3  # of an epoch that ended in NaN, Ultralytics' own number
+RETRIES = 3  # of an epoch that ended in NaN; Ultralytics' number
 RUN = "run"  # Ultralytics' folder, inside that of the checkpoint
 
 
@@ -44,10 +43,10 @@ def epoch_seed(seed: int, epoch: int, rank: int, attempt: int) -> int:
 
 
 class ResumableTrainer(DetectionTrainer):
-    """A training that goes on after its last whole epoch.
+    """A training that resumes after its last finished epoch.
 
     Attributes:
-        checkpoints: where its state is; the folder of ``project``.
+        checkpoints: of its state, in the folder of ``project``.
         history: Ultralytics' metrics of each finished epoch, by name, and its number, ``epoch``.
         best_weights: averaged weights (EMA) of the epoch with the highest fitness, in full precision, on the CPU.
     """
@@ -55,7 +54,7 @@ class ResumableTrainer(DetectionTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         quiet_ultralytics()
         register_backbone()
-        show_log()  # in processes of Ultralytics' own, too
+        show_log()  # Ultralytics' own processes come here as well
         super().__init__(*args, **kwargs)
         self.checkpoints = Checkpoints(self.save_dir.parent.parent, self.save_dir.parent.name)
         self.history: list[dict[str, float]] = []
@@ -64,10 +63,10 @@ class ResumableTrainer(DetectionTrainer):
         self._batch, self._last_step = 0, -1
         self._batch_size = self.args.batch
 
-    # What Ultralytics' loop starts from
+    # Start of a training
 
     def setup_model(self) -> dict[str, Any] | None:
-        """Build the network; the state to go on from, None to start at the beginning."""
+        """Build the network; return the state to resume from, or None."""
         super().setup_model()
         state = self.checkpoints.load()
         self.resume = state is not None
@@ -76,12 +75,12 @@ class ResumableTrainer(DetectionTrainer):
         return state
 
     def _setup_train(self) -> None:
-        # Ultralytics' check downloads another network to compare it with; `amp: false` is there for GPUs that fail.
+        # Ultralytics' check would download another network; set `amp: false` for GPUs on which amp fails.
         engine.check_amp = lambda model: next(model.parameters()).device.type != "cpu"
         super()._setup_train()
 
     def _build_train_pipeline(self) -> None:
-        if self.optimizer is not None:  # Ultralytics halves the batch and goes on: then params.yaml would not be true
+        if self.optimizer is not None:  # Ultralytics would halve the batch, against params.yaml
             raise StageError(
                 f"detector {self.detector}: batch {self._batch_size} at {self.args.imgsz} px does not fit into the "
                 f"memory of {self.device}. Lower detector.{self.detector}.batch or image_size."
@@ -99,9 +98,9 @@ class ResumableTrainer(DetectionTrainer):
         )  # fmt: skip
 
     def _load_checkpoint_state(self, ckpt: dict[str, Any]) -> None:
-        """Become what ``_state`` was."""
+        """Restore ``_state``."""
         unwrap_model(self.model).load_state_dict(ckpt["model"])
-        self.ema = ModelEMA(self.model)  # validation may have made the old one's tensors unchangeable
+        self.ema = ModelEMA(self.model)  # validation may have made the old tensors read-only
         self.ema.ema.load_state_dict(ckpt["ema"])
         self.ema.updates = ckpt["updates"]
         self.optimizer.load_state_dict(ckpt["optimizer"])
@@ -110,12 +109,12 @@ class ResumableTrainer(DetectionTrainer):
         self.best_fitness, self.best_weights = ckpt["best_fitness"], ckpt["best"]
         self.history, self._last_step, self._gradients = ckpt["history"], ckpt["last_step"], ckpt["gradients"]
 
-    # What happens in an epoch
+    # One epoch
 
     def run_callbacks(self, event: str) -> None:
-        """Ours before those that were added."""
+        """Run this class's callbacks, then those that were added."""
         ours = {
-            "on_train_start": fix_threads,  # Ultralytics set its own count when it chose the CPU
+            "on_train_start": fix_threads,  # Ultralytics set a count when it selected the CPU
             "on_train_epoch_start": self._start_epoch,
             "on_train_batch_end": self._end_batch,
         }
@@ -136,10 +135,10 @@ class ResumableTrainer(DetectionTrainer):
         self._gradients = {}
 
     def optimizer_step(self) -> None:
-        """Nothing: Ultralytics' loop counts the batches since the last step in a variable of its own.
+        """Do nothing, because Ultralytics' loop counts the batches since the last step in a local variable.
 
-        Where several batches make one step (`nominal_batch`), those of an epoch's end belong to a step in the next.
-        ``_end_batch`` counts in the same way, over a break too.
+        If several batches make one step (`nominal_batch`), the last batches of an epoch belong to a step of the next.
+        ``_end_batch`` counts in the same way, and its count survives a resume.
         """
 
     def _end_batch(self) -> None:
@@ -148,10 +147,10 @@ class ResumableTrainer(DetectionTrainer):
             self._last_step = self._batch
         self._batch += 1
 
-    # What is kept of an epoch
+    # State of an epoch
 
     def save_metrics(self, metrics: dict[str, Any]) -> None:
-        """Into memory and the checkpoint, not into a CSV: a broken run would leave lines there."""
+        """Keep the metrics in memory and the checkpoint. Ultralytics' CSV would keep lines of a killed run."""
         self.history.append({"epoch": self.epoch + 1, **{name: float(value) for name, value in metrics.items()}})
 
     def save_model(self) -> bool:
@@ -181,17 +180,19 @@ class ResumableTrainer(DetectionTrainer):
             "best": self.best_weights,
             "history": self.history,
             "last_step": self._last_step,
-            "gradients": {name: one.grad for name, one in network.named_parameters() if one.grad is not None},
+            "gradients": {
+                name: parameter.grad for name, parameter in network.named_parameters() if parameter.grad is not None
+            },
         }
 
     def final_eval(self) -> None:
-        """Nothing: the best weights are here, and evaluation is a stage of its own."""
+        """Do nothing: the best weights are in memory, and evaluation is a stage of its own."""
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
-        """Go back to the last checkpoint when an epoch ended in NaN; the seeds of the new attempt are others.
+        """Return to the last checkpoint when an epoch ended in NaN; the new attempt has other seeds.
 
         Raises:
-            StageError: when there is no checkpoint to go back to, or it happened too often.
+            StageError: there is no checkpoint, or it happened too often.
         """
         broken = [RANK in {-1, 0} and not (bool(self.loss.isfinite()) and bool(np.isfinite(self.fitness)))]
         if RANK != -1:
@@ -213,5 +214,5 @@ class ResumableTrainer(DetectionTrainer):
 
     @property
     def detector(self) -> str:
-        """Name of the detector, for messages: that of the YOLO directory without its hash."""
+        """Name of the detector for messages: the name of the YOLO directory without its hash."""
         return Path(self.args.data).parent.name.rsplit("-", 1)[0]

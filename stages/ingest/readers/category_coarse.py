@@ -1,4 +1,4 @@
-"""DeepFashion Category and Attribute Prediction, the whole of it: Anno_coarse (Anno in old releases), Eval, Img/img."""
+"""DeepFashion Category and Attribute Prediction, complete: Anno_coarse (Anno in old releases), Eval, Img/img."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from stages.core.errors import StageError, shown
 from stages.ingest.readers.deepfashion_lists import (
     ATTRIBUTE_SEPARATOR,
     CATEGORIES,
-    Rows,
+    ImageRows,
     category_name,
     compare_rows,
     find_list,
@@ -42,11 +42,11 @@ ANNO = ("Anno_coarse", "Anno")
 def read(request: Request) -> Reading:
     """Images with upstream's split, category and attributes, and one box for each.
 
-    Lists of attributes and of boxes may be missing: the account says so. Boxes are those of Img/img.
+    Lists of attributes and of boxes may be missing, which the account notes. Boxes are those of Img/img.
 
     Raises:
-        StageError: when partition, categories or the image folder are missing, a list does not start as upstream's, or
-            the 50 categories are others.
+        StageError: partition, categories or the image folder are missing, a list does not start like upstream's, or the
+            50 categories are different.
     """
     partition = partition_rows(request, EXPECTED, PARTITION)
     categories = need_list(request, EXPECTED, *_places("list_category_img.txt"))
@@ -55,7 +55,7 @@ def read(request: Request) -> Reading:
         check_names(names)
     images = list_images(request, EXPECTED)
     reading = Reading()
-    rows = Rows(request, reading, images)
+    rows = ImageRows(request, reading, images)
     _read_partition(request, rows, partition)
     _read_categories(request, rows, list_rows(request, categories, CATEGORY_ROWS))
     _read_attributes(request, rows)
@@ -69,38 +69,38 @@ def _places(name: str) -> list[str]:
 
 
 def check_names(path: Path) -> None:
-    """Refuse a list of categories other than upstream's: the numbers in the other lists would mean something else.
+    """Refuse a list of categories that differs from upstream's, as other lists refer to it by numbers.
 
     Raises:
-        StageError: naming the first category that differs, or a start that is not upstream's.
+        StageError: a category differs, or the file does not start like upstream's.
     """
     first, second, *lines = [*text_lines(path), ""]
     rows_said(path, first, second, CATEGORY_NAMES)
-    found = [line.split() for line in lines if line.strip()]
+    rows = [line.split() for line in lines if line.strip()]
     for number, name in enumerate(CATEGORIES):
-        there = found[number][0] if number < len(found) else "nothing"
-        if there != name:
+        actual = rows[number][0] if number < len(rows) else "nothing"
+        if actual != name:
             raise StageError(
-                f"{path}, line {number + 3}: category {number + 1} is {there!r}, expected {name!r}. Download it again."
+                f"{path}, line {number + 3}: category {number + 1} is {actual!r}, expected {name!r}. Download it again."
             )
 
 
-def _read_partition(request: Request, rows: Rows, lines: list[tuple[str, list[str]]]) -> None:
+def _read_partition(request: Request, rows: ImageRows, lines: list[tuple[str, list[str]]]) -> None:
     ledger = request.account.ledger("items")
-    found, missing = Counter[str](), Counter[str]()
+    present, missing = Counter[str](), Counter[str]()
     for key, fields in lines:
         ledger.rows_in += 1
         if len(fields) != len(PARTITION) or fields[1] not in SPLITS:
             ledger.reject(key, "malformed_row", " ".join(fields)[:120])
         elif rows.add(key, *fields) is not None:
-            found[fields[1]] += 1
+            present[fields[1]] += 1
         elif rows.images.find(fields[0]) is None:
             missing[fields[1]] += 1
-    status_counts(request, "partition", found, missing)
+    status_counts(request, "partition", present, missing)
 
 
-def _read_categories(request: Request, rows: Rows, lines: list[tuple[str, list[str]]]) -> None:
-    """Fill the categories in; an image without one keeps its row."""
+def _read_categories(request: Request, rows: ImageRows, lines: list[tuple[str, list[str]]]) -> None:
+    """Fill in the categories; an image without one keeps its row."""
     ledger = request.account.ledger("category lines")
     for key, fields in lines:
         ledger.rows_in += 1
@@ -117,17 +117,17 @@ def _read_categories(request: Request, rows: Rows, lines: list[tuple[str, list[s
             ledger.kept += 1
 
 
-def _read_attributes(request: Request, rows: Rows) -> None:
-    """Fill the attributes in: the names of those marked 1 (-1 is no, 0 is unknown)."""
+def _read_attributes(request: Request, rows: ImageRows) -> None:
+    """Fill in the attributes: the names of those with value 1 (-1 is no, 0 is unknown)."""
     cloth = find_list(request.files, *_places("list_attr_cloth.txt"))
-    marks = find_list(request.files, *_places("list_attr_img.txt"))
-    if cloth is None or marks is None:
+    values_file = find_list(request.files, *_places("list_attr_img.txt"))
+    if cloth is None or values_file is None:
         warn_missing(request, EXPECTED, "list_attr_cloth.txt or list_attr_img.txt", "images have no attributes")
         return
-    # Names hold spaces; the last field is the attribute's type.
+    # Names have spaces; the last field is the attribute's type.
     names = [" ".join(fields[:-1]) for _, fields in list_rows(request, cloth, ATTRIBUTE_NAMES)]
     ledger = request.account.ledger("attribute lines")
-    for key, name, values in _attribute_lines(request, marks):
+    for key, name, values in _attribute_lines(request, values_file):
         ledger.rows_in += 1
         row = rows.by_image.get(rows.images.find(name) or "")
         if len(values) != len(names) or not set(values) <= {"1", "-1", "0"}:
@@ -143,7 +143,7 @@ def _read_attributes(request: Request, rows: Rows) -> None:
 
 
 def _attribute_lines(request: Request, path: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """(``file:line``, image name, marks), a line at a time: upstream's file has 289,222 lines of 1000 marks."""
+    """(``file:line``, image name, values), line by line, as upstream's file has 289,222 lines of 1000 values."""
     rows = 0
     try:
         with path.open(encoding="utf-8-sig") as stream:

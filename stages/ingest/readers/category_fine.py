@@ -1,6 +1,6 @@
 """DeepFashion's fine subset of Category and Attribute Prediction: Anno_fine/{train,val,test}*.txt, Img/img.
 
-For each split one file of image names, and files of categories, attributes and boxes with a line for each line of it.
+Each split has a file of image names, and files of categories, attributes and boxes with the same lines.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from stages.contracts.tables import SPLITS
 from stages.core.errors import StageError
 from stages.ingest.readers.deepfashion_lists import (
     ATTRIBUTE_SEPARATOR,
-    Rows,
+    ImageRows,
     category_name,
     list_images,
     need_list,
@@ -35,13 +35,13 @@ def read(request: Request) -> Reading:
     """Images with upstream's split, category and the 26 attributes, and one box for each.
 
     Raises:
-        StageError: when a split's names or categories are missing, or one of its files has more or fewer lines than
-            the names: which line belongs to which image is then unknown.
+        StageError: a split's names or categories are missing, or one of its files has another number of lines than the
+            names, so that lines cannot be assigned to images.
     """
     images = list_images(request, EXPECTED)
     reading = Reading()
-    rows = Rows(request, reading, images)
-    found, missing = Counter[str](), Counter[str]()
+    rows = ImageRows(request, reading, images)
+    present, missing = Counter[str](), Counter[str]()
     wanted = ("cate", "attr", "bbox")
     if images.high_resolution:
         wanted = wanted[:2]
@@ -51,10 +51,10 @@ def read(request: Request) -> Reading:
         columns = {what: _aligned(request, split, what, len(names)) for what in wanted}
         for number, name in enumerate(names, start=1):
             if _read_line(request, rows, split, number, name, columns):
-                found[split] += 1
+                present[split] += 1
             elif images.find(name) is None:
                 missing[split] += 1
-    status_counts(request, "partition", found, missing)
+    status_counts(request, "partition", present, missing)
     reject_unnamed(request, images, set(rows.by_image))
     return reading
 
@@ -64,7 +64,7 @@ def _places(name: str) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    """Lines, blank ones in the middle too: the files belong together by line."""
+    """Lines with blank ones in the middle, as lines of several files belong together."""
     lines = [line.strip() for line in text_lines(path)]
     while lines and not lines[-1]:
         lines.pop()
@@ -72,7 +72,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _aligned(request: Request, split: str, what: str, expected: int) -> list[list[str]] | None:
-    """Fields of each line of ``<split>_<what>.txt``; None when it is not there and may be missing."""
+    """Fields of each line of ``<split>_<what>.txt``; None when it is missing, which is allowed for some."""
     name = f"{split}_{what}.txt"
     if what != "cate" and all(not (request.root / place).is_file() for place in _places(name)):
         warn_missing(
@@ -90,18 +90,18 @@ def _aligned(request: Request, split: str, what: str, expected: int) -> list[lis
 
 
 def _read_line(
-    request: Request, rows: Rows, split: str, number: int, name: str, columns: dict[str, list[list[str]] | None]
+    request: Request, rows: ImageRows, split: str, number: int, name: str, columns: dict[str, list[list[str]] | None]
 ) -> bool:
-    """Add one image with what stands on its line; whether it was added."""
+    """Add one image with the content of its lines; whether it was added."""
     ledger = request.account.ledger("items")
     ledger.rows_in += 1
     key = f"{split}.txt:{number}"
     of_line = {what: lines[number - 1] for what, lines in columns.items() if lines is not None}
     category = category_name(of_line["cate"][0]) if len(of_line["cate"]) == 1 else None
-    marks = of_line.get("attr")
-    readable = marks is None or (len(marks) == len(ATTRIBUTES) and set(marks) <= {"0", "1"})
+    values = of_line.get("attr")
+    readable = values is None or (len(values) == len(ATTRIBUTES) and set(values) <= {"0", "1"})
     if not name or " " in name or category is None or not readable:
-        said = f"{name or 'no name'}, category {' '.join(of_line['cate'])!r}, {len(marks or [])} attributes"
+        said = f"{name or 'no name'}, category {' '.join(of_line['cate'])!r}, {len(values or [])} attributes"
         ledger.reject(key, "malformed_row", said[:160])
         if "bbox" in of_line:
             objects = request.account.ledger("objects")
@@ -114,13 +114,13 @@ def _read_line(
     if row is None:
         return False
     row["category"] = category
-    if marks is not None:
-        marked = (attribute for attribute, mark in zip(ATTRIBUTES, marks, strict=True) if mark == "1")
+    if values is not None:
+        marked = (attribute for attribute, value in zip(ATTRIBUTES, values, strict=True) if value == "1")
         row["attributes"] = ATTRIBUTE_SEPARATOR.join(marked)
     return True
 
 
-def _read_box(request: Request, rows: Rows, key: str, image_id: str | None, fields: list[str]) -> None:
+def _read_box(request: Request, rows: ImageRows, key: str, image_id: str | None, fields: list[str]) -> None:
     ledger = request.account.ledger("objects")
     ledger.rows_in += 1
     box = numbers(fields)

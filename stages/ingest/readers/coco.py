@@ -1,7 +1,7 @@
 """COCO JSON: images, annotations with ``bbox`` [x, y, width, height] in pixels, and categories.
 
 One file, or one for each split: ``train/_annotations.coco.json`` as Roboflow writes it, or
-``annotations/instances_train2017.json`` as COCO itself. The split is that in the file's name or folder.
+``annotations/instances_train2017.json`` as COCO itself. The split is in the file's name or folder.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from stages.core.errors import StageError, shown
 from stages.core.names import plain
-from stages.ingest.boxes import around
+from stages.ingest.box_repair import around
 from stages.ingest.files import Tree
 from stages.ingest.lookup import Images
 from stages.ingest.readers.folders import SPLIT_FOLDERS
@@ -26,18 +26,18 @@ from stages.ingest.reading import (
 )
 
 KEYS = ("images", "annotations", "categories")
-EXPECTED = "a JSON with images, annotations and categories, and the images beside it"
-DEPTH = 3  # folders below the source's in which a JSON is looked for
+EXPECTED = "a JSON with images, annotations and categories, and the images next to it"
+DEPTH = 3  # levels of folders in which a JSON is searched
 
 
 def find_files(tree: Tree) -> dict[Path, dict[str, Any]]:
-    """Every COCO JSON below a source's root with its content; other JSONs are none of ours."""
-    found, root = {}, tree.root
+    """Every COCO JSON below a source's root with its content; other JSONs are ignored."""
+    files, root = {}, tree.root
     for path in tree.files(root, ".json", take=False):
         if len(path.relative_to(root).parts) > DEPTH:
             continue
         with path.open("rb") as stream:
-            # Files of other tools (one JSON an image) are many and small: only what starts like this one is parsed.
+            # Other tools write one JSON an image: only files that start like an object are parsed.
             head = stream.read(1).lstrip(b"\xef\xbb\xbf \n")
         if head not in (b"{", b""):
             continue
@@ -46,14 +46,14 @@ def find_files(tree: Tree) -> dict[Path, dict[str, Any]]:
         except (ValueError, RecursionError):
             continue
         if isinstance(content, dict) and all(isinstance(content.get(key), list) for key in KEYS):
-            found[tree.take(path)] = content
-    return found
+            files[tree.take(path)] = content
+    return files
 
 
 def split_of(path: Path, root: Path) -> str:
-    """Our split that a file's name or folder tells, the nearest word first; "" where none does."""
-    parts = [path.stem, *reversed(path.relative_to(root).parts[:-1])]
-    words = [word for part in parts for word in re.findall(r"[a-z]+", part.lower())]
+    """The split in a file's name or folder, the nearest word first; "" if there is none."""
+    names = [path.stem, *reversed(path.relative_to(root).parts[:-1])]
+    words = [word for name in names for word in re.findall(r"[a-z]+", name.lower())]
     return next((SPLIT_FOLDERS[word] for word in words if word in SPLIT_FOLDERS), "")
 
 
@@ -61,7 +61,7 @@ def read(request: Request) -> Reading:
     """Images and boxes; with several files an image's id is split and name, because names repeat across splits.
 
     Raises:
-        StageError: no COCO JSON, or several that tell no split or the same one.
+        StageError: no COCO JSON, or several without a split or with the same one.
     """
     root = require_folder(request.root, request.source, EXPECTED)
     files = find_files(request.files)
@@ -96,8 +96,8 @@ class _File:
     def read(self) -> None:
         """Add the file's images and boxes."""
         tree = self.request.files
-        beside = tree.images(self.path.parent, take=False) if self.path.parent != self.request.root else None
-        images = tree.images(self.path.parent if beside else self._folder())
+        in_folder = tree.images(self.path.parent, take=False) if self.path.parent != self.request.root else None
+        images = tree.images(self.path.parent if in_folder else self._folder())
         names = {
             plain_id(entry.get("id")): plain(str(entry.get("name")).strip())
             for entry in self.content["categories"]
@@ -108,7 +108,7 @@ class _File:
             self._box(f"{self.key}:annotations:{number}", number, entry, names, ids)
 
     def _folder(self) -> Path:
-        """Where a file that has no images beside it has them: the folder of its split, or all of the source."""
+        """Image folder of a file without images in its own folder: the folder of its split, or the source."""
         root = self.request.root
         named = [
             path
@@ -121,7 +121,7 @@ class _File:
         return named[0] if named else root
 
     def _images(self, images: Images) -> dict[str, str]:
-        """The file's id of an image -> ours, "" where it is not there."""
+        """The file's id of an image -> our image_id, "" if the image is missing."""
         ids: dict[str, str] = {}
         used: set[str] = set()
         for number, entry in enumerate(self.content["images"], start=1):
@@ -130,16 +130,16 @@ class _File:
             if not isinstance(name, str) or not name or "id" not in entry:
                 self.images.reject(f"{self.key}:images:{number}", "malformed_row", str(entry)[:120])
                 continue
-            found, reason, detail = images.find(name)
-            ids[plain_id(entry["id"])] = image_id = f"{self.split}/{found}" if self.split and found else found
-            if reason or found in used:
+            key, reason, detail = images.find(name)
+            ids[plain_id(entry["id"])] = image_id = f"{self.split}/{key}" if self.split and key else key
+            if reason or key in used:
                 self.images.reject(f"{self.key}:{name}", reason or "duplicate_row", detail or image_id)
                 continue
-            used.add(found)
+            used.add(key)
             size = numbers([entry.get("width"), entry.get("height")], 2)
             if size:
                 self.reading.stated[image_id] = (int(size[0]), int(size[1]))
-            self._add(image_id, images.paths[found])
+            self._add(image_id, images.paths[key])
         images.reject_rest(self.images, used)
         return ids
 
@@ -174,19 +174,19 @@ class _File:
 
 
 def plain_id(value: Any) -> str:
-    """An id as text: 1.0 is 1, as tables write whole numbers of a column that has gaps."""
+    """An id as text; 1.0 is 1, as tables with gaps write whole numbers."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def corners(bbox: Any) -> list[float] | None:
-    """[x1, y1, x2, y2] of COCO's [x, y, width, height]; None where it is none."""
+    """[x1, y1, x2, y2] of COCO's [x, y, width, height]; None for other values."""
     values = numbers(bbox)
     return [values[0], values[1], values[0] + values[2], values[1] + values[3]] if values else None
 
 
 def outline(segmentation: Any) -> list[float] | None:
-    """The box around the polygons of a segmentation; None where it has none (a mask, or nothing)."""
-    parts = segmentation if isinstance(segmentation, list) else []
-    flat = [value for part in parts if isinstance(part, list) for value in part]
+    """The box around the polygons of a segmentation; None without polygons (a mask, or nothing)."""
+    polygons = segmentation if isinstance(segmentation, list) else []
+    flat = [value for polygon in polygons if isinstance(polygon, list) for value in polygon]
     values = numbers(flat, len(flat))
     return around(values) if values else None

@@ -1,7 +1,7 @@
 """DeepFashion Consumer-to-Shop: Eval/list_eval_partition.txt with pairs, Anno/list_bbox_consumer2shop.txt, Img/img.
 
-A row of the partition pairs a consumer's photo with a shop's of the same item. A photo stands in many pairs, and is
-read once. The item id is the group and the physical item; the first two folders of a path are the category.
+A row of the partition pairs a consumer's photo with a shop's photo of the same item. A photo may be in many pairs, and
+is read once. The item id is the group and the physical item; the first two folders of a path are the category.
 """
 
 from collections import Counter
@@ -26,17 +26,17 @@ EXPECTED = (
 )
 PAIRS = ("image_pair_name_1", "image_pair_name_2", "item_id", "evaluation_status")
 BOXES = ("image_name", "clothes_type", "source_type", "x_1", "y_1", "x_2", "y_2")
-ROLES = ("consumer", "shop")  # of a pair's first and second name
-RENAMED = {"CLOTHING/Summer_Suit/": "CLOTHING/Summer_Wear/"}  # the high-resolution archive spells this folder otherwise
+ROLES = ("consumer", "shop")  # of the first and the second name of a pair
+RENAMED = {"CLOTHING/Summer_Suit/": "CLOTHING/Summer_Wear/"}  # name of this folder in the high-resolution archive
 
 
 def read(request: Request) -> Reading:
-    """Every photo once, with its item, its role and upstream's split; and one box for each.
+    """Every photo once, with its item, its role, upstream's split, and one box.
 
-    Upstream's val is our val. Boxes are those of Img/img: with img_highres alone images stay without boxes.
+    Upstream's val is our val. Boxes are those of Img/img: with img_highres alone images have no boxes.
 
     Raises:
-        StageError: when the partition or the image folder is missing, or a list does not start as upstream's.
+        StageError: the partition or the image folder is missing, or a list does not start like upstream's.
     """
     pairs = partition_rows(request, EXPECTED, PAIRS)
     images = list_images(request, EXPECTED, RENAMED)
@@ -56,9 +56,9 @@ def read(request: Request) -> Reading:
 def _read_pairs(
     request: Request, images: Images, pairs: list[tuple[str, list[str]]], rows: dict[str, dict[str, Any]]
 ) -> None:
-    """Fill ``rows``: image_id -> its row; the ledger ``pairs`` holds every line."""
+    """Fill ``rows``: image_id -> its row; the ledger ``pairs`` has every line."""
     ledger = request.account.ledger("pairs")
-    found, missing = Counter[str](), Counter[str]()
+    present, missing = Counter[str](), Counter[str]()
     for key, fields in pairs:
         ledger.rows_in += 1
         if len(fields) != len(PAIRS) or fields[3] not in SPLITS:
@@ -69,22 +69,22 @@ def _read_pairs(
         if ids[0] is not None and ids[0] == ids[1]:
             ledger.reject(key, "malformed_row", f"{names[0]} is paired with itself")
             continue
-        there = {image_id: role for image_id, role in zip(ids, ROLES, strict=True) if image_id is not None}
-        known = [(image_id, role) for image_id, role in there.items() if image_id in rows]
-        if other := [pair for pair in known if (rows[pair[0]]["item"], rows[pair[0]]["role"]) != (item, pair[1])]:
-            row = rows[other[0][0]]
+        role_of = {image_id: role for image_id, role in zip(ids, ROLES, strict=True) if image_id is not None}
+        known = [(image_id, role) for image_id, role in role_of.items() if image_id in rows]
+        if contrary := [pair for pair in known if (rows[pair[0]]["item"], rows[pair[0]]["role"]) != (item, pair[1])]:
+            row = rows[contrary[0][0]]
             ledger.reject(key, "duplicate_row", f"{row['image_id']} is {row['role']} of {row['item']} already")
             continue
-        for image_id, role in there.items():
+        for image_id, role in role_of.items():
             _add(request, rows, image_id, item, role, status)
-        if len(there) < len(names):
+        if len(role_of) < len(names):
             missing[status] += 1
             gone = [name for name, image_id in zip(names, ids, strict=True) if image_id is None]
             ledger.reject(key, images.look(gone[0]).reason, ", ".join(gone))
             continue
-        found[status] += 1
+        present[status] += 1
         ledger.kept += 1
-    status_counts(request, "partition", found, missing)
+    status_counts(request, "partition", present, missing)
 
 
 def _add(request: Request, rows: dict[str, dict[str, Any]], image_id: str, item: str, role: str, status: str) -> None:

@@ -1,7 +1,7 @@
 """DeepFashion2: ``train|validation/{image,annos}``, or the Kaggle mirror, unpacked at any level, with JSON or CSV.
 
 The official release has one JSON for each image. The Kaggle mirror ("original with dataframes") wraps it in two folders
-and adds a CSV for each split with one row for each item; some copies of it come without the JSON.
+and adds a CSV for each split with one row for each item; some copies lack the JSON.
 """
 
 import csv
@@ -27,15 +27,20 @@ from stages.ingest.reading import (
 from stages.runner.progress import track
 
 MIRROR = "DeepFashion2/deepfashion2_original_images"
-LEVELS = (MIRROR, "deepfashion2_original_images", "DeepFashion2", "")  # from which a user may have unpacked
+LEVELS = (
+    MIRROR,
+    "deepfashion2_original_images",
+    "DeepFashion2",
+    "",
+)  # folders to unpack in
 TABLES = ("DeepFashion2/img_info_dataframes", "img_info_dataframes")
 COLUMNS = ("path", "category_id", "b_box", "style", "pair_id")
-CHUNK = 2000  # annotations that a process reads in one go, about 10 MB; fewer are read without starting processes
+CHUNK = 2000  # annotations for one process, about 10 MB; fewer are read without other processes
 
 
 @dataclass(slots=True)
 class Item:
-    """One garment; ``key`` says where it stands, for rejects and messages."""
+    """One garment; ``key`` is its place, for rejects and messages."""
 
     name: str
     key: str
@@ -46,7 +51,7 @@ class Item:
 
 @dataclass(slots=True)
 class Annotation:
-    """One image's garments; ``error`` when its file cannot be read; ``taken_by`` shop or user, if that is known."""
+    """The garments of an image; ``error``: its file cannot be read; ``taken_by``: shop, user, or not known."""
 
     stem: str
     key: str
@@ -57,12 +62,12 @@ class Annotation:
 
 
 def tree_level(root: Path) -> str:
-    """The folder below ``root`` that holds train/ and validation/; empty: ``root`` itself."""
+    """The folder of train/ and validation/ below ``root``; empty: ``root`` itself."""
     return next((level for level in LEVELS if (root / level / "train").is_dir()), "")
 
 
 def find_table(root: Path, split: str) -> Path | None:
-    """The mirror's CSV of a split, if it is there."""
+    """The mirror's CSV of a split, or None."""
     return next((path for folder in TABLES if (path := root / folder / f"{split}.csv").is_file()), None)
 
 
@@ -88,7 +93,7 @@ def _read_json(path: Path, folder: Path, split: str) -> Annotation:
         return Annotation(stem, key, error=str(error))
     rows = []
     for name, value in items:
-        # An item that is no object has no box; the reject then shows what stands there.
+        # An item that is no object has no box; the reject then shows its value.
         item = value if isinstance(value, dict) else {"bounding_box": value}
         rows.append(Item(name, f"{key}:{name}", item.get("category_id"), item.get("style"), item.get("bounding_box")))
     pair = content.get("pair_id")
@@ -101,10 +106,10 @@ def read_table(path: Path) -> list[Annotation]:
     Rows that name no image come last, as an annotation without a stem.
 
     Raises:
-        StageError: when a column is missing or the file is no CSV.
+        StageError: a column is missing, or the file is no CSV.
     """
-    csv.field_size_limit(2**31 - 1)  # segmentations stand in one field, and Python's limit is 131,072 characters
-    found: dict[str, Annotation] = {}
+    csv.field_size_limit(2**31 - 1)  # a field has all segmentations, and Python's limit is 131,072 characters
+    by_stem: dict[str, Annotation] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream)
@@ -113,7 +118,7 @@ def read_table(path: Path) -> list[Annotation]:
             if missing:
                 raise StageError(
                     f"{path}, line 1: no column {shown(missing)}; it has {shown(header)}. Expected the mirror's "
-                    f"{path.name}; or put upstream's annos/*.json beside image/."
+                    f"{path.name}; or put upstream's annos/*.json next to image/."
                 )
             source = header.index("source") if "source" in header else None  # some copies lack it
             places = [header.index(column) for column in COLUMNS]
@@ -122,13 +127,13 @@ def read_table(path: Path) -> list[Annotation]:
                 stem = without_suffix(path_parts(image)[0][-1]) if path_parts(image)[0] else ""
                 taken_by = _source(row[source]) if source is not None and source < len(row) else ""
                 new = Annotation(stem, f"{path.name}:{stem}", str(_whole(pair)), taken_by)
-                annotation = found.setdefault(stem, new)
+                annotation = by_stem.setdefault(stem, new)
                 name = f"item{len(annotation.items) + 1}"
                 key = f"{path.name}:row {number}"
                 annotation.items.append(Item(name, key, _whole(category), _whole(style), _list(box)))
     except (UnicodeDecodeError, csv.Error) as error:
         raise StageError(f"{path}: not a CSV in UTF-8 ({error}). Download it again.") from None
-    return [found[stem] for stem in sorted(found, key=lambda stem: (not stem, stem))]
+    return [by_stem[stem] for stem in sorted(by_stem, key=lambda stem: (not stem, stem))]
 
 
 def _source(value: Any) -> str:
@@ -136,7 +141,7 @@ def _source(value: Any) -> str:
 
 
 def _whole(text: str) -> int | str:
-    """The number in a cell, which pandas writes as 3.0 where a column has gaps; the text itself if it is none."""
+    """The number in a cell, which pandas writes as 3.0 in columns with gaps; other text unchanged."""
     try:
         value = float(text)
         return int(value) if value.is_integer() else text
@@ -160,11 +165,11 @@ EXPECTED = (
 def read(request: Request) -> Reading:
     """Images and boxes of train and validation.
 
-    An image's id is split and stem, because names repeat across splits; pair_id is the group. An item is an image here:
-    its row says who took it, shop or user. What was read is noted in the account.
+    An image's id is split and stem, because names repeat across splits; pair_id is the group. An item is an image;
+    its row tells whether a shop or a user took it. The account notes the folders and files read.
 
     Raises:
-        StageError: when the folders are missing, or a category_id is not in deepfashion2_classes.csv.
+        StageError: the folders are missing, or a category_id is not in deepfashion2_classes.csv.
     """
     level = tree_level(request.root)
     root = request.root / level
@@ -172,20 +177,20 @@ def read(request: Request) -> Reading:
     names = {int(row["category_id"]): row["category_name"] for _, row in table}
     reading = Reading()
     ledger = request.account.ledger("images")
-    found = {"tree": level or "official"}
+    read_from = {"tree": level or "official"}
     for split in ("train", "validation"):
-        annotations, found[split] = _annotations(request, root, split)
+        annotations, read_from[split] = _annotations(request, root, split)
         images = request.files.images(require_folder(root / split / "image", request.source, EXPECTED))
         named: set[str] = set()
         for annotation in annotations:
             _add(annotation, split, images, named, names, request, reading)
         images.reject_rest(ledger, named, f"{split}/image/")
-    request.account.note("read from", found)
+    request.account.note("read from", read_from)
     return reading
 
 
 def _annotations(request: Request, root: Path, split: str) -> tuple[Iterable[Annotation], str]:
-    """A split's annotations, and where they stand: the JSON files where there are any, else the CSV."""
+    """A split's annotations and their path: the JSON files if there are any, else the CSV."""
     folder, table = root / split / "annos", find_table(request.root, split)
     jsons = request.files.files(folder, ".json") if folder.is_dir() else []
     if table is not None and not jsons:

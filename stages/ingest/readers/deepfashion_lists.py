@@ -1,7 +1,7 @@
-"""DeepFashion's list files and image folders: what the trees of its benchmarks share.
+"""List files and image folders of DeepFashion, which the trees of its benchmarks share.
 
 A list file starts with the number of its rows and a header, then has one row for each image, padded with spaces. Images
-are found by listing the folder: a name in a list chooses among these files and opens nothing by itself.
+are listed from the folder: a name in a list chooses one of these files and never opens another.
 """
 
 import logging
@@ -18,7 +18,7 @@ from stages.ingest.reading import ImageFile, Reading, Request, box_row, numbers
 
 log = logging.getLogger(__name__)
 
-FOLDERS = ("Img/img", "img", "Img/img_highres", "img_highres")  # the first that is there is read
+FOLDERS = ("Img/img", "img", "Img/img_highres", "img_highres")  # the first existing one is read
 LAYERS = {"1": "upper", "2": "lower", "3": "full"}  # upstream's clothes_type
 PARTITIONS = tuple(f"{folder}list_eval_partition.txt" for folder in ("Eval/", "Anno/", ""))
 
@@ -28,7 +28,7 @@ class Images:
     """Image files of a tree.
 
     Attributes:
-        folder: below the tree's root, where they were found.
+        folder: of the images, below the tree's root.
         files: the images below it.
     """
 
@@ -42,44 +42,44 @@ class Images:
 
     @property
     def high_resolution(self) -> bool:
-        """Whether these are not the pictures that upstream's boxes were drawn on."""
+        """Whether these are other pictures than those of upstream's boxes."""
         return self.folder.endswith("img_highres")
 
     def look(self, name: str) -> lookup.Found:
-        """What a list calls ``img/<path>.jpg``: the path, as a key of ``paths``, or why there is none."""
-        parts = name.replace("\\", "/").split("/")
-        if parts[0] in (self.folder.rsplit("/", 1)[-1], "img", "img_highres"):
-            parts = parts[1:]
-        found = self.files.find("/".join(parts))
-        return found if found.reason != "missing_image" else lookup.Found("", found.reason, name)
+        """Look up a list's name ``img/<path>.jpg``: its key in ``paths``, or the reason why there is none."""
+        segments = name.replace("\\", "/").split("/")
+        if segments[0] in (self.folder.rsplit("/", 1)[-1], "img", "img_highres"):
+            segments = segments[1:]
+        match = self.files.find("/".join(segments))
+        return match if match.reason != "missing_image" else lookup.Found("", match.reason, name)
 
     def find(self, name: str) -> str | None:
-        """The key in ``paths`` of what a list calls ``img/<path>.jpg``; None: no such file."""
+        """The key in ``paths`` of a list's name ``img/<path>.jpg``; None: no such file."""
         return self.look(name).image_id or None
 
 
 def list_images(
     request: Request, expected: str, renamed: dict[str, str] | None = None, folders: tuple[str, ...] = FOLDERS
 ) -> Images:
-    """The images of a tree, the files of its ``images`` ledger.
+    """The images of a tree, which are the rows of its ``images`` ledger.
 
     Args:
-        request: what the reader got.
-        expected: the tree, for the message when there is no image folder.
-        renamed: start of a path on disk -> what the lists call it.
-        folders: where to look; the first that is there is read.
+        request: of the reader.
+        expected: description of the tree, for the message when there is no image folder.
+        renamed: start of a path on disk -> its name in the lists.
+        folders: candidates; the first existing one is read.
 
     Raises:
-        StageError: when none of ``folders`` is there.
+        StageError: none of ``folders`` exists.
     """
     folder = next((name for name in folders if (request.root / name).is_dir()), None)
     if folder is None:
-        there = shown(path.name for path in request.root.iterdir())
+        present = shown(path.name for path in request.root.iterdir())
         raise StageError(
             f"source {request.source}: no image folder in {request.root} (looked for {', '.join(folders)}). Expected "
-            f"{expected}. Found there: {there}. Unpack the images there."
+            f"{expected}. Found there: {present}. Unpack the images there."
         )
-    # Unpacked into a folder of its name, as archives are by a double click.
+    # A double click unpacks an archive into a folder of its name.
     while (request.root / folder / Path(folder).name).is_dir():
         folder = f"{folder}/{Path(folder).name}"
     request.account.note("read from", {"images": folder})
@@ -87,7 +87,7 @@ def list_images(
 
 
 def reject_unnamed(request: Request, images: Images, named: set[str]) -> None:
-    """Put every image into the ledger, those that no list names as rejected."""
+    """Record every image in the ledger, and images that no list names as rejected."""
     ledger = request.account.ledger("images")
     ledger.rows_in += len(images.paths)
     for key in sorted(images.paths.keys() - named):
@@ -96,16 +96,16 @@ def reject_unnamed(request: Request, images: Images, named: set[str]) -> None:
 
 
 def find_list(tree: Tree, *names: str) -> Path | None:
-    """The first of ``names`` below the root that is a file."""
+    """The first of ``names`` that is a file below the root."""
     path = next((tree.root / name for name in names if (tree.root / name).is_file()), None)
     return path and tree.take(path)
 
 
 def need_list(request: Request, expected: str, *names: str) -> Path:
-    """The first of ``names`` that is there.
+    """The first of ``names`` that exists.
 
     Raises:
-        StageError: when there is none.
+        StageError: none exists.
     """
     path = find_list(request.files, *names)
     if path is None:
@@ -117,26 +117,26 @@ def need_list(request: Request, expected: str, *names: str) -> Path:
 
 
 def text_lines(path: Path) -> list[str]:
-    """The lines of a text file, whatever ends them.
+    """The lines of a text file with any line endings.
 
     Raises:
-        StageError: when it is not text in UTF-8.
+        StageError: it is not text in UTF-8.
     """
     try:
         text = read_text(path)
     except UnicodeDecodeError as error:
         raise StageError(f"{path}: not text in UTF-8 ({error}). Download it again.") from None
-    # Not splitlines: it also cuts at separators that a damaged line may hold.
+    # splitlines would also split at separators that a damaged line may have.
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def list_rows(request: Request, path: Path, header: tuple[str, ...]) -> list[tuple[str, list[str]]]:
-    """Rows of a list file as (``file:line``, fields); an empty ``header``: the file has a count only.
+    """Rows of a list file as (``file:line``, fields); an empty ``header``: the file only has a count.
 
-    A count that is not that of the rows is noted in the account and said aloud: an upload may have been cut off.
+    A wrong count is noted in the account and logged, as the file may be incomplete.
 
     Raises:
-        StageError: when the count or the header is not where it should be.
+        StageError: the file does not start with the count and the header.
     """
     lines = text_lines(path)
     said = rows_said(path, lines[0], lines[1] if len(lines) > 1 else "", header)
@@ -151,47 +151,47 @@ def list_rows(request: Request, path: Path, header: tuple[str, ...]) -> list[tup
 
 
 def rows_said(path: Path, first: str, second: str, header: tuple[str, ...]) -> int:
-    """The number of rows that a list file's first line says; the second is the header, where one is expected.
+    """The number of rows in a list file's first line; the second line must be the header, if one is expected.
 
     Raises:
-        StageError: when one of them is something else.
+        StageError: one of them is something else.
     """
     if not first.strip().isdecimal():
         raise StageError(f"{path}, line 1: found {first[:80]!r}, expected the number of rows. Download the file again.")
     if header and tuple(second.split()) != header:
-        found = " ".join(second.split())[:120]
-        raise StageError(f"{path}, line 2: found {found!r}, expected {' '.join(header)!r}. Download it again.")
+        actual = " ".join(second.split())[:120]
+        raise StageError(f"{path}, line 2: found {actual!r}, expected {' '.join(header)!r}. Download it again.")
     return int(first.strip())
 
 
 def compare_rows(request: Request, path: Path, rows: int, said: int) -> None:
-    """Note how many rows a list file has and says it has; where they differ, say so."""
+    """Note the number of rows of a list file and its count; warn if they differ."""
     request.account.note(path.name, {"rows": rows, "rows that line 1 says": said})
     if said != rows:
         log.warning(
-            f"{path}: line 1 says {said} rows, there are {rows}. Those that are there are read; if the "
-            "file was cut off, download it again."
+            f"{path}: line 1 says {said} rows, there are {rows}. They are read; if the file is "
+            "incomplete, download it again."
         )
 
 
 def partition_rows(request: Request, expected: str, header: tuple[str, ...]) -> list[tuple[str, list[str]]]:
-    """``list_rows`` of list_eval_partition.txt, wherever a release has it.
+    """``list_rows`` of list_eval_partition.txt, in any folder where releases have it.
 
     Raises:
-        StageError: when it is missing, or does not start as upstream's.
+        StageError: it is missing, or does not start like upstream's.
     """
     return list_rows(request, need_list(request, expected, *PARTITIONS), header)
 
 
 def warn_missing(request: Request, what: str, name: str, effect: str) -> None:
-    """Say and note that an optional list is not there."""
+    """Warn and note that an optional list is missing."""
     request.account.note(name, {"missing": effect})
     log.warning(f"source {request.source}: no {name} in {request.root}, so {effect}. Expected {what}.")
 
 
-def status_counts(request: Request, name: str, found: dict[str, int], missing: dict[str, int]) -> None:
-    """Note how many rows of each status have an image, and how many have none."""
-    counts = {status: count for status, count in found.items() if count}
+def status_counts(request: Request, name: str, present: dict[str, int], missing: dict[str, int]) -> None:
+    """Note the numbers of rows with and without an image for each status."""
+    counts = {status: count for status, count in present.items() if count}
     counts |= {f"{status} without image": count for status, count in missing.items() if count}
     request.account.note(name, counts)
 
@@ -207,16 +207,16 @@ def read_boxes(
 ) -> dict[str, dict[str, str]]:
     """Add an object for each row, one box for each image; class_name is upper, lower or full.
 
-    Without the list, or with pictures that its pixels do not belong to, images have no boxes: the account says so.
+    Without the list, or with other pictures than those of its boxes, images have no boxes, which the account notes.
 
     Args:
-        request: what the reader got.
+        request: of the reader.
         reading: gets the objects.
         images: of the tree.
-        expected: the tree, for the warning.
-        names: where the list may be.
+        expected: description of the tree, for the warning.
+        names: possible paths of the list.
         columns: its header: image_name, clothes_type, perhaps one more, and four corners.
-        units: what the corners are measured in (``boxes.to_pixels``); None: pixels of Img/img, not of img_highres.
+        units: unit of the corners (``box_repair.to_pixels``); None: pixels of Img/img, not of img_highres.
 
     Returns:
         image_id -> the row's further columns by name.
@@ -232,7 +232,7 @@ def read_boxes(
     for key, fields in list_rows(request, path, columns):
         ledger.rows_in += 1
         image_id = images.find(fields[0])
-        # Without its clothes_type a row would be one field short: the category lists have no such column.
+        # The category lists have no column clothes_type.
         typed = "clothes_type" in columns
         box = numbers(fields[-4:])
         if len(fields) != len(columns) or (typed and fields[1] not in LAYERS):
@@ -254,7 +254,7 @@ def read_boxes(
     return further
 
 
-# In upstream's order, which the numbers 1 to 50 in its lists mean.
+# In upstream's order; its lists refer to them by the numbers 1 to 50.
 CATEGORIES = (
     "Anorak", "Blazer", "Blouse", "Bomber", "Button-Down", "Cardigan", "Flannel", "Halter", "Henley", "Hoodie",
     "Jacket", "Jersey", "Parka", "Peacoat", "Poncho", "Sweater", "Tank", "Tee", "Top", "Turtleneck",
@@ -263,11 +263,11 @@ CATEGORIES = (
     "Caftan", "Cape", "Coat", "Coverup", "Dress", "Jumpsuit", "Kaftan", "Kimono", "Nightdress", "Onesie",
     "Robe", "Romper", "Shirtdress", "Sundress",
 )  # fmt: skip
-ATTRIBUTE_SEPARATOR = "|"  # between an image's attributes in its row: their names hold spaces
+ATTRIBUTE_SEPARATOR = "|"  # of an image's attributes in its row; names have spaces
 
 
-class Rows:
-    """The rows of a reading by image, each image once."""
+class ImageRows:
+    """Rows of a reading, one for each image."""
 
     def __init__(self, request: Request, reading: Reading, images: Images) -> None:
         self.request = request
@@ -276,10 +276,10 @@ class Rows:
         self.by_image: dict[str, dict[str, Any]] = {}
 
     def add(self, key: str, name: str, status: str) -> dict[str, Any] | None:
-        """The row of a further image, its category and attributes still to be filled in; None if it is rejected.
+        """Add an image; its row, without category and attributes, or None if it is rejected.
 
         Args:
-            key: file and line that name it.
+            key: file and line of its name.
             name: ``img/<path>.jpg``.
             status: train, val or test.
         """
@@ -299,5 +299,5 @@ class Rows:
 
 
 def category_name(text: str, names: tuple[str, ...] = CATEGORIES) -> str | None:
-    """The category that a list gives by its number, from 1; None when it is none."""
+    """The category of a number in a list, from 1; None for other values."""
     return names[int(text) - 1] if text.isdecimal() and 1 <= int(text) <= len(names) else None

@@ -1,7 +1,7 @@
 """DeepFashion-MultiModal: images/*.jpg, labels/shape/shape_anno_all.txt, labels/texture/*_ann.txt.
 
-Every image is an item; its name says which (parsed by the label policies). Images that a label file
-lacks keep their row: the label is unknown.
+Every image is an item, whose name the label policies parse. Images that are missing in a label file have unknown
+labels.
 """
 
 from pathlib import Path
@@ -19,10 +19,10 @@ LAYERS = ("upper", "lower", "outer")
 
 
 def read(request: Request) -> Reading:
-    """Items and their images, with texture and shape codes as upstream wrote them.
+    """Items and their images, with upstream's texture and shape codes.
 
     Raises:
-        StageError: when the image folder or a label file is missing.
+        StageError: the image folder or a label file is missing.
     """
     images = request.files.images(require_folder(request.root / "images", request.source, EXPECTED))
     ledger = request.account.ledger("items")
@@ -51,10 +51,10 @@ def read(request: Request) -> Reading:
 
 
 def _find(files: Tree, name: str) -> Path:
-    """A label file in labels/texture, labels/shape, or wherever an older layout put it."""
+    """A label file in labels/texture, labels/shape, or in another folder of the tree."""
     for folder in (files.root / "labels", files.root):
-        found = files.files(folder, ".txt", take=False) if folder.is_dir() else []
-        if named := [path for path in found if path.name.lower() == name]:
+        files_below = files.files(folder, ".txt", take=False) if folder.is_dir() else []
+        if named := [path for path in files_below if path.name.lower() == name]:
             return files.take(named[0])
     raise StageError(f"{files.root}: no file {name} in it. Expected {EXPECTED}.")
 
@@ -63,7 +63,7 @@ def _codes(path: Path, count: int, images: Images, ledger: Ledger) -> dict[str, 
     """Image stem -> its codes, from the first line that names it; every line is in ``ledger``.
 
     Raises:
-        StageError: when the file is not text in UTF-8.
+        StageError: the file is not text in UTF-8.
     """
     codes: dict[str, list[str | None]] = {}
     try:

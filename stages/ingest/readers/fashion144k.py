@@ -1,13 +1,13 @@
 """Fashion144k (the StyleNet release): photos.txt, photos/, item labels and splits in NumPy or MATLAB files.
 
     photos.txt                  a path a line; the line's number, from 0, is the photo's index in all other files
-    feat/singles_at_59.npy      [photos, 59] of 0 and 1: the item labels without colours that the published system uses;
-                                or feat/feat_sin.npy, [photos, 123], StyleNet's own labels, colours among them
+    feat/singles_at_59.npy      [photos, 59] of 0 and 1: the item labels without colors that the published system uses;
+                                or feat/feat_sin.npy, [photos, 123], StyleNet's own labels, colors among them
     feat/singles_at_59.txt      names of the columns, a line each; feat/singles.txt for the 123. Without names the
                                 labels are called label_00, label_01, ...
     {train,valid,test}ids.npy   indices of each split; or split.mat with variables of these names
 
-Taken from public code that loads the release, not from the release itself: what differs is one message.
+The format is taken from public code that loads the release, not from the release itself.
 """
 
 import csv
@@ -36,7 +36,7 @@ def load_array(path: Path) -> np.ndarray:
     """A NumPy file's array.
 
     Raises:
-        StageError: when it is none, or holds objects: loading those would run code.
+        StageError: it is none, or has objects, whose loading would run code.
     """
     try:
         return np.load(path, allow_pickle=False)
@@ -48,7 +48,7 @@ def read_labels(path: Path, photos: int) -> np.ndarray:
     """bool [photos, labels].
 
     Raises:
-        StageError: when the array has another shape, or values other than 0 and 1.
+        StageError: the array has another shape, or values other than 0 and 1.
     """
     matrix = load_array(path)
     if matrix.ndim != 2 or matrix.shape[0] != photos or not matrix.shape[1]:
@@ -65,10 +65,10 @@ def read_labels(path: Path, photos: int) -> np.ndarray:
 def read_splits(request: Request, expected: str, photos: int) -> dict[int, list[str]]:
     """Photo index -> the splits that name it, from train to test.
 
-    Without validids or testids their photos are in no split, and the account says so.
+    Without validids or testids their photos are in no split, which the account notes.
 
     Raises:
-        StageError: when there are no training ids, or an id that is no photo's.
+        StageError: there are no training ids, or an id belongs to no photo.
     """
     arrays = _id_arrays(request)
     if "train" not in arrays:
@@ -82,18 +82,18 @@ def read_splits(request: Request, expected: str, photos: int) -> dict[int, list[
     first = _first_index(arrays, photos)
     result: dict[int, list[str]] = {}
     for split, ids in arrays.items():
-        if outside := [int(one) for one in ids if not first <= one < photos + first]:
+        if outside := [int(index) for index in ids if not first <= index < photos + first]:
             raise StageError(
                 f"{request.root}, {IDS[split]}: {shown(outside, 4)}; expected indices from {first} below "
                 f"{photos + first}: photos.txt has {photos} lines. Download both again."
             )
-        for one in np.unique(ids).tolist():
-            result.setdefault(one - first, []).append(split)
+        for index in np.unique(ids).tolist():
+            result.setdefault(index - first, []).append(split)
     return result
 
 
 def _first_index(arrays: dict[str, np.ndarray], photos: int) -> int:
-    """1 where the ids can only count from 1: the last is the number of photos, and 0 is not among them."""
+    """1 if the ids must count from 1, because the largest is the number of photos and 0 does not occur."""
     every = np.concatenate([*arrays.values(), np.empty(0, np.int64)])
     return int(every.size > 0 and every.max() == photos and every.min() >= 1)
 
@@ -125,7 +125,7 @@ def _load_matlab(path: Path) -> dict[str, Any]:
     except (ValueError, OSError, NotImplementedError, TypeError) as error:
         raise StageError(
             f"{path}: not a MATLAB file that SciPy reads ({error}). Expected one up to version 7.2, or "
-            "{train,valid,test}ids.npy beside it."
+            "{train,valid,test}ids.npy next to it."
         ) from None
 
 
@@ -133,14 +133,14 @@ EXPECTED = (
     "photos.txt, photos/, feat/singles_at_59.npy (or feat/feat_sin.npy) and {train,valid,test}ids.npy (or split.mat)"
 )
 LABELS = (("feat/singles_at_59.npy", "feat/singles_at_59.txt"), ("feat/feat_sin.npy", "feat/singles.txt"))
-SEPARATOR = "|"  # between an image's labels in its row: names hold spaces and commas
+SEPARATOR = "|"  # of an image's labels in its row; names have spaces and commas
 
 
 def read(request: Request) -> Reading:
-    """Photos with upstream's split and their item labels. A photo in no split is on record and left out.
+    """Photos with upstream's split and their item labels. A photo in no split is rejected.
 
     Raises:
-        StageError: when a file is missing, is no plain array, or has other rows than photos.txt.
+        StageError: a file is missing, is no plain array, or does not have the rows of photos.txt.
     """
     names = photo_names(need_list(request, EXPECTED, "photos.txt"))
     place, columns = next(
@@ -153,7 +153,7 @@ def read(request: Request) -> Reading:
     request.account.note("read from", {"images": images.folder, "labels": f"{place}, {matrix.shape[1]} labels"})
     reading = Reading()
     ledger = request.account.ledger("items")
-    found, missing = Counter[str](), Counter[str]()
+    present, missing = Counter[str](), Counter[str]()
     named: set[str] = set()
     for index, name in enumerate(names):
         ledger.rows_in += 1
@@ -172,14 +172,14 @@ def read(request: Request) -> Reading:
             request.account.ledger("images").reject(f"{images.folder}/{image_id}", "no_annotation", "in no split")
         else:
             named.add(image_id)
-            found[status] += 1
-            worn = (label for label, there in zip(labels, matrix[index], strict=True) if there)
+            present[status] += 1
+            worn = (label for label, has_label in zip(labels, matrix[index], strict=True) if has_label)
             reading.items.append(
                 {"item_id": image_id, "image_id": image_id, "status": status, "labels": SEPARATOR.join(worn)}
             )
             reading.images.append(ImageFile(image_id, images.paths[image_id], status))
     reject_unnamed(request, images, named)
-    status_counts(request, "partition", found, missing)
+    status_counts(request, "partition", present, missing)
     return reading
 
 

@@ -23,17 +23,17 @@ PARTITION = ("image_name", "item_id", "evaluation_status")
 BOXES = ("image_name", "clothes_type", "pose_type", "x_1", "y_1", "x_2", "y_2")
 ROLES = ("train", "query", "gallery")
 POSES = {"1": "front", "2": "side", "3": "back", "4": "zoom_out", "5": "zoom_in", "6": "flat"}
-SQUARE = "square256"  # boxes belong to pictures of 256 x 256, padded at the sides
+SQUARE = "square256"  # boxes are those of pictures padded to 256 x 256
 
 
 def read(request: Request) -> Reading:
     """Images with their item and role, and one box for each.
 
-    Query and gallery are both the test split: an item's photos are spread over the two. Without the list of boxes the
-    images stay without boxes; the account says so.
+    Query and gallery are both the test split: an item's photos are in both. Without the list of boxes the images have
+    no boxes, which the account notes.
 
     Raises:
-        StageError: when the partition or the image folder is missing, or a list does not start as upstream's.
+        StageError: the partition or the image folder is missing, or a list does not start like upstream's.
     """
     partition = partition_rows(request, EXPECTED, PARTITION)
     images = list_images(request, EXPECTED)
@@ -49,7 +49,7 @@ def read(request: Request) -> Reading:
 
 def _read_partition(request: Request, reading: Reading, images: Images, rows: list[tuple[str, list[str]]]) -> None:
     ledger = request.account.ledger("items")
-    found, missing = Counter[str](), Counter[str]()
+    present, missing = Counter[str](), Counter[str]()
     named: set[str] = set()
     for key, fields in rows:
         ledger.rows_in += 1
@@ -66,7 +66,7 @@ def _read_partition(request: Request, reading: Reading, images: Images, rows: li
             ledger.reject(key, "duplicate_row", name)
             continue
         named.add(image_id)
-        found[role] += 1
+        present[role] += 1
         folders = PurePosixPath(image_id).parts
         reading.items.append(
             {
@@ -82,20 +82,20 @@ def _read_partition(request: Request, reading: Reading, images: Images, rows: li
         split = "train" if role == "train" else "test"
         reading.images.append(upstream_image(image_id, images.paths[image_id], split, item, request.params.val_share))
     reject_unnamed(request, images, named)
-    status_counts(request, "partition", found, missing)
+    status_counts(request, "partition", present, missing)
 
 
 def _check_items(request: Request, reading: Reading) -> None:
-    """Note how many ids each part has, and how they compare with list_item_inshop.txt."""
+    """Note the numbers of ids in each role, and compare them with list_item_inshop.txt."""
     roles: dict[str, set[str]] = {}
     for row in reading.items:
         roles.setdefault(row["item"], set()).add(row["role"])
     counts = {
         "ids": len(roles),
-        "ids in train": sum("train" in found for found in roles.values()),
-        "ids in query and gallery": sum({"query", "gallery"} <= found for found in roles.values()),
+        "ids in train": sum("train" in roles_of for roles_of in roles.values()),
+        "ids in query and gallery": sum({"query", "gallery"} <= roles_of for roles_of in roles.values()),
         "ids in train and in query or gallery": sum(
-            "train" in found and bool(found & {"query", "gallery"}) for found in roles.values()
+            "train" in roles_of and bool(roles_of & {"query", "gallery"}) for roles_of in roles.values()
         ),
     }
     path = find_list(request.files, "Anno/list_item_inshop.txt", "list_item_inshop.txt")

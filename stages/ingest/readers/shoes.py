@@ -9,7 +9,7 @@ from stages.contracts.ledger import Account
 from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.core.names import plain
-from stages.ingest.boxes import around
+from stages.ingest.box_repair import around
 from stages.ingest.files import COMPANION_FOLDERS, Tree
 from stages.ingest.lookup import Images, without_suffix
 from stages.ingest.readers.yolo import class_names, read_labels, reject_labels
@@ -24,13 +24,13 @@ from stages.ingest.reading import (
 
 FOLDERS = {"training": "train", "validation": "validation"}
 EXPECTED = (
-    "training/<class>/*.jpg, validation/<class>/*.jpg and annotations_<class>.json, or a YOLO .txt beside each image"
+    "training/<class>/*.jpg, validation/<class>/*.jpg and annotations_<class>.json, or a YOLO .txt next to each image"
 )
 
 
 @dataclass
 class Entries:
-    """The entries of one annotation file: image stem -> its boxes as they stand there."""
+    """The entries of one annotation file: image stem -> its boxes, unchecked."""
 
     name: str
     boxes: dict[str, Any] = field(default_factory=dict)
@@ -38,35 +38,35 @@ class Entries:
 
 def class_folders(root: Path) -> set[str]:
     """Classes that have an image folder."""
-    found = {place.name for folder in FOLDERS for place in (root / folder).glob("*/")}
-    return {name for name in found if name != "labels" and name.lower() not in COMPANION_FOLDERS}
+    names = {place.name for folder in FOLDERS for place in (root / folder).glob("*/")}
+    return {name for name in names if name != "labels" and name.lower() not in COMPANION_FOLDERS}
 
 
 def find_jsons(files: Tree) -> dict[tuple[str, str], Path]:
-    """(folder, class) -> annotations_<class>.json; folder is empty where the file lies in neither of the two.
+    """(folder, class) -> annotations_<class>.json; folder is empty for a file in neither of the two.
 
     Raises:
-        StageError: when two files hold the boxes of the same images.
+        StageError: two files have the boxes of the same images.
     """
-    found: dict[tuple[str, str], Path] = {}
+    jsons: dict[tuple[str, str], Path] = {}
     for path in files.files(files.root, ".json", take=False):
         if not path.name.startswith("annotations_"):
             continue
         top = files.take(path).relative_to(files.root).parts[0]
         key = (top if top in FOLDERS else "", path.stem.removeprefix("annotations_"))
-        if key in found:
-            raise StageError(f"{path}: {found[key]} holds boxes of class {key[1]} as well. Keep one of the two.")
-        found[key] = path
-    return found
+        if key in jsons:
+            raise StageError(f"{path}: {jsons[key]} holds boxes of class {key[1]} as well. Keep one of the two.")
+        jsons[key] = path
+    return jsons
 
 
 def read_entries(path: Path | None, shoe: str, images: Iterable[Images], account: Account) -> Entries:
-    """The entries of a JSON by the ids of their images; of two names for one image the second is rejected.
+    """The entries of a JSON by the ids of their images. If two names are of one image, the second is rejected.
 
-    Without a file there are none.
+    Without a file there are no entries.
 
     Raises:
-        StageError: when the file is not JSON, or not an object.
+        StageError: the file is not JSON, or not an object.
     """
     if path is None:
         return Entries(f"annotations_{shoe}.json")
@@ -75,8 +75,8 @@ def read_entries(path: Path | None, shoe: str, images: Iterable[Images], account
         raise StageError(f"{path}: expected an object of image names, found {type(content).__name__}.")
     entries = Entries(path.name)
     for name, boxes in content.items():
-        found = (each.find(name).image_id for each in images)
-        stem = next(filter(None, found), "") or without_suffix(plain(name))
+        ids = (each.find(name).image_id for each in images)
+        stem = next(filter(None, ids), "") or without_suffix(plain(name))
         if stem in entries.boxes:
             reject_entry(f"{path.name}:{name}", boxes, "ambiguous_name", account)
         else:
@@ -85,14 +85,14 @@ def read_entries(path: Path | None, shoe: str, images: Iterable[Images], account
 
 
 def reject_entry(key: str, boxes: Any, reason: str, account: Account) -> None:
-    """Put an entry that has no image of its own on record, and its boxes with it."""
+    """Record an entry without an image as rejected, with its boxes."""
     account.ledger("images").rows_in += 1
     account.ledger("images").reject(key, reason)
     reject_boxes(key, boxes, reason, account)
 
 
 def reject_boxes(key: str, boxes: Any, reason: str, account: Account) -> None:
-    """Put the boxes of an entry on record as rejected with their image."""
+    """Record the boxes of an entry as rejected with their image."""
     objects = account.ledger("objects")
     for number in range(len(boxes) if isinstance(boxes, list) else 0):
         objects.rows_in += 1
@@ -100,7 +100,7 @@ def reject_boxes(key: str, boxes: Any, reason: str, account: Account) -> None:
 
 
 def find_labels(files: Tree, folder: str, shoe: str) -> list[tuple[str, Path]]:
-    """Names without suffix and YOLO label files of a class, beside the images or in a labels folder."""
+    """Names without suffix and YOLO label files of a class, next to the images or in a labels folder."""
     root = files.root
     places = (
         root / folder / shoe,
@@ -108,26 +108,26 @@ def find_labels(files: Tree, folder: str, shoe: str) -> list[tuple[str, Path]]:
         root / folder / "labels" / shoe,
         root / "labels" / folder / shoe,
     )
-    found: dict[Path, str] = {}
+    names: dict[Path, str] = {}
     for place in places:
         for path in files.files(place, ".txt") if place.is_dir() else []:
             name = path.relative_to(place).with_suffix("").as_posix()
-            found.setdefault(path, name.removeprefix("labels/"))
-    return [(name, path) for path, name in found.items()]
+            names.setdefault(path, name.removeprefix("labels/"))
+    return [(name, path) for path, name in names.items()]
 
 
 def label_names(files: Tree, classes: set[str]) -> list[str]:
-    """Class names by number: those of classes.txt if there is one, else the classes in their order."""
+    """Class names by number: from classes.txt if there is one, else the sorted classes."""
     places = (files.root / "classes.txt", files.root / "labels" / "classes.txt")
-    found = [path for path in places if path.is_file()]
-    return class_names(files.take(found[0])) if found else sorted(classes)
+    lists = [path for path in places if path.is_file()]
+    return class_names(files.take(lists[0])) if lists else sorted(classes)
 
 
 def read(request: Request) -> Reading:
-    """Images and boxes; class_name is the class of the shoe, which the folder says.
+    """Images and boxes; class_name is the class of the shoe, by its folder.
 
     Raises:
-        StageError: when there is no annotation file or an image folder is missing.
+        StageError: there is no annotation file, or an image folder is missing.
     """
     root = require_folder(request.root, request.source, EXPECTED)
     jsons = find_jsons(request.files)
@@ -159,7 +159,7 @@ def _read_class(
         folder: read_entries(jsons.get((folder, shoe)), shoe, [images[folder]], request.account) for folder in FOLDERS
     }
     pairs = {folder: images[folder].pairs(labels[folder]) for folder in FOLDERS}
-    # Where an entry of the shared JSON could be of either folder, nobody can tell whose boxes they are.
+    # An entry of the shared JSON that fits images of both folders is ambiguous.
     wanting = {folder: set(images[folder].paths) - set(own[folder].boxes) for folder in FOLDERS}
     unclear = set.intersection(*wanting.values()) & set(shared.boxes)
     for folder, upstream in FOLDERS.items():
@@ -188,11 +188,11 @@ def _read_class(
     for entries in (shared, *own.values()):
         _reject_rest(entries, request)
     for folder, (_, rest) in pairs.items():
-        for path, found in rest:
+        for path, lookup in rest:
             key = path.relative_to(request.root).as_posix()
             ledger.rows_in += 1
-            ledger.reject(key, found.reason, found.detail if found.reason != "missing_image" else "")
-            reject_labels(path, key, found.reason, objects)
+            ledger.reject(key, lookup.reason, lookup.detail if lookup.reason != "missing_image" else "")
+            reject_labels(path, key, lookup.reason, objects)
         images[folder].reject_rest(ledger, images[folder].paths, f"{folder}/{shoe}/")
 
 
@@ -219,7 +219,7 @@ def _add_boxes(boxes: list[Any], key: str, shoe: str, image_id: str, request: Re
 def _read_label(
     label: Path | None, shoe: str, image_id: str, names: list[str], request: Request, reading: Reading
 ) -> None:
-    """A YOLO file's boxes; the folder is the class, because labelling tools often number one class only."""
+    """The boxes of a YOLO file. The folder is the class, because labeling tools often number one class only."""
     assert label is not None
     key = label.relative_to(request.root).as_posix()
     first = len(reading.objects)

@@ -12,7 +12,7 @@ from defusedxml.ElementTree import fromstring
 
 from stages.core.errors import StageError
 from stages.core.names import plain
-from stages.ingest.boxes import around, upright
+from stages.ingest.box_repair import around, upright
 from stages.ingest.reading import ImageFile, Reading, Request, box_row, numbers, require_folder
 
 DECLARED = re.compile(rb"""\s*<\?xml[^>]*?encoding=["']([\w.-]+)["'][^>]*\?>""")

@@ -17,7 +17,7 @@ import yaml
 from stages.contracts.ledger import Ledger
 from stages.core.errors import StageError, shown
 from stages.core.files import parse_plain_yaml, read_text
-from stages.ingest.boxes import around
+from stages.ingest.box_repair import around
 from stages.ingest.lookup import Found, Images, look_up, path_parts
 from stages.ingest.reading import (
     ImageFile,
@@ -161,7 +161,7 @@ def _description(request: Request) -> tuple[Path, dict[str, Any]]:
     """The file that says what the directory holds, and names, train, val and test as it says them.
 
     That is data.yaml; or Darknet's obj.data and obj.names, as CVAT writes them; or classes.txt beside images/, as
-    labelling tools do.
+    labeling tools do.
     """
     root = request.root
     yamls = [root / "data.yaml"]
@@ -218,14 +218,14 @@ class _Reader:
 
     def read_split(self, split: str, folders: list[Path], files: dict[str, Path]) -> int:
         """Read the images and boxes of a split; how many images have no label file."""
-        unlabelled = 0
+        unlabeled = 0
         for folder in folders:
             images = self.request.files.images(folder)
             # Several folders of one split may hold the same names.
             before = f"{folder.relative_to(self.request.root).as_posix()}/" if len(folders) > 1 or files else ""
-            unlabelled += self._read_images(split, images, f"{split}-{before}")
+            unlabeled += self._read_images(split, images, f"{split}-{before}")
             images.reject_rest(self.ledger, images.paths, before)
-        return unlabelled + self._read_listed(split, files)
+        return unlabeled + self._read_listed(split, files)
 
     def places(self, split: str) -> tuple[list[Path], dict[str, Path]] | None:
         """The image folders of a split, and the images that lists name: path below the root -> file.
@@ -303,7 +303,7 @@ class _Reader:
 
     def _read_listed(self, split: str, files: dict[str, Path]) -> int:
         """Read the images that lists name; a label file is looked for as for a whole folder."""
-        unlabelled = 0
+        unlabeled = 0
         common = self.request.root
         if files:
             parents = {file.parent for file in files.values()}
@@ -314,8 +314,8 @@ class _Reader:
                 self.request.files.take(file)
             below = folder.relative_to(common).as_posix()
             before = "" if below == "." else f"{below}/"
-            unlabelled += self._read_images(split, images, f"{split}-{before}", whole=False)
-        return unlabelled
+            unlabeled += self._read_images(split, images, f"{split}-{before}", whole=False)
+        return unlabeled
 
     def _read_images(self, split: str, images: Images, before: str, whole: bool = True) -> int:
         """Add the images of a folder and their boxes; how many have no label file.

@@ -1,1 +1,1 @@
-"""Backbones and frozen extractors, pictures as their input, their features as files."""
+"""Backbones and frozen extractors, their input pictures, and encoders as files."""

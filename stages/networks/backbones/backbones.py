@@ -1,7 +1,7 @@
-"""Backbones from timm, with pooled features or as feature maps, and where their weights come from.
+"""Backbones from timm: pooled features or feature maps, and the sources of their weights.
 
-An extractor is named with or without the tag of its weights. A tag chooses the weights: ``resnet50.tv_in1k`` are
-torchvision's, ``vit_base_patch16_clip_224.openai`` CLIP's. Pictures are normalised the way the weights were trained.
+The name of an extractor may have a tag that chooses its weights: ``resnet50.tv_in1k`` has torchvision's,
+``vit_base_patch16_clip_224.openai`` CLIP's. Pictures are normalized as in the training of the weights.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from stages.core.errors import StageError, shown
-from stages.core.lean import import_timm
+from stages.core.fast_imports import import_timm
 from stages.core.pretrained import PACKAGED, packaged_state
 from stages.networks.backbones import colors
 
@@ -24,7 +24,7 @@ class Backbone(nn.Module):
 
     Attributes:
         name: timm's name of the architecture.
-        pooling: what the feature vector is made of, see ``__init__``.
+        pooling: how the feature vector is made, see ``__init__``.
         width: length of the feature vector.
     """
 
@@ -33,11 +33,11 @@ class Backbone(nn.Module):
 
         Args:
             name: timm's name.
-            weights: where they come from; none = random.
+            weights: their source; none = random.
             pooling: last = the network's own pooled output. stages = the same, then mean and standard deviation over
-                the picture of each stage's channels: colour and texture live in the early stages, and what a deep
-                layer does not need for ImageNet's classes it has thrown away. stages_colors = those and a histogram of
-                the colours in the picture's middle (stages/networks/backbones/colors.py).
+                the picture of each stage's channels, because early stages describe color and texture, which the last
+                layer drops where ImageNet's classes do not need them. stages_colors = stages, and a histogram of the
+                colors in the picture's middle (stages/networks/backbones/colors.py).
 
         Raises:
             StageError: unknown name, no packaged weights for it, or the download failed.
@@ -59,59 +59,59 @@ class Backbone(nn.Module):
         if self.pooling == "last":
             return self.network(normed)
         final, stages = self.network.forward_intermediates(normed)
-        parts = [self.network.forward_head(final, pre_logits=True), stage_statistics(stages)]
+        features = [self.network.forward_head(final, pre_logits=True), stage_statistics(stages)]
         if self.pooling == "stages_colors":
-            parts.append(colors.color_histogram(images))
-        return torch.cat(parts, dim=1)
+            features.append(colors.color_histogram(images))
+        return torch.cat(features, dim=1)
 
 
-class SideBySide(nn.Module):
-    """A backbone whose features other networks' stand beside: what one has thrown away another may have kept.
+class ExtendedBackbone(nn.Module):
+    """The features of a backbone and of other networks, concatenated: one network may keep what another one drops.
 
     Attributes:
         name, pooling: of the backbone.
-        width: length of all features together; the backbone's own come last.
+        width: length of all features together; those of the backbone come last.
     """
 
-    def __init__(self, backbone: Backbone, others: Sequence[Backbone]) -> None:
+    def __init__(self, backbone: Backbone, extra: Sequence[Backbone]) -> None:
         super().__init__()
-        self.backbone, self.others = backbone, nn.ModuleList(others)
+        self.backbone, self.others = backbone, nn.ModuleList(extra)
         self.name, self.pooling = backbone.name, backbone.pooling
-        self.width = backbone.width + sum(other.width for other in others)
+        self.width = backbone.width + sum(network.width for network in extra)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Features [n, width] of images [n, 3, height, width], uint8 or floats in 0..255."""
-        return torch.cat([*(other(images) for other in self.others), self.backbone(images)], dim=1)
+        return torch.cat([*(network(images) for network in self.others), self.backbone(images)], dim=1)
 
 
-def beside(backbone: Backbone, names: Sequence[str], weights: Weights) -> Backbone | SideBySide:
-    """The backbone, or with ``names`` timm's networks of these names beside it, pooled as it is but for colours.
+def with_extra_backbones(backbone: Backbone, names: Sequence[str], weights: Weights) -> Backbone | ExtendedBackbone:
+    """The backbone, with the features of timm's networks ``names`` added; they are pooled as it is, without colors.
 
     Raises:
         StageError: as ``Backbone``.
     """
     pooling = "last" if backbone.pooling == "last" else "stages"
-    return SideBySide(backbone, [Backbone(name, weights, pooling) for name in names]) if names else backbone
+    return ExtendedBackbone(backbone, [Backbone(name, weights, pooling) for name in names]) if names else backbone
 
 
 def stage_statistics(stages: Iterable[torch.Tensor]) -> torch.Tensor:
-    """Mean and standard deviation over the picture of each channel [n, 2 * channels] of maps [n, c, h, w]."""
-    # Not torch.std: its gradient is infinite where a channel is constant, as after a ReLU that is off.
-    parts = [(maps.mean((2, 3)), (maps.var((2, 3), correction=0) + 1e-6).sqrt()) for maps in stages]
-    return torch.cat([part for pair in parts for part in pair], dim=1)
+    """Mean and standard deviation of each channel over the picture, [n, 2 * channels], of maps [n, c, h, w]."""
+    # The gradient of torch.std is infinite where a channel is constant, as after an inactive ReLU.
+    statistics = [(maps.mean((2, 3)), (maps.var((2, 3), correction=0) + 1e-6).sqrt()) for maps in stages]
+    return torch.cat([values for pair in statistics for values in pair], dim=1)
 
 
 def register_statistics(module: nn.Module, network: nn.Module) -> None:
-    """Give ``module`` the buffers ``mean`` and ``std`` [1, 3, 1, 1], of pixels 0..255 as the weights were trained."""
+    """Register buffers ``mean`` and ``std`` [1, 3, 1, 1] in ``module``, of pixels 0..255 in the weights' training."""
     for key in ("mean", "std"):
         value = torch.tensor(network.pretrained_cfg[key]).view(1, 3, 1, 1) * 255
         module.register_buffer(key, value, persistent=False)
 
 
 def norms_with_statistics(network: nn.Module) -> list[nn.Module]:
-    """Batch norms whose statistics are other than those of a new layer: they came with weights.
+    """Batch norms whose statistics differ from those of a new layer, because they came with weights.
 
-    To freeze a new one would make an identity of it.
+    A new batch norm must not be frozen: it would be the identity.
     """
     return [
         module
@@ -123,7 +123,7 @@ def norms_with_statistics(network: nn.Module) -> list[nn.Module]:
 
 
 def pooled_width(network: nn.Module) -> int:
-    """Length of a timm network's own pooled output; some widen it after the last stage (MobileNetV3, VGG)."""
+    """Length of a timm network's own pooled output; some networks widen it after the last stage (MobileNetV3, VGG)."""
     return getattr(network, "head_hidden_size", network.num_features)
 
 
@@ -133,10 +133,10 @@ def create(name: str, weights: Weights, image_size: int | None = None) -> nn.Mod
     Args:
         name: timm's, with or without the tag of its weights (``resnet50.tv_in1k``).
         weights: none = random, packaged = those in the wheel, download = timm's.
-        image_size: side of the pictures in pixels, which a transformer is built for; None: its own.
+        image_size: side of the pictures in pixels, for which a transformer is built; None: its default.
 
     Raises:
-        StageError: unknown name, no packaged weights for it, not buildable for this size, or the download failed.
+        StageError: unknown name, no packaged weights for it, unsuitable size, or the download failed.
     """
     timm = import_timm()
 
@@ -177,7 +177,7 @@ class FeatureMaps(nn.Module):
         """Build the architecture and load its weights.
 
         Args:
-            name, weights, image_size: as of ``backbones.create``, which says what it raises.
+            name, weights, image_size: see ``create``, also for the errors.
         """
         super().__init__()
         self.name = name
@@ -186,14 +186,14 @@ class FeatureMaps(nn.Module):
         register_statistics(self, self.network)
 
     def normed(self, images: torch.Tensor) -> torch.Tensor:
-        """Images [n, 3, h, w], uint8 or floats in 0..255, as the weights want them."""
+        """Images [n, 3, h, w], uint8 or floats in 0..255, normalized for the weights."""
         return (images.float() - self.mean) / self.std
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Feature maps [n, width, h', w'] of images [n, 3, h, w].
 
         Raises:
-            StageError: when the network makes no maps (a transformer's tokens are none).
+            StageError: the network makes no maps (a transformer makes tokens).
         """
         maps = self.network.forward_features(self.normed(images))
         if maps.ndim != 4 or maps.shape[1] != self.width:
@@ -219,14 +219,14 @@ class Extractor(nn.Module):
                 stages = mean and standard deviation of the maps of every stage, without the last layer.
 
         Raises:
-            StageError: see ``FeatureMaps``; also for stages of a network that does not show them.
+            StageError: see ``FeatureMaps``; also if ``pooling`` is stages and the network does not expose its stages.
         """
         super().__init__()
         self.maps = FeatureMaps(name, weights, image_size)
         self.pooling = pooling
         self.width = pooled_width(self.maps.network) if pooling == "own" else self.maps.width
         if pooling != "own" and hasattr(self.maps.network, "pre_logits"):
-            self.maps.network.pre_logits = nn.Identity()  # VGG's dense layers: 120 of its 134 million weights, unused
+            self.maps.network.pre_logits = nn.Identity()  # VGG's dense layers, unused: 120 of its 134 million weights
         if pooling == "stages":
             if not hasattr(self.maps.network, "forward_intermediates"):
                 raise StageError(f"params.yaml: backbone {name} does not show its stages; use another pooling.")

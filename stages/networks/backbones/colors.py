@@ -1,22 +1,22 @@
-"""Which colours a picture shows: a histogram, for the heads that the pooled features of a network tell too little."""
+"""A histogram of a picture's colors, for heads that need more color than a network's pooled features have."""
 
 import torch
 import torch.nn.functional as F
 
 CELLS = (8, 11, 11)  # of lightness, red against green, yellow against blue
 WIDTH = CELLS[0] * CELLS[1] * CELLS[2]
-MIDDLE = (0.1, 0.9)  # of the content's height and width: what lies at a crop's edges is not the garment
-SIDE = 32  # pixels that are looked at along each axis, at most
-STRETCH = 1.3  # of the two colour axes: few pixels of a photo come near their ends
+MIDDLE = (0.1, 0.9)  # of the content's height and width: the edges of a crop do not show the garment
+SIDE = 32  # most pixels sampled along each axis
+STRETCH = 1.3  # of the two color axes, whose ends few pixels of a photo reach
 
 
 def color_histogram(images: torch.Tensor) -> torch.Tensor:
-    """Square roots of the shares of a picture's middle that each cell of colours has, float32 [n, WIDTH].
+    """The color histogram of a picture's middle: square roots of the cells' shares, float32 [n, WIDTH].
 
-    The axes are those of opponent colours (van de Sande et al. 2010): (R + G + B) / 3, R - G, (R + G) / 2 - B. A pixel
-    counts for the two cells nearest to it along each axis, by its distance, so that a shade at an edge does not jump.
-    With the square root, products of two histograms are their Bhattacharyya coefficient: colours of which there is
-    little count, too.
+    The axes are those of opponent colors (van de Sande et al. 2010): (R + G + B) / 3, R - G, (R + G) / 2 - B. A pixel
+    is shared between the two nearest cells along each axis by its distance to them, so that small changes of shade make
+    small changes of the histogram. With square roots the dot product of two histograms is their Bhattacharyya
+    coefficient, in which rare colors count as well.
 
     Args:
         images: uint8 or float [n, 3, height, width], values in 0..255.
@@ -28,26 +28,26 @@ def color_histogram(images: torch.Tensor) -> torch.Tensor:
         (red - green) / 2 * STRETCH + 0.5,
         ((red + green) / 2 - blue) / 2 * STRETCH + 0.5,
     )
-    parts = [_membership(axis, cells) for axis, cells in zip(axes, CELLS, strict=True)]
-    shares = torch.einsum("npl,npa,npb->nlab", *parts).flatten(1) / red.shape[1]
+    memberships = [_membership(axis, cells) for axis, cells in zip(axes, CELLS, strict=True)]
+    shares = torch.einsum("npl,npa,npb->nlab", *memberships).flatten(1) / red.shape[1]
     return (shares + 1e-8).sqrt()
 
 
 def _middle(images: torch.Tensor) -> torch.Tensor:
-    """[n, 3, SIDE, SIDE] at most: pixels spread evenly over the middle of what is left without a plain border.
+    """Pixels [n, 3, SIDE, SIDE] or fewer, evenly spaced over the middle of the picture without its plain border.
 
-    A border is every whole row and column at the edges in the colour of the first pixel: what a crop was padded with.
-    It says how long a garment is, not which colour it has. Of a view that augmentation both darkened and turned the
-    corners are white and the padding is not: it stays.
+    The border is all rows and columns in the color of the first pixel: the padding of a crop, which tells how long a
+    garment is and not which color it has. If augmentation darkens and rotates a view, its corners are white but its
+    padding is not, so the padding is not detected as border and is kept.
     """
     plain = (images == images[:, :, :1, :1]).all(1)  # [n, height, width]
     for axis in (2, 3):
         content = ~plain.all(4 - axis)  # [n, size]
-        content |= ~content.any(1, keepdim=True)  # a picture of one colour is all content
+        content |= ~content.any(1, keepdim=True)  # a picture of one color is all content
         size = content.shape[1]
         first = content.float().argmax(1)
         last = size - 1 - content.flip(1).float().argmax(1)
-        low, high = (first + (last - first) * part for part in MIDDLE)
+        low, high = (first + (last - first) * share for share in MIDDLE)
         steps = torch.linspace(0, 1, min(SIDE, size), device=images.device)
         places = (low[:, None] + (high - low)[:, None] * steps).round().long()
         shape = [len(images), 1, 1, 1]
@@ -59,6 +59,6 @@ def _middle(images: torch.Tensor) -> torch.Tensor:
 
 
 def _membership(values: torch.Tensor, cells: int) -> torch.Tensor:
-    """[n, pixels, cells] of values in 0..1 [n, pixels]: how much each belongs to each cell; a pixel's sum is 1."""
+    """Share [n, pixels, cells] of each cell in each value [n, pixels] in 0..1; the shares of a pixel sum to 1."""
     place = values.clamp(0, 1) * (cells - 1)
     return F.relu(1 - (place.unsqueeze(2) - torch.arange(cells, device=values.device)).abs())

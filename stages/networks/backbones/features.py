@@ -1,9 +1,9 @@
-"""Pictures as tensors, their features, and encoders as files: safetensors weights beside a JSON card.
+"""Pictures as tensors, their features, and encoders as files: safetensors weights and a JSON card.
 
-Each kind of input is decoded once, in memory where it fits, else on the fly.
+Pictures are decoded once for each kind of input if they fit into memory, otherwise for each batch.
 
-Flip test-time augmentation: a picture and its mirror image are looked at together, so that it no longer matters
-which way a garment faces. The mirror image is the decoded picture flipped (``Pixels`` says how exactly).
+Flip test-time augmentation: the vectors of a picture and its mirror image are averaged, so that it does not matter
+which way a garment faces. The mirror image is the decoded picture, flipped (see ``Pixels`` for the exactness).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,15 +26,15 @@ from stages.networks.backbones.backbones import Backbone
 
 CACHE_BYTES = 2 << 30  # decoded crops of the demo take 30 MB; the paper's 256 px crops would take 60 GB
 DECODED = 64  # pictures at a time
-PASS_PIXELS = 1 << 20  # of one forward pass on a CPU: 64 pictures of 128 px; more take memory and no less time
+PASS_PIXELS = 1 << 20  # of one forward pass on a CPU: 64 pictures of 128 px; more take more memory and no less time
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """How encoded pictures become a network's input; networks with equal ones can share the decoded pictures.
+    """How pictures are decoded for a network. Networks with equal ``Pixels`` can share the decoded pictures.
 
-    A flipped tensor is the input of the mirrored picture, but for a shift of at most one pixel where the white around
-    it or what is cut off is an odd number of pixels, and for the rounding of the resampling.
+    A flipped tensor equals the decoded mirror image, except for rounding in the resampling and a shift of at most one
+    pixel where an odd number of pixels is padded or cropped.
 
     Attributes:
         height, width: of the input in pixels.
@@ -47,21 +47,21 @@ class Pixels:
 
     @property
     def bytes_each(self) -> int:
-        """What a decoded picture takes."""
+        """Bytes of a decoded picture."""
         return 3 * self.height * self.width
 
     def decode(self, data: Sequence[bytes], effects: Sequence[Effect] | None = None) -> torch.Tensor:
         """uint8 tensor [n, 3, height, width] of encoded pictures, each changed by its effect before it is resized."""
         images = torch.empty(len(data), 3, self.height, self.width, dtype=torch.uint8)
-        # PIL lets go of the interpreter's lock. In parts, so that the pictures do not lie in memory several times.
+        # PIL releases the interpreter lock. Decoding in chunks avoids a second copy of all pictures.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             for start in range(0, len(data), DECODED):
                 rows = slice(start, start + DECODED)
-                part = np.stack(list(pool.map(self._one, data[rows], (effects or [None] * len(data))[rows])))
-                images[rows] = torch.from_numpy(part).permute(0, 3, 1, 2)
+                decoded = np.stack(list(pool.map(self._decode, data[rows], (effects or [None] * len(data))[rows])))
+                images[rows] = torch.from_numpy(decoded).permute(0, 3, 1, 2)
         return images
 
-    def _one(self, data: bytes, effect: Effect | None) -> np.ndarray:
+    def _decode(self, data: bytes, effect: Effect | None) -> np.ndarray:
         return np.asarray(resized(data, self.width, self.height, self.fit, effect))
 
 
@@ -71,10 +71,10 @@ def square(size: int, fit: Fit = "pad") -> Pixels:
 
 
 def passes(images: torch.Tensor) -> Iterator[slice]:
-    """The rows of images [n, 3, height, width] that go through a network together, one part after the other.
+    """The rows of images [n, 3, height, width] in chunks, each for one forward pass.
 
-    All at once on a GPU. On a CPU at most ``PASS_PIXELS``, as activations take gigabytes otherwise: hundreds of times
-    what the pictures do.
+    One chunk on a GPU; on a CPU chunks of at most ``PASS_PIXELS``, as activations take hundreds of times the memory of
+    the pictures.
     """
     count = len(images)
     if images.device.type == "cpu":
@@ -97,7 +97,7 @@ class Pictures:
 
     @staticmethod
     def input(size: int, fit: Fit) -> Pixels:
-        """What the pictures are decoded to."""
+        """How the pictures are decoded."""
         return square(size, fit)
 
     def batch(self, rows: Sequence[int] | torch.Tensor) -> torch.Tensor:
@@ -107,7 +107,7 @@ class Pictures:
         return self.pixels.decode([self.data[int(row)] for row in rows])
 
     def forget(self) -> None:
-        """Let go of what was decoded, which is not needed again soon; ``batch`` then decodes what it is asked for."""
+        """Free the decoded pictures; ``batch`` then decodes what it needs."""
         self.decoded = None
 
 
@@ -126,8 +126,8 @@ def mirrored(images: torch.Tensor) -> torch.Tensor:
 def mean_vectors(plain: np.ndarray, mirrored: np.ndarray, metric: str) -> np.ndarray:
     """The mean of each picture's two vectors, float32 [n, d].
 
-    Under ``cosine`` only directions count: both are brought to unit length before, so that the longer one does not
-    decide, and so is the mean (a zero vector stays zero). Under ``euclidean`` it is the plain mean.
+    With ``cosine`` both vectors are normalized first, so that the longer one does not dominate, and the mean is
+    normalized as well (a zero vector stays zero). With ``euclidean`` it is the plain mean.
     """
     if metric != "cosine":
         return ((plain.astype(np.float64) + mirrored) / 2).astype(np.float32)
@@ -141,11 +141,11 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 class Encoder(Protocol):
-    """What embed, evaluation and the app need of an encoder, whatever it is.
+    """The interface of encoders for embed, evaluation and the app.
 
     Attributes:
         metric: cosine or euclidean.
-        pixels: what ``embed`` wants crops decoded to; encoders with equal ones can be given the same pictures.
+        pixels: how crops are decoded for ``embed``.
     """
 
     metric: str
@@ -157,8 +157,8 @@ class Encoder(Protocol):
 
 
 def in_passes(network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
-    """What a network gives for images [n, 3, height, width], in as many passes as memory asks for (``passes``)."""
-    return torch.cat([network(images[part]) for part in passes(images)])
+    """Output of a network for images [n, 3, height, width], in the passes of ``passes``."""
+    return torch.cat([network(images[chunk]) for chunk in passes(images)])
 
 
 def embed_pictures(network: nn.Module, pictures: Pictures, batch: int) -> np.ndarray:
@@ -168,7 +168,7 @@ def embed_pictures(network: nn.Module, pictures: Pictures, batch: int) -> np.nda
 
 @torch.inference_mode()
 def embed_rows(network: nn.Module, pictures: Pictures, rows: Sequence[int] | torch.Tensor, batch: int) -> np.ndarray:
-    """float32 features [n, d] of some pictures, in evaluation mode; the network's mode is put back.
+    """float32 features [n, d] of some pictures, in evaluation mode; the network's mode is restored.
 
     Args:
         network: on this process's device.
@@ -177,12 +177,12 @@ def embed_rows(network: nn.Module, pictures: Pictures, rows: Sequence[int] | tor
     """
     was_training = network.training
     network.eval()
-    parts = [
+    vectors = [
         in_passes(network, pictures.batch(rows[start : start + batch]).to(device())).float().cpu().numpy()
         for start in range(0, len(rows), batch)
     ]
     network.train(was_training)
-    return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+    return np.concatenate(vectors) if vectors else np.zeros((0, 1), np.float32)
 
 
 def save_encoder(network: nn.Module, card: dict[str, Any], out: Path) -> None:
@@ -198,7 +198,7 @@ def load_weights(network: nn.Module, folder: Path) -> None:
     """Put the weights that ``save_encoder`` wrote into a network of the same shape.
 
     Raises:
-        StageError: when they are missing or do not fit.
+        StageError: they are missing or do not fit.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -210,7 +210,7 @@ def load_weights(network: nn.Module, folder: Path) -> None:
 
 
 class BackboneEncoder:
-    """A backbone's pooled features, compared by cosine; the detected class plays no part."""
+    """A backbone's pooled features, compared by cosine; the detected class is not used."""
 
     def __init__(self, folder: Path) -> None:
         """Load what the SimCLR stage wrote."""

@@ -1,1 +1,1 @@
-"""A trained detector as files, and the network that it is."""
+"""Trained detectors: their files, their networks, and how they are run."""

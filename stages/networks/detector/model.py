@@ -1,7 +1,7 @@
-"""A trained detector as files that hold no date, path or machine: safetensors weights and a JSON card.
+"""A trained detector as files without date, path or machine name: safetensors weights and a JSON card.
 
-Its network may be a YOLO with an ImageNet backbone: timm's feature maps in the slot that Ultralytics has for foreign
-models.
+Its network may be a YOLO with an ImageNet backbone: Ultralytics has a slot for other libraries' models, which takes
+timm's feature maps.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,8 +15,8 @@ from torch import nn
 
 from stages.core.determinism import device, fix_threads
 from stages.core.errors import StageError
+from stages.core.fast_imports import import_timm
 from stages.core.files import read_json, write_json
-from stages.core.lean import import_timm
 from stages.core.pretrained import LITE_MEAN, LITE_STD, packaged_state
 from stages.networks.detector.params import NmsParams
 
@@ -51,13 +51,13 @@ def register_backbone() -> None:
 
 
 def architecture_path(name: str) -> str:
-    """Our own architecture file of that name if there is one, else the name, which Ultralytics resolves."""
+    """The project's own architecture file of that name, or else the name, which Ultralytics resolves."""
     own = HERE / name
     return str(own) if own.is_file() else name
 
 
 def quiet_ultralytics() -> None:
-    """Import Ultralytics with its own integrations off: it must not sync, log elsewhere or download."""
+    """Import Ultralytics with its integrations off, so that it does not sync, download or log elsewhere."""
     from ultralytics.utils import LOGGER, SETTINGS
 
     wanted = dict.fromkeys(
@@ -69,13 +69,13 @@ def quiet_ultralytics() -> None:
 
 
 def new_network(architecture: str, classes: int) -> Any:
-    """A network of the given architecture file for that many classes, in evaluation mode, its weights to be loaded."""
+    """A network of the given architecture for that many classes, in evaluation mode, before its weights are loaded."""
     quiet_ultralytics()
     register_backbone()
     from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
     content = yaml_model_load(architecture_path(architecture)) | {"nc": classes}
-    for *_, arguments in content["backbone"]:  # ImageNet's weights take .3 s to read, and ours replace them
+    for *_, arguments in content["backbone"]:  # reading ImageNet's weights takes .3 s, and they are replaced
         arguments[:] = ["none" if argument == "packaged" else argument for argument in arguments]
     return DetectionModel(content, nc=classes, verbose=False).eval()
 
@@ -93,7 +93,7 @@ def save_detector(state: dict[str, Any], card: dict[str, Any], out: Path) -> Non
 
 
 class Detector:
-    """A trained detector, ready to predict; its network is built when it is first needed.
+    """A trained detector; its network is built on first use.
 
     Attributes:
         name: the detector's name.
@@ -105,7 +105,7 @@ class Detector:
         """Read the card that ``save_detector`` wrote.
 
         Raises:
-            StageError: when the folder has no detector.
+            StageError: the folder has no detector.
         """
         card = read_json(folder / "detector.json")
         self.folder = folder
@@ -118,7 +118,7 @@ class Detector:
         """A new network with the saved weights.
 
         Raises:
-            StageError: when they do not fit.
+            StageError: the weights do not fit.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -134,7 +134,7 @@ class Detector:
         return network
 
     def yolo(self) -> Any:
-        """Ultralytics' own model around the network, for its validation."""
+        """The network in Ultralytics' model class, for Ultralytics' validation."""
         quiet_ultralytics()
         register_backbone()
         from ultralytics import YOLO
@@ -143,32 +143,32 @@ class Detector:
         network = self.network()
         network.args, network.task = yolo.model.args, "detect"
         yolo.model = network
-        # Ultralytics sets its own thread count when it selects the CPU; ours must hold for the first batch too.
+        # Ultralytics sets a thread count when it selects the CPU; the project's must hold from the first batch on.
         yolo.add_callback("on_val_start", lambda _: fix_threads())
         return yolo
 
     @cached_property
     def _fused(self) -> Any:
-        """The network that predicts, as Ultralytics' predictor has it: batch norms folded in, channels last."""
+        """The network for prediction, prepared as by Ultralytics' predictor: batch norms fused, channels last."""
         import torch
 
         network = self.network().fuse(verbose=False).to(device(), memory_format=torch.channels_last)
-        fix_threads()  # of OpenCV, which is imported by now
+        fix_threads()  # OpenCV is imported by now
         return network
 
     def predict(self, images: Sequence[np.ndarray], confidence: float, nms: NmsParams) -> list[list[dict[str, Any]]]:
         """Detections of each image, most confident first.
 
-        The steps are those of Ultralytics' predictor, which a test compares: its own sets the number of threads, and
-        drops boxes when a busy machine makes it wait.
+        The steps are those of Ultralytics' predictor; a test compares the two. That predictor changes the number of
+        threads, and drops boxes if a busy machine exceeds its time limit.
 
         Args:
             images: uint8 arrays [height, width, 3], RGB.
             confidence: smallest confidence to report, in [0, 1].
-            nms: which of two boxes that overlap is suppressed.
+            nms: params of non-maximum suppression.
 
         Returns:
-            for each image a list of dicts: superclass, confidence, x1, y1, x2, y2 (pixels of that image).
+            a list for each image, of dicts with superclass, confidence, x1, y1, x2, y2 (pixels of that image).
         """
         network = self._fused
         import torch
@@ -183,14 +183,14 @@ class Detector:
             kept = non_max_suppression(
                 network(inputs), confidence, nms.iou, agnostic=not nms.per_class, max_time_img=float("inf")
             )
-            for found, image in zip(kept, images, strict=True):
-                found[:, :4] = scale_boxes(inputs.shape[2:], found[:, :4], image.shape)
-        return [self._rows(found.tolist()) for found in kept]
+            for boxes, image in zip(kept, images, strict=True):
+                boxes[:, :4] = scale_boxes(inputs.shape[2:], boxes[:, :4], image.shape)
+        return [self._rows(boxes.tolist()) for boxes in kept]
 
-    def _rows(self, found: list[list[float]]) -> list[dict[str, Any]]:
+    def _rows(self, boxes: list[list[float]]) -> list[dict[str, Any]]:
         rows = [
             {"superclass": self.names[int(index)], "confidence": score, "x1": x1, "y1": y1, "x2": x2, "y2": y2}
-            for x1, y1, x2, y2, score, index in found
+            for x1, y1, x2, y2, score, index in boxes
         ]
         return sorted(rows, key=lambda row: (-row["confidence"], row["x1"], row["y1"]))
 
@@ -199,6 +199,6 @@ def load_detectors(folder: Path, names: Iterable[str]) -> dict[str, Detector]:
     """Detectors by name.
 
     Raises:
-        StageError: when one is not in ``folder``.
+        StageError: one is not in ``folder``.
     """
     return {name: Detector(folder / name) for name in names}

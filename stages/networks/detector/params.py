@@ -1,4 +1,4 @@
-"""Section ``nms`` of params.yaml: which boxes of a detector are kept, wherever one runs."""
+"""Section ``nms`` of params.yaml: non-maximum suppression, the same wherever a detector runs."""
 
 from pydantic import Field
 
@@ -6,11 +6,11 @@ from stages.core.params import Section
 
 
 class NmsParams(Section):
-    """Non-maximum suppression: of two boxes that overlap too much the less confident one goes.
+    """Non-maximum suppression: if two boxes overlap too much, the less confident one is removed.
 
     Attributes:
-        iou: intersection over union above which it goes.
-        per_class: true: only if both are of one class; false: whatever their classes.
+        iou: intersection over union above which two boxes overlap too much.
+        per_class: true: only boxes of the same class are compared; false: all boxes.
     """
 
     iou: float = Field(gt=0, lt=1)

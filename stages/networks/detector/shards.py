@@ -1,4 +1,4 @@
-"""Detectors run over the pictures of an ingested source, shard by shard, each picture decoded once."""
+"""Run detectors over the pictures of an ingested source, shard by shard; each picture is decoded once."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 class Predictor(Protocol):
-    """What finds boxes, such as ``stages.networks.detector.model.Detector``."""
+    """A detector, such as ``stages.networks.detector.model.Detector``."""
 
     def predict(self, images: Sequence[np.ndarray], confidence: float, nms: NmsParams) -> list[list[Detection]]:
         """Detections of each image."""
@@ -24,7 +24,7 @@ class Predictor(Protocol):
 
 
 class Searched(NamedTuple):
-    """A picture with what was found in it: its row, its pixels [height, width, 3] and the detections."""
+    """A picture: its row, its pixels [height, width, 3] and its detections."""
 
     row: Row
     image: np.ndarray
@@ -46,18 +46,18 @@ def search_shards(
 
     Args:
         folder: ingested source.
-        columns: of IMAGES that rows have, ``bytes`` among them.
-        detectors: name -> detector; what they find stands in this order.
-        wanted: names of the detectors that search the picture of a row; None: the row is left out.
-        batch: pictures in a forward pass. At most so many for each detector are in memory at once.
+        columns: columns of IMAGES to read, with ``bytes``.
+        detectors: name -> detector; detections of a picture come in this order.
+        wanted: row -> names of the detectors to run on its picture; None: the row is left out.
+        batch: pictures in a forward pass, and most pictures of a detector in memory at once.
         confidence: smallest confidence of a detection.
-        nms: which of two boxes of one detector that overlap goes.
+        nms: params of non-maximum suppression.
         desc: of the line of progress.
     """
     waiting: list[tuple[Row, Collection[str]]] = []
     for shard in track(iter_shards(folder, list(columns)), total=len(shard_paths(folder)), desc=desc):
-        for part in shard.to_batches(max_chunksize=batch):
-            waiting += [(row, names) for row in part.to_pylist() if (names := wanted(row)) is not None]
+        for rows in shard.to_batches(max_chunksize=batch):
+            waiting += [(row, names) for row in rows.to_pylist() if (names := wanted(row)) is not None]
             if len(waiting) >= batch * max(1, len(detectors)):
                 yield from _search(waiting, detectors, batch, confidence, nms)
                 waiting = []
@@ -71,12 +71,12 @@ def _search(
     confidence: float,
     nms: NmsParams,
 ) -> list[Searched]:
-    found = [Searched(row, pixels(row["bytes"]), []) for row, _ in rows]
+    decoded = [Searched(row, pixels(row["bytes"]), []) for row, _ in rows]
     for name, detector in detectors.items():
-        own = [searched for searched, (_, names) in zip(found, rows, strict=True) if name in names]
+        own = [searched for searched, (_, names) in zip(decoded, rows, strict=True) if name in names]
         for start in range(0, len(own), batch):
-            part = own[start : start + batch]
-            results = detector.predict([searched.image for searched in part], confidence, nms)
-            for searched, detections in zip(part, results, strict=True):
+            rows_at_once = own[start : start + batch]
+            results = detector.predict([searched.image for searched in rows_at_once], confidence, nms)
+            for searched, detections in zip(rows_at_once, results, strict=True):
                 searched.detections.extend({"detector": name, **detection} for detection in detections)
-    return found
+    return decoded

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 from own_data import picture, run
+from places import ROOT
 
 from stages.adding.add import add
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from own_data import LABELS, picture, shop_rows
+from places import ROOT
 
 from stages.adding.add import add
 from stages.contracts.tables import SPLITS, hash_split
@@ -476,7 +477,7 @@ def test_a_linked_folder_below_the_source_is_a_warning(shop, project, tmp_path):
     assert "WARNING photos: photos behind links" in said
 
 
-REAL = Path(__file__).resolve().parents[3].parent / "shared/real/clothing-dataset"
+REAL = ROOT.parent / "shared/real/clothing-dataset"
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the sample of real photos in ../shared/real")

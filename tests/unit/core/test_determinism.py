@@ -4,16 +4,15 @@ import platform
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from places import ROOT
 
 from stages.core import determinism
 
-ROOT = Path(__file__).resolve().parents[3]
 X86 = platform.machine() in ("x86_64", "AMD64")
 
 

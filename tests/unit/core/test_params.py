@@ -5,7 +5,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from stages.core.errors import StageError, shown
+from stages.core.errors import StageError
 from stages.core.params import LowHigh, Names, Section, Seed, Share, load_params, lookup, section
 
 
@@ -109,12 +109,6 @@ def test_shares_ranges_and_seeds_that_cannot_be_are_named(changes, message):
     section(Drawn, "draw", {"draw": values})
     with pytest.raises(StageError, match=message):
         section(Drawn, "draw", {"draw": values | changes})
-
-
-def test_long_lists_in_messages_are_cut_with_the_count_of_the_rest():
-    assert shown(["b", "a", "b"]) == "a, b"
-    assert shown([]) == "nothing"
-    assert shown(range(10, 25), limit=3) == "10, 11, 12 and 12 more"
 
 
 def test_list_of_names_is_checked_like_a_section(tmp_path):

@@ -1,16 +1,18 @@
-"""A tiny detector's data: coloured rectangles on grey, one class for each colour, as ingest and boxes leave them."""
+"""A tiny detector's data: colored rectangles on gray, one class for each color, as ingest and boxes leave them."""
 
 import io
 import random
-from pathlib import Path
 
 import pytest
 import yaml
+from five_boxes import ingested
 from PIL import Image, ImageDraw
+from places import ROOT
 
 from stages.contracts.tables import BOXES, IMAGES, write_rows, write_shards
 from stages.detection.params import DetectorParams
 
+__all__ = ["ingested"]
 CLASSES = ["top", "bottom"]
 SIDE = 64
 # Strides 8, 16 and 32 as every YOLO11, and next to nothing between them.
@@ -32,7 +34,7 @@ AUGMENT = {
 
 
 def picture(draw):
-    """JPEG bytes and one box as shares: centre and size."""
+    """JPEG bytes and one box as shares: center and size."""
     image = Image.new("RGB", (SIDE, SIDE), (draw.randint(100, 160),) * 3)
     width, height, number = draw.randint(20, 40), draw.randint(20, 40), draw.randrange(2)
     x, y = draw.randint(0, SIDE - width), draw.randint(0, SIDE - height)
@@ -87,7 +89,7 @@ def _jpeg(image):
 @pytest.fixture(scope="session")
 def tiny(rectangles):
     """Section ``detector.<name>`` of a training of seconds, with changes."""
-    demo = yaml.safe_load((Path(__file__).resolve().parents[3] / "params.yaml").read_text())["detector"]["deepfashion2"]
+    demo = yaml.safe_load((ROOT / "params.yaml").read_text())["detector"]["deepfashion2"]
     small = {
         "superclasses": CLASSES, "model": str(rectangles / "tiny.yaml"), "image_size": SIDE, "epochs": 4, "patience": 0,
         "batch": 4, "nominal_batch": 8, "close_mosaic": 2, "freeze": 0, "augment": AUGMENT, "seed": 0,

@@ -5,12 +5,9 @@ import pytest
 import torch
 
 from stages.encoders import ensemble
-from stages.encoders.loop import Run
+from stages.encoders.recipe_task import Run
 from stages.learning.checkpoints import Checkpoints
 from stages.networks.backbones.features import square
-from stages.networks.encoders.metric import Ensemble
-
-MEMBERS = [{"backbone": "test_resnet", "pooling": "average"}, {"backbone": "test_resnet", "pooling": "stages"}]
 
 
 def test_columns_with_the_highest_f_are_kept():
@@ -29,18 +26,6 @@ def test_columns_with_the_highest_f_are_kept():
     expected = sorted(np.delete(np.arange(12), 5)[np.argsort(ratio)[-4:]])
     assert ensemble.best_columns(vectors, categories, 4).tolist() == expected
     assert {2, 7, 11} <= set(expected)
-
-
-def test_average_of_unit_vectors_of_one_width(cpu):
-    network = Ensemble(MEMBERS, ("none", "none"), 32).eval()
-    assert network.width == 96 and network.wider == 1
-    network.columns.copy_(torch.arange(96) * 2)
-    network.share.fill_(0.25)
-    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
-    with torch.no_grad():
-        first, second = network.members[0](images), network.members[1](images)[:, ::2][:, :96]
-        expected = 0.25 * first / first.norm(dim=1, keepdim=True) + 0.75 * second / second.norm(dim=1, keepdim=True)
-        assert torch.allclose(network(images), expected, atol=1e-5)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import torch
 
 from stages.core.errors import StageError
 from stages.encoders.fir import FirTask, Triplets
-from stages.networks.encoders.metric import FeatureRelaxation, Fir
 
 # Unit vectors at these angles; the squared distance of two is 2 - 2 cos.
 ANGLES = torch.tensor([0.0, 20.0, 50.0, 70.0]).deg2rad()
@@ -55,31 +54,6 @@ def test_collapsed_vectors_cost_the_margin():
     assert Triplets(0.3, "hard")(torch.ones(4, 2) / 2**0.5, LABELS).item() == pytest.approx(0.3)
 
 
-def test_relaxation_is_conv_relu_dropout_conv_and_the_mean_over_places():
-    torch.manual_seed(0)
-    module = FeatureRelaxation(3, 4, 0.5, 2).eval()
-    first, relu, dropout, second = module.layers
-    assert (relu.__class__.__name__, dropout.p) == ("ReLU", 0.5)
-    maps = torch.randn(1, 3, 2, 2)
-    logits = torch.zeros(2)
-    for y in range(2):
-        for x in range(2):
-            hidden = (first.weight[:, :, 0, 0] @ maps[0, :, y, x] + first.bias).clamp(min=0)
-            logits += (second.weight[:, :, 0, 0] @ hidden + second.bias) / 4
-    assert torch.allclose(module(maps)[0], logits, atol=1e-6)
-    assert not torch.equal(module.train()(maps), module(maps))  # dropout
-
-
-def test_vectors_are_pooled_maps_of_unit_length_on_both_paths(cpu):
-    network = Fir("test_resnet", "none", 32, ["a", "b"], 4, 0.5).eval()
-    images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
-    with torch.no_grad():
-        pooled = network.maps(images).mean((2, 3))
-        vectors, logits = network.both(images)
-        assert torch.allclose(vectors, pooled / pooled.norm(dim=1, keepdim=True), atol=1e-6)
-        assert torch.equal(vectors, network(images)) and logits.shape == (3, 2)
-
-
 def task(recipe, examples, **changes):
     return FirTask(recipe("fir", **changes), *examples)
 
@@ -93,7 +67,7 @@ def test_loss_is_alpha_cross_entropy_plus_beta_triplets(losses, parts, recipe, e
     one = task(recipe, examples, losses=losses, alpha=0.7, beta=0.2)
     one.modules.eval()
     with torch.no_grad():
-        figures = one.figures("val", torch.arange(9))
+        figures = one.losses("val", torch.arange(9))
     assert set(figures) == {"loss"} | parts
     expected = 0.7 * figures.get("ce", 0) + sum(0.2 * value for name, value in figures.items() if "triplet" in name)
     assert torch.allclose(figures["loss"], torch.as_tensor(expected))
@@ -107,8 +81,8 @@ def test_category_loss_leaves_rows_of_unknown_category_out(recipe, examples, cpu
     one = FirTask(recipe("fir", losses=["OC"]), train, blank)
     one.modules.eval()
     with torch.no_grad():
-        some, known = one.figures("val", torch.arange(15)), one.figures("val", torch.arange(3))
-        none = one.figures("val", torch.arange(3, 15))
+        some, known = one.losses("val", torch.arange(15)), one.losses("val", torch.arange(3))
+        none = one.losses("val", torch.arange(3, 15))
     assert some["ce"].item() == pytest.approx(known["ce"].item(), abs=1e-5)
     assert none["ce"].item() == 0
 
@@ -129,7 +103,7 @@ def test_each_loss_draws_its_batches(recipe, examples, cpu):
 
 def test_gradient_of_the_category_loss_reaches_the_backbone(recipe, examples, cpu):
     one = task(recipe, examples, losses=["OC"])
-    one.figures("train", torch.arange(8))["loss"].backward()
+    one.losses("train", torch.arange(8))["loss"].backward()
     assert next(one.network.maps.parameters()).grad.abs().sum() > 0
 
 

@@ -10,7 +10,7 @@ from stages.core.errors import StageError
 from stages.encoders.normsoftmax import NormsoftmaxTask, build_loss
 
 
-def test_normalised_softmax_by_a_slow_loop(recipe):
+def test_normalized_softmax_by_a_slow_loop(recipe):
     """Zhai & Wu 2019, equation 2: softmax over cosines to the class vectors, divided by the temperature."""
     torch.manual_seed(0)
     loss = build_loss(recipe("normsoftmax"), 4, 6)
@@ -61,7 +61,7 @@ def test_classes_may_be_categories_and_one_class_is_refused(recipe, examples, cp
         NormsoftmaxTask(recipe("normsoftmax"), one, val)
 
 
-def test_features_are_layer_normalised_without_weights(recipe, examples, cpu):
+def test_features_are_layer_normalized_without_weights(recipe, examples, cpu):
     task = NormsoftmaxTask(recipe("normsoftmax"), *examples)
     vectors = torch.from_numpy(task.embed("val", np.arange(4)))
     assert vectors.mean(1).abs().max() < 1e-5

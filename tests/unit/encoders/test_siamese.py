@@ -7,7 +7,6 @@ import torch
 from stages.core.errors import StageError
 from stages.encoders.examples import epoch_generator
 from stages.encoders.siamese import SiameseTask, contrastive_loss, draw_pairs, frequent
-from stages.networks.encoders.metric import Siamese
 
 CATEGORIES = np.array([0, 0, 0, 1, 1, -1, 2])
 
@@ -54,21 +53,6 @@ def test_positive_partners_are_equally_likely():
     counts = np.bincount(pairs[pairs[:, 0] == 2, 1], minlength=4)
     assert counts[2] == 0
     assert (abs(counts[[0, 1, 3]] - 200) < 50).all()
-
-
-def test_dense_layer_starts_orthogonal():
-    weight = Siamese("test_resnet", "none", 32, "max", 5).dense.weight.detach()
-    assert torch.allclose(weight @ weight.T, torch.eye(5), atol=1e-5)
-
-
-def test_both_branches_are_one_and_its_vector_is_dense_of_normalised_maxima(cpu):
-    branch = Siamese("test_resnet", "none", 32, "max", 5).eval()
-    images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
-    with torch.no_grad():
-        largest = branch.pooled.maps(images).amax((2, 3))
-        expected = largest / largest.norm(dim=1, keepdim=True) @ branch.dense.weight.T + branch.dense.bias
-        assert torch.allclose(branch(images), expected, atol=1e-5)
-    assert not any(weight.requires_grad for weight in branch.pooled.parameters())
 
 
 def test_cached_features_give_the_vectors_of_the_network(recipe, examples, cpu):

@@ -1,35 +1,30 @@
-"""The stage train_encoder: every kind trains, is written, loads again, repeats to the byte, and survives a kill."""
+"""The stage train_encoder: every kind trains, is written, loads again, repeats to the byte, survives a kill, and runs in several processes."""
 
 import csv
 import json
 from argparse import Namespace
-from importlib import import_module
 from types import SimpleNamespace
-from typing import Literal
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from launching import DIES_AFTER_ONE_EPOCH, TWO, Killed, contents, launch
+from safetensors.torch import load
 from small import PLAIN_RUNTIME
 
 from stages.contracts.tables import BENCHMARK_TRAIN, write_rows
 from stages.core.errors import StageError
-from stages.encoders import loop as training
+from stages.encoders import recipe_task as training
 from stages.encoders import train_encoder as train
-from stages.encoders.recipes import AnyRecipe, recipe_module
-from stages.encoders.siamese import SiameseTask
-from stages.encoders.validation import Probe
+from stages.encoders.recipes import AnyRecipe
 from stages.learning import checkpoints, loop
 from stages.learning.acceleration import RuntimeParams
-from stages.networks.encoders.kinds import KINDS, RECIPES, card_of
+from stages.networks.encoders.kinds import RECIPES
 from stages.networks.load import load_encoder
 
 TRAINED = ["attention", "fir", "normsoftmax", "siamese"]
 FILES = ["encoder.json", "history.csv", "params.json", "scores.json", "weights.safetensors"]
-
-
-class Killed(BaseException):
-    """What a killed process sees."""
 
 
 @pytest.fixture
@@ -120,8 +115,8 @@ def test_loss_goes_down_on_a_tiny_set(stage):
 
 
 def test_best_epoch_on_validation_is_kept(stage, monkeypatch, tmp_path):
-    scores, probe = iter([0.1, 0.3, 0.9, 0.2]), training.Probe.scores
-    monkeypatch.setattr(training.Probe, "scores", lambda *args: probe(*args) | {"hit_at_1": next(scores)})
+    scores, probe = iter([0.1, 0.3, 0.9, 0.2]), training.Validation.scores
+    monkeypatch.setattr(training.Validation, "scores", lambda *args: probe(*args) | {"hit_at_1": next(scores)})
     states, epoch = [], loop.train_epoch
 
     def trained(task, number, group):
@@ -137,17 +132,6 @@ def test_best_epoch_on_validation_is_kept(stage, monkeypatch, tmp_path):
         0.1,
     )
     assert torch.equal(load_encoder(tmp_path / "out").network.dense.weight, states[1])
-
-
-def test_validation_loss_counts_each_pair_alike_however_small_the_last_batch(recipe, examples, cpu):
-    task = SiameseTask(recipe("siamese"), *examples)  # 45 pairs in batches of 8
-    trainer = training.Trainer(
-        training.Run("mine", None), task, Probe(*examples, task.recipe.probe), task.recipe.schedule
-    )
-    with torch.no_grad():
-        whole = {name: float(value) for name, value in task.figures("val", torch.cat(task.val_batches())).items()}
-    row = trainer.validate(1)
-    assert (row["val_loss"], row["val_accuracy"]) == pytest.approx((whole["loss"], whole["accuracy"]), rel=1e-5)
 
 
 def test_siamese_reports_its_accuracy_beside_guessing(stage):
@@ -212,25 +196,85 @@ def test_categories_of_a_fir_encoder_are_probabilities_and_need_the_category_los
         load_encoder(tmp_path / "out").embed_categories(images)
 
 
-def test_every_kind_has_its_loader_and_every_recipe_its_module():
-    for name, kind in KINDS.items():
-        assert hasattr(import_module(f"stages.networks.{kind.loader[0]}"), kind.loader[1]), name
-    for name in RECIPES:
-        module = recipe_module(name, "test")
-        assert module.RECIPE.model_fields["kind"].annotation == Literal[name] and callable(module.fit)
+STAGE = ("-m", "stages.run", "train_encoder")
+STILL = {"flip": 0.0, "rotation": 0.0, "min_scale": 1.0, "mask": 0.0, "mask_share": 0.0}
+# Odd batches: the processes hold unequal parts.
+SCHEDULE = {"epochs": 3, "batch": 7, "learning_rate": 0.01, "drop_at": [2], "drop_factor": 0.1, "weight_decay": 0.0}
+KINDS = {
+    "siamese": {"schedule": SCHEDULE},
+    "fir": {"dropout": 0.0},
+    "normsoftmax": {"embedding": 6},
+    "attention": {},
+}
+RUN = """
+from stages.encoders.train_encoder import STAGE
+
+STAGE.run()
+"""
 
 
-def test_card_with_other_keys_than_its_kind_names_is_refused():
-    assert card_of("ensemble", members=[], image_size=8)["metric"] == "cosine"
-    with pytest.raises(TypeError, match="card of ensemble: got members, expected image_size, members"):
-        card_of("ensemble", members=[])
+@pytest.fixture
+def project(train_rows, recipe_values, cpu, tmp_path):
+    """A project with a tiny train table; runs commands there and gives their log and the bytes of the outs."""
+    write_rows(tmp_path / "benchmarks/tiny/train.parquet", BENCHMARK_TRAIN, train_rows)
+
+    def run(out, *command, kind, script=None, dies=False, processes=2, **changes):
+        params = {
+            "runtime": PLAIN_RUNTIME | {"processes": processes}, "encoder": {"mine": recipe_values(kind, **changes)}
+        }  # fmt: skip
+        arguments = ("mine", "benchmarks/tiny", out)
+        log = launch(tmp_path, *command, *arguments, params=params, script=script, dies=dies)
+        return log, {} if dies else contents(tmp_path / out)
+
+    return run
 
 
-def test_damaged_card_is_one_message(stage, tmp_path):
-    stage("frozen")
-    (tmp_path / "out/encoder.json").write_text('{"metric": "cosine", "image_size": 32}')
-    with pytest.raises(StageError, match=r"encoder.json: kind None, expected one of: attention, .*Run `dvc repro`"):
-        load_encoder(tmp_path / "out")
-    (tmp_path / "out/encoder.json").write_text('{"kind": "frozen", "metric": "cosine", "image_size": 32}')
-    with pytest.raises(StageError, match=r"encoder.json: key 'backbone' is missing"):
-        load_encoder(tmp_path / "out")
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_compute_what_one_computes(kind, project, recipe_values, tmp_path):
+    """Without batch statistics and random numbers: of each of these every process has its own.
+
+    Statistics that come with a network's weights are frozen. Attention's own batch norms cannot be, so that its two
+    processes are only near one.
+    """
+    changes = dict(KINDS[kind])
+    near = 20 if kind == "attention" else 1
+    if kind in ("fir", "normsoftmax"):
+        changes |= {"backbone": "tf_efficientnet_lite0", "weights": "packaged"}
+    if kind != "siamese":
+        changes |= {"freeze_norm": True, "geometry": STILL, "schedule": SCHEDULE}
+    if kind == "attention":
+        changes["network"] = recipe_values(kind)["network"] | {"dropout": 0.0}
+    _, alone = project("alone", *STAGE, kind=kind, processes=1, **changes)
+    log, both = project("both", *STAGE, kind=kind, **changes)
+    assert [log.count(f"mine: epoch {number}/3,") for number in (1, 2, 3)] == [1, 1, 1]
+    history = [pd.read_csv(tmp_path / out / "history.csv") for out in ("alone", "both")]
+    assert history[1]["train_loss"][1] == pytest.approx(history[0]["train_loss"][1], rel=near * 1e-4)
+    assert history[1]["train_loss"].tolist()[1:] == pytest.approx(
+        history[0]["train_loss"].tolist()[1:], rel=near * 1e-2
+    )
+    one, other = load(alone["weights.safetensors"]), load(both["weights.safetensors"])
+    if kind in ("siamese", "normsoftmax"):  # Adam makes a step of a gradient that is zero but for rounding
+        assert all(torch.allclose(value, other[name], rtol=1e-2, atol=1e-3) for name, value in one.items())
+    assert sorted(one) == sorted(other)
+    assert sorted(alone) == sorted(both)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["fir", "siamese"])
+def test_two_processes_write_once_and_resume_together(kind, project, tmp_path):
+    _, unbroken = project("unbroken", *STAGE, kind=kind)
+    assert not list((tmp_path / ".work/train_encoder/mine").iterdir())
+    project("broken", *TWO, "script.py", kind=kind, script=DIES_AFTER_ONE_EPOCH + RUN, dies=True)
+    (checkpoint,) = (tmp_path / ".work/train_encoder/mine").glob("*/*")
+    assert (checkpoint.name, checkpoint.parent.name[-2:]) == ("checkpoint", "-2")
+    log, resumed = project("broken", *STAGE, kind=kind)
+    assert log.count("mine: resumed after epoch 1 of 3") == 1
+    assert log.count("mine: epoch 1/3") == 0
+    assert resumed == unbroken
+
+
+@pytest.mark.slow
+def test_encoder_that_is_only_fitted_runs_in_one_process(project):
+    log, _ = project("fitted", *STAGE, kind="frozen")
+    assert log.count("mine: 24 training and 15 validation pictures") == 1

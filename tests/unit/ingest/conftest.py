@@ -1,81 +1,9 @@
-"""Small upstream trees, and what a reader is called with."""
+"""Small upstream trees, and what a reader leaves out of them."""
 
-import io
-from argparse import Namespace
-from pathlib import Path
-from types import SimpleNamespace
-
-import numpy as np
 import pytest
-from PIL import Image
+from trees import tree
 
-from stages.contracts.ledger import Account
-from stages.ingest import ingest as run
-from stages.ingest.reading import IngestParams, Request
-
-TABLES = Path(__file__).resolve().parents[3] / "tables"
-VOC = {"annotations": "annotations", "images": "images", "first_pixel": 1}
-CATALOGUE = {
-    "table": "images.csv", "images": "images", "suffix": ".jpg", "image_column": "image", "group_column": "sender_id",
-    "item_columns": ["label", "kids"], "boxes": None, "boxes_class_column": "superclass", "splits": None,
-}  # fmt: skip
-
-
-def picture(seed: int, size=(64, 48)) -> Image.Image:
-    """A picture unlike any other seed's, smooth enough to survive JPEG."""
-    blocks = np.random.default_rng(seed).integers(0, 255, (6, 6, 3), dtype=np.uint8)
-    return Image.fromarray(blocks).resize(size, Image.Resampling.BICUBIC)
-
-
-def write_image(path: Path, seed: int, size=(64, 48), kind: str = "JPEG", **options) -> None:
-    """A picture in a file, whatever the file's name says of its kind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stream = io.BytesIO()
-    picture(seed, size).save(stream, kind, **options)
-    path.write_bytes(stream.getvalue())
-
-
-def write_text(path: Path, text: str | bytes) -> None:
-    """Text exactly as given, line ends included."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-
-
-def params(reader: str, **changes) -> IngestParams:
-    """Section ingest.<source> with small defaults."""
-    values = {
-        "reader": reader, "shards": 2, "min_side": 16, "max_pixels": 1_000_000, "duplicates": "drop", "near_hamming": 12, "near_color": 8,
-        "val_share": 0.1, "voc": VOC if reader == "voc" else None, "shoes": None,
-        "catalogue": CATALOGUE if reader == "catalogue" else None,
-    }  # fmt: skip
-    return IngestParams.model_validate(values | changes)
-
-
-@pytest.fixture
-def tree(tmp_path, monkeypatch):
-    """Tools to draw an upstream tree below ``tree.root``, to read it, and to run the whole stage on it."""
-    monkeypatch.setenv("SEAMLINE_WORKERS", "1")  # starting processes takes seconds; one test asks for two
-    root = tmp_path / "raw"
-    root.mkdir()
-    annotations = tmp_path / "annotations"
-
-    def read(reader, **changes):
-        request = Request("src", root, annotations, TABLES, params(reader, **changes), Account("src"))
-        reading = run.READERS[reader](request)
-        return reading, {name: ledger.summary() for name, ledger in request.account.ledgers.items()}, request.account
-
-    def stage(reader, out="out", **changes):
-        args = Namespace(source="src", raw=root, annotations=annotations, tables=TABLES, out=tmp_path / out)
-        run.main(args, SimpleNamespace(ingest=params(reader, **changes)))
-        return tmp_path / out
-
-    return SimpleNamespace(
-        root=root, annotations=annotations, read=read, stage=stage, picture=picture, catalogue=CATALOGUE,
-        image=lambda name, seed=1, **options: write_image(root / name, seed, **options),
-        text=lambda name, text: write_text(root / name, text),
-        annotation=lambda name, text: write_text(annotations / name, text),
-        remove=lambda name: (root / name).unlink(),
-    )  # fmt: skip
+__all__ = ["tree"]
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ def test_reencoded_photo_shares_the_cluster_and_another_picture_does_not(photos)
 
 
 def test_same_cut_in_another_color_is_no_duplicate(photos):
-    """Two colourways of a shirt have nearly the same edges; their thumbnails tell them apart."""
+    """Two colorways of a shirt have nearly the same edges; their thumbnails tell them apart."""
     tree = photos({"a": (1, {}), "b": (2, {})})
     base = tree.picture(1)
     for name, image in (("a", base), ("b", ImageEnhance.Brightness(base).enhance(0.6))):

@@ -5,18 +5,17 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
+from places import TABLES
 
 from stages.contracts.ledger import Account
 from stages.contracts.tables import IMAGES, write_rows, write_shards
 from stages.labels.merging import LabelTables, read_label_tables
 from stages.labels.params import LabelParams
 
-ROOT = Path(__file__).parents[3]
-
 
 @pytest.fixture(scope="session")
 def tables() -> LabelTables:
-    return read_label_tables(ROOT / "tables")
+    return read_label_tables(TABLES)
 
 
 @pytest.fixture

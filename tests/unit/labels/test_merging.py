@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from places import TABLES
 
 from stages.core.errors import StageError
 from stages.labels.merging import (
@@ -18,8 +19,6 @@ from stages.labels.merging import (
     split_names,
     unknown_names,
 )
-
-TABLES = Path(__file__).parents[3] / "tables"
 
 
 def column(*values):
@@ -125,7 +124,7 @@ def copy_tables(folder: Path) -> Path:
         ("subcategories.csv", "Shoes,Footwear", "Shoes,Footware", "group Footware is not known"),
         ("types.csv", "Jeans,Denim", "Jeans|Shirts,Denim", "fashion_products Shirts belongs to two types"),
         ("usage.csv", "usage,merged", "usage,target", "column merged is missing"),
-        ("colors.csv", "Teal,Blue", "Black,Blue", "baseColour Black stands there more than once"),
+        ("colors.csv", "Teal,Blue", "Black,Blue", "baseColour Black occurs more than once"),
     ],
 )
 def test_typo_in_a_merge_table_is_one_message_with_file_and_name(tmp_path, file, old, new, message):

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from stages.core.errors import StageError
-from stages.profiles.compose import compose, members
+from stages.profiles.compose import compose, members, profile_names, read_profile
 from stages.runner.lists import check_lists
 
 BASE = """
@@ -118,5 +118,27 @@ def test_params_that_contradict_each_other_are_refused_with_how_a_list_is_change
         check_lists(content | change)
 
 
-def test_what_a_small_params_file_does_not_have_is_not_checked():
-    check_lists({"encoders": ["simclr", "mine"], "detectors": []})
+@pytest.fixture
+def layered(tmp_path):
+    for name, content in {
+        "base": {"a": 1, "b": {"c": 1, "d": 1, "e": 1}},
+        "own": {"b": {"d": 2, "e": 2}},
+        "mine": {"based_on": "own", "b": {"e": 3}},
+        "plain": {"b": {"e": 3}},
+        "wrong": {"based_on": "plain"},
+    }.items():
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path
+
+
+def test_the_layer_lies_over_the_base_and_below_the_profile(layered):
+    assert read_profile("mine", layered) == {"a": 1, "b": {"c": 1, "d": 2, "e": 3}}
+    assert read_profile("plain", layered) == {"a": 1, "b": {"c": 1, "d": 1, "e": 3}}
+
+
+def test_a_layer_is_no_profile_and_a_profile_no_layer(layered):
+    assert profile_names(layered) == ["mine", "plain", "wrong"]
+    with pytest.raises(StageError, match="no profile 'own'; there are: mine, plain, wrong"):
+        read_profile("own", layered)
+    with pytest.raises(StageError, match=r"profiles/wrong.yaml: `based_on` is 'plain'; expected one of: own"):
+        read_profile("wrong", layered)

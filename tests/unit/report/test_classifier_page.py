@@ -1,4 +1,4 @@
-"""docs/classifier.md: our heads beside the published ones, and what is taken for what."""
+"""docs/classifier.md: the heads next to the published ones, and the classes that are confused."""
 
 import json
 
@@ -71,9 +71,9 @@ def test_women_against_men_with_the_four_counts(page):
 
 def test_confused_pairs_suspects_and_that_the_data_is_drawn(page):
     text = page(gender=SCORES)
-    assert "- gender: Men for Women (5, 25%); Women for Men (4, 20%)" in text
+    assert "- gender: Men as Women (5, 25%); Women as Men (4, 20%)" in text
     assert "Labels that are probably wrong: 2 of gender." in text
-    assert "no yardstick" in text and "## Profile demo (drawn data)" in text
+    assert "cannot be compared" in text and "## Profile demo (drawn data)" in text
 
 
 def test_without_a_report_there_is_one_message(tmp_path, monkeypatch):

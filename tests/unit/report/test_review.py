@@ -94,7 +94,7 @@ def test_review_has_numbers_spread_params_stages_and_pictures(repository):
     assert lines == [
         f"### demo: before ({short.stdout.strip()}) and now",
         "",
-        "| headline | before | now | change | seeds | beside it, now |",
+        "| headline | before | now | change | seeds | baseline, now |",
         "| --- | --- | --- | --- | --- | --- |",
         "| wardrobe hit@1 | 0.510 | 0.590 | +0.080 | **beyond** ±0.061 | one, best of 2; 0.010 chance |",
         "",
@@ -108,7 +108,7 @@ def test_review_has_numbers_spread_params_stages_and_pictures(repository):
         "| detector/shoes recall | 0.500 | 0.600 | +0.100 | no spread |",
         "| retrieval/two wardrobe.hit@1 | 0.400 | 0.500 | +0.100 | within ±0.608 |",
         "",
-        "±: how far two runs that differ in their seed alone lie apart, 19 times of 20 (3 seeds, "
+        "±: two runs that differ in their seed alone differ by less, 19 times of 20 (3 seeds, "
         "`metrics/demo/seeds.json`).",
         "",
         "**2 params changed**",

@@ -160,7 +160,7 @@ def test_table_shows_mean_deviation_extremes_and_baseline():
     assert as_markdown(content).splitlines() == [
         "Profile demo, seeds 0, 1, 2; mean ± sample standard deviation.",
         "",
-        "| what | mean ± deviation | min | max | beside it |",
+        "| what | mean ± deviation | min | max | baseline |",
         "| --- | --- | --- | --- | --- |",
         "| a mAP | 0.500 ± 0.250 | 0.250 | 0.750 | 0.500 chance |",
     ]

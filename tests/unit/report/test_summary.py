@@ -1,12 +1,6 @@
 """The screen at the end of a repro."""
 
-import json
-import subprocess
-from pathlib import Path
-
-import pytest
-
-from stages.report.headlines import committed_metrics, headlines, numbers_of, read_metrics
+from stages.report.headlines import numbers_of
 from stages.report.summary import WIDTH, as_markdown, changes, headline_rows, ran_lines, screen
 
 FILES = {
@@ -18,14 +12,6 @@ FILES = {
     "retrieval/labels/chance": {"photos": {"hit@1": 0.1}}, "retrieval/labels/one": {"photos": {"hit@1": 0.2}},
     "external/theirs": {"wardrobe": {"hit@1": 1.0}}, "seeds": {"rows": {}},
 }  # fmt: skip
-
-
-def test_encoders_that_share_the_best_score_are_all_named():
-    folder = "retrieval"
-    two = {f"{folder}/one": {"a.hit@1": 0.5}, f"{folder}/two": {"a.hit@1": 0.5}, f"{folder}/three": {"a.hit@1": 0.2}}
-    assert headlines(two)[0].beside == "one and two, best of 3"
-    three = two | {f"{folder}/three": {"a.hit@1": 0.5}}
-    assert headlines(three)[0].beside == "3 encoders, best of 3"
 
 
 def test_headlines_stand_next_to_what_they_have_to_beat():
@@ -63,31 +49,7 @@ def test_screen_has_at_most_35_lines_of_100_columns_however_much_there_is():
     assert "Changed since the last commit: 360 of 376 numbers" in lines
 
 
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    path = Path("metrics/demo/retrieval/one.json")
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"wardrobe": {"hit@1": 0.5}}))
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
-        subprocess.run([*git, *command], check=True)
-    return path
-
-
-def test_before_is_what_git_has_and_now_what_the_files_say(repository):
-    repository.write_text(json.dumps({"wardrobe": {"hit@1": 0.75}}))
-    folder = Path("metrics/demo")
-    assert committed_metrics(folder) == {"retrieval/one": {"wardrobe.hit@1": 0.5}}
-    assert read_metrics(folder) == {"retrieval/one": {"wardrobe.hit@1": 0.75}}
-
-
-def test_without_a_commit_nothing_is_before(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert committed_metrics(Path("metrics/demo")) == {}
-
-
 def test_table_as_markdown():
     rows = [("a", "mAP", "0.5", "")]
-    expected = "| what | metric | value | beside it |\n| --- | --- | --- | --- |\n| a | mAP | 0.5 |  |"
+    expected = "| what | metric | value | baseline |\n| --- | --- | --- | --- |\n| a | mAP | 0.5 |  |"
     assert as_markdown(rows) == expected

@@ -122,14 +122,14 @@ def test_regions_are_in_the_order_of_their_numbers(tmp_path):
 
 
 class Halves:
-    """The whole picture says nothing; region 1 is the grey of the left half, region 2 that of the right one."""
+    """The whole picture says nothing; region 1 is the gray of the left half, region 2 that of the right one."""
 
     metric = "euclidean"
     pixels = square(32)
 
     def embed_regions(self, images):
-        greys = [[half.float().mean() / 255 for half in one.split(16, dim=2)] for one in images]
-        regions = np.array([[[np.cos(grey), np.sin(grey)] for grey in pair] for pair in greys], np.float32)
+        grays = [[half.float().mean() / 255 for half in one.split(16, dim=2)] for one in images]
+        regions = np.array([[[np.cos(gray), np.sin(gray)] for gray in pair] for pair in grays], np.float32)
         return np.zeros((len(images), 3), np.float32), regions
 
 
@@ -150,7 +150,7 @@ def test_stages_write_and_score_the_regions_beside_the_whole(sides):
 
 
 class Sided(Halves):
-    """The whole picture is the greys of its halves: its mirror image is another vector."""
+    """The whole picture is the grays of its halves: its mirror image is another vector."""
 
     def embed(self, images, detected_classes):
         return np.stack([images[..., :16].float().mean((1, 2, 3)), images[..., 16:].float().mean((1, 2, 3))], axis=1)

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.core.errors import StageError
-from stages.retrieval.vectors import open_vectors, read_vectors, write_vectors
+from stages.retrieval.vectors import headline, on_and_off, open_vectors, read_vectors, write_vectors
 
 IDS = ["a", "b", "c"]
 VECTORS = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
@@ -87,12 +87,12 @@ def test_integer_ids_of_a_parquet_file_are_taken_as_text_exactly(tmp_path):
         (lambda f: as_numpy(f).rename(f / "x.bin"), "expected a .parquet or a .npy file, found .bin"),
         (lambda f: as_numpy(f, text=None), "no row ids. Put x.txt .* or x.csv .* beside it"),
         (lambda f: as_numpy(f, text="a\nb\n"), "x.txt: 2 row ids for the 3 vectors"),
-        (lambda f: as_numpy(f, text="a\nb\na\n"), "1 row ids come more than once: a"),
+        (lambda f: as_numpy(f, text="a\nb\na\n"), "1 row ids occur more than once: a"),
         (lambda f: as_numpy(f, text="id\na\nb\nc\n", suffix=".csv"), "x.csv: columns id, expected row_id"),
         (lambda f: as_numpy(f, VECTORS[0]), r"\[2\] of float32, expected floats \[rows, dimensions\]"),
         (lambda f: as_numpy(f, VECTORS.astype(int)), "of int64, expected floats"),
         (lambda f: as_numpy(f, np.array([[{}]])), "not a NumPy array"),
-        (lambda f: as_parquet(f, ["a", "b", "b"]), "1 row ids come more than once: b"),
+        (lambda f: as_parquet(f, ["a", "b", "b"]), "1 row ids occur more than once: b"),
         (lambda f: as_parquet(f, ["a", None, "b"]), "1 of 3 row ids are missing"),
         (lambda f: as_parquet(f, [0.5, 1.5, 2.5]), "column row_id holds double, expected strings or integers"),
         (lambda f: as_parquet(f, kind=pa.float32(), values=[1, 2, 3]), "column vector holds float, expected lists"),
@@ -131,3 +131,14 @@ def test_text_named_parquet_and_other_columns_are_refused(tmp_path):
 def test_rows_without_a_vector_are_named(tmp_path):
     with pytest.raises(StageError, match="no vector for 2 of 3 rows: x, y"):
         open_vectors(as_parquet(tmp_path)).aligned(pa.array(["a", "x", "y"]), np.ones(3, bool))
+
+
+def test_headline_takes_the_views_and_only_figures_that_are_there():
+    result = {"n_queries": 2, "chance": {"whole_gallery": {"hit_at_1": 0.1}},
+              "whole_gallery": {"n_scored": 2, "hit_at_1": 0.5, "map": 0.6, "per_category": {}},
+              "same_superclass": {"n_scored": 0}}  # fmt: skip
+    assert headline(result) == {"whole_gallery": {"hit_at_1": 0.5, "map": 0.6}, "same_superclass": {}}
+
+
+def test_without_plain_vectors_there_is_nothing_to_compare(tmp_path):
+    assert on_and_off({}, tmp_path, lambda folder: pytest.fail("nothing to score")) is None

@@ -1,6 +1,6 @@
 """The attention network as an encoder: vectors of whole pictures, of their regions, and recommendations by region.
 
-Its pictures are upright tensors of 3:2; attention is drawn for a person to look at.
+Pictures are upright 3:2 tensors. Attention can be drawn for a person to see.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from stages.core.determinism import device
 from stages.networks.backbones.features import Pictures, Pixels, passes
 from stages.networks.encoders.attention.network import AttentionNetwork, AttentionNetworkParams, Glimpses
 from stages.networks.encoders.attention.recommend import diverse_list, region_distances
-from stages.networks.encoders.metric import NetworkEncoder
+from stages.networks.encoders.metric_learning import NetworkEncoder
 
 COLORS = ((230, 60, 40), (40, 120, 230), (30, 160, 70), (240, 160, 0), (150, 60, 190), (0, 160, 170))
 SIDE = 192  # height of a drawn picture in pixels
@@ -31,43 +31,43 @@ def width_of(height: int) -> int:
 
 
 def upright(height: int) -> Pixels:
-    """Input of 3:2 that shows all of a picture, centred on white."""
+    """Decoding into 3:2, with the whole picture centered on white."""
     return Pixels(height, width_of(height))
 
 
 class UprightPictures(Pictures):
-    """What ``Pictures`` are in squares, upright; ``size`` is their height."""
+    """``Pictures`` that are upright instead of square; ``size`` is their height."""
 
     @staticmethod
     def input(size: int, fit: Fit) -> Pixels:
-        """What the pictures are decoded to; they are never cut."""
+        """How the pictures are decoded; they are never cropped."""
         return upright(size)
 
 
-def region_box(size: Sequence[float], centre: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
-    """Corners in pixels of a region, cut off at the picture's edges."""
+def region_box(size: Sequence[float], center: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
+    """Corners of a region in pixels, clipped at the picture's edges."""
     sides = []
-    for share, place, length in zip(size, centre, (width, height), strict=True):
+    for share, place, length in zip(size, center, (width, height), strict=True):
         low, high = sorted(((place - share + 1) / 2 * length, (place + share + 1) / 2 * length))
         sides.append((round(min(max(low, 0), length - 1)), round(min(max(high, 0), length - 1))))
     return sides[0][0], sides[1][0], sides[0][1], sides[1][1]
 
 
 def attention_sheet(data: Sequence[bytes], seen: Glimpses) -> Image.Image:
-    """A row for each picture: with the regions' boxes, then under each glimpse's attention map.
+    """A row for each picture: the picture with the regions' boxes, then with the attention map of each glimpse.
 
-    A map is drawn as light: its strongest place is bright, the others are dimmed.
+    The map is the brightness: the place with the largest attention keeps its brightness, others are darker.
     """
     width, count = width_of(SIDE), seen.maps.shape[1]
     sheet = Image.new("RGB", ((width + GAP) * (1 + count) - GAP, (SIDE + GAP) * len(data) - GAP), "white")
-    for row, one in enumerate(data):
-        picture, top = resized(one, width, SIDE), row * (SIDE + GAP)
+    for row, image_bytes in enumerate(data):
+        picture, top = resized(image_bytes, width, SIDE), row * (SIDE + GAP)
         boxed = picture.copy()
         pen = ImageDraw.Draw(boxed)
         light = F.interpolate(seen.maps[row : row + 1], size=(SIDE, width), mode="bilinear", align_corners=False)[0]
         for at in range(count):
             color = COLORS[at % len(COLORS)]
-            pen.rectangle(region_box(seen.size[row, at].tolist(), seen.centre[row, at].tolist(), width, SIDE),
+            pen.rectangle(region_box(seen.size[row, at].tolist(), seen.center[row, at].tolist(), width, SIDE),
                           outline=color, width=2)  # fmt: skip
             share = (light[at] / light[at].max().clamp(min=1e-12)).cpu().numpy()[:, :, None]
             shaded = np.asarray(picture) * (0.15 + 0.85 * share)
@@ -78,19 +78,19 @@ def attention_sheet(data: Sequence[bytes], seen: Glimpses) -> Image.Image:
     return sheet
 
 
-def recommendation_sheet(data: Sequence[bytes], found: Sequence[Sequence[tuple[bytes, int]]]) -> Image.Image:
-    """A row for each picture: itself, then what was found for it, each framed in the colour of the region that did.
+def recommendation_sheet(data: Sequence[bytes], recommended: Sequence[Sequence[tuple[bytes, int]]]) -> Image.Image:
+    """A row for each picture: the picture, then its recommendations, framed in the color of the region that found each.
 
     Args:
-        found: of each picture, encoded pictures with the number of a region.
+        recommended: for each picture, encoded pictures with the number of the region that found them.
     """
     width = width_of(SIDE)
-    columns = 1 + max(len(row) for row in found)
+    columns = 1 + max(len(row) for row in recommended)
     sheet = Image.new("RGB", ((width + GAP) * columns - GAP, (SIDE + GAP) * len(data) - GAP), "white")
-    for at, (query, row) in enumerate(zip(data, found, strict=True)):
+    for at, (query, row) in enumerate(zip(data, recommended, strict=True)):
         sheet.paste(resized(query, width, SIDE), (0, at * (SIDE + GAP)))
-        for place, (one, region) in enumerate(row, start=1):
-            picture = resized(one, width, SIDE)
+        for place, (image_bytes, region) in enumerate(row, start=1):
+            picture = resized(image_bytes, width, SIDE)
             color = COLORS[region % len(COLORS)]
             ImageDraw.Draw(picture).rectangle((0, 0, width - 1, SIDE - 1), outline=color, width=4)
             sheet.paste(picture, (place * (width + GAP), at * (SIDE + GAP)))
@@ -112,24 +112,24 @@ class AttentionEncoder(NetworkEncoder):
         return AttentionNetwork(params, len(self.labels))
 
     def input(self, image_size: int) -> Pixels:
-        """Pictures fitted into 3:2, ``image_size`` high."""
+        """Decoding into 3:2, ``image_size`` high."""
         return upright(image_size)
 
     @torch.inference_mode()
     def embed_regions(self, images: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """From one pass over pictures [n, 3, height, width]: what ``embed`` gives [n, d], and float32 [n, K, d'].
+        """The vectors of ``embed`` [n, d] and float32 [n, K, d'], from one pass over pictures [n, 3, height, width].
 
         The second is a vector of unit length for each attended region.
         """
         seen = self._look(images)
-        whole = torch.cat([self.network.whole(one) for one in seen])
-        regions = F.normalize(torch.cat([one.regions for one in seen]), dim=2)
-        return whole.float().cpu().numpy(), regions.float().cpu().numpy()
+        vectors = torch.cat([self.network.whole(glimpses) for glimpses in seen])
+        regions = F.normalize(torch.cat([glimpses.regions for glimpses in seen]), dim=2)
+        return vectors.float().cpu().numpy(), regions.float().cpu().numpy()
 
     @torch.inference_mode()
     def probabilities(self, images: torch.Tensor) -> np.ndarray:
-        """float32 [n, labels]: how the labels share the picture; each row sums to 1."""
-        return torch.cat([one.scores for one in self._look(images)]).softmax(1).float().cpu().numpy()
+        """float32 [n, labels]: softmax over the labels; each row sums to 1."""
+        return torch.cat([glimpses.scores for glimpses in self._look(images)]).softmax(1).float().cpu().numpy()
 
     def recommend(
         self, query: torch.Tensor, gallery: torch.Tensor, ids: list[str], count: int
@@ -140,4 +140,4 @@ class AttentionEncoder(NetworkEncoder):
 
     def _look(self, images: torch.Tensor) -> list[Glimpses]:
         images = images.to(device())
-        return [self.network.look(images[part]) for part in passes(images)]
+        return [self.network.look(images[chunk]) for chunk in passes(images)]

@@ -1,11 +1,11 @@
 """The network of system B: a global branch of convolutions and a recurrent branch that glimpses at K regions.
 
-The publication names the parts (spatial transformer, texture encoding, recurrence, diversity loss on attention maps)
-and gives the global branch in full; how the parts join is our reading, after its sources (Wang et al., ICCV 2017; Zhao
-et al., TMM 2017; Verma et al., ICIP 2018):
+The publication names the components (spatial transformer, texture encoding, recurrence, diversity loss on attention
+maps) and gives the global branch in full. How they are connected is our interpretation of its sources
+(Wang et al., ICCV 2017; Zhao et al., TMM 2017; Verma et al., ICIP 2018):
 
     f = global branch                                     h_0 = LSTM(texture(f))
-    for each glimpse k: M_k = size and centre of a region, from h                   (those of the localisation loss)
+    for each glimpse k: M_k = size and center of a region, from h                   (those of the localization loss)
                         l_k = softmax over places of the saliency of f given h, within a soft window around M_k
                                                                                     (the map of the diversity loss)
                         h   = LSTM(texture(region M_k of f, places weighed by l_k))
@@ -41,7 +41,7 @@ class TextureEncoding(nn.Module):
     """
 
     def __init__(self, codewords: int, width: int) -> None:
-        """K codewords for descriptors of D = ``width`` numbers."""
+        """Build K codewords for descriptors of D = ``width`` numbers."""
         super().__init__()
         limit = (codewords * width) ** -0.5  # as in the authors' code
         self.codewords = nn.Parameter(torch.empty(codewords, width).uniform_(-limit, limit))
@@ -65,18 +65,18 @@ class AttentionNetworkParams(Section):
 
     Attributes:
         branch: the global branch: null = the published convolutions, else the stages of one of timm's networks that
-            make maps of the same size: convolutions that start from nothing want more pictures than a demo has.
-        weights: where the weights of such a network come from; none with null.
-        freeze_branch: the global branch keeps the weights and statistics it starts with, and drops nothing out; only
-            what looks at its maps learns.
+            make maps of the same size, as untrained convolutions need more pictures than the demo has.
+        weights: source of that network's weights; none with null.
+        freeze_branch: the global branch keeps its first weights and statistics and has no dropout; only the layers
+            after it learn.
         widths: channels of the published branch's three pairs of convolutions.
         dropout: after the first two pairs.
-        texture_width: channels that texture is encoded in (D).
+        texture_width: channels of the texture encoding (D).
         codewords: K of the texture encoding; K x D is the length of a region's vector.
         hidden: width of the LSTM.
-        region: side of the grid that a region is sampled on.
-        anchors: centre (x, y) in [-1, 1] that each glimpse starts at and is drawn to; their number is that of glimpses.
-        start_size: size that regions start with, as a share of the picture.
+        region: side of the grid on which a region is sampled.
+        anchors: for each glimpse the center (x, y) in [-1, 1] at which it starts and which the loss pulls it to.
+        start_size: first size of regions, as a share of the picture.
     """
 
     branch: str | None
@@ -94,21 +94,21 @@ class AttentionNetworkParams(Section):
 
 @dataclass
 class Glimpses:
-    """What the network saw in n pictures, K glimpses each.
+    """Output of the network for n pictures with K glimpses each.
 
     Attributes:
         scores: [n, classes], the maximum over glimpses.
         maps: attention [n, K, h, w]; each sums to 1.
-        size, centre: of the regions, [n, K, 2] as (x, y); share of the picture, and place in [-1, 1].
-        regions: the texture of each region [n, K, codewords * texture_width]. Not the state behind it: that knows what
-            the earlier regions showed, and keeps what tells labels apart, not garments.
+        size, center: of the regions, [n, K, 2] as (x, y); share of the picture, and place in [-1, 1].
+        regions: the texture of each region [n, K, codewords * texture_width]. The LSTM's state is not used: it also
+            encodes earlier regions, and it separates labels, not garments.
         whole: [n, width of the branch], pooled features of the whole picture.
     """
 
     scores: torch.Tensor
     maps: torch.Tensor
     size: torch.Tensor
-    centre: torch.Tensor
+    center: torch.Tensor
     regions: torch.Tensor
     whole: torch.Tensor
 
@@ -174,14 +174,14 @@ class StagesBranch(nn.Module):
         return self.network.forward_intermediates(normed, indices=[self.stage], intermediates_only=True)[0]
 
 
-def sample_regions(maps: torch.Tensor, size: torch.Tensor, centre: torch.Tensor, side: int) -> torch.Tensor:
+def sample_regions(maps: torch.Tensor, size: torch.Tensor, center: torch.Tensor, side: int) -> torch.Tensor:
     """A spatial transformer that scales and shifts (Jaderberg et al. 2015): [n, c, side, side] of maps [n, c, h, w].
 
     Args:
-        size, centre: [n, 2] as (x, y).
+        size, center: [n, 2] as (x, y).
     """
     zero = torch.zeros_like(size[:, 0])
-    rows = [torch.stack([size[:, 0], zero, centre[:, 0]], 1), torch.stack([zero, size[:, 1], centre[:, 1]], 1)]
+    rows = [torch.stack([size[:, 0], zero, center[:, 0]], 1), torch.stack([zero, size[:, 1], center[:, 1]], 1)]
     grid = F.affine_grid(torch.stack(rows, 1), [len(maps), maps.shape[1], side, side], align_corners=False)
     return F.grid_sample(maps, grid, align_corners=False)
 
@@ -189,20 +189,20 @@ def sample_regions(maps: torch.Tensor, size: torch.Tensor, centre: torch.Tensor,
 LEAST_WINDOW = 0.1  # size of a region below which its window shrinks no further
 
 
-def soft_window(size: torch.Tensor, centre: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Logarithm of a Gaussian around each region, [n, 1, height, width]: 0 at its centre, -1/2 a size away on one axis.
+def soft_window(size: torch.Tensor, center: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Logarithm of a Gaussian around each region, [n, 1, height, width]: 0 at its center, -1/2 a size away on one axis.
 
-    Added to the saliency it ties a map to its region. Without it the maps of all glimpses are the same but for a few
-    percent: softmax over places does not see what the state adds to every place alike.
+    Added to the saliency, it ties a map to its region. Without it the maps of all glimpses differ by a few percent,
+    because the state adds the same number to all places, which the softmax over places ignores.
 
     Args:
-        size, centre: [n, 2] as (x, y); a mirrored region has the window of the plain one.
+        size, center: [n, 2] as (x, y); a mirrored region has the window of the plain one.
     """
     spread = size.abs().clamp(min=LEAST_WINDOW)
     squares = []
     for axis, count in ((0, width), (1, height)):
         places = (torch.arange(count, device=size.device) + 0.5) / count * 2 - 1
-        squares.append(((places - centre[:, axis : axis + 1]) / spread[:, axis : axis + 1]).square())
+        squares.append(((places - center[:, axis : axis + 1]) / spread[:, axis : axis + 1]).square())
     return -(squares[0][:, None, None, :] + squares[1][:, None, :, None]) / 2
 
 
@@ -222,7 +222,7 @@ class AttentionNetwork(nn.Module):
         self.reduce = nn.Sequential(nn.Conv2d(width, texture, 1), nn.BatchNorm2d(texture), nn.ReLU())
         self.texture = TextureEncoding(params.codewords, texture)
         self.cell = nn.LSTMCell(params.codewords * texture, hidden)
-        # Standardised: what a branch's last layer gives may be large, and a saturated tanh does not hear the state.
+        # Normalized, because large outputs of the branch would saturate the tanh, which then ignores the state.
         self.of_place = nn.Sequential(nn.Conv2d(width, hidden, 1), nn.BatchNorm2d(hidden))
         self.of_state = nn.Linear(hidden, hidden)
         self.saliency = nn.Conv2d(hidden, 1, 1)
@@ -238,51 +238,51 @@ class AttentionNetwork(nn.Module):
         return self.branch
 
     def train(self, mode: bool = True) -> Self:
-        """As in torch, but a frozen branch stays in evaluation mode: its statistics are frozen, too."""
+        """As in torch, but a frozen branch stays in evaluation mode, so that its statistics are frozen as well."""
         super().train(mode)
         if self.params.freeze_branch:
             self.branch.eval()
         return self
 
     def look(self, images: torch.Tensor) -> Glimpses:
-        """Everything about images [n, 3, h, w], uint8 or floats in 0..255."""
+        """All glimpses of images [n, 3, h, w], uint8 or floats in 0..255."""
         return self.glimpses(self.branch(images.float()))
 
     def glimpses(self, maps: torch.Tensor) -> Glimpses:
-        """Everything about pictures of which the branch made maps [n, width of the branch, h, w]."""
+        """All glimpses of pictures, given the branch's maps [n, width of the branch, h, w]."""
         places, reduced = self.of_place(maps), self.reduce(maps)
         state = self.cell(self._encoded(reduced))
-        scores, attention, sizes, centres, regions = [], [], [], [], []
+        scores, attention, sizes, centers, regions = [], [], [], [], []
         for anchor in self.anchors:
             moves = self.locate(state[0])
-            size, centre = self.params.start_size + moves[:, :2], anchor + moves[:, 2:]
+            size, center = self.params.start_size + moves[:, :2], anchor + moves[:, 2:]
             saliency = self.saliency(torch.tanh(places + self.of_state(state[0])[:, :, None, None]))
-            saliency = saliency + soft_window(size, centre, *maps.shape[2:])
+            saliency = saliency + soft_window(size, center, *maps.shape[2:])
             attended = F.softmax(saliency.flatten(1), dim=1).view_as(saliency)  # [n, 1, h, w]
-            # Attention weighs what a place adds to the encoding: weighed features would only look like other textures.
-            region = sample_regions(torch.cat([reduced, attended], 1), size, centre, self.params.region)
+            # Attention weighs the residuals of each place; weighted features would look like another texture.
+            region = sample_regions(torch.cat([reduced, attended], 1), size, center, self.params.region)
             texture = self._encoded(region[:, :-1], region[:, -1])
             state = self.cell(texture, state)
             scores.append(self.classify(state[0]))
-            for one, value in ((attention, attended[:, 0]), (sizes, size), (centres, centre), (regions, texture)):
-                one.append(value)
+            for collected, value in ((attention, attended[:, 0]), (sizes, size), (centers, center), (regions, texture)):
+                collected.append(value)
         return Glimpses(
-            torch.stack(scores, 1).amax(1), torch.stack(attention, 1), torch.stack(sizes, 1), torch.stack(centres, 1),
+            torch.stack(scores, 1).amax(1), torch.stack(attention, 1), torch.stack(sizes, 1), torch.stack(centers, 1),
             torch.stack(regions, 1), maps.mean((2, 3)),
         )  # fmt: skip
 
     def _encoded(self, maps: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """Texture [n, codewords * width] of reduced maps [n, width, h, w], places weighed [n, h, w], of rms 1.
+        """Texture [n, codewords * width] of rms 1, from reduced maps [n, width, h, w] and weights [n, h, w] of places.
 
-        Deep TEN brings encodings to unit length; the recurrence wants numbers of the size of its own states.
+        Deep TEN normalizes encodings to unit length; here they get the scale of the LSTM's states.
         """
         encoded = self.texture(maps, weights).flatten(1)
         return F.normalize(encoded) * encoded.shape[1] ** 0.5
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Vectors of whole pictures, as ``whole`` makes them."""
+        """Vectors of whole pictures, see ``whole``."""
         return self.whole(self.look(images))
 
     def whole(self, seen: Glimpses) -> torch.Tensor:
-        """Whole pictures [n, branch width + region's]: pooled features and mean region, each of unit length."""
+        """Vectors of whole pictures [n, branch + region width]: pooled features, mean region, each of unit length."""
         return torch.cat([F.normalize(seen.whole), F.normalize(seen.regions.mean(1))], dim=1)

@@ -1,4 +1,4 @@
-"""Recommendations by regions: each part of the query that was attended to asks for itself."""
+"""Recommendations by regions: each attended region of the query searches the gallery on its own."""
 
 import numpy as np
 
@@ -16,10 +16,10 @@ def region_distances(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
 
 
 def diverse_list(distances: np.ndarray, ids: list[str], count: int) -> list[tuple[str, int]]:
-    """Recommendations in which the regions take turns: the nearest picture of region 1 that is not yet in, of 2, ...
+    """Recommendations in which the regions take turns: the nearest new picture to region 1, then to region 2, ...
 
     Args:
-        distances: [K, m] from each region of the query to each gallery picture.
+        distances: [K, m], of each region of the query to each gallery picture.
         ids: of the gallery pictures [m]; they decide between equals.
         count: how many, at most m.
 
@@ -29,10 +29,10 @@ def diverse_list(distances: np.ndarray, ids: list[str], count: int) -> list[tupl
     order = np.argsort(ids, kind="stable")
     queues = [[order[at] for at in np.argsort(row[order], kind="stable")] for row in distances]
     taken: set[int] = set()
-    found: list[tuple[str, int]] = []
-    while len(found) < min(count, len(ids)):
-        region = len(found) % len(queues)
+    results: list[tuple[str, int]] = []
+    while len(results) < min(count, len(ids)):
+        region = len(results) % len(queues)
         row = next(at for at in queues[region] if at not in taken)
         taken.add(row)
-        found.append((ids[row], region))
-    return found
+        results.append((ids[row], region))
+    return results

@@ -1,0 +1,372 @@
+"""The console command: ``seamline VERB [ARGUMENT ...]``, or ``python -m stages.console`` where nothing is installed.
+
+A thin door: most verbs hand their arguments on to a command of stages/run.py, in whose module the arguments and their
+help are. A verb that takes several programs (``repro``, ``docs``, ...) is a function here. Targets of the Makefile call
+these verbs. Only click is imported before a verb is known, so that help and completion answer at once.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+from stages.run import start
+from stages.runner.times import REPRO_VARIABLE
+
+FLAG = "flag"  # an option that takes no value
+HOME = Path(__file__).resolve().parents[1]  # the checkout that this code is in
+PROGRAM, COMPLETE = "seamline", "_SEAMLINE_COMPLETE"  # the variable by which a shell asks click for completions
+BENCHES = ("stages", "ingest", "retrieval", "simclr")  # modules of bench/
+SHELLS = ("bash", "zsh", "fish")
+
+
+def params() -> dict[str, Any]:
+    """What params.yaml says; empty where there is none that can be read."""
+    import yaml
+
+    from stages.core.files import parse_yaml
+
+    try:
+        content = parse_yaml(Path("params.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def profiles() -> list[str]:
+    """Names of the profiles."""
+    from stages.profiles.compose import profile_names
+
+    return profile_names()
+
+
+def sections() -> list[str]:
+    """Sections of params.yaml whose seeds ``seamline seeds`` can change."""
+    from stages.report.seeds import TRAINED
+
+    return list(TRAINED)
+
+
+def targets() -> list[str]:
+    """What DVC can reproduce: each stage, and each of its items as stage@item."""
+    from stages.core.files import parse_yaml
+
+    content = params()
+    names = []
+    for stage, entry in parse_yaml(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
+        lists = [*entry.get("matrix", {}).values(), *([entry["foreach"]] if "foreach" in entry else [])]
+        names += [stage, *(f"{stage}@{item}" for key in lists for item in content.get(key.strip("${}"), []))]
+    return names
+
+
+def variants() -> list[str]:
+    """Variants of the ablation of the active profile."""
+    from stages.core.errors import StageError
+    from stages.profiles.compose import resolved
+
+    try:
+        return list(resolved(str(params().get("profile")))["ablation"])
+    except (StageError, KeyError):
+        return []
+
+
+# What a word of the command line may be -> the names that complete it.
+NAMES: dict[str, Callable[[], Sequence[str]]] = {
+    "profile": profiles,
+    "section": sections,
+    "target": targets,
+    "bench": lambda: BENCHES,
+    "shell": lambda: SHELLS,
+    "source": lambda: params().get("sources", []),
+    "detector": lambda: params().get("detectors", []),
+    "benchmark": lambda: params().get("benchmarks", []),
+    "variant": variants,
+}
+
+
+def called(*command: str) -> int:
+    """Exit status of a program that takes this terminal; Ctrl-C is the program's, which ends as it sees fit."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        return subprocess.run(command, check=False).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def command(name: str, *arguments: str) -> int:
+    """Exit status of a command of stages/run.py, in a process of its own."""
+    return called(sys.executable, "-m", "stages.run", name, *arguments)
+
+
+def parser(verb: str) -> argparse.ArgumentParser:
+    """A parser for a verb that is a function here."""
+    return argparse.ArgumentParser(f"{PROGRAM} {verb}", description=VERBS[verb].does, allow_abbrev=False)
+
+
+def repro(arguments: Sequence[str]) -> int:
+    """Compose the profile if one is named, run the pipeline, say what it reached."""
+    parse = parser("repro")
+    parse.add_argument("--profile", help="compose params.yaml from this profile first (`seamline use`)")
+    parse.add_argument("--keep-edits", action="store_true", help="with --profile: keep edits of params.yaml by hand")
+    parse.add_argument("--discard-edits", action="store_true", help="with --profile: drop them")
+    parse.usage = f"{PROGRAM} repro [-h] [--profile PROFILE [--keep-edits | --discard-edits]] [TARGET ...] [OPTION ...]"
+    parse.epilog = (
+        "All else goes to `dvc repro`: targets, such as train_encoder or ingest@shoes (without one, all stages), and "
+        "its options, such as --force, --single-item, --dry."
+    )
+    args, passed_on = parse.parse_known_args(arguments)  # no positionals here, so that their order stays
+    edits = [f"--{name}-edits" for name in ("keep", "discard") if getattr(args, f"{name}_edits")]
+    if edits and not args.profile:
+        parse.error(f"{edits[0]} needs --profile")
+    if args.profile and (status := command("use", args.profile, *edits)):
+        return status
+    os.environ[REPRO_VARIABLE] = key = f"make-{time.time_ns()}"
+    status = called("dvc", "repro", *passed_on)
+    return command("summary", "--repro", key, "--status", str(status if status >= 0 else 128 - status))
+
+
+def ingest_report(arguments: Sequence[str]) -> int:
+    """Bring the source's ingested folder up to date, then say what is in it."""
+    parse = parser("ingest-report")
+    parse.add_argument("source", help="one of `sources` in params.yaml")
+    args = parse.parse_args(arguments)
+    done = subprocess.run(["dvc", "repro", f"ingest@{args.source}"], stdout=subprocess.DEVNULL, check=False)
+    return done.returncode or command("ingest_report", args.source)
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """Run one benchmark, or all of them."""
+    parse = parser("bench")
+    parse.usage = f"{PROGRAM} bench [-h] [{{{','.join(BENCHES)}}}] [OPTION ...]"
+    parse.epilog = (
+        "Without a name, all of them. Options are those of the benchmark (`python -m bench.simclr --help`), without a "
+        "name those of simclr: --photos FOLDER measures it on real photos."
+    )
+    passed_on = parse.parse_known_args(arguments)[1]
+    chosen = passed_on.pop(0) if passed_on and not passed_on[0].startswith("-") else ""
+    if chosen and chosen not in BENCHES:
+        parse.error(f"no benchmark {chosen!r}; there are: {', '.join(BENCHES)}")
+    for name in [chosen] if chosen else BENCHES:
+        options = passed_on if name in (chosen, "simclr") else []
+        if status := called(sys.executable, "-m", f"bench.{name}", *options):
+            return status
+    return 0
+
+
+def docs(arguments: Sequence[str]) -> int:
+    """Write the generated pages."""
+    parser("docs").parse_args(arguments)
+    return command("leaderboard_page") or command("classifier_page") or command("doc_tables")
+
+
+def mlflow(arguments: Sequence[str]) -> int:
+    """Pass on what MLflow lacks, then serve its pages until Ctrl-C."""
+    parse = parser("mlflow")
+    parse.add_argument("--port", type=int, default=5000)
+    args = parse.parse_args(arguments)
+    if status := command("summary", "--track"):
+        return status
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if uri.startswith("http"):
+        print(f"MLflow is at {uri}")
+        return 0
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    store = uri or "sqlite:///mlflow.db"
+    return called("mlflow", "ui", "--workers", "1", "--port", str(args.port), "--backend-store-uri", store)
+
+
+def completion(arguments: Sequence[str]) -> int:
+    """Print what teaches a shell to complete verbs and names."""
+    parse = parser("completion")
+    parse.add_argument("shell", choices=SHELLS)
+    shell = get_completion_class(parse.parse_args(arguments).shell)
+    assert shell is not None
+    print(shell(cli, {}, PROGRAM, COMPLETE).source())
+    return 0
+
+
+@dataclass(frozen=True)
+class Verb:
+    """What ``seamline VERB`` does.
+
+    Attributes:
+        does: a line of the help.
+        example: a command line, for the help.
+        runs: name in ``COMMANDS`` of stages/run.py, or a function from arguments to an exit status.
+        names: an option, or "" for the words without one -> the kind of name (``NAMES``) that completes it; "" where
+            any word may stand, ``FLAG`` for an option without a value.
+    """
+
+    does: str
+    example: str
+    runs: str | Callable[[Sequence[str]], int]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+VERBS = {
+    "repro": Verb(
+        "Run the pipeline, and say on one screen what it reached.", "seamline repro --profile photos", repro,
+        {"": "target", "--profile": "profile", "--keep-edits": FLAG, "--discard-edits": FLAG},
+    ),
+    "use": Verb(
+        "Compose params.yaml from a profile.", "seamline use photos", "use",
+        {"": "profile", "--keep-edits": FLAG, "--discard-edits": FLAG},
+    ),
+    "add": Verb("Add your own data.", "seamline add mystore path/to/photos items.csv", "add"),
+    "match": Verb(
+        "Find the match of a photo among photos of your clothes.", "seamline match look.jpg --wardrobe my_clothes",
+        "match", {"--wardrobe": "", "--top": "", "--confidence": "", "--any-class": FLAG},
+    ),
+    "summary": Verb(
+        "Print the key numbers of the last repro.", "seamline summary --markdown", "summary",
+        {"--markdown": FLAG, "--track": FLAG},
+    ),
+    "review": Verb(
+        "Print what a change moved, as Markdown.", "seamline review main --profile demo", "review",
+        {"--profile": "profile"},
+    ),
+    "ingest-report": Verb(
+        "Print what ingest found, repaired and rejected.", "seamline ingest-report shoes", ingest_report,
+        {"": "source"},
+    ),
+    "audit": Verb("Compare the demo's labels and crops with its ground truth.", "seamline audit", "audit"),
+    "export-yolo": Verb(
+        "Write a detector's data as a YOLO directory.", "seamline export-yolo shoes path/to/folder", "export_yolo",
+        {"": "detector"},
+    ),
+    "score-vectors": Verb(
+        "Score vectors that something else computed.",
+        "seamline score-vectors --embeddings mine.parquet --benchmark wardrobe", "score_vectors",
+        {"--benchmark": "benchmark", "--embeddings": "", "--metric": "", "--out": "", "--name": ""},
+    ),
+    "ablation": Verb(
+        "Train the variants of `ablation` and print their table.", "seamline ablation simclr unfrozen", "run_ablation",
+        {"": "variant"},
+    ),
+    "seeds": Verb(
+        "Measure mean and spread over training seeds.", "seamline seeds 0 1 2 --only encoder", "run_seeds",
+        {"--only": "section", "--profile": "profile", "--keep": FLAG, "--markdown": FLAG},
+    ),
+    "bench": Verb("Measure speed and memory.", "seamline bench retrieval", bench, {"": "bench", "--photos": ""}),
+    "docs": Verb("Write the generated pages and tables of docs.", "seamline docs", docs),
+    "mlflow": Verb("Open MLflow's pages.", "seamline mlflow --port 5001", mlflow, {"--port": ""}),
+    "completion": Verb(
+        "Print what completes these verbs in a shell.", 'eval "$(seamline completion bash)"', completion,
+        {"": "shell"},
+    ),
+}  # fmt: skip
+
+
+def is_checkout(folder: Path) -> bool:
+    """Whether a folder is the root of a checkout of Seamline."""
+    return (folder / "dvc.yaml").is_file() and (folder / "stages" / "console.py").is_file()
+
+
+def refuse_elsewhere() -> None:
+    """End the process unless the working folder is the root of a checkout: paths and params are relative to it."""
+    cwd = Path.cwd()
+    if is_checkout(cwd):
+        return
+    above = next((folder for folder in cwd.parents if is_checkout(folder)), HOME if is_checkout(HOME) else None)
+    where = f"cd '{above}'" if above else "cd into the folder that you cloned Seamline into"
+    raise click.ClickException(
+        f"{cwd} is not the root of a checkout of Seamline (dvc.yaml and stages/). seamline works there: {where}"
+    )
+
+
+class Door(click.Command):
+    """A verb as click sees it: it takes every argument as it stands, and completes options and names."""
+
+    def __init__(self, name: str, verb: Verb) -> None:
+        """``verb`` is the value of ``name`` in ``VERBS``."""
+        words = click.Argument(
+            ["arguments"],
+            nargs=-1,
+            type=click.UNPROCESSED,
+            shell_complete=lambda ctx, _, incomplete: self.shell_complete(ctx, incomplete),
+        )
+        super().__init__(
+            name,
+            help=verb.does,
+            callback=self.open,
+            params=[words],
+            add_help_option=False,
+            context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+        )
+        self.verb = verb
+
+    def open(self, arguments: Sequence[str]) -> None:
+        """Run the verb with these arguments; end the process with its status."""
+        runs, helps = self.verb.runs, not {"-h", "--help"}.isdisjoint(arguments)
+        if not helps and runs is not completion:
+            refuse_elsewhere()
+        # The verbs start the programs of this environment: dvc, mlflow, the `python` of dvc.yaml.
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        try:
+            if callable(runs):
+                sys.exit(runs(arguments))
+            start(runs, f"{PROGRAM} {self.name}", arguments)
+        finally:
+            if helps:
+                print(f"\nExample: {self.verb.example}")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Options that begin so, or names of the kind that is due; files where none is."""
+        names = self.verb.names
+        if incomplete.startswith("-"):
+            return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        before = (ctx.params.get("arguments") or ("",))[-1]
+        kind = names.get(before if names.get(before, FLAG) != FLAG else "")
+        if not kind or not is_checkout(Path.cwd()):
+            return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(name) for name in NAMES[kind]() if str(name).startswith(incomplete)]
+
+
+class Verbs(click.Group):
+    """The verbs in the order of ``VERBS``, where click would sort them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the verbs."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=Verbs,
+    add_help_option=False,
+    options_metavar="",
+    subcommand_metavar="VERB [ARGUMENT]...",
+    epilog=f"`{PROGRAM} VERB --help` has a verb's arguments and an example.",
+)
+@click.help_option("-h", "--help", hidden=True)
+def cli() -> None:
+    """Photos of clothes in, a searchable wardrobe out; in the root of a checkout."""
+
+
+for _name, _verb in VERBS.items():
+    cli.add_command(Door(_name, _verb))
+
+
+def main() -> None:
+    """Run the verb that the command line names."""
+    cli.main(prog_name=PROGRAM, complete_var=COMPLETE)
+
+
+def script() -> None:
+    """What the installed command runs: ``main`` of the checkout that is the working folder, which may be another."""
+    cwd = Path.cwd()
+    if cwd.resolve() != HOME and is_checkout(cwd):
+        os.execv(sys.executable, [sys.executable, "-m", "stages.console", *sys.argv[1:]])
+    main()
+
+
+if __name__ == "__main__":
+    main()

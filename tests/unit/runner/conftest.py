@@ -1,0 +1,5 @@
+"""An MLflow store."""
+
+from mlflow_store import store
+
+__all__ = ["store"]
