@@ -74,7 +74,7 @@ ingest-report: install  ## what ingest found, repaired and rejected: make ingest
 audit: install  ## compare the demo's labels and crops with its ground truth
 	@$(SEAMLINE) audit
 
-relabel: install  ## take suggested corrections of labels into data/relabel.csv: make relabel KEPT=kept.csv, or CONFIDENCE=.9 [HEAD=type]
+relabel: install  ## take suggested corrections of labels into data/relabel.csv: make relabel KEPT=kept.csv, or CONFIDENCE=.99 [HEAD=type]
 	@$(SEAMLINE) relabel $(if $(KEPT),"$(KEPT)") $(if $(CONFIDENCE),--confidence $(CONFIDENCE)) $(if $(HEAD),--head $(HEAD))
 
 export-yolo: install  ## write a detector's data as a YOLO directory: make export-yolo DETECTOR=shoes OUT=folder

@@ -192,10 +192,10 @@ def corrections_lines(before: bytes, now: bytes) -> list[str]:
     Args:
         before, now: content of data/relabel.csv.
     """
-    sides = [
-        {tuple(row[:3]): row[3] for row in csv.reader(io.StringIO(side.decode("utf-8-sig", "replace"))) if len(row) > 3}
-        for side in (before, now)
-    ]
+    sides = []
+    for content in (before, now):
+        rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"))))[1:]  # without the header
+        sides.append({tuple(row[:3]): row[3] for row in rows if len(row) > 3})
     differ = sorted(key for key in sides[0].keys() | sides[1].keys() if sides[0].get(key) != sides[1].get(key))
     parts = []
     for said, keys in (

@@ -29,7 +29,7 @@ from stages.contracts.tables import HEADS, RELABEL, read_shards, read_table
 from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.params import Section
-from stages.networks.backbones.backbones import Backbone, Pooling, beside
+from stages.networks.backbones.backbones import Backbone, Pooling, with_extra_backbones
 from stages.networks.backbones.features import Pictures, embed_pictures, load_weights
 from stages.runner.stage import Report, Stage
 from stages.suspects.confident import find
@@ -63,7 +63,7 @@ def features(pictures: list[bytes], simclr: Path, params: SuspectsParams) -> np.
     """float32 [n, d] of encoded pictures, by the backbone that SimCLR has left: it has seen no label."""
     backbone = Backbone(read_json(simclr / "encoder.json")["backbone"], "none", params.pooling)
     load_weights(backbone, simclr)
-    network = beside(backbone, params.beside, "packaged").to(device())
+    network = with_extra_backbones(backbone, params.beside, "packaged").to(device())
     return embed_pictures(network, Pictures(pictures, params.image_size, params.fit), BATCH)
 
 

@@ -59,14 +59,14 @@ def test_accuracy_stands_there_with_and_without_flip(figures):
 
 
 def test_head_without_a_labeled_row_is_counted_and_left_out_of_the_mean(figures):
-    result, confusions, _ = figures
+    result, confusions = figures
     assert result["heads"]["fabric"] == {"rows": 0, "coverage": 0.0, "classes": 2}
     assert set(confusions) == {"type", "type_group"}
     assert result["heads"]["type"]["coverage"] == 1 and result["test_rows"] == 4
 
 
 def test_groups_and_confusions(figures):
-    result, confusions, _ = figures
+    result, confusions = figures
     assert confusions["type"] == sorted(
         [["Jeans", "Shirts"], ["Jeans", "Jeans"], ["Shirts", "Shirts"], ["Dresses", "Shirts"]]
     )
