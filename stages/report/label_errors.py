@@ -95,8 +95,8 @@ def measure(data: Path, sources: Sequence[str]) -> dict[str, Found]:
 def as_markdown(found: Mapping[str, Found]) -> str:
     """A table, a row for each head that has wrong labels, and a line about the others."""
     lines = [
-        "Labels that are probably wrong (stage `suspects`): the first N suggestions of each head, N the number of wrong",
-        "labels, beside a random list:",
+        "Labels that are probably wrong (stage `suspects`): the first N suggestions of each head, N its number of",
+        "wrong labels, beside a random list:",
         "",
         "| head | labels | wrong (N) | suggestions | precision of N | recall of N | random | right value suggested |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",

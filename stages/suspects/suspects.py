@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from stages.contracts.images import Fit
 from stages.contracts.tables import HEADS, RELABEL, read_shards, read_table
@@ -117,8 +118,6 @@ def correction_of(row: dict[str, Any]) -> dict[str, str]:
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Look at every crop once, judge every head, write."""
-    from threadpoolctl import threadpool_limits
-
     seed_everything(0)
     crops = read_shards(args.dataset).to_pandas().sort_values("crop_id", ignore_index=True)
     items = read_table(args.dataset / "items.parquet", columns=["source", "item_id", "picture"]).to_pandas()
@@ -130,8 +129,9 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     table: list[dict[str, Any]] = []
     scores: dict[str, dict[str, float]] = {"accuracy": {}, "suspected": {}}
     sheets = []
-    # One thread: with more of them BLAS adds in another order where a machine has fewer cores than threads.
-    with threadpool_limits(1, "blas"):
+    # One thread: with more of them BLAS adds in another order where a machine has fewer cores than threads. This is told
+    # to all libraries that are loaded by now, scikit-learn's among them.
+    with threadpool_limits(1):
         vectors = principal_components(seen, COMPONENTS)
         for head in HEADS:
             rows, accuracy = suspects_of(head, crops, vectors, groups)

@@ -8,6 +8,9 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 
 from stages.contracts.disjoint import connected
 from stages.contracts.tables import unit_hash
@@ -62,8 +65,6 @@ def principal_components(features: np.ndarray, count: int) -> np.ndarray:
     Args:
         features: float32 [n, d].
     """
-    from sklearn.decomposition import PCA
-
     scale = features.std(axis=0)
     standardized = (features - features.mean(axis=0)) / np.where(scale < 1e-6, np.inf, scale)
     axes = PCA(min(count, *features.shape), svd_solver="randomized", random_state=0)
@@ -80,9 +81,6 @@ def out_of_fold(vectors: np.ndarray, labels: np.ndarray, folds: np.ndarray, stre
         labels: class of each row, 0 <= label < classes, every class at least once.
         strength: scikit-learn's C, the inverse of the regularization.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
     result = np.zeros((len(labels), labels.max() + 1))
     for fold in np.unique(folds):
         asked = folds == fold
