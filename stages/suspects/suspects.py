@@ -129,8 +129,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     table: list[dict[str, Any]] = []
     scores: dict[str, dict[str, float]] = {"accuracy": {}, "suspected": {}}
     sheets = []
-    # One thread: with more of them BLAS adds in another order where a machine has fewer cores than threads. This is told
-    # to all libraries that are loaded by now, scikit-learn's among them.
+    # One thread: with more of them BLAS adds in another order where a machine has fewer cores than threads. This tells
+    # all libraries that are loaded by now, scikit-learn's among them.
     with threadpool_limits(1):
         vectors = principal_components(seen, COMPONENTS)
         for head in HEADS:
