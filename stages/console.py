@@ -165,7 +165,8 @@ def bench(arguments: Sequence[str]) -> int:
 def docs(arguments: Sequence[str]) -> int:
     """Write the generated pages."""
     parser("docs").parse_args(arguments)
-    return command("leaderboard_page") or command("classifier_page") or command("doc_tables")
+    pages = command("leaderboard_page") or command("classifier_page") or command("doc_tables")
+    return pages or command("plots_file")
 
 
 def mlflow(arguments: Sequence[str]) -> int:

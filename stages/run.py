@@ -58,6 +58,7 @@ COMMANDS = {
     "doc_tables": "stages.report.doc_tables",
     "score_vectors": "stages.retrieval.score_vectors",
     "contact_sheet": "stages.report.contact_sheet",
+    "plots_file": "stages.report.plots_file",
     "plots_script": "stages.report.plots_script",
     "shortcut_check": "stages.report.shortcut_check",
 }
@@ -74,10 +75,14 @@ def start(name: str, program: str, arguments: Sequence[str]) -> None:
     os.environ.setdefault(STARTED_VARIABLE, str(time.time()))
     start_process()
     sys.argv = [program, *arguments]
+    from stages.runner.stage import one_message  # not before the environment is fixed
+
+    with one_message():  # tables/heads.csv is read
+        module = import_module((STAGES | COMMANDS)[name])
     if name in STAGES:
-        import_module(STAGES[name]).STAGE.run()
+        module.STAGE.run()
     else:
-        import_module(COMMANDS[name]).main()
+        module.main()
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ Usage: python -m stages.run add SOURCE FOLDER [TABLE]  (`make add SOURCE=mystore
 
 FOLDER may lie anywhere: data/raw/SOURCE becomes a link to it, and its files are only read. TABLE lies in FOLDER or
 beside it. Written are profiles/SOURCE.yaml and tables/SOURCE_labels.csv; `make repro PROFILE=SOURCE` then runs to the
-retrieval table. Run again, what a person edited stays as it is.
+retrieval table. Run again, what a person edited stays as it is: columns that were changed in the profile are used.
 """
 
 import csv
@@ -15,9 +15,12 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from stages.adding.measure import Measured, balanced, measure
+from stages.adding.found import Found
+from stages.adding.measure import Measured, balanced, measure, told
+from stages.adding.photos import Photos
 from stages.adding.profile import (
     LabelTable,
+    chosen_in,
     content_of,
     fit,
     fit_detector,
@@ -26,7 +29,7 @@ from stages.adding.profile import (
     label_table,
     profile_text,
 )
-from stages.adding.recognise import BOXES_OF, Found, recognise
+from stages.adding.recognise import BOXES_OF, recognise
 from stages.adding.report import Report, lines
 from stages.adding.superclasses import read_synonyms
 from stages.contracts.tables import SHARES, SPLITS
@@ -34,6 +37,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import read_text
 from stages.core.params import load_params
 from stages.core.table_rows import read_rows
+from stages.ingest.files import dead_links
 from stages.profiles.check import check
 from stages.profiles.compose import BASE, LAYERS, PROFILES, compose, over_base, profile_names
 from stages.runner.lists import SECTIONS
@@ -55,10 +59,11 @@ def add(source: str, folder: Path, table: Path | None) -> str:
     profile = check_name(source)
     root, table = _places(folder, table)
     synonyms = read_synonyms(TABLES)
-    found = recognise(root, table, synonyms)
+    chosen = chosen_in(profile, source, text_of(profile)) if profile.is_file() else None
+    found = recognise(root, table, synonyms, chosen)
     raw = Path(str(load_params(PROFILES / f"{BASE}.yaml")["raw"])) / source
     check_link(raw, found.root)
-    if found.reader in BOXES_OF:
+    if found.reader in BOXES_OF and not chosen:
         found.options["items_from_boxes"] = True
     labels, measured, wrote = measured_with_splits(source, found, synonyms)
     kept = kept_splits(measured, labels)
@@ -73,7 +78,10 @@ def add(source: str, folder: Path, table: Path | None) -> str:
         wrote.append(f"{path} (as it was)" if labels.same else write(path, labels.text))
     wrote += [write_profile(profile, text), make_link(raw, found.root)]
     check(compose(source), profile)
-    warnings = []
+    warnings = [f"a table was not read: {said}" for said in found.unread]
+    if dead := dead_links(found.root):
+        named = shown([path.relative_to(found.root) for path in dead], 3)
+        warnings.append(f"{named}: links that lead nowhere, at which DVC stops in make repro: remove them")
     if not_ignored(found.root):
         place = found.root.relative_to(Path.cwd())
         warnings.append(f"git would commit the photos of {place}/: move it out of the checkout or into data/raw/, or "
@@ -163,13 +171,24 @@ def measured_with_splits(
         StageError: there are too few photos for three splits.
     """
     annotations = Path("data") / source / "annotations"
-    catalogue = found.options.get("catalogue")
-    if catalogue and catalogue.get("group_column") and (annotations / SPLITS_FILE).is_file():
+    catalogue = found.options.get("catalogue") or {}
+    grouped = catalogue.get("group_column")
+    there = (annotations / SPLITS_FILE).is_file()
+    if grouped and there and grouped not in (columns := read_rows(annotations / SPLITS_FILE, ["split"]).columns):
+        other = shown(name for name in columns if name != "split")
+        raise StageError(
+            f"{annotations / SPLITS_FILE} is by {other}, and photos are now grouped by `{grouped}`. Remove it: where "
+            "it is needed it is written anew."
+        )
+    if grouped and there and not found.chosen:
         catalogue["splits"] = SPLITS_FILE
+    # A person may name the file in the profile before it is there.
+    missing = catalogue.pop("splits", None) if catalogue.get("splits") == SPLITS_FILE and not there else None
+    photos = Photos()
 
     def look() -> tuple[LabelTable | None, Measured, bool]:
         tree = over_base(content_of(source, found, {}, None), source)
-        measured = measure(source, found.root, annotations, TABLES, tree, found.label_column)
+        measured = measure(source, found.root, annotations, TABLES, tree, found.label_column, photos)
         labels = None
         if found.label_column is not None:
             counts = Counter(label for label, _ in measured.items)
@@ -180,25 +199,45 @@ def measured_with_splits(
 
     labels, measured, whole = look()
     for share in SHARES_OF_TRAIN:
-        if not whole and measured.upstream and not (catalogue and catalogue.get("splits")):
+        if not whole and measured.upstream and not catalogue.get("splits") and not found.chosen:
             found.options["val_share"] = share
             labels, measured, whole = look()
     said = []
-    if not whole and catalogue and catalogue.get("group_column") and not catalogue.get("splits"):
+    free = grouped and not catalogue.get("splits") and not catalogue.get("split_column")
+    if missing or (not whole and free and not found.chosen):
         catalogue["splits"] = SPLITS_FILE
         stream = io.StringIO(newline="")
         rows = sorted(balanced(measured.groups, SHARES).items())
-        csv.writer(stream, lineterminator="\n").writerows([(catalogue.get("group_column"), "split"), *rows])
+        csv.writer(stream, lineterminator="\n").writerows([(grouped, "split"), *rows])
         said = [write(annotations / SPLITS_FILE, stream.getvalue())]
         labels, measured, whole = look()
     if not whole:
-        counted = kept_splits(measured, labels)
-        raise StageError(
-            f"{found.root}: {sum(measured.images.values())} photos in {len(measured.groups)} groups give "
-            f"{', '.join(f'{counted[split]} {split}' for split in SPLITS)}, and each split needs some with a label. "
-            "Add photos: 30 are few, some hundred are better."
-        )
+        raise StageError(_too_few(found, measured, labels, bool(free)))
     return labels, measured, said
+
+
+def _too_few(found: Found, measured: Measured, labels: LabelTable | None, free: bool) -> str:
+    """Why there is nothing to train on or to ask for, and what to do.
+
+    Args:
+        free: a splits file could say which group is in which split.
+    """
+    counted = kept_splits(measured, labels)
+    text = (
+        f"{found.root}: {sum(measured.images.values())} photos in {len(measured.groups)} groups give "
+        f"{', '.join(f'{counted[split]} {split}' for split in SPLITS)}, and each split needs some with a label. "
+    )
+    if measured.rejected:
+        reasons = "; ".join(told(measured.rejected, measured.examples))
+        return f"{text}Rejected were {reasons}. Mend these, or add photos."
+    if (catalogue := found.options.get("catalogue") or {}).get("split_column"):
+        return f"{text}Your column `{catalogue['split_column']}` puts them there: change it, or add photos."
+    if found.chosen and free:
+        return (
+            f"{text}{found.chosen.profile} stays as you edited it: write `splits: {SPLITS_FILE}` into its "
+            "`catalogue`, and this command writes that file."
+        )
+    return f"{text}Add photos: 30 are few, some hundred are better."
 
 
 def read_superclasses() -> set[str]:
@@ -236,7 +275,7 @@ def write_profile(path: Path, text: str) -> str:
     if there == text:
         return f"{path} (as it was)"
     if there is not None and is_edited(there):
-        return f"{path} was edited and stays as it is; delete it to have it written anew"
+        return f"{path} was edited and stays as it is; its columns were used. Delete it to have it written anew"
     return write(path, text).replace("(new counts, and rows for new labels)", "(fitted anew)")
 
 

@@ -1,12 +1,14 @@
-"""Which column of a table names the image, which the label, and which who or what must not cross splits."""
+"""Which column of a table names the image, the label, who or what must not cross splits, and the split."""
 
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stages.adding.superclasses import guess, words_of
+from stages.core.errors import shown
 from stages.core.table_rows import Rows
+from stages.ingest.readers.folders import split_word
 
 LABEL_WORDS = ("label", "labels", "category", "categories", "class", "type", "articletype", "garment", "kind", "tag",
                "etikett", "kategorie", "art", "produktart", "categorie", "catégorie", "categoria", "categoría",
@@ -16,6 +18,8 @@ GROUP_WORDS = ("sender", "seller", "shop", "store", "user", "customer", "person"
                "artikel", "kunde", "gruppe", "produit", "vendeur", "cliente", "producto", "parent",
                "handle", "artikelnr", "artikelnummer")  # fmt: skip
 IMAGE_WORDS = ("image", "img", "file", "filename", "photo", "picture", "path", "name", "bild", "datei", "foto")
+SPLIT_NAMES = ("split", "subset", "partition", "fold", "set")
+CALLED_LABEL = ("label", "labels", "class", "category")  # a column of this very name is meant as the label
 SAMPLE = 2000  # rows that a guess looks at
 LEAST_FOUND = 0.5  # share of values that must find a file
 LONGEST = 40  # letters of a label, on average
@@ -26,13 +30,19 @@ TAKEN = ("item_id", "image_id", "group", "superclass", "count", "note")
 
 @dataclass(frozen=True)
 class Columns:
-    """The guessed columns, and what else could have been meant."""
+    """The columns that are taken, and what else could have been meant.
+
+    Attributes:
+        refused: what a column is called that is not taken -> why not, in words.
+    """
 
     image: str
     label: str
     group: str | None
-    other_labels: list[str]
-    other_groups: list[str]
+    split: str | None = None
+    other_labels: list[str] = field(default_factory=list)
+    other_groups: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 def _named(column: str, words: Sequence[str]) -> bool:
@@ -52,27 +62,63 @@ def image_columns(table: Rows, finds: Callable[[str], bool]) -> dict[str, float]
     return dict(sorted(shares.items(), key=lambda entry: (-entry[1], not _named(entry[0], IMAGE_WORDS))))
 
 
-def label_columns(table: Rows, taken: str, synonyms: dict[tuple[str, ...], str]) -> list[str]:
+def label_columns(table: Rows, taken: Sequence[str], synonyms: dict[tuple[str, ...], str]) -> list[str]:
     """Columns that may be the label, the likeliest first.
 
     A label has few distinct, short values. What tells it among those are garments that the synonyms know, then the
-    column's name; of two the one that says more, by its number of values.
+    column's name; of two the one that says more, by its number of values. Numbers are labels where the column says so.
     """
     rows = [row for _, row in table.rows[:SAMPLE]]
     scores: dict[str, tuple[float, int]] = {}
     for column in table.columns:
         counts = Counter(row[column] for row in rows if row[column])
         filled = sum(counts.values())
-        if column in (taken, *TAKEN) or not counts or len(counts) > min(MOST_LABELS, max(2, len(rows) // 2)):
-            continue
-        if sum(len(value) * count for value, count in counts.items()) / filled > LONGEST:
+        if column in (*taken, *TAKEN) or _no_label(counts, len(rows)):
             continue
         garments = sum(count for value, count in counts.items() if guess(value, synonyms).superclass) / filled
         numeric = sum(count for value, count in counts.items() if value.replace(".", "").isdigit()) / filled > 0.9
-        score = 2 * round(garments, 1) + _named(column, LABEL_WORDS) - numeric
-        if score > 0 and len(counts) > 1:
+        doubt = 0.5 if column.casefold() in CALLED_LABEL else 1.0
+        score = 2 * round(garments, 1) + _named(column, LABEL_WORDS) - doubt * numeric
+        if score > 0:
             scores[column] = score, len(counts)
     return sorted(scores, key=lambda column: scores[column], reverse=True)
+
+
+def _no_label(counts: Counter, rows: int) -> str:
+    """Why values cannot be labels, in words; empty where they can."""
+    if not counts:
+        return "it is empty in every row"
+    if len(counts) == 1:
+        return f"it is {next(iter(counts))!r} in every row that has one"
+    if len(counts) > min(MOST_LABELS, max(2, rows // 2)):
+        return f"it has {len(counts)} different values in {rows} rows, and a label is shared by several photos"
+    if sum(len(value) * count for value, count in counts.items()) / sum(counts.values()) > LONGEST:
+        return f"its values are longer than {LONGEST} letters"
+    return ""
+
+
+def refused_labels(table: Rows, taken: Sequence[str]) -> dict[str, str]:
+    """Columns that are called ``label`` or the like and hold no labels -> why, in words."""
+    rows = [row for _, row in table.rows[:SAMPLE]]
+    called = [column for column in table.columns if column.casefold() in CALLED_LABEL and column not in taken]
+    reasons = {column: _no_label(Counter(row[column] for row in rows if row[column]), len(rows)) for column in called}
+    return {column: reason for column, reason in reasons.items() if reason}
+
+
+def split_column(table: Rows, taken: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+    """The column that says which photos train and which test, and those that are called so and say something else.
+
+    Whatever it is called: no other column holds train and a further split, and nothing else.
+    """
+    refused = {}
+    for column in table.columns:
+        values = {row[column] for _, row in table.rows if row[column]} if column not in taken else set()
+        splits = {split_word(value) for value in values} if 0 < len(values) <= MOST_LABELS else {None}
+        if None not in splits and "train" in splits and len(splits) > 1:
+            return column, {}
+        if values and _named(column, SPLIT_NAMES):
+            refused[column] = f"it has {shown(values, 4)}, expected train, val and test"
+    return None, refused
 
 
 def group_columns(table: Rows, taken: Sequence[str]) -> list[str]:

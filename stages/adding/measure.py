@@ -1,4 +1,4 @@
-"""What a source holds, counted by its own reader: labels, groups and splits, without decoding a picture."""
+"""What a source holds, counted by its own reader: labels, groups and splits, and the photos that are left out."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -7,17 +7,20 @@ from typing import Any
 
 import pandas as pd
 
-from stages.contracts.ledger import Account
-from stages.contracts.tables import HEADS, SPLITS
+from stages.adding.photos import Photos
+from stages.contracts.ledger import REASONS, Account
+from stages.contracts.tables import SPLITS
 from stages.core.errors import StageError
+from stages.core.heads import HEADS
 from stages.core.params import section
-from stages.ingest.ingest import READERS
+from stages.ingest.files import BROKEN, CLOSED, OUTSIDE, Tree
+from stages.ingest.readers import READERS
 from stages.ingest.reading import IngestParams, Reading, Request
 from stages.ingest.splitting import decide_splits
 from stages.labels.labels import POLICIES
 from stages.labels.merging import read_label_tables
 from stages.labels.params import LabelParams
-from stages.profiles.compose import members
+from stages.profiles.compose import PROFILES, members
 
 
 @dataclass
@@ -32,7 +35,10 @@ class Measured:
         several: whether an image has more than one item.
         box_classes: class -> boxes of it.
         boxed: split -> boxes in it.
-        rejected: reason -> rows that the reader rejects.
+        rejected: (table, reason) -> rows that are rejected, near duplicates aside.
+        examples: (table, reason) -> the first of them, and what was found there.
+        elsewhere: kind -> photos and links that lie where the reader does not look.
+        crossing: groups with photos in several splits.
         heads: of the classifier: those for which labels have two classes.
     """
 
@@ -46,6 +52,9 @@ class Measured:
     box_classes: Counter
     boxed: Counter
     rejected: Counter
+    examples: dict[tuple[str, str], str]
+    elsewhere: dict[str, int]
+    crossing: int
     heads: list[str]
 
     def by_label(self) -> dict[str, Counter]:
@@ -57,27 +66,41 @@ class Measured:
 
 
 def measure(
-    source: str, root: Path, annotations: Path, tables: Path, tree: dict[str, Any], label: str | None
+    source: str,
+    root: Path,
+    annotations: Path,
+    tables: Path,
+    tree: dict[str, Any],
+    label: str | None,
+    photos: Photos | None = None,
 ) -> Measured:
     """Run the reader of a source and count what it finds.
 
     Args:
         tree: the profile over its base, as ``over_base`` gives it.
         label: the items' label column; None where a policy of the reader's own knows.
+        photos: that were opened already.
 
     Raises:
         StageError: as the reader; it finds no usable image.
     """
-    options = section(IngestParams, f"ingest.{source}", {"ingest": members("ingest", tree["ingest"])})
+    options = section(
+        IngestParams, f"ingest.{source}", {"ingest": members("ingest", tree["ingest"])}, PROFILES / f"{source}.yaml"
+    )
     account = Account(source)
-    reading = READERS[options.reader](Request(source, root, annotations, tables, options, account))
-    if not reading.images:
-        raise StageError(f"{root}: no usable image ({'; '.join(account.lines()) or 'nothing found'}).")
-    files = sorted(reading.images, key=lambda file: file.image_id)
+    request = Request(source, root, annotations, tables, options, account)
+    reading = READERS[options.reader](request)
+    left_out = (photos or Photos()).left_out(reading.images, options)
+    rejected, examples = _rejected(account, left_out)
+    files = sorted((one for one in reading.images if one.image_id not in left_out), key=lambda file: file.image_id)
+    if not files:
+        raise StageError(f"{root}: no usable image ({'; '.join(told(rejected, examples)) or 'nothing found'}).")
     splits, _ = decide_splits(files, {file.image_id: file.image_id for file in files})
     groups: dict[str, list[str]] = defaultdict(list)
     for file in files:
         groups[file.group or file.image_id].append(file.image_id)
+    reading.items = [row for row in reading.items if row["image_id"] in splits]
+    reading.objects = [row for row in reading.objects if row["image_id"] in splits]
     heads = ["type"]
     if options.items_from_boxes:
         pairs = [(row["image_id"], row["class_name"]) for row in reading.objects]
@@ -96,9 +119,36 @@ def measure(
         any(count > 1 for count in members_of.values()),
         Counter(row["class_name"] for row in reading.objects),
         Counter(splits[row["image_id"]] for row in reading.objects),
-        Counter(reject.reason for ledger in account.ledgers.values() for reject in ledger.rejects),
+        rejected,
+        examples,
+        _elsewhere(request.files),
+        sum(len({splits[one] for one in group}) > 1 for group in groups.values()),
         heads,
     )
+
+
+def _elsewhere(files: Tree) -> dict[str, int]:
+    return {kind: count for kind, count in files.rest().items() if kind.endswith(OUTSIDE) or kind in (BROKEN, CLOSED)}
+
+
+def _rejected(account: Account, left_out: dict[str, tuple[str, str]]) -> tuple[Counter, dict[tuple[str, str], str]]:
+    """(table, reason) -> rows, and the first of them."""
+    rows = [
+        ((table, one.reason), f"{one.key}: {one.detail}" if one.detail else one.key)
+        for table, ledger in account.ledgers.items()
+        for one in ledger.rejects
+    ]
+    rows += [(("images", reason), detail) for reason, detail in left_out.values()]
+    return Counter(key for key, _ in rows), dict(reversed(rows))
+
+
+def told(rejected: Counter, examples: dict[tuple[str, str], str]) -> list[str]:
+    """What was rejected, in words: how many, why, and the first."""
+    return [
+        f"{count} {table if count > 1 else table.removesuffix('s')} {reason} ({REASONS[reason]}), such as "
+        f"{examples[table, reason][:80]}"
+        for (table, reason), count in rejected.most_common()
+    ]
 
 
 def _by_policy(

@@ -13,11 +13,13 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from stages.adding.found import Chosen, Found
 from stages.adding.measure import Measured
-from stages.adding.recognise import Found
 from stages.adding.superclasses import Guess, guess
+from stages.core.errors import StageError, shown
 from stages.core.files import digest
-from stages.core.table_rows import read_rows
+from stages.core.params import load_params
+from stages.core.table_rows import Rows, read_rows
 from stages.profiles.text import dumped_short
 
 MARK = "# Written by `make add`, state "
@@ -79,6 +81,32 @@ def is_edited(text: str) -> bool:
     return digest(body)[:12] != text.removeprefix(MARK)[:12]
 
 
+def chosen_in(path: Path, source: str, text: str) -> Chosen | None:
+    """The reader, options and label column that a person wrote into a profile; None where nobody edited it.
+
+    Args:
+        text: of the profile.
+
+    Raises:
+        StageError: it is no YAML, or has no reader for the source.
+    """
+    if not is_ours(text) or not is_edited(text):
+        return None
+    content = load_params(path)
+    options = _at(content, "ingest", source)
+    reader = options.pop("reader", None)
+    if not isinstance(reader, str):
+        raise StageError(f"{path}: `ingest.{source}.reader` is missing. Write it, or delete the file to have it anew.")
+    label = _at(content, "labels", "catalogues", source).get("label_column")
+    return Chosen(path, reader, options, str(label) if label is not None else None)
+
+
+def _at(content: Any, *keys: str) -> dict[str, Any]:
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    return dict(content) if isinstance(content, dict) else {}
+
+
 def fit(measured: Measured, train: int, found: Found) -> dict[str, Any]:
     """Sections whose values follow from the number of training items ``train``."""
     steps = 300  # of the classifier's heads, on features that are computed once
@@ -90,7 +118,7 @@ def fit(measured: Measured, train: int, found: Found) -> dict[str, Any]:
     if measured.heads != ["type"]:
         fitted["classifier"]["heads"] = measured.heads
     if train < 10:
-        fitted["encoder"] = {"defaults": {"probe": {"k": train}}}
+        fitted["encoder"] = {"defaults": {"validation": {"k": train}}}
     if found.boxes:
         # A photo may show several garments: then a crop is of the label's own class.
         fitted["crops"] = {"no_detection": "own_box"} | ({"agreement": "required"} if measured.several else {})
@@ -142,14 +170,20 @@ def label_table(path: Path, column: str, counts: Counter, synonyms: dict[tuple[s
 
     Args:
         counts: label -> items.
+
+    Raises:
+        StageError: the table is of another column, and a person gave its labels superclasses.
     """
     rows: list[dict[str, str]] = []
     columns, before = [column, *COLUMNS], ""
     if path.is_file():
-        there = read_rows(path, [column, "superclass"])
-        rows = [row for _, row in there.rows]
-        columns = [*there.columns, *(name for name in columns if name not in there.columns)]
-        before = _as_csv(there.columns, rows)
+        there = read_rows(path, ["superclass"])
+        before = _as_csv(there.columns, [row for _, row in there.rows])
+        if column in there.columns:
+            rows = [row for _, row in there.rows]
+            columns = [*there.columns, *(name for name in columns if name not in there.columns)]
+        else:
+            _refuse_chosen(path, there, column, synonyms)
     guesses = {label: guess(label, synonyms) for label in {*counts, *(row[column] for row in rows)}}
     edited = [row[column] for row in rows if row["superclass"] != (guesses[row[column]].superclass or "")]
     listed = {row[column] for row in rows}
@@ -163,6 +197,19 @@ def label_table(path: Path, column: str, counts: Counter, synonyms: dict[tuple[s
             )
     text = _as_csv(columns, rows)
     return LabelTable(text, {row[column]: row["superclass"] for row in rows}, guesses, edited, text == before)
+
+
+def _refuse_chosen(path: Path, table: Rows, column: str, synonyms: dict[tuple[str, ...], str]) -> None:
+    """Refuse to write a table of another column over superclasses that a person chose."""
+    other = next((name for name in table.columns if name not in COLUMNS), "")
+    chosen = [
+        row[other] for _, row in table.rows if row["superclass"] != (guess(row[other], synonyms).superclass or "")
+    ]
+    if chosen:
+        raise StageError(
+            f"{path} is of column `{other}`, with superclasses that you chose ({shown(chosen, 4)}), and the labels now "
+            f"come from `{column}`. Rename the column in its first line, or move the file away to have it written anew."
+        )
 
 
 def note(guessed: Guess) -> str:

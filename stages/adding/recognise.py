@@ -2,22 +2,23 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.adding.columns import Columns, group_columns, image_columns, label_columns
+from stages.adding.found import Chosen, Found, images_of
+from stages.adding.superclasses import guess
+from stages.adding.tables import Told, from_choice, from_table, told_by
 from stages.contracts.images import IMAGE_SUFFIXES
 from stages.core.errors import StageError, shown
 from stages.core.files import parse_yaml
-from stages.core.table_rows import KINDS, SUFFIXES, Rows, read_rows
-from stages.ingest.files import Tree, walk
+from stages.core.table_rows import KINDS, SUFFIXES, UNREAD
+from stages.ingest.files import Tree, companion, walk
 from stages.ingest.lookup import Images
-from stages.ingest.readers import coco, deepfashion2, fashion_products, folders
-from stages.ingest.readers.catalogue import box_columns
+from stages.ingest.readers import coco, deepfashion2, fashion_products, folders, voc, yolo
 
 LEVELS = 2  # folders below FOLDER in which a table is looked for
+MOST_JSONS = 20  # beside photos that may be tables
+MOST_LABELS = 200  # label files that are looked into
 BOXES_OF = ("yolo", "voc", "coco", "deepfashion2", "shoes")  # readers whose labels are the classes of boxes
 # Readers of benchmarks' trees: they have a split and a protocol of their own, and no labels for a data set.
 BENCHMARKS = {
@@ -28,38 +29,23 @@ BENCHMARKS = {
     "fashion144k": "Fashion144k",
 }
 FORMS = """\
-  a table ({kinds}) with a column that names images and one with labels
+  a table ({kinds})
+    with a column that names images and one with labels
   a folder for each class with its images
-  boxes as YOLO (data.yaml, images/, labels/), Pascal VOC (an .xml an image) or COCO (one JSON)"""
+  boxes as YOLO (data.yaml or classes.txt, images/, labels/), Pascal VOC (an .xml an image) or COCO (one JSON)"""
 
 
-@dataclass
-class Found:
-    """How a folder is read.
-
-    Attributes:
-        root: what becomes the source's folder: FOLDER, or the one above it where the table lies there.
-        options: settings of ``ingest.<source>`` beside the reader.
-        what: the format in words.
-        guesses: (what, guess in words) of a catalogue's columns, to be shown.
-        label_column: of the items; None where the reader's own policy knows.
-        boxes: whether the source has boxes, and the column of their class.
-    """
-
-    reader: str
-    root: Path
-    what: str
-    options: dict[str, Any] = field(default_factory=dict)
-    guesses: list[tuple[str, str]] = field(default_factory=list)
-    label_column: str | None = "label"
-    boxes: bool = False
-
-
-def recognise(folder: Path, table: Path | None, synonyms: dict[tuple[str, ...], str]) -> Found:
+def recognise(
+    folder: Path, table: Path | None, synonyms: dict[tuple[str, ...], str], chosen: Chosen | None = None
+) -> Found:
     """The reader of a folder and its options.
 
+    Args:
+        chosen: what a person edited in the profile, which is used instead of guesses.
+
     Raises:
-        StageError: the folder holds no images, or nothing that says what they show, or two tables that do.
+        StageError: the folder holds no images, or nothing that says what they show, or two tables that do; or what was
+            chosen does not fit it.
     """
     images = images_of(folder)
     if not images:
@@ -67,35 +53,74 @@ def recognise(folder: Path, table: Path | None, synonyms: dict[tuple[str, ...], 
             f"{folder}: no image files ({', '.join(sorted(IMAGE_SUFFIXES))}) in it or below it; found "
             f"{_census(folder)}. Name the folder that holds the photos."
         )
+    if chosen and chosen.reader == "catalogue":
+        return from_choice(folder, table, chosen)
     # As the reader looks for them: an address or a path of another machine fits below the folder that holds all.
     images = images_of(_common([path.parent for path in images.paths.values()]))
     if table is not None:
-        return _fashion_products(folder, table) or _from_table(folder, table, images, synonyms)
-    for form in (_published, _fashion_products, _yolo, _coco, _voc):
-        if found := form(folder):
-            return found
-    tables = [path for path in _tables(folder) if path.suffix.lower() != ".txt"] or _tables(folder)
-    told = {path: guessed for path in tables if (guessed := _naming(path, folder, images))}
-    boxes = [path for path, (rows, column) in told.items() if box_columns(rows.columns, column)]
-    labeled = [path for path in told if path not in boxes] or boxes
+        return _fashion_products(folder, table) or from_table(folder, table, images, synonyms)
+    for place in dict.fromkeys((folder, _unwrapped(folder))):
+        for form in (_published, _fashion_products, _yolo, _coco, _voc):
+            if found := form(place):
+                return _as_chosen(found, chosen)
+    folder = _unwrapped(folder)
+    stems = {path.stem for path in images.paths.values()}
+    texts = [path for path in _tables(folder) if path.suffix.lower() != ".txt" or path.stem not in stems]
+    tables = [path for path in texts if path.suffix.lower() != ".txt"] or texts
+    told, unread = dict[Path, Told](), dict[Path, str]()
+    for path in tables:
+        try:
+            if one := told_by(path, images, synonyms):
+                told[path] = one
+        except StageError as error:
+            unread[path] = str(error)
+    boxes = [path for path, one in told.items() if one.boxes]
+    named = [path for path in told if path not in boxes] or boxes
+    # Competitions have tables of photos without labels beside the one with them.
+    labeled = [path for path in named if told[path].labeled] or named
     if len(labeled) > 1:
         names = shown(path.relative_to(folder).as_posix() for path in labeled)
         raise StageError(f"{folder}: {names} each name images. Say which has the labels: TABLE={labeled[0].name}")
     if labeled:
-        return _from_table(folder, labeled[0], images, synonyms, boxes[0] if boxes else None)
-    if found := _folders(folder):
-        return found
-    looked = shown(path.relative_to(folder).as_posix() for path in tables)
+        found = from_table(folder, labeled[0], images, synonyms, boxes[0] if boxes else None)
+    else:
+        _refuse_bare_labels(folder, images)
+        found = _folders(folder, synonyms)
+    if found:
+        found.unread = [said for path, said in unread.items() if path.suffix.lower() not in (".txt", ".json")]
+        return _as_chosen(found, chosen)
+    looked = shown(path.relative_to(folder).as_posix() for path in tables if path not in unread)
+    reasons = [said for path, said in unread.items() if path.suffix.lower() != ".txt"] or list(unread.values())
+    said = f" (no column of {looked} names half of its images)" if len(tables) > len(unread) else ""
     raise StageError(
         f"{folder}: {len(images)} images, and nothing that says what they show"
-        f"{f' (no column of {looked} names half of its images)' if tables else f'; found {_census(folder)}'}. "
-        f"Expected one of:\n{FORMS.format(kinds=KINDS)}"
+        f"{said or ('' if unread else f'; found {_census(folder)}')}. "
+        + "".join(f"Not read: {reason} " for reason in reasons[:3])
+        + f"Expected one of:\n{FORMS.format(kinds=KINDS)}"
     )
 
 
-def images_of(folder: Path) -> Images:
-    """The images below a folder, as readers see them."""
-    return Tree(folder).images(folder)
+def _as_chosen(found: Found, chosen: Chosen | None) -> Found:
+    """What was found, with the reader, options and label column that a person chose."""
+    if chosen:
+        if found.reader != chosen.reader:
+            found.what = f"reader {chosen.reader}, as {chosen.profile} says (it looks like {found.what})"
+        found.reader, found.options, found.label_column = chosen.reader, chosen.options, chosen.label_column
+        found.chosen = chosen
+    return found
+
+
+def _unwrapped(folder: Path) -> Path:
+    """The only folder in a folder, as archives have it, unless that holds photos and nothing else."""
+    while True:
+        entries = [path for path in folder.iterdir() if not path.name.startswith(".") and not companion(path.name)]
+        inner = [path for path in folders.subfolders(folder) if not path.is_symlink()]
+        if len(inner) != 1 or [path for path in entries if path.is_file()]:
+            return folder
+        beside = [path for path in inner[0].iterdir() if path.is_dir() or path.suffix.lower() not in IMAGE_SUFFIXES]
+        if not beside:
+            return folder
+        folder = inner[0]
 
 
 def _census(folder: Path) -> str:
@@ -114,7 +139,10 @@ def _below(folder: Path, levels: int, *suffixes: str) -> list[Path]:
 
 
 def _tables(folder: Path) -> list[Path]:
-    return _below(folder, LEVELS, *SUFFIXES)
+    found = _below(folder, LEVELS, *SUFFIXES, *UNREAD)
+    jsons = [path for path in found if path.suffix.lower() == ".json"]
+    # Where there are many they are notes of a tool, one an image.
+    return [path for path in found if path not in jsons] if len(jsons) > MOST_JSONS else found
 
 
 def _yolo(folder: Path) -> Found | None:
@@ -125,17 +153,34 @@ def _yolo(folder: Path) -> Found | None:
             continue
         if isinstance(content, dict) and "names" in content and {"train", "val", "test"} & set(content):
             return Found("yolo", folder, f"a YOLO directory ({path.name})", boxes=True)
-    # As CVAT and Label Studio write them.
-    for name in ("obj.data", "classes.txt"):
-        if (folder / name).is_file() and _below(folder, LEVELS, ".txt"):
-            return Found("yolo", folder, f"a YOLO directory ({name})", boxes=True)
-    if _below(folder, LEVELS, ".txt") and {"images", "labels"} <= {path.name for path in folder.rglob("*/")}:
-        raise StageError(
-            f"{folder}: images/ and labels/ as in a YOLO directory, and no data.yaml. It names the classes and the "
-            "splits: write one with `names: [shirt, ...]`, `train: images/train` and `val: images/val`; or classes.txt "
-            "with a class a line."
-        )
+    if not _label_files(folder):
+        return None
+    lists = [folder / "obj.data"] if (folder / "obj.data").is_file() else yolo.class_lists(folder)
+    if lists:  # as CVAT, Label Studio, labelImg and Roboflow's Darknet write them
+        return Found("yolo", folder, f"a YOLO directory ({lists[0].relative_to(folder).as_posix()})", boxes=True)
     return None
+
+
+def _label_files(folder: Path) -> list[Path]:
+    """Texts that are called as an image and hold boxes as YOLO writes them."""
+    stems = {path.stem for path in images_of(folder).paths.values()}
+    named = [path for path in Tree(folder).files(folder, ".txt") if path.stem in stems]
+    return [path for path in named[:MOST_LABELS] if path.stat().st_size and yolo.is_label_file(path)]
+
+
+def _refuse_bare_labels(folder: Path, images: Images) -> None:
+    """Say what lacks where label files are there and nothing names their classes, or nothing is in them."""
+    stems = {path.stem for path in images.paths.values()}
+    named = [path for path in Tree(folder).files(folder, ".txt") if path.stem in stems]
+    if named and not any(path.stat().st_size for path in named):
+        raise StageError(f"{folder}: {len(named)} label files, all of them empty. Export the labels again.")
+    if labels := _label_files(folder):
+        raise StageError(
+            f"{folder}: {len(images)} images and label files as YOLO has them ({labels[0].relative_to(folder)}), and "
+            "no data.yaml. It names the classes and the splits: write one with `names: [shirt, ...]`, `train: "
+            f"images/train` and `val: images/val`; or {folder.name}/classes.txt with a class a line, in the order of "
+            "their numbers, from 0."
+        )
 
 
 def _coco(folder: Path) -> Found | None:
@@ -146,6 +191,11 @@ def _coco(folder: Path) -> Found | None:
 
 def _voc(folder: Path) -> Found | None:
     files = [path for path in _below(folder, LEVELS + 1, ".xml") if b"<annotation" in _head(path)]
+    if whole := [path for path in files if b"<annotations" in _head(path)]:
+        raise StageError(
+            f"{whole[0]}: CVAT's own form, one XML for all images, which is not read. Export the task as Pascal VOC, "
+            "COCO or YOLO."
+        )
     if not files:
         return None
     annotations = _common([path.parent for path in files])
@@ -156,12 +206,15 @@ def _voc(folder: Path) -> Found | None:
             f"{folder}: {len(files)} Pascal VOC files in {annotations.name}/ and no image with the name of any. "
             "Put the images beside them or into images/."
         )
-    images = _common(pictures)
+    # Masks of segmentations have the images' names.
+    images = _common([path for path in pictures if not path.name.startswith("Segmentation")] or pictures)
     first = 1 if b"VOC" in _head(files[0]) else 0
     relative = [place.relative_to(folder).as_posix() for place in (annotations, images)]
-    options = {"voc": {"annotations": relative[0], "images": relative[1], "first_pixel": first}}
+    options: dict[str, Any] = {"annotations": relative[0], "images": relative[1], "first_pixel": first}
+    if voc.own_splits(folder, annotations, files):
+        options["splits"] = True
     said = f"Pascal VOC ({len(files)} .xml in {relative[0]}, images in {relative[1]}, pixels from {first})"
-    return Found("voc", folder, said, options, boxes=True)
+    return Found("voc", folder, said, {"voc": options}, boxes=True)
 
 
 def _head(path: Path) -> bytes:
@@ -204,7 +257,7 @@ def _published(folder: Path) -> Found | None:
     raise StageError(
         f"{folder}: the tree of {BENCHMARKS[reader]}, a benchmark with a split of its own and no labels for a data "
         f"set. Link it as data/raw/{reader}, and list {reader} in `sources` and `benchmarks` of a profile that has a "
-        "labelled source (docs/datasets.md; profiles/demo.yaml lists all)."
+        "labeled source (docs/datasets.md; profiles/demo.yaml lists all)."
     )
 
 
@@ -218,117 +271,25 @@ def _benchmark(folder: Path, texts: set[str]) -> str | None:
     return "fashion144k" if (folder / "photos.txt").is_file() and (folder / "photos").is_dir() else None
 
 
-def _folders(folder: Path) -> Found | None:
+def _folders(folder: Path, synonyms: dict[tuple[str, ...], str]) -> Found | None:
     splits = folders.split_folders(folder)
+    alone = {folders.SPLIT_FOLDERS.get(place.name.lower()): place for place in folders.subfolders(folder)}
+    if not splits and "train" in alone and set(alone) <= {"train", "val", "test"}:
+        # A competition's: the photos of the other folders have no labels.
+        folder = alone["train"]
     places = [place for base in splits.values() or [folder] for place in folders.subfolders(base)]
     classes = sorted({place.name for place in places if len(images_of(place))})
     if len(classes) < 2:
         return None
-    said = f"a folder for each of {len(classes)} classes" + (f", in {shown(splits)}" if splits else "")
-    return Found("folders", folder, said)
-
-
-def _finder(images: Images) -> Callable[[str], bool]:
-    """Whether a table's value names one of the images, as reader catalogue looks for them."""
-    return lambda value: bool(images.find(value).image_id)
-
-
-def _naming(path: Path, folder: Path, images: Images) -> tuple[Rows, str] | None:
-    """The rows of a table that names images, and the column that does; None where it does not."""
-    try:
-        rows = read_rows(path)
-    except StageError:
-        return None
-    columns = image_columns(rows, _finder(images))
-    return (rows, next(iter(columns))) if columns else None
-
-
-def _from_table(
-    folder: Path, table: Path, images: Images, synonyms: dict[tuple[str, ...], str], boxes: Path | None = None
-) -> Found:
-    root = folder if table.is_relative_to(folder) else table.parent
-    rows = read_rows(table)
-    finds = _finder(images)
-    named = image_columns(rows, finds)
-    if not named:
-        raise StageError(
-            f"{table}: no column names images of {folder} ({rows.read_as}). It has {_examples(rows)}; files are "
-            f"{shown(sorted(path.name for path in images.paths.values())[:3])}. Add a column with the files' names."
-        )
-    image = next(iter(named))
-    labels = label_columns(rows, image, synonyms)
-    corners = box_columns(rows.columns, image)
-    if boxes is None and corners:
-        boxes = table
-    if not labels:
-        raise StageError(
-            f"{table}: no column looks like labels. It has {_examples(rows)}. A label has few short values, which name "
-            "garments (tables/superclass_synonyms.csv), or its column is called `label`: rename it so, and give each "
-            "label a superclass afterwards."
-        )
-    groups = group_columns(rows, (image, labels[0]))
-    columns = Columns(image, labels[0], groups[0] if groups else None, labels[1:], groups[1:])
-    catalogue = {
-        "table": table.relative_to(root).as_posix(),
-        "images": images.folder.relative_to(root).as_posix(),
-        "image_column": columns.image,
-        "group_column": columns.group,
-        "item_columns": [columns.label],
-    }
-    if boxes:
-        catalogue["boxes"] = boxes.relative_to(root).as_posix()
-        catalogue["boxes_class_column"] = _class_column(boxes, columns.label)
-    options: dict[str, Any] = {"catalogue": {key: value for key, value in catalogue.items() if value}}
-    said = f"a catalogue, {table.name} ({rows.read_as}; {len(rows.rows)} rows), images in {catalogue['images']}"
-    found = Found("catalogue", root, said, options, label_column=columns.label, boxes=boxes is not None)
-    if boxes == table and len({row[image] for _, row in rows.rows}) < len(rows.rows):
-        # A row a box: then boxes are the items, and the class of a box its label.
-        options["catalogue"]["boxes_class_column"] = columns.label
-        options["items_from_boxes"], found.label_column = True, "label"
-    found.guesses = _guesses(rows, columns, named, finds)
-    return found
-
-
-def _class_column(boxes: Path, label: str) -> str:
-    columns = read_rows(boxes).columns
-    names = ("superclass", label, "label", "class", "class_name", "category", "name")
-    column = next((name for name in names if name in columns), None)
-    if column is None:
-        raise StageError(f"{boxes}: boxes without a class; it has {shown(columns)}. Name a column `label`.")
-    return column
+    where = f", in {shown(splits)}" if splits else ""
+    inner = {file.parent for place in places for file in images_of(place).paths.values()}
+    if not inner & set(places) and not any(guess(name, synonyms).superclass for name in classes):
+        names = sorted({path.name for path in inner})  # Men/Shirts: the outer folders name no garments
+        if any(guess(name, synonyms).superclass for name in names):
+            said = f"a folder for each of {len(names)} classes in folders {shown(classes, 4)}{where}"
+            return Found("folders", folder, said, {"deepest_folder": True})
+    return Found("folders", folder, f"a folder for each of {len(classes)} classes{where}")
 
 
 def _common(places: list[Path]) -> Path:
     return Path(os.path.commonpath(places))
-
-
-def _examples(rows: Rows) -> str:
-    first = rows.rows[0][1]
-    return ", ".join(f"`{name}` ({first[name][:24]!r}, ...)" for name in rows.columns[:8])
-
-
-def _guesses(
-    rows: Rows, columns: Columns, named: dict[str, float], finds: Callable[[str], bool]
-) -> list[tuple[str, str]]:
-    values = [row[columns.image] for _, row in rows.rows]
-    lost = [value for value in values if not finds(value)]
-    missing = f"; not found: {', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''}" if lost else ""
-    others = [name for name in named if name != columns.image]
-    labels = Counter(row[columns.label] for _, row in rows.rows)
-    lines = [
-        ("images", f"column `{columns.image}`: {len(values) - len(lost)} of {len(values)} rows find a file{missing}"
-         + _also(others)),
-        ("labels", f"column `{columns.label}`: {len(labels)} different" + _also(columns.other_labels)),
-    ]  # fmt: skip
-    if columns.group:
-        count = len({row[columns.group] for _, row in rows.rows})
-        lines.append(("groups", f"column `{columns.group}`: {count} different, and photos of one never cross splits"
-                      + _also(columns.other_groups)))  # fmt: skip
-    else:
-        lines.append(("groups", "no column says who or what a photo is of (sender, product): each photo is a group of "
-                      "its own. If two photos show one item, set `group_column` in the profile"))  # fmt: skip
-    return lines
-
-
-def _also(others: list[str]) -> str:
-    return f" (CHECK: or is it {' or '.join(f'`{name}`' for name in others[:3])}?)" if others else ""

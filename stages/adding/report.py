@@ -5,13 +5,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from stages.adding.measure import Measured
+from stages.adding.found import Found
+from stages.adding.measure import Measured, told
+from stages.adding.photos import MOST
 from stages.adding.profile import LabelTable
-from stages.adding.recognise import Found
 from stages.contracts.tables import SPLITS
+from stages.ingest.files import OUTSIDE
 
 WIDTH = 118  # columns
 NAMED = 8  # labels named in a line
+REASONS_SHOWN = 5  # for which something is left out
 LEAST_TEST = 30  # test items below which a figure is coarse
 
 
@@ -35,7 +38,7 @@ def lines(report: Report) -> list[str]:
     parts = [
         ("format", report.found.what),
         *report.found.guesses,
-        *_rejected(report.measured),
+        *_left_out(report.measured),
         *_labels(report),
         *_splits(report),
         *_unused(report),
@@ -59,11 +62,18 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-def _rejected(measured: Measured) -> list[tuple[str, str]]:
-    if not measured.rejected:
-        return []
-    counts = ", ".join(f"{count} {reason}" for reason, count in measured.rejected.most_common())
-    return [("rejects", f"{counts}: `make ingest-report` shows which")]
+def _left_out(measured: Measured) -> list[tuple[str, str]]:
+    parts = told(measured.rejected, measured.examples)
+    result = [("omitted", part) for part in parts[:REASONS_SHOWN]]
+    if rest := parts[REASONS_SHOWN:]:
+        result.append(("omitted", f"{len(rest)} further reasons: make ingest-report names them"))
+    if measured.elsewhere:
+        said = " outside of the folders that this format reads"
+        counts = ", ".join(f"{count} {kind.replace(OUTSIDE, said)}" for kind, count in measured.elsewhere.items())
+        result.append(("omitted", counts))
+    if sum(measured.images.values()) > MOST:
+        result.append(("note", f"more than {MOST} photos, so none was opened: ingest counts those that cannot be read"))
+    return result
 
 
 def _labels(report: Report) -> list[tuple[str, str]]:
@@ -101,13 +111,23 @@ def _splits(report: Report) -> list[tuple[str, str]]:
     if catalogue.get("splits"):
         how = f"by data/{report.source}/annotations/{catalogue['splits']}, as a hash of the groups leaves a split empty"
     elif not measured.upstream:
-        how = f"by a hash of the {'group' if catalogue.get('group_column') else 'photo'}, as the data bring none"
-    elif measured.shared:
-        share = report.found.options.get("val_share", 0.1)
-        how = f"the data's own validation is the test, and {share:.0%} of their train is val"
+        how = f"by a hash of the {'group' if catalogue.get('group_column') else 'photo'}, as {_why_none(report)}"
     else:
-        how = "the data's own"
-    return [("splits", f"photos: {counts}; {how}")]
+        column = catalogue.get("split_column")
+        how = f"as your column `{column}` says" if column else "the data's own"
+        if measured.shared:
+            share = report.found.options.get("val_share", 0.1)
+            how += f": their one other split than train is the test, and {share:.0%} of train is val"
+    result = [("splits", f"photos: {counts}; {how}")]
+    if measured.crossing and catalogue.get("group_column"):
+        result.append(("CHECK", f"{measured.crossing} of {len(measured.groups)} groups have photos in several splits: "
+                       "what is learned of them helps in the test"))  # fmt: skip
+    return result
+
+
+def _why_none(report: Report) -> str:
+    refused = [f"column `{name}` is no split ({why})" for name, why in report.found.refused.items() if "train" in why]
+    return "; ".join(refused) or "the data bring none"
 
 
 def _unused(report: Report) -> list[tuple[str, str]]:
@@ -159,5 +179,11 @@ def _fitted(report: Report) -> str:
 
 def _next(report: Report) -> str:
     source = report.source
-    look = f"look at tables/{source}_labels.csv; then " if report.labels else ""
-    return f"{look}make repro PROFILE={source}; make ingest-report SOURCE={source} tells what became of each file"
+    table = f"tables/{source}_labels.csv"
+    if report.labels and not any(report.labels.superclass_of.values()):
+        return f"give labels a superclass in {table}: without any nothing is learned. Then make repro PROFILE={source}"
+    look = f"look at {table}; then " if report.labels else ""
+    again = f"; a wrong column: correct profiles/{source}.yaml and run this again" if report.found.guesses else ""
+    return (
+        f"{look}make repro PROFILE={source}{again}. make ingest-report SOURCE={source} tells what became of each file"
+    )

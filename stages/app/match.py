@@ -86,8 +86,7 @@ def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams,
     except FileNotFoundError:
         raise StageError(f"{path}: no such file.") from None
     except (OSError, ValueError, SyntaxError) as error:
-        said = UNREAD_SAID if is_unread(path) else f"not a readable image ({error})"
-        raise StageError(f"{path}: {said}.") from None
+        raise StageError(f"{path}: {UNREAD_SAID if is_unread(path) else error}.") from None
     found = [
         detection
         for detector in detectors

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 
 from stages.benchmarks.params import BenchmarkParams
 from stages.benchmarks.plan import Pick, Plan
-from stages.contracts.tables import HEADS, read_shards, read_table
+from stages.contracts.tables import read_shards, read_table
 from stages.core.errors import shown
+from stages.core.heads import HEADS
 
 # Outcomes of items with a crop; every other outcome is a reason for having none.
 CUT = ("matched", "whole_image")

@@ -2,8 +2,9 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from stages.core.heads import HEADS
 from stages.core.params import Section
 
 # kind -> the keys that it needs, apart from kind and source
@@ -17,6 +18,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "image_category": (*_PICTURES, "protocol", "min_category_images"),
     "multilabel": _PICTURES,
 }
+ITEM_COLUMNS = ("superclass", *HEADS)
 UPSTREAM = tuple(kind for kind in KEYS if "crop" in KEYS[kind])  # read from an ingested source, not the data set
 
 
@@ -63,12 +65,19 @@ class BenchmarkParams(Section):
     query_views: list[str] = Field(default_factory=list)
     gallery_views: list[str] = Field(default_factory=list)
     same_colorway: bool = False
-    item_column: Literal["superclass", "gender", "type", "usage", "color", "fabric", "pattern"] | None = None
+    item_column: str | None = None
     boxes: Literal["whole", "annotated", "detected"] = "whole"
     crop: CropOptions | None = None
     detection: DetectionOptions | None = None
     protocol: Literal["official", "stratified"] = "official"
     min_category_images: int = Field(default=0, ge=0)
+
+    @field_validator("item_column")
+    @classmethod
+    def _a_label(cls, value: str | None) -> str | None:
+        if value is not None and value not in ITEM_COLUMNS:
+            raise ValueError(f"expected one of: {', '.join(ITEM_COLUMNS)}")
+        return value
 
     @model_validator(mode="after")
     def _keys_of_the_kind(self) -> Self:

@@ -80,6 +80,41 @@ class TooManyPixels(ValueError):
     """The header claims more pixels than allowed; nothing was decoded."""
 
 
+def _loaded(data: bytes, max_pixels: int | None, smallest: bool = False) -> Image.Image:
+    """A picture as stored, with its pixels; ``smallest``: of a JPEG an eighth of them in each direction."""
+    try:
+        image = _open(data)
+        if max_pixels is not None and image.width * image.height > max_pixels:
+            raise TooManyPixels(f"{image.width}x{image.height}, more than {max_pixels} pixels")
+        if smallest:
+            image.draft(None, (1, 1))
+        image.load()
+    except Image.DecompressionBombError as error:
+        raise TooManyPixels(str(error)) from None
+    except (UnidentifiedImageError, ImportError):
+        # PIL names the stream object, whose address differs from run to run. Ultralytics, once imported, tries HEIF
+        # on what PIL does not know, without its package.
+        raise UnidentifiedImageError("not an image of a kind that is read") from None
+    except (OSError, ValueError, SyntaxError):
+        raise
+    except Exception as error:
+        # Damaged files make PIL's plugins raise whatever their parsing stumbles on (struct.error, IndexError, ...).
+        raise ValueError(f"not an image ({type(error).__name__}: {error})") from None
+    return image
+
+
+def check(data: bytes, max_pixels: int | None = None) -> tuple[int, int]:
+    """(width, height) as stored of a picture that ``decode`` can read; a fifth of the time for a JPEG.
+
+    Raises:
+        TooManyPixels, OSError, ValueError, SyntaxError: as ``decode``.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _loaded(data, max_pixels, smallest=True)
+        return _open(data).size
+
+
 def decode(data: bytes, max_pixels: int | None = None) -> tuple[Image.Image, list[str]]:
     """Decode an image: upright RGB, and the names of the repairs that it needed.
 
@@ -96,21 +131,7 @@ def decode(data: bytes, max_pixels: int | None = None) -> tuple[Image.Image, lis
     repairs = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PIL warns of palette transparency, which is handled here
-        try:
-            image = _open(data)
-            if max_pixels is not None and image.width * image.height > max_pixels:
-                raise TooManyPixels(f"{image.width}x{image.height}, more than {max_pixels} pixels")
-            image.load()
-        except Image.DecompressionBombError as error:
-            raise TooManyPixels(str(error)) from None
-        except (OSError, ValueError, SyntaxError):
-            raise
-        except ImportError:
-            # Once imported, Ultralytics makes PIL try HEIF on unknown files, even where its package is missing.
-            raise UnidentifiedImageError("cannot identify image file") from None
-        except Exception as error:
-            # PIL's plugins raise many kinds of errors on damaged files (struct.error, IndexError, ...).
-            raise ValueError(f"not an image ({type(error).__name__}: {error})") from None
+        image = _loaded(data, max_pixels)
         if image.format != "JPEG":
             repairs.append("format")
         turn = _TURNS.get(_orientation(image))

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from stages.core.errors import StageError
 from stages.core.files import digest
+from stages.core.heads import HEADS
 
 SPLITS = ("train", "val", "test")
 SHARES = (0.70, 0.15, 0.15)  # of groups in train, val and test, where upstream has no split
@@ -39,7 +40,6 @@ def shard_of(key: str, shards: int) -> int:
 
 
 WAITING = 128  # rows of a shard in memory before they go to disk: a few MB of crops
-HEADS = ("gender", "type", "usage", "color", "fabric", "pattern")
 
 IMAGES = pa.schema(
     [

@@ -62,7 +62,7 @@ def read_json(path: Path) -> Any:
         StageError: when the file is missing or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_bytes())  # in UTF-8, 16 or 32, with a mark in front or without
     except FileNotFoundError:
         raise StageError(f"{path}: no such file. It is made by an earlier stage: run `dvc repro`.") from None
     except (ValueError, RecursionError) as error:
@@ -132,8 +132,10 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, st
 
 
 def fresh_folder(path: Path) -> Path:
-    """An empty folder at ``path``; what was in it is removed."""
-    if path.exists():
+    """An empty folder at ``path``: what lay there is removed; of a link the link alone, never what it leads to."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
         shutil.rmtree(path)
     path.mkdir(parents=True)
     return path

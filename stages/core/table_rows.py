@@ -1,4 +1,4 @@
-"""Tables as people keep them: CSV with any usual delimiter and encoding, TSV, Excel, JSON lines, Parquet.
+"""Tables as people keep them: CSV with any usual delimiter and encoding, TSV, Excel, JSON, Parquet.
 
 Every value is the text that stands there: no number, date or truth value is guessed, so 001 and NA stay what they are.
 """
@@ -14,9 +14,16 @@ from typing import Any
 from stages.core.errors import StageError, shown
 from stages.core.names import plain
 
-EXCEL, LINES, PARQUET = (".xlsx", ".xlsm"), (".jsonl", ".ndjson"), (".parquet", ".pq")
-SUFFIXES = (".csv", ".tsv", ".tab", ".txt", *EXCEL, *LINES, *PARQUET)
-KINDS = "CSV, TSV, Excel (.xlsx), JSON lines (.jsonl) or Parquet"
+EXCEL, JSON, PARQUET = (".xlsx", ".xlsm"), (".jsonl", ".ndjson", ".json"), (".parquet", ".pq")
+SUFFIXES = (".csv", ".tsv", ".tab", ".txt", *EXCEL, *JSON, *PARQUET)
+KINDS = "CSV, TSV, Excel (.xlsx), JSON (a list of objects, or one a line) or Parquet"
+# Tables that are told from what is none, and not read.
+UNREAD = {
+    ".xls": "Excel's format of before 2007",
+    ".xlsb": "Excel's binary format",
+    ".ods": "LibreOffice's format",
+    ".numbers": "Apple Numbers' format",
+}
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _TRIED = 200  # records that tell the delimiter
 # Code pages that fashion catalogues come in, the likelier first; a guess over all of Python's finds exotic ones.
@@ -46,9 +53,9 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Rows:
         named = f" with columns {', '.join(columns)}" if columns else ""
         raise StageError(f"{path}: no such file. Expected a table{named}, as {KINDS}.")
     suffix = path.suffix.lower()
-    if suffix == ".xls":
-        raise StageError(f"{path}: Excel's format of before 2007 is not read. Save it as .xlsx or as CSV.")
-    reader = _excel if suffix in EXCEL else _json_lines if suffix in LINES else _text
+    if suffix in UNREAD:
+        raise StageError(f"{path}: {UNREAD[suffix]} is not read. Save it as .xlsx or as CSV.")
+    reader = _excel if suffix in EXCEL else _json if suffix in JSON else _text
     try:
         header, records, read_as = _parquet(path) if suffix in PARQUET else reader(path)
         names = [plain(name.strip()) for name in header]
@@ -86,6 +93,9 @@ def _text(path: Path) -> Content:
     if first.strip().lower().startswith("sep=") and len(first.strip()) == 5:  # Excel's own hint
         delimiter, text, start = first.strip()[4], rest, 2
     else:
+        titled = rest and not any(sign in first for sign in DELIMITERS)
+        if titled and max(_fit(rest, sign) for sign in DELIMITERS)[0] == 1:
+            text, start = rest, 2  # the table's own name, as Apple Numbers writes it above the header
         delimiter = find_delimiter(text)
     _check_quotes(text, delimiter, path, start - 1)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -153,32 +163,37 @@ def decoded(data: bytes, path: Path) -> tuple[str, str]:
 
 def find_delimiter(text: str) -> str:
     """The delimiter that cuts the most records into as many fields as the header has; a comma where none cuts."""
-
-    def fit(delimiter: str) -> tuple[float, int]:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        counts = [len(values) for values, _ in zip(reader, range(_TRIED), strict=False) if values]
-        width = counts[0] if counts else 0
-        if width < 2:
-            return 0.0, 0
-        return round(sum(count == width for count in counts) / len(counts), 1), width
-
-    return max(DELIMITERS, key=fit)
+    return max(DELIMITERS, key=lambda delimiter: _fit(text, delimiter))
 
 
-def _json_lines(path: Path) -> Content:
+def _fit(text: str, delimiter: str) -> tuple[float, int]:
+    """The share of records with as many fields as the header, in tenths, and how many these are; 0 for fewer than 2."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    counts = [len(values) for values, _ in zip(reader, range(_TRIED), strict=False) if values]
+    width = counts[0] if counts else 0
+    if width < 2:
+        return 0.0, 0
+    return round(sum(count == width for count in counts) / len(counts), 1), width
+
+
+def _json(path: Path) -> Content:
+    """A list of objects, numbered from 1, or an object a line."""
     text, encoding = decoded(path.read_bytes(), path)
+    listed = text.lstrip().startswith("[")
     rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in [(1, text)] if listed else enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             # Numbers stay as they are written: 1.50 is no 1.5, and 12345678901234567890 keeps its digits.
-            row = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+            content = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
         except (ValueError, RecursionError) as error:
-            raise StageError(f"{path}, line {number}: not JSON: {error}. Expected an object a line.") from None
-        if not isinstance(row, dict):
-            raise StageError(f"{path}, line {number}: {type(row).__name__}, expected an object a line.")
-        rows.append((number, row))
+            expected = "a list of objects" if listed else "a list of objects, or an object a line"
+            raise StageError(f"{path}, line {number}: not JSON: {error}. Expected {expected}.") from None
+        rows += list(enumerate(content, start=1)) if listed else [(number, content)]
+    if wrong := [(number, row) for number, row in rows if not isinstance(row, dict)]:
+        where, found = f"{'entry' if listed else 'line'} {wrong[0][0]}", type(wrong[0][1]).__name__
+        raise StageError(f"{path}, {where}: {found}, expected a list of objects, or an object a line.")
     header = list(dict.fromkeys(name for _, row in rows for name in row))
     return header, ((number, [_plain(row.get(name)) for name in header]) for number, row in rows), f"JSON, {encoding}"
 
@@ -193,6 +208,10 @@ def _excel(path: Path) -> Content:
         raise StageError(f"{path}: no sheet with a header and rows.")
     first, others = sheets[0], [sheet.title for sheet in sheets[1:]]
     rows = [[_plain(value) for value in row] for row in first.iter_rows(values_only=True)]
+    for merged in first.merged_cells.ranges:  # one value beside several rows is the value of each
+        column, upper = merged.min_col - 1, merged.min_row - 1
+        for row in rows[upper + 1 : merged.max_row]:
+            row[column] = rows[upper][column]
     top = next(number for number, row in enumerate(rows) if sum(map(bool, row)) > 1 or number == len(rows) - 1)
     said = f"Excel, sheet {first.title}" + (f"; not read: {shown(others)}" if others else "")
     return rows[top], ((number, row) for number, row in enumerate(rows[top + 1 :], start=top + 2)), said

@@ -21,7 +21,6 @@ from stages.contracts.disjoint import connected
 from stages.contracts.ledger import Account
 from stages.contracts.tables import (
     CROPS,
-    HEADS,
     LABELS,
     OUTCOMES,
     SPLITS,
@@ -34,6 +33,7 @@ from stages.contracts.tables import (
 )
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, write_json
+from stages.core.heads import HEADS
 from stages.core.params import Names
 from stages.crops.params import DatasetParams
 from stages.ingest.fingerprint import near_duplicates
@@ -137,7 +137,7 @@ def statistics(rows: list[dict[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {"rows": _counts(f"{row['split']} {row['source']}" for row in rows)}
     result["coverage"] = {head: _counts(row["source"] for row in rows if row[head] is not None) for head in HEADS}
     result["superclass"] = _counts(f"{row['split']} {row['superclass']}" for row in rows)
-    result["labelled"] = {head: _counts(row["split"] for row in rows if row[head] is not None) for head in HEADS}
+    result["labeled"] = {head: _counts(row["split"] for row in rows if row[head] is not None) for head in HEADS}
     result["values"] = {
         head: {split: _counts(row[head] for row in rows if row["split"] == split and row[head]) for split in SPLITS}
         for head in HEADS

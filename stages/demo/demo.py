@@ -1,10 +1,10 @@
-"""Draw the demo data sets in their upstream formats, defects included, and apart from them what they really show.
+"""Draw the demo data sets in their upstream formats, with defects, and the ground truth of what they show.
 
 Reads:  nothing.
 Writes: RAW/<source>, the tree as upstream publishes it; TRUTH/<source>, the ground truth, which no stage reads.
 Params: demo_sources (the list), demo.
 
-Each source is drawn from its own seed, whatever else the list names. One pool of processes draws the pictures of all.
+Each source is drawn from its own seed, independently of the others. One pool of processes draws all pictures.
 """
 
 from argparse import Namespace
@@ -35,8 +35,8 @@ from stages.demo.sources import (
 from stages.runner.progress import track
 from stages.runner.stage import Stage
 
-# A source's module has ``PARAMS``, the model of its section; ``jobs(params)``, what there is to draw; ``draw(params,
-# job)``, which a process calls; and ``write(params, drawn, out, truth)``, which gets the results in the order of jobs.
+# The module of a source has ``PARAMS``, the model of its section; ``jobs(params)``, the list of jobs; ``draw(params,
+# job)``, which runs in a process; and ``write(params, drawn, out, truth)``, which gets the results in order.
 SOURCES: dict[str, ModuleType] = {
     "deepfashion2": deepfashion2,
     "headwear": headwear,
@@ -49,15 +49,15 @@ SOURCES: dict[str, ModuleType] = {
     "category_fine": category_fine,
     "fashion144k": fashion144k,
 }
-# Section ``demo``: a section for each source that is drawn.
+# Section ``demo`` has a section for each drawn source.
 DemoParams = create_model(
     "DemoParams", __base__=Section, **{name: (module.PARAMS | None, None) for name, module in SOURCES.items()}
 )
-BATCH = 8  # jobs that a process is sent at once
+BATCH = 8  # jobs for a process at once
 
 
 def draw_batch(batch: tuple[str, Section, list[Any]]) -> list[Any]:
-    """What a process draws: some jobs of one source."""
+    """Draw some jobs of one source, in a process."""
     source, params, jobs = batch
     return [SOURCES[source].draw(params, job) for job in jobs]
 
@@ -87,13 +87,13 @@ def main(args: Namespace, params: SimpleNamespace) -> None:
     """Draw every listed source.
 
     Raises:
-        StageError: when the list names one that the demo cannot draw.
+        StageError: the list names a source that the demo cannot draw.
     """
     if unknown := set(params.sources) - set(SOURCES):
         raise StageError(f"params.yaml: `demo_sources` names {shown(unknown)}; the demo can draw: {shown(SOURCES)}.")
     sections = {name: getattr(params.demo, name) for name in params.sources}
     if lacking := [name for name, section in sections.items() if section is None]:
-        raise StageError(f"params.yaml: `demo_sources` names {lacking[0]}, which section `demo` has not. Add it.")
+        raise StageError(f"params.yaml: `demo_sources` names {lacking[0]}, which section `demo` lacks. Add it.")
     draw_sources(sections, fresh_folder(args.raw), fresh_folder(args.truth))
 
 

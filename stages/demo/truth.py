@@ -1,9 +1,9 @@
-"""The ground truth of the demo: what each image file really shows, whatever its annotation says.
+"""The ground truth of the demo: the garments that each image file shows, independently of its annotation.
 
-Writes: TRUTH/garments.parquet, a row for each garment of which a pixel is visible, companions included.
+Writes: TRUTH/garments.parquet, a row for each garment with a visible pixel, including companions.
 
-No stage reads it. The maps below are written by hand from docs/methods.md: taken from the pipeline's tables, the truth
-would agree with a wrong table.
+No stage reads it. The maps below are written by hand from docs/methods.md, because a truth made from the pipeline's
+tables would agree with a wrong table.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FILE = "garments.parquet"
 TRUTH = pa.schema(
     [
         ("image_id", pa.string()),  # as ingest names the image
-        ("item", pa.string()),  # item_id or object_id of the annotation that speaks of this garment; null: none does
+        ("item", pa.string()),  # item_id or object_id of the garment's annotation; null: it has none
         ("instance", pa.string()),  # the physical garment: the same value in every photo of it in this source
         ("person", pa.string()),  # who wears it; null when flat
         ("view", pa.string()),  # front, side, back, full, additional, flat
@@ -44,7 +44,7 @@ TRUTH = pa.schema(
         ("height", pa.int32()),
     ]
 )
-NOISY_HEADS = ("type", "color")  # whose labels the demo plants errors in
+NOISY_HEADS = ("type", "color")  # heads with planted label errors
 Row = dict[str, Any]
 
 _TYPE_OF_KIND = {
@@ -57,7 +57,7 @@ _TYPE_OF_KIND = {
     "soccer_shoe": "Sports Shoes", "formal_shoe": "Formal Shoes", "loafer": "Casual Shoes", "boot": "Casual Shoes",
     "heel": "Heels", "flat": "Flats", "sandal": "Sandals", "flip_flop": "Flip Flops",
 }  # fmt: skip
-# Upstream's category decides where it names another type than the kind does: a tank sold under Tops is one of the Tops.
+# Upstream's category overrides the type of the kind: a tank sold under Tops is one of the Tops.
 _TYPE_OF_CATEGORY = {
     "Tshirts": "T-Shirts", "Tees_Tanks": "T-Shirts", "Graphic_Tees": "T-Shirts", "Shirts_Polos": "Shirts",
     "Blouses_Shirts": "Blouses", "Sweatshirts_Hoodies": "Sweatshirts", "Jackets_Coats": "Jackets", "Denim": "Jeans",
@@ -86,13 +86,13 @@ _COLOR_OF = {
 
 @dataclass(frozen=True)
 class Named:
-    """What a source calls one garment of a photo.
+    """The names of one garment of a photo in a source.
 
     Attributes:
         instance: the physical garment.
-        item: the annotation that speaks of it.
-        category: upstream's name of what it is, before label noise.
-        swapped: heads (type, color) whose label the annotation has wrong.
+        item: its annotation.
+        category: upstream's category, before label noise.
+        swapped: heads (type, color) with a wrong label in the annotation.
     """
 
     instance: str
@@ -102,13 +102,13 @@ class Named:
 
 
 def superclass_of(garment: Garment) -> str:
-    """The detectors' class of a garment, as the published merge of DeepFashion2's 13 classes has it."""
+    """The detectors' class of a garment, by the published merge of DeepFashion2's 13 classes."""
     layer = garment.traits.layer
     if layer == "outer":
         return "outwear"
     if layer != "upper":
         return {"lower": "bottom", "head": "headwear", "feet": "footwear"}[layer]
-    if garment.kind in ("dress", "jumpsuit", "sling"):  # the published table counts slings among the dresses
+    if garment.kind in ("dress", "jumpsuit", "sling"):  # in the published table slings are dresses
         return "dress"
     return "vest" if garment.sleeve == "none" else "top"
 
@@ -116,7 +116,7 @@ def superclass_of(garment: Garment) -> str:
 def type_of(kind: str, category: str | None = None) -> str:
     """The clothing type of a kind, or of upstream's category where there is one.
 
-    A category that is spelled as its type (``Sweaters``, ``Casual Shoes``) needs no line in the map.
+    A category with the name of its type (``Sweaters``, ``Casual Shoes``) needs no line in the map.
     """
     if category is None:
         return _TYPE_OF_KIND[kind]
@@ -126,6 +126,18 @@ def type_of(kind: str, category: str | None = None) -> str:
 def color_of(base_color: str) -> str | None:
     """The class of upstream's color name; None for Silver, Bronze, Copper and Coffee Brown."""
     return _COLOR_OF.get(base_color)
+
+
+def labels_of(garment: Garment, category: str | None = None) -> dict[str, str | None]:
+    """Head -> the right class of a garment, of the heads that the demo draws; None where its color has none."""
+    return {
+        "gender": garment.gender,
+        "type": type_of(garment.kind, category),
+        "usage": garment.usage,
+        "color": color_of(garment.color),
+        "fabric": garment.fabric,
+        "pattern": garment.pattern,
+    }
 
 
 def garment_rows(
@@ -140,12 +152,12 @@ def garment_rows(
     """The rows of one image file.
 
     Args:
-        image_id: as ingest names the image.
-        photo: as written, before a defect is put into the annotation.
-        names: garment index -> its names; other garments are companions that appear in this picture only.
-        picture: the image that was drawn, where this file repeats another one; it names companions and wearer.
-        person: the wearer, where several pictures show one.
-        view: instead of the photo's own.
+        image_id: in ingest.
+        photo: before defects of its annotation.
+        names: garment index -> its names; other garments are companions, which are only in this picture.
+        picture: the drawn image, if this file repeats another one; it names companions and wearer.
+        person: the wearer, if several pictures show the person.
+        view: overrides the photo's view.
     """
     picture = picture or image_id
     worn = photo.view != "flat"
@@ -163,14 +175,9 @@ def garment_rows(
                 "worn": worn,
                 "kind": garment.kind,
                 "superclass": superclass_of(garment),
-                "gender": garment.gender,
-                "type": type_of(garment.kind, named.category),
-                "usage": garment.usage,
                 "base_color": garment.color,
-                "color": color_of(garment.color),
+                **labels_of(garment, named.category),
                 **{f"{head}_swapped": head in named.swapped for head in NOISY_HEADS},
-                "fabric": garment.fabric,
-                "pattern": garment.pattern,
                 **dict(zip(("x1", "y1", "x2", "y2"), photo.boxes[index], strict=True)),
                 "width": photo.image.width,
                 "height": photo.image.height,

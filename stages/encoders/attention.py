@@ -189,7 +189,7 @@ class AttentionTask(PictureTask):
     def _branched(self, split: Split, rows: np.ndarray, views: bool = False) -> torch.Tensor:
         """The frozen branch's maps of new views or of the plain pictures, [n, width, h, w] on the CPU."""
         self.network.branch.eval()
-        batches = torch.from_numpy(rows).split(self.recipe.probe.batch)
+        batches = torch.from_numpy(rows).split(self.recipe.validation.batch)
         pictures = (self.images(split, batch) if views else self.pictures[split].batch(batch) for batch in batches)
         return torch.cat([self.network.branch(batch_images.to(self.device).float()).cpu() for batch_images in pictures])
 
@@ -218,7 +218,7 @@ class AttentionTask(PictureTask):
             return super().embed(split, rows)
         was_training = self.network.training
         self.network.eval()
-        batches = self._plain(split, rows).split(self.recipe.probe.batch)
+        batches = self._plain(split, rows).split(self.recipe.validation.batch)
         vectors = [self.network.whole(self.network.glimpses(batch.to(self.device))) for batch in batches]
         self.network.train(was_training)
         return torch.cat(vectors).float().cpu().numpy()
@@ -302,7 +302,7 @@ def fit(recipe: AttentionRecipe, train: Examples, val: Examples, run: Run) -> Fi
         f"{run.name}: {len(task.names)} labels, pictures of {recipe.image_size} x {width_of(recipe.image_size)}, "
         f"{len(recipe.network.anchors)} glimpses; guessing the most frequent label: {shown_row(task.chance)}"
     )
-    trained = Trainer(run, task, Validation(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
+    trained = Trainer(run, task, Validation(train, val, recipe.validation), recipe.schedule, recipe.seed).fit()
     network = recipe.network.model_dump(mode="json")
     card = card_of("attention", image_size=recipe.image_size, labels=task.names, network=network)
     return Fitted(task.network, card, trained.header, trained.history, trained.scores, task.draw)

@@ -70,7 +70,7 @@ def best_columns(vectors: np.ndarray, categories: np.ndarray, count: int) -> np.
 def _vectors(network: Ensemble, data: list[bytes], recipe: EnsembleRecipe) -> list[np.ndarray]:
     """Each member's own vectors [n, d]."""
     pictures = Pictures(data, recipe.image_size)
-    return [embed_pictures(member, pictures, recipe.probe.batch) for member in network.members]
+    return [embed_pictures(member, pictures, recipe.validation.batch) for member in network.members]
 
 
 def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
@@ -81,7 +81,7 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
     """
     network = Ensemble([_member(member) for member in recipe.members], [member.weights for member in recipe.members],
                        recipe.image_size).to(device())  # fmt: skip
-    validation = Validation(train, val, recipe.probe)
+    validation = Validation(train, val, recipe.validation)
     known = np.flatnonzero([category is not None for category in train.categories])
     if len(vocabulary(train.categories)) < 2:
         raise StageError(f"{run.name}: SelectKBest needs two categories in the training rows; there are fewer.")
@@ -104,8 +104,8 @@ def fit(recipe: EnsembleRecipe, train: Examples, val: Examples, run: Run) -> Fit
         scores = validation.scores(mixed(of_val), lambda: mixed(reference), "cosine")
         rows.append({"share": share} | {f"val_{name}": value for name, value in scores.items()})
         log.info(f"{run.name}: share {share:g} of the first: {shown_row(rows[-1])}")
-    check_select(recipe.probe, rows[0])
-    best = max(rows, key=lambda row: row[f"val_{recipe.probe.select}"])  # the first of equals
+    check_select(recipe.validation, rows[0])
+    best = max(rows, key=lambda row: row[f"val_{recipe.validation.select}"])  # the first of equals
     network.share.fill_(best["share"])
     before = next((row for row in rows if row["share"] == 1), rows[0])  # the first extractor alone, if it was tried
     scores = before_and_after(before | {"epoch": 0}, best | {"epoch": 0}, validation.chance) | {"share": best["share"]}

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from stages.contracts.tables import BENCHMARK_TRAIN, HEADS, iter_shards, read_table, shard_paths, unit_hash
+from stages.contracts.tables import BENCHMARK_TRAIN, iter_shards, read_table, shard_paths, unit_hash
 from stages.core.errors import StageError, shown
+from stages.core.heads import HEADS
 from stages.encoders.recipes import LearnsFrom
 
 Batches = list[torch.Tensor]

@@ -180,7 +180,9 @@ def fit(recipe: FirRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Train, and return the encoder of the best epoch."""
     task = FirTask(recipe, train, val, run.group)
     run.group.log(f"{run.name}: {'+'.join(recipe.losses)}, {len(task.network.categories)} categories for OC")
-    trained = Trainer(run, task, Validation(train, val, recipe.probe), recipe.schedule, recipe.seed, task.warn).fit()
+    trained = Trainer(
+        run, task, Validation(train, val, recipe.validation), recipe.schedule, recipe.seed, task.warn
+    ).fit()
     card = card_of("fir", backbone=recipe.backbone, image_size=recipe.image_size, categories=task.network.categories,
                    relaxation=recipe.relaxation, dropout=recipe.dropout)  # fmt: skip
     return Fitted(task.network, card, trained.header, trained.history, trained.scores)

@@ -37,10 +37,10 @@ RECIPE = FrozenRecipe
 def fit(recipe: FrozenRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Load the weights and score the vectors on validation."""
     network = Extractor(recipe.backbone, recipe.weights, recipe.image_size, recipe.pooling).to(device())
-    validation = Validation(train, val, recipe.probe)
+    validation = Validation(train, val, recipe.validation)
 
     def vectors(rows: Examples) -> np.ndarray:
-        return embed_pictures(network, Pictures(rows.data, recipe.image_size), recipe.probe.batch)
+        return embed_pictures(network, Pictures(rows.data, recipe.image_size), recipe.validation.batch)
 
     scores = validation.scores(vectors(val), lambda: vectors(train.take(validation.reference)), "cosine")
     row = {"epoch": 0} | {f"val_{name}": value for name, value in scores.items()}

@@ -180,7 +180,7 @@ class Trainer:
         """Train all epochs, or those that an earlier run did not finish; the modules end with the best weights.
 
         Raises:
-            StageError: ``probe.select`` names a score that these rows do not have, or the loss is not finite.
+            StageError: ``validation.select`` names a score that these rows do not have, or the loss is not finite.
         """
         self.run.group.log(f"{self.name}: chance {shown_row(self.validation.chance)}")
         own_draws(self.seed, self.run.group)
@@ -219,7 +219,7 @@ class Trainer:
         return row
 
     def score(self, row: Row) -> float | None:
-        """The score that ``probe.select`` names; epoch 0 is never kept."""
+        """The score that ``validation.select`` names; epoch 0 is never kept."""
         value = None if row["epoch"] == 0 else row[f"val_{self.validation.params.select}"]
         return value if value is None or self.validation.params.select != "loss" else -value
 
@@ -305,4 +305,4 @@ class PictureTask:
 
     def embed(self, split: Split, rows: np.ndarray) -> np.ndarray:
         """float32 vectors [n, d] of pictures as they are."""
-        return embed_rows(self.network, self.pictures[split], torch.from_numpy(rows), self.recipe.probe.batch)
+        return embed_rows(self.network, self.pictures[split], torch.from_numpy(rows), self.recipe.validation.batch)

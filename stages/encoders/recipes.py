@@ -42,7 +42,7 @@ class LearnsFrom(Section):
 
 
 class ValidationParams(Section):
-    """Key ``probe``: scores on the validation split.
+    """Key ``validation``: scores on the validation split.
 
     Attributes:
         select: the score by which the epoch (or ensemble weight) is chosen.
@@ -82,7 +82,7 @@ class Recipe(Section):
     kind: str
     learns_from: LearnsFrom
     image_size: int = Field(gt=0)
-    probe: ValidationParams
+    validation: ValidationParams
     seed: Seed
 
 

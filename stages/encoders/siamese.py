@@ -116,7 +116,9 @@ class SiameseTask:
 
     def _pooled(self, rows: Examples) -> torch.Tensor:
         pictures = Pictures(rows.data, self.recipe.image_size)
-        return F.normalize(torch.from_numpy(embed_pictures(self.network.pooled, pictures, self.recipe.probe.batch)))
+        return F.normalize(
+            torch.from_numpy(embed_pictures(self.network.pooled, pictures, self.recipe.validation.batch))
+        )
 
     def groups(self) -> list[dict[str, Any]]:
         """One group: the dense layer."""
@@ -166,7 +168,7 @@ def fit(recipe: SiameseRecipe, train: Examples, val: Examples, run: Run) -> Fitt
         f"{run.name}: {len(task.names)} of {len(vocabulary(train.categories))} categories have {recipe.min_images} "
         f"training pictures{guess}"
     )
-    trained = Trainer(run, task, Validation(train, val, recipe.probe), recipe.schedule, recipe.seed).fit()
+    trained = Trainer(run, task, Validation(train, val, recipe.validation), recipe.schedule, recipe.seed).fit()
     card = card_of("siamese", backbone=recipe.backbone, pooling=recipe.pooling, embedding=recipe.embedding,
                    image_size=recipe.image_size)  # fmt: skip
     return Fitted(task.network, card, trained.header, trained.history, trained.scores)

@@ -163,7 +163,7 @@ def check_select(params: ValidationParams, row: Row) -> None:
             if name in ("val_hit_at_1", "val_knn", "val_loss") and value is not None
         ]
         raise StageError(
-            f"params.yaml: `probe.select` is {params.select}, which the validation rows do not allow "
+            f"params.yaml: `validation.select` is {params.select}, which the validation rows do not allow "
             "(no known partners, no known categories, or no loss on them); "
             f"choose from: {', '.join(measurable) or 'nothing'}."
         )

@@ -22,6 +22,7 @@ COMPANIONS = {
 COMPANION_SUFFIXES = (".cache", ".aae", ".xmp", ":zone.identifier")
 # Folders of previews, copies and deleted files, with whatever is in them.
 COMPANION_FOLDERS = {"__macosx", "@eadir", ".ipynb_checkpoints", ".thumbnails", ".trash", ".trashes", "$recycle.bin"}
+OUTSIDE = " outside of what is read"
 BROKEN, STRANGE, CLOSED, AGAIN = (
     "links that lead nowhere",
     "no regular files",
@@ -83,6 +84,12 @@ def walk(folder: Path) -> Iterator[Entry]:
                 yield Entry(Path(entry.path), place, "")
             else:
                 yield Entry(Path(entry.path), place, BROKEN if entry.is_symlink() else STRANGE)
+
+
+def dead_links(folder: Path) -> list[Path]:
+    """Links below a folder that lead nowhere. DVC stops at each when it hashes the folder, and names no way out."""
+    places = (Path(place) / name for place, folders, names in os.walk(folder) for name in (*folders, *names))
+    return sorted(path for path in places if path.is_symlink() and not path.exists())
 
 
 def _leads_to(entry: os.DirEntry[str], what: str) -> bool:
@@ -152,5 +159,5 @@ class Tree:
                 continue
             suffix = path.suffix.lower()
             picture = is_image(path) or is_unread(path)
-            counts[kind or (f"{suffix} outside of what is read" if picture else suffix or "without suffix")] += 1
+            counts[kind or (f"{suffix}{OUTSIDE}" if picture else suffix or "without suffix")] += 1
         return {plain(kind): count for kind, count in sorted(counts.items())}

@@ -21,22 +21,7 @@ from stages.contracts.tables import OBJECTS, UNBOXED, write_rows, write_table
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder
 from stages.ingest.box_repair import extent, repair, to_pixels, turn
-from stages.ingest.readers import (
-    catalogue,
-    category_coarse,
-    category_fine,
-    coco,
-    consumer_to_shop,
-    deepfashion2,
-    deepfashion_mm,
-    fashion144k,
-    fashion_products,
-    folders,
-    inshop,
-    shoes,
-    voc,
-    yolo,
-)
+from stages.ingest.readers import READERS
 from stages.ingest.reading import IngestParams, Reading, Request, require_folder
 from stages.ingest.splitting import decide_splits, exact_duplicates
 from stages.ingest.verify import Checked, check_images, find_clusters, finish_shards
@@ -45,22 +30,6 @@ from stages.runner.stage import Report, Stage
 log = logging.getLogger(__name__)
 
 LARGE_CLUSTER, LARGE_SHARE = 20, 0.02  # images, and share of all images, above which a cluster is worth a warning
-READERS = {
-    "catalogue": catalogue.read,
-    "category_coarse": category_coarse.read,
-    "category_fine": category_fine.read,
-    "coco": coco.read,
-    "consumer_to_shop": consumer_to_shop.read,
-    "deepfashion2": deepfashion2.read,
-    "deepfashion_mm": deepfashion_mm.read,
-    "fashion144k": fashion144k.read,
-    "fashion_products": fashion_products.read,
-    "folders": folders.read,
-    "inshop": inshop.read,
-    "shoes": shoes.read,
-    "voc": voc.read,
-    "yolo": yolo.read,
-}
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:

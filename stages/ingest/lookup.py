@@ -3,8 +3,9 @@
 This is the one place for it: every reader, `make match` and `make add` look names up here.
 """
 
+import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -23,15 +24,37 @@ def without_suffix(name: str) -> str:
 
 def path_parts(name: str) -> tuple[list[str], bool]:
     """The parts of a path that a list holds, written on whatever machine, and whether it is absolute; of an address
-    as shops export them the path, without what follows a question mark.
+    as shops export them the path, without what follows a question mark, unless Label Studio wrote the path there.
     """
     text = plain(name.strip().replace("\\", "/"))
-    if "://" in text:
+    if LOCAL_FILES in text:
+        text = "/" + plain(unquote(text.split(LOCAL_FILES, 1)[1]))
+    elif "://" in text:
         address = urlsplit(text)
         text = plain(f"/{address.netloc}{unquote(address.path)}")
     drive = len(text) > 1 and text[1] == ":" and text[0].isalpha()
     parts = [part for part in text[2 * drive :].split("/") if part not in ("", ".")]
     return parts, drive or text.startswith("/")
+
+
+LOCAL_FILES = "/data/local-files/?d="
+_UPLOADED = re.compile(r"(?!(?:19|20)\d{6}-)[0-9a-f]{8}-(?=.)")  # and no date
+
+
+def _as_tools_write(name: str) -> Iterator[str]:
+    """What a name may be of a file that a tool had: as in an address, with the code that Label Studio puts before it,
+    or seen from a folder elsewhere.
+    """
+    parts, _ = path_parts(name)
+    below = parts[len(parts) - parts[::-1].index("..") :] if ".." in parts else []
+    if len(below) > 1:  # a bare name in a folder above is no file here
+        yield "/" + "/".join(below)
+    if "%" in name and (decoded := unquote(name)) != name:
+        yield decoded
+    if "upload" in parts[-3:-1]:  # Label Studio's own folder
+        yield parts[-1]
+    if parts and (code := _UPLOADED.match(parts[-1])):
+        yield parts[-1][code.end() :]
 
 
 def look_up(folder: Path, parts: Sequence[str]) -> Path | None:
@@ -119,6 +142,13 @@ class Images:
 
         The reason is missing_image, unread_format, broken_link, or ambiguous_name where several images could be meant.
         """
+        found = self._find(name)
+        if found.reason == "missing_image":
+            others = (self._find(other) for other in _as_tools_write(name))
+            return next((other for other in others if other.reason != "missing_image"), found)
+        return found
+
+    def _find(self, name: str) -> Found:
         parts, absolute = path_parts(name)
         if not parts or ".." in parts:
             return Found("", "missing_image", name)

@@ -1,11 +1,12 @@
 """What a reader returns, and the params that every source has."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stages.contracts.ledger import Account
 from stages.contracts.tables import unit_hash
@@ -16,11 +17,16 @@ from stages.ingest.files import Tree
 
 
 class VocOptions(Section):
-    """Pascal VOC trees."""
+    """Pascal VOC trees.
+
+    Attributes:
+        splits: whether upstream has some: folders train, val (valid) and test, or lists of names in ImageSets/Main.
+    """
 
     annotations: str
     images: str
     first_pixel: Literal[0, 1]
+    splits: bool = False
 
 
 class ShoesOptions(Section):
@@ -44,7 +50,8 @@ class ShoesOptions(Section):
 class CatalogueOptions(Section):
     """A folder of images and a table; boxes and splits are optional files in the annotations folder or in the source's.
 
-    Without a group column every image is a group of its own.
+    Without a group column every image is a group of its own. ``split_column`` holds upstream's own splits; the splits
+    file overrules it.
     """
 
     table: str
@@ -56,31 +63,20 @@ class CatalogueOptions(Section):
     boxes: str | None = None
     boxes_class_column: str = "label"
     splits: str | None = None
+    split_column: str | None = None
 
 
 class IngestParams(Section):
     """Section ``ingest.<source>``; the last three are options of the readers that they are called after.
 
     Attributes:
+        reader: name of a module of stages/ingest/readers.
         items_from_boxes: true: every box is a labeled item, its class the item's ``label``.
+        deepest_folder: true: of a folder for each class the label is the folder that a photo lies in, ``Shirts`` of
+            ``Men/Shirts``; false: the first one.
     """
 
-    reader: Literal[
-        "deepfashion2",
-        "voc",
-        "shoes",
-        "fashion_products",
-        "deepfashion_mm",
-        "catalogue",
-        "folders",
-        "yolo",
-        "coco",
-        "inshop",
-        "consumer_to_shop",
-        "category_coarse",
-        "category_fine",
-        "fashion144k",
-    ]
+    reader: str
     shards: int = Field(gt=0)
     min_side: int = Field(gt=0)
     max_pixels: int = Field(gt=0)
@@ -89,9 +85,19 @@ class IngestParams(Section):
     near_color: float = Field(ge=0)
     val_share: float = Field(ge=0, lt=1)
     items_from_boxes: bool = False
+    deepest_folder: bool = False
     voc: VocOptions | None = None
     shoes: ShoesOptions | None = None
     catalogue: CatalogueOptions | None = None
+
+    @field_validator("reader")
+    @classmethod
+    def _a_reader(cls, value: str) -> str:
+        from stages.ingest.readers import READERS  # which imports this module
+
+        if value not in READERS:
+            raise ValueError(f"expected one of: {', '.join(READERS)}")
+        return value
 
 
 @dataclass
@@ -152,6 +158,17 @@ def upstream_image(image_id: str, path: Path, name: str, group: str, val_share: 
     if name == "train":
         return ImageFile(image_id, path, "val" if unit_hash(group) < val_share else "train", group, ours=True)
     return ImageFile(image_id, path, "test", group)
+
+
+def split_image(image_id: str, path: Path, split: str, group: str, own: Collection[str], val_share: float) -> ImageFile:
+    """An image of a source whose own splits are ``own``; ours are theirs where there are val and test.
+
+    Args:
+        split: of the image; empty: upstream says nothing of it, and a hash splits.
+    """
+    if not split or {"val", "test"} <= set(own):
+        return ImageFile(image_id, path, split, group)
+    return upstream_image(image_id, path, "train" if split == "train" else "test", group or image_id, val_share)
 
 
 def require_folder(path: Path, source: str, expected: str) -> Path:

@@ -75,7 +75,7 @@ def _check_shard(numbered: tuple[int, list[ImageFile]], source: str, params: Ing
             result.rejected.append((file.image_id, "too_large", f"{file.path.name}: {error}"))
             continue
         except (OSError, ValueError, SyntaxError) as error:
-            result.rejected.append((file.image_id, "corrupt_image", f"{file.path.name}: {_plain(error)}"))
+            result.rejected.append((file.image_id, "corrupt_image", f"{file.path.name}: {error}"))
             continue
         width, height = image.size
         if min(width, height) < params.min_side:
@@ -101,12 +101,6 @@ def _check_shard(numbered: tuple[int, list[ImageFile]], source: str, params: Ing
         )
     write_rows(out / shard_name(number), IMAGES, rows)
     return result
-
-
-def _plain(error: Exception) -> str:
-    """PIL names the stream object of what it cannot identify; its address would differ from run to run."""
-    text = str(error)
-    return "not an image of a kind that is read" if text.startswith("cannot identify image file") else text
 
 
 def find_clusters(images: Sequence[Checked], hamming: int, color: float) -> dict[str, str]:

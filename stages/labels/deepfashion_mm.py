@@ -18,6 +18,7 @@ import pandas as pd
 
 from stages.contracts.ledger import Account
 from stages.core.errors import StageError, shown
+from stages.core.heads import heads_of
 from stages.labels.merging import LAYERS, LabelTables, decode, merge, split_names, text_column
 from stages.labels.params import LabelParams
 
@@ -163,8 +164,8 @@ def drop_photos(photos: pd.Series, *outcomes: pd.Series) -> pd.Series:
     return photos.isin(set(photos[undecided]))
 
 
-LAYERED_HEADS = ("fabric", "pattern")
-COLUMNS = (*(f"{head}_{layer}" for head in LAYERED_HEADS for layer in LAYERS), "shape")
+LAYERED = {head.name: head.column for head in heads_of("deepfashion_mm")}  # head -> column, of which each layer has one
+COLUMNS = (*(f"{column}_{layer}" for column in LAYERED.values() for layer in LAYERS), "shape")
 
 
 def columns(params: LabelParams, source: str) -> tuple[str, ...]:
@@ -173,12 +174,12 @@ def columns(params: LabelParams, source: str) -> tuple[str, ...]:
 
 
 def upstream_values(items: pd.DataFrame, tables: LabelTables, params: LabelParams, source: str) -> dict[str, pd.Series]:
-    """Head -> upstream's values: gender and type from the names, fabric and pattern of all three layers."""
+    """Head -> upstream's values: gender and type from the names, the others of all three layers."""
     names = parse_names(items["image_id"])
     values = {"gender": names["gender"], "type": names["type"]}
-    for head, table in (("fabric", tables.fabrics), ("pattern", tables.patterns)):
-        codes = pd.concat([items[f"{head}_{layer}"] for layer in LAYERS], ignore_index=True)
-        values[head] = decode(codes, table, head)
+    for head, column in LAYERED.items():
+        codes = pd.concat([items[f"{column}_{layer}"] for layer in LAYERS], ignore_index=True)
+        values[head] = decode(codes, tables.targets(head), column)
     return values
 
 
@@ -215,8 +216,7 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
             "agrees": agreeing,
             "gender": merge(items["name_gender"], GENDERS),
             "type": merge(items["name_type"], by_type["merged_type"].to_dict()),
-            "fabric": items["fabric"],
-            "pattern": items["pattern"],
+            **{head: items[head] for head in LAYERED},
         }
     )
 
@@ -238,26 +238,26 @@ def _check_types(types: pd.Series, table: pd.DataFrame) -> None:
 
 
 def _take_layers(items: pd.DataFrame, tables: LabelTables, account: Account) -> pd.DataFrame:
-    """Add columns fabric and pattern; photos on which either is ambiguous are rejected with all their items."""
-    codes = {"fabric": tables.fabrics, "pattern": tables.patterns}
+    """Add columns of the heads; photos on which one is ambiguous are rejected with all their items."""
     clear = shows_one_of_each(items["name_photo"], items["name_type"], items["layer"])
     picked = {}
-    for head in LAYERED_HEADS:
-        named = {layer: decode(items[f"{head}_{layer}"], codes[head], f"{head}_{layer}") for layer in LAYERS}
+    for head, column in LAYERED.items():
+        targets = tables.targets(head)
+        named = {layer: decode(items[f"{column}_{layer}"], targets, f"{column}_{layer}") for layer in LAYERS}
         picked[head] = pick_layers(items["layer"], clear, pd.DataFrame(named))
-        items[head] = picked[head]["value"]
+    items = items.assign(**{head: own["value"] for head, own in picked.items()})
 
-    outcomes = [picked[head]["outcome"] for head in LAYERED_HEADS]
+    outcomes = [own["outcome"] for own in picked.values()]
     dropped = drop_photos(items["name_photo"], *outcomes)
     for row in items[dropped].itertuples():
         undecided = [
-            f"{head} codes: upper {getattr(row, f'{head}_upper')}, outer {getattr(row, f'{head}_outer')}"
-            for head in LAYERED_HEADS
+            f"{head} codes: upper {getattr(row, f'{column}_upper')}, outer {getattr(row, f'{column}_outer')}"
+            for head, column in LAYERED.items()
             if picked[head]["outcome"][row.Index] == "dropped"
         ]
         detail = "; ".join(undecided) or f"another item of photo {row.name_photo} is ambiguous"
         account.ledger("items").reject(row.item_id, "ambiguous_layer", detail)
-    for head, outcome in zip(LAYERED_HEADS, outcomes, strict=True):
-        # Items that are rejected with their photo count as dropped for both heads, so that each note sums to all items.
+    for head, outcome in zip(LAYERED, outcomes, strict=True):
+        # Items that are rejected with their photo count as dropped for every head, so that each note sums to all items.
         account.note(f"layers_{head}", Counter(outcome.mask(dropped, "dropped")))
     return items[~dropped]

@@ -6,21 +6,18 @@ import pandas as pd
 
 from stages.contracts.ledger import Account
 from stages.core.errors import StageError, shown
+from stages.core.heads import heads_of
 from stages.labels.merging import (
     LabelTables,
-    merge_colors,
-    merge_gender,
     merge_groups,
-    merge_types,
-    merge_usage,
     split_names,
     unknown_names,
 )
 from stages.labels.params import LabelParams
 
 VIEW = "product"
-COLUMNS = ("gender", "subCategory", "articleType", "baseColour", "usage")
-UPSTREAM = {"gender": "gender", "type": "articleType", "usage": "usage", "color": "baseColour"}  # head -> column
+UPSTREAM = {head.name: head.column for head in heads_of("fashion_products")}  # head -> column
+COLUMNS = ("subCategory", *UPSTREAM.values())
 
 
 def columns(params: LabelParams, source: str) -> tuple[str, ...]:
@@ -74,12 +71,11 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
         items: one product a row: item_id, image_id, upstream's columns, and split and cluster of its image.
     """
     groups = merge_groups(items["subCategory"], tables.subcategories)
-    gender = merge_gender(items["gender"], tables.gender)
-    stays = _reject(items, groups, gender, tables, params, account)
-    items, groups, gender = items[stays], groups[stays], gender[stays]
+    stays = _reject(items, groups, tables, params, account)
+    items, groups = items[stays], groups[stays]
 
     superclasses = group_superclasses(tables.superclasses, params.group_superclass)
-    types = merge_types(items["articleType"], tables.types)
+    heads = {head: tables.merged(head, items[column]) for head, column in UPSTREAM.items()}
     of_type = type_superclasses(tables.deepfashion_types)
     labels = pd.DataFrame(
         {
@@ -92,13 +88,10 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
             "view": VIEW,
             "superclass": [
                 of_type[name] if of_type.get(name) in superclasses[group][1] else superclasses[group][0]
-                for name, group in zip(types, groups, strict=True)
+                for name, group in zip(heads["type"], groups, strict=True)
             ],
             "agrees": [superclasses[group][1] for group in groups],
-            "gender": gender,
-            "type": types,
-            "usage": merge_usage(items["usage"], tables.usage),
-            "color": merge_colors(items["baseColour"], tables.colors),
+            **heads,
         }
     )
     for head, column in UPSTREAM.items():
@@ -110,7 +103,6 @@ def label(items: pd.DataFrame, tables: LabelTables, params: LabelParams, account
 def _reject(
     items: pd.DataFrame,
     groups: pd.Series,
-    gender: pd.Series,
     tables: LabelTables,
     params: LabelParams,
     account: Account,
@@ -123,7 +115,8 @@ def _reject(
         (items["articleType"].isin(set(tables.types_rejected["articleType"])), "not_a_garment", "articleType"),
     ]
     if params.gender_policy == "drop_row":
-        checks.append((gender.isna(), "gender_left_out", "gender"))
+        column = UPSTREAM["gender"]
+        checks.append((tables.merged("gender", items[column]).isna(), "gender_left_out", column))
     for left_out, reason, column in checks:
         for item_id, value in items.loc[left_out & stays, ["item_id", column]].itertuples(index=False):
             ledger.reject(item_id, reason, f"{column} {value}")

@@ -26,9 +26,10 @@ import pandas as pd
 import pyarrow as pa
 
 from stages.contracts.ledger import Account
-from stages.contracts.tables import HEADS, LABELS, RELABEL, read_shards, read_table, write_table
+from stages.contracts.tables import LABELS, RELABEL, read_shards, read_table, write_table
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, write_json
+from stages.core.heads import HEADS
 from stages.labels import catalogue, deepfashion_mm, fashion_products
 from stages.labels.merging import EMPTY, LabelTables, read_label_tables
 from stages.labels.params import LabelParams
@@ -213,7 +214,7 @@ def label_items(
     kept = set(labels["item_id"])
     for correction in corrections:
         if correction.item_id in kept:
-            ledger.repair(correction.item_id, f"relabelled_{correction.column}", correction.value)
+            ledger.repair(correction.item_id, f"relabeled_{correction.column}", correction.value)
     ledger.kept = len(labels)
     account.note("known", {head: int(labels[head].notna().sum()) for head in HEADS})
     return labels.sort_values("item_id", ignore_index=True)

@@ -15,39 +15,44 @@ from pathlib import Path
 import pandas as pd
 
 from stages.core.errors import StageError, shown
+from stages.core.heads import HEAD
 from stages.core.table_rows import read_rows
 
+TYPES = "types.csv"
 LAYERS = ("upper", "lower", "outer")
 
 
 @dataclass(frozen=True)
 class LabelTables:
-    """The tables that every policy may use, all columns as strings; "" where a cell is empty."""
+    """The tables that every policy may use, all columns as strings; "" where a cell is empty.
+
+    Attributes:
+        of_head: head -> its merge table (tables/heads.csv).
+    """
 
     folder: Path
     superclasses: pd.DataFrame
-    gender: pd.DataFrame
-    usage: pd.DataFrame
-    colors: pd.DataFrame
     subcategories: pd.DataFrame
     types: pd.DataFrame
     types_rejected: pd.DataFrame
     deepfashion_types: pd.DataFrame
-    fabrics: pd.DataFrame
-    patterns: pd.DataFrame
+    of_head: dict[str, pd.DataFrame]
 
     def vocabulary(self) -> dict[str, set[str]]:
         """Column of the labels table -> every value that the tables can produce."""
-        targets = {
-            "superclass": self.superclasses["superclass"],
-            "gender": self.gender["merged"],
-            "type": self.types["type"],
-            "usage": self.usage["merged"],
-            "color": self.colors["color"],
-            "fabric": self.fabrics["name"],
-            "pattern": self.patterns["name"],
-        }
+        targets = {"superclass": self.superclasses["superclass"]}
+        targets |= {head.name: self.of_head[head.name][head.classes] for head in HEAD.values()}
         return {column: set(values) - {""} for column, values in targets.items()}
+
+    def targets(self, name: str) -> dict[str, str]:
+        """Upstream's name -> the class that it becomes in a head, "" for none."""
+        head, table = HEAD[name], self.of_head[name]
+        rows = zip(table[head.upstream], table[head.classes], strict=True)
+        return {upstream: target for cell, target in rows for upstream in split_names(cell)}
+
+    def merged(self, name: str, values: pd.Series) -> pd.Series:
+        """Upstream's values as the classes of a head."""
+        return merge(values, self.targets(name))
 
 
 def split_names(cell: str) -> list[str]:
@@ -84,20 +89,22 @@ def read_label_tables(folder: Path) -> LabelTables:
     Raises:
         StageError: the message names the file, the value found and the expected values.
     """
+    types = read_merge_table(folder / TYPES, ["type", "group", "fashion_products"])
     tables = LabelTables(
         folder=folder,
         superclasses=read_merge_table(folder / "superclasses.csv", ["superclass", "fashion_products_group"]),
-        gender=read_merge_table(folder / "gender.csv", ["gender", "merged"]),
-        usage=read_merge_table(folder / "usage.csv", ["usage", "merged"]),
-        colors=read_merge_table(folder / "colors.csv", ["baseColour", "color"]),
         subcategories=read_merge_table(folder / "subcategories.csv", ["subCategory", "group"]),
-        types=read_merge_table(folder / "types.csv", ["type", "group", "fashion_products"]),
+        types=types,
         types_rejected=read_merge_table(folder / "types_rejected.csv", ["articleType"]),
         deepfashion_types=read_merge_table(
             folder / "deepfashion_types.csv", ["type", "layer", "merged_type", "agreeing_detections"]
         ),
-        fabrics=read_merge_table(folder / "fabrics.csv", ["code", "name"]),
-        patterns=read_merge_table(folder / "patterns.csv", ["code", "name"]),
+        of_head={
+            head.name: types
+            if head.table == TYPES
+            else read_merge_table(folder / head.table, [head.upstream, head.classes])
+            for head in HEAD.values()
+        },
     )
     _check(tables)
     return tables
@@ -127,12 +134,12 @@ def _check(tables: LabelTables) -> None:
             f"{tables.folder / 'deepfashion_types.csv'}: {shown(without)} has no agreeing_detections; "
             "expected at least one superclass, several separated by |."
         )
-    articles = tables.types["fashion_products"].map(split_names).explode().dropna()
-    repeated = articles[articles.duplicated()]
-    if len(repeated):
-        raise StageError(
-            f"{tables.folder / 'types.csv'}: fashion_products {shown(repeated)} belongs to two types. Keep one."
-        )
+    for head in HEAD.values():
+        names = tables.of_head[head.name][head.upstream].map(split_names).explode().dropna()
+        if len(repeated := names[names.duplicated()]):
+            raise StageError(
+                f"{tables.folder / head.table}: {head.upstream} {shown(repeated)} belongs to two classes. Keep one."
+            )
 
 
 EMPTY = "(empty)"  # name of the value "" in counts and messages
@@ -153,21 +160,6 @@ def unknown_names(values: pd.Series, merged: pd.Series) -> Counter:
     return Counter(value or EMPTY for value in values[merged.isna()].fillna(""))
 
 
-def merge_colors(colors: pd.Series, table: pd.DataFrame) -> pd.Series:
-    """baseColour -> one of the 13 colors of ``colors.csv``."""
-    return merge(colors, dict(zip(table["baseColour"], table["color"], strict=True)))
-
-
-def merge_usage(usage: pd.Series, table: pd.DataFrame) -> pd.Series:
-    """usage -> Casual, Ethnic, Formal or Sports."""
-    return merge(usage, dict(zip(table["usage"], table["merged"], strict=True)))
-
-
-def merge_gender(gender: pd.Series, table: pd.DataFrame) -> pd.Series:
-    """gender -> Men or Women; ``labels.gender_policy`` decides about other values."""
-    return merge(gender, dict(zip(table["gender"], table["merged"], strict=True)))
-
-
 def merge_groups(subcategories: pd.Series, table: pd.DataFrame) -> pd.Series:
     """subCategory -> one of the five groups; null where the table rejects the row.
 
@@ -183,31 +175,21 @@ def merge_groups(subcategories: pd.Series, table: pd.DataFrame) -> pd.Series:
     return merge(subcategories, dict(zip(table["subCategory"], table["group"], strict=True)))
 
 
-def merge_types(articles: pd.Series, table: pd.DataFrame) -> pd.Series:
-    """articleType -> one of the 32 clothing types; ``types.csv`` lists the articleTypes of each."""
-    targets = {
-        article: name
-        for name, cell in zip(table["type"], table["fashion_products"], strict=True)
-        for article in split_names(cell)
-    }
-    return merge(articles, targets)
-
-
-def decode(codes: pd.Series, table: pd.DataFrame, what: str) -> pd.Series:
+def decode(codes: pd.Series, targets: Mapping[str, str], what: str) -> pd.Series:
     """Upstream's numbers as names; null where upstream says NA or has no annotation.
 
     Args:
         codes: numbers as strings, null where the image is not in the annotation file.
-        table: columns code and name (``fabrics.csv``, ``patterns.csv``).
+        targets: number -> name, "" for none (``LabelTables.targets``).
         what: how messages name the column.
 
     Raises:
-        StageError: a number is not in the table; the names may be shifted.
+        StageError: a number has no name; the names may be shifted.
     """
-    unlisted = set(codes.dropna()) - set(table["code"])
+    unlisted = set(codes.dropna()) - set(targets)
     if unlisted:
         raise StageError(
             f"{what} has the code {shown(value or EMPTY for value in unlisted)}; expected one of: "
-            f"{shown(table['code'])}. Check that the annotation file is upstream's, or extend the table in tables/."
+            f"{shown(targets)}. Check that the annotation file is upstream's, or extend the table in tables/."
         )
-    return merge(codes, dict(zip(table["code"], table["name"], strict=True)))
+    return merge(codes, targets)

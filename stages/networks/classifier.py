@@ -53,7 +53,7 @@ class ClassifierParams(Section):
     """Section ``classifier``.
 
     Attributes:
-        class_missing: share of the training rows whose detected class is replaced by "no detection", drawn anew in each
+        class_missing: share of the training rows whose detected class is replaced by "no detection", drawn in each
             step: benchmarks without a detector have no class.
         schedule: of the learning rates, after ``warmup_epochs``: half a cosine down to 0, or constant.
     """
@@ -64,8 +64,8 @@ class ClassifierParams(Section):
     detector_class: DetectorClass
     class_missing: float = Field(ge=0, lt=1)
     pooling: Pooling
-    beside: list[str]
-    standardise: bool
+    extra_backbones: list[str]
+    standardize: bool
     color_heads: list[str]
     projection: int = Field(gt=0)
     hidden: list[int] = Field(min_length=1)
@@ -175,7 +175,7 @@ class MultiHead(nn.Module):
         self.classes = classes
         self.superclasses = superclasses
         self.kind = params.detector_class
-        self.standardise = nn.BatchNorm1d(backbone.width, affine=False) if params.standardise else nn.Identity()
+        self.standardize = nn.BatchNorm1d(backbone.width, affine=False) if params.standardize else nn.Identity()
         self.projection = nn.Linear(backbone.width, params.projection)
         widths = [params.projection + class_input_width(self.kind, superclasses), *params.hidden]
         self.blocks = nn.ModuleList(Block(a, b, params) for a, b in pairwise(widths))
@@ -196,7 +196,7 @@ class MultiHead(nn.Module):
 
     def embedding_of(self, features: torch.Tensor, detected: torch.Tensor) -> torch.Tensor:
         """``embedding`` from the backbone's features [n, width]."""
-        features = torch.cat([self.projection(self.standardise(features)), detected.to(features.device)], dim=1)
+        features = torch.cat([self.projection(self.standardize(features)), detected.to(features.device)], dim=1)
         for block in self.blocks[:-1]:
             features = block(features)
         return self.blocks[-1].normed(features)
@@ -229,7 +229,9 @@ class ClassifierEncoder:
         params = ClassifierParams.model_validate(card["params"])
         self.metric: str = card["metric"]
         self.pixels = square(params.image_size, params.fit)
-        backbone = with_extra_backbones(Backbone(card["backbone"], "none", params.pooling), params.beside, "none")
+        backbone = with_extra_backbones(
+            Backbone(card["backbone"], "none", params.pooling), params.extra_backbones, "none"
+        )
         self.network = MultiHead(backbone, card["classes"], card["superclasses"], params)
         load_weights(self.network, folder)
         self.network.to(device()).eval()

@@ -196,18 +196,19 @@ def _check_recipe(name: str, recipe: Recipe, content: Mapping[str, Any]) -> None
         if what in needs and not has_any:
             more = " (name heads in `learns_from.labels`)" if what == "labels" else ""
             raise StageError(f"`{key}{needs[what]}` needs {what} and learns from {where}{more}.")
-    if recipe.probe.select == "loss" and recipe.kind in NO_VAL_LOSS:
+    if recipe.validation.select == "loss" and recipe.kind in NO_VAL_LOSS:
         raise StageError(
-            f"`{key}.probe.select` is loss, and kind {recipe.kind} has none on validation: hit_at_1 or knn."
+            f"`{key}.validation.select` is loss, and kind {recipe.kind} has none on validation: hit_at_1 or knn."
         )
     _check_counts(key, recipe, table)
 
 
 def _needs(recipe: Recipe) -> dict[str, str]:
     """What the recipe needs from its table -> the key that asks for it."""
-    needs = {"hit_at_1": {"items": ".probe.select: hit_at_1"}, "knn": {"categories": ".probe.select: knn"}}.get(
-        recipe.probe.select, {}
-    )
+    needs = {
+        "hit_at_1": {"items": ".validation.select: hit_at_1"},
+        "knn": {"categories": ".validation.select: knn"},
+    }.get(recipe.validation.select, {})
     if recipe.kind in ("ensemble", "siamese"):
         needs |= {"categories": f".kind: {recipe.kind}"}
     if recipe.kind == "attention":
@@ -244,8 +245,11 @@ def _check_counts(key: str, recipe: Recipe, table: Table) -> None:
             f"`{key}.schedule.batch` is {recipe.schedule.batch}: two classes of {recipe.per_class} rows (`per_class`) "
             "belong in a batch."
         )
-    if recipe.probe.k > recipe.probe.reference:
-        raise StageError(f"`{key}.probe.k` is {recipe.probe.k} of {recipe.probe.reference} rows (`probe.reference`).")
+    if recipe.validation.k > recipe.validation.reference:
+        raise StageError(
+            f"`{key}.validation.k` is {recipe.validation.k} of {recipe.validation.reference} rows "
+            "(`validation.reference`)."
+        )
 
 
 def _check_variants(content: Mapping[str, Any]) -> None:

@@ -6,6 +6,8 @@ profile may change any of these; inheritance is resolved after the profile is me
 key by key, lists replaced as a whole. A whole profile may be ``based_on: own``: profiles/own.yaml, which holds what
 profiles of own data share, is then merged between the base and the profile.
 
+``classifier.heads: all`` stands for every head of tables/heads.csv.
+
 Values that follow from the lists are derived: ``profile``, ``drawn``, ``trained_encoders``, ``trains`` and
 ``benchmark_reads``.
 """
@@ -17,6 +19,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from stages.core.errors import StageError, shown
+from stages.core.heads import HEADS
 from stages.core.params import load_params
 from stages.runner.lists import DERIVED, LISTS, SECTIONS, derived
 
@@ -24,6 +27,7 @@ PROFILES = Path("profiles")
 BASE = "base"
 LAYERS = ("own",)  # merged between the base and a profile that is based on them; no profiles of their own
 DEFAULTS, BASED_ON = "defaults", "based_on"
+ALL_HEADS = "all"  # instead of a list in classifier.heads
 
 Tree = dict[str, Any]
 
@@ -95,6 +99,9 @@ def resolved(name: str, folder: Path = PROFILES) -> Tree:
     content = read_profile(name, folder)
     if wrong := [key for key in (*DERIVED, "profile") if key in content]:
         raise StageError(f"profiles/{name}.yaml: {shown(wrong)} follow from the lists; take them out.")
+    classifier = content.get("classifier")
+    if isinstance(classifier, dict) and classifier.get("heads") == ALL_HEADS:
+        classifier["heads"] = list(HEADS)
     return {key: members(key, value) if key in SECTIONS else value for key, value in content.items()}
 
 

@@ -17,25 +17,19 @@ from typing import Any
 import pandas as pd
 
 from stages.contracts.boxes import Box, box_array, box_of, iou
-from stages.contracts.tables import HEADS, LABELS, OUTCOMES, read_table
+from stages.contracts.tables import LABELS, OUTCOMES, read_table
 from stages.core.errors import StageError
+from stages.core.heads import HEADS, heads_of
 from stages.core.params import load_params, lookup
-from stages.demo.truth import NOISY_HEADS
-from stages.labels.merging import (
-    LabelTables,
-    decode,
-    merge_colors,
-    merge_gender,
-    merge_types,
-    merge_usage,
-    read_label_tables,
-)
+from stages.demo.truth import NOISY_HEADS, TRUTH
+from stages.labels.merging import LabelTables, read_label_tables
 from stages.report import attention_maps, label_errors
 from stages.runner.stage import new_parser, one_message
 
 # A box shows a garment if it overlaps it more than any other garment, and by at least this IoU. A second share counts
 # well-fitting boxes, by COCO's smallest IoU of a hit.
 LEAST_IOU, GOOD_IOU = 0.25, 0.5
+DRAWN = tuple(head for head in HEADS if head in TRUTH.names)  # the demo shows no other
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,7 @@ def label_shares(labels: list[dict[str, Any]], truth: dict[str, dict[str, Any]])
         truth: item -> its garment, with a column for each head.
     """
     shares = {}
-    for head in HEADS:
+    for head in DRAWN:
         known = [row for row in labels if row[head] is not None and not swapped(truth[row["item_id"]], head)]
         right = sum(row[head] == truth[row["item_id"]][head] for row in known)
         shares[head] = Share(right, len(known))
@@ -142,19 +136,13 @@ def before_shares(
         tables: the merge tables.
         truth: item -> its garment.
     """
-    if source == "deepfashion_mm":
-        named = {
-            "fabric": decode(items["fabric_upper"], tables.fabrics, "fabric_upper"),
-            "pattern": decode(items["pattern_upper"], tables.patterns, "pattern_upper"),
-        }
-    else:
-        named = {
-            "gender": merge_gender(items["gender"], tables.gender),
-            "type": merge_types(items["articleType"], tables.types),
-            "usage": merge_usage(items["usage"], tables.usage),
-            "color": merge_colors(items["baseColour"], tables.colors),
-        }
-    none = dict.fromkeys([*HEADS, *(f"{head}_swapped" for head in NOISY_HEADS)])
+    layer = "_upper" if source == "deepfashion_mm" else ""
+    named = {
+        head.name: tables.merged(head.name, items[head.column + layer])
+        for head in heads_of(source)
+        if head.name in DRAWN
+    }
+    none = dict.fromkeys([*DRAWN, *(f"{head}_swapped" for head in NOISY_HEADS)])
     shares = {}
     for head, values in named.items():
         rows = zip(items["item_id"], values.astype(object).where(values.notna(), None), strict=True)

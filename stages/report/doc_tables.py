@@ -19,6 +19,7 @@ from stages.core.files import read_json
 from stages.report.classifier_page import markdown
 from stages.report.headlines import read_metrics
 from stages.report.summary import as_markdown, headline_rows
+from stages.retrieval.catalogue import LEADING
 from stages.runner.stage import new_parser, one_message
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def search_table(folder: Path, encoders: Sequence[str]) -> Lines:
             scores.setdefault(path.stem, {}).update(read_json(path))
     benchmarks = list(dict.fromkeys(name for own in scores.values() for name in own))
     rows = [
-        [name, *(_cell(scores[name].get(benchmark, {}).get("hit@1")) for benchmark in benchmarks)]
+        [name, *(_cell(scores[name].get(benchmark, {}).get(LEADING.label)) for benchmark in benchmarks)]
         for name in dict.fromkeys((*encoders, *REFERENCES))
         if name in scores
     ]
@@ -76,7 +77,7 @@ def seed_table(folder: Path) -> Lines:
     for name, row in read_json(folder / "seeds.json")["rows"].items():
         what, _, metric = name.partition(" ")
         benchmark = what.rpartition("/")[2]
-        shown = metric in ("mAP50", "accuracy") or (metric == "hit@1" and benchmark in SEED_BENCHMARKS)
+        shown = metric in ("mAP50", "accuracy") or (metric == LEADING.label and benchmark in SEED_BENCHMARKS)
         if what.startswith(SEED_ROWS) and shown:
             baseline = "" if row["baseline"] is None else f"{row['baseline']:.3f} {row['beside']}"
             spread = f"{row['mean']:.3f} ± {row['deviation']:.3f}"

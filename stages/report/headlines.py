@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from stages.core.files import read_json
+from stages.retrieval.catalogue import find
 from stages.runner.scores import flatten
 
 MOST_NUMBERS = 10  # headlines
@@ -103,10 +104,11 @@ def _retrieval(numbers: Numbers, folder: str) -> list[Headline]:
     rows = []
     for key in sorted({key for own in encoders.values() for key in own}):
         hits = {name: own[key] for name, own in encoders.items() if key in own}
-        top = max(hits.values())
+        benchmark, _, metric = key.rpartition(".")
+        measure = find(metric)
+        top = min(hits.values(), key=measure.order) if measure else max(hits.values())
         equal = [name for name, hit in hits.items() if hit == top]
         best = " and ".join(equal) if len(equal) < 3 else f"{len(equal)} encoders"
-        benchmark, _, metric = key.rpartition(".")
         guess = f"; {chance[key]:.3f} chance" if key in chance else ""
         rows.append(Headline(benchmark, metric, top, f"{best}, best of {len(hits)}{guess}"))
     return rows

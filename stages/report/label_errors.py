@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.contracts.tables import HEADS, read_shards, read_table
+from stages.contracts.tables import read_shards, read_table
 from stages.core.errors import StageError
-from stages.demo.truth import FILE
+from stages.core.heads import HEADS
+from stages.demo.truth import FILE, TRUTH
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def measure(data: Path, sources: Sequence[str]) -> dict[str, Found]:
     }
     crops = read_shards(data / "dataset", ["crop_id", *HEADS]).to_pylist()
     result = {}
-    for head in HEADS:
+    for head in (name for name in HEADS if name in TRUTH.names):
         labels = {row["crop_id"]: row[head] for row in crops if row["crop_id"] in garments and row[head] is not None}
         own = table[(table["head"] == head) & table["crop_id"].isin(list(garments))]
         truth = {crop: garments[crop][head] for crop in labels}

@@ -15,6 +15,7 @@ from typing import Any
 
 from stages.core.errors import StageError
 from stages.core.files import read_json
+from stages.retrieval.catalogue import Place, find
 from stages.retrieval.category import PREDICTION, TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE, VIEW
 
@@ -75,8 +76,6 @@ def _share(text: str) -> float:
     return value
 
 
-AVERAGES = ("map", "map_at_r")
-WITH_INTERVAL = ("hit_at_1", *AVERAGES)
 COUNTS = ("n_scored", "n_missed", "n_without_match")
 ABOUT = ("gallery", "dimensions", "parameters", "image_size", "kept_epoch", "on_validation")
 
@@ -87,12 +86,13 @@ def figures(scores: dict[str, Any]) -> dict[str, float]:
     Args:
         scores: view -> figures.
     """
-    ends = [f"{name}_{end}95" for name in WITH_INTERVAL for end in ("low", "high")]
-    hits = [name for name in scores[VIEW] if name.removeprefix("hit_at_").isdigit()]
-    names = [*hits, *AVERAGES, *ends, *COUNTS]
+    own = scores[VIEW]
+    known = [measure for measure in map(find, own) if measure and measure.metric.shown.get(Place.PAGE)]
+    ends = [end for measure in known if measure.shown(Place.INTERVAL) for end in measure.ends]
+    names = [*(measure.key for measure in known), *ends, *COUNTS]
     tops = [f"top_{top}" for top in TOPS]
     votes = scores.get(PREDICTION, {})
-    return {name: scores[VIEW][name] for name in names if name in scores[VIEW]} | {
+    return {name: own[name] for name in names if name in own} | {
         f"category_{name}": votes[name] for name in tops if name in votes
     }
 

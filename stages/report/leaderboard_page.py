@@ -18,18 +18,18 @@ from stages.core.files import read_json
 from stages.core.params import load_params
 from stages.report.detectors import PREFIX, detector_section, read_detectors
 from stages.report.leaderboard import Published, entry, prose, read_board, read_published
+from stages.retrieval.catalogue import HIT, LEADING, Place, shown_at
 from stages.retrieval.category import NEIGHBORS, TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE
+from stages.retrieval.regions import HITS
 from stages.runner.stage import new_parser, one_message
 
 log = logging.getLogger(__name__)
 
 Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
-SHOWN_KS = (1, 5, 10, 20, 50)  # and those that something was published of
-AVERAGES: Columns = (("map", "mAP"), ("map_at_r", "MAP@R"))
 CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"{NEIGHBORS}-NN top-{n}") for n in TOPS)
 SOFTMAX_COLUMNS: Columns = tuple((f"softmax_top_{n}", f"top-{n}") for n in TOPS)
-INTERVALS = ("hit_at_1", "map")  # shown in the table; the detailed results have that of MAP@R too
+INTERVALS = {measure.key: measure.ends for measure in shown_at(Place.BRACKETS)}
 SAME_BENCHMARK = ("n_scored", "n_missed", "n_without_match", "gallery")  # differ where the benchmark was built anew
 INTRO = """# Leaderboard
 
@@ -39,7 +39,7 @@ Every encoder on every benchmark, next to chance and to published scores. `make 
 RULES = """## How to read the tables
 
 - **One evaluator.** It scored every row except the published ones, on the same queries and the same gallery (rules:
-  `stages/retrieval/similarity.py`, formulas: `stages/retrieval/metrics.py`). Ties count against the encoder. A query
+  `stages/retrieval/similarity.py`, formulas: `stages/retrieval/catalogue.py`). Ties count against the encoder. A query
   whose item was not detected is a miss. A query without a right answer in the gallery is left out.
 - **Columns.** hit@k: the share of queries with a right answer among the first k; a k larger than the gallery means the
   whole gallery. Brackets: 95 % bootstrap intervals over queries; if they overlap widely, the benchmark does not tell
@@ -83,12 +83,10 @@ def million(count: int) -> str:
 
 
 def columns_of(board: dict[str, Any], published: list[Published], benchmark: str) -> Columns:
-    """hit@k of ``SHOWN_KS`` and of every k that something was published of; averages; the vote where there is one."""
-    own = {one.metric.removeprefix("hit_at_") for one in published if one.benchmark == benchmark}
-    ks = sorted({*SHOWN_KS, *(int(k) for k in own if k.isdigit())})
+    """Metrics that the page shows, at every k that something was published of too; the vote where there is one."""
+    measures = shown_at(Place.PAGE, [one.metric for one in published if one.benchmark == benchmark])
     voted = any(key in entries.get(benchmark, {}) for entries in board.values() for key, _ in CATEGORY_COLUMNS)
-    hits = tuple((f"hit_at_{k}", f"hit@{k}") for k in ks)
-    return (*hits, *AVERAGES, *(CATEGORY_COLUMNS if voted else ()))
+    return (*((measure.key, measure.label) for measure in measures), *(CATEGORY_COLUMNS if voted else ()))
 
 
 def cells(line: dict[str, Any], columns: Columns) -> list[str]:
@@ -96,8 +94,9 @@ def cells(line: dict[str, Any], columns: Columns) -> list[str]:
     texts = []
     for key, _ in columns:
         text = f"{line[key]:.3f}" if key in line else "-"
-        if key in INTERVALS and f"{key}_low95" in line:
-            text += f" [{line[f'{key}_low95']:.3f}, {line[f'{key}_high95']:.3f}]"
+        if key in INTERVALS and INTERVALS[key][0] in line:
+            low, high = (line[end] for end in INTERVALS[key])
+            text += f" [{low:.3f}, {high:.3f}]"
         texts.append(text)
     return texts
 
@@ -105,7 +104,7 @@ def cells(line: dict[str, Any], columns: Columns) -> list[str]:
 def measured_rows(
     board: dict[str, Any], external: dict[str, Any], benchmark: str, columns: Columns, below: dict[str, list[list[str]]]
 ) -> list[list[str]]:
-    """Rows of encoders and external vectors, the best hit@1 first, and chance last.
+    """Rows of encoders and external vectors, the best first by what leads the page, and chance last.
 
     Args:
         below: encoder -> rows of what was published of its method; taken out of it where the encoder has a row.
@@ -118,7 +117,7 @@ def measured_rows(
             same = not asked or asked[0] == tuple(line[key] for key in SAME_BENCHMARK)
             remark = "external" if same else "external; another version of the benchmark, score it again"
             lines.append((f"{name} ({remark})", line))
-    lines.sort(key=lambda one: (-one[1].get("hit_at_1", -1.0), one[0]))
+    lines.sort(key=lambda one: (LEADING.order(one[1].get(LEADING.key)), one[0]))
     rows = []
     for name, line in lines:
         size = million(line["parameters"]) if "parameters" in line else "-"
@@ -231,7 +230,8 @@ def recommended(name: str, line: dict[str, Any]) -> list[str]:
     for way, text in ways.items():
         several = f"{way}_categories" in scores
         seen = f", with {scores[f'{way}_categories']:.1f} categories among the first ten" if several else ""
-        told.append(f"{text} hit@5 is {scores[f'{way}_hit_at_5']:.3f}, hit@10 {scores[f'{way}_hit_at_10']:.3f}{seen}")
+        near, far = ((measure.label, f"{scores[f'{way}_{measure.key}']:.3f}") for measure in HIT.at(HITS))
+        told.append(f"{text} {near[0]} is {near[1]}, {far[0]} {far[1]}{seen}")
     plain = ", all without flip" if "without_flip" in line else ""
     text = f"Recommendations of {name} for {scores['n_scored']} queries{plain}: {'; '.join(told)}."
     return [*prose(text), ""]

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from stages.core.errors import StageError, shown
 from stages.core.files import read_json
 from stages.report.headlines import Numbers
+from stages.retrieval.catalogue import Place, shown_at
 from stages.runner.scores import scores_at
 
 T = TypeVar("T")
@@ -31,10 +32,8 @@ LEAST = 3  # seeds; a deviation of two says nothing
 CLAIMS = {
     "map50": ("mAP50", ("constant_box", "constant box")),
     "accuracy": ("accuracy", ("baseline_majority_given_detected", "majority given the detected class")),
-    "hit_at_1": ("hit@1", ("hit_at_1", "chance")),
-    "hit_at_5": ("hit@5", ("hit_at_5", "chance")),
-    "map": ("mAP", ("map", "chance")),
     "simclr": ("k-NN", ("baseline_majority", "majority")),
+    **{measure.key: (measure.label, (measure.key, "chance")) for measure in shown_at(Place.SEEDS)},
 }
 
 KINDS = ("classifier", "detector/", "retrieval/", "simclr")  # of reports that hold scores

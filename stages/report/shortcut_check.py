@@ -20,22 +20,16 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GroupShuffleSplit
 
+from stages.core.heads import HEAD
 from stages.demo.drawing.garments import Garment
 from stages.demo.drawing.photo import Photo
 from stages.demo.sources.deepfashion_mm import choose_item
 from stages.demo.sources.fashion_products import ARTICLES, choose_garment, product_photo
 from stages.demo.sources.shared import rng_for
-from stages.demo.truth import color_of, type_of
+from stages.demo.truth import TRUTH, labels_of
 
 # Head -> the source whose garments are used.
-SOURCE_OF_HEAD = {
-    "gender": "fashion_products",
-    "type": "fashion_products",
-    "usage": "fashion_products",
-    "color": "fashion_products",
-    "fabric": "deepfashion_mm",
-    "pattern": "deepfashion_mm",
-}
+SOURCE_OF_HEAD = {head.name: head.policy for head in HEAD.values() if head.name in TRUTH.names}
 LAYERS = (
     "upper",
     "upper",
@@ -108,21 +102,13 @@ def look_at(number: int, category: str, photo: Photo) -> Look:
     x0, y0, x1, y1 = photo.boxes[0]
     silhouette = Image.fromarray((mask * np.uint8(255))[y0:y1, x0:x1]).resize((SIDE, SIDE), Image.Resampling.BOX)
     cells = (pixels // 64) @ np.array([16, 4, 1])
-    labels = {
-        "gender": garment.gender,
-        "type": type_of(garment.kind, category),
-        "usage": garment.usage,
-        "color": color_of(garment.color),
-        "fabric": garment.fabric,
-        "pattern": garment.pattern,
-    }
     return Look(
         number,
         photo.view != "flat",
         pixels.mean(axis=0),
         np.bincount(cells, minlength=64) / len(cells),
         np.asarray(silhouette, dtype=np.float64).reshape(-1) / 255,
-        labels,
+        labels_of(garment, category),
     )
 
 

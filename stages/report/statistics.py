@@ -21,9 +21,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from stages.contracts.tables import HEADS, LABELS, OUTCOMES, read_table
+from stages.contracts.tables import LABELS, OUTCOMES, read_table
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
+from stages.core.heads import HEADS
 from stages.core.params import Names
 from stages.runner.stage import Report, Stage
 
@@ -183,7 +184,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     write_csv(plots / "outcomes.csv", BARS, [row for source in sources for row in bars(source, outcomes[source])])
     content = {
         "matching": outcomes_by_superclass(items),
-        "labelled": dataset["labelled"],
+        "labeled": dataset["labeled"],
         "coverage": dataset["coverage"],
         "values": {head: majority(dataset["values"][head]) for head in HEADS},
     }

@@ -3,17 +3,23 @@
 Usage: python -m stages.run summary [--repro KEY] [--status N] [--markdown | --track]
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+from stages.core.errors import shown
 from stages.core.params import load_params, lookup
+from stages.ingest.files import dead_links
 from stages.report.finish_tracking import Registered, close_parent, track_now
 from stages.report.headlines import Numbers, committed_metrics, headlines, moved, read_metrics
 from stages.runner import times
 from stages.runner.stage import new_parser, one_message
 from stages.runner.tracking import DEFAULT_URI
+
+log = logging.getLogger(__name__)
 
 MOST_RAN, MOST_CHANGES = 7, 4  # lines of two of the three parts
 WIDTH = 100
@@ -75,6 +81,18 @@ def screen(ran: list[tuple[str, float]], before: Numbers, now: Numbers, profile:
     ]
 
 
+def dead_ends(content: dict[str, Any]) -> list[str]:
+    """Why DVC may have stopped without saying what to do: links in the sources' folders that lead nowhere."""
+    raw = Path(str(content.get("raw")))
+    dead = [path for source in content.get("sources") or [] for path in dead_links(raw / str(source))]
+    if not dead:
+        return []
+    return [
+        f"DVC stops at a link that leads nowhere: {shown(dead, 3)}. Remove it, or keep DVC away from it with a line in "
+        f".dvcignore: /{dead[0].as_posix()}"
+    ]
+
+
 def show(registered: Registered | None) -> None:
     """One line about the registered model."""
     if registered:
@@ -91,7 +109,8 @@ def main() -> None:
     parser.add_argument("--track", action="store_true", help="bring MLflow up to date with the files, nothing else")
     args = parser.parse_args()
     with one_message():
-        profile = str(lookup(load_params(), "profile"))
+        content = load_params()
+        profile = str(lookup(content, "profile"))
         folder = Path("metrics") / profile
         now = read_metrics(folder) if args.status == 0 else {}  # after a failure the files may be of several repros
     markdown = as_markdown(headline_rows(now))
@@ -106,4 +125,7 @@ def main() -> None:
         ran = [(one.stage, one.end - one.process) for one in times.read(args.repro)]
         print("\n".join(screen(ran, committed_metrics(folder), now, profile)))
         show(registered)
+    else:
+        for line in dead_ends(content):
+            log.error(line)
     sys.exit(args.status)

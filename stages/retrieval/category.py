@@ -72,7 +72,7 @@ class Votes:
         if not count:
             return {"n_scored": 0}, {}
         asking = self.asking & rows
-        accuracies = {"n_scored": count, "neighbours": NEIGHBORS} | top_accuracies(self.ranks[asking], count)
+        accuracies = {"n_scored": count, "neighbors": NEIGHBORS} | top_accuracies(self.ranks[asking], count)
         return accuracies, majority_accuracies(self.labels, self.truth[asking], count)
 
 

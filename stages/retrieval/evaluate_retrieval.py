@@ -36,12 +36,14 @@ from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.parallel import in_processes
 from stages.core.params import Names
+from stages.retrieval.catalogue import LEADING, Place, shown_at
 from stages.retrieval.category import KINDS, TOPS, softmax_figures
+from stages.retrieval.comparison import on_and_off
 from stages.retrieval.metrics import EvaluateParams, as_rows, curve_rows, evaluate, read_table_rows
 from stages.retrieval.regions import Pair, by_region
 from stages.retrieval.result_sheet import retrieval_sheet, shown_rows
 from stages.retrieval.similarity import Rows
-from stages.retrieval.vectors import PLAIN, SOFTMAX, on_and_off, open_vectors, vectors_path
+from stages.retrieval.vectors import PLAIN, SOFTMAX, open_vectors, vectors_path
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
@@ -75,7 +77,7 @@ def card_in(folder: Path) -> dict[str, Any]:
     return read_json(folder / "encoder.json") if (folder / "encoder.json").is_file() else {}
 
 
-ON_VALIDATION = {"val_hit_at_1": "hit@1", "val_knn": "k-NN accuracy"}  # the first that an encoder has counts
+ON_VALIDATION = {"val_hit_at_1": LEADING.label, "val_knn": "k-NN accuracy"}  # the first that an encoder has counts
 
 
 def on_validation(folder: Path) -> dict[str, Any] | None:
@@ -107,8 +109,9 @@ def about_encoder(folder: Path) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-CHANCE, HEADLINE, VIEW = "chance", "hit_at_1", "whole_gallery"
-SHORT = "hit@1"  # name in the metrics, short so that five benchmarks fit into a terminal of 160 columns
+CHANCE, VIEW = "chance", "whole_gallery"
+# Key -> label of what the metrics files show: short, so that five benchmarks fit into a terminal of 160 columns.
+SHORT = {measure.key: measure.label for measure in shown_at(Place.METRICS)}
 LABEL_KINDS = (*KINDS, "multilabel")  # kinds of benchmark in which a label decides, not the garment
 LABELS = "labels"  # folder of the headlines on these
 Results = dict[str, dict[str, Any]]  # benchmark -> result of the evaluator
@@ -237,11 +240,14 @@ def with_chance(results: Mapping[str, Results]) -> dict[str, Results]:
 
 
 def headlines(results: Results, names: list[str]) -> dict[str, dict[str, float]]:
-    """Benchmark -> hit@1, for those of ``names`` in which queries have a match."""
-    return {name: {SHORT: results[name][VIEW][HEADLINE]} for name in names if HEADLINE in results[name].get(VIEW, {})}
+    """Benchmark -> what the metrics files show, for those of ``names`` in which a query has a match."""
+    shown = {name: results[name].get(VIEW, {}) for name in names}
+    found = {name: {SHORT[key]: scores[key] for key in SHORT if key in scores} for name, scores in shown.items()}
+    return {name: numbers for name, numbers in found.items() if numbers}
 
 
-CLEAN_COLUMNS = ["benchmark", "encoder", "queries", "left_out", "hit_at_1", "map", "hit_at_1_clean", "map_clean"]
+_CLEAN = [measure.key for measure in shown_at(Place.CLEAN)]
+CLEAN_COLUMNS = ["benchmark", "encoder", "queries", "left_out", *_CLEAN, *(f"{key}_clean" for key in _CLEAN)]
 
 
 def clean_rows(results: Mapping[str, Results]) -> list[list[Any]]:
@@ -250,7 +256,7 @@ def clean_rows(results: Mapping[str, Results]) -> list[list[Any]]:
     for encoder, own in results.items():
         for name, result in own.items():
             if clean := result.get("clean"):
-                figures = [scores.get(key) for scores in (result[VIEW], clean[VIEW]) for key in (HEADLINE, "map")]
+                figures = [scores.get(key) for scores in (result[VIEW], clean[VIEW]) for key in _CLEAN]
                 rows.append([name, encoder, result["n_queries"], clean["n_left_out"], *figures])
     return sorted(rows, key=lambda row: row[0])
 
@@ -309,12 +315,13 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
             report.pictures += [picture] if picture.is_file() else []
         of_all = {encoder: own[name].get(VIEW, {}) for encoder, own in with_chance(results).items()}
         curves += [[name, *row] for row in curve_rows(of_all)]
-        hits = {encoder: scores[HEADLINE] for encoder, scores in of_all.items() if HEADLINE in scores}
-        report.metrics |= {f"{encoder}.{name}.{HEADLINE}": value for encoder, value in hits.items()}
-        if chance := hits.pop(CHANCE, None):
-            top = max(hits.values())
-            best = ", ".join(encoder for encoder, hit in hits.items() if hit == top)
-            log.info(f"{name}: {best} first of {len(hits)} encoders, hit@1 {top:.3f} (chance {chance:.3f})")
+        for encoder, scores in of_all.items():
+            report.metrics |= {f"{encoder}.{name}.{key}": scores[key] for key in SHORT if key in scores}
+        led = {encoder: scores[LEADING.key] for encoder, scores in of_all.items() if LEADING.key in scores}
+        if chance := led.pop(CHANCE, None):
+            top = min(led.values(), key=LEADING.order)
+            best = ", ".join(encoder for encoder, value in led.items() if value == top)
+            log.info(f"{name}: {best} first of {len(led)} encoders, {LEADING.label} {top:.3f} (chance {chance:.3f})")
     for encoder, own in results.items():
         write_json(args.report / f"{encoder}.json", own)
     write_csv(args.report / "clean.csv", CLEAN_COLUMNS, clean_rows(results))

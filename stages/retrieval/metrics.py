@@ -1,17 +1,7 @@
-"""Retrieval metrics from the ranks of relevant rows: per query, averaged, with intervals and the level of chance.
+"""The retrieval metrics of catalogue.py: of each query, averaged, with intervals and the level of chance.
 
 A query without a relevant gallery row is left out of every average and counted. A query whose item was never
 detected is scored 0 everywhere, and so is it in the level of chance, so that both are about the same queries.
-
-The metrics, for a query with R relevant rows in a gallery of G:
-    hit@k           1 when a relevant row is among the first k, else 0.
-    precision@k     relevant rows among the first k, divided by k.
-    recall@k        the same, divided by R.
-    mAP             mean over the relevant rows of the precision at their rank.
-    MAP@R           the same over the first R ranks only, divided by R (Musgrave et al. 2020, eq. 3).
-    R-precision     precision at R.
-    MRR             1 / rank of the first relevant row.
-A k beyond the gallery means the whole gallery: hit@k and recall@k are those at G; precision@k still divides by k.
 
 ``evaluate`` is the one evaluator: all figures of one set of vectors on one benchmark (rules: similarity.py).
 """
@@ -27,13 +17,13 @@ from pydantic import Field, PositiveInt
 
 from stages.contracts.tables import read_table
 from stages.core.params import Section, Seed
+from stages.retrieval.catalogue import HIT, Place, Ranks, every, find
 from stages.retrieval.category import NEIGHBORS, PREDICTION, Votes
 from stages.retrieval.ranking import SMALLEST_MB, Sizes, rank_chunks
 from stages.retrieval.relevance import VIEWS, Ranking
 from stages.retrieval.similarity import Rows
 from stages.retrieval.vectors import null_bytes
 
-WITH_INTERVAL = ("hit_at_1", "map", "map_at_r")
 DRAWN_AT_ONCE = 2_000_000  # rows of bootstrap samples that are drawn together: 50 MB
 
 
@@ -67,64 +57,10 @@ class Scores:
 
 
 def score(ranking: Ranking, ks: Sequence[int]) -> Scores:
-    """Every metric of every query (formulas: top of this module)."""
-    queries, found = len(ranking.counts), ranking.counts
-    owner = np.repeat(np.arange(queries), found)
-    ends = np.cumsum(found)
-    place = np.arange(1, len(owner) + 1) - np.repeat(ends - found, found)
-    relevant = np.where(ranking.relevant > 0, ranking.relevant, np.nan)
-
-    def total(per_row: np.ndarray) -> np.ndarray:
-        return np.bincount(owner, per_row, minlength=queries)
-
-    precision = place / ranking.ranks
-    within_r = ranking.ranks <= ranking.relevant[owner]
-    reciprocal = np.zeros(queries)
-    reciprocal[found > 0] = 1 / ranking.ranks[(ends - found)[found > 0]]
-    scored = relevant / relevant  # 1, or NaN for a query that is left out
-    values = {
-        "map": total(precision) / relevant,
-        "map_at_r": total(precision * within_r) / relevant,
-        "r_precision": total(within_r) / relevant,
-        "mrr": reciprocal * scored,
-    }
-    near = ranking.ranks <= max(ks, default=0)  # few, where thousands are relevant
-    near_owner, near_ranks = owner[near], ranking.ranks[near]
-    for k in ks:
-        seen = np.bincount(near_owner[near_ranks <= k], minlength=queries)
-        values[f"hit_at_{k}"] = (seen > 0) * scored
-        values[f"precision_at_{k}"] = seen / k * scored
-        values[f"recall_at_{k}"] = seen / relevant
+    """Every metric of every query."""
+    ranks = Ranks(ranking, max(ks, default=0))
+    values = {measure.key: measure.metric.of_query(ranks, *measure.k) for measure in every(ks)}
     return Scores(values, ranking.relevant, ranking.gallery, ranking.detected)
-
-
-def chance_hit(gallery: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
-    """[n] probability that a random order has a relevant row in its first k: 1 - C(G-R, k) / C(G, k)."""
-    gallery, relevant = np.asarray(gallery, np.float64), np.asarray(relevant, np.float64)
-    none_found = np.ones(len(gallery))
-    for drawn in range(k):
-        left = gallery - drawn
-        none_found *= np.clip((left - relevant) / np.where(left > 0, left, 1), 0, None)
-    return 1 - none_found
-
-
-def _harmonic(gallery: np.ndarray) -> np.ndarray:
-    """1 + 1/2 + ... + 1/G of each G."""
-    return np.concatenate([[0.0], np.cumsum(1 / np.arange(1, max(gallery, default=0) + 1))])[gallery]
-
-
-def chance_average_precision(gallery: np.ndarray, relevant: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
-    """[n] expected average precision of a random order of G rows with R relevant ones, over its first N ranks.
-
-    Rank i is relevant with probability R/G, and then (i-1)(R-1)/(G-1) more are expected before it; the sum over
-    i <= N of both, divided by i and R, is (H + (R-1)/(G-1) (N-H)) / G with the harmonic number H = 1 + ... + 1/N.
-    N is ``first``, or G; with N = R this is what MAP@R expects.
-    """
-    gallery, relevant = np.asarray(gallery, np.int64), np.asarray(relevant, np.int64)
-    first = gallery if first is None else np.asarray(first, np.int64)
-    harmonic = _harmonic(first)
-    share = (relevant - 1) / np.maximum(gallery - 1, 1)
-    return (harmonic + share * (first - harmonic)) / gallery
 
 
 def chance(scores: Scores, ks: Sequence[int]) -> dict[str, float]:
@@ -133,10 +69,10 @@ def chance(scores: Scores, ks: Sequence[int]) -> dict[str, float]:
     if not scored.any():
         return {}
     gallery, relevant, detected = scores.gallery[scored], scores.relevant[scored], scores.detected[scored]
-    levels = {f"hit_at_{k}": float((chance_hit(gallery, relevant, k) * detected).mean()) for k in ks}
-    return levels | {
-        "map": float((chance_average_precision(gallery, relevant) * detected).mean()),
-        "map_at_r": float((chance_average_precision(gallery, relevant, relevant) * detected).mean()),
+    return {
+        key: float(np.where(detected, metric.of_chance(gallery, relevant, *k), metric.missed).mean())
+        for key, _, metric, k in every(ks)
+        if metric.of_chance
     }
 
 
@@ -158,7 +94,7 @@ def intervals(values: np.ndarray, samples: int, seed: int) -> np.ndarray:
 
 
 def summary(scores: Scores, categories: Sequence[str] | None, samples: int, seed: int) -> dict[str, object]:
-    """Averages over the queries that have a relevant row, intervals of hit@1, mAP and MAP@R, and the same by category.
+    """Averages over the queries that have a relevant row, intervals of those that have one, and the same by category.
 
     Args:
         categories: of each query, [Q]; None: nothing by category.
@@ -187,10 +123,10 @@ def summary(scores: Scores, categories: Sequence[str] | None, samples: int, seed
 
 def _averages(values: dict[str, np.ndarray], samples: int, seed: int) -> dict[str, float]:
     result = {name: float(column.mean()) for name, column in values.items()}
-    if names := [name for name in WITH_INTERVAL if name in values]:
-        low, high = intervals(np.stack([values[name] for name in names], axis=1), samples, seed)
-        result |= {f"{name}_low95": float(end) for name, end in zip(names, low, strict=True)}
-        result |= {f"{name}_high95": float(end) for name, end in zip(names, high, strict=True)}
+    if measures := [measure for measure in map(find, values) if measure and measure.shown(Place.INTERVAL)]:
+        columns = np.stack([values[measure.key] for measure in measures], axis=1)
+        for measure, *ends in zip(measures, *intervals(columns, samples, seed), strict=True):
+            result |= {name: float(end) for name, end in zip(measure.ends, ends, strict=True)}
     return result
 
 
@@ -280,6 +216,6 @@ def curve_rows(of_encoders: Mapping[str, dict[str, Any]]) -> list[list[Any]]:
     """
     rows = []
     for encoder, scores in of_encoders.items():
-        ks = sorted(int(key.removeprefix("hit_at_")) for key in scores if key.removeprefix("hit_at_").isdigit())
-        rows += [[encoder, k, scores[f"hit_at_{k}"]] for k in ks]
+        found = (measure for measure in map(find, scores) if measure and measure.metric is HIT)
+        rows += [[encoder, *measure.k, scores[measure.key]] for measure in sorted(found, key=lambda measure: measure.k)]
     return rows

@@ -19,8 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stages.networks.encoders.attention.recommend import diverse_list, region_distances
+from stages.retrieval.catalogue import HIT
+from stages.retrieval.comparison import compared
 from stages.retrieval.similarity import BLOCK_BYTES, Rows, nearest
-from stages.retrieval.vectors import PLAIN, REGIONS, headline
+from stages.retrieval.vectors import PLAIN, REGIONS
 
 LISTED = 10  # recommendations that a person looks at
 HITS = (5, LISTED)
@@ -57,7 +59,7 @@ def by_region(
     if (embeddings / PLAIN).is_dir():
         whole = read(embeddings / PLAIN)
     pairs = [read(folder) for folder in folders]
-    figures = {folder.name: headline(score(pair)) for folder, pair in zip(folders, pairs, strict=True)}
+    figures = {folder.name: compared(score(pair)) for folder, pair in zip(folders, pairs, strict=True)}
     return {"regions": figures, "recommendation": recommendation(whole, pairs, memory_mb)}
 
 
@@ -78,7 +80,7 @@ def recommendation(pair: Pair, regions: Sequence[Pair], memory_mb: int) -> dict[
     asked = [row for row in with_match if queries.detected[row]]
     if not asked:
         return {"n_scored": len(with_match), "n_missed": len(with_match)} | (
-            {f"{way}_hit_at_{k}": 0.0 for way in WAYS for k in HITS} if with_match else {}
+            {f"{way}_{measure.key}": 0.0 for way in WAYS for measure in HIT.at(HITS)} if with_match else {}
         )
     query_items, gallery_items = (np.array(rows.items.to_pylist(), object) for rows in (queries, gallery))
     categories = np.array(gallery.categories.to_pylist())
@@ -91,7 +93,10 @@ def recommendation(pair: Pair, regions: Sequence[Pair], memory_mb: int) -> dict[
     several = len(np.unique(categories)) > 1
     for way, lists in lists_of.items():
         right = [gallery_items[at] == query_items[row] for row, at in zip(asked, lists, strict=True)]
-        scores |= {f"{way}_hit_at_{k}": sum(bool(hits[:k].any()) for hits in right) / len(with_match) for k in HITS}
+        scores |= {
+            f"{way}_{measure.key}": sum(bool(hits[: measure.k[0]].any()) for hits in right) / len(with_match)
+            for measure in HIT.at(HITS)
+        }
         if several:
             scores[f"{way}_categories"] = float(np.mean([len(set(categories[at])) for at in lists]))
     return scores

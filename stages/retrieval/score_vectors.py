@@ -18,6 +18,7 @@ from typing import Any
 from stages.core.errors import StageError, shown
 from stages.core.files import file_digest, read_json, write_json
 from stages.core.params import load_params, lookup, section
+from stages.retrieval.catalogue import Place, shown_at
 from stages.retrieval.category import PREDICTION, TOPS, predicts_categories
 from stages.retrieval.metrics import EvaluateParams, as_rows, evaluate, read_table_rows
 from stages.retrieval.similarity import METRICS, Rows
@@ -25,9 +26,6 @@ from stages.retrieval.vectors import PARTS, VectorFile, open_vectors
 from stages.runner.stage import new_parser, one_message
 
 log = logging.getLogger(__name__)
-
-TABLE = (("hit_at_1", "hit@1"), ("hit_at_5", "hit@5"), ("hit_at_10", "hit@10"), ("hit_at_20", "hit@20"),
-         ("hit_at_50", "hit@50"), ("map", "mAP"), ("map_at_r", "MAP@R"), ("mrr", "MRR"))  # fmt: skip
 
 
 def benchmark_folder(benchmark: str, content: dict[str, Any]) -> Path:
@@ -87,22 +85,24 @@ def table(benchmark: str, result: dict[str, Any]) -> str:
     lines = [f"{benchmark}: {result['n_queries']} queries, {result['gallery']} in the gallery, "
              f"{result['dimensions']} dimensions, {result['metric']}; {result['n_missed']} queries without an image "
              f"(misses), {result['n_without_match']} without a match (left out)"]  # fmt: skip
+    shown = shown_at(Place.TERMINAL)
+    width = 1 + max(len(measure.label) for measure in shown)
     for view, title in (("whole_gallery", "whole gallery"), ("same_superclass", "within the query's category")):
         scores, chance = result[view], result["chance"][view]
         lines.append(f"\n{title}, {scores['n_scored']} queries scored")
-        for key, name in TABLE:
-            if key in scores:
-                ends = f"{key}_low95", f"{key}_high95"
-                between = f"  95% {scores[ends[0]]:.4f} to {scores[ends[1]]:.4f}" if ends[0] in scores else ""
+        for measure in shown:
+            if (key := measure.key) in scores:
+                low, high = measure.ends
+                between = f"  95% {scores[low]:.4f} to {scores[high]:.4f}" if low in scores else ""
                 chance_level = f"  chance {chance[key]:.4f}" if key in chance else ""
-                lines.append(f"  {name:<7}{scores[key]:.4f}{chance_level}{between}")
+                lines.append(f"  {measure.label:<{width}}{scores[key]:.4f}{chance_level}{between}")
     if clean := result.get("clean"):
         scores = clean["whole_gallery"]
-        told = "  ".join(f"{name} {scores[key]:.4f}" for key, name in TABLE if key in scores)
+        told = "  ".join(f"{measure.label} {scores[measure.key]:.4f}" for measure in shown if measure.key in scores)
         lines.append(f"\nwithout the {clean['n_left_out']} queries that nearly repeat a training picture\n  {told}")
     if (votes := result.get(PREDICTION, {})).get("n_scored"):
         majority = result["chance"][PREDICTION]
-        lines.append(f"\ncategory by the vote of {votes['neighbours']} neighbors, {votes['n_scored']} queries scored")
+        lines.append(f"\ncategory by the vote of {votes['neighbors']} neighbors, {votes['n_scored']} queries scored")
         lines += [f"  top-{n:<3}{votes[f'top_{n}']:.4f}  majority {majority[f'top_{n}']:.4f}" for n in TOPS]
     return "\n".join(lines)
 
@@ -123,7 +123,7 @@ def external_path(name: str, content: dict[str, Any]) -> Path:
 def main() -> None:
     """The command."""
     parser = new_parser(__doc__)
-    parser.add_argument("--embeddings", type=Path, required=True, help=".parquet, or .npy with ids beside it")
+    parser.add_argument("--embeddings", type=Path, required=True, help=".parquet, or .npy with ids next to it")
     parser.add_argument("--benchmark", required=True, help="a name in `benchmarks` of params.yaml")
     parser.add_argument("--metric", choices=METRICS)
     parser.add_argument("--out", type=Path, help="write all figures there as JSON")

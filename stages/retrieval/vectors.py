@@ -10,10 +10,9 @@ pictures into ``PLAIN`` below it, with the same file names. Both are scored, so 
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,35 +23,6 @@ from stages.contracts.tables import write_table
 from stages.core.errors import StageError, shown
 
 PLAIN = "plain"
-FIGURES = ("hit_at_1_low95", "hit_at_1_high95", "map", "map_at_r", "map_low95", "map_high95", "mrr",
-           "top_1", "top_3", "top_5")  # fmt: skip
-
-
-def headline(result: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """View of the gallery, or category prediction -> its hit@k and ``FIGURES`` in the evaluator's result."""
-    views = {view: scores for view, scores in result.items() if isinstance(scores, dict) and "n_scored" in scores}
-    return {
-        view: {key: value for key, value in scores.items() if key in FIGURES or key.removeprefix("hit_at_").isdigit()}
-        for view, scores in views.items()
-    }
-
-
-def on_and_off(
-    result: dict[str, Any], embeddings: Path, score: Callable[[Path], dict[str, Any]]
-) -> dict[str, dict[str, dict[str, float]]] | None:
-    """Scores with flip (``on``) and without it (``off``); None when embed ran without flip.
-
-    Args:
-        result: of the evaluator for the vectors in ``embeddings``.
-        embeddings: an encoder's folder of vectors.
-        score: the evaluator, for another folder of vectors of the same benchmark.
-    """
-    plain = embeddings / PLAIN
-    if not plain.is_dir():
-        return None
-    return {"on": headline(result), "off": headline(score(plain))}
-
-
 PARTS = ("queries", "gallery")
 REGIONS = "regions"  # folder below an encoder's vectors, of those of its attended regions (regions.py)
 SOFTMAX = "softmax"  # folder below them, of the probabilities of an encoder's own categories (category.py)

@@ -22,9 +22,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from stages.contracts.tables import HEADS
 from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
+from stages.core.heads import HEADS
 from stages.learning.knn import knn_accuracy, majority_share
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.backbones.features import Pictures, embed_pictures, load_weights, read_crops

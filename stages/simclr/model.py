@@ -13,9 +13,9 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from stages.contracts.tables import HEADS
 from stages.core.determinism import device
 from stages.core.errors import StageError, shown
+from stages.core.heads import HEADS
 from stages.core.params import Section, Seed
 from stages.learning.acceleration import RuntimeParams, prepare_model
 from stages.learning.augment import ColorParams, GeometryParams

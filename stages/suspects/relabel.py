@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from stages.contracts.tables import HEADS, RELABEL
+from stages.contracts.tables import RELABEL
 from stages.core.errors import StageError
+from stages.core.heads import HEADS
 from stages.core.params import load_params, lookup
 from stages.labels.labels import read_corrections
 from stages.runner.stage import new_parser, one_message

@@ -26,9 +26,10 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from stages.contracts.images import Fit
-from stages.contracts.tables import HEADS, RELABEL, read_shards, read_table
+from stages.contracts.tables import RELABEL, read_shards, read_table
 from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
+from stages.core.heads import HEADS
 from stages.core.params import Section
 from stages.networks.backbones.backbones import Backbone, Pooling, with_extra_backbones
 from stages.networks.backbones.features import Pictures, embed_pictures, load_weights
@@ -57,14 +58,14 @@ class SuspectsParams(Section):
     image_size: int = Field(gt=0)
     fit: Fit
     pooling: Pooling
-    beside: list[str]
+    extra_backbones: list[str]
 
 
 def features(pictures: list[bytes], simclr: Path, params: SuspectsParams) -> np.ndarray:
     """float32 [n, d] of encoded pictures, by the backbone that SimCLR has left: it has seen no label."""
     backbone = Backbone(read_json(simclr / "encoder.json")["backbone"], "none", params.pooling)
     load_weights(backbone, simclr)
-    network = with_extra_backbones(backbone, params.beside, "packaged").to(device())
+    network = with_extra_backbones(backbone, params.extra_backbones, "packaged").to(device())
     return embed_pictures(network, Pictures(pictures, params.image_size, params.fit), BATCH)
 
 

@@ -12,7 +12,10 @@ from stages.report.headlines import files_at
 from stages.run import COMMANDS, STAGES
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 COLUMNS = 120
 README_LINES = 120
 SHORT_PAGE = 150  # lines: about three screens; a longer page begins with a list of its sections

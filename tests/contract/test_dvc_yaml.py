@@ -1,13 +1,17 @@
 """dvc.yaml against the code: a stage depends on exactly the modules it imports, and on the params it reads."""
 
+import ast
 import shlex
 from pathlib import Path
 
+import networkx
 import pytest
 import yaml
+from dvc.repo import Repo
 from imports import closure, direct_imports, module_file
 
 from stages.demo.demo import SOURCES
+from stages.ingest.readers import READERS
 from stages.networks.encoders.kinds import ENCODER_KINDS, RECIPES
 from stages.run import STAGES as MODULES
 
@@ -20,8 +24,9 @@ UNTRACKED = "stages/runner/"
 
 
 def imported(name: str) -> set[str]:
-    """Files of ours that the stage's module imports; those that the demo and the registry import by name, too."""
+    """Files of ours that the stage's module imports; those that are imported by name, too."""
     modules = [MODULES[name], *(f"stages.demo.sources.{source}" for source in SOURCES if name == "demo")]
+    modules += [f"stages.ingest.readers.{reader}" for reader in READERS if name == "ingest"]
     modules += [f"stages.encoders.{kind}" for kind in RECIPES if name == "train_encoder"]
     if LOADER in closure(module_file(MODULES[name], ROOT), ROOT):
         modules += [f"stages.networks.{kind.loader[0]}" for kind in ENCODER_KINDS.values()]
@@ -60,6 +65,30 @@ def test_stage_depends_on_no_module_that_it_does_not_import(name):
     for dep in STAGES[name]["deps"]:
         if dep.startswith("stages/") and not dep.endswith(".yaml"):
             assert any(path == dep or path.startswith(f"{dep}/") for path in files), dep
+
+
+FROM_HEADS = {"HEAD", "HEADS", "heads_of", "LABELS", "CROPS"}  # what follows from tables/heads.csv
+DEFINES_HEADS = {"stages/core/heads.py", "stages/contracts/tables.py"}
+
+
+def uses_heads(file: str) -> bool:
+    """Whether a module imports what follows from the table of heads."""
+    nodes = ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
+    return any(alias.name in FROM_HEADS for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names)
+
+
+def test_heads_reach_every_stage_that_uses_them_by_the_tables_or_by_the_labels():
+    """So that no stage needs a dep on tables/heads.csv beside its data (stages/core/heads.py)."""
+    with Repo(str(ROOT)) as repo:
+        graph = repo.index.graph
+        before = {stage.addressing: {one.addressing for one in networkx.descendants(graph, stage)} for stage in graph}
+    after_labels = {name.partition("@")[0] for name, own in before.items() if any("labels@" in one for one in own)}
+    users = set()
+    for name in STAGES:
+        if any(map(uses_heads, imported(name) - DEFINES_HEADS)):
+            users.add(name)
+            assert "tables" in STAGES[name]["deps"] or name in after_labels, name
+    assert {"labels", "crops", "dataset", "statistics", "evaluate_classifier", "benchmark"} <= users
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -88,7 +88,7 @@ PUBLISHED = {
         # Input: crops, "resize (256, 256)", and the predicted label of the detector, of every row.
         "image_size": 256, "fit": "stretch", "detector_class": "scalar", "class_missing": 0,
         # ResNet101's 2048 features -> [1024 + 1 -> 512 -> 512] with BatchNorm.
-        "pooling": "last", "beside": [], "standardise": False, "color_heads": [],
+        "pooling": "last", "extra_backbones": [], "standardize": False, "color_heads": [],
         "projection": 1024, "hidden": [512, 512], "batch_norm": True,
         # The backbone learns with the heads: Adam, 1e-4 heads and FC, 5e-5 backbone, 20 epochs, no scheduler.
         "freeze_backbone": False, "cached_views": 0, "epochs": 20, "learning_rate": 1e-4,

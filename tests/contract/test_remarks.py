@@ -72,21 +72,21 @@ NMS = composed("photos")["nms"]
 DETECTOR = BASE["detector"]["defaults"]
 # Profile and words of a remark -> what the library has, what the remark or its setting says.
 REMARKS = {
-    ("base", "Ultralytics' default, 64, leaves too few"): lambda: (ultralytics().nbs, 64),
+    ("base", "Ultralytics' 64 gives too few steps"): lambda: (ultralytics().nbs, 64),
     ("base", "Ultralytics' default is 10 of 100"): lambda: ((ultralytics().close_mosaic, ultralytics().epochs), (10, 100)),
     ("base", "half precision where it is safe (Ultralytics' default)"): lambda: (ultralytics().amp, DETECTOR["amp"]),
     ("base", ".25 is Ultralytics' default"): lambda: (confidence(), BASE["crops"]["confidence"]),
-    ("base", "lightly's default, .5, is too soft"): lambda: (temperature(), 0.5),
-    ("base", "lightly's defaults are SimCLR's own values: .8, .8, .8, .8, .2 and .2"):
+    ("base", "lightly's default, .5, is too high"): lambda: (temperature(), 0.5),
+    ("base", "lightly's defaults are SimCLR's: .8, .8, .8, .8, .2 and .2"):
         lambda: (jitter(), [0.8, 0.8, 0.8, 0.8, 0.2, 0.2, 1.0]),
     ("base", "torch's default"): lambda: (slope(), BASE["classifier"]["negative_slope"]),
     ("base", "both pytorch-metric-learning's defaults"):
         lambda: (arcface(), tuple(BASE["encoder"]["normsoftmax"][key] for key in ("margin", "scale"))),
-    ("paper", "is Ultralytics' default: a patience of 100"): lambda: (ultralytics().patience, PAPER["detector"]["shoes"]["patience"]),
-    ("photos", "Ultralytics' default."):
+    ("paper", "are Ultralytics' defaults. Only the shoes' training can end early by a patience of 100"): lambda: (ultralytics().patience, PAPER["detector"]["shoes"]["patience"]),
+    ("photos", "This is Ultralytics' default."):
         lambda: (suppression(), (NMS["iou"], not NMS["per_class"])),
-    ("paper", "Not published: lightly's default"): lambda: (temperature(), PAPER["simclr"]["temperature"]),
-    ("paper", "lightly's default is none at all, and where it is asked for one, a turn by exactly 90 degrees"):
+    ("paper", "Not published; lightly's default"): lambda: (temperature(), PAPER["simclr"]["temperature"]),
+    ("paper", "lightly has no rotation by default, or else one by exactly 90 degrees"):
         lambda: (rotation(), (0.0, 90)),
 }  # fmt: skip
 

@@ -16,11 +16,7 @@ BANNED = {
     "mark", "marks", "cut", "cuts", "headline", "headlines", "probe", "Probe", "Rung", "Headline",
 }  # fmt: skip
 # (file below stages, name) -> why it stays.
-ALLOWED = {
-    ("networks/classifier.py", "beside"): "a key of section `classifier`, which model cards store",
-    ("encoders/recipes.py", "probe"): "a key of section `encoder`, which model cards store",
-    ("networks/backbones/backbones.py", "others"): "a prefix of names in weights files",
-}
+ALLOWED: dict[tuple[str, str], str] = {}
 
 # Rooms whose names are still to be changed.
 PENDING = (
@@ -40,11 +36,6 @@ BRITISH = re.compile(
 UPSTREAM = {
     "baseColour": "a column of Fashion Products",
     "Grey": "a value of Fashion Products",
-    "standardise": "a key of section `classifier`, which model cards store",
-    "less_regularisation": "a section of `ablation`, after which metrics are named",
-    "labelled": "a key of statistics.json",
-    "relabelled": "a kind of repair in account.json",
-    "neighbours": "a key of the retrieval reports",
 }
 
 

@@ -30,6 +30,6 @@ def board_of(folder):
 
 def voted(content, top_1, majority):
     """The same result of a benchmark whose items are labels."""
-    votes = {"n_scored": 10, "neighbours": 10, "top_1": top_1, "top_3": top_1 + 0.1, "top_5": top_1 + 0.2}
+    votes = {"n_scored": 10, "neighbors": 10, "top_1": top_1, "top_3": top_1 + 0.1, "top_5": top_1 + 0.2}
     chance = content["chance"] | {"category_prediction": {"top_1": majority, "top_3": 0.3, "top_5": 0.5}}
     return content | {"category_prediction": votes, "chance": chance}

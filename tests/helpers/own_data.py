@@ -1,5 +1,6 @@
 """A small shop of own data, and ingest and labels run on an added source in this process."""
 
+import csv
 import io
 import json
 from argparse import Namespace
@@ -32,6 +33,12 @@ def picture(seed):
 def shop_rows():
     """(photo, sender, label) of the shop: four photos a sender."""
     return [(f"p{number}.jpg", f"d{number // 4}", LABELS[number % 4]) for number in range(40)]
+
+
+def save(path, header, rows):
+    """Write a CSV."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([header, *rows])
 
 
 def run(source):

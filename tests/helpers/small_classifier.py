@@ -3,9 +3,11 @@
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 from places import ROOT
 from small import PLAIN_RUNTIME
 
+from stages.contracts.images import encode_jpeg
 from stages.learning.acceleration import RuntimeParams
 from stages.networks.backbones.backbones import Backbone
 from stages.networks.classifier import ClassifierParams, MultiHead
@@ -22,7 +24,7 @@ def params():
         values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["classifier"]
         small = {"image_size": 32, "projection": 1024, "hidden": [512, 512], "batch": 4, "heads": ["type", "color"],
                  "dropout": 0.2, "freeze_backbone": False, "cached_views": 0, "average": 0.0, "label_smoothing": 0.0,
-                 "pooling": "stages", "standardise": False, "color_heads": [], "beside": [], "keep": "best"}  # fmt: skip
+                 "pooling": "stages", "standardize": False, "color_heads": [], "extra_backbones": [], "keep": "best"}  # fmt: skip
         return ClassifierParams.model_validate(values | small | changes)
 
     return make
@@ -44,6 +46,12 @@ def network(cpu, params, superclasses):
         ), options
 
     return make
+
+
+def plain_crops():
+    """Six JPEG crops of one color each."""
+    names = ("red", "green", "blue", "white", "black", "gray")
+    return [encode_jpeg(Image.new("RGB", (40, 40), color)) for color in names]
 
 
 def head_of(model, head):

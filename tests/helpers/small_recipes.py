@@ -3,11 +3,12 @@
 import numpy as np
 from PIL import Image
 
+from profiles import whole
 from stages.contracts.images import encode_jpeg
 
 COMMON = {
     "learns_from": {"table": "tiny", "category": "type", "same_colorway": True, "labels": [], "max_train": None, "max_val": None},
-    "image_size": 32, "probe": {"select": "hit_at_1", "k": 1, "reference": 100, "batch": 8}, "seed": 0,
+    "image_size": 32, "validation": {"select": "hit_at_1", "k": 1, "reference": 100, "batch": 8}, "seed": 0,
 }  # fmt: skip
 _SCHEDULE = {"epochs": 3, "batch": 8, "learning_rate": 0.01, "drop_at": [2], "drop_factor": 0.1, "weight_decay": 0.0}
 _GEOMETRY = {"flip": 0.5, "rotation": 5, "min_scale": 0.9, "mask": 0.2, "mask_share": 0.1}
@@ -34,6 +35,17 @@ RECIPES = {
         "losses": {"gamma_div": 0.01, "gamma_loc": 0.1, "lambda_anchor": 0.01, "lambda_positive": 0.1, "alpha": 0.5, "beta": 0.1},
     },
 }  # fmt: skip
+
+
+SMALL = {**_BACKBONE, **_PICTURES, "embedding": 8}
+
+
+def small(kind):
+    """The values of a small recipe of a kind; of a kind without values above, a recipe of the profiles made small."""
+    if kind in RECIPES:
+        return RECIPES[kind]
+    own = next(recipe for recipe in whole("demo")["encoder"].values() if recipe["kind"] == kind)
+    return {key: SMALL.get(key, value) for key, value in own.items() if key not in COMMON}
 
 
 def striped(number, view):

@@ -179,7 +179,7 @@ def test_a_worn_photo_finds_its_flat_photo_by_the_command_of_the_readme(demo, tm
     ("arguments", "message"),
     [
         (["no.jpg", "--wardrobe", "."], "no.jpg: no such file"),
-        (["README.md", "--wardrobe", "."], "not a readable image"),
+        (["README.md", "--wardrobe", "."], "not an image of a kind that is read"),
         (["README.md", "--wardrobe", "nowhere"], "README.md"),
     ],
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from small_recipes import COMMON, RECIPES, example_rows
+from small_recipes import COMMON, example_rows, small
 
 from stages.contracts.images import encode_jpeg
 
@@ -54,7 +54,7 @@ def recipe_values():
     """The values of a small recipe of a kind, with changes, as params.yaml holds them."""
 
     def make(kind, **changes):
-        return {"kind": kind, **COMMON, **RECIPES[kind], **changes}
+        return {"kind": kind, **COMMON, **small(kind), **changes}
 
     return make
 

@@ -74,9 +74,9 @@ def build(
     """The network with heads for the labels of ``args.dataset``, on its device, ready for ``runtime`` and ``group``.
 
     Raises:
-        StageError: as ``choose_classes``, or there are no weights for a network of ``options.beside``.
+        StageError: as ``choose_classes``, or there are no weights for a network of ``options.extra_backbones``.
     """
-    extended = with_extra_backbones(backbone, options.beside, "packaged")
+    extended = with_extra_backbones(backbone, options.extra_backbones, "packaged")
     classes = choose_classes(read_json(args.dataset / "vocabulary.json"), options.heads, options.missing_labels)
     rows = [row for _, row in read_csv(args.tables / "superclasses.csv", ["superclass", "id"])]
     superclasses = [row["superclass"] for row in sorted(rows, key=lambda row: int(row["id"]))]

@@ -1,6 +1,6 @@
-"""Shoes, caps, and products that are no garments (bags and watches): those exist to be rejected by the label policy.
+"""Shoes, caps, and bags and watches, which are no garments and which the label policy must reject.
 
-A shoe is drawn from the side in units of its own: heel at x = 0, toe at x = 300, ground at y = 120. A cap is drawn in
+A shoe is drawn from the side in its own units: heel at x = 0, toe at x = 300, ground at y = 120. A cap is drawn in
 body units around a head.
 """
 
@@ -194,7 +194,7 @@ def _open_shoe(garment: Garment, shape: Shape, worn: bool) -> Shape:
 
 
 def _bars(paths: list[list[Point]], width: float) -> list[list[Point]]:
-    """Straps as polygons: each path given a width, downwards and inwards."""
+    """Straps as polygons: each path with a width, downwards and inwards."""
     return [[*path, *[(x + (2 if x < 60 else -2), y + width) for x, y in reversed(path)]] for path in paths]
 
 
@@ -265,7 +265,7 @@ def cap_shape(garment: Garment, view: str) -> Shape:
 
 
 def _shrunk(trim: Trim, center: float) -> Trim:
-    """A chest print brought to the size of a cap's front."""
+    """A chest print scaled to a cap's front."""
     points = tuple((center + x * 0.42, 14 + (y - 318) * 0.42) for x, y in trim.points)
     return Trim(trim.shape, points, trim.ink, trim.width * 0.42)
 

@@ -1,7 +1,7 @@
 """The human body in drawing units: 1000 units from the crown to the ground, x = 0 in the middle, y downwards.
 
-Angles are whole degrees with a table of sines in ten-thousandths: the C library's sine may differ in its last bit
-between machines, and the demo's bytes must not.
+Angles are whole degrees, with a table of sines in ten-thousandths, because the last bit of the C library's sine may
+differ between machines.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def along(start: Point, degrees: int, length: float) -> Point:
 
 @dataclass(frozen=True)
 class Body:
-    """Half widths (units) of a body seen from one view, and how deep it looks from there."""
+    """Half widths (units) of a body seen from one view, and its depth in that view."""
 
     shoulder: float
     chest: float

@@ -1,4 +1,4 @@
-"""A canvas at twice the final size that draws shapes and remembers which pixel belongs to which garment."""
+"""A canvas at twice the final size that draws shapes and stores the garment of each pixel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Frame:
-    """Where body units land on the canvas: pixel = origin + unit * scale; flip mirrors left and right."""
+    """Maps body units to the canvas: pixel = origin + unit * scale; ``flip`` mirrors left and right."""
 
     x: float
     y: float
@@ -38,7 +38,7 @@ class Frame:
         return [self.pixel(point) for point in points]
 
     def within(self, x: float, y: float, scale: float, flip: bool = False) -> Frame:
-        """The frame of something with units of its own, placed at a point of this frame."""
+        """A frame with other units, placed at a point of this frame."""
         px, py = self.pixel((x, y))
         return Frame(px, py, self.scale * scale, self.flip != flip)
 
@@ -57,7 +57,7 @@ class Canvas:
         self.outlines: dict[int, list[list[tuple[int, int]]]] = {}
 
     def polygon(self, points: list[tuple[int, int]], color: RGB, owner: int = 0, edge: RGB | None = None) -> None:
-        """A plain polygon (skin, hair, soles); what it hides belongs to nobody, or to owner."""
+        """A plain polygon (skin, hair, soles); its pixels belong to ``owner``, or to no garment."""
         self.draw.polygon(points, fill=color)
         self.owner_draw.polygon(points, fill=owner)
         if edge:
@@ -109,7 +109,7 @@ class Canvas:
         own_pixels = Image.fromarray(np.asarray(self.owner.crop(cloth)) == owner)
         for ink, group in _runs(trims):
             drawn = [(trim, frame.pixels(list(trim.points)), max(1, round(trim.width * frame.scale))) for trim in group]
-            # Only the part of the cloth that these details reach.
+            # Draw only on the pixels that these details reach.
             box = self._clip([p for _, points, _ in drawn for p in points], 8 + max(size for *_, size in drawn))
             box = _overlap(box, cloth)
             if box is None:
@@ -143,11 +143,11 @@ class Canvas:
             self.panel(garment, frame.pixels(points), anchor, frame.scale, owner)
 
     def whole(self, garment: Garment, shape: Shape, frame: Frame, owner: int, skin: RGB | None = None) -> None:
-        """A garment in one go: inside, skin, cloth, soles, details."""
+        """Draw a whole garment: inside, skin, cloth, soles, details."""
         self.under(garment, shape, frame, owner)
         for points in shape.skin if skin else []:
             self.polygon(frame.pixels(points), skin or (0, 0, 0))
-        self.pieces(garment, shape.parts + shape.sleeves, shape, frame, owner)
+        self.pieces(garment, shape.panels + shape.sleeves, shape, frame, owner)
         for points, ink in shape.extras:
             outline = frame.pixels(points)
             self.polygon(outline, inks_of(garment)[ink], owner, edge=(70, 70, 72))
@@ -182,14 +182,14 @@ class Canvas:
         return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
     def _clip(self, points: list[tuple[int, int]], margin: int = 8) -> Box | None:
-        """The box around points and so many pixels more, as far as it is on the canvas."""
+        """The box around points with a margin in pixels, clipped to the canvas."""
         xs, ys = [x for x, _ in points], [y for _, y in points]
         box = (min(xs) - margin, min(ys) - margin, max(xs) + margin + 1, max(ys) + margin + 1)
         return _overlap(box, (0, 0, *self.wide))
 
     @staticmethod
     def _tufts(pen: ImageDraw.ImageDraw, points: list[tuple[int, int]], seed: int, size: int) -> None:
-        """Fur has no straight edge: small discs along the outline."""
+        """Small discs along the outline, as fur has no straight edge."""
         rng = Random(seed)
         for (xa, ya), (xb, yb) in zip(points, points[1:] + points[:1], strict=True):
             steps = max(abs(xb - xa), abs(yb - ya)) // (size + 1) + 1
@@ -205,7 +205,7 @@ NOISE_PIXELS = 1 << 19
 
 @lru_cache(maxsize=8)
 def _noise(level: int) -> np.ndarray:
-    """int16 [NOISE_PIXELS]: noise of a sensor, from -level to level."""
+    """Sensor noise, int16 [NOISE_PIXELS], from -level to level."""
     noise = np.random.default_rng(20240).integers(-8, 9, NOISE_PIXELS)
     return (noise * level // 8).astype(np.int16)
 
@@ -249,7 +249,7 @@ def inks_of(garment: Garment) -> dict[str, RGB]:
 
 
 def _runs(trims: list[Trim]) -> list[tuple[str, list[Trim]]]:
-    """Neighbors with the same ink together, order kept."""
+    """Group neighbors with the same ink, in order."""
     runs: list[tuple[str, list[Trim]]] = []
     for trim in trims:
         if runs and runs[-1][0] == trim.ink:

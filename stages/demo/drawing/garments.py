@@ -1,7 +1,7 @@
-"""What a garment is (kind, cut, color, fabric, pattern, the seed of its motif), and which garments go together.
+"""Garments (kind, fit, color, fabric, pattern, the seed of the motif), and outfits of garments.
 
-A Garment is everything that the drawing needs, so that the same item looks the same worn and flat. The kinds say what
-those of one kind have in common.
+A Garment has everything that the drawing needs, so that an item looks the same worn and flat. Garments of one kind
+share a GarmentKind.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from stages.demo.drawing.palette import BRIGHT, RGB, contrasting, pick_name, sha
 
 @dataclass(frozen=True)
 class GarmentKind:
-    """What the garments of a kind have in common; ranges are in body units (see stages.demo.drawing.body).
+    """Common properties of the garments of a kind; ranges are in body units (see stages.demo.drawing.body).
 
     Attributes:
-        family: which silhouette function draws it (torso, legs, skirt, shoe, cap).
+        family: silhouette function that draws it (torso, legs, skirt, shoe, cap).
         layer: upper, outer, lower, feet or head: the order of dressing.
         sleeves: choices of none, short, long, sling.
         necklines: choices of crew, v, scoop, square, turtle, collar.
         hem: lowest point, from and to; for legs in hundredths of a bone (200 reaches the ankle).
         ease: looseness, from and to.
-        flare: how much the hem is wider than the hip, from and to.
+        flare: difference of the widths of hem and hip, from and to.
         trims: details that every garment of the kind has.
-        fabrics: what the kind is usually made of.
+        fabrics: usual fabrics of the kind.
     """
 
     family: str
@@ -39,7 +39,7 @@ class GarmentKind:
     fabrics: tuple[str, ...] = ("cotton",)
 
 
-# A kind comes in several fabrics and a fabric in several kinds, so that an outline does not give the fabric away
+# A kind has several fabrics and a fabric several kinds, so that the outline does not reveal the fabric
 # (stages.report.shortcut_check measures it).
 _SOFT = ("cotton", "cotton", "denim", "knitted", "chiffon")
 _WARM = ("cotton", "knitted", "furry")
@@ -206,7 +206,7 @@ GARMENT_KINDS: dict[str, GarmentKind] = {
 FABRICS = ("denim", "cotton", "leather", "furry", "knitted", "chiffon")
 PATTERNS = ("pure color", "striped", "lattice", "floral", "graphic", "color block")
 PATTERN_WEIGHTS = (46, 14, 12, 12, 8, 8)
-# What people wear, by gender, so that the photos of all sources look alike.
+# Kinds that people wear, by gender, so that the photos of all sources look alike.
 LOWERS = {
     "Men": ("jeans", "trousers", "shorts", "track_pants"),
     "Women": ("jeans", "trousers", "shorts", "skirt", "leggings"),
@@ -224,7 +224,7 @@ class Garment:
 
     Attributes:
         kind: key of GARMENT_KINDS.
-        gender: Men, Women, Boys, Girls or Unisex; sets the cut.
+        gender: Men, Women, Boys, Girls or Unisex; sets the fit.
         color: a name of NAMED_COLORS.
         colors: the shade of that color, then the pattern's further colors.
         fabric, pattern, usage: names as the tables of labels spell them.
@@ -270,13 +270,13 @@ def make_garment(
     usage: str = "Casual",
     sleeve: str | None = None,
 ) -> Garment:
-    """A garment of a kind; what is not asked for is drawn at random, each attribute on its own."""
+    """A garment of a kind; attributes that are not given are random and independent of each other."""
     traits = GARMENT_KINDS[kind]
     color = color or pick_name(rng)
     fabric = fabric or rng.choice(traits.fabrics)
     pattern = pattern or _pick_pattern(rng, traits)
     if color == "Multi" and pattern in ("pure color", "graphic"):
-        pattern = rng.choice(("striped", "floral", "color block"))  # one plain color would not be multi
+        pattern = rng.choice(("striped", "floral", "color block"))  # a multicolored garment needs a pattern
     sleeve = sleeve or rng.choice(traits.sleeves)
     necklines = ("scoop",) if sleeve == "none" and kind == "tank" else traits.necklines
     hem = rng.randint(*traits.hem)
@@ -301,7 +301,7 @@ def make_garment(
 
 
 def companions(rng: Random, garment: Garment, gender: str) -> list[Garment]:
-    """What else the wearer of a garment has on: enough to be dressed, in other colors drawn at random."""
+    """Other garments of the wearer of a garment, in random colors, so that the person is dressed."""
     layer, alone = garment.traits.layer, garment.kind in ("dress", "jumpsuit")
     chosen: list[Garment] = []
     if layer in ("upper", "outer", "head", "feet") and not alone:

@@ -61,7 +61,7 @@ NAMED_COLORS: dict[str, RGB] = {
     "Copper": (178, 104, 62),
 }
 
-# Rough shares of upstream's rows (docs/datasets.md), flattened so that rare names still occur in a small demo.
+# Approximate shares of upstream's rows (docs/datasets.md), flattened so that rare names occur in a small demo.
 NAME_WEIGHTS: dict[str, int] = {
     "Black": 14, "White": 11, "Blue": 11, "Navy Blue": 6, "Teal": 2, "Turquoise Blue": 2,
     "Brown": 7, "Beige": 4, "Tan": 2, "Mushroom Brown": 1, "Taupe": 1, "Grey": 8, "Charcoal": 2, "Grey Melange": 2,
@@ -82,12 +82,12 @@ GOLD: RGB = (218, 176, 72)
 
 
 def clamp(value: int) -> int:
-    """The value brought into 0..255."""
+    """The value clamped to 0..255."""
     return 0 if value < 0 else 255 if value > 255 else value
 
 
 def scaled(color: RGB, percent: int) -> RGB:
-    """A darker (percent < 100) or lighter shade; lighter moves toward white, so that black gains too."""
+    """A darker (percent < 100) or lighter shade; lighter moves toward white, so that black changes as well."""
     if percent <= 100:
         return tuple(c * percent // 100 for c in color)  # type: ignore[return-value]
     return tuple(clamp(c + (255 - c) * (percent - 100) // 100) for c in color)  # type: ignore[return-value]
@@ -111,7 +111,7 @@ def shade_of(rng: Random, name: str) -> RGB:
 
 
 def contrasting(rng: Random, color: RGB) -> RGB:
-    """A second color that can be told from the first: neutral more often than bright, as in real prints."""
+    """A second color that contrasts with the first: more often neutral than bright, as in real prints."""
     pool = [c for c in NEUTRALS * 2 + BRIGHT if abs(luminance(c) - luminance(color)) > 60]
     return rng.choice(pool or list(NEUTRALS))
 
@@ -136,7 +136,7 @@ def plain_background(rng: Random, size: tuple[int, int], white: bool = False) ->
 
 
 def scene_background(rng: Random, size: tuple[int, int]) -> Image.Image:
-    """A room or a street: wall and floor, with a few plain things in it."""
+    """A room or a street: wall and floor, with a few plain objects."""
     wall = rng.choice(
         (
             (196, 206, 214),

@@ -1,4 +1,4 @@
-"""People: their looks, and the drawing of what clothes leave bare."""
+"""People: their looks, and the drawing of their skin and hair."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOOT_SCALE = 0.34  # body units per shoe unit: a foot of 300 shoe units is 102 b
 
 @dataclass(frozen=True)
 class Person:
-    """Who wears the clothes: the same in every photo of a person."""
+    """The looks of a person, the same in every photo of the person."""
 
     gender: str
     skin: RGB
@@ -54,7 +54,7 @@ def draw_trunk_skin(canvas: Canvas, frame: Frame, person: Person, body: Body, po
 def draw_arms(
     canvas: Canvas, frame: Frame, person: Person, body: Body, pose: Pose, sides: tuple[int, ...], sleeved: bool = False
 ) -> None:
-    """Arms and hands; under a sleeve only what can come out of it, so that no skin shows at the seam."""
+    """Arms and hands; under a sleeve only the skin below it, so that no skin shows at the seam."""
     for side in sides:
         limb = arm(body, pose, side)
         outline = tube(limb, 2, (body.arm, body.arm * 0.8, body.arm * 0.6))

@@ -18,7 +18,7 @@ from stages.demo.drawing.people import Person, draw_arms, draw_feet, draw_hair_b
 from stages.demo.drawing.silhouettes import Shape, clothing
 from stages.demo.drawing.trims import lower_trims, torso_trims
 
-JPEG_QUALITY = 90  # above the range that training augments with (40-70), so that augmentation still changes something
+JPEG_QUALITY = 90  # above the range of the training augmentation (40-70), which would change nothing otherwise
 NEAR_DUPLICATE_QUALITY = 75
 
 
@@ -30,7 +30,7 @@ def jpeg_bytes(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
 
 
 def turned_jpeg_bytes(image: Image.Image) -> bytes:
-    """The image as a camera held upright stores it: pixels turned by 90 degrees, and an EXIF tag that says so."""
+    """The image as stored by a camera held upright: pixels turned by 90 degrees, with an EXIF tag."""
     buffer, exif = io.BytesIO(), Image.Exif()
     exif[0x0112] = 6  # the tag `Orientation`: to be shown turned by 90 degrees clockwise
     turned = image.transpose(Image.Transpose.ROTATE_90)
@@ -39,12 +39,12 @@ def turned_jpeg_bytes(image: Image.Image) -> bytes:
 
 
 def near_duplicate_bytes(image: Image.Image) -> bytes:
-    """The same picture as another shop would publish it: two gray levels brighter, at another JPEG quality."""
+    """The same picture two gray levels brighter, at another JPEG quality, as another shop would publish it."""
     return jpeg_bytes(image.point([min(255, level % 256 + 2) for level in range(768)]), NEAR_DUPLICATE_QUALITY)
 
 
 def png_bytes(image: Image.Image) -> bytes:
-    """The image as PNG, stored rather than compressed: deflate's output may depend on the processor."""
+    """The image as uncompressed PNG, because the output of deflate may depend on the processor."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=0)
     return buffer.getvalue()
@@ -74,7 +74,7 @@ class Photo:
     owners: np.ndarray
 
     def shows(self, index: int) -> bool:
-        """Whether enough of a garment is visible that a person would label it: not a sliver under another one."""
+        """Whether enough of a garment is visible for a person to label it."""
         if index not in self.boxes:
             return False
         x0, y0, x1, y1 = self.boxes[index]
@@ -95,14 +95,14 @@ def worn_photo(
     """A person wearing garments.
 
     Args:
-        rng: chance of pose, place and light.
+        rng: for random pose, place and light.
         size: width and height of the photo.
-        person: who wears them.
+        person: the wearer.
         garments: in any order; drawn lower, upper, outer, feet, head. Index in this list = index of boxes.
         view: front, side or back.
         span: body heights (units) at the photo's top and bottom.
         background: a scene by default.
-        shift: how far off the middle the person stands, as a share of the width.
+        shift: distance of the person from the middle, as a share of the width.
     """
     background = background or scene_background(rng, size)
     canvas = Canvas(size, background, rng.randint(-60, 60))
@@ -153,11 +153,11 @@ def flat_photo(
     """One garment alone, as a shop shows it.
 
     Args:
-        rng: chance of place, light and background.
+        rng: for random place, light and background.
         size: width and height of the photo.
-        garment: what to show; its index in the result is 0.
+        garment: its index in the result is 0.
         background: a studio wall by default.
-        fill: how much of the photo it takes, in percent of the tighter side.
+        fill: size of the garment, in percent of the tighter side of the photo.
     """
     background = background or plain_background(rng, size)
     canvas = Canvas(size, background, rng.randint(-40, 40))
@@ -220,7 +220,7 @@ def _panels(shape: Shape) -> list[list[tuple[float, float]]]:
 
 
 def _shadow(canvas: Canvas, shape: Shape, frame: Frame) -> None:
-    """A soft shadow on the wall behind a flat garment: a flat tone is enough at this size."""
+    """A shadow of one tone on the wall behind a flat garment."""
     for points in (*shape.panels, *shape.sleeves):
         outline = [(x + 4, y + 5) for x, y in frame.pixels(points)]
         x, y = min(max(outline[0][0], 0), canvas.wide[0] - 1), min(max(outline[0][1], 0), canvas.wide[1] - 1)

@@ -1,4 +1,4 @@
-"""Outlines of clothes in body units: pure functions from a garment, a body and a pose to polygons and trims."""
+"""Outlines of clothes in body units: pure functions of a garment, a body and a pose that return polygons and trims."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Shape:
     """A garment ready to draw, from the back to the front.
 
     Attributes:
-        under: insides that show in an opening, drawn first and not part of the garment's box when hidden.
+        under: insides visible in an opening, drawn first; hidden ones do not count in the garment's box.
         panels: of fabric, in order; sleeves come after the arms.
         sleeves: fabric panels that cover the arms.
         extras: solid pieces of another material (soles, straps), with their ink, part of the garment.
         trims: details clipped to the garment.
-        anchor: where the pattern is centered.
+        anchor: center of the pattern.
         skin: pieces of skin to draw between ``under`` and ``panels`` (a foot in a sandal), only when worn.
     """
 
@@ -111,7 +111,7 @@ class Trunk:
 
 
 def mirrored(points: list[Point]) -> list[Point]:
-    """The other side's points, in the order that closes an outline."""
+    """The points of the other side, in the order that closes an outline."""
     return [(-x, y) for x, y in reversed(points)]
 
 
@@ -176,7 +176,7 @@ def sleeve(garment: Garment, body: Body, limb: Limb) -> list[Point]:
     armpit = (limb.side * (body.chest + garment.ease - 10) * (0.4 if body.view == "side" else 1), 284.0)
     if body.view == "side":
         return [(-14.0, 180.0), *outline]
-    # set in below the joint, or every sleeve would look padded
+    # set in below the joint, as sleeves would look padded otherwise
     return [shoulder, across(limb, 0, 0.12, widths[0] * 0.86), *outline[1:-1], armpit]
 
 

@@ -1,6 +1,6 @@
-"""How cloth looks: a pattern tile in garment units, times a fabric grain, folds and light, all in integers.
+"""The look of cloth: a pattern tile in garment units times fabric grain, folds and light, in integers.
 
-A tile has few colors and the brightness few levels, so each pixel looks its color up in a table of both.
+A tile has few colors and brightness few levels, so pixels are looked up in a table of both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stages.demo.drawing.palette import RGB
 
 GRAIN = 256  # period of the weave in pixels of the canvas
 SLANT = 10  # bands of the height in which folds move
-BLOCK = 2048  # height of the color-block tile in units: taller than any garment, so that it never repeats
+BLOCK = 2048  # height of the color-block tile in units, taller than any garment
 
 
 LEVELS = 640  # of brightness; 256 is neutral, and grain, shade and folds together stay between 40 and 600
@@ -30,8 +30,8 @@ def pattern_tile(pattern: str, colors: tuple[RGB, ...], seed: int) -> tuple[np.n
     """The repeating pattern, one texel per body unit.
 
     Returns:
-        int32 [height, width], where the texel's color begins in the table; uint32 [colors * LEVELS], the table: each
-        color at each level of brightness, its bytes are R, G, B and one that pads them.
+        int32 [height, width]: position of the texel's color in the table; uint32 [colors * LEVELS]: the table of each
+        color at each level of brightness, with bytes R, G, B and one byte of padding.
     """
     tile, palette = _drawn_tile(pattern, colors, Random(seed))
     level = np.arange(LEVELS)[None, :, None]
@@ -121,7 +121,7 @@ def _blocks(rng: Random, colors: tuple[RGB, ...]) -> Tile:
 def fabric_grain(fabric: str, step: int, repeats: int) -> np.ndarray:
     """Brightness of the weave, int16 [repeats * GRAIN, repeats * GRAIN], 256 is neutral.
 
-    It is indexed by pixels of the supersampled canvas; a thread is ``step`` of them wide.
+    It is indexed by pixels of the supersampled canvas; a thread is ``step`` pixels wide.
     """
     y, x = np.mgrid[0:GRAIN, 0:GRAIN] // step % 128
     noise = np.random.default_rng([7, len(fabric)]).integers(-10, 11, (128, 128))[y, x]
@@ -144,7 +144,7 @@ def fabric_grain(fabric: str, step: int, repeats: int) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _folds(fabric: str, seed: int) -> np.ndarray:
-    """Brightness of the folds across a panel, int64 [64 + SLANT], added to the grain; the end repeats the beginning."""
+    """Brightness of the folds across a panel, int64 [64 + SLANT], added to the grain; the end equals the beginning."""
     rng = Random(seed + 1)
     depth = {"chiffon": 34, "leather": 16, "denim": 12, "knitted": 8, "furry": 6}.get(fabric, 14)
     knots = [rng.randint(-depth, depth) for _ in range(9)]
@@ -160,26 +160,26 @@ def fill(
     """The garment's cloth over a pixel box of the supersampled canvas.
 
     Args:
-        garment: whose colors, pattern and fabric are drawn.
+        garment: with colors, pattern and fabric.
         box: x0, y0, x1, y1 in pixels, the panel's bounding box.
         anchor: the pixel on which the pattern is centered.
         scale: pixels per body unit, in 1/1024.
         light: where light comes from, -1 (left) to 1 (right) in hundredths.
 
     Returns:
-        uint8 [y1 - y0, x1 - x0, 4]: RGB and a byte that pads them.
+        uint8 [y1 - y0, x1 - x0, 4]: RGB and a byte of padding.
     """
     x0, y0, x1, y1 = box
     xs, ys = np.arange(x0, x1), np.arange(y0, y1)
     width, height = max(x1 - x0, 1), max(y1 - y0, 1)
     across = (xs - x0) * 200 // width - 100 - light // 2  # -100..100 over the panel
     shade = 14 - across * across * 62 // 10000
-    if garment.fabric == "leather":  # a narrow bright reflection beside darker flanks
+    if garment.fabric == "leather":  # a narrow bright reflection between darker flanks
         offset = np.abs(across + 30)
         shade = shade - 18 + np.maximum(0, 34 - offset) * 5
     columns = (xs - x0) * 63 // width
     folds = _folds(garment.fabric, garment.seed)
-    # Folds hang a little slanted: from band to band of the height they move by one place.
+    # Folds are slightly slanted: they move by one place from band to band of the height.
     bands = (shade + folds[columns + np.arange(SLANT)[:, None]]).astype(np.int16)
     left, top = x0 % GRAIN, y0 % GRAIN
     repeats = 1 << ((max(left + width, top + height) - 1) // GRAIN).bit_length()  # few sizes, so that they are cached
@@ -193,7 +193,7 @@ def fill(
 
 
 def _texels(garment: Garment, tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """The texels at columns u and rows v, in units from the anchor; one row or column where all are alike."""
+    """The texels at columns u and rows v, in units from the anchor; a single row or column if all are equal."""
     v = v + (BLOCK // 2 if garment.pattern == "color block" else 0)
     column = tile[:, u % tile.shape[1]] if tile.shape[1] > 1 else tile
     return column[v % tile.shape[0]] if tile.shape[0] > 1 else column

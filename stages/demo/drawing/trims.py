@@ -1,6 +1,6 @@
-"""Details drawn over the cloth: collars, buttons, zips, and what makes a usage visible (Sports, Formal, Ethnic).
+"""Details drawn over the cloth: collars, buttons, zips, and marks of usage (Sports, Formal, Ethnic).
 
-They are made of curves, lines, bands, dots, digits, cuffs and prints, which other shapes share.
+They consist of curves, lines, bands, dots, digits, cuffs and prints, which other shapes use as well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LIT = ("1110111", "0010010", "1011101", "1011011", "0111010", "1101011", "11011
 
 
 def rounded_outline(points: list[Point], rounds: int = 2) -> list[Point]:
-    """Corners cut twice (Chaikin), so that a few points give a curve; exact in binary fractions."""
+    """A curve through a few points by Chaikin's corner cutting, twice; exact in binary fractions."""
     for _ in range(rounds):
         corners: list[Point] = []
         for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1], strict=True):
@@ -78,7 +78,7 @@ def limb_end(ink: str, limb: Limb, reach: float, depth: float) -> Trim:
 
 
 def motif(garment: Garment) -> list[Trim]:
-    """The print of a graphic garment: one of five figures, placed on the chest."""
+    """The print of a graphic garment: one of five shapes on the chest."""
     rng = Random(garment.seed + 2)
     size, x, y = rng.randint(34, 46), 0.0, 318.0
     kind = rng.randrange(5)
@@ -103,7 +103,7 @@ def motif(garment: Garment) -> list[Trim]:
 
 
 def torso_trims(garment: Garment, body: Body, pose: Pose) -> list[Trim]:
-    """What the kind and the usage put on a torso garment, in drawing order."""
+    """The trims of a torso garment by kind and usage, in drawing order."""
     trunk, front = Trunk(garment, body), body.view in ("front", "flat")
     squeeze = 0.5 if body.view == "side" else 1.0
     hem, kinds = float(garment.hem), garment.traits.trims
@@ -229,7 +229,7 @@ def embroidery(top: float, bottom: float, reach: float) -> list[Trim]:
 
 
 def lower_trims(garment: Garment, body: Body, pose: Pose) -> list[Trim]:
-    """What the kind and the usage put on trousers, shorts and skirts."""
+    """The trims of trousers, shorts and skirts by kind and usage."""
     kinds, front = garment.traits.trims, body.view in ("front", "flat")
     if garment.traits.family == "skirt":
         return _skirt_trims(garment, body)

@@ -1,1 +1,1 @@
-"""Writes the drawn photos as the upstream data sets publish theirs, defects included."""
+"""Writes the drawn photos in the formats of the upstream data sets, with defects."""

@@ -1,11 +1,11 @@
 """Draw a demo in the format of DeepFashion's Category and Attribute Prediction, the coarse layout.
 
 Writes: OUT/Img/img/<garment>/img_00000001.jpg, OUT/Eval/list_eval_partition.txt, and below OUT/Anno_coarse
-        list_{category_cloth,category_img,attr_cloth,attr_img,bbox}.txt; TRUTH/garments.parquet, what the images show.
+        list_{category_cloth,category_img,attr_cloth,attr_img,bbox}.txt; TRUTH/garments.parquet, the ground truth.
 Params: demo.category_coarse
 
-Of upstream's defects: the same picture under two names, in test and in train, and folders that the lists spell with
-other capitals than the disk.
+It has two of upstream's defects: the same picture under two names, in test and in train, and folder names with other
+capitals in the lists than on disk.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class CategoryCoarseDemo(CategoryDemo):
     """Section demo.category_coarse of params.yaml.
 
     Attributes:
-        duplicates: training images with the bytes of a test image (upstream: about 5 %), which stay.
+        duplicates: training images with the bytes of a test image (upstream: about 5 %), which ingest keeps.
         recased_paths: images that the lists spell in small letters.
     """
 
@@ -67,7 +67,7 @@ class CategoryCoarseDemo(CategoryDemo):
 
 
 def attribute_values(garment: Garment) -> list[int]:
-    """1 or -1 for each attribute; what a garment does not have at all (a skirt's sleeves) is 0, unknown."""
+    """1 or -1 for each attribute; an attribute that the garment cannot have (a skirt's sleeves) is 0, unknown."""
     words = {_PATTERNS.get(garment.pattern, garment.pattern), _FABRICS.get(garment.fabric, garment.fabric)}
     words |= {_SLEEVES[garment.sleeve], _NECKS.get(garment.neckline, "")} if garment.traits.family == "torso" else set()
     words |= {"a-line"} if garment.flare > 40 else set()

@@ -1,7 +1,7 @@
 """Draw a demo in the format of DeepFashion's Category and Attribute Prediction, the fine layout.
 
 Writes: OUT/Img/img/<garment>/img_00000001.jpg and OUT/Anno_fine/{train,val,test}{,_cate,_attr,_bbox,_landmarks}.txt,
-        without headers, aligned by line; TRUTH/garments.parquet, what the images really show.
+        without headers, aligned by line; TRUTH/garments.parquet, the ground truth.
 Params: demo.category_fine
 """
 
@@ -31,7 +31,7 @@ ATTRIBUTES = (
     "no_neckline", "denim", "chiffon", "cotton", "leather", "faux", "knit", "tight", "loose", "conventional",
 )  # fmt: skip
 LANDMARKS = 8
-# An attribute of ours -> upstream's word for it; a group of words covers every garment.
+# Our attribute -> upstream's word; every garment has one word of each group.
 _PATTERNS = {"pure color": "solid", "color block": "solid"}
 _SLEEVES = {"long": "long_sleeve", "short": "short_sleeve"}
 _NECKS = {"crew": "crew_neckline", "v": "v_neckline", "square": "square_neckline"}

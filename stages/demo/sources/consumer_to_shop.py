@@ -1,8 +1,8 @@
-"""Draw a demo in DeepFashion Consumer-to-Shop's format: customers' photos of items that shops show clean.
+"""Draw a demo in DeepFashion Consumer-to-Shop's format: customers' photos and shops' clean photos of the same items.
 
 Writes: OUT/Img/img/<TYPE>/<Sub>/id_XXXXXXXX/{shop,comsumer}_NN.jpg (spelled as upstream),
-        OUT/Eval/list_eval_partition.txt, OUT/Anno/list_bbox_consumer2shop.txt; TRUTH/garments.parquet, what the images
-        really show.
+        OUT/Eval/list_eval_partition.txt, OUT/Anno/list_bbox_consumer2shop.txt; TRUTH/garments.parquet, the ground
+        truth.
 Params: demo.consumer_to_shop
 """
 
@@ -57,11 +57,11 @@ class ConsumerToShopDemo(Section):
 
     Attributes:
         train_items, val_items, test_items: items of each split (upstream: 33,881 in all).
-        shop_photos: of an item, at most; each stands in a pair with each of the consumers'.
+        shop_photos: of an item, at most; each is in a pair with each of the consumers' photos.
         consumer_photos: of an item, at most.
         width, height: pixels.
         flat_percent: of the shop's photos that show the item flat.
-        missing_images: photos that pairs name and that are not there.
+        missing_images: missing photos that pairs name.
     """
 
     seed: int

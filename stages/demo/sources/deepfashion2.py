@@ -1,7 +1,7 @@
 """Draw a demo in DeepFashion2's format: 13 classes, shop and user photos of the same items.
 
 Writes: OUT/{train,validation}/{image,annos}/000001.{jpg,json} and OUT/test/image, defects of the original included;
-        TRUTH/garments.parquet, what the images really show.
+        TRUTH/garments.parquet, the ground truth.
 Params: demo.deepfashion2
 """
 
@@ -25,8 +25,8 @@ from stages.demo.truth import Named, Row, garment_rows, write_truth
 
 SOURCE = "deepfashion2"
 ANNOTATED = ("train", "validation")
-SPLITS = (*ANNOTATED, "test")  # names start again at 000001 in each; upstream keeps the test annotations to itself
-# What an outfit is made of, and how often: tops lead as upstream, each merged group stays frequent.
+SPLITS = (*ANNOTATED, "test")  # names start at 000001 in each; upstream does not publish test annotations
+# Outfits and their weights: tops are most frequent, as in upstream, and no merged group is rare.
 OUTFITS: tuple[tuple[tuple[int, ...], int], ...] = (
     ((1, 8), 15), ((1, 7), 9), ((1, 9), 7), ((2, 8), 10), ((2, 9), 6), ((2, 7), 4),
     ((5, 7), 6), ((5, 8), 6), ((5, 9), 5), ((6, 7), 1), ((6, 9), 1),
@@ -53,7 +53,7 @@ CLASSES: dict[int, tuple[str, tuple[str, ...], str | None, int]] = {
     12: ("vest dress", ("dress", "dress", "jumpsuit"), "none", 19),
     13: ("sling dress", ("dress",), "sling", 19),
 }
-OVERHANG = 4  # pixels that a crossing box reaches over the border
+OVERHANG = 4  # pixels of a crossing box beyond the border
 
 
 class DeepFashion2Demo(Section):
@@ -65,10 +65,10 @@ class DeepFashion2Demo(Section):
         width, height: pixels; upstream is about 468 x 624, the same 3:4.
         images_per_pair: photos of one pair_id, shop and user in turn.
         flat_percent: of the shop photos that show one garment flat, as catalogues do.
-        crossing_boxes: training annotations with a box that goes on where the image cuts a garment off.
+        crossing_boxes: training annotations with a box that crosses the border of the image.
         zero_landmarks: training annotations with an item whose landmarks are all 0,0,0.
-        mixed_keys: training annotations whose keys come in another order (item2 before source, item1 last): many, as
-            upstream's files have no order to rely on.
+        mixed_keys: training annotations with keys in another order (item2 before source, item1 last): many, as the
+            order in upstream's files varies.
     """
 
     seed: int
@@ -98,7 +98,7 @@ def pair_outfit(seed: int, split: str, pair: int) -> tuple[str, list[tuple[int, 
             kinds
         )
         garment = make_garment(rng, rng.choice(allowed), gender, sleeve=sleeve)
-        layered = len(ids) > 1 and garment.traits.layer == "outer"  # worn open, to show what is under it
+        layered = len(ids) > 1 and garment.traits.layer == "outer"  # worn open, to show the garment under it
         garments.append((class_id, replace(garment, opened=True) if layered else garment))
     return gender, garments
 
@@ -199,7 +199,7 @@ def touches_border(item: dict[str, Any], size: tuple[int, int]) -> bool:
 
 
 def cross_border(item: dict[str, Any], size: tuple[int, int]) -> None:
-    """Let the box go on where the image cuts the garment off."""
+    """Let the box cross the border where the image ends."""
     x0, y0, x1, y1 = item["bounding_box"]
     item["bounding_box"] = [
         x0 - OVERHANG * (x0 == 0),
@@ -218,7 +218,7 @@ def mixed_keys(rng: Random, annotation: Annotation) -> Annotation:
 
 
 def add_defects(demo: DeepFashion2Demo, annotations: list[Annotation]) -> None:
-    """Change the annotations that have a defect; a file without a garment at the border gets no crossing box."""
+    """Add defects to annotations; a file without a garment at the border gets no crossing box."""
     size, plan = (demo.width, demo.height), DefectPlan(demo.seed, SOURCE, len(annotations))
     cut_off = {
         index: item

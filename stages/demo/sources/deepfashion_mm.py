@@ -1,7 +1,7 @@
 """Draw a demo in DeepFashion-MultiModal's format: people in outfits, worn from several views, and each item flat.
 
 Writes: OUT/images/*.jpg, OUT/labels/shape/shape_anno_all.txt and OUT/labels/texture/{fabric,pattern}_ann.txt, defects
-        of the original included; TRUTH/garments.parquet, what the images really show.
+        of the original included; TRUTH/garments.parquet, the ground truth.
 Params: demo.deepfashion_mm
 """
 
@@ -27,7 +27,7 @@ from stages.demo.sources.shared import rng_for, write_bytes
 from stages.demo.truth import Named, garment_rows, write_truth
 
 POSITIONS = {"front": 1, "side": 2, "back": 3, "full": 4, "additional": 9}
-FIRST_FLAT = 5  # each item's flat view has a number of its own, so that id_n1_n2 names one photo, as upstream
+FIRST_FLAT = 5  # each item's flat view has its own number, so that id_n1_n2 names one photo, as in upstream
 CLOSE_UPS = ((140, 520), (400, 1000))  # body heights (units): chest and waist, or waist to feet
 
 
@@ -43,7 +43,7 @@ class Wearer:
         outfit: number of the outfit, from 1.
         looks: how to draw the person.
         items: the outfit's items, by type.
-        shoes: worn with it; upstream has no files of shoes.
+        shoes: of the outfit; upstream has no files of shoes.
     """
 
     person: str
@@ -83,7 +83,7 @@ def choose_item(rng: Random, gender: str, layer: str, used: set[str]) -> Item | 
 
 
 def choose_outfit(rng: Random, demo: DeepFashionMMDemo, gender: str, used: set[str]) -> list[Item]:
-    """A dress, or upper and lower, with an outer layer over some; an outer is then worn open, to show both."""
+    """A dress, or upper and lower, some with an outer layer, which is worn open to show both."""
     if gender == "Women" and rng.randrange(100) < demo.dress_percent:
         dress = choose_item(rng, gender, "dress", used)
         if dress:

@@ -1,7 +1,7 @@
-"""What DeepFashion-MultiModal publishes of photos: files by type, label lines, and what is wrong with them.
+"""The release of DeepFashion-MultiModal: files by type, label lines, and their defects.
 
-The release has label noise in the types alone, which the file names say. Fabric and pattern have errors of their own
-kind: labels of a layer that is not the item's, and layers that annotators left out.
+Label noise is in the types only, which are in the file names. Fabric and pattern have other errors: labels of another
+layer than the item's, and layers that annotators left out.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class DeepFashionMMDemo(Section):
         dress_percent: of the women's outfits that are a dress or a jumpsuit.
         outer_percent: of the other outfits with a jacket, coat or cardigan over the upper.
         width, height: pixels; upstream's 750 x 1101 are five times as large.
-        additional: people with a close-up (position `additional`) of part of their first outfit.
+        additional: people with a close-up (position `additional`) of their first outfit.
         label_noise_percent: of the items have a wrong type in the names of all their files (`swap_types`), as in
             fashion_products.
         unlabeled: images that the label files leave out.
-        lost_types: photos of an outer and an upper garment where the file of one type is not there; half of them with
-            equal labels for both, as far as there are such photos.
+        lost_types: photos of an outer and an upper garment without the file of one type; half of them, if possible,
+            with equal labels for both.
         omitted_layers: worn photos with NA for the fabric and pattern of a garment that they show.
-        lines_without_image: label lines of files that are not there.
+        lines_without_image: label lines of missing files.
         malformed_names: files with an id of seven digits.
     """
 
@@ -87,7 +87,7 @@ class Shot:
 
     Attributes:
         files: stem of each file under which it appears, one for each type it shows -> the file's truth rows.
-        garments: what the label lines speak of.
+        garments: those of the label lines.
         position: front, side, back, full, additional, flat.
         content: the file's bytes.
     """
@@ -124,7 +124,7 @@ class Shot:
 
 @dataclass
 class Release:
-    """What is published, by file stem, and the truth about it."""
+    """The published data by file stem, and the ground truth."""
 
     images: dict[str, bytes] = field(default_factory=dict)
     codes: dict[str, Codes] = field(default_factory=dict)
@@ -158,7 +158,7 @@ def shape_line(garments: Iterable[Garment]) -> str:
 
 
 def codes_of(garments: list[Garment], omitted: Collection[str] = ()) -> Codes:
-    """What the three label files say of a photo that shows these garments."""
+    """The content of the three label files for a photo of these garments."""
     return (
         shape_line(garments),
         texture_line(garments, FABRIC_IDS, "fabric", omitted),
@@ -169,9 +169,9 @@ def codes_of(garments: list[Garment], omitted: Collection[str] = ()) -> Codes:
 def swap_types(demo: DeepFashionMMDemo, shots: list[Shot]) -> list[Shot]:
     """The photos with the type of some items swapped for another of its layer.
 
-    An item has the wrong type in the names of all its files, since upstream's names come from a shop's categories, one
-    for each item; so the files of an item still belong together. The type is sold for the wearer's gender, is another
-    class after the merge, and is none that the person wears: id and type together name one item.
+    An item has the wrong type in the names of all its files, as upstream's names come from a shop's category of the
+    item; so the files of an item still belong together. The wrong type exists for the wearer's gender, is another class
+    after the merge, and is not worn by the person, because id and type together name one item.
     """
     worn: dict[str, set[str]] = {}  # person -> types
     for shot in shots:
@@ -208,7 +208,7 @@ def _look_alikes(person: str, name: str, worn: Collection[str]) -> list[str]:
 
 
 def _renamed(shot: Shot, swapped: dict[tuple[str, str], str]) -> Shot:
-    """The photo under the names that its items have."""
+    """The photo with the names of its items."""
     files = {}
     for stem, rows in shot.files.items():
         person, name = _person_and_type(stem)
@@ -258,7 +258,7 @@ def with_defects(demo: DeepFashionMMDemo, shots: list[Shot]) -> Release:
 
 
 def _repeat_under_bad_name(release: Release, stem: str) -> None:
-    """The photo once more, with an id that lost its first digit."""
+    """A copy of the photo with an id without its first digit."""
     bad = stem.replace("-id_0", "-id_")
     release.images[bad] = release.images[stem]
     release.codes[bad] = release.codes[stem]
@@ -270,7 +270,7 @@ def _repeat_under_bad_name(release: Release, stem: str) -> None:
 
 
 def _add_lines(rng: Random, release: Release, count: int) -> None:
-    """Lines of people who have no images: ids far above all others."""
+    """Lines of people without images, whose ids are far above all others."""
     labeled = sorted(release.codes)
     for number in range(count if labeled else 0):
         release.codes[f"WOMEN-Dresses-id_{90000001 + number}-01_1_front"] = release.codes[rng.choice(labeled)]

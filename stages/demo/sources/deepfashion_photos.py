@@ -1,9 +1,8 @@
-"""What the trees of DeepFashion's benchmarks share: list files, photos of one item, photos by category.
+"""List files, photos of one item and photos by category, which the trees of DeepFashion's benchmarks share.
 
-List files are as upstream writes them: a count, a header, rows padded with spaces. Photos of one item are for
-retrieval: nothing but the item itself is the same in two of them. Who wears it, what else is worn, the pose, the
-background and the light are drawn anew for every photo, so that only what the garment is (kind, cut, colors, pattern,
-fabric, details) leads from one photo to the other.
+List files have upstream's format: a count, a header, rows padded with spaces. Photos of one item are for retrieval and
+have nothing in common but the item: wearer, other garments, pose, background and light are random in every photo. So
+only the garment's properties (kind, fit, colors, pattern, fabric, details) connect two photos.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ LAYER_CODES = {
 
 
 def list_text(header: Sequence[str], rows: Sequence[Sequence[str]], count: int | None = None) -> str:
-    """A list file; ``count`` instead of the number of rows, for a file that lies about it."""
+    """A list file; ``count`` replaces the number of rows, for a file with a wrong count."""
     widths = [max((len(row[column]) for row in rows), default=0) + 4 for column in range(len(rows[0]) if rows else 0)]
     lines = [str(len(rows) if count is None else count)]
     lines += [" ".join(header)] if header else []
@@ -56,7 +55,7 @@ def square_box(box: Box, size: tuple[int, int]) -> list[int]:
 
 Size = tuple[int, int]
 WHOLE = (-30, 1030)  # body heights (units) at top and bottom: the whole person
-# What a photo shows of a person who wears a garment of a layer, so that the garment stays in the picture.
+# Body heights in a photo of a garment of a layer, so that the garment is in the picture.
 SPANS: dict[str, tuple[tuple[int, int], ...]] = {
     "upper": ((-20, 780), (-24, 900), (40, 640)),
     "outer": ((-20, 800), (-24, 900), (40, 700)),
@@ -72,8 +71,8 @@ class Shot:
 
     Attributes:
         path: below img/, without suffix.
-        item: what it shows; the same garment is in every photo of this name.
-        status: the split that upstream's lists give it.
+        item: its name, the same for all photos of a garment.
+        status: split in upstream's lists.
         garment: the item, which is garment 0 of the photo.
         box: of its visible pixels; None where it is hidden.
         content: the file's bytes.
@@ -90,7 +89,7 @@ class Shot:
 
 
 def about(photo: Photo, path: str, item: str, view: str | None = None) -> dict[str, Any]:
-    """What a ``Shot`` has of its photo and of its names; ``view`` as the truth names it, the photo's own by default."""
+    """Fields of a ``Shot`` from its photo and its names; ``view`` is the photo's by default."""
     return {
         "path": path,
         "item": item,
@@ -102,7 +101,7 @@ def about(photo: Photo, path: str, item: str, view: str | None = None) -> dict[s
 
 
 def write_images(folder: Path, shots: Sequence[Shot], missing: Collection[int] = ()) -> list[Row]:
-    """The image files below ``folder``, but for the indices in ``missing``, and the ground truth of those written."""
+    """Write the image files below ``folder``, except the indices in ``missing``, and their ground truth."""
     rows: list[Row] = []
     for index, shot in enumerate(shots):
         if index not in missing:
@@ -119,12 +118,12 @@ def span_of(rng: Random, garment: Garment, close_up: bool = False) -> tuple[int,
 
 
 def studio_photo(rng: Random, size: Size, garment: Garment, view: str, span: tuple[int, int]) -> Photo:
-    """The item worn before a studio wall; its index is 0."""
+    """The item worn in front of a studio wall; its index is 0."""
     return _worn(rng, size, garment, view, span, plain_background(rng, size), 0.0)
 
 
 def street_photo(rng: Random, size: Size, garment: Garment, view: str, span: tuple[int, int]) -> Photo:
-    """The item as a customer wears it: a room or a street with things in it, off the middle, in another light."""
+    """The item worn by a customer: in a room or a street with objects, off the middle, in another light."""
     photo = _worn(rng, size, garment, view, span, scene_background(rng, size), rng.choice((-16, -8, 0, 8, 16)) / 100)
     return lit(rng, photo)
 
@@ -183,7 +182,7 @@ WORDS = {
 
 
 class CategoryDemo(Section):
-    """What the demo sections of both layouts have.
+    """Common keys of the demo sections of both layouts.
 
     Attributes:
         train, val, test: images of each split, the categories in turn.
@@ -200,7 +199,7 @@ class CategoryDemo(Section):
 
 @dataclass(frozen=True)
 class CategoryShot(Shot):
-    """An image with upstream's category of what it shows; no two images show the same item.
+    """An image with upstream's category; each image shows another item.
 
     Attributes:
         category: a key of CATEGORIES.
@@ -263,7 +262,7 @@ def _garment(rng: Random, category: str) -> Garment:
 
 
 def _photo(rng: Random, size: Size, garment: Garment) -> Photo:
-    """As found on the web: by shops, by customers, and flat."""
+    """A photo by a shop or a customer, or flat, as on the web."""
     draw = rng.randrange(10)
     if draw < 3:
         return laid_photo(rng, size, garment, white=rng.random() < 0.5)

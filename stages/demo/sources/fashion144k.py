@@ -1,10 +1,10 @@
 """Draw a demo in Fashion144k's format: street photos of people in whole outfits, labeled with what they wear.
 
 Writes: OUT/photos.txt, OUT/photos/*.jpg, OUT/feat/singles_at_59.npy and its names in singles_at_59.txt,
-        OUT/{train,valid,test}ids.npy; TRUTH/garments.parquet, what the images really show.
+        OUT/{train,valid,test}ids.npy; TRUTH/garments.parquet, the ground truth.
 Params: demo.fashion144k
 
-Of the 59 labels the demo draws 24 or so; the others are columns of zeros, as rare labels are in a part of the release.
+The demo draws about 24 of the 59 labels; the other columns are zeros.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def draw_outfit(demo: Fashion144kDemo, number: int) -> Photo:
 
 
 def labels_of(photo: Photo) -> set[str]:
-    """What a person would label: garments of which enough is visible."""
+    """Labels of the garments of which enough is visible."""
     return {LABELS[garment.kind] for index, garment in enumerate(photo.garments) if photo.shows(index)}
 
 

@@ -1,7 +1,7 @@
 """Draw a demo in Fashion Product Images' format: product shots on white, some worn, and styles.csv.
 
 Writes: OUT/styles.csv and OUT/images/<id>.jpg, defects of the original included;
-        TRUTH/garments.parquet, what the images really show.
+        TRUTH/garments.parquet, the ground truth.
 Params: demo.fashion_products
 """
 
@@ -79,26 +79,26 @@ def row_of(
 
 
 def group_of(article: str) -> str:
-    """The group that an articleType's class is of (tables/types.csv): subCategory of clothes, else masterCategory."""
+    """The group of an articleType's class (tables/types.csv): subCategory of clothes, else masterCategory."""
     master, sub, _, _ = ARTICLES[article]
     return sub if master == "Apparel" else master
 
 
 def look_alikes(article: str, gender: str, sold: Collection[str]) -> list[str]:
-    """The articleTypes that an annotator takes one for: those of its group that are sold, best for the same gender."""
+    """The articleTypes that an annotator may confuse with one: those of its group, preferably for the same gender."""
     alike = [name for name in sold if name != article and group_of(name) == group_of(article)]
     column = 2 if gender == "Men" else 3
     return [name for name in alike if ARTICLES[name][column]] or alike
 
 
 def near_colors(color: str) -> list[str]:
-    """The color names that an annotator takes one for: the nearest in RGB that stand for another class."""
+    """The color names that an annotator may confuse with one: the nearest in RGB that are of another class."""
     candidates = [name for name in NAME_WEIGHTS if color_of(name) != color_of(color)]
     return sorted(candidates, key=lambda name: (distance(NAMED_COLORS[name], NAMED_COLORS[color]), name))[:NEAR_COLORS]
 
 
 def with_wrong_type(rng: Random, row: list[str], sold: Collection[str]) -> list[str]:
-    """The row with a look-alike's articleType; its subCategory goes with it, as annotators pick both from one tree."""
+    """The row with a look-alike's articleType and subCategory, as annotators choose both from one tree."""
     wrong = rng.choice(look_alikes(row[ARTICLE], row[GENDER], sold))
     return [*row[:SUB_CATEGORY], ARTICLES[wrong][1], wrong, *row[COLOR:]]
 
@@ -116,7 +116,7 @@ def table_text(rows: list[list[str]], crlf: bool, names: bool) -> str:
 
 
 SOURCE = "fashion_products"
-# Values that upstream has and no class of ours: each row with an odd label gets the next.
+# Values of upstream that are no class of ours; each row with an odd label gets the next one.
 ODD_LABELS = (
     (USAGE, "NA"), (COLOR, "NA"), (COLOR, "Silver"), (USAGE, "Smart Casual"), (COLOR, "Bronze"), (USAGE, "Party"),
     (COLOR, "Copper"), (USAGE, "Travel"), (COLOR, "Coffee Brown"), (USAGE, "Home"), (USAGE, ""),
@@ -127,7 +127,7 @@ SPANS = {"upper": (-20, 780), "outer": (-20, 760), "lower": (340, 1030), "feet":
 class FashionProductsDemo(Section):
     """Section demo.fashion_products of params.yaml.
 
-    No row has two of the defects, years apart.
+    No row has two defects, except float_years.
 
     Attributes:
         types: rows per articleType.
@@ -137,13 +137,13 @@ class FashionProductsDemo(Section):
         usages: percent of each; upstream is 77/9/7/5, too uneven for a small demo.
         label_noise_percent: of the products have a wrong articleType, and as many others a wrong baseColour, which is
             what careful audits find in published data sets (3.3 % on average in ten test sets: Northcutt et al. 2021).
-            They are swapped for a look-alike in every split alike, as in life, and the truth keeps them apart.
+            They are swapped for a look-alike in all splits, as in real data; the ground truth records them.
         other_genders: rows with gender Unisex, Boys or Girls.
-        odd_labels: rows with a value that is no class; one for each of the values that upstream has.
+        odd_labels: rows with a value that is no class, one for each such value of upstream.
         comma_names: lines with extra commas in productDisplayName (upstream: 22 of 44,446).
         missing_images: rows without an image file (upstream: 5).
         float_years: rows with a year like 2014.0, as in copies that went through a float column.
-        near_duplicates: rows on top: another row's picture a little brighter, at another JPEG quality, same labels.
+        near_duplicates: additional rows: another row's picture a little brighter, at another JPEG quality, same labels.
         crlf: line ends of styles.csv, as in some copies; false: LF.
         product_names: false: without the last column, as in some copies (comma_names must then be 0).
     """
@@ -181,7 +181,7 @@ class FashionProductsDemo(Section):
 
 @dataclass(frozen=True)
 class Product:
-    """One row, and what is wrong with it.
+    """One row and its defects.
 
     Attributes:
         index: of the row.
@@ -213,7 +213,7 @@ def product_photo(rng: Random, size: tuple[int, int], garment: Garment, worn_per
     span = SPANS[garment.traits.layer] if rng.random() < 0.6 else (-30, 1030)
     if garment.kind in ("dress", "kurta", "jumpsuit"):
         span = (-30, 1030)
-    if garment.traits.layer in ("feet", "head"):  # a catalogue never shows them small
+    if garment.traits.layer in ("feet", "head"):  # catalogues show them large
         span = SPANS[garment.traits.layer]
     view = rng.choice(("side", "front") if garment.traits.layer == "feet" else ("front", "front", "front", "side"))
     clothes = [garment, *companions(rng, garment, gender)]
@@ -230,7 +230,7 @@ def choose_garment(rng: Random, usages: dict[str, int], article: str) -> Garment
 
 
 def jobs(demo: FashionProductsDemo) -> list[Product]:
-    """Every row but the copies."""
+    """Every row except copies."""
     articles = [article for article, count in demo.types.items() for _ in range(count)]
     noisy = round(len(articles) * demo.label_noise_percent / 100)
     articles += [""] * demo.accessories
@@ -264,7 +264,7 @@ def product_id(index: int) -> int:
 
 
 def draw_product(demo: FashionProductsDemo, product: Product) -> tuple[list[str], Image.Image, Photo | None]:
-    """A product's row as it should be, its picture, and the photo behind it unless it is a bag or a watch."""
+    """A product's correct row, its picture, and its photo unless it is a bag or a watch."""
     rng, size = rng_for(demo.seed, SOURCE, product.index), (demo.width, demo.height)
     number = product_id(product.index)
     if not product.article:
@@ -298,7 +298,7 @@ def with_defects(demo: FashionProductsDemo, product: Product, row: list[str]) ->
 def draw(demo: FashionProductsDemo, product: Product) -> tuple[list[str], dict[str, bytes], list[Row]]:
     """A product's row as styles.csv has it, JPEG bytes by id, their ground truth.
 
-    No file where upstream lacks one, a second one for a near duplicate: copies are numbered after all products.
+    A missing image has no file, a near duplicate a second one; copies are numbered after all products.
     """
     row, image, photo = draw_product(demo, product)
     row = with_defects(demo, product, row)

@@ -1,7 +1,7 @@
 """Draw a demo in the headwear set's format: Pascal VOC, one class `cap`, people and flat caps.
 
 Writes: OUT/images/*.{jpg,png} and OUT/annotations/*.xml, defects of the original included;
-        TRUTH/garments.parquet, what the images really show.
+        TRUTH/garments.parquet, the ground truth.
 Params: demo.headwear
 """
 
@@ -33,13 +33,13 @@ from stages.demo.truth import Named, Row, garment_rows, write_truth
 
 SOURCE = "headwear"
 USAGES = ("Casual", "Casual", "Casual", "Sports", "Ethnic", "Formal")
-# Defects that an image of its own has; `duplicates` and `near_duplicates` repeat an image.
+# Defects of single images; `duplicates` and `near_duplicates` repeat an image.
 SINGLE_DEFECTS = (
     "zero_sizes", "wrong_extensions", "reversed_boxes", "png_named_jpg", "corrupt", "jpeg_named_png", "rgba",
     "grayscale", "float_coordinates", "hostile_xml", "exif_rotated",
 )  # fmt: skip
 PNG_FILES = ("jpeg_named_png", "rgba")  # whose name ends in .png
-# Entities that grow when a parser expands them, and one that reads a file: a careful parser refuses all declarations.
+# Entities that grow when expanded, and one that reads a file; a safe parser refuses all declarations.
 HOSTILE_XML = """<?xml version="1.0"?>
 <!DOCTYPE annotation [
   <!ENTITY a "caps caps caps caps">
@@ -57,13 +57,13 @@ HOSTILE_XML = """<?xml version="1.0"?>
 class HeadwearDemo(Section):
     """Section demo.headwear of params.yaml.
 
-    Every defect but the Windows path hits images of its own. Each count is just large enough that a reader which
-    misses the defect fails a test; upstream counts none of those in which it differs.
+    Each image has at most one defect, apart from the Windows path. Counts are just large enough that a reader which
+    ignores the defect fails a test.
 
     Attributes:
         images: upstream has about 650.
         width, height: pixels.
-        flat_percent: caps alone, the rest on people.
+        flat_percent: of images with caps alone; the rest show people.
         duplicates: images with the bytes of another one.
         zero_sizes: XML files with width and height 0.
         wrong_extensions: XML files whose <filename> says .png where the image is a .jpg.
@@ -74,9 +74,9 @@ class HeadwearDemo(Section):
         rgba: PNG files with an alpha channel.
         grayscale: JPEG files with one channel.
         float_coordinates: XML files with coordinates such as 12.25.
-        hostile_xml: XML files with entity declarations; their images stay without annotation.
+        hostile_xml: XML files with entity declarations; their images have no annotation.
         exif_rotated: pixels stored turned, with an EXIF tag; the box is that of the upright picture.
-        near_duplicates: images on top: another one a little brighter, at another JPEG quality, with its own XML.
+        near_duplicates: additional images: another one a little brighter, at another JPEG quality, with its own XML.
         windows_paths: XML files whose <path> is C:\\caps\\images\\...; they may have another defect too.
     """
 
@@ -123,7 +123,7 @@ def stem_of(index: int) -> str:
 def jobs(demo: HeadwearDemo) -> list[Entry]:
     """Every image file; near duplicates come after the others."""
     plan = DefectPlan(demo.seed, SOURCE, demo.images)
-    # A duplicate repeats its neighbor's picture and box under a name of its own; the neighbor must stay sound.
+    # A duplicate repeats its neighbor's picture and box under another name; the neighbor must have no defect.
     hit = {"duplicates": plan.take(demo.duplicates, range(0, demo.images - 1, 2))}
     plan.exclude(index + 1 for index in hit["duplicates"])
     hit |= {name: plan.take(getattr(demo, name)) for name in SINGLE_DEFECTS}

@@ -1,11 +1,11 @@
 """Draw a demo in DeepFashion In-shop's format: items in several views, split into train, query and gallery.
 
 Writes: OUT/Img/img_highres/{MEN,WOMEN}/<type>/id_XXXXXXXX/01_1_front.jpg, OUT/Eval/list_eval_partition.txt,
-        OUT/Anno/list_bbox_inshop.txt and list_item_inshop.txt; TRUTH/garments.parquet, what the images really show.
+        OUT/Anno/list_bbox_inshop.txt and list_item_inshop.txt; TRUTH/garments.parquet, the ground truth.
 Params: demo.inshop
 
-As upstream, an item's photos stand in one folder, boxes are those of the picture in 256 x 256, and rows are padded with
-spaces. The demo has no low-resolution pictures, so the boxes have to be scaled.
+As in upstream, an item's photos are in one folder, boxes are those of the picture at 256 x 256, and rows are padded
+with spaces. The demo has no low-resolution pictures, so boxes must be scaled.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class InshopDemo(Section):
 
     Attributes:
         train_items, test_items: item ids in train (upstream: 3,997), and in query and gallery (upstream: 3,985).
-        views: photos of an item: front and others of side, back, full, flat, additional; two of a test item ask.
+        views: photos of an item: front and some of side, back, full, flat, additional; two of a test item are queries.
         width, height: pixels; about an eighth of img_highres' 750 x 1101, so boxes have to be scaled.
         single_image_items: training items with one photo (upstream: 12).
         missing_images: rows without a file.
@@ -89,7 +89,7 @@ class InshopShot(Shot):
 
 
 def choose_item(seed: int, number: int) -> tuple[str, Garment]:
-    """The type and the garment of an item; every attribute on its own, so that items differ in what they are."""
+    """The type and the garment of an item; attributes are independent, so that items differ."""
     rng = rng_for(seed, SOURCE, number)
     gender = rng.choice(("Men", "Women", "Women"))
     column = 1 if gender == "Men" else 2

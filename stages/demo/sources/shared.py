@@ -1,4 +1,4 @@
-"""What every source shares: a seed for each drawn thing, the plan of its defects, its files."""
+"""Shared by all sources: a seed for each drawn object, the plan of defects, files."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from random import Random
 
 
 def rng_for(seed: int, source: str, *index: int | str) -> Random:
-    """A generator of its own for each drawn thing: adding images never changes the ones before."""
+    """A separate generator for each drawn object, so that adding images changes no other image."""
     key = ":".join(str(value) for value in (seed, source, *index))
     return Random(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big"))
 
 
 class DefectPlan:
-    """Says which files, rows or items of a source have a defect. One generator chooses them all; none gets two.
+    """Chooses the files, rows or items of a source with a defect, by one generator; none gets two defects.
 
     Attributes:
-        rng: the generator, for what else is random about the defects.
+        rng: the generator, also for other random properties of defects.
     """
 
     def __init__(self, seed: int, source: str, total: int) -> None:
@@ -26,11 +26,11 @@ class DefectPlan:
         self._sound = list(range(total))
 
     def take(self, count: int, among: Container[int] | None = None) -> list[int]:
-        """So many indices that have no defect yet, sorted; fewer where there are not so many.
+        """Choose ``count`` indices without a defect, sorted; or all, if there are fewer.
 
         Args:
             count: how many.
-            among: those that can have the defect; all by default.
+            among: candidates; all by default.
         """
         able = [index for index in self._sound if among is None or index in among]
         taken = sorted(self.rng.sample(able, min(count, len(able))))
@@ -38,7 +38,7 @@ class DefectPlan:
         return taken
 
     def exclude(self, indices: Iterable[int]) -> None:
-        """Keep these from getting a defect."""
+        """Exclude these indices from defects."""
         gone = set(indices)
         self._sound = [index for index in self._sound if index not in gone]
 
@@ -47,11 +47,11 @@ def write_bytes(path: Path, content: bytes) -> None:
     """A file, with its folder."""
     try:
         path.write_bytes(content)
-    except FileNotFoundError:  # tried first: thousands of files share a few folders
+    except FileNotFoundError:  # rare, as thousands of files share a few folders
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """A text file with its line ends as they are, with its folder."""
+    """Write a text file with unchanged line ends, and its folder."""
     write_bytes(path, content.encode())

@@ -1,7 +1,7 @@
 """Draw a demo in the shoe set's format: six classes by folder, one JSON of boxes per class.
 
 Writes: OUT/{training,validation}/<class>/imageN.jpg and OUT/annotations_<class>.json, defects of the original included;
-        TRUTH/garments.parquet, what the images really show.
+        TRUTH/garments.parquet, the ground truth.
 Params: demo.shoes
 """
 
@@ -23,7 +23,7 @@ from stages.demo.sources.shared import DefectPlan, rng_for, write_bytes, write_t
 from stages.demo.truth import Named, Row, garment_rows, write_truth
 
 SOURCE = "shoes"
-# Heels, flats and formal shoes have no folder upstream; they occur among the nearest of the six classes.
+# Upstream has no folder for heels, flats and formal shoes; they are in the most similar of the six classes.
 KINDS_OF_CLASS = {
     "boots": ("boot",),
     "flip_flops": ("flip_flop",),
@@ -37,18 +37,18 @@ USAGES = ("Casual", "Casual", "Sports", "Ethnic", "Formal")
 
 
 class ShoesDemo(Section):
-    """Section demo.shoes of params.yaml. Every defect hits pictures of its own.
+    """Section demo.shoes of params.yaml. A picture has one defect at most.
 
     Attributes:
         images: over six classes; upstream has 961.
         width, height: pixels; display-scaled pictures are drawn at twice the size.
-        flat_percent: shoes alone, the rest on legs.
+        flat_percent: of pictures with shoes alone; the rest show legs.
         validation_percent: of each class, in validation/.
         reversed_boxes: corners swapped (upstream: 75 of 961).
-        negative_boxes: x1 below 0 where the image cuts the shoes off (upstream: 18 of 961).
+        negative_boxes: x1 below 0 at the border of the image (upstream: 18 of 961).
         display_scaled: pictures of twice the size whose boxes are those of the picture scaled down to width x height.
         images_without_entry: images that their class's JSON does not name.
-        entries_without_image: names in a JSON for which there is no file.
+        entries_without_image: names in a JSON without a file.
     """
 
     seed: int
@@ -99,14 +99,14 @@ def published(box: Box, defect: str | None) -> list[int]:
     x0, y0, x1, y1 = box
     if defect == "reversed_boxes":
         return [x1, y1, x0, y0]
-    if defect == "display_scaled":  # drawn by hand on the picture as the screen showed it
+    if defect == "display_scaled":  # drawn by hand on the picture as shown on a screen
         return [x0 // SCALE, y0 // SCALE, -(-x1 // SCALE), -(-y1 // SCALE)]
     return [x0, y0, x1, y1]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture, as it is published.
+    """One published picture.
 
     Attributes:
         folder: its class.
@@ -126,7 +126,7 @@ class Entry:
 
 
 def draw(demo: ShoesDemo, job: tuple[int, str | None]) -> Entry:
-    """Picture number and defect -> what is published; the classes take turns."""
+    """Draw one picture by its number and defect; the classes take turns."""
     index, defect = job
     folder, number = list(KINDS_OF_CLASS)[index % len(KINDS_OF_CLASS)], index // len(KINDS_OF_CLASS)
     photo = draw_shoes(demo, folder, number, SCALE if defect == "display_scaled" else 1)

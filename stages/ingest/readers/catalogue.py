@@ -2,7 +2,8 @@
 
 Boxes (header ``image,<class column>,x1,y1,x2,y2`` or ``xmin,ymin,xmax,ymax``, pixels, x2 and y2 exclusive) and splits
 (header ``<group column>,split``) are optional tables, of our own in the annotations folder or the owner's beside the
-images. Groups that the splits file does not name are split by hash. Reads `clothing-dataset` as published.
+images. Groups that the splits file does not name are split as the table's own split column says, else by hash. Reads
+`clothing-dataset` as published.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from stages.contracts.tables import SPLITS
 from stages.core.errors import StageError, shown
 from stages.core.table_rows import read_rows
 from stages.ingest.lookup import Images, without_suffix
+from stages.ingest.readers.folders import split_word
 from stages.ingest.reading import (
     CatalogueOptions,
     ImageFile,
@@ -19,6 +21,7 @@ from stages.ingest.reading import (
     box_row,
     numbers,
     require_folder,
+    split_image,
 )
 
 
@@ -39,10 +42,11 @@ def read(request: Request) -> Reading:
             f"params.yaml: `ingest.{request.source}.catalogue.item_columns` has {shown(taken)}, names that ingest "
             "gives itself. Rename the column in the CSV, or leave it out."
         )
-    grouped = [options.group_column] if options.group_column else []
+    further = [name for name in (options.group_column, options.split_column) if name]
     table = request.files.take(request.root / options.table)
-    rows = read_rows(table, [options.image_column, *grouped, *options.item_columns]).rows
+    rows = read_rows(table, [options.image_column, *further, *options.item_columns]).rows
     splits = _splits(_beside(options.splits, request), options) if options.splits else {}
+    own = _own_splits(rows, options.split_column, table) if options.split_column else {}
     reading = Reading()
     ledger = request.account.ledger("items")
     seen: set[str] = set()
@@ -63,7 +67,12 @@ def read(request: Request) -> Reading:
                 {"item_id": image_id, "image_id": image_id, "group": group}
                 | {column: row[column] for column in options.item_columns}
             )
-            reading.images.append(ImageFile(image_id, images.paths[image_id], splits.get(group, ""), group))
+            path = images.paths[image_id]
+            if group in splits:
+                reading.images.append(ImageFile(image_id, path, splits[group], group))
+            else:
+                split, share = own.get(number, ""), request.params.val_share
+                reading.images.append(split_image(image_id, path, split, group, set(own.values()), share))
     request.account.ledger("images").rows_in += len(seen)
     images.reject_rest(request.account.ledger("images"), seen, f"{options.images}/")
     if options.boxes:
@@ -89,6 +98,22 @@ def box_columns(columns: list[str], image_column: str) -> tuple[str, tuple[str, 
     image = next((name for name in ("image", image_column) if name in columns), None)
     corners = next((names for names in CORNERS if set(names) <= set(columns)), None)
     return (image, corners) if image and corners else None
+
+
+def _own_splits(rows: list[tuple[int, dict[str, str]]], column: str, table: Path) -> dict[int, str]:
+    """Line -> our split, of the rows that say one."""
+    found = {}
+    for number, row in rows:
+        if not row[column]:
+            continue
+        split = split_word(row[column])
+        if split is None:
+            raise StageError(
+                f"{table}, line {number}: `{column}` is {row[column]!r}; expected train, val or test, or nothing. "
+                "Correct the row, or take `split_column` out of the params."
+            )
+        found[number] = split
+    return found
 
 
 def _splits(path: Path, options: CatalogueOptions) -> dict[str, str]:

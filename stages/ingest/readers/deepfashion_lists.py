@@ -126,8 +126,9 @@ def text_lines(path: Path) -> list[str]:
         text = read_text(path)
     except UnicodeDecodeError as error:
         raise StageError(f"{path}: not text in UTF-8 ({error}). Download it again.") from None
-    # splitlines would also split at separators that a damaged line may have.
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    # Not splitlines: it also cuts at separators that a damaged line may hold.
+    # DOS ends a text with a control character of its own.
+    return text.rstrip("\x1a").replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def list_rows(request: Request, path: Path, header: tuple[str, ...]) -> list[tuple[str, list[str]]]:

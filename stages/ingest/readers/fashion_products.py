@@ -36,7 +36,7 @@ def read(request: Request) -> Reading:
     images = request.files.images(folder)
     path = request.root / level / "styles.csv"
     if not path.is_file():
-        raise StageError(f"source {request.source}: no file {path}. Expected styles.csv beside images/.")
+        raise StageError(f"source {request.source}: no file {path}. Expected styles.csv next to images/.")
     # Not splitlines: it also cuts at separators that product names hold.
     text = read_text(request.files.take(path), "replace")
     lines = text.replace("\r\n", "\n").split("\n")

@@ -4,6 +4,7 @@ The folder's name is the label. With train, val and test these are our splits; w
 of train our val; without splits ours are by a hash of the image.
 """
 
+import re
 from pathlib import Path
 
 from stages.core.errors import StageError, shown
@@ -16,12 +17,25 @@ SPLIT_FOLDERS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
     "testing": "test",
 }  # fmt: skip
+# What a table or a list calls a split.
+SPLIT_WORDS = SPLIT_FOLDERS | {
+    "dev": "val", "development": "val", "eval": "val", "evaluation": "val", "holdout": "test"
+}  # fmt: skip
 EXPECTED = "<class>/*.jpg, or train, val and test with such folders in them"
 
 
+def split_word(text: str) -> str | None:
+    """Our split that a word of a table means, ``Train set`` for one; None where it means none."""
+    word = re.sub("[^a-z]", "", text.casefold())
+    return next((SPLIT_WORDS[one] for one in (word, word.removesuffix("set")) if one in SPLIT_WORDS), None)
+
+
 def split_folders(root: Path) -> dict[str, Path]:
-    """Our split -> its folder; empty where upstream has none, or nothing to train on."""
-    found = {SPLIT_FOLDERS[path.name.lower()]: path for path in subfolders(root) if path.name.lower() in SPLIT_FOLDERS}
+    """Our split -> its folder; empty where upstream has none, or nothing to train on. A split without class folders,
+    as competitions have one to be labeled, is none.
+    """
+    folders = (path for path in subfolders(root) if path.name.lower() in SPLIT_FOLDERS)
+    found = {SPLIT_FOLDERS[path.name.lower()]: path for path in folders if subfolders(path)}
     return found if "train" in found and len(found) > 1 else {}
 
 
@@ -62,5 +76,6 @@ def _read_class(place: Path, split: str, request: Request, reading: Reading, own
         else:
             upstream = "train" if split == "train" else "test"
             reading.images.append(upstream_image(image_id, file, upstream, image_id, request.params.val_share))
-        reading.items.append({"item_id": image_id, "image_id": image_id, "label": label})
+        folder = plain(file.parent.name) if request.params.deepest_folder else label
+        reading.items.append({"item_id": image_id, "image_id": image_id, "label": folder})
     images.reject_rest(ledger, images.paths, place.relative_to(request.root).as_posix() + "/")

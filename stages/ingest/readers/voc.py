@@ -11,12 +11,37 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from stages.core.errors import StageError
+from stages.core.files import read_text
 from stages.core.names import plain
 from stages.ingest.box_repair import around, upright
-from stages.ingest.reading import ImageFile, Reading, Request, box_row, numbers, require_folder
+from stages.ingest.readers.folders import SPLIT_FOLDERS
+from stages.ingest.reading import Reading, Request, box_row, numbers, require_folder, split_image
 
 DECLARED = re.compile(rb"""\s*<\?xml[^>]*?encoding=["']([\w.-]+)["'][^>]*\?>""")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+LISTS = "ImageSets/Main"  # of names, one a line, in a file for each split
+
+
+def own_splits(root: Path, annotations: Path, files: list[Path]) -> dict[Path, str]:
+    """XML -> our split that its folder tells (train/a.xml), or a list that names it; empty where upstream has none.
+
+    Several lists may name one file, as VOC's own trainval.txt does: train, val and test count.
+    """
+    found = {}
+    lists = {
+        path.stem: {line.split()[0] for line in read_text(path, "replace").splitlines() if line.strip()}
+        for base in {root, annotations.parent if annotations != root else root}
+        for path in sorted((base / LISTS).glob("*.txt"))
+        if path.stem in SPLIT_FOLDERS
+    }
+    for file in files:
+        folders = [part.lower() for part in file.relative_to(root).parts[:-1]]
+        told = [SPLIT_FOLDERS[part] for part in folders if part in SPLIT_FOLDERS]
+        names = {file.stem, file.relative_to(annotations).with_suffix("").as_posix()}
+        told += [SPLIT_FOLDERS[name] for name, named in lists.items() if names & named]
+        if told:
+            found[file] = told[-1]
+    return found if "train" in found.values() and len(set(found.values())) > 1 else {}
 
 
 def read(request: Request) -> Reading:
@@ -37,6 +62,7 @@ def read(request: Request) -> Reading:
     pairs, rest = images.pairs([(file.relative_to(annotations).with_suffix("").as_posix(), file) for file in files])
     of_file = {file: image_id for image_id, file in pairs.items()}
     why = dict(rest)
+    own = own_splits(request.root, annotations, files) if options.splits else {}
     for file in files:
         ledger.rows_in += 1
         key = plain(file.relative_to(annotations).as_posix())
@@ -53,7 +79,8 @@ def read(request: Request) -> Reading:
                 objects.reject(f"{key}:{number + 1}", "image_rejected", reason)
             continue
         image_id = of_file[file]
-        reading.images.append(ImageFile(image_id, images.paths[image_id]))
+        split, share = own.get(file, ""), request.params.val_share
+        reading.images.append(split_image(image_id, images.paths[image_id], split, "", set(own.values()), share))
         size = numbers([root.findtext(f"size/{side}") for side in ("width", "height")], 2)
         if size:
             reading.stated[image_id] = (int(size[0]), int(size[1]))
@@ -127,7 +154,11 @@ def _outline(element: Element) -> list[Any]:
     if points := polygon.findall("pt"):
         return [text for point in points for text in (point.findtext("x"), point.findtext("y"))]
     names = itertools.takewhile(lambda pair: polygon.find(pair[0]) is not None, _NUMBERED)
-    return [polygon.findtext(name) for pair in names for name in pair]
+    outline = [polygon.findtext(name) for pair in names for name in pair]
+    if len(outline) == 4:  # Labelbox: two corners
+        x1, y1, x2, y2 = outline
+        return [x1, y1, x2, y1, x2, y2, x1, y2]
+    return outline
 
 
 _NUMBERED = [(f"x{number}", f"y{number}") for number in range(1, 1000)]

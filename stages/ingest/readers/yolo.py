@@ -19,6 +19,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import parse_plain_yaml, read_text
 from stages.ingest.box_repair import around
 from stages.ingest.lookup import Found, Images, look_up, path_parts
+from stages.ingest.readers.folders import SPLIT_FOLDERS
 from stages.ingest.reading import (
     ImageFile,
     Reading,
@@ -111,6 +112,13 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
 
 
+def is_label_file(path: Path) -> bool:
+    """Whether a text file may be a label file by its first line: a class and four numbers or more; or it is empty."""
+    first = next((line for _, line in _lines(path)), None)
+    fields = split_fields(first)[0] if first else []
+    return first is None or (len(fields) >= 5 and numbers(fields, len(fields)) is not None)
+
+
 def class_names(path: Path) -> list[str]:
     """The names in a classes.txt, one a line.
 
@@ -126,6 +134,7 @@ def class_names(path: Path) -> list[str]:
 
 SPLITS = ("train", "val", "test")
 SPLIT_WORDS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+CLASS_LISTS = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 OTHER_NAMES = {"val": ("valid", "validation")}
 EXPECTED = "data.yaml (names, train, val), images/<split>/*.jpg and labels/<split>/*.txt"
 
@@ -160,8 +169,8 @@ def read(request: Request) -> Reading:
 def _description(request: Request) -> tuple[Path, dict[str, Any]]:
     """The file that says what the directory holds, and names, train, val and test as it says them.
 
-    That is data.yaml; or Darknet's obj.data and obj.names, as CVAT writes them; or classes.txt beside images/, as
-    labeling tools do.
+    That is data.yaml; or Darknet's obj.data and obj.names, as CVAT writes them; or a list of class names, as labeling
+    tools write it, beside images/ or among images and labels in one folder (labelImg), perhaps one a split (Roboflow).
     """
     root = request.root
     yamls = [root / "data.yaml"]
@@ -172,8 +181,13 @@ def _description(request: Request) -> tuple[Path, dict[str, Any]]:
         pairs = (line.partition("=") for line in lines)
         content: dict[str, Any] = {key.strip(): value.strip() for key, _, value in pairs}
         return root / "obj.data", content | {"names": class_names(request.files.take(root / "obj.names"))}
-    if not yamls and (root / "classes.txt").is_file() and (root / "images").is_dir():
-        return root / "classes.txt", {"names": class_names(request.files.take(root / "classes.txt")), "train": "images"}
+    if not yamls and (lists := class_lists(root)):
+        names = [class_names(request.files.take(path)) for path in lists]
+        if any(one != names[0] for one in names):
+            raise StageError(f"{root}: {shown(path.relative_to(root) for path in lists)} name different classes.")
+        places = {path.parent.name for path in lists}
+        where = {SPLIT_FOLDERS[name.lower()]: name for name in sorted(places) if name.lower() in SPLIT_FOLDERS}
+        return lists[0], {"names": names[0]} | (where or {"train": "images" if (root / "images").is_dir() else "."})
     if len(yamls) != 1:
         found = shown(one.name for one in yamls or root.iterdir())
         raise StageError(f"{root}: no data.yaml; found {found}. Expected {EXPECTED}.")
@@ -184,6 +198,14 @@ def _description(request: Request) -> tuple[Path, dict[str, Any]]:
     if not isinstance(content, dict):
         raise StageError(f"{yamls[0]}: expected names, train and val, found {type(content).__name__}.")
     return yamls[0], content
+
+
+def class_lists(root: Path) -> list[Path]:
+    """The files that name the classes of a directory without data.yaml: one in it, or one in each folder of it."""
+    for places in ([root], sorted(path for path in root.iterdir() if path.is_dir())):
+        if found := [path for place in places for name in CLASS_LISTS if (path := place / name).is_file()]:
+            return found
+    return []
 
 
 def _names(path: Path, content: dict[str, Any]) -> list[str]:
@@ -326,8 +348,8 @@ class _Reader:
         """
         request, objects = self.request, self.request.account.ledger("objects")
         place = _label_folder(images.folder, request.root)
-        files = request.files.files(place, ".txt", take=whole) if place.is_dir() else []
-        files = [file for file in files if file not in self._lists]
+        place = place if place.is_dir() else images.folder
+        files = [file for file in request.files.files(place, ".txt", take=False) if file not in self._lists]
         pairs, rest = images.pairs([(file.relative_to(place).with_suffix("").as_posix(), file) for file in files])
         for key, file in images.paths.items():
             self.ledger.rows_in += 1
@@ -342,6 +364,9 @@ class _Reader:
                 where = request.files.take(label).relative_to(request.root).as_posix()
                 read_labels(label, where, image_id, self.names, objects, self.reading, self.points)
         for label, found in rest if whole else []:
+            if place == images.folder and not is_label_file(label):
+                continue  # a text of another kind among images and labels
+            request.files.take(label)
             where = label.relative_to(request.root).as_posix()
             self.ledger.rows_in += 1
             self.ledger.reject(where, found.reason, found.detail if found.reason != "missing_image" else "")

@@ -75,13 +75,13 @@ class ExtendedBackbone(nn.Module):
 
     def __init__(self, backbone: Backbone, extra: Sequence[Backbone]) -> None:
         super().__init__()
-        self.backbone, self.others = backbone, nn.ModuleList(extra)
+        self.backbone, self.extra = backbone, nn.ModuleList(extra)
         self.name, self.pooling = backbone.name, backbone.pooling
         self.width = backbone.width + sum(network.width for network in extra)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Features [n, width] of images [n, 3, height, width], uint8 or floats in 0..255."""
-        return torch.cat([*(network(images) for network in self.others), self.backbone(images)], dim=1)
+        return torch.cat([*(network(images) for network in self.extra), self.backbone(images)], dim=1)
 
 
 def with_extra_backbones(backbone: Backbone, names: Sequence[str], weights: Weights) -> Backbone | ExtendedBackbone:

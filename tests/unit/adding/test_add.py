@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from own_data import LABELS, picture, shop_rows
-from places import ROOT
 
 from stages.adding.add import add
 from stages.contracts.tables import SPLITS, hash_split
@@ -475,27 +474,3 @@ def test_a_linked_folder_below_the_source_is_a_warning(shop, project, tmp_path):
     said = add("mystore", shop, None)
     assert "40 of 40 rows find a file" in said
     assert "WARNING photos: photos behind links" in said
-
-
-REAL = ROOT.parent / "shared/real/clothing-dataset"
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="needs the sample of real photos in ../shared/real")
-def test_real_photos_as_a_folder_for_each_class_and_by_their_table_give_the_same_labels(added, tmp_path):
-    rows = list(csv.DictReader((REAL / "images.csv").read_text().splitlines()))[:120]
-    rows = [row for row in rows if (REAL / "images" / f"{row['image']}.jpg").is_file()]
-    (tmp_path / "table" / "images").mkdir(parents=True)
-    write_csv(tmp_path / "table" / "images.csv", [tuple(row.values()) for row in rows], list(rows[0]))
-    for row in rows:
-        name = f"{row['image']}.jpg"
-        (tmp_path / "folders" / row["label"]).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(REAL / "images" / name, tmp_path / "folders" / row["label"] / name)
-        shutil.copyfile(REAL / "images" / name, tmp_path / "table" / "images" / name)
-    folders, table = added("by_folder", tmp_path / "folders"), added("by_table", tmp_path / "table")
-    assert "column `sender_id`" in table.said and "column `label`" in table.said
-    found = [Counter((row["type"], row["superclass"]) for row in one.labels) for one in (folders, table)]
-    garments = Counter(row["label"] for row in rows if row["label"] not in ("Not sure", "Other", "Skip"))
-    assert found[0] == found[1] and Counter(row["type"] for row in table.labels) == garments
-    upstream = Path("tables/clothing_dataset_labels.csv")  # what a person chose
-    told = {row["label"]: row["superclass"] for row in csv.DictReader(upstream.read_text().splitlines())}
-    assert all(told[label] == superclass for label, superclass in found[1])

@@ -36,15 +36,15 @@ def test_of_two_columns_that_find_files_the_one_that_is_called_so_comes_first():
 
 
 def test_the_label_column_holds_garments_or_is_called_so():
-    assert label_columns(SHOP, "photo", SYNONYMS) == ["productType"]
+    assert label_columns(SHOP, ["photo"], SYNONYMS) == ["productType"]
     unknown = table(photo=["a", "b", "c", "d"], category=["x", "y", "x", "y"], size=["S", "M", "L", "S"])
-    assert label_columns(unknown, "photo", SYNONYMS) == ["category"]
+    assert label_columns(unknown, ["photo"], SYNONYMS) == ["category"]
 
 
 def test_of_two_columns_with_garments_the_finer_one_comes_first():
     both = table(photo=[str(n) for n in range(8)], masterCategory=["Topwear", "Bottomwear"] * 4,
                  articleType=["Shirts", "Jeans", "Tops", "Shorts"] * 2)  # fmt: skip
-    assert label_columns(both, "photo", SYNONYMS) == ["articleType", "masterCategory"]
+    assert label_columns(both, ["photo"], SYNONYMS) == ["articleType", "masterCategory"]
 
 
 def test_the_group_column_is_called_so_and_has_values_that_rows_share():

@@ -37,7 +37,8 @@ def test_rows_are_counted_by_label_and_split_of_their_group(measured):
     assert found.by_label() == {"Hat": Counter({ann: 2}), "Shoe": Counter({bob: 1})}
     assert found.images == Counter([ann, ann, bob])
     assert found.groups == {"ann": ["p0", "p1"], "bob": ["p2"]}
-    assert found.rejected == {"missing_image": 1, "no_annotation": 1}  # gone.jpg; no row names p3.jpg
+    assert found.rejected == {("items", "missing_image"): 1, ("images", "no_annotation"): 1}  # no row names p3.jpg
+    assert found.examples["items", "missing_image"] == "images.csv:5: ./gone.jpg"
     assert (found.upstream, found.shared, found.several, found.heads) == (False, False, False, ["type"])
 
 

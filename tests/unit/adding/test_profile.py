@@ -76,7 +76,7 @@ def test_checksum_tells_a_profile_that_a_person_edited():
 def test_batches_and_epochs_fit_the_number_of_items(train, simclr, classifier):
     fitted = fit(measured(), train, found())
     assert (fitted["simclr"], fitted["classifier"]) == (simclr, classifier)
-    assert fitted.get("encoder") == ({"defaults": {"probe": {"k": 5}}} if train == 5 else None)
+    assert fitted.get("encoder") == ({"defaults": {"validation": {"k": 5}}} if train == 5 else None)
     assert "crops" not in fitted
 
 

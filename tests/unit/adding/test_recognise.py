@@ -6,7 +6,8 @@ import pytest
 from own_data import picture
 from places import TABLES
 
-from stages.adding.recognise import images_of, recognise
+from stages.adding.found import images_of
+from stages.adding.recognise import recognise
 from stages.adding.superclasses import read_synonyms
 from stages.core.errors import StageError
 from stages.ingest.readers.fashion_products import COLUMNS

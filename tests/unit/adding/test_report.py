@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from stages.adding.found import Found
 from stages.adding.measure import Measured
 from stages.adding.profile import LabelTable
-from stages.adding.recognise import Found
 from stages.adding.report import WIDTH, Report, lines
 from stages.adding.superclasses import Guess
 from stages.contracts.ledger import Account
@@ -19,7 +19,7 @@ def measured(items, **more):
     plain = {
         "account": Account("mine"), "images": Counter(train=6, val=2, test=2), "items": items, "groups": {},
         "upstream": False, "shared": False, "several": False, "box_classes": Counter(), "boxed": Counter(),
-        "rejected": Counter(), "heads": ["type"],
+        "rejected": Counter(), "examples": {}, "elsewhere": {}, "crossing": 0, "heads": ["type"],
     }  # fmt: skip
     return Measured(**plain | more)
 
@@ -92,7 +92,12 @@ def test_one_label_alone_is_no_question():
         ({"catalogue": {}}, {}, "by a hash of the photo, as the data bring none"),
         ({"catalogue": {"splits": "splits.csv"}}, {}, "by data/mine/annotations/splits.csv, as a hash"),
         ({}, {"upstream": True}, "the data's own"),
-        ({"val_share": 0.2}, {"upstream": True, "shared": True}, "the data's own validation is the test, and 20% of"),
+        (
+            {"val_share": 0.2},
+            {"upstream": True, "shared": True},
+            "their one other split than train is the test, and 20% of",
+        ),
+        ({"catalogue": {"split_column": "fold"}}, {"upstream": True}, "as your column `fold` says"),
     ],
 )
 def test_where_the_splits_come_from(options, more, said):
@@ -112,8 +117,14 @@ def test_boxes_train_a_detector_or_are_too_few_or_none():
 
 
 def test_rejects_warnings_and_what_was_written_are_told():
-    said = told(report(rejected=Counter(missing_image=3, no_annotation=1)))
-    assert said["rejects"] == ["3 missing_image, 1 no_annotation: `make ingest-report` shows which"]
+    gone, unnamed = ("items", "missing_image"), ("images", "no_annotation")
+    said = told(report(rejected=Counter({gone: 3, unnamed: 1}), examples={gone: "a.csv:2: x.jpg", unnamed: "y.jpg"},
+                       elsewhere={".jpg outside of what is read": 2}))  # fmt: skip
+    assert said["omitted"] == [
+        "3 items missing_image (the annotation names an image file that does not exist), such as a.csv:2: x.jpg",
+        "1 image no_annotation (an image file that no annotation names), such as y.jpg",
+        "2 .jpg outside of the folders that this format reads",
+    ]
     assert (said["wrote"], said["WARNING"]) == (["profiles/mine.yaml"], ["a warning"])
     assert "batches of 8 (SimCLR) and 16 (classifier, 60 epochs)" in said["fitted"][0]
     assert said["next"][0].startswith("look at tables/mine_labels.csv; then make repro PROFILE=mine")

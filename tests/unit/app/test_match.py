@@ -133,6 +133,26 @@ def test_photo_itself_is_no_match_of_itself(wardrobe, capsys):
     assert f"lies in the wardrobe itself, as {folder / 'a.jpg'}, {folder / 'copy of a.jpg'}: left out" in said
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"<html>404</html>", "not an image of a kind that is read"),
+        (b"", "not an image of a kind that is read"),
+        ("cut off", "image file is truncated"),
+    ],
+    ids=["a page", "nothing", "cut off"],
+)
+def test_photo_that_cannot_be_read_is_one_message_that_names_it(tmp_path, data, said):
+    path = tmp_path / "look.jpg"
+    if isinstance(data, str):
+        Image.effect_noise((60, 80), 90).save(path, "JPEG")
+        data = path.read_bytes()[:1500]
+    path.write_bytes(data)
+    with pytest.raises(StageError) as error:
+        find_garments(path, [], CROPS, NMS)
+    assert str(error.value).startswith(f"{path}: {said}") and "0x" not in str(error.value)
+
+
 def test_wardrobe_of_the_photo_alone_is_one_message(wardrobe):
     folder = wardrobe(["a.jpg"])
     with pytest.raises(StageError, match="holds no other photo than"):
@@ -145,4 +165,4 @@ def test_photo_whose_name_is_no_text_is_searched_and_can_be_printed(wardrobe, ca
     (folder / os.fsdecode(b"bad\xe9.jpg")).write_bytes(b"")
     found = read_wardrobe(folder, folder / "a.jpg", [], CROPS, NMS)
     assert [garment.photo.name for garment in found] == ["caf\udce9.jpg"]
-    assert "bad\\xe9.jpg: not a readable image" in capsys.readouterr().err
+    assert "bad\\xe9.jpg: not an image of a kind that is read" in capsys.readouterr().err

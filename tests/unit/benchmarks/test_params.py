@@ -64,7 +64,7 @@ WARDROBE = {
         ({"source": None}, "kind wardrobe needs source"),
         ({"gallery_views": []}, "kind wardrobe needs source"),
         ({"kind": "category"}, "kind category needs item_column"),
-        ({"item_column": "color"}, "`b.item_column` is 'color'"),
+        ({"item_column": "hue"}, "`b.item_column` is 'hue'"),
         ({"kind": "outfits"}, "`b.kind` is 'outfits'"),
         ({"kind": "inshop"}, "kind inshop needs boxes, crop as well"),
         ({"boxes": "whole"}, "kind wardrobe has no boxes"),

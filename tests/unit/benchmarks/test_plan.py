@@ -70,7 +70,7 @@ def test_gallery_that_teaches_is_compared_with_the_queries():
     ],
 )
 def test_plan_that_measures_nothing_is_refused(plan, message):
-    plan.found = "nothing here"
+    plan.inventory = "nothing here"
     with pytest.raises(StageError, match=message):
         plan.check("b")
 
@@ -93,7 +93,7 @@ def test_source_is_read_without_its_pictures(source):
     assert (found.name, found.splits) == ("shop", {"a": "train", "b": "test"})
     assert (found.digests["b"], found.clusters["b"]) == ("sha b", "a")
     assert found.items == [{"item_id": "a", "image_id": "a", "role": "query"}]
-    assert found.found == "source shop: 1 test, 1 train images"
+    assert found.inventory == "source shop: 1 test, 1 train images"
     assert found.boxes("annotated") == {"a": (1, 2, 3, 4)} and found.boxes("whole") == {}
 
 

@@ -94,8 +94,8 @@ def test_every_profile_has_the_published_ladder_and_it_is_off(profile):
 def test_last_published_rung_is_the_published_system():
     content = PROFILES["paper"]
     classifier = ClassifierParams.model_validate(content["classifier"])
-    variant = VariantParams.model_validate(content["ablation"]["less_regularisation"])
-    assert variant_of("less_regularisation", variant, classifier).classifier == classifier
+    variant = VariantParams.model_validate(content["ablation"]["less_regularization"])
+    assert variant_of("less_regularization", variant, classifier).classifier == classifier
 
 
 def test_download_without_a_network_says_what_to_do(params, monkeypatch):

@@ -64,6 +64,16 @@ def test_fresh_folder_is_empty(tmp_path):
     assert list(fresh_folder(tmp_path / "out").iterdir()) == []
 
 
+def test_fresh_folder_that_was_a_link_leaves_alone_what_it_led_to(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "precious").write_text("x")
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    for name in ("out", "broken"):
+        assert list(fresh_folder(tmp_path / name).iterdir()) == [] and not (tmp_path / name).is_symlink()
+    assert (tmp_path / "disk" / "precious").read_text() == "x"
+
+
 def test_listing_is_sorted_and_names_a_missing_folder(tmp_path):
     for name in ("b.txt", "a.txt", "c.csv"):
         (tmp_path / name).touch()

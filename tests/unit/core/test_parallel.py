@@ -19,7 +19,7 @@ def test_results_come_in_the_order_of_the_items(monkeypatch, count):
 
 def test_killed_process_is_one_message(monkeypatch):
     monkeypatch.setenv("SEAMLINE_WORKERS", "2")
-    with pytest.raises(StageError, match="ended without a word, mostly for want of memory"):
+    with pytest.raises(StageError, match="ended without a message, most likely because memory ran out"):
         list(in_processes(signal.raise_signal, [signal.SIGKILL, signal.SIGKILL]))
 
 

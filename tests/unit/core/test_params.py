@@ -99,7 +99,7 @@ class Drawn(Section):
     ("changes", "message"),
     [
         ({"probability": 1.5}, "`draw.probability` is 1.5: Input should be less than or equal to 1"),
-        ({"between": [2, 1]}, "`draw.between` is .*: Value error, the low end comes first, found 2.0 and 1.0"),
+        ({"between": [2, 1]}, "`draw.between` is .*: Value error, expected the lower bound first, found 2.0 and 1.0"),
         ({"seed": -1}, "`draw.seed` is -1: Input should be greater than or equal to 0"),
         ({"seed": 2**32}, "`draw.seed` is 4294967296: Input should be less than"),
     ],

@@ -78,6 +78,33 @@ def test_json_lines_keep_numbers_as_they_are_written_and_missing_keys_are_empty(
     assert [number for number, _ in read_rows(tmp_path / "t.jsonl").rows] == [1, 3]
 
 
+def test_a_json_list_of_objects_is_a_table(tmp_path):
+    text = '\n[{"image": "001.jpg",\n"label": "Mütze, rot", "price": 1.50},\n {"image": 2, "label": "NA"}]'
+    (tmp_path / "t.json").write_text(text, encoding="utf-8")
+    assert records(tmp_path / "t.json") == RECORDS
+
+
+def test_merged_cells_beside_several_rows_are_the_value_of_each(tmp_path):
+    book = openpyxl.Workbook()
+    for row in [["Spring"], ["image", "label"], ["a.jpg", "Hat"], ["b.jpg"], ["c.jpg"], ["d.jpg", "Shirt"], ["e.jpg"]]:
+        book.active.append(row)
+    book.active.merge_cells("A1:B1")
+    book.active.merge_cells("B3:B5")
+    book.save(tmp_path / "t.xlsx")
+    labels = [row["label"] for _, row in read_rows(tmp_path / "t.xlsx").rows]
+    assert labels == ["Hat", "Hat", "Hat", "Shirt", ""]
+
+
+def test_a_name_above_the_header_of_a_csv_is_no_header(tmp_path):
+    (tmp_path / "t.csv").write_text("Table 1\nimage;label\na.jpg;Hat, red\nb.jpg;Cap\n")
+    assert read_rows(tmp_path / "t.csv").rows == [
+        (3, {"image": "a.jpg", "label": "Hat, red"}), (4, {"image": "b.jpg", "label": "Cap"})
+    ]  # fmt: skip
+    (tmp_path / "t.csv").write_text("title\nNice hat\nShirt, red\n")
+    with pytest.raises(StageError, match="line 3: more values than the 1 columns"):
+        read_rows(tmp_path / "t.csv")
+
+
 def test_parquet_gives_texts(tmp_path):
     table = pa.table({"image": ["001.jpg", "2"], "label": ["Mütze, rot", "NA"], "price": ["1.50", None]})
     pq.write_table(table, tmp_path / "t.parquet")
@@ -100,8 +127,16 @@ def test_spaces_around_names_and_values_and_empty_lines_do_not_count(tmp_path):
         ("t.xls", b"\xd0\xcf\x11\xe0", "before 2007 is not read. Save it as .xlsx or as CSV"),
         ("t.xlsx", b"not a zip", "t.xlsx: cannot be read as"),
         ("t.parquet", b"not parquet", "t.parquet: cannot be read as"),
-        ("t.jsonl", b'{"image": 1}\n[1]\n', "t.jsonl, line 2: list, expected an object a line"),
+        ("t.jsonl", b'{"image": 1}\n[1]\n', "t.jsonl, line 2: list, expected a list of objects, or an object a line"),
         ("t.jsonl", b"{image: 1}\n", "t.jsonl, line 1: not JSON"),
+        (
+            "t.json",
+            b'{\n"images": []\n}',
+            "t.json, line 1: not JSON: .* Expected a list of objects, or an object a line",
+        ),
+        ("t.json", b'[{"image": 1}, 2]', "t.json, entry 2: str, expected a list of objects"),
+        ("t.ods", b"PK", "LibreOffice's format is not read. Save it as .xlsx or as CSV"),
+        ("t.numbers", b"PK", "Apple Numbers' format is not read. Save it as .xlsx or as CSV"),
     ],
 )
 def test_what_is_no_such_table_is_one_message(tmp_path, name, content, message):

@@ -58,7 +58,7 @@ def test_classes_come_from_training_rows_only():
 def test_statistics_count_labels_by_split():
     counts = merge.statistics([item(1, "a", type="shirt"), item(2, "b", type="shirt"), item(3, "c", "val")])
     assert counts["rows"] == {"train shop": 2, "val shop": 1}
-    assert counts["labelled"]["type"] == {"train": 2}
+    assert counts["labeled"]["type"] == {"train": 2}
     assert counts["values"]["type"] == {"train": {"shirt": 2}, "val": {}, "test": {}}
     assert counts["coverage"]["type"] == {"shop": 2}
 

@@ -16,7 +16,7 @@ from stages.encoders.attention import AttentionTask
 from stages.encoders.fir import FirTask
 from stages.encoders.normsoftmax import NormsoftmaxTask
 from stages.encoders.recipe_task import Run
-from stages.encoders.recipes import recipe_module
+from stages.encoders.recipes import TrainedRecipe, recipe_module
 from stages.encoders.siamese import SiameseTask
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import Checkpoints
@@ -24,6 +24,7 @@ from stages.networks.backbones.backbones import Backbone, norms_with_statistics
 from stages.networks.backbones.features import Pictures, save_encoder
 from stages.networks.classifier import ClassifierParams, MultiHead
 from stages.networks.encoders.kinds import ENCODER_KINDS
+from stages.networks.encoders.kinds import RECIPES as WITH_RECIPE
 from stages.networks.load import load_encoder
 
 PAPER = composed("paper")
@@ -170,8 +171,8 @@ def test_encoder_of_the_paper_takes_one_step(name, examples, cpu, tmp_path):
     assert name not in SHAPES or vectors.shape[1] == SHAPES[name][0]
     if "schedule" in raw:
         assert len(fitted.history) == 2 and fitted.scores["best_epoch"] == 1
-    if raw["probe"]["select"] != "loss":
-        assert fitted.scores[f"val_{raw['probe']['select']}"] is not None
+    if raw["validation"]["select"] != "loss":
+        assert fitted.scores[f"val_{raw['validation']['select']}"] is not None
 
 
 LITE = {"backbone": "tf_efficientnet_lite0", "weights": "packaged"}  # comes with the statistics of ImageNet
@@ -307,7 +308,7 @@ def test_frozen_backbone_of_the_classifier_keeps_weights_and_statistics_and_the_
     params = ClassifierParams.model_validate(
         values | {"image_size": 32, "hidden": [16, 16], "projection": 16, "heads": ["color"], "color_heads": [],
                   "pooling": "last", "beside": [], "detector_class": "none", "cached_views": 0, "average": 0.0,
-                  "freeze_backbone": True, "standardise": True, "batch": 6}
+                  "freeze_backbone": True, "standardize": True, "batch": 6}
     )  # fmt: skip
     network = MultiHead(Backbone(*LITE.values()), {"color": ["a", "b"]}, [], params)
     targets = {"color": torch.arange(12) % 2}
@@ -322,12 +323,14 @@ def test_frozen_backbone_of_the_classifier_keeps_weights_and_statistics_and_the_
     changed = moved(network, before)
     assert {name for name in changed if name.startswith("backbone.")} == set()
     assert all(weight.grad is None for weight in network.backbone.parameters())
-    assert {"standardise.running_mean", "projection.weight", "blocks.0.norm.running_mean"} <= changed
+    assert {"standardize.running_mean", "projection.weight", "blocks.0.norm.running_mean"} <= changed
 
 
 def test_every_kind_of_encoder_is_asked_here():
     """SimCLR trains all of its network and freezes nothing: there is no key for it."""
     from stages.simclr.model import SimclrParams
 
-    assert set(ENCODER_KINDS) == {*TASKS, "siamese", "frozen", "ensemble", "classifier", "simclr"}
+    trained = {kind for kind in WITH_RECIPE if issubclass(recipe_module(kind, "test").RECIPE, TrainedRecipe)}
+    assert trained == set(TASKS)
+    assert set(ENCODER_KINDS) - set(WITH_RECIPE) == {"classifier", "simclr"}
     assert not [name for name in SimclrParams.model_fields if "freeze" in name]

@@ -81,7 +81,7 @@ def test_compiled_recipe_learns_what_it_learns_otherwise(kind, recipe, examples,
 def test_validation_loss_counts_each_pair_alike_however_small_the_last_batch(recipe, examples, cpu):
     task = SiameseTask(recipe("siamese"), *examples)  # 45 pairs in batches of 8
     trainer = training.Trainer(
-        training.Run("mine", None), task, Validation(*examples, task.recipe.probe), task.recipe.schedule
+        training.Run("mine", None), task, Validation(*examples, task.recipe.validation), task.recipe.schedule
     )
     with torch.no_grad():
         whole = {name: float(value) for name, value in task.losses("val", torch.cat(task.val_batches())).items()}
@@ -92,7 +92,7 @@ def test_validation_loss_counts_each_pair_alike_however_small_the_last_batch(rec
 def test_batch_too_small_for_its_processes_is_refused(recipe, examples, cpu):
     group = Group(0, 5)
     task = NormsoftmaxTask(recipe("normsoftmax"), *examples, group)
-    probe = Validation(*examples, task.recipe.probe)
+    probe = Validation(*examples, task.recipe.validation)
     with pytest.raises(
         StageError, match=r"a batch of 8 rows is too small for 5 processes.*encoder.mine.schedule.batch"
     ):

@@ -141,14 +141,14 @@ def test_siamese_reports_its_accuracy_beside_guessing(stage):
 
 
 def test_lowest_loss_may_select(stage):
-    files, report = stage("fir", probe={"select": "loss", "k": 1, "reference": 100, "batch": 8})
+    files, report = stage("fir", validation={"select": "loss", "k": 1, "reference": 100, "batch": 8})
     losses = [float(row["val_loss"]) for row in rows_of(files)[1:]]
     assert report.metrics["best_epoch"] == 1 + int(np.argmin(losses))
 
 
 def test_selection_by_a_loss_that_validation_has_not_is_refused(stage):
-    with pytest.raises(StageError, match=r"`probe.select` is loss, .*choose from: hit_at_1, knn"):
-        stage("normsoftmax", probe={"select": "loss", "k": 1, "reference": 100, "batch": 8})
+    with pytest.raises(StageError, match=r"`validation.select` is loss, .*choose from: hit_at_1, knn"):
+        stage("normsoftmax", validation={"select": "loss", "k": 1, "reference": 100, "batch": 8})
 
 
 def test_diverging_training_is_one_message(stage, monkeypatch):

@@ -109,7 +109,7 @@ def test_probe_searches_a_fixed_part_of_the_training_rows(examples):
 
 
 def test_selection_by_a_figure_that_is_not_there_is_refused(examples):
-    with pytest.raises(StageError, match=r"`probe.select` is hit_at_1.*choose from: knn"):
+    with pytest.raises(StageError, match=r"`validation.select` is hit_at_1.*choose from: knn"):
         check_select(probe(examples).params, {"val_hit_at_1": None, "val_knn": 0.5})
 
 

@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from trees import ZERO_BASED, account, boxes, shard_ids, voc_xml, write_catalogue
 
+from stages.ingest.lookup import Images
+
 NAMES = ["Bl\u00fase", "r\u00f6ckchen", "caf\u00e9 noir", "plain"]
 
 
@@ -98,3 +100,17 @@ def test_two_files_of_one_stem_are_told_apart_by_their_suffixes(tree):
     write_catalogue(tree, ["a"])
     _, summary, _ = tree.read("catalogue")
     assert summary["images"]["rejected"] == {"ambiguous_name": 1}
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("../images/1.jpg", "1"), ("..\\..\\studio\\media\\upload\\4\\8a2b3c4d-1.jpg", "1"), ("../1.jpg", ""),
+        ("/data/local-files/?d=my%20shop/1.jpg", "1"), ("/data/upload/4/1.jpg", "1"), ("8a2b3c4d-1.jpg", "1"),
+        ("20240131-1.jpg", ""), ("a%20b.jpg", "a b"),
+        ("below/c/1.jpg", ""),
+    ],
+)  # fmt: skip
+def test_name_that_a_tool_wrote_finds_its_file_and_no_other(tmp_path, written, found):
+    files = [tmp_path / "images" / name for name in ("1.jpg", "a b.jpg", "below/2.jpg")]
+    assert Images(tmp_path / "images", files).find(written).image_id == found

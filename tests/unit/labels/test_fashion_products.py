@@ -9,7 +9,7 @@ from stages.labels import fashion_products
 
 
 def product(number: int, **changes: str) -> dict[str, str]:
-    row = {
+    row = dict.fromkeys(fashion_products.COLUMNS, "") | {
         "item_id": str(number),
         "image_id": str(number),
         "gender": "Men",

@@ -9,11 +9,7 @@ from places import TABLES
 from stages.core.errors import StageError
 from stages.labels.merging import (
     decode,
-    merge_colors,
-    merge_gender,
     merge_groups,
-    merge_types,
-    merge_usage,
     read_label_tables,
     read_merge_table,
     split_names,
@@ -47,24 +43,24 @@ def test_colors_merge_into_thirteen(tables):
     }
     assert len(published) == 13
     for merged, names in published.items():
-        assert set(merge_colors(column(*names), tables.colors)) == {merged}
+        assert set(tables.merged("color", column(*names))) == {merged}
 
 
 def test_colors_outside_the_published_table_are_unknown_and_counted_by_name(tables):
     colors = column("Silver", "Silver", "NA", "Ultraviolet", "", None, "Teal")
-    merged = merge_colors(colors, tables.colors)
+    merged = tables.merged("color", colors)
     assert listed(merged) == [None] * 6 + ["Blue"]
     assert unknown_names(colors, merged) == {"Silver": 2, "NA": 1, "Ultraviolet": 1, "(empty)": 2}
 
 
 def test_usage_keeps_four_classes(tables):
     usage = column("Casual", "Ethnic", "Formal", "Sports", "NA", "Smart Casual", "Party", "Travel", "Home", "")
-    assert listed(merge_usage(usage, tables.usage)) == ["Casual", "Ethnic", "Formal", "Sports"] + [None] * 6
+    assert listed(tables.merged("usage", usage)) == ["Casual", "Ethnic", "Formal", "Sports"] + [None] * 6
 
 
 def test_gender_keeps_men_and_women(tables):
     gender = column("Men", "Women", "Unisex", "Boys", "Girls", "men")
-    assert listed(merge_gender(gender, tables.gender)) == ["Men", "Women", None, None, None, None]
+    assert listed(tables.merged("gender", gender)) == ["Men", "Women", None, None, None, None]
 
 
 def test_subcategories_merge_into_five_groups(tables):
@@ -81,7 +77,7 @@ def test_subcategory_outside_the_table_stops_the_stage_and_is_named(tables):
 
 def test_article_types_merge_into_clothing_types(tables):
     names = column("Tshirts", "Rain Jacket", "Waistcoat", "Stockings", "Patiala", "Hat", "Shrug", "Capes", "")
-    assert listed(merge_types(names, tables.types)) == [
+    assert listed(tables.merged("type", names)) == [
         "T-Shirts", "Jackets", "Blazers", "Leggings", "Salwars", "Caps", "Cardigans", None, None,
     ]  # fmt: skip
     assert len(tables.types) == 32
@@ -89,17 +85,17 @@ def test_article_types_merge_into_clothing_types(tables):
 
 def test_fabric_and_pattern_codes_get_upstreams_names(tables):
     codes = column("0", "1", "2", "3", "4", "5", "6", "7", None)
-    assert listed(decode(codes, tables.fabrics, "fabric")) == [
+    assert listed(decode(codes, tables.targets("fabric"), "fabric")) == [
         "denim", "cotton", "leather", "furry", "knitted", "chiffon", "other", None, None,
     ]  # fmt: skip
-    assert listed(decode(codes, tables.patterns, "pattern")) == [
+    assert listed(decode(codes, tables.targets("pattern"), "pattern")) == [
         "floral", "graphic", "striped", "pure color", "lattice", "other", "color block", None, None,
     ]  # fmt: skip
 
 
 def test_unknown_code_stops_the_stage_and_is_named(tables):
     with pytest.raises(StageError, match="fabric_upper has the code 8; expected one of: 0, 1, 2, 3, 4, 5, 6, 7"):
-        decode(column("1", "8", None), tables.fabrics, "fabric_upper")
+        decode(column("1", "8", None), tables.targets("fabric"), "fabric_upper")
 
 
 def test_types_table_and_deepfashion_table_name_the_same_merges(tables):
@@ -122,7 +118,7 @@ def copy_tables(folder: Path) -> Path:
         ("deepfashion_types.csv", "Jeans,bottom", "Jeans,botom", "agreeing_detections botom is not known"),
         ("deepfashion_types.csv", "Jeans,bottom", "Jeans,", "Denim has no agreeing_detections"),
         ("subcategories.csv", "Shoes,Footwear", "Shoes,Footware", "group Footware is not known"),
-        ("types.csv", "Jeans,Denim", "Jeans|Shirts,Denim", "fashion_products Shirts belongs to two types"),
+        ("types.csv", "Jeans,Denim", "Jeans|Shirts,Denim", "fashion_products Shirts belongs to two classes"),
         ("usage.csv", "usage,merged", "usage,target", "column merged is missing"),
         ("colors.csv", "Teal,Blue", "Black,Blue", "baseColour Black occurs more than once"),
     ],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from small_classifier import CLASSES, RUNTIME, frame, head_of
+from small_classifier import CLASSES, RUNTIME, frame, head_of, plain_crops
 from torch import nn
 
 from stages.classifier.training.batches import prepare
@@ -19,9 +19,8 @@ from stages.networks.classifier import SHARED, Block, ClassifierEncoder, encode_
 
 
 @pytest.fixture(scope="module")
-def crops(crops):
-    """Six JPEG crops, each of another color."""
-    return crops[:6]
+def crops():
+    return plain_crops()
 
 
 @pytest.mark.parametrize(("kind", "extra"), [("none", 0), ("scalar", 1), ("onehot", 8)])
@@ -102,16 +101,16 @@ def test_color_head_without_a_histogram_or_that_is_no_head_is_refused(params):
 
 
 def test_standardized_features_have_the_statistics_of_the_rows_that_were_seen(network):
-    model, _ = network(standardise=True)
+    model, _ = network(standardize=True)
     features = torch.randn(64, model.backbone.width) * 7 + 3
     model.train()
     for _ in range(200):
-        model.standardise(features)
+        model.standardize(features)
     model.eval()
-    normed = model.standardise(features)
+    normed = model.standardize(features)
     assert torch.allclose(normed.mean(0), torch.zeros(len(normed[0])), atol=1e-3)
     assert torch.allclose(normed.std(0), torch.ones(len(normed[0])), atol=1e-2)
-    assert not list(model.standardise.parameters())
+    assert not list(model.standardize.parameters())
 
 
 def test_detected_class_is_encoded_by_its_joint_id(superclasses):
@@ -217,7 +216,7 @@ def test_block_without_batch_norm_is_linear_then_leaky_relu(params):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"blur_sigma": [1.5, 0.5]}, "the low end comes first"),
+        ({"blur_sigma": [1.5, 0.5]}, "expected the lower bound first"),
         ({"blur_sigma": [0, 1]}, "greater than 0"),
         ({"factor": [-0.2, 1.2]}, "greater than or equal to 0"),
         ({"jpeg_quality": [40, 101]}, "less than or equal to 100"),

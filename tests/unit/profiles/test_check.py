@@ -47,7 +47,9 @@ def test_table_of_every_recipe_has_what_the_recipe_selects_by(profile):
     for name, table in tables.items():
         kind = there["benchmark"][table]["kind"] if table != "dataset" else "dataset"
         if kind in ("image_category", "multilabel"):
-            assert there["encoder"][name]["probe"]["select"] != "hit_at_1", f"{name}: its training rows have no items"
+            assert there["encoder"][name]["validation"]["select"] != "hit_at_1", (
+                f"{name}: its training rows have no items"
+            )
     assert set(tables) >= set(there["encoders"]) - set(OWN_STAGES)
     assert "fir_category" in tables and ("seresnext50_category" in tables) == (profile == "paper")
 
@@ -55,9 +57,17 @@ def test_table_of_every_recipe_has_what_the_recipe_selects_by(profile):
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
-        ("seresnext50_category", {"probe": {"select": "hit_at_1"}}, "select: hit_at_1` needs items and learns from"),
-        ("attention", {"probe": {"select": "knn"}}, "`encoder.attention.probe.select: knn` needs categories"),
-        ("normsoftmax", {"probe": {"select": "loss"}}, "`encoder.normsoftmax.probe.select` is loss, and kind normsof"),
+        (
+            "seresnext50_category",
+            {"validation": {"select": "hit_at_1"}},
+            "select: hit_at_1` needs items and learns from",
+        ),
+        ("attention", {"validation": {"select": "knn"}}, "`encoder.attention.validation.select: knn` needs categories"),
+        (
+            "normsoftmax",
+            {"validation": {"select": "loss"}},
+            "`encoder.normsoftmax.validation.select` is loss, and kind normsof",
+        ),
         ("fir_category", {"losses": ["OC", "IS"]}, "`encoder.fir_category.losses: IS` needs items"),
         ("siamese", {"min_images": 3}, "`encoder.siamese.min_images` is 3, but benchmark category_fine_frequent has"),
     ],

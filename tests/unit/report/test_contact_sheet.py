@@ -29,5 +29,5 @@ def test_sheet_has_four_rows_of_ten(drawn: Path) -> None:
 
 
 def test_folder_of_another_source_is_one_message(drawn: Path) -> None:
-    with pytest.raises(StageError, match="no image that"):
+    with pytest.raises(StageError, match="no image of"):
         sheet(drawn / "headwear", drawn / "truth" / "deepfashion2")

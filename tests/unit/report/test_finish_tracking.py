@@ -68,4 +68,4 @@ def test_long_table_is_cut_between_lines_and_says_where_the_rest_is():
     cut = shortened(table, 200)
     rows, _, end = cut.partition("\n\n")
     assert len(cut) <= 200 < len(cut) + len("\n| row 10 |")
-    assert table.startswith(f"{rows}\n") and "the metrics have them" in end
+    assert table.startswith(f"{rows}\n") and "the metrics have all of them" in end

@@ -76,7 +76,7 @@ def test_list_that_was_filled_by_hand_stays(project, monkeypatch):
         ablation_run.run(["two"])
     assert Path("params.yaml").read_text() == by_hand
     Path("params.yaml").write_text(PARAMS.replace("variants: []", "variants: [one]"))
-    with pytest.raises(StageError, match=r"needs `ablation_tables: \[ladder\]` beside it"):
+    with pytest.raises(StageError, match=r"needs `ablation_tables: \[ladder\]` as well"):
         ablation_run.run([])
 
 

@@ -77,7 +77,7 @@ def stage(tmp_path, monkeypatch):
     splits = {head: {"train": {}, "val": {}, "test": {}} for head in HEADS} | {
         "type": {"train": {"Shirts": 1}, "val": {}, "test": {}}
     }
-    write_json(tmp_path / "dataset/statistics.json", {"labelled": {}, "coverage": {}, "values": splits})
+    write_json(tmp_path / "dataset/statistics.json", {"labeled": {}, "coverage": {}, "values": splits})
     ledger = {"rows_in": 5, "rows_kept": 3, "rejected": {"too_small": 2}, "repaired": {}}
     notes = {"notes": {"unknown colors": {"Silver": 2}}}
     for place in ("ingested/shop", "labels/shop", "crops/shop", "dataset"):

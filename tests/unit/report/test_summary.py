@@ -1,7 +1,9 @@
 """The screen at the end of a repro."""
 
+from pathlib import Path
+
 from stages.report.headlines import numbers_of
-from stages.report.summary import WIDTH, as_markdown, changes, headline_rows, ran_lines, screen
+from stages.report.summary import WIDTH, as_markdown, changes, dead_ends, headline_rows, ran_lines, screen
 
 FILES = {
     "detector/shoes": {"map50": 0.75, "constant_box": 0.25}, "detector/caps": {"map50": 0.5, "constant_box": 0.0},
@@ -12,6 +14,20 @@ FILES = {
     "retrieval/labels/chance": {"photos": {"hit@1": 0.1}}, "retrieval/labels/one": {"photos": {"hit@1": 0.2}},
     "external/theirs": {"wardrobe": {"hit@1": 1.0}}, "seeds": {"rows": {}},
 }  # fmt: skip
+
+
+def test_a_link_that_leads_nowhere_in_a_sources_folder_is_named_as_what_dvc_stops_at(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "there.jpg").write_text("x")
+    (tmp_path / "photos" / "also.jpg").symlink_to(tmp_path / "photos" / "there.jpg")
+    Path("data/raw").mkdir(parents=True)
+    Path("data/raw/mystore").symlink_to(tmp_path / "photos")
+    content = {"raw": "data/raw", "sources": ["mystore", "never_linked"]}
+    assert dead_ends(content) == []
+    (tmp_path / "photos" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (said,) = dead_ends(content)
+    assert said.startswith("DVC stops at a link that leads nowhere: data/raw/mystore/gone.jpg. Remove it")
 
 
 def test_headlines_stand_next_to_what_they_have_to_beat():

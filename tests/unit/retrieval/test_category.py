@@ -113,7 +113,7 @@ ASKING = at([2, 23, 12.6, 0, 2], ["coat", "skirt", "coat", "coat", "hat"], "q", 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_accuracies_of_a_benchmark_worked_out_by_hand(metric):
     votes, majority = predict(ASKING, CLOTHES, metric, 64)
-    assert votes == {"n_scored": 4, "neighbours": 10, "top_1": 1 / 4, "top_3": 3 / 4, "top_5": 3 / 4}
+    assert votes == {"n_scored": 4, "neighbors": 10, "top_1": 1 / 4, "top_3": 3 / 4, "top_5": 3 / 4}
     # Dresses, coats, skirts: the two coats come second, the skirt third, and the query that was not detected never.
     assert majority == {"top_1": 0, "top_3": 3 / 4, "top_5": 3 / 4}
 

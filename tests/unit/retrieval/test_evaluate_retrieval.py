@@ -186,7 +186,7 @@ def test_figures_with_and_without_flip_stand_beside_each_other(kind, tmp_path):
         assert "category_prediction" not in result
         return
     # Both vote, and of one vote each the nearer comes first: the right one with flip. As often as each other: half.
-    assert result["category_prediction"] == {"n_scored": 1, "neighbours": 10, "top_1": 1, "top_3": 1, "top_5": 1}
+    assert result["category_prediction"] == {"n_scored": 1, "neighbors": 10, "top_1": 1, "top_3": 1, "top_5": 1}
     assert result["chance"]["category_prediction"] == {"top_1": 0.5, "top_3": 1, "top_5": 1}
     assert result["flip"]["on"]["category_prediction"] == {"top_1": 1, "top_3": 1, "top_5": 1}
     assert result["flip"]["off"]["category_prediction"] == {"top_1": 0, "top_3": 1, "top_5": 1}

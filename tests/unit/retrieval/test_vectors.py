@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.core.errors import StageError
-from stages.retrieval.vectors import headline, on_and_off, open_vectors, read_vectors, write_vectors
+from stages.retrieval.vectors import open_vectors, read_vectors, write_vectors
 
 IDS = ["a", "b", "c"]
 VECTORS = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
@@ -131,14 +131,3 @@ def test_text_named_parquet_and_other_columns_are_refused(tmp_path):
 def test_rows_without_a_vector_are_named(tmp_path):
     with pytest.raises(StageError, match="no vector for 2 of 3 rows: x, y"):
         open_vectors(as_parquet(tmp_path)).aligned(pa.array(["a", "x", "y"]), np.ones(3, bool))
-
-
-def test_headline_takes_the_views_and_only_figures_that_are_there():
-    result = {"n_queries": 2, "chance": {"whole_gallery": {"hit_at_1": 0.1}},
-              "whole_gallery": {"n_scored": 2, "hit_at_1": 0.5, "map": 0.6, "per_category": {}},
-              "same_superclass": {"n_scored": 0}}  # fmt: skip
-    assert headline(result) == {"whole_gallery": {"hit_at_1": 0.5, "map": 0.6}, "same_superclass": {}}
-
-
-def test_without_plain_vectors_there_is_nothing_to_compare(tmp_path):
-    assert on_and_off({}, tmp_path, lambda folder: pytest.fail("nothing to score")) is None

@@ -17,7 +17,7 @@ from stages.suspects.suspects import SuspectsParams, main
 
 COLORS = {"Red": (220, 20, 20), "Green": (20, 200, 20), "Blue": (20, 20, 220)}
 WRONG = 17  # this item is red, and its label says Green
-PARAMS = SimpleNamespace(suspects=SuspectsParams(image_size=32, fit="pad", pooling="last", beside=[]))
+PARAMS = SimpleNamespace(suspects=SuspectsParams(image_size=32, fit="pad", pooling="last", extra_backbones=[]))
 
 
 def means(pictures, simclr, params):

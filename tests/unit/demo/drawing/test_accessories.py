@@ -24,18 +24,20 @@ def extent(points):
 @pytest.mark.parametrize("gender", ["Men", "Women"])
 def test_shoe_reaches_from_heel_to_toe_and_stands_on_the_ground(kind, gender):
     shape = shoe_shape(shoe(kind, gender), worn=False)
-    x0, _, x1, y1 = extent([point for points in shape.parts + [extra for extra, _ in shape.extras] for point in points])
+    x0, _, x1, y1 = extent(
+        [point for points in shape.panels + [extra for extra, _ in shape.extras] for point in points]
+    )
     assert -5 <= x0 <= 30 and 270 <= x1 <= 305
     assert 105 <= y1 <= 130  # the ground is at 120, a stud a little below
 
 
 def test_boot_is_tall_and_a_flat_low():
-    tops = {kind: extent(shoe_shape(shoe(kind), worn=False).parts[0])[1] for kind in ("boot", "sneaker", "flat")}
+    tops = {kind: extent(shoe_shape(shoe(kind), worn=False).panels[0])[1] for kind in ("boot", "sneaker", "flat")}
     assert tops["boot"] < -100 < 0 < tops["sneaker"] < tops["flat"]
 
 
 def test_womens_shoes_are_cut_lower():
-    men, women = (extent(shoe_shape(shoe("sneaker", gender), worn=False).parts[0])[1] for gender in ("Men", "Women"))
+    men, women = (extent(shoe_shape(shoe("sneaker", gender), worn=False).panels[0])[1] for gender in ("Men", "Women"))
     # Every height above the sole at 104 shrinks by 22 %.
     assert 104 - women == pytest.approx((104 - men) * 0.78)
 
@@ -54,7 +56,7 @@ def test_soccer_shoe_has_five_studs_below_its_sole():
 
 def test_flip_flop_from_above_is_narrower_for_women_and_decorated_by_its_usage():
     men, women = (flip_flop_from_above(shoe("flip_flop", gender)) for gender in ("Men", "Women"))
-    assert extent(women.parts[0])[3] == pytest.approx(extent(men.parts[0])[3] * 0.86)
+    assert extent(women.panels[0])[3] == pytest.approx(extent(men.panels[0])[3] * 0.86)
     inks = {
         usage: {trim.ink for trim in flip_flop_from_above(shoe("flip_flop", usage=usage)).trims}
         for usage in ("Casual", "Ethnic")
@@ -67,7 +69,7 @@ def cap(gender="Men", **options):
 
 
 def test_brim_of_a_cap_points_to_the_right_from_the_side_and_is_not_seen_from_behind():
-    parts = {view: cap_shape(cap(), view).parts for view in ("front", "side", "back")}
+    parts = {view: cap_shape(cap(), view).panels for view in ("front", "side", "back")}
     assert [len(parts[view]) for view in ("front", "side", "back")] == [2, 2, 1]
     assert extent(parts["side"][0])[2] == 118 and extent(parts["side"][1])[2] <= 54
     front = {(round(x, 6), round(y, 6)) for part in parts["front"] for x, y in part}
@@ -76,7 +78,7 @@ def test_brim_of_a_cap_points_to_the_right_from_the_side_and_is_not_seen_from_be
 
 def test_womans_cap_is_lower_and_has_a_ribbon():
     men, women = cap_shape(cap(), "front"), cap_shape(cap("Women"), "front")
-    assert extent(men.parts[0])[1] < extent(women.parts[0])[1]
+    assert extent(men.panels[0])[1] < extent(women.panels[0])[1]
     assert "second" in {trim.ink for trim in women.trims} - {trim.ink for trim in men.trims}
 
 

@@ -65,58 +65,58 @@ def test_necklines(neckline, view, expected):
 def test_shirt_has_two_sleeves_from_the_front_and_one_from_the_side():
     shirt = garment("shirt", sleeve="long")
     front = torso_shape(shirt, MAN, FLAT_POSE)
-    assert len(front.parts) == 1 and len(front.sleeves) == 2
-    assert same_on_both_sides(front.parts[0])
+    assert len(front.panels) == 1 and len(front.sleeves) == 2
+    assert same_on_both_sides(front.panels[0])
     assert same_on_both_sides(front.sleeves[0] + front.sleeves[1])
     assert len(torso_shape(shirt, body_for("Men", "side"), FLAT_POSE).sleeves) == 1
     assert torso_shape(garment("tank", sleeve="none"), MAN, FLAT_POSE).sleeves == []
 
 
 def test_garment_reaches_from_the_neck_to_its_hem():
-    ys = [y for _, y in torso_shape(garment("tshirt", hem=530, neckline="crew"), MAN, FLAT_POSE).parts[0]]
+    ys = [y for _, y in torso_shape(garment("tshirt", hem=530, neckline="crew"), MAN, FLAT_POSE).panels[0]]
     assert (min(ys), max(ys)) == (168, 530)
 
 
 def test_open_jacket_is_two_panels_with_a_gap_and_a_flat_one_shows_its_inside():
     jacket = garment("jacket", opened=True)
-    left, right = torso_shape(jacket, MAN, FLAT_POSE).parts
+    left, right = torso_shape(jacket, MAN, FLAT_POSE).panels
     assert left == mirrored(right) and min(x for x, _ in left) > 20  # nothing of it in the middle
-    assert len(torso_shape(jacket, body_for("Men", "back"), FLAT_POSE).parts) == 1  # closed from behind
+    assert len(torso_shape(jacket, body_for("Men", "back"), FLAT_POSE).panels) == 1  # closed from behind
     assert torso_shape(jacket, body_for("Men", "flat"), FLAT_POSE).under[0][1] == "inside"
 
 
 def test_turtleneck_and_straps_are_panels_of_their_own():
-    assert len(torso_shape(garment("sweater", neckline="turtle"), MAN, FLAT_POSE).parts) == 2
-    assert len(torso_shape(garment("sling", "Women", sleeve="sling"), WOMAN, FLAT_POSE).parts) == 3
+    assert len(torso_shape(garment("sweater", neckline="turtle"), MAN, FLAT_POSE).panels) == 2
+    assert len(torso_shape(garment("sling", "Women", sleeve="sling"), WOMAN, FLAT_POSE).panels) == 3
 
 
 def test_legs_reach_as_far_as_the_hem_says():
     jeans, shorts = (
         legs_shape(garment(kind, hem=hem), MAN, FLAT_POSE) for kind, hem in (("jeans", 200), ("shorts", 50))
     )
-    assert len(jeans.parts) == len(shorts.parts) == 2
-    assert same_on_both_sides(jeans.parts[0] + jeans.parts[1])
-    lowest = [max(y for part in shape.parts for _, y in part) for shape in (jeans, shorts)]
+    assert len(jeans.panels) == len(shorts.panels) == 2
+    assert same_on_both_sides(jeans.panels[0] + jeans.panels[1])
+    lowest = [max(y for part in shape.panels for _, y in part) for shape in (jeans, shorts)]
     # The ankle is at 500 + 232 + 215, half of the thigh at 616; legs stand a little apart.
     assert lowest == pytest.approx([947, 616], abs=8)
 
 
 def test_waist_of_womens_trousers_sits_higher():
-    tops = [min(y for _, y in legs_shape(garment("trousers", gender), body, FLAT_POSE).parts[0])
+    tops = [min(y for _, y in legs_shape(garment("trousers", gender), body, FLAT_POSE).panels[0])
             for gender, body in (("Men", MAN), ("Women", WOMAN))]  # fmt: skip
     assert tops == [420, 390]
 
 
 def test_skirt_is_a_panel_from_the_waist_to_a_rounded_hem():
     shape = skirt_shape(garment("skirt", "Women", hem=700, ease=8, flare=50), WOMAN)
-    (panel,) = shape.parts
+    (panel,) = shape.panels
     # Waist 62 + 4; hip 92 + 8 + a quarter of the flare; hem 92 + 8 + 50; 8 lower in the middle.
     assert panel[:4] == [(66, 390), (112.5, 500), (150, 700), (0, 708)]
     assert same_on_both_sides(panel)
 
 
 def test_clothing_draws_each_family_by_its_own_outline():
-    assert len(clothing(garment("jeans"), MAN, FLAT_POSE).parts) == 2
-    assert len(clothing(garment("skirt", "Women"), WOMAN, FLAT_POSE).parts) == 1
+    assert len(clothing(garment("jeans"), MAN, FLAT_POSE).panels) == 2
+    assert len(clothing(garment("skirt", "Women"), WOMAN, FLAT_POSE).panels) == 1
     jumpsuit = garment("jumpsuit", "Women", sleeve="short")
-    assert len(clothing(jumpsuit, WOMAN, FLAT_POSE).parts) == len(torso_shape(jumpsuit, WOMAN, FLAT_POSE).parts) + 2
+    assert len(clothing(jumpsuit, WOMAN, FLAT_POSE).panels) == len(torso_shape(jumpsuit, WOMAN, FLAT_POSE).panels) + 2

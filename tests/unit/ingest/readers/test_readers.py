@@ -203,6 +203,62 @@ def test_lists_that_windows_wrote_in_utf_16_with_its_own_paths_are_read(tree):
     assert ids(tree.stage("inshop")) == {"WOMEN/Dresses/1", "WOMEN/Dresses/2"}
 
 
+def as_spreadsheets_save(text):
+    return text.replace(" ", "\t")
+
+
+def as_windows_saves(text):
+    return b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()
+
+
+def as_dos_ends(text):
+    return text.encode() + b"\r\n\x1a"
+
+
+def with_old_macs_line_ends(text):
+    return text.replace("\n", "\r")
+
+
+def without_a_last_line_end(text):
+    return text.rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    "save",
+    [as_spreadsheets_save, as_windows_saves, as_dos_ends, with_old_macs_line_ends, without_a_last_line_end],
+    ids=lambda one: one.__name__,
+)
+@pytest.mark.parametrize(
+    "draw",
+    [inshop, consumer_to_shop, category_coarse, category_fine, fashion144k, deepfashion_mm],
+    ids=lambda one: one.__name__,
+)
+def test_lists_that_an_editor_saved_again_are_read(tree, draw, save):
+    folder = draw(tree, ["a", "b", "c"] if draw is not deepfashion_mm else [ITEM.format(n) for n in (1, 2, 3)])
+    for n, name in enumerate(["a", "b", "c"] if draw is not deepfashion_mm else [ITEM.format(n) for n in (1, 2, 3)]):
+        tree.image(f"{folder}/{name}.jpg", seed=n)
+    before = ids(stage(tree, draw))
+    for path in tree.root.rglob("*.txt"):
+        tree.text(path.relative_to(tree.root).as_posix(), save(path.read_text()))
+    assert ids(tree.stage(draw.__name__, out="again", duplicates="keep")) == before
+    assert len(before) >= 3
+
+
+@pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("draw", [deepfashion2, shoes], ids=lambda one: one.__name__)
+def test_jsons_that_an_editor_saved_with_a_mark_are_read(tree, draw, mark):
+    folder = draw(tree, ["a", "b"])
+    for n, name in enumerate(["a", "b"]):
+        tree.image(f"{folder}/{name}.jpg", seed=n)
+        if draw is deepfashion2:
+            tree.text(f"train/annos/{name}.json", '{"item1": {"category_id": 1, "bounding_box": [1, 1, 20, 20]}}')
+    for path in tree.root.rglob("*.json"):
+        tree.text(path.relative_to(tree.root).as_posix(), path.read_text().encode(mark))
+    out = stage(tree, draw)
+    account = json.loads((out / "account.json").read_text())
+    assert account["images"]["rejected"] == {} and account["objects"]["rows_kept"] == (2 if draw is deepfashion2 else 3)
+
+
 @pytest.mark.parametrize("reader", ["voc", "catalogue", "deepfashion2", "shoes"])
 def test_image_whose_boxes_were_all_rejected_is_noted_by_every_reader(tree, reader):
     options = ZERO_BASED if reader == "voc" else {}

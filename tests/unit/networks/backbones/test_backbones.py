@@ -88,7 +88,7 @@ def test_features_side_by_side_end_with_the_backbones_own():
 def test_networks_beside_are_pooled_as_the_backbone_is_but_for_colors():
     for pooling, expected in (("last", "last"), ("stages", "stages"), ("stages_colors", "stages")):
         found = with_extra_backbones(Backbone(TINY, "none", pooling), [TINY, TINY], "none")
-        assert [other.pooling for other in found.others] == [expected] * 2
+        assert [other.pooling for other in found.extra] == [expected] * 2
     alone = Backbone(TINY, "none")
     assert with_extra_backbones(alone, [], "none") is alone
 

@@ -1,0 +1,53 @@
+"""Photos that ingest will leave out, looked at beforehand: those that cannot be read, and copies of others."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from stages.contracts.images import TooManyPixels, check
+from stages.core.parallel import workers
+from stages.ingest.reading import ImageFile, IngestParams
+from stages.ingest.splitting import exact_duplicates
+
+MOST = 5000  # photos; of more, `make add` opens none
+
+
+class Photos:
+    """The photos of a source; each is opened once, however often the source is measured."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, tuple[str, str]] = {}
+
+    def left_out(self, files: list[ImageFile], params: IngestParams) -> dict[str, tuple[str, str]]:
+        """image_id -> (reason, detail) as ingest will give them, near duplicates aside."""
+        if len(files) > MOST:
+            return {}
+        new = [file.path for file in files if file.path not in self._seen]
+        # Threads, because PIL decodes without Python's lock.
+        with ThreadPoolExecutor(workers()) as pool:
+            self._seen |= dict(zip(new, pool.map(partial(_look, params=params), new), strict=True))
+        found = {}
+        for file in files:
+            reason, said = self._seen[file.path]
+            if reason:
+                found[file.image_id] = (reason, f"{file.path.name}: {said}")
+        if params.duplicates == "drop":
+            digests = {file.image_id: self._seen[file.path][1] for file in files if file.image_id not in found}
+            copies = exact_duplicates(digests, {file.image_id: file for file in files})
+            found |= {one: ("duplicate_image", f"{one}: same bytes as {other}") for one, other in copies.items()}
+        return found
+
+
+def _look(path: Path, params: IngestParams) -> tuple[str, str]:
+    """("", digest) of a photo that can be read, or (reason, what was found)."""
+    try:
+        data = path.read_bytes()
+        width, height = check(data, params.max_pixels)
+    except TooManyPixels as error:
+        return "too_large", str(error)
+    except (OSError, ValueError, SyntaxError) as error:
+        return "corrupt_image", str(error)
+    if min(width, height) < params.min_side:
+        return "too_small", f"{width}x{height}"
+    return "", hashlib.sha256(data).hexdigest()
