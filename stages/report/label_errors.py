@@ -22,7 +22,7 @@ class Found:
         listed: suggestions.
         first: how many suggestions are looked at: as many as there are wrong labels, or all.
         hits: wrong labels among these.
-        mended: of these, suggestions whose value is the right one.
+        mended: of these, suggestions whose value is the right score.
     """
 
     rows: int
@@ -93,7 +93,7 @@ def measure(data: Path, sources: Sequence[str]) -> dict[str, Found]:
     return result
 
 
-def as_markdown(found: Mapping[str, Found]) -> str:
+def as_markdown(scores: Mapping[str, Found]) -> str:
     """A table, a row for each head that has wrong labels, and a line about the others."""
     lines = [
         "Labels that are probably wrong (stage `suspects`): the first N suggestions of each head, N its number of",
@@ -102,11 +102,11 @@ def as_markdown(found: Mapping[str, Found]) -> str:
         "| head | labels | wrong (N) | suggestions | precision of N | recall of N | random | right value suggested |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for head, one in found.items():
-        if one.wrong:
-            shares = (one.precision, one.recall, one.chance)
-            cells = [head, one.rows, one.wrong, one.listed, *(f"{share:.1%}" for share in shares)]
-            lines.append(f"| {' | '.join(map(str, cells))} | {one.mended} of {one.hits} |")
-    if right := [f"{one.listed} of {head}" for head, one in found.items() if one.rows and not one.wrong]:
+    for head, score in scores.items():
+        if score.wrong:
+            shares = (score.precision, score.recall, score.chance)
+            cells = [head, score.rows, score.wrong, score.listed, *(f"{share:.1%}" for share in shares)]
+            lines.append(f"| {' | '.join(map(str, cells))} | {score.mended} of {score.hits} |")
+    if right := [f"{score.listed} of {head}" for head, score in scores.items() if score.rows and not score.wrong]:
         lines += ["", f"Heads without a wrong label, so that every suggestion is a mistake: {', '.join(right)}."]
     return "\n".join(lines)

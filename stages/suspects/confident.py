@@ -57,9 +57,9 @@ def find(labels: np.ndarray, probabilities: np.ndarray, votes: np.ndarray) -> li
         listed[judged] = find_label_issues(
             labels[judged], probabilities[judged], filter_by="low_self_confidence", n_jobs=1
         )
-    others = probabilities.copy()
-    others[every, labels] = -1
-    suggestion = others.argmax(axis=1)
+    without_own = probabilities.copy()
+    without_own[every, labels] = -1
+    suggestion = without_own.argmax(axis=1)
     lonely = (votes[every, labels] == 0) & (given > 0)
     reasons = {(True, False): OUT_OF_FOLD, (False, True): NEIGHBORS, (True, True): BOTH}
     suspects = [
@@ -67,10 +67,10 @@ def find(labels: np.ndarray, probabilities: np.ndarray, votes: np.ndarray) -> li
             row,
             int(suggestion[row]),
             float(given[row]),
-            float(others[row, suggestion[row]]),
+            float(without_own[row, suggestion[row]]),
             float(votes[row, labels[row]]),
             reasons[bool(listed[row]), bool(lonely[row])],
         )
         for row in np.flatnonzero(listed | lonely).tolist()
     ]
-    return sorted(suspects, key=lambda one: (one.given, one.row))
+    return sorted(suspects, key=lambda suspect: (suspect.given, suspect.row))

@@ -58,17 +58,17 @@ def add_lines(path: Path, lines: Iterable[Line], sources: Iterable[str]) -> str:
     Raises:
         StageError: when a line of ``path`` itself does not fit.
     """
-    there = {(one.source, one.item_id, one.column): one.value for one in read_corrections(path, set(sources))}
-    new, same, other = [], 0, 0
+    corrected = {(line.source, line.item_id, line.column): line.value for line in read_corrections(path, set(sources))}
+    new, same, differing = [], 0, 0
     for line in lines:
         key = (line["source"], line["item_id"], line["column"])
-        if key not in there:
-            there[key] = line["value"]
+        if key not in corrected:
+            corrected[key] = line["value"]
             new.append(line)
-        elif there[key] == line["value"]:
+        elif corrected[key] == line["value"]:
             same += 1
         else:
-            other += 1
+            differing += 1
     if new:
         text = path.read_text(encoding="utf-8-sig")
         with path.open("a", newline="", encoding="utf-8") as stream:
@@ -79,7 +79,7 @@ def add_lines(path: Path, lines: Iterable[Line], sources: Iterable[str]) -> str:
     added = ", ".join(f"{count} of {column}" for column, count in sorted(counts.items()))
     said = f"{path}: {len(new)} lines added" + (f" ({added})" if added else "")
     said += f"; {same} were already there" if same else ""
-    said += f"; {other} are corrected there to another value, which stays" if other else ""
+    said += f"; {differing} are corrected there to another value, which stays" if differing else ""
     return said
 
 

@@ -28,10 +28,13 @@ def contact_sheet(shown: Sequence[Shown], most: int = MOST) -> Image.Image:
     wide, high = PICTURE + GAP, PICTURE + CAPTION + GAP
     sheet = Image.new("RGB", (min(len(shown), ACROSS) * wide + GAP, -(-len(shown) // ACROSS) * high + GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT)
-    for number, one in enumerate(shown):
+    for number, suspect in enumerate(shown):
         left, top = number % ACROSS * wide + GAP, number // ACROSS * high + GAP
-        sheet.paste(resized(one.picture, PICTURE, PICTURE), (left, top))
-        lines = ((one.label, one.given, (120, 120, 120)), (f"rather {one.suggestion}", one.likely, (0, 0, 0)))
+        sheet.paste(resized(suspect.picture, PICTURE, PICTURE), (left, top))
+        lines = (
+            (suspect.label, suspect.given, (120, 120, 120)),
+            (f"rather {suspect.suggestion}", suspect.likely, (0, 0, 0)),
+        )
         for line, (name, share, color) in enumerate(lines):
             draw.text(
                 (left, top + PICTURE + line * CAPTION // 2), fitting(draw, font, name, f" {share:.2f}"), color, font

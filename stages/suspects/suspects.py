@@ -96,16 +96,16 @@ def suspects_of(
         {
             "rank": rank,
             "head": head,
-            **{name: own.at[one.row, name] for name in ("source", "item_id", "crop_id", "split")},
-            "label": str(classes[labels[one.row]]),
-            "suggestion": str(classes[one.suggestion]),
-            "confidence": one.confidence,
-            "label_probability": one.given,
-            "suggestion_probability": one.likely,
-            "label_votes": one.votes,
-            "reason": one.reason,
+            **{name: own.at[suspect.row, name] for name in ("source", "item_id", "crop_id", "split")},
+            "label": str(classes[labels[suspect.row]]),
+            "suggestion": str(classes[suspect.suggestion]),
+            "confidence": suspect.confidence,
+            "label_probability": suspect.given,
+            "suggestion_probability": suspect.likely,
+            "label_votes": suspect.votes,
+            "reason": suspect.reason,
         }
-        for rank, one in enumerate(find(labels, probabilities, votes), 1)
+        for rank, suspect in enumerate(find(labels, probabilities, votes), 1)
     ]
     return rows, float((probabilities.argmax(axis=1) == labels).mean())
 

@@ -33,7 +33,7 @@ def leakage_groups(rows: Sequence[dict[str, str]]) -> np.ndarray:
         (f"group/{row['group_id']}", f"cluster/{row['source']}/{row['cluster']}", f"picture/{row['picture']}")
         for row in rows
     ]
-    names = connected((group, other) for group, *others in keys for other in others)
+    names = connected((group, key) for group, *tying in keys for key in tying)
     return np.unique([names[group] for group, *_ in keys], return_inverse=True)[1]
 
 
