@@ -77,9 +77,9 @@ def add_lines(path: Path, lines: Iterable[Line], sources: Iterable[str]) -> str:
             writer.writerows({name: line[name] for name in RELABEL} for line in new)
     counts = Counter(line["column"] for line in new)
     added = ", ".join(f"{count} of {column}" for column, count in sorted(counts.items()))
-    said = f"{path}: {len(new)} lines added" + (f" ({added})" if added else "")
-    said += f"; {same} were already there" if same else ""
-    said += f"; {differing} are corrected there to another value, which stays" if differing else ""
+    said = f"{path}: {len(new)} line{'s' * (len(new) != 1)} added" + (f" ({added})" if added else "")
+    said += f"; {same} already there" if same else ""
+    said += f"; {differing} corrected there to another value, which stays" if differing else ""
     return said
 
 
@@ -98,7 +98,7 @@ def main() -> None:
             raise StageError(
                 "relabel: say which suggestions to take. Either a file of lines that you kept: copy "
                 f"{folder / 'relabel_suggestions.csv'}, delete what you do not believe, `make relabel KEPT=copy.csv`; "
-                "or all that are sure: `make relabel CONFIDENCE=.9`, with HEAD=type those of one head."
+                "or all that are sure: `make relabel CONFIDENCE=.99`, with HEAD=type those of one head."
             )
         if args.kept:
             lines = kept_lines(args.kept, sources)

@@ -53,7 +53,7 @@ def test_what_is_corrected_already_is_neither_doubled_nor_overridden(tmp_path):
     before = path.read_text()
     kept = table(tmp_path / "kept.csv", "shop,1,type,Shirts,theirs", "shop,2,type,Skirts,theirs")
     said = add_lines(path, kept_lines(kept, ["shop"]), ["shop"])
-    assert said == f"{path}: 0 lines added; 1 were already there; 1 are corrected there to another value, which stays"
+    assert said == f"{path}: 0 lines added; 1 already there; 1 corrected there to another value, which stays"
     assert path.read_text() == before
 
 
@@ -61,7 +61,7 @@ def test_the_same_suggestions_twice_change_nothing_the_second_time(tmp_path, sus
     path = table(tmp_path / "relabel.csv")
     add_lines(path, sure_lines(suspects, 0.5), ["shop"])
     once = path.read_text()
-    assert add_lines(path, sure_lines(suspects, 0.5), ["shop"]) == f"{path}: 0 lines added; 3 were already there"
+    assert add_lines(path, sure_lines(suspects, 0.5), ["shop"]) == f"{path}: 0 lines added; 3 already there"
     assert path.read_text() == once and len(once.splitlines()) == 4
 
 
@@ -96,7 +96,7 @@ def project(tmp_path, monkeypatch, suspects):
 def test_command_takes_what_is_sure_and_says_what_comes_next(project, monkeypatch, capsys):
     run(monkeypatch, "--confidence", "0.9", "--head", "color")
     said = capsys.readouterr().out
-    assert "data/relabel.csv: 1 lines added (1 of color).\n`make repro` applies" in said
+    assert "data/relabel.csv: 1 line added (1 of color).\n`make repro` applies" in said
     assert (project / "data/relabel.csv").read_text().splitlines()[1].startswith("shop,1,color,Pink,")
 
 
