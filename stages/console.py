@@ -266,6 +266,10 @@ VERBS = {
         {"--encoder": "encoder", "--benchmark": "benchmark", "--json": FLAG},
     ),
     "audit": Verb("Compare the demo's labels and crops with its ground truth.", "seamline audit", "audit"),
+    "relabel": Verb(
+        "Take suggested corrections of labels into data/relabel.csv.", "seamline relabel --confidence .99 --head color",
+        "relabel", {"--confidence": "", "--head": ""},
+    ),
     "export-yolo": Verb(
         "Write a detector's data as a YOLO directory.", "seamline export-yolo shoes path/to/folder", "export_yolo",
         {"": "detector"},

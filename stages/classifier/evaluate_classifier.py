@@ -7,8 +7,7 @@ Writes: METRICS/accuracy.json: accuracy of each head, of the types' groups, and 
         PLOTS/training.csv (loss and validation accuracy by epoch), PLOTS/confusion.csv.
         REPORT.json: every score by head, the types' groups, coverage, means. REPORT/by_class.csv: rows, TP, FP, FN, TN,
         precision, recall and F1 of each class; REPORT/confused.csv: which class was predicted as which;
-        REPORT/predictions.csv: the prediction for each labeled test row, without flip;
-        REPORT/suspects.csv and suspects_<head>.jpg: test labels that are probably wrong (error_analysis.py).
+        REPORT/predictions.csv: the prediction for each labeled test row, without flip.
 Params: labels (which tables the types come from); classifier.heads, by way of the model's own card.
 """
 
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.classifier.error_analysis import BY_CLASS, CONFUSED, SUSPECTS, by_class, confused, suspect_sheet, suspects
+from stages.classifier.error_analysis import BY_CLASS, CONFUSED, by_class, confused
 from stages.classifier.scores import Labeled, group_scores, head_scores, predicted_names, type_groups
 from stages.classifier.training.batches import UNKNOWN_CLASS, predict, prepare
 from stages.core.determinism import seed_everything
@@ -36,7 +35,7 @@ log = logging.getLogger(__name__)
 
 GROUPED = "type"  # the head whose classes have groups
 Confusions = dict[str, list[list[str]]]
-Probabilities = dict[str, np.ndarray]
+Probabilities = dict[str, np.ndarray]  # head -> [rows, classes]
 HEADLINES = {
     "accuracy": "accuracy",
     "majority": "baseline_majority",
@@ -61,11 +60,11 @@ def groups_of(network: MultiHead, train: pd.DataFrame, params: LabelParams, tabl
 
 def evaluate(
     network: MultiHead, options: ClassifierParams, train: pd.DataFrame, test: pd.DataFrame, groups: dict[str, str]
-) -> tuple[dict[str, Any], Confusions, Probabilities, Probabilities]:
+) -> tuple[dict[str, Any], Confusions, Probabilities]:
     """Scores of every head on the rows ``test``, the pairs of actual and predicted names, and the probabilities.
 
-    The first probabilities [n, classes] of each head are means over each picture and its mirror image, and
-    ``accuracy_with_flip`` is computed from them. The second ones and all other scores are of the pictures alone.
+    ``accuracy_with_flip`` is computed from the means of the probabilities of each picture and its mirror image. All
+    other scores, and the probabilities [n, classes] of each head, are of the pictures alone.
 
     Args:
         train: rows for the baselines.
@@ -97,7 +96,7 @@ def evaluate(
             result["type_group"], guessed = group_scores(rows, own, classes, learned, own_groups)
             confusions["type_group"] = _pairs(rows.translated(groups).labels, guessed)
     result["mean"] = _mean([scores for scores in heads.values() if scores["rows"]])
-    return result, confusions, means, probabilities
+    return result, confusions, probabilities
 
 
 def _pairs(actual: list[str], predicted: list[str]) -> list[list[str]]:
@@ -142,31 +141,15 @@ def training_curves(history: pd.DataFrame) -> list[list[Any]]:
     ]
 
 
-def write_figures(
-    network: MultiHead, test: pd.DataFrame, confusions: Confusions, probabilities: Probabilities, out: Path
-) -> list[Path]:
-    """Write the tables and pictures by class and by row; the paths of the pictures."""
+def write_tables(network: MultiHead, confusions: Confusions, out: Path) -> None:
+    """Write the tables by class."""
     classes = {"type_group": sorted({name for pair in confusions.get("type_group", []) for name in pair})}
-    tables: dict[str, list[list[Any]]] = {"by_class": [], "confused": [], "suspects": []}
-    pictures = []
+    tables: dict[str, list[list[Any]]] = {"by_class": [], "confused": []}
     for head, pairs in confusions.items():
         tables["by_class"] += [[head, *row] for row in by_class(pairs, network.classes.get(head) or classes[head])]
         tables["confused"] += [[head, *row] for row in confused(pairs)]
-        if head not in network.classes:
-            continue
-        rows, known = labeled(test, head)
-        suspected = suspects(rows.labels, probabilities[head][known], network.classes[head])
-        ids, crops = list(test["crop_id"][known]), list(test["bytes"][known])
-        tables["suspects"] += [
-            [head, ids[suspect.row], suspect.label, suspect.given, suspect.prediction, suspect.likely]
-            for suspect in suspected
-        ]
-        if suspected:
-            pictures.append(out / f"suspects_{head}.jpg")
-            suspect_sheet(suspected, crops).save(pictures[-1])
-    for name, header in (("by_class", BY_CLASS), ("confused", CONFUSED), ("suspects", SUSPECTS)):
+    for name, header in (("by_class", BY_CLASS), ("confused", CONFUSED)):
         write_csv(out / f"{name}.csv", header, tables[name])
-    return pictures
 
 
 PREDICTIONS = ["head", "crop_id", "label", "prediction", "probability"]
@@ -190,15 +173,15 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     options = ClassifierParams.model_validate(read_json(args.model / "params.json"))
     train, test = read_crops(args.dataset, "train"), read_crops(args.dataset, "test")
     groups = groups_of(network, train, params.labels, args.tables)
-    result, confusions, probabilities, alone = evaluate(network, options, train, test, groups)
+    result, confusions, probabilities = evaluate(network, options, train, test, groups)
     plots = fresh_folder(args.plots)
     counts = {name: Counter((label, prediction) for label, prediction in pairs) for name, pairs in confusions.items()}
     rows = [[name, *pair, count] for name, of_head in counts.items() for pair, count in sorted(of_head.items())]
     write_csv(plots / "confusion.csv", ["panel", "actual", "predicted", "rows"], rows)
     history = pd.read_csv(args.model / "history.csv")
     write_csv(plots / "training.csv", ["panel", "line", "x", "y"], training_curves(history))
-    pictures = write_figures(network, test, confusions, probabilities, fresh_folder(args.report))
-    write_csv(args.report / "predictions.csv", PREDICTIONS, prediction_rows(network, test, alone))
+    write_tables(network, confusions, fresh_folder(args.report))
+    write_csv(args.report / "predictions.csv", PREDICTIONS, prediction_rows(network, test, probabilities))
     write_json(args.report.with_suffix(".json"), result)
     files = key_metrics(result)
     fresh_folder(args.metrics)
@@ -209,7 +192,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         scored["type_group"] = result["type_group"]
     for name, scores in scored.items():
         log.info(f"classifier: {report_line(name, scores)}")
-    return Report(metrics={f"{name}_accuracy": value for name, value in files["accuracy"].items()}, pictures=pictures)
+    return Report(metrics={f"{name}_accuracy": value for name, value in files["accuracy"].items()})
 
 
 STAGE = Stage(main, ["dataset", "model", "tables", "metrics", "plots", "report"], {"labels": ("labels", LabelParams)})

@@ -167,6 +167,7 @@ BENCHMARK_TRAIN = pa.schema(
         ("bytes", pa.binary()),
     ]
 )
+RELABEL = ("source", "item_id", "column", "value", "reason")  # of data/relabel.csv, and of what is suggested for it
 REJECTS = pa.schema([(name, pa.string()) for name in ("source", "table", "key", "reason", "detail")])
 
 

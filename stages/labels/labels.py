@@ -26,7 +26,7 @@ import pandas as pd
 import pyarrow as pa
 
 from stages.contracts.ledger import Account
-from stages.contracts.tables import LABELS, read_shards, read_table, write_table
+from stages.contracts.tables import LABELS, RELABEL, read_shards, read_table, write_table
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, write_json
 from stages.core.heads import HEADS
@@ -37,7 +37,7 @@ from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
 
-HEADER = ["source", "item_id", "column", "value", "reason"]
+HEADER = list(RELABEL)
 CORRECTABLE = ("superclass", *HEADS)
 
 

@@ -5,7 +5,8 @@ Usage: python -m stages.run audit  (`make audit`; after `make repro` of the demo
 For each label source it prints, by head, the share of correct labels in upstream's annotations and after the label
 policies, and the number of planted label errors that remain; and by superclass the share of crops that show the garment
 of their label. Planted label errors are counted separately, because no policy can detect them. Then it prints how much
-of system B's attention is on the garment (attention_maps.py).
+of system B's attention is on the garment (attention_maps.py), and what the suggestions of stage `suspects` are worth
+(label_errors.py).
 """
 
 from collections import Counter, defaultdict
@@ -22,7 +23,7 @@ from stages.core.heads import HEADS, heads_of
 from stages.core.params import load_params, lookup
 from stages.demo.truth import NOISY_HEADS, TRUTH
 from stages.labels.merging import LabelTables, read_label_tables
-from stages.report import attention_maps
+from stages.report import attention_maps, label_errors
 from stages.runner.stage import new_parser, one_message
 
 # A box shows a garment if it overlaps it more than any other garment, and by at least this IoU. A second share counts
@@ -226,3 +227,5 @@ def main() -> None:
         print(as_markdown(audit(data, read_label_tables(Path("tables")), sources)))
         if (encoder := Path("models") / data.name / "encoders" / "attention").is_dir():
             print("\n" + attention_maps.as_markdown(*attention_maps.measure(data, encoder, sources, content["crops"])))
+        if (data / "suspects").is_dir():
+            print("\n" + label_errors.as_markdown(label_errors.measure(data, sources)))

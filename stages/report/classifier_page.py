@@ -33,8 +33,8 @@ Scores are of the test split. Precision, recall and F1 are means over the classe
 answers the commonest label of the training split; *given the class* answers the commonest label of the detected class.
 Columns in italics are **published, not measured in this project**: other data, and the authors' validation split.
 
-`data/<profile>/report/classifier/` has more: `by_class.csv` every class, `confused.csv` every pair of confused classes,
-and `suspects.csv` the labels that are probably wrong, with pictures.
+`data/<profile>/report/classifier/` has more: `by_class.csv` every class, `confused.csv` every pair of confused
+classes. Labels that are probably wrong are in [label-errors.md](label-errors.md).
 """
 DRAWN = (
     "This profile's images are **drawn by the project**, so its scores cannot be compared with scores on real photos."
@@ -113,7 +113,7 @@ def profile_section(name: str, folder: Path, published: list[Published], drawn: 
     """
     tables = {
         table: list(csv.DictReader((folder / "classifier" / f"{table}.csv").open(encoding="utf-8", newline="")))
-        for table in ("by_class", "confused", "suspects")
+        for table in ("by_class", "confused")
     }
     of_head: dict[str, dict[str, float]] = {}
     for row in published:
@@ -130,9 +130,6 @@ def profile_section(name: str, folder: Path, published: list[Published], drawn: 
             *told,
             "",
         ]
-    counts = {head: sum(row["head"] == head for row in tables["suspects"]) for head in of_head}
-    if suspected := ", ".join(f"{count} of {head}" for head, count in counts.items() if count):
-        lines += [*prose(f"Labels that are probably wrong: {suspected}."), ""]
     return lines + ([DRAWN, ""] if drawn else [])
 
 

@@ -2,11 +2,13 @@
 
 Usage: python -m stages.run review [BASE] [--profile NAME]
 
-Reads: metrics/<profile>/, params.yaml and dvc.lock of both, seeds.json as committed at BASE, pictures in
-data/<profile>/report/. If params.yaml of one side is that of another profile, both sides' params are composed from
+Reads: metrics/<profile>/, params.yaml, data/relabel.csv and dvc.lock of both, seeds.json as committed at BASE, pictures
+in data/<profile>/report/. If params.yaml of one side is that of another profile, both sides' params are composed from
 profiles/.
 """
 
+import csv
+import io
 import json
 import subprocess
 import tempfile
@@ -41,10 +43,12 @@ CAUSES = {
     "cmd": "their command changed",
     "params": "their params changed",
     "code": "their code changed",
+    "labels": "data/relabel.csv changed",
     "deps": "what earlier stages made changed",
     "outs": "nothing but their outs changed",
 }
 NOTHING = "–"  # shown where one side has no value
+CORRECTIONS = Path("data/relabel.csv")
 
 Stages = Mapping[str, Mapping[str, Any]]  # entries of a dvc.lock
 
@@ -182,6 +186,29 @@ def _short(text: str) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
 
 
+def corrections_lines(before: bytes, now: bytes) -> list[str]:
+    """How many labels one side corrects by hand and the other does not, or to another value; empty where none.
+
+    Args:
+        before, now: content of data/relabel.csv.
+    """
+    sides = []
+    for content in (before, now):
+        rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"))))[1:]  # without the header
+        sides.append({tuple(row[:3]): row[3] for row in rows if len(row) > 3})
+    differ = sorted(key for key in sides[0].keys() | sides[1].keys() if sides[0].get(key) != sides[1].get(key))
+    parts = []
+    for said, keys in (
+        ("corrected", [key for key in differ if key not in sides[0]]),
+        ("corrected to another value", [key for key in differ if key in sides[0] and key in sides[1]]),
+        ("no longer corrected", [key for key in differ if key not in sides[1]]),
+    ):
+        if keys:
+            counts = Counter(column for _, _, column in keys)
+            parts.append(f"{len(keys)} {said} ({', '.join(f'{count} of {name}' for name, count in counts.items())})")
+    return [f"**Labels changed by hand**, in `{CORRECTIONS}`: {'; '.join(parts)}.", ""] if parts else []
+
+
 def stages_of(lock: bytes, profile: str) -> Stages:
     """The stages in a dvc.lock that write outs of a profile."""
     entries = (parse_yaml(lock.decode()) or {}).get("stages", {})
@@ -201,7 +228,9 @@ def cause(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | None:
             return part
     hashes = [{dep["path"]: dep.get("md5") for dep in entry.get("deps", [])} for entry in (old, new)]
     if differ := [path for path in hashes[0] | hashes[1] if hashes[0].get(path) != hashes[1].get(path)]:
-        return "code" if any(path.startswith(("stages", "tables")) for path in differ) else "deps"
+        if any(path.startswith(("stages", "tables")) for path in differ):
+            return "code"
+        return "labels" if CORRECTIONS.as_posix() in differ else "deps"
     return "outs" if old.get("outs") != new.get("outs") else None
 
 
@@ -292,6 +321,8 @@ def review(base: str, profile: str, active: str) -> list[str]:
         lines += params_lines(*params_at(base, profile), base)
     except StageError as error:
         lines += [f"Params are not compared: {error}", ""]
+    now_corrected = CORRECTIONS.read_bytes() if CORRECTIONS.is_file() else b""
+    lines += corrections_lines(files_at(base, CORRECTIONS).get(CORRECTIONS, b""), now_corrected)
     lock = Path("dvc.lock")
     texts = files_at(base, lock).get(lock, b""), lock.read_bytes() if lock.is_file() else b""
     lines += stage_lines(*(stages_of(text, profile) for text in texts), base)

@@ -109,7 +109,18 @@ def test_no_stage_reads_the_ground_truth_of_the_demo():
 def test_imports_point_to_earlier_areas_only():
     flow = [
         *("core", "runner", "contracts", "learning", "networks"),
-        *("demo", "ingest", "labels", "detection", "crops", "simclr", "classifier", "benchmarks", "encoders"),
+        *(
+            "demo",
+            "ingest",
+            "labels",
+            "detection",
+            "crops",
+            "simclr",
+            "suspects",
+            "classifier",
+            "benchmarks",
+            "encoders",
+        ),
         *("retrieval", "profiles", "report", "page", "app"),
     ]
     for path in (ROOT / "stages").rglob("*.py"):

@@ -17,7 +17,7 @@ SHOULD_RUN = {
     "classifier/training/trainer.py": {"train_classifier", "evaluate_classifier"},
     "contracts/ledger.py": {"ingest", "boxes", "evaluate_detector", "labels", "crops", "dataset", "benchmark", "pretrain",
                             "evaluate_pretrain", "train_classifier", "evaluate_classifier", "train_encoder", "embed",
-                            "evaluate_retrieval", "statistics", "leakage", "report"},
+                            "evaluate_retrieval", "statistics", "leakage", "suspects", "report"},
     "core/files.py": EVERY,
     "crops/dataset.py": {"dataset"},
     "demo/drawing/canvas.py": {"demo"},
@@ -31,7 +31,7 @@ SHOULD_RUN = {
     "labels/merging.py": {"labels", "evaluate_classifier"},
     "learning/knn.py": {"pretrain", "evaluate_pretrain", "train_classifier", "evaluate_classifier", "train_encoder", "embed"},
     "networks/backbones/colors.py": {"pretrain", "evaluate_pretrain", "train_classifier", "evaluate_classifier",
-                                     "train_encoder", "embed"},
+                                     "train_encoder", "embed", "suspects"},
     "networks/classifier.py": {"train_classifier", "evaluate_classifier", "embed"},
     "networks/detector/model.py": DETECTING | {"embed"},
     "networks/encoders/attention/recommend.py": {"train_encoder", "embed", "evaluate_retrieval"},
@@ -47,6 +47,7 @@ SHOULD_RUN = {
     "retrieval/ranking.py": {"evaluate_retrieval", "report"},
     "runner/tracking.py": set(),
     "simclr/model.py": {"pretrain", "evaluate_pretrain"},
+    "suspects/witnesses.py": {"suspects"},
     "run.py": set(),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A training gives the same bytes whatever the machine is set to: cores, threads, time zone, locale, folder."""
+"""A training, and the search for label errors, give the same bytes whatever the machine is set to: cores, threads, time zone, locale, folder."""
 
 import os
 import shutil
@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
 
-def train(project: Path, demo: Path, *before: str, umask: int, **environment: str) -> dict[str, bytes]:
-    """The files of a siamese network, trained for one epoch in a project of its own."""
+def outs(project: Path, command: list[str], *before: str, umask: int, **environment: str) -> dict[str, bytes]:
+    """The files of a stage in a project of its own, in which a siamese network is trained for one epoch."""
     project.mkdir(parents=True)
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["encoder"]["siamese"]["schedule"]["epochs"] = 1
@@ -23,7 +23,6 @@ def train(project: Path, demo: Path, *before: str, umask: int, **environment: st
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMP", "MKL", "GOMP", "PYTHON"))}
     for name in ("OPENBLAS_NUM_THREADS", "GLIBC_TUNABLES", "DVC_STAGE"):
         plain.pop(name, None)
-    command = ["train_encoder", "siamese", str(demo / "data/demo/dataset"), "out"]
     done = subprocess.run(
         [*before, sys.executable, "-m", "stages.run", *command],
         cwd=project, env=plain | environment, umask=umask, capture_output=True, text=True, check=False,
@@ -32,13 +31,26 @@ def train(project: Path, demo: Path, *before: str, umask: int, **environment: st
     return {path.name: path.read_bytes() for path in sorted((project / "out").iterdir())}
 
 
+OTHER = {
+    "OMP_NUM_THREADS": "7", "MKL_NUM_THREADS": "3", "OMP_WAIT_POLICY": "ACTIVE", "PYTHONHASHSEED": "123",
+    "TZ": "Pacific/Chatham", "LC_ALL": "C",
+}  # fmt: skip
+
+
 @pytest.mark.skipif(not shutil.which("taskset"), reason="taskset, of util-linux, gives a process one core")
-def test_training_gives_the_same_bytes_on_one_core_and_on_all_under_other_settings(demo, tmp_path):
-    usual = train(tmp_path / "usual", demo, umask=0o022)
-    other = train(
-        tmp_path / "another folder/with ümläut", demo, "taskset", "-c", "0", umask=0o077,
-        OMP_NUM_THREADS="7", MKL_NUM_THREADS="3", OMP_WAIT_POLICY="ACTIVE", PYTHONHASHSEED="123",
-        TZ="Pacific/Chatham", LC_ALL="C",
-    )  # fmt: skip
-    assert usual == other
-    assert {"weights.safetensors", "encoder.json", "history.csv"} <= set(usual)
+@pytest.mark.parametrize(
+    ("command", "made"),
+    [
+        (["train_encoder", "siamese", "{}/data/demo/dataset", "out"], {"weights.safetensors", "history.csv"}),
+        (
+            ["suspects", "{}/data/demo/dataset", "{}/models/demo/encoders/simclr", "{}/data/relabel.csv", "m", "out"],
+            {"suspects.csv", "relabel_suggestions.csv", "suspects_type.jpg"},
+        ),
+    ],
+    ids=["a training", "suspects"],
+)
+def test_same_bytes_on_one_core_and_on_all_under_other_settings(demo, tmp_path, command, made):
+    command = [word.format(demo) for word in command]
+    usual = outs(tmp_path / "usual", command, umask=0o022)
+    assert usual == outs(tmp_path / "another folder/with ümläut", command, "taskset", "-c", "0", umask=0o077, **OTHER)
+    assert made <= set(usual)

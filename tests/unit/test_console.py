@@ -120,7 +120,7 @@ def completed(*words):
 
 
 def test_verbs_profiles_sources_encoders_and_options_are_completed():
-    assert completed("re") == ["repro", "review", "report"]
+    assert set(completed("re")) == {"repro", "review", "report", "relabel"}
     assert {"demo", "paper", "photos"} <= set(completed("use", ""))
     assert completed("repro", "--profile", "pap") == ["paper"]
     assert completed("ingest-report", "") == PARAMS["sources"]

@@ -20,10 +20,6 @@ CONFUSED = """head,actual,predicted,rows,share
 gender,Men,Women,5,0.25
 gender,Women,Men,4,0.2
 """
-SUSPECTS = """head,crop_id,label,label_probability,prediction,probability
-gender,a,Men,0.1,Women,0.9
-gender,b,Men,0.2,Women,0.8
-"""
 PUBLISHED = """system,encoder,benchmark,metric,value,value_high,source,note
 theirs,,classifier_gender,accuracy,0.96,,The paper,on validation
 theirs,,classifier_gender,recall,0.95,,The paper,on validation
@@ -41,7 +37,7 @@ def page(tmp_path, monkeypatch):
     def make(**heads):
         (folder / "classifier").mkdir(parents=True)
         (folder / "classifier.json").write_text(json.dumps({"heads": heads, "type_group": SCORES}))
-        for name, text in (("by_class", BY_CLASS), ("confused", CONFUSED), ("suspects", SUSPECTS)):
+        for name, text in (("by_class", BY_CLASS), ("confused", CONFUSED)):
             (folder / "classifier" / f"{name}.csv").write_text(text)
         (tmp_path / "docs").mkdir()
         (tmp_path / "docs" / "published.csv").write_text(PUBLISHED)
@@ -69,10 +65,9 @@ def test_women_against_men_with_the_four_counts(page):
     assert "| *Women* (published) | - | - | - | - | - | *0.9734* | - | - |" in text
 
 
-def test_confused_pairs_suspects_and_that_the_data_is_drawn(page):
+def test_confused_pairs_and_that_the_data_is_drawn(page):
     text = page(gender=SCORES)
     assert "- gender: Men as Women (5, 25%); Women as Men (4, 20%)" in text
-    assert "Labels that are probably wrong: 2 of gender." in text
     assert "cannot be compared" in text and "## Profile demo (drawn data)" in text
 
 

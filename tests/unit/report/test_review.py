@@ -12,7 +12,7 @@ import yaml
 from profiles import FOLDER, composed
 from stages.core.errors import StageError
 from stages.report.headlines import Change
-from stages.report.review import cause, main, pictures, review, stage_lines, verdict
+from stages.report.review import cause, corrections_lines, main, pictures, review, stage_lines, verdict
 
 BEFORE = {
     "detector/shoes": {"map50": 0.8, "constant_box": 0.1, "recall": 0.5},
@@ -231,8 +231,35 @@ def test_cause_is_the_first_that_holds():
     assert cause(old, old | {"cmd": "b", "params": {}}) == "cmd"
     assert cause(old, old | {"deps": [{"path": "tables/a.csv", "md5": "2"}, {"path": "data/x", "md5": "1"}]}) == "code"
     assert cause(old, old | {"deps": [*old["deps"], {"path": "data/x", "md5": "1"}]}) == "deps"
+    assert cause(old, old | {"deps": [*old["deps"], {"path": "data/relabel.csv", "md5": "1"}]}) == "labels"
     assert cause(old, old | {"outs": []}) == "outs"
     assert cause(old, dict(old)) is None
+
+
+HEADER = "source,item_id,column,value,reason"
+
+
+def corrections(*lines):
+    return "\n".join([HEADER, *lines, ""]).encode()
+
+
+def test_labels_corrected_by_hand_are_counted_by_column_and_by_what_became_of_them():
+    before = corrections("shop,1,type,Tops,", "shop,2,type,Jeans,", "shop,3,color,Red,", "shop,4,color,Red,a reason")
+    now = corrections(
+        "shop,1,type,Shirts,", "shop,4,color,Red,another", 'shop,5,type,"Tops",', "shop,6,color,,", "shop,7,type,Tops,"
+    )
+    assert corrections_lines(before, now) == [
+        "**Labels changed by hand**, in `data/relabel.csv`: 3 corrected (2 of type, 1 of color); "
+        "1 corrected to another value (1 of type); 2 no longer corrected (1 of type, 1 of color).",
+        "",
+    ]
+    assert corrections_lines(before, before) == corrections_lines(b"", corrections()) == []
+
+
+def test_review_names_the_corrections_since_the_base(repository):
+    Path("data/relabel.csv").write_bytes(corrections("shop,1,type,Tops,"))
+    lines = review("before", "demo", "demo")
+    assert "**Labels changed by hand**, in `data/relabel.csv`: 1 corrected (1 of type)." in lines
 
 
 def test_stages_of_one_name_are_counted_and_those_gone_are_named():
