@@ -30,7 +30,7 @@ DRAWN: dict[str, dict[str, Any]] = {
     "headwear": {"images": 24, "width": 96, "height": 96},
     "shoes": {"images": 30, "width": 96, "height": 96},
     "fashion_products": {
-        "types": {"Tshirts": 16, "Shirts": 16, "Jeans": 16, "Dresses": 16, "Heels": 8, "Caps": 8}, "others": 2,
+        "types": {"Tshirts": 16, "Shirts": 16, "Jeans": 16, "Dresses": 16, "Heels": 8, "Caps": 8}, "accessories": 2,
         "width": 72, "height": 96,
     },
     "deepfashion_mm": {"people": 24, "additional": 2, "width": 75, "height": 110},

@@ -36,6 +36,16 @@ def named_boxes(out):
     }
 
 
+def export(ingested, folder):
+    """Write the boxes of an ingested source, all of one class, as a YOLO directory ``folder/export``."""
+    rows = [
+        {"object_id": key, "image_id": key.rsplit(":", 1)[0], "split": key.split("-")[0], "superclass": "top",
+         "class_id": 0, "cx": 0.5, "cy": 0.5, "w": 0.4, "h": 0.4} for key in boxes(ingested)
+    ]  # fmt: skip
+    write_rows(folder / "boxes.parquet", BOXES, rows)
+    write_yolo_directory(ingested, folder, ["top"], True, folder / "export")
+
+
 def test_shares_become_pixels(yolo):
     found = named_boxes(yolo().stage("yolo"))
     assert found["train-000001:1"] == ("top", pytest.approx([0, 29, 466, 622], abs=1e-3))
@@ -231,12 +241,7 @@ def test_image_whose_boxes_were_all_rejected_is_no_background(directory, tmp_pat
         "images": 1
     }
     assert account(out)["images"]["rows_kept"] == 7  # it is still a picture for everything else
-    rows = [
-        {"object_id": key, "image_id": key.rsplit(":", 1)[0], "split": key.split("-")[0], "superclass": "top",
-         "class_id": 0, "cx": 0.5, "cy": 0.5, "w": 0.4, "h": 0.4} for key in boxes(out)
-    ]  # fmt: skip
-    write_rows(tmp_path / "boxes.parquet", BOXES, rows)
-    write_yolo_directory(out, tmp_path, ["top"], True, tmp_path / "export")
+    export(out, tmp_path)
     there = {path.name: path.read_text() for path in sorted((tmp_path / "export/labels/train").iterdir())}
     assert sorted(there) == ["train-train0.txt", "train-train1.txt", "train-train2.txt", "train-train4.txt"]
     assert [name for name, text in there.items() if not text] == ["train-train1.txt", "train-train2.txt"]
@@ -248,12 +253,7 @@ def test_export_of_ids_with_folders_is_flat_and_keeps_them_apart(directory, tmp_
         tree.image(f"images/train/{name}.jpg", seed=len(name) + 40)
         tree.text(f"labels/train/{name}.txt", BOX)
     out = tree.stage("yolo")
-    rows = [
-        {"object_id": key, "image_id": key.rsplit(":", 1)[0], "split": key.split("-")[0], "superclass": "top",
-         "class_id": 0, "cx": 0.5, "cy": 0.5, "w": 0.4, "h": 0.4} for key in boxes(out)
-    ]  # fmt: skip
-    write_rows(tmp_path / "boxes.parquet", BOXES, rows)
-    write_yolo_directory(out, tmp_path, ["top"], True, tmp_path / "export")
+    export(out, tmp_path)
     images = {path.stem for path in (tmp_path / "export/images/train").iterdir()}
     assert len(images) == 3
     assert images == {path.stem for path in (tmp_path / "export/labels/train").iterdir()}
