@@ -108,7 +108,7 @@ CONFUSION_CONFIDENCE = 0.25  # Ultralytics' value for its matrix
 BATCH = 32  # images in a forward pass
 SAMPLES = 12
 CURVE_POINTS = 101
-HEADLINES = ("map50", "map50_95", "constant_box", "precision", "recall", "f1", "images", "boxes")
+KEY_METRICS = ("map50", "map50_95", "constant_box", "precision", "recall", "f1", "images", "boxes")
 CURVES = ["panel", "line", "x", "y"]
 CONFUSION = ["panel", "actual", "predicted", "rows"]
 BY_CLASS = ["detector", "class", "curve", "x", "y"]
@@ -143,7 +143,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     for name in params.detectors:
         scores = score(name, args, params.nms, plots)
         write_json(args.report / f"{name}.json", scores)
-        key_metrics = {key: scores[key] for key in HEADLINES}
+        key_metrics = {key: scores[key] for key in KEY_METRICS}
         write_json(args.metrics / f"{name}.json", key_metrics)
         report.metrics |= {f"{name}.{key}": value for key, value in key_metrics.items()}
         report.pictures.append(args.report / f"{name}.jpg")
