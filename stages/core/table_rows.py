@@ -105,7 +105,7 @@ def _text(path: Path) -> Content:
 
 
 def _check_widths(names: list[str], records: list[tuple[int, list[str]]], path: Path) -> None:
-    """Refuse rows with values beyond the header: theirs would stand in the wrong columns."""
+    """Refuse rows with more values than the header has columns: their values would be in the wrong columns."""
     wide = [number for number, values in records if any(value.strip() for value in values[len(names) :])]
     if wide:
         more = f", and so {len(wide) - 1} other rows" if len(wide) > 1 else ""
@@ -116,7 +116,7 @@ def _check_widths(names: list[str], records: list[tuple[int, list[str]]], path: 
 
 
 def _check_quotes(text: str, delimiter: str, path: Path, above: int) -> None:
-    """Refuse a quote that is opened and never closed: all that follows would be one value.
+    """Refuse a quote that is never closed: the rest of the file would be one value.
 
     Args:
         above: lines of the file above ``text``.
@@ -164,12 +164,12 @@ def decoded(data: bytes, path: Path) -> tuple[str, str]:
 
 
 def find_delimiter(text: str) -> str:
-    """The delimiter that cuts the most records into as many fields as the header has; a comma where none cuts."""
+    """The delimiter by which most records have as many fields as the header; a comma if none separates fields."""
     return max(DELIMITERS, key=lambda delimiter: _fit(text, delimiter))
 
 
 def _fit(text: str, delimiter: str) -> tuple[float, int]:
-    """The share of records with as many fields as the header, in tenths, and how many these are; 0 for fewer than 2."""
+    """Share of records with as many fields as the header (rounded to tenths), and the number of fields; 0 below 2."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     counts = [len(values) for values, _ in zip(reader, range(_TRIED), strict=False) if values]
     width = counts[0] if counts else 0
@@ -179,7 +179,7 @@ def _fit(text: str, delimiter: str) -> tuple[float, int]:
 
 
 def _json(path: Path) -> Content:
-    """A list of objects, numbered from 1, or an object a line."""
+    """Rows of a JSON list of objects, numbered from 1, or of one object a line."""
     text, encoding = decoded(path.read_bytes(), path)
     listed = text.lstrip().startswith("[")
     rows = []
