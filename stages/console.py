@@ -25,8 +25,9 @@ from stages.runner.times import REPRO_VARIABLE
 FLAG = "flag"  # an option that takes no value
 HOME = Path(__file__).resolve().parents[1]  # the checkout that this code is in
 PROGRAM, COMPLETE = "seamline", "_SEAMLINE_COMPLETE"  # the variable by which a shell asks click for completions
-BENCHES = ("stages", "ingest", "retrieval", "simclr")  # modules of bench/
+BENCHES = ("stages", "ingest", "retrieval", "simclr", "wardrobe")  # modules of bench/
 SHELLS = ("bash", "zsh", "fish")
+WARDROBE = ("add", "remove", "list", "query")  # what `seamline wardrobe` does
 
 
 def params() -> dict[str, Any]:
@@ -86,6 +87,7 @@ NAMES: dict[str, Callable[[], Sequence[str]]] = {
     "target": targets,
     "bench": lambda: BENCHES,
     "shell": lambda: SHELLS,
+    "wardrobe": lambda: WARDROBE,
     "source": lambda: params().get("sources", []),
     "detector": lambda: params().get("detectors", []),
     "benchmark": lambda: params().get("benchmarks", []),
@@ -242,7 +244,14 @@ VERBS = {
     "add": Verb("Add your own data.", "seamline add mystore path/to/photos items.csv", "add"),
     "match": Verb(
         "Find the match of a photo among photos of your clothes.", "seamline match look.jpg --wardrobe my_clothes",
-        "match", {"--wardrobe": "", "--top": "", "--confidence": "", "--any-class": FLAG},
+        "match",
+        {"--wardrobe": "", "--top": "", "--only": "", "--out": "", "--store": "", "--confidence": "",
+         "--any-class": FLAG, "--ideas": FLAG, "--json": FLAG},
+    ),
+    "wardrobe": Verb(
+        "Keep a wardrobe: add, remove, list, query.", "seamline wardrobe add my_clothes", "wardrobe",
+        {"": "wardrobe", "--top": "", "--only": "", "--out": "", "--store": "", "--confidence": "",
+         "--any-class": FLAG, "--ideas": FLAG, "--items": FLAG, "--json": FLAG},
     ),
     "summary": Verb(
         "Print the key numbers of the last repro.", "seamline summary --markdown", "summary",
