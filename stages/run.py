@@ -49,6 +49,7 @@ COMMANDS = {
     "trace": "stages.page.trace",
     "track": "stages.runner.tracking",
     "match": "stages.app.match",
+    "app": "stages.web.serve",
     "audit": "stages.report.audit",
     "relabel": "stages.suspects.relabel",
     "ingest_report": "stages.report.ingest_report",
