@@ -18,15 +18,14 @@ import json
 import logging
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 from stages.app.items import Asked
@@ -38,6 +37,7 @@ from bench.memory import Peak, family, resident
 from stages.contracts.images import check
 from stages.core.determinism import start_process
 from stages.core.log import show_log
+from stages.web.picture import served
 
 log = logging.getLogger(__name__)
 
@@ -95,22 +95,6 @@ def fill(wardrobe: Wardrobe, sources: Sequence[Path], folder: Path, count: int) 
     return wardrobe.count()
 
 
-@contextmanager
-def served(store: Path) -> Iterator[tuple[int, int]]:
-    """Port and process id of the page over a store."""
-    command = [sys.executable, "-m", "stages.run", "app", "--port", "0", "--store", str(store)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        port = re.search(r":(\d+)/", server.stdout.readline())
-        if port is None:
-            raise SystemExit("the page did not start")
-        yield int(port[1]), server.pid
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
 class Client(threading.Thread):
     """One visitor.
 
@@ -119,19 +103,19 @@ class Client(threading.Thread):
         errors: what was asked, with the status -> how often.
     """
 
-    def __init__(self, port: int, photos: Sequence[Path], until: float, seed: int) -> None:
+    def __init__(self, address: str, photos: Sequence[Path], until: float, seed: int) -> None:
         super().__init__(daemon=True)
-        self.port, self.photos, self.until = port, photos, until
+        self.origin, self.photos, self.until = address.rstrip("/"), photos, until
         self.random = random.Random(seed)
         self.times: dict[str, list[float]] = {}
         self.errors: Counter[str] = Counter()
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self.connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
 
     def ask(self, what: str, method: str, path: str, body: bytes | None = None) -> str:
         """The answer's text; empty, and counted, where it is an error."""
         started = time.perf_counter()
         try:
-            self.connection.request(method, path, body, {"Origin": f"http://127.0.0.1:{self.port}"} if body else {})
+            self.connection.request(method, path, body, {"Origin": self.origin} if body else {})
             answer = self.connection.getresponse()
             data = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -172,10 +156,10 @@ def measure(clients: int, seconds: float, count: int) -> int:
         wardrobe = Wardrobe(Models.open(), store)
         garments = fill(wardrobe, sources[:LOOKED_AT], photos, count)
         log.info(f"{garments:,} garments in {count:,} photos; {clients} clients for {seconds:.0f} seconds")
-        with served(store) as (port, process):
-            Client(port, sources[:1], 0, 0).ask("warm", "GET", "/")
+        with served(store) as (address, process):
+            Client(address, sources[:1], 0, 0).ask("warm", "GET", "/")
             until = time.monotonic() + seconds
-            visitors = [Client(port, sources[LOOKED_AT:], until, seed) for seed in range(clients)]
+            visitors = [Client(address, sources[LOOKED_AT:], until, seed) for seed in range(clients)]
             with Peak(0.1, lambda: sum(map(resident, family(process)))) as peak:
                 for visitor in visitors:
                     visitor.start()

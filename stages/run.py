@@ -50,6 +50,7 @@ COMMANDS = {
     "track": "stages.runner.tracking",
     "match": "stages.app.match",
     "app": "stages.web.serve",
+    "page_picture": "stages.web.picture",
     "audit": "stages.report.audit",
     "relabel": "stages.suspects.relabel",
     "ingest_report": "stages.report.ingest_report",

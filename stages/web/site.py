@@ -7,7 +7,7 @@ the id of a garment or of a photo that was sent, never by a path.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -35,7 +35,7 @@ UPLOADS = (64, 200 * incoming.MEGABYTE)  # photos that are held
 PICTURES = 64 * incoming.MEGABYTE  # of small pictures that are held
 SIDES = (256, 1024)  # pixels of a picture's longest side
 ON_A_PAGE = 48  # garments of the wardrobe
-MATCHES = 24
+MATCHES = 12
 FOREVER = "private, max-age=31536000, immutable"  # a picture of that id never changes
 
 
@@ -168,9 +168,9 @@ def create(wardrobe: Wardrobe, hosts: Iterable[str], changes: bool) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> Any:
-        warming = asyncio.ensure_future(site.models.run(wardrobe.models.warm))  # the first visitor need not wait for it
-        warming.add_done_callback(lambda done: done.cancelled() or done.exception())
+        warming = asyncio.create_task(warm(site))  # the first visitor need not wait for it
         yield
+        warming.cancel()
         site.build.stop(wait=10)
         site.models.close()
         site.pictures.close()
@@ -182,6 +182,12 @@ def create(wardrobe: Wardrobe, hosts: Iterable[str], changes: bool) -> FastAPI:
     add_wardrobe(app, site)
     add_photos(app, site)
     return app
+
+
+async def warm(site: Site) -> None:
+    """Make the models ready; where they are damaged, the first photo says so."""
+    with suppress(StageError):
+        await site.models.run(site.wardrobe.models.warm)
 
 
 def answer_errors(app: FastAPI) -> None:
