@@ -18,7 +18,7 @@ SPACE := $(subst ,, )
 STAMP := $(subst $(SPACE),\ ,$(VENV))/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test coverage test-slow lint format use add match app ingest-report report trace audit relabel export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
+.PHONY: help install repro test coverage test-slow lint format use add match wardrobe app ingest-report report trace audit relabel export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -63,9 +63,12 @@ add: install  ## add your own data: make add SOURCE=mystore FOLDER=path [TABLE=i
 	@test -n "$(SOURCE)" -a -n "$(FOLDER)" || { echo "make add: SOURCE and FOLDER are needed: make add SOURCE=mystore FOLDER=path/to/photos [TABLE=items.csv]"; exit 1; }
 	@$(SEAMLINE) add "$(SOURCE)" "$(FOLDER)" $(if $(TABLE),"$(TABLE)")
 
-match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder
+match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder [OUT=match.png]
 	@test -n "$(PHOTO)" -a -n "$(WARDROBE)" || { echo "make match: PHOTO and WARDROBE are needed: make match PHOTO=look.jpg WARDROBE=folder"; exit 1; }
-	@$(SEAMLINE) match "$(PHOTO)" --wardrobe "$(WARDROBE)"
+	@$(SEAMLINE) match --wardrobe="$(WARDROBE)" $(if $(OUT),--out="$(OUT)") -- "$(PHOTO)"
+
+wardrobe: install  ## keep photos of your clothes for searches: make wardrobe ARGS="add folder" (or remove, list, query look.jpg)
+	@$(SEAMLINE) wardrobe $(ARGS)
 
 app: install  ## open your wardrobe as a page on this machine: make app [PORT=8300] [STORE=folder]
 	@$(SEAMLINE) app $(if $(PORT),--port $(PORT)) $(if $(STORE),--store "$(STORE)")

@@ -165,6 +165,10 @@ class Verb:
     group: str = "Pipeline"
 
 
+SEARCH = {
+    **dict.fromkeys(("--top", "--only", "--out", "--store", "--confidence"), ""),
+    **dict.fromkeys(("--any-class", "--ideas", "--json"), FLAG),
+}
 VERBS = {
     "repro": Verb(
         "Run the pipeline, and say on one screen what it reached.", "seamline repro --profile photos", repro,
@@ -177,7 +181,12 @@ VERBS = {
     "add": Verb("Add your own data.", "seamline add mystore path/to/photos items.csv", "add"),
     "match": Verb(
         "Find the match of a photo among photos of your clothes.", "seamline match look.jpg --wardrobe my_clothes",
-        "match", {"--wardrobe": "", "--top": "", "--confidence": "", "--any-class": FLAG},
+        "match", SEARCH | {"--wardrobe": ""},
+        group="Your photos",
+    ),
+    "wardrobe": Verb(
+        "Keep a wardrobe: add, remove, list, query.", "seamline wardrobe add my_clothes", "wardrobe",
+        SEARCH | {"": "wardrobe", "--items": FLAG},
         group="Your photos",
     ),
     "app": Verb(

@@ -49,6 +49,7 @@ COMMANDS = {
     "trace": "stages.page.trace",
     "track": "stages.runner.tracking",
     "match": "stages.app.match",
+    "wardrobe": "stages.app.command",
     "app": "stages.web.serve",
     "page_picture": "stages.web.picture",
     "audit": "stages.report.audit",

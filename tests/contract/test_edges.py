@@ -10,7 +10,7 @@ EVERY = "every stage"
 DETECTING = {"train_detector", "evaluate_detector", "crops", "benchmark"}
 # A file of each package -> the stages that run when it changes.
 SHOULD_RUN = {
-    "app/match.py": set(),
+    "app/wardrobe.py": set(),
     "benchmarks/from_dataset.py": {"benchmark"},
     "classifier/evaluate_classifier.py": {"evaluate_classifier"},
     "classifier/error_analysis.py": {"evaluate_classifier"},
