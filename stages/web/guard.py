@@ -136,7 +136,7 @@ class Guard:
 def urlsplit_or_none(origin: str) -> str | None:
     """Host and port of an Origin header, in lower case; None for ``null`` and for what is no http address."""
     try:
-        parts = urlsplit(origin)
+        address = urlsplit(origin)
     except ValueError:
         return None
-    return parts.netloc.lower() if parts.scheme in ("http", "https") else None
+    return address.netloc.lower() if address.scheme in ("http", "https") else None

@@ -72,20 +72,20 @@ async def read_body(request: Request, most: int, what: str) -> bytes:
     Raises:
         Refused: more than ``most`` bytes, or too slow.
     """
-    parts, size = [], 0
+    pieces, size = [], 0
     try:
         async with asyncio.timeout(SECONDS):
-            async for part in request.stream():
-                size += len(part)
+            async for piece in request.stream():
+                size += len(piece)
                 if size <= most:
-                    parts.append(part)
+                    pieces.append(piece)
                 elif size > 4 * most:  # up to there it is read and dropped, so that the browser hears the answer
                     break
     except TimeoutError:
         raise Refused(408, f"The {what} did not arrive within {SECONDS} seconds. Send it again.") from None
     if size > most:
         raise Refused(413, f"The {what} is larger than {most / MEGABYTE:g} MB. Send a smaller one.")
-    return b"".join(parts)
+    return b"".join(pieces)
 
 
 async def read_words(request: Request, model: type[M]) -> M:
