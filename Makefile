@@ -18,7 +18,7 @@ SPACE := $(subst ,, )
 STAMP := $(subst $(SPACE),\ ,$(VENV))/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test coverage test-slow lint format use add match wardrobe ingest-report report trace audit relabel export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
+.PHONY: help install repro test coverage test-slow lint format use add match wardrobe app ingest-report report trace audit relabel export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE
 wardrobe: install  ## keep photos of your clothes for searches: make wardrobe ARGS="add folder" (or remove, list, query look.jpg)
 	@$(SEAMLINE) wardrobe $(ARGS)
 
+app: install  ## open your wardrobe as a page on this machine: make app [PORT=8300] [STORE=folder]
+	@$(SEAMLINE) app $(if $(PORT),--port $(PORT)) $(if $(STORE),--store "$(STORE)")
+
 ingest-report: install  ## what ingest found, repaired and rejected: make ingest-report SOURCE=shoes
 	@test -n "$(SOURCE)" || { echo "make ingest-report: no SOURCE given. Name one of \`sources\` in params.yaml: make ingest-report SOURCE=shoes"; exit 1; }
 	@$(SEAMLINE) ingest-report "$(SOURCE)"
@@ -103,7 +106,7 @@ review: install  ## what a change moved, as Markdown for a pull request: make re
 mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]
 	@$(SEAMLINE) mlflow $(if $(PORT),--port $(PORT))
 
-bench: install  ## measure speed and memory: the stages of the last repro, reading, checking, near-duplicate search, scoring retrieval, SimCLR: make bench [PHOTOS=folder]
+bench: install  ## measure speed and memory: the stages of the last repro, reading, checking, near-duplicate search, scoring retrieval, SimCLR, the local page: make bench [PHOTOS=folder]
 	@$(SEAMLINE) bench $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 docs: install  ## write docs/leaderboard.md, docs/classifier.md and the tables of numbers in README.md and docs/

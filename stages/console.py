@@ -189,6 +189,11 @@ VERBS = {
         SEARCH | {"": "wardrobe", "--items": FLAG},
         group="Your photos",
     ),
+    "app": Verb(
+        "Open your wardrobe as a local page.", "seamline app --port 8300", "app",
+        {"--port": "", "--host": "", "--allow-host": "", "--allow-changes": FLAG, "--store": ""},
+        group="Your photos",
+    ),
     "summary": Verb(
         "Print the key numbers of the last repro.", "seamline summary --markdown", "summary",
         {"--markdown": FLAG, "--track": FLAG},

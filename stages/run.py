@@ -50,6 +50,8 @@ COMMANDS = {
     "track": "stages.runner.tracking",
     "match": "stages.app.match",
     "wardrobe": "stages.app.command",
+    "app": "stages.web.serve",
+    "page_picture": "stages.web.picture",
     "audit": "stages.report.audit",
     "relabel": "stages.suspects.relabel",
     "ingest_report": "stages.report.ingest_report",
