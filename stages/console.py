@@ -116,7 +116,7 @@ def docs(arguments: Sequence[str]) -> int:
     """Write the generated pages."""
     parser("docs").parse_args(arguments)
     pages = command("leaderboard_page") or command("classifier_page") or command("doc_tables")
-    return pages or command("plots_file")
+    return pages or command("model_card") or command("plots_file")
 
 
 def mlflow(arguments: Sequence[str]) -> int:
@@ -178,6 +178,11 @@ VERBS = {
     "match": Verb(
         "Find the match of a photo among photos of your clothes.", "seamline match look.jpg --wardrobe my_clothes",
         "match", {"--wardrobe": "", "--top": "", "--confidence": "", "--any-class": FLAG},
+        group="Your photos",
+    ),
+    "export": Verb(
+        "Write the models as ONNX, with a small reader.", "seamline export path/to/folder", "export",
+        {"--encoder": "encoder"},
         group="Your photos",
     ),
     "summary": Verb(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-BENCHES = ("stages", "ingest", "retrieval", "simclr")  # modules of bench/
+BENCHES = ("stages", "ingest", "retrieval", "simclr", "export")  # modules of bench/
 SHELLS = ("bash", "zsh", "fish")
 
 
