@@ -5,8 +5,10 @@ reader needs (stages/export/reader.py): boxes and scores, or a vector and the lo
 """
 
 import hashlib
+import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from torch import nn
 from stages.core.errors import StageError
 from stages.networks.classifier import MultiHead, encode_detected
 
-OPSET = 20  # the first with affine_grid, which the attention network needs
+OPSET = 17  # onnxruntime samples grids of 16 to 19, those of 20 not on a CPU
 TOLERANCE = 1e-3  # of an output's difference, as a share of its largest number
 BOXES, VECTOR, LOGITS = "boxes", "embedding", "logits_"  # names of outputs; of a head: LOGITS + its name
 
@@ -66,6 +68,24 @@ class EncoderGraph(nn.Module):
         return self.network(image.float())
 
 
+@contextmanager
+def plain_grids() -> Iterator[None]:
+    """While it lasts, torch's affine_grid is a product of matrices: ONNX has no such operation in this operator set."""
+    own = nn.functional.affine_grid
+
+    def grid(theta: torch.Tensor, size: Sequence[int], align_corners: bool | None = None) -> torch.Tensor:
+        height, width = int(size[-2]), int(size[-1])
+        plain = own(torch.eye(2, 3)[None], [1, 1, height, width], align_corners)
+        places = torch.cat([plain, torch.ones(1, height, width, 1)], 3).view(1, -1, 3)
+        return (places @ theta.transpose(1, 2)).view(-1, height, width, 2)
+
+    nn.functional.affine_grid = grid
+    try:
+        yield
+    finally:
+        nn.functional.affine_grid = own
+
+
 def write_graph(graph: nn.Module, size: tuple[int, int], outputs: Sequence[str], path: Path) -> str:
     """Write a graph for pictures of ``size`` (height, width) as ONNX; the file's SHA-256.
 
@@ -77,10 +97,18 @@ def write_graph(graph: nn.Module, size: tuple[int, int], outputs: Sequence[str],
     noise[:, :, :2] = 255  # a border, as padded crops have it
     given = {"image": noise, "detected": np.array([1])}
     inputs = tuple(torch.from_numpy(given[name]) for name in names)
-    with torch.no_grad(), warnings.catch_warnings():
+    graph.eval()  # the exporter gives every part the mode of the whole
+    with (
+        torch.no_grad(),
+        warnings.catch_warnings(),
+        redirect_stdout(io.StringIO()),
+        plain_grids(),
+    ):  # the whole graph, on an error
         warnings.simplefilter("ignore")  # of sizes that become constants, as they are
         said = graph(*inputs)
         expected = [said] if isinstance(said, torch.Tensor) else list(said)
+        # `a |= b` of the color histogram
+        torch.onnx.register_custom_op_symbolic("aten::__ior_", lambda g, a, b: g.op("Or", a, b), OPSET)
         try:
             # The other exporter (dynamo) needs two more packages and writes the names of our files into the graph.
             torch.onnx.export(graph, inputs, str(path), input_names=names, output_names=list(outputs),
@@ -97,15 +125,26 @@ def _first_line(error: Exception) -> str:
 
 
 def _clean(path: Path) -> None:
-    """Check the file, and take out what says where and by what it was made."""
+    """Make doubles floats, as the network has none, and take out what says where and by what the file was made."""
     import onnx
+    from onnx import TensorProto, numpy_helper
 
     model = onnx.load(path)
-    onnx.checker.check_model(model)
-    model.producer_name, model.producer_version, model.doc_string = "seamline", "", ""
-    del model.metadata_props[:]
-    for node in model.graph.node:
+    nodes = model.graph.node
+    values = [one.t for node in nodes if node.op_type == "Constant" for one in node.attribute]
+    for value in (*model.graph.initializer, *values):
+        if value.data_type == TensorProto.DOUBLE:
+            value.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(value).astype(np.float32), value.name))
+    for output in model.graph.output:
+        output.type.tensor_type.elem_type = TensorProto.FLOAT
+    for node in nodes:
         node.doc_string = ""
+        for one in node.attribute:
+            if node.op_type == "Cast" and one.i == TensorProto.DOUBLE:
+                one.i = TensorProto.FLOAT
+    model.producer_name, model.producer_version, model.doc_string = "seamline", "", ""
+    del model.metadata_props[:], model.graph.value_info[:]
+    onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 

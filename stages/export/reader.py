@@ -92,7 +92,7 @@ def decode(data: bytes) -> Image.Image:
         try:
             image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
             image.load()
-        except UnidentifiedImageError:
+        except (UnidentifiedImageError, ImportError):
             phone = " (HEIC: pip install pillow-heif)" if data[4:8] == b"ftyp" else ""
             raise ReaderError(f"not an image of a kind that is read{phone}. Save it as JPEG or PNG.") from None
         except Exception as error:  # damaged files make Pillow raise whatever their parsing stumbles on

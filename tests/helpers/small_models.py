@@ -4,6 +4,7 @@ import torch
 import yaml
 from places import ROOT
 from small_classifier import CLASSES
+from torch import nn
 
 from stages.core.params import Section
 from stages.networks.backbones.backbones import Backbone
@@ -19,8 +20,8 @@ SMALL = {"image_size": 48, "projection": 32, "hidden": [24, 16], "heads": list(C
 
 
 def noisy_detector(side=96):
-    """An untrained nano network for three classes that detects something: its BatchNorms have seen noise, so that
-    scores differ from place to place, and its class biases are not those of rare objects.
+    """An untrained nano network for three classes that detects something: its BatchNorms have seen fields of color, so
+    that scores differ from place to place, and its class biases are not those of rare objects.
     """
     torch.manual_seed(0)
     network = new_network("yolo11n.yaml", len(NAMES))
@@ -31,7 +32,7 @@ def noisy_detector(side=96):
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = None  # the plain mean of what is seen
-        network.train()(torch.rand(4, 3, side, side))
+        network.train()(nn.functional.interpolate(torch.rand(16, 3, 5, 4), (side, side), mode="bilinear"))
         network.eval()
     return network
 
@@ -88,7 +89,7 @@ def write_project(root):
     """A checkout of profile ``mine`` with its params and models."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params |= {"profile": "mine", "detectors": ["clothes", "more"], "encoders": ["classifier", "plain"]}
-    params["crops"] |= {"confidence": 0.14}
+    params["crops"] |= {"confidence": 0.3}
     root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     write_detector(root / "models/mine/detectors/clothes")

@@ -171,7 +171,7 @@ def test_reader_finds_what_match_finds(exported, project, photos, monkeypatch):
 
 def test_photo_without_a_detection_is_one_garment(exported, photos):
     own = reader.Reader(exported)
-    own.pipeline["confidence"] = 0.99
+    own.pipeline["confidence"] = 1.0
     (garment,) = own.read(photos[0])
     assert (garment.superclass, garment.confidence, garment.box) == ("none", None, None)
     assert np.linalg.norm(garment.vector) == pytest.approx(1)
