@@ -18,7 +18,7 @@ SPACE := $(subst ,, )
 STAMP := $(subst $(SPACE),\ ,$(VENV))/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test coverage test-slow lint format use add match wardrobe app ingest-report report trace audit relabel export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
+.PHONY: help install repro test coverage test-slow lint format use add match wardrobe app ingest-report report trace audit relabel export export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ audit: install  ## compare the demo's labels and crops with its ground truth
 relabel: install  ## take suggested corrections of labels into data/relabel.csv: make relabel KEPT=kept.csv, or CONFIDENCE=.99 [HEAD=type]
 	@$(SEAMLINE) relabel $(if $(KEPT),"$(KEPT)") $(if $(CONFIDENCE),--confidence $(CONFIDENCE)) $(if $(HEAD),--head $(HEAD))
 
+export: install  ## write detectors, encoder and classifier as ONNX, with a small reader: make export [OUT=folder] [ENCODER=name]
+	@$(SEAMLINE) export $(if $(OUT),"$(OUT)") $(if $(ENCODER),--encoder $(ENCODER))
+
 export-yolo: install  ## write a detector's data as a YOLO directory: make export-yolo DETECTOR=shoes OUT=folder
 	@test -n "$(DETECTOR)" -a -n "$(OUT)" || { echo "make export-yolo: DETECTOR and OUT are needed: make export-yolo DETECTOR=shoes OUT=folder"; exit 1; }
 	@$(SEAMLINE) export-yolo "$(DETECTOR)" "$(OUT)"
@@ -106,10 +109,10 @@ review: install  ## what a change moved, as Markdown for a pull request: make re
 mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]
 	@$(SEAMLINE) mlflow $(if $(PORT),--port $(PORT))
 
-bench: install  ## measure speed and memory: the stages of the last repro, reading, checking, near-duplicate search, scoring retrieval, SimCLR, the local page: make bench [PHOTOS=folder]
+bench: install  ## measure speed and memory: stages, reading, retrieval, SimCLR, wardrobe, page, exported reader: make bench [PHOTOS=folder]
 	@$(SEAMLINE) bench $(if $(PHOTOS),--photos "$(PHOTOS)")
 
-docs: install  ## write docs/leaderboard.md, docs/classifier.md and the tables of numbers in README.md and docs/
+docs: install  ## write docs/leaderboard.md, docs/classifier.md, MODEL_CARD.md and the tables of numbers in README.md and docs/
 	@$(SEAMLINE) docs
 
 dag: install  ## draw the graph of stages as Markdown

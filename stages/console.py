@@ -116,7 +116,7 @@ def docs(arguments: Sequence[str]) -> int:
     """Write the generated pages."""
     parser("docs").parse_args(arguments)
     pages = command("leaderboard_page") or command("classifier_page") or command("doc_tables")
-    return pages or command("plots_file")
+    return pages or command("model_card") or command("plots_file")
 
 
 def mlflow(arguments: Sequence[str]) -> int:
@@ -192,6 +192,11 @@ VERBS = {
     "app": Verb(
         "Open your wardrobe as a local page.", "seamline app --port 8300", "app",
         {"--port": "", "--host": "", "--allow-host": "", "--allow-changes": FLAG, "--store": ""},
+        group="Your photos",
+    ),
+    "export": Verb(
+        "Write the models as ONNX, with a small reader.", "seamline export path/to/folder", "export",
+        {"--encoder": "encoder"},
         group="Your photos",
     ),
     "summary": Verb(

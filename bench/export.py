@@ -1,0 +1,103 @@
+"""Measure the way from a photo to its garments twice: by `make match`'s own code, and by the exported reader.
+
+Usage: python -m bench.export [--photos FOLDER] [--count 40]   (part of `make bench`; the models of the active profile)
+
+Each takes a process of its own, one after the other, with as many threads as there are cores. *ready* is from the start
+of the process until the networks are loaded; *first* the first photo; *a photo* the mean of the others: decode, detect,
+cut, describe, embed.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from stages.core.determinism import start_process
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO_PHOTOS = ROOT / "data/demo/raw/deepfashion_mm/images"
+READER = """\
+import json, sys, time
+start = float(sys.argv[1])
+sys.path.insert(0, sys.argv[2])
+from reader import Reader
+reader = Reader()
+times = [time.time()]
+for photo in sys.argv[3:]:
+    reader.read(photo)
+    times.append(time.time())
+print(json.dumps([times[0] - start, *(b - a for a, b in zip(times, times[1:]))]))
+"""
+
+
+def own(start: float, photos: Sequence[Path]) -> list[float]:
+    """Seconds until the networks are loaded, then of each photo, by `make match`'s own code."""
+    from stages.app.match import embed, find_garments, inputs
+    from stages.core.determinism import seed_everything
+    from stages.core.params import load_params, section
+    from stages.crops.params import CropParams
+    from stages.networks.classifier import ClassifierEncoder
+    from stages.networks.detector.model import load_detectors
+    from stages.networks.detector.params import NmsParams
+
+    content = load_params()
+    seed_everything(0)
+    params, nms = section(CropParams, "crops", content), section(NmsParams, "nms", content)
+    models = Path("models") / content["profile"]
+    detectors = list(load_detectors(models / "detectors", content["detectors"]).values())
+    for detector in detectors:
+        assert detector._fused is not None  # networks are built on first use
+    encoder = ClassifierEncoder(models / "encoders" / "classifier")
+    times = [time.time()]
+    for photo in photos:
+        garments = find_garments(photo, detectors, params, nms)
+        embed(garments, encoder)
+        encoder.attributes(*inputs(garments, encoder))
+        times.append(time.time())
+    return [times[0] - start, *(after - before for before, after in zip(times, times[1:], strict=False))]
+
+
+def row(name: str, seconds: Sequence[float]) -> str:
+    """A line of the table."""
+    ready, first, *others = seconds
+    return f"| {name} | {ready:.2f} | {first * 1000:.0f} | {1000 * sum(others) / len(others):.1f} |"
+
+
+def main() -> None:
+    """Export, run both, print the table and the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, default=DEMO_PHOTOS, help="a folder of JPEG files")
+    parser.add_argument("--count", type=int, default=40, help="how many of them")
+    parser.add_argument("--own", nargs="+", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.own:
+        print(json.dumps(own(float(args.own[0]), [Path(name) for name in args.own[1:]])))
+        return
+    photos = [str(path.absolute()) for path in sorted(args.photos.rglob("*.jpg"))[: args.count]]
+    if len(photos) < 3:
+        sys.exit(f"{args.photos}: {len(photos)} .jpg files, expected 3 or more. Name a folder with --photos.")
+    with tempfile.TemporaryDirectory() as folder:
+        out = f"{folder}/export"
+        if status := subprocess.run([sys.executable, "-m", "stages.run", "export", out], check=False).returncode:
+            sys.exit(status)
+        commands = {
+            "`make match`": lambda: [sys.executable, "-m", "bench.export", "--own", str(time.time()), *photos],
+            "reader.py": lambda: [sys.executable, "-I", "-c", READER, str(time.time()), out, *photos],
+        }
+        seconds = {}
+        for name, command in commands.items():
+            done = subprocess.run(command(), check=True, stdout=subprocess.PIPE, text=True)
+            seconds[name] = json.loads(done.stdout.splitlines()[-1])
+    print(f"| {len(photos)} photos | ready, s | first, ms | a photo, ms |\n| --- | ---: | ---: | ---: |")
+    print("\n".join(row(name, own) for name, own in seconds.items()))
+    rest = [sum(own[2:]) for own in seconds.values()]
+    print(f"`make match` takes {rest[0] / rest[1]:.2f} times as long for a photo as the reader.")
+
+
+if __name__ == "__main__":
+    start_process()
+    main()
