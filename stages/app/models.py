@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -10,13 +11,15 @@ import numpy as np
 from PIL import Image
 
 from stages.app.garments import UPLOAD, Box, Garment, garment_at, garments_in, inputs, read_photo, unit
+from stages.contracts.images import encode_jpeg
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
+from stages.core.fast_imports import import_timm
 from stages.core.files import digest, read_json
 from stages.core.params import Names, load_params, lookup, section
 from stages.crops.params import CropParams
 from stages.networks.classifier import ClassifierEncoder
-from stages.networks.detector.model import Detector, load_detectors
+from stages.networks.detector.model import Detector, load_detectors, quiet_ultralytics
 from stages.networks.detector.params import NmsParams
 from stages.profiles.app import AppParams
 
@@ -105,15 +108,7 @@ class Models:
 
     def warm(self) -> None:
         """Build all networks now, instead of at the first photo."""
-        with self._turn:
-            self._start()
-
-    def _start(self) -> None:
-        if "encoder" in self.__dict__:
-            return
-        seed_everything(0)
-        garments_in(Image.new("RGB", (64, 64)), self._detectors, self.params, self.nms)
-        assert self.encoder is not None
+        self.describe(self.garments(encode_jpeg(Image.new("RGB", (64, 64))))[1])
 
     def garments(self, data: bytes, name: Path = UPLOAD) -> tuple[tuple[int, int], list[Garment]]:
         """Width and height of a photo in pixels, and its garments.
@@ -123,7 +118,7 @@ class Models:
         """
         image = read_photo(data, name)  # outside of the lock: the other core may decode the next photo
         with self._turn:
-            self._start()
+            seed_everything(0)
             return image.size, garments_in(image, self._detectors, self.params, self.nms, name)
 
     def garment_at(self, data: bytes, box: Box | None, superclass: str) -> Garment:
@@ -133,10 +128,18 @@ class Models:
     def describe(self, garments: Sequence[Garment]) -> tuple[np.ndarray, np.ndarray]:
         """Vectors float32 [n, d], and calibrated probabilities float32 [n, classes of all heads]."""
         with self._turn:
-            self._start()
+            seed_everything(0)
             vectors, probabilities = self.encoder.vectors_and_probabilities(*inputs(garments, self.encoder))
         shares = np.concatenate([probabilities[head] for head in self.heads], axis=1)
         return unit(vectors, self.encoder.metric), shares.astype(np.float32)
+
+
+def import_networks() -> None:
+    """Import now what networks need when they are built, so that a measured search begins after it."""
+    import_timm()
+    quiet_ultralytics()
+    for name in ("safetensors.torch", "ultralytics.nn.tasks", "ultralytics.data.augment", "ultralytics.utils.nms"):
+        import_module(name)
 
 
 def stamp(path: Path) -> tuple[int, int, int]:
