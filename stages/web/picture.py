@@ -26,7 +26,7 @@ PHOTOS = Path("data/demo/raw/deepfashion_mm/images")
 FLAT = "*_flat.jpg"  # photos of a single garment, which make the wardrobe
 LOOK = "MEN-Cardigans-id_00000027-02_1_front.jpg"  # someone who wears two of them
 CLOTHES = 120  # photos of the wardrobe
-SIZE = {"width": 1280, "height": 900}
+SIZE = {"width": 1280, "height": 985}
 COLORS = 256  # of the picture's palette: a third of the bytes, and no difference that is seen
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 

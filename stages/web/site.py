@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
@@ -18,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from stages.app.wardrobe import Wardrobe
+from stages.contracts.images import IMAGE_SUFFIXES
 from stages.core.errors import StageError
 from stages.core.names import plain
 from stages.web import incoming, views
@@ -78,16 +80,20 @@ class Site:
 
     # ---- the wardrobe
 
+    def place(self, path: Path) -> str:
+        """A path as a visitor sees it: whoever may not change the wardrobe does not see how the disk is organized."""
+        return str(path) if self.changes else path.name
+
     def state(self) -> dict[str, Any]:
         """What the part about the wardrobe shows."""
         progress = self.build.progress
         broken = progress.change.broken if progress.change else []
         return {
             "garments": self.wardrobe.count(),
-            "roots": [str(path) for path in self.wardrobe.roots()],
+            "roots": [self.place(path) for path in self.wardrobe.roots()],
             "progress": progress,
             "said": replace(progress.change, broken=[]).said() if progress.change else [],
-            "broken": [(str(row.path), row.reason) for row in broken[:MOST_SHOWN]],
+            "broken": [(self.place(row.path), row.reason) for row in broken[:MOST_SHOWN]],
             "more_broken": max(0, len(broken) - MOST_SHOWN),
         }
 
@@ -201,6 +207,11 @@ def answer_errors(app: FastAPI) -> None:
     async def bad(_: Request, error: StageError) -> Response:
         return PlainTextResponse(plain(str(error)), 422)
 
+    @app.exception_handler(OSError)
+    async def disk(_: Request, error: OSError) -> Response:
+        log.error(f"{error.filename or 'the wardrobe'}: {error.strerror or error}")
+        return PlainTextResponse(f"The wardrobe cannot be read or written: {error.strerror or 'an error'}.", 500)
+
     @app.exception_handler(RequestValidationError)
     async def unfit(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
@@ -271,7 +282,7 @@ def add_wardrobe(app: FastAPI, site: Site) -> None:
         if garment is None:
             raise Refused(404, "The wardrobe has no such garment any more.")
         rows = views.attribute_rows(garment.attributes)
-        paths = [str(path) for path in garment.paths]
+        paths = [site.place(path) for path in garment.paths]
         return site.html("item.html.j2", item=garment, card=views.card(garment), attributes=rows, paths=paths)
 
     @app.get("/items/{item_id}/picture")
@@ -292,7 +303,10 @@ def drawn(site: Site, item_id: str, side: int, whole: bool) -> Callable[[], byte
         item = site.wardrobe.item(item_id)
         if item is None:
             raise Refused(404, "The wardrobe has no such garment any more.")
-        data = site.wardrobe.picture(item, side, whole)
+        try:
+            data = site.wardrobe.picture(item, side, whole)
+        except StageError:
+            raise Refused(410, "The file of this photo is gone, or cannot be read any more.") from None
         site.cache.put((item_id, side, whole), data)
         return data
 
@@ -342,6 +356,7 @@ def add_photos(app: FastAPI, site: Site) -> None:
         upload = site.upload(photo_id)
         if site.build.progress.running:  # one at a time writes, and a folder may take an hour
             raise Refused(409, f"{site.build.progress.what} is being read. Add the photo when that is done.")
-        await run_in_threadpool(site.wardrobe.keep, upload.data, upload.name)
+        named = Path(upload.name).suffix.lower() in IMAGE_SUFFIXES  # else what it holds decides: it has been read
+        await run_in_threadpool(site.wardrobe.keep, upload.data, upload.name if named else "photo.jpg")
         upload.kept = True
         return site.html("kept.html.j2", photo=upload)

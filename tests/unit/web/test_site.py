@@ -182,7 +182,7 @@ def test_picture_whose_file_is_gone_is_one_line(client, wardrobe):
 
     wardrobe.picture = gone
     answer = client.get("/items/0a-0/picture")
-    assert answer.status_code == 422 and "no such file" in answer.text
+    assert answer.status_code == 410 and "gone" in answer.text and "/photos" not in answer.text
 
 
 # ---- a photo
@@ -252,6 +252,30 @@ def test_photo_joins_the_wardrobe_only_when_asked(client, wardrobe, photo):
     answer = client.post(f"/photos/{photo_id}/keep", headers=OWN)
     assert answer.status_code == 200 and "is in the wardrobe now" in answer.text
     assert wardrobe.kept == [(photo, "coat.png")]
+
+
+@pytest.mark.parametrize("name", ["photo", "a.sh", "../../x.exe", "a.\0", "a." + "x" * 900, "a.jpg/..", ".jpg\n"])
+def test_photo_is_kept_under_a_name_of_a_picture(client, wardrobe, photo, name):
+    photo_id, _ = sent(client, photo, name)
+    assert client.post(f"/photos/{photo_id}/keep").status_code == 200
+    assert wardrobe.kept == [(photo, "photo.jpg")]
+
+
+def test_full_disk_is_one_line(client, wardrobe, photo):
+    def full(*_):
+        raise OSError(28, "No space left on device", "/home/me/wardrobe/files")
+
+    wardrobe.keep = full
+    photo_id, _ = sent(client, photo)
+    answer = client.post(f"/photos/{photo_id}/keep")
+    assert answer.status_code == 500 and "No space left on device" in answer.text and "/home" not in answer.text
+
+
+def test_visitors_from_elsewhere_see_names_of_files_and_no_folders(visit, wardrobe):
+    client = visit(changes=False)
+    for address in ("/", "/wardrobe", "/items", "/items/0a-0"):
+        assert "/photos/blue" not in client.get(address).text and ">/photos<" not in client.get(address).text
+    assert "blue shirt.jpg" in client.get("/items/0a-0").text
 
 
 def test_photo_that_is_forgotten_says_so(client, photo, monkeypatch):
