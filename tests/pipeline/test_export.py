@@ -134,7 +134,7 @@ def test_model_comes_by_name_and_version_without_a_clone(demo, tmp_path):
         succeed("cp", str(demo / name), str(team / name), cwd=tmp_path)
     succeed("dvc", "cache", "dir", "--local", str(demo / ".dvc" / "cache"), cwd=team)
     succeed("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"), cwd=team)
-    succeed("dvc", "push", "models/demo/encoders/classifier", cwd=team)
+    succeed("dvc", "push", "train_classifier", "train_detector", cwd=team)
     git = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c")
     succeed(*git, "commit", "--quiet", "--all", "-m", "Default remote", cwd=team)
     succeed(*git, "tag", "-a", "classifier@v1.0.0", "-m", "The demo's", cwd=team)
@@ -147,5 +147,10 @@ def test_model_comes_by_name_and_version_without_a_clone(demo, tmp_path):
         assert (here / "got" / name).read_bytes() == (models / name).read_bytes()
     succeed("dvc", "artifacts", "get", str(team), "classifier", cwd=here)  # the newest version, in a folder of its name
     assert (here / "classifier" / "encoder.json").is_file()
+    succeed(*git, "tag", "-a", "detectors@v1.0.0", "-m", "The demo's", cwd=team)
+    succeed("dvc", "artifacts", "get", str(team), "detectors", cwd=here)
+    weights = sorted(path.relative_to(here) for path in (here / "detectors").rglob("weights.safetensors"))
+    assert len(weights) == 3
+    assert all((here / path).read_bytes() == (demo / "models" / "demo" / path).read_bytes() for path in weights)
     wrong = run("dvc", "artifacts", "get", str(team), "classifier", "--rev", "v2.0.0", "-o", "other", cwd=here)
     assert wrong.returncode != 0 and not (here / "other").exists()
