@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from stages.core.heads import HEADS
@@ -45,6 +46,7 @@ def constants(path: Path) -> set[str]:
     }
 
 
+@cache
 def modules() -> dict[str, set[str]]:
     """File -> its strings."""
     return {path.relative_to(ROOT).as_posix(): constants(path) for path in sorted((ROOT / "stages").rglob("*.py"))}
