@@ -287,6 +287,18 @@ VERBS = {
         "Measure mean and spread over training seeds.", "seamline seeds 0 1 2 --only encoder", "run_seeds",
         {"--only": "section", "--profile": "profile", "--keep": FLAG, "--markdown": FLAG},
     ),
+    "push": Verb(
+        "Send what dvc.lock names to a remote.", "seamline push --remote store", "push",
+        {"--remote": "", "--jobs": ""},
+    ),
+    "pull": Verb(
+        "Get what dvc.lock names from a remote.", "seamline pull --remote store", "pull",
+        {"--remote": "", "--jobs": "", "--force": FLAG},
+    ),
+    "verify": Verb(
+        "Say whether checkout, dvc.lock, cache and remote agree.", "seamline verify --remote store", "verify",
+        {"--remote": "", "--fast": FLAG},
+    ),
     "bench": Verb("Measure speed and memory.", "seamline bench retrieval", bench, {"": "bench", "--photos": ""}),
     "docs": Verb("Write the generated pages and tables of docs.", "seamline docs", docs),
     "mlflow": Verb("Open MLflow's pages.", "seamline mlflow --port 5001", mlflow, {"--port": ""}),
