@@ -12,7 +12,7 @@ from pathlib import Path
 from stages.core.errors import StageError, shown
 from stages.runner.stage import new_parser, one_message
 from stages.sharing.objects import Part, cached, object_path, parts
-from stages.sharing.remote import explained, opened, reached
+from stages.sharing.remote import explained, opened, reached, watched
 
 LEFT = "Nothing is lost: the checkout here is unchanged, and `make pull` goes on where it stopped"
 
@@ -72,4 +72,4 @@ def main() -> None:
     parser.add_argument("--force", action="store_true", help="replace files of the checkout that are in no cache")
     args = parser.parse_args()
     with one_message():
-        print(pull(args.remote, args.jobs, args.force))
+        print(watched(lambda: pull(args.remote, args.jobs, args.force), LEFT))

@@ -15,7 +15,7 @@ from typing import Any
 from stages.core.errors import StageError
 from stages.runner.stage import new_parser, one_message
 from stages.sharing.objects import DIR, cached, md5, object_path, parts, sizes
-from stages.sharing.remote import explained, opened, reached
+from stages.sharing.remote import PULSE, explained, opened, reached, watched
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,7 @@ def push(name: str | None, jobs: int | None = None) -> str:
             new = {oid: object_path(cache, oid) for oid, size in there.items() if size is None}
             new = {oid: path for oid, path in new.items() if path.is_file()}
             for oid, path in new.items():
+                PULSE.beat()
                 if not intact(path, oid):
                     raise StageError(
                         f"{path}: its bytes are not those that its name says, so it is not sent. "
@@ -111,4 +112,4 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, help="transfers at a time")
     args = parser.parse_args()
     with one_message():
-        print(push(args.remote, args.jobs))
+        print(watched(lambda: push(args.remote, args.jobs), LEFT))

@@ -8,16 +8,20 @@ import errno
 import logging
 import os
 import re
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from stages.core.errors import StageError, shown
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 LIMIT_VARIABLE = "SEAMLINE_REMOTE_SECONDS"
 LIMIT = 30  # seconds that a remote may take to answer
+PATIENCE = 10  # times the limit, in which a transfer must get on: parts of large files take long on a slow line
 # Kind of remote -> its settings that bound the wait for an answer. A value in DVC's config goes first.
 TIMEOUTS = {
     "s3": ("connect_timeout", "read_timeout"),
@@ -56,6 +60,20 @@ ADVICE = {
     NO_EXTRA: "Install it: pip install -r requirements-remotes.txt",
     OTHER: "`dvc push -v` or `dvc pull -v` shows all that happened",
 }
+
+
+class Pulse:
+    """When a transfer last got on, and with which remote, for the thread that watches it."""
+
+    def __init__(self) -> None:
+        self.called, self.last = "the remote", time.monotonic()
+
+    def beat(self) -> None:
+        """It got on."""
+        self.last = time.monotonic()
+
+
+PULSE = Pulse()
 
 
 class Failures(logging.Handler):
@@ -110,6 +128,47 @@ def within(seconds: float, function: Callable[[], T]) -> T:
     if errors:
         raise errors[0]
     return results[0]
+
+
+def watched(function: Callable[[], T], left: str) -> T:
+    """What a transfer returns, or raises. One that no longer gets on ends the process with one message and status 1.
+
+    Libraries try an object that timed out again and again, and then the next one, and cannot be interrupted.
+
+    Args:
+        function: the transfer.
+        left: what to say of a failure beside its reason.
+    """
+    from fsspec.callbacks import Callback
+
+    relative, absolute = Callback.relative_update, Callback.absolute_update
+
+    def relative_update(self: Any, inc: int = 1) -> None:
+        PULSE.beat()
+        relative(self, inc)
+
+    def absolute_update(self: Any, value: int) -> None:
+        PULSE.beat()
+        absolute(self, value)
+
+    def silent() -> None:
+        seconds = PATIENCE * limit()
+        while not done.wait(0.2):
+            if time.monotonic() - PULSE.last > seconds:
+                error = TimeoutError(f"nothing arrived or left for {seconds} seconds")
+                log.error("%s", explained(PULSE.called, error, left))
+                sys.stdout.flush()
+                os._exit(1)
+
+    done = threading.Event()
+    PULSE.beat()
+    Callback.relative_update, Callback.absolute_update = relative_update, absolute_update
+    threading.Thread(target=silent, daemon=True).start()
+    try:
+        return function()
+    finally:
+        done.set()
+        Callback.relative_update, Callback.absolute_update = relative, absolute
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -216,6 +275,7 @@ def reached(repo: Any, name: str | None, left: str) -> tuple[Any, str]:
         raise StageError(f"{found}. Name one of `dvc remote list`, or add one: docs/sharing.md.")
     settings = remotes[name]
     called, seconds = f"{name} ({settings['url']})", limit()
+    PULSE.called = called
     for option in TIMEOUTS.get(settings["url"].partition("://")[0], ()):
         settings.setdefault(option, seconds)
     os.environ.setdefault("AWS_MAX_ATTEMPTS", "2")  # botocore would try five times, each until the timeout

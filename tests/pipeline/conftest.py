@@ -8,7 +8,7 @@ import pytest
 import yaml
 from commands import succeed
 
-from stages.runner.lists import LISTS
+from stages.runner.lists import LISTS, SECTIONS, derived
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT.parent / "shared" / "real"
@@ -51,6 +51,9 @@ def small(tmp_path_factory) -> Path:
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
     for key in LISTS:
         params[key] = ["shoes"] if key in ("demo_sources", "sources", "detectors") else []
+    for key, named in SECTIONS.items():
+        params[key] = {name: params[key][name] for name in named(params)}
+    params |= derived(params)
     params["demo"]["shoes"] |= {"images": 60, "width": 96, "height": 96}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     stages = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))

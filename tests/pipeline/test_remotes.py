@@ -38,17 +38,16 @@ def start():
         yield started
 
 
-def configure(checkout, url, **settings):
+def configure(checkout, **settings):
     """Name the remote `store`, as ``dvc remote add --local --default`` and ``dvc remote modify --local`` do."""
-    lines = ["[core]", "    remote = store", "['remote \"store\"']", f"    url = {url}"]
-    lines += [f"    {key} = {value}" for key, value in settings.items() if key != "url"]
+    lines = ["[core]", "    remote = store", "['remote \"store\"']"]
+    lines += [f"    {key} = {value}" for key, value in settings.items()]
     (checkout / ".dvc" / "config.local").write_text("\n".join(lines) + "\n")
 
 
 def join(checkout, remote, **how):
     """Let a clone use a remote."""
-    settings = remote.settings(**how)
-    configure(checkout, settings.get("url", remote.url), **settings)
+    configure(checkout, **{"url": remote.url} | remote.settings(**how))
 
 
 @pytest.fixture
@@ -204,9 +203,7 @@ def test_wrong_credentials_are_one_message(kind, start, first):
     remote = start(kind)
     join(first, remote, wrong=True)
     fails(first, remote, "it refuses these credentials")
-    works_again(first, remote)
-    join(teammate := first.with_name("second"), remote, wrong=True)
-    assert "it refuses these credentials" in message(seamline("pull", cwd=teammate))
+    assert "it refuses these credentials" in message(seamline("pull", cwd=first))
 
 
 @pytest.mark.parametrize("kind", NETWORK)
@@ -216,7 +213,6 @@ def test_server_that_accepts_and_never_answers_is_one_message_within_the_limit(k
         join(first, remote, port=proxy.port)
         told = fails(first, remote, "does not answer", SEAMLINE_REMOTE_SECONDS="3")
         assert "SEAMLINE_REMOTE_SECONDS" in told
-    works_again(first, remote)
 
 
 @pytest.mark.parametrize("kind", NETWORK)
@@ -224,7 +220,7 @@ def test_server_that_falls_silent_during_a_push_is_one_message(kind, start, firs
     remote = start(kind)
     with servers.Proxy(remote.port, limit=sum(map(len, objects(first).values())) // 2) as proxy:
         join(first, remote, port=proxy.port)
-        fails(first, remote, "does not answer", SEAMLINE_REMOTE_SECONDS="3")
+        fails(first, remote, "does not answer", SEAMLINE_REMOTE_SECONDS="2")
     works_again(first, remote)
 
 
@@ -233,7 +229,6 @@ def test_server_that_is_away_is_one_message(kind, start, first):
     remote = start(kind)
     join(first, remote, port=servers.free_port())
     fails(first, remote, "nothing answers at that address")
-    works_again(first, remote)
 
 
 def test_vanished_bucket_is_one_message(start, first):
@@ -310,7 +305,8 @@ def test_after_gc_a_teammate_still_pulls_every_branch_and_what_no_commit_names_i
     succeed("git", "branch", "-M", "main", cwd=first)
     origin = first.with_name("origin.git")
     succeed("git", "clone", "--quiet", "--bare", str(first), str(origin), cwd=first.parent)
-    succeed("git", "remote", "set-url", "origin", str(origin), cwd=first)
+    succeed("git", "remote", "remove", "origin", cwd=first)
+    succeed("git", "remote", "add", "origin", str(origin), cwd=first)
 
     def change(checkout, shards):
         params = yaml.safe_load((checkout / "params.yaml").read_text())
@@ -354,7 +350,7 @@ def test_everybody_reads_over_http_what_only_the_team_may_write(start, first):
     join(first, remote)
     done("push", cwd=first)
     teammate = second(first, remote)
-    configure(teammate, f"{remote.endpoint}/seamline/team")
+    configure(teammate, url=f"{remote.endpoint}/seamline/team")
     done("pull", cwd=teammate)
     assert ran(teammate) == []
     assert "all 3 stages agree" in done("verify", "--remote", "store", cwd=teammate)

@@ -80,9 +80,8 @@ class S3(Remote):
         iam.put_user_policy(UserName="team", PolicyName="all", PolicyDocument=policy)
         key = iam.create_access_key(UserName="team")["AccessKey"]
         self.key, self.secret = key["AccessKeyId"], key["SecretAccessKey"]
-        urllib.request.urlopen(
-            urllib.request.Request(f"{self.endpoint}/moto-api/reset-auth", b"0")
-        )  # check from now on
+        reset = urllib.request.Request(f"{self.endpoint}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"})
+        urllib.request.urlopen(reset).close()  # from now on it checks signatures
         self.client = boto3.client(
             "s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=self.key, aws_secret_access_key=self.secret
         )  # fmt: skip
