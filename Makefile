@@ -122,10 +122,12 @@ lock: install  ## reproduce, then record this machine's CPU with dvc.lock for th
 	@$(MAKE) --no-print-directory repro
 	@python .ci/compare.py --record
 
-requirements: install  ## compile requirements.in into requirements.txt with the newest releases
+requirements: install  ## compile requirements*.in into requirements*.txt with the newest releases
 	python -m pip install --quiet pip-tools
 	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
 		--no-emit-find-links --output-file requirements.txt requirements.in
+	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --output-file requirements-remotes.txt requirements-remotes.in
 
 clean:  ## remove the work folder and the caches of tools; data, models and .venv stay
 	rm -rf .work .pytest_cache .ruff_cache .mypy_cache .coverage *.egg-info build

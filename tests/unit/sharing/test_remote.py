@@ -2,7 +2,11 @@
 
 import errno
 import logging
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +26,8 @@ from stages.sharing.remote import (
     silenced,
     within,
 )
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def chained(outer, inner):
@@ -97,3 +103,45 @@ def test_what_dvc_logs_is_kept_and_not_printed_and_its_handlers_come_back(capsys
     assert [str(error) for error in failures.errors] == ["gone"] and failures.messages == ["look at this"]
     assert logging.getLogger("dvc_data").handlers == before
     assert capsys.readouterr() == ("", "")
+
+
+SILENT_TRANSFER = """
+import logging, time
+from fsspec.callbacks import Callback
+from stages.core.log import show_log
+from stages.sharing.remote import watched
+
+show_log()
+beats = Callback()
+
+def transfer():
+    for _ in range(3):
+        time.sleep(0.6)
+        beats.relative_update(1)  # within the second that it may take: goes on
+    print("got on", flush=True)
+    time.sleep(60)
+
+import stages.sharing.remote as remote
+remote.PATIENCE = 1
+watched(transfer, "Nothing is lost")
+"""
+
+
+def test_a_transfer_that_no_longer_gets_on_ends_with_one_message():
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", SILENT_TRANSFER], cwd=ROOT, env=os.environ | {"SEAMLINE_REMOTE_SECONDS": "1"},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1 and time.monotonic() - started < 30
+    assert done.stdout == "got on\n"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "ERROR the remote: it accepts connections and does not answer (nothing arrived or left for 1 s"
+    )
+
+
+def test_watched_gives_what_the_transfer_gives():
+    assert remote.watched(lambda: 3, "") == 3
+    with pytest.raises(ZeroDivisionError):
+        remote.watched(lambda: 1 // 0, "")
