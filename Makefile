@@ -18,7 +18,7 @@ SPACE := $(subst ,, )
 STAMP := $(subst $(SPACE),\ ,$(VENV))/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test coverage test-slow lint format use add match wardrobe app ingest-report report trace audit relabel export export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
+.PHONY: help install repro test coverage test-slow lint format use add match wardrobe app ingest-report report trace audit relabel export export-yolo ablation seeds review push pull verify mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -106,6 +106,15 @@ seeds: install  ## mean and spread over training seeds: make seeds [SEEDS="0 1 2
 review: install  ## what a change moved, as Markdown for a pull request: make review [BASE=main] [PROFILE=name]
 	@$(SEAMLINE) review "$(or $(BASE),main)" $(if $(CHOSEN),--profile $(PROFILE))
 
+push: install  ## send what dvc.lock names, and the run cache, to a remote: make push [REMOTE=store]
+	@$(SEAMLINE) push $(if $(REMOTE),--remote "$(REMOTE)")
+
+pull: install  ## get them, each checked as it arrives: make pull [REMOTE=store]
+	@$(SEAMLINE) pull $(if $(REMOTE),--remote "$(REMOTE)")
+
+verify: install  ## say whether checkout, dvc.lock, cache and remote agree, and run nothing: make verify [REMOTE=store] [FAST=1]
+	@$(SEAMLINE) verify $(if $(FAST),--fast) $(if $(REMOTE),--remote "$(REMOTE)")
+
 mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]
 	@$(SEAMLINE) mlflow $(if $(PORT),--port $(PORT))
 
@@ -122,10 +131,12 @@ lock: install  ## reproduce, then record this machine's CPU with dvc.lock for th
 	@$(MAKE) --no-print-directory repro
 	@python .ci/compare.py --record
 
-requirements: install  ## compile requirements.in into requirements.txt with the newest releases
+requirements: install  ## compile requirements*.in into requirements*.txt with the newest releases
 	python -m pip install --quiet pip-tools
 	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
 		--no-emit-find-links --output-file requirements.txt requirements.in
+	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --output-file requirements-remotes.txt requirements-remotes.in
 
 clean:  ## remove the work folder and the caches of tools; data, models and .venv stay
 	rm -rf .work .pytest_cache .ruff_cache .mypy_cache .coverage *.egg-info build

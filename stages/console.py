@@ -259,6 +259,21 @@ VERBS = {
         "Measure speed and memory.", "seamline bench retrieval", bench, {"": "bench", "--photos": ""},
         group="Experiments",
     ),
+    "push": Verb(
+        "Send what dvc.lock names to a remote.", "seamline push --remote store", "push",
+        {"--remote": "", "--jobs": ""},
+        group="Team",
+    ),
+    "pull": Verb(
+        "Get what dvc.lock names from a remote.", "seamline pull --remote store", "pull",
+        {"--remote": "", "--jobs": "", "--force": FLAG},
+        group="Team",
+    ),
+    "verify": Verb(
+        "Say whether checkout, dvc.lock, cache and remote agree.", "seamline verify --remote store", "verify",
+        {"--remote": "", "--fast": FLAG},
+        group="Team",
+    ),
     "docs": Verb("Write the generated pages and tables of docs.", "seamline docs", docs, group="Upkeep"),
     "completion": Verb(
         "Print what completes these verbs in a shell.", 'eval "$(seamline completion bash)"', completion,

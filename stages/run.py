@@ -68,6 +68,9 @@ COMMANDS = {
     "plots_file": "stages.report.plots_file",
     "plots_script": "stages.report.plots_script",
     "shortcut_check": "stages.report.shortcut_check",
+    "push": "stages.sharing.push",
+    "pull": "stages.sharing.pull",
+    "verify": "stages.sharing.verify",
 }
 
 
