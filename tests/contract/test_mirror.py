@@ -14,6 +14,7 @@ STATEMENTS = 15  # up to which a module may go without a test of its own
 EXEMPT = {
     "bench/ingest.py": "times and prints; what it measures is tested in test_generate.py and test_memory.py",
     "bench/retrieval.py": "times and prints; what it measures is tested in test_memory.py",
+    "bench/wardrobe.py": "times and prints; what it measures is tested in tests/unit/app and test_memory.py",
     "bench/simclr.py": "the command line of simclr_loops.py, which is tested",
 }
 
