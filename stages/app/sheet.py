@@ -109,6 +109,7 @@ def _match(
     top: int,
     wardrobe: Wardrobe,
 ) -> None:
+    picture: Image.Image
     try:
         picture = Image.open(BytesIO(wardrobe.picture(match.item, SIDE)))
     except StageError:  # it has gone since the last look
