@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 SIZES = (100, 1_000, 10_000)
 TARGET = "1.5 s"
-DIFFERENT = 50  # photos that are detected and embedded; the rest are their copies
+DIFFERENT = 20  # photos that are detected and embedded; the rest are their copies
 NOISE = 0.02  # added to each number of a copy's vector, which has length 1
 RUNS = 3
 

@@ -93,34 +93,34 @@ def scan(places: Sequence[str], left_out: Collection[str]) -> Scan:
         there = Path(place)
         if there.is_dir():
             for entry in walk(there):
-                _take(result, str(entry.path), entry.kind, out)
+                _take(result, entry.path, entry.kind, out)
         elif os.path.lexists(place):
-            _take(result, place, "" if there.exists() else BROKEN, out)
+            _take(result, there, "" if there.exists() else BROKEN, out)
         else:
             result.missing.append(place)
     return result
 
 
-def _take(result: Scan, path: str, kind: str, left_out: Collection[str]) -> None:
-    name = Path(path)
+def _take(result: Scan, path: Path, kind: str, left_out: Collection[str]) -> None:
     if kind:
         if kind in (BROKEN, CLOSED):
             result.left_out[kind] += 1
-    elif not is_image(name):
-        result.left_out[f"{name.suffix.lower() or 'no suffix'}{f' ({UNREAD_SAID})' if is_unread(name) else ''}"] += 1
-    elif not any(below(path, out) for out in left_out):
+    elif not is_image(path):
+        result.left_out[f"{path.suffix.lower() or 'no suffix'}{f' ({UNREAD_SAID})' if is_unread(path) else ''}"] += 1
+    elif not any(below(str(path), out) for out in left_out):
         try:
-            result.stamps[path] = stamp(name)
+            result.stamps[str(path)] = stamp(path)
         except OSError as error:
-            result.broken.append(Broken(name, error.strerror or str(error)))
+            result.broken.append(Broken(path, error.strerror or str(error)))
 
 
-def refuse_without_photos(places: Iterable[Path], left_out: Collection[str]) -> None:
-    """Refuse places that are nothing to add.
+def scan_to_add(places: Iterable[Path], left_out: Collection[str]) -> Scan:
+    """The photos at places that are to be added.
 
     Raises:
         StageError: a place is not there, is a file that is no photo, or a folder without any.
     """
+    result = Scan()
     for place in places:
         if not os.path.lexists(place):
             raise StageError(f"{place}: no such file or folder. Give photos of your clothes, or folders with them.")
@@ -134,6 +134,10 @@ def refuse_without_photos(places: Iterable[Path], left_out: Collection[str]) -> 
                 f"{place}: no image in it{f' ({rest})' if rest else ''}; expected files named "
                 f"{', '.join(sorted(IMAGE_SUFFIXES))}."
             )
+        result.stamps |= found.stamps
+        result.left_out += found.left_out
+        result.broken += found.broken
+    return result
 
 
 def with_added(roots: Roots, places: Sequence[str]) -> Roots:

@@ -64,25 +64,23 @@ class Catalog:
                 self.paths.setdefault(one.sha256, []).append(one.path)
         for own in self.paths.values():
             own.sort()
-        columns = table.to_pydict()
-        self.unreadable = {
-            sha: reason for sha, reason in zip(columns["sha256"], columns["reason"], strict=True) if reason is not None
-        }
-        self.photos = len(self.paths.keys() & set(columns["sha256"]) - self.unreadable.keys())
+        hashes, numbers, of_vectors, reasons = (
+            table[name].to_pylist() for name in ("sha256", "number", "row", "reason")
+        )
+        self.unreadable = {sha: reason for sha, reason in zip(hashes, reasons, strict=True) if reason is not None}
+        self.photos = len(self.paths.keys() & set(hashes) - self.unreadable.keys())
         kept = [
-            at
-            for at, (sha, row) in enumerate(zip(columns["sha256"], columns["row"], strict=True))
-            if row is not None and sha in self.paths
+            (self.paths[sha][0], number, at)
+            for at, (sha, number) in enumerate(zip(hashes, numbers, strict=True))
+            if number is not None and sha in self.paths
         ]
-        kept.sort(key=lambda at: (self.paths[columns["sha256"][at]][0], columns["number"][at]))
-        self.columns = {name: [values[at] for at in kept] for name, values in columns.items()}
-        self.rows = np.array(self.columns["row"], np.int64)
+        order = np.array([at for _, _, at in sorted(kept)], np.int64)
+        self.table = table.take(order)
+        self.photo = np.array(hashes, dtype=object)[order]
+        self.superclass = np.array(table["superclass"].to_pylist(), dtype=object)[order]
+        self.rows = np.array(of_vectors, dtype=object)[order].astype(np.int64)
         width = rows.shape[1] - classes if len(rows) else 0
         self.vectors, self._shares = rows[:, :width], rows[:, width:]
-        self.superclass = np.array(self.columns["superclass"], dtype=object)
-        self.photo = np.array(self.columns["sha256"], dtype=str)
-        numbered = zip(self.columns["sha256"], self.columns["number"], strict=True)
-        self.ids = [f"{sha}-{number}" for sha, number in numbered]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -90,7 +88,8 @@ class Catalog:
     @cached_property
     def places(self) -> dict[str, int]:
         """Id -> position of the garment."""
-        return {name: at for at, name in enumerate(self.ids)}
+        names = zip(self.photo, self.table["number"].to_pylist(), strict=True)
+        return {f"{sha}-{number}": at for at, (sha, number) in enumerate(names)}
 
     @cached_property
     def codes(self) -> dict[str, np.ndarray]:
@@ -103,12 +102,12 @@ class Catalog:
 
     def item(self, at: int) -> Item:
         """The garment at a position."""
-        column = {name: values[at] for name, values in self.columns.items()}
+        (column,) = self.table.slice(at, 1).to_pylist()
         box: Box | None = None
         if column["x1"] is not None:
             box = column["x1"], column["y1"], column["x2"], column["y2"]
         return Item(
-            id=self.ids[at],
+            id=f"{column['sha256']}-{column['number']}",
             paths=tuple(map(Path, self.paths[column["sha256"]])),
             superclass=column["superclass"],
             confidence=column["confidence"],

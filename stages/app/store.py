@@ -118,7 +118,7 @@ def _damaged(path: Path, error: object) -> StageError:
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
     """A table of the store; empty when there is none yet."""
     try:
-        table = pq.read_table(path, partitioning=None)
+        table = pq.ParquetFile(path).read()  # read_table would import pyarrow's data sets
     except FileNotFoundError:
         return schema.empty_table()
     except (pa.ArrowInvalid, OSError) as error:
@@ -159,6 +159,7 @@ class Store:
         if any(folder.iterdir()) and not (folder / "lock").exists():
             raise StageError(f"{folder}: holds other files. Name a new folder for the wardrobe, or an empty one.")
         (folder / "lock").touch()
+        self._files: tuple[tuple[int, int, int], dict[str, File]] = (0, 0, 0), {}  # as of the last read
 
     @contextmanager
     def writing(self, wait: bool = True) -> Iterator[None]:
@@ -196,11 +197,15 @@ class Store:
 
     def files(self) -> dict[str, File]:
         """Path -> file."""
-        table = _read(self.folder / "files.parquet", FILES).to_pydict()
-        return {
-            (path := os.fsdecode(row[0])): File(path, row[1:4], row[4], row[5], row[6])
-            for row in zip(*table.values(), strict=True)
-        }
+        state = _stat(self.folder / "files.parquet")
+        if state != self._files[0]:
+            table = _read(self.folder / "files.parquet", FILES).to_pydict()
+            files = {
+                (path := os.fsdecode(row[0])): File(path, row[1:4], row[4], row[5], row[6])
+                for row in zip(*table.values(), strict=True)
+            }
+            self._files = state, files
+        return dict(self._files[1])
 
     def write_files(self, files: Collection[File]) -> None:
         """Replace the table of files."""
@@ -262,15 +267,15 @@ class Shelf:
                 time.sleep(0.01)
         raise _damaged(self.table, "its vectors are missing")
 
-    def _table(self) -> tuple[pa.Table, dict[str, Any]]:
-        """The table, and what it says of the vectors: name of the file, rows, width."""
+    def _table(self, columns: list[str] | None = None) -> tuple[pa.Table, dict[str, Any]]:
+        """The table or some of its columns, and what it says of the vectors: name of the file, rows, width."""
         try:
-            table = pq.read_table(self.table, partitioning=None)
+            table = pq.ParquetFile(self.table).read(columns)
         except FileNotFoundError:
             return GARMENTS.empty_table(), {"file": "", "rows": 0, "width": 0}
         except (pa.ArrowInvalid, OSError) as error:
             raise _damaged(self.table, str(error)[:100]) from None
-        if not table.schema.equals(GARMENTS):
+        if columns is None and not table.schema.equals(GARMENTS):
             raise _damaged(self.table, "not the expected columns")
         return table.replace_schema_metadata(), json.loads(table.schema.metadata[b"vectors"])
 
@@ -284,7 +289,7 @@ class Shelf:
 
     def known(self) -> set[str]:
         """Hashes of the photos that were looked at."""
-        return set(self._table()[0]["sha256"].to_pylist())
+        return set(self._table(["sha256"])[0]["sha256"].to_pylist())
 
     def append(self, photos: Sequence[Found]) -> None:
         """Commit what was found in some more photos."""

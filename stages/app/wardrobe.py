@@ -15,8 +15,18 @@ from time import sleep
 
 import numpy as np
 
-from stages.app.folders import COUNTS, Broken, Change, Scan, absolute, count_changes, scan, with_added, without
-from stages.app.folders import refuse_without_photos as refuse
+from stages.app.folders import (
+    COUNTS,
+    Broken,
+    Change,
+    Scan,
+    absolute,
+    count_changes,
+    scan,
+    scan_to_add,
+    with_added,
+    without,
+)
 from stages.app.garments import Box, Garment, read_file, read_photo
 from stages.app.items import Asked, Item, Look, Match, named_attributes
 from stages.app.models import Models, stamp
@@ -89,7 +99,7 @@ class Wardrobe:
             StageError: a path is not there, or nothing to add.
         """
         places = list(map(absolute, paths))
-        refuse(paths, () if again else self.store.roots().left_out)
+        found = scan_to_add(paths, () if again else self.store.roots().left_out)
         try:
             with self.store.writing(wait):
                 before = self.store.roots()
@@ -98,7 +108,7 @@ class Wardrobe:
                     after = Roots(after.added, before.left_out)
                 if after != before:
                     self.store.write_roots(after)
-                return self._look_again(places, after, progress, stop)
+                return self._look_again(places, found, progress, stop)
         except Busy:
             return self._change([], Scan(), busy=True)
 
@@ -107,7 +117,7 @@ class Wardrobe:
         try:
             with self.store.writing(wait):
                 roots = self.store.roots()
-                return self._look_again(roots.added, roots, progress, stop)
+                return self._look_again(roots.added, scan(roots.added, roots.left_out), progress, stop)
         except Busy:
             return self._change([], Scan(), busy=True)
 
@@ -145,13 +155,16 @@ class Wardrobe:
             path.write_bytes(data)
         return self.add([path])
 
-    def _look_again(self, places: Sequence[str], roots: Roots, progress: Progress | None, stop: Event | None) -> Change:
-        """Bring the store up to date with the files at ``places``."""
-        found, old = scan(places, roots.left_out), self.store.files()
+    def _look_again(self, places: Sequence[str], found: Scan, progress: Progress | None, stop: Event | None) -> Change:
+        """Bring the store up to date with the files at ``places``, which a scan has found."""
+        old = self.store.files()
         here = {path: one for path, one in old.items() if any(below(path, place) for place in places)}
         absent = {path for path in here if any(below(path, place) for place in found.missing)}
         files = {path: one for path, one in old.items() if path not in here}
-        files |= {path: replace(one, present=True) for path, one in here.items() if path in found.stamps}
+        files |= {path: one for path, one in here.items() if path in found.stamps}
+        files |= {
+            path: replace(one, present=True) for path, one in files.items() if not one.present and path in found.stamps
+        }
         files |= {path: replace(one, present=False) for path, one in here.items() if path in absent}
         files |= {str(one.path): File(str(one.path), (0, 0, 0), None, one.reason) for one in found.broken}
         shelf = self.store.shelf(self.key)

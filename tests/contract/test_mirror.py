@@ -15,6 +15,7 @@ EXEMPT = {
     "bench/ingest.py": "times and prints; what it measures is tested in test_generate.py and test_memory.py",
     "bench/page.py": "asks and prints; what it asks is tested in tests/unit/web",
     "bench/retrieval.py": "times and prints; what it measures is tested in test_memory.py",
+    "bench/wardrobe.py": "times and prints; what it measures is tested in tests/unit/app and test_memory.py",
     "bench/simclr.py": "the command line of simclr_loops.py, which is tested",
 }
 

@@ -166,11 +166,12 @@ def test_bench_runs_one_or_all_and_gives_options_to_whom_they_belong(started):
     assert programs == [["bench.retrieval", "--queries", "9"]]
     programs.clear()
     assert console.bench(["--photos", "some"]) == 0
+    simclr = ["bench.simclr", "--photos", "some"]
     assert programs == [
         ["bench.stages"],
         ["bench.ingest"],
         ["bench.retrieval"],
-        ["bench.simclr", "--photos", "some"],
+        simclr,
         ["bench.wardrobe"],
         ["bench.page"],
     ]

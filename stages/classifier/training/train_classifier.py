@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from stages.classifier.training.batches import UNKNOWN_CLASS, Rows, predict, prepare
+from stages.classifier.training.batches import UNKNOWN_CLASS, Samples, predict, prepare
 from stages.classifier.training.calibration import temperatures
 from stages.classifier.training.trainer import Trainer
 from stages.contracts.tables import shard_paths
@@ -93,7 +93,7 @@ def fit(
     runtime: RuntimeParams,
     checkpoints: Checkpoints,
     group: Group,
-) -> tuple[Trained, Rows]:
+) -> tuple[Trained, Samples]:
     """Train the network on the first of two splits; it ends with the weights of the kept epoch, by the second split.
 
     Returns:
