@@ -76,7 +76,7 @@ def fill(folder: Path, photos: list[Path], size: int) -> tuple[Path, float]:
         of_photo.setdefault(row["sha256"], []).append(row)
     for number in range(len(first), size):
         path = folder / "photos" / f"{number:05}.jpg"
-        own = of_photo[files[str(first[number % len(first)])].sha256]
+        own = of_photo[files[str(first[number % len(first)])].sha256 or ""]
         sha = hashlib.sha256(path.read_bytes()).hexdigest()
         files[str(path)] = File(str(path), stamp(path), sha)
         changed = rows[[row["row"] for row in own]].copy()
@@ -94,6 +94,7 @@ def fill(folder: Path, photos: list[Path], size: int) -> tuple[Path, float]:
 def measure(store: Path, photo: Path) -> None:
     """Print what one search costs after the imports, and what its parts cost."""
     from stages.app.models import Models, import_networks
+    from stages.app.search import Filters
     from stages.app.wardrobe import Wardrobe
 
     import_networks()
@@ -104,7 +105,8 @@ def measure(store: Path, photo: Path) -> None:
         synced = time.perf_counter()
         look = wardrobe.look(photo)
         looked = time.perf_counter()
-        found = [wardrobe.matches(one, without=look.sha256) for one in look.garments]
+        within = Filters(within=(store.parent / "photos",))  # as `make match` searches
+        found = [wardrobe.matches(one, filters=within, without=look.sha256) for one in look.garments]
         end, busy = time.perf_counter(), time.process_time() - busy
     assert change.counts["unchanged"] == change.photos
     parts = {

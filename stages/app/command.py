@@ -50,7 +50,7 @@ def told() -> Progress:
         if steps is None:
             steps = iter(track(range(total), total=total, desc="read photos"))
             next(steps)
-        for _ in range(1 + (done == total)):
+        for _step in range(1 + (done == total)):
             next(steps, None)
 
     return tell

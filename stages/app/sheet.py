@@ -9,13 +9,12 @@ from PIL import Image, ImageDraw, ImageFont
 from stages.app.garments import read_file, read_photo
 from stages.app.items import Asked, Look, Match, shown_path
 from stages.app.wardrobe import Wardrobe
-from stages.contracts.boxes import crop_box
 from stages.core.errors import StageError
 from stages.networks.detector.detection_sheets import color_of
 
 SHEET_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 SIDE, GAP, TEXT = 200, 16, 15  # pixels of a cell, between cells, and of a line of text
-QUERY_SIDE = 320
+QUERY_SIDE, QUERY_HEIGHT = 320, 480
 INK, GRAY = (30, 30, 30), (110, 110, 110)
 MOST = 8  # matches in a row
 MISSING = (225, 225, 225)
@@ -47,17 +46,16 @@ def draw_sheet(
     shown = [row[:MOST] for row in matches]
     columns = 1 + max([1, *map(len, shown)])
     row_height = SIDE + 4 * (TEXT + 4) + GAP
-    query = image.copy()
-    query.thumbnail((QUERY_SIDE, max(QUERY_SIDE, 2 * SIDE)))
+    share = min(QUERY_SIDE / image.width, QUERY_HEIGHT / image.height)
+    query = image.resize((max(1, round(image.width * share)), max(1, round(image.height * share))))
     height = max(query.height + 2 * TEXT + 2 * GAP, row_height * len(shown)) + 2 * GAP
     width = 3 * GAP + QUERY_SIDE + columns * (SIDE + GAP)
     sheet = Image.new("RGB", (width, height), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT)
-    scale = query.width / image.width
     sheet.paste(query, (GAP, GAP))
     for asked in reversed(look.garments):
         if asked.box is not None:
-            corners = [GAP + round(side * scale) for side in asked.box]
+            corners = [GAP + round(side * share) for side in asked.box]
             pen.rectangle(corners, outline=color_of(asked.superclass), width=3)
     pen.text((GAP, 2 * GAP + query.height), fitted(shown_path(name), QUERY_SIDE, font), GRAY, font)
     for row, (asked, found) in enumerate(zip(look.garments, shown, strict=True)):
@@ -81,17 +79,16 @@ def fitted(text: str, width: int, font: Font) -> str:
 
 
 def _cell(sheet: Image.Image, picture: Image.Image, left: int, top: int) -> tuple[int, int, int, int]:
-    """Paste a picture into the middle of its cell; where it is."""
+    """Paste a picture into the middle of its cell, as large as it fits; where it is."""
+    scale = SIDE / max(picture.size)
+    picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
     x, y = left + (SIDE - picture.width) // 2, top + (SIDE - picture.height) // 2
     sheet.paste(picture, (x, y))
     return x, y, x + picture.width - 1, y + picture.height - 1
 
 
 def _garment(sheet: Image.Image, pen: ImageDraw.ImageDraw, font: Font, asked: Asked, left: int, top: int) -> None:
-    crop = Image.open(BytesIO(asked.crop))
-    small = crop_box(crop, None, padding=0, max_side=SIDE, min_side=1)
-    assert small is not None
-    place = _cell(sheet, small, left, top)
+    place = _cell(sheet, Image.open(BytesIO(asked.crop)), left, top)
     pen.rectangle(place, outline=color_of(asked.superclass), width=3)
     sure = f" {asked.confidence:.0%}" if asked.confidence is not None else ""
     title = "whole photo" if asked.box is None else f"{asked.superclass}{sure}"
@@ -112,6 +109,7 @@ def _match(
     top: int,
     wardrobe: Wardrobe,
 ) -> None:
+    picture: Image.Image
     try:
         picture = Image.open(BytesIO(wardrobe.picture(match.item, SIDE)))
     except StageError:  # it has gone since the last look

@@ -72,6 +72,13 @@ def test_only_photos_of_the_named_folder_are_searched(call, clothes, tmp_path, c
     assert "crimson" not in capsys.readouterr().out
 
 
+def test_folder_may_be_named_from_where_one_is(call, clothes, monkeypatch):
+    (clothes / "deep").mkdir()
+    for folder, name in ((clothes, "."), (clothes / "deep", ".."), (clothes, "../clothes"), (clothes, "deep/../")):
+        monkeypatch.chdir(folder)
+        assert call(clothes / "red.jpg", "--wardrobe", name) == 0, name
+
+
 def test_wardrobe_of_the_photo_alone_has_no_match(call, tmp_path, capsys):
     path = photo(tmp_path / "clothes" / "a.jpg", (1, 2, 3))
     assert call(path, "--wardrobe", path.parent) == 1
