@@ -43,8 +43,8 @@ class Search(Words):
 
     garment: int = Field(ge=0)
     mode: Literal["nearest", "ideas"] = "nearest"
-    superclass: str = Field("", max_length=100)
-    attributes: dict[str, str] = Field({}, max_length=50)
+    superclass: str = Field(default="", max_length=100)
+    attributes: dict[str, str] = Field(default={}, max_length=50)
 
 
 class Correction(Words):

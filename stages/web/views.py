@@ -8,8 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.app.items import Asked, Attribute, Item
-from stages.app.search import Filters, Match
+from stages.app.items import Asked, Attribute, Item, Match
+from stages.app.search import Filters
 from stages.core.names import plain
 from stages.crops.matching import NO_DETECTOR
 
@@ -62,9 +62,9 @@ def attribute_rows(attributes: Mapping[str, Attribute]) -> list[AttributeRow]:
 
 
 def told(attributes: Mapping[str, Attribute], superclass: str) -> str:
-    """A garment in a few words: its type and color where they are sure, else its superclass."""
-    sure = [attributes[head].name for head in ("color", "type") if head in attributes and attributes[head].sure]
-    return " ".join(sure) if sure else class_name(superclass)
+    """A garment in a few words: its color where that is sure, then its type, or else its superclass."""
+    sure = {head: own.name for head, own in attributes.items() if own.sure}
+    return " ".join([*([sure["color"]] if "color" in sure else []), sure.get("type", class_name(superclass))])
 
 
 def card(item: Item) -> dict[str, Any]:

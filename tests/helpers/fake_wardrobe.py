@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
+
 from stages.app.folders import Broken, Change
 from stages.app.items import Asked, Attribute, Item, Look, Match
 from stages.app.search import ANY
-
 from stages.contracts.images import decode, encode_jpeg
 from stages.core.errors import StageError
 from stages.crops.matching import NO_DETECTOR

@@ -20,6 +20,8 @@ def test_type_and_color_come_first_then_heads_by_name():
 def test_garment_is_told_by_what_is_sure_and_else_by_its_class():
     assert views.told(asked().attributes, "top") == "Blue Tops"
     assert views.told(asked(sure=False).attributes, "top") == "Tops"
+    unsure = {"type": asked(sure=False).attributes["color"]}
+    assert views.told(asked().attributes | unsure, "top") == "Blue top"
     assert views.told({}, "soccer_shoe") == "soccer shoe"
     assert views.told({}, "none") == "whole photo"
 
