@@ -35,8 +35,7 @@ ORIENTATION, TURN = 0x0112, Image.Transpose  # the EXIF tag
 TURNS = {2: TURN.FLIP_LEFT_RIGHT, 3: TURN.ROTATE_180, 4: TURN.FLIP_TOP_BOTTOM, 5: TURN.TRANSPOSE, 6: TURN.ROTATE_270,
          7: TURN.TRANSVERSE, 8: TURN.ROTATE_90}  # fmt: skip
 DRAFT = 1.5  # a large JPEG is decoded at the smallest size that is this many times as large as the result
-BORDER = 114  # gray level around a photo in a detector's input
-MOST_BOXES = 300  # of one photo and detector
+BORDER, MOST_BOXES = 114, 300  # of a detector: gray level around a photo in its input; of one photo
 NOTHING_FOUND = "none"  # class of a whole photo in which no detector found anything
 Box = tuple[int, int, int, int]
 Array = np.ndarray
@@ -101,9 +100,7 @@ def decode(data: bytes) -> Image.Image:
             turn = TURNS.get(int(image.getexif().get(ORIENTATION, 1)))
         except Exception:
             turn = None  # damaged tags: as stored
-        if turn is not None:
-            image = image.transpose(turn)
-        return _rgb(image)
+        return _rgb(image if turn is None else image.transpose(turn))
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -187,11 +184,11 @@ def _grown(low: int, high: int, side: int, limit: int) -> tuple[int, int]:
 def resized(stored: io.BytesIO, width: int, height: int, fit: str) -> Image.Image:
     """A JPEG crop at ``width`` x ``height``: ``pad`` on white, ``cover`` and cut evenly, or ``stretch``."""
     image = Image.open(stored)
-    full = image.size
+    full, size = image.size, (width, height)
     scales = width / full[0], height / full[1]
     if fit != "stretch":
         scales = 2 * ((max if fit == "cover" else min)(scales),)
-    size, box = (width, height), (0.0, 0.0, *map(float, full))
+    box: tuple[float, float, float, float] = (0, 0, *full)
     if fit == "pad":
         size = max(1, round(full[0] * scales[0])), max(1, round(full[1] * scales[1]))
     else:
@@ -307,14 +304,14 @@ class Reader:
         Raises:
             ReaderError: the photo is missing, no image, or too small.
         """
+        name = "" if isinstance(photo, bytes) else f"{photo}: "
         try:
             image = decode(photo if isinstance(photo, bytes) else Path(photo).read_bytes())
         except OSError as error:
-            raise ReaderError(f"{photo}: {error.strerror}.") from None
+            raise ReaderError(f"{name}{error.strerror}.") from None
         except ReaderError as error:
-            raise error if isinstance(photo, bytes) else ReaderError(f"{photo}: {error}") from None
-        settings = self.pipeline["crop"]
-        garments = []
+            raise ReaderError(f"{name}{error}") from None
+        settings, garments = self.pipeline["crop"], []
         for superclass, confidence, box in self._detected(image):
             crop = crop_of(image, box, settings)
             if crop is not None:
@@ -323,8 +320,7 @@ class Reader:
         if not garments:
             whole = crop_of(image, None, settings)
             if whole is None:
-                where = "" if isinstance(photo, bytes) else f"{photo}: "
-                raise ReaderError(f"{where}{image.width}x{image.height} pixels are too few to see a garment in.")
+                raise ReaderError(f"{name}{image.width}x{image.height} pixels are too few to see a garment in.")
             garments.append(self._garment(NOTHING_FOUND, None, None, whole))
         return garments
 
@@ -336,8 +332,7 @@ class Reader:
             square, (wide, high, left, top) = letterbox(pixels, detector["image_size"])
             (output,) = self._networks[detector["file"]].run(None, {"image": square.transpose(2, 0, 1)[None]})
             boxes = suppressed(output[0], self.pipeline["confidence"], nms)
-            place = np.array([left, top, left, top], np.float32)
-            scale = np.array([wide, high, wide, high], np.float32)
+            place, scale = np.array([[left, top] * 2, [wide, high] * 2], np.float32)
             corners = ((boxes[:, :4] - place) / scale).clip(0, [image.width, image.height, image.width, image.height])
             rows = zip(boxes[:, 5].astype(int), boxes[:, 4].tolist(), corners.tolist(), strict=True)
             own = [(detector["classes"][index], score, box) for index, score, box in rows]
