@@ -2,8 +2,8 @@
 
 Usage: python -m bench.export [--photos FOLDER] [--count 40]   (part of `make bench`; the models of the active profile)
 
-Each has a process of its own, one after the other, with as many threads as there are cores. *ready* is from the start of
-the process until the networks are loaded, *a photo* the mean of all but the first: decode, detect, cut, describe, embed.
+Each has a process of its own, one after the other, with as many threads as there are cores. *ready* is from the start
+of the process until the networks are loaded, *a photo* the mean of all but the first: decode, detect, cut, describe.
 CPU seconds are the sum over all cores, which tell more than seconds on a busy machine.
 """
 
@@ -34,7 +34,7 @@ print(json.dumps(times))
 """
 Times = list[
     tuple[float, float]
-]  # seconds since the start and CPU seconds: when the networks are loaded, then by photo
+]  # seconds since the start and CPU seconds, when the networks are loaded and after each photo
 
 
 def own(start: float, photos: Sequence[Path]) -> Times:

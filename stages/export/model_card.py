@@ -8,7 +8,7 @@ Writes: MODEL_CARD.md.
 
 import csv
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,9 +158,9 @@ def card(root: Path, folder: Path) -> str:
     lines = [
         START,
         *prose(what), "",
-        *markdown(["network", "architecture", "input", "says", "training"], part_rows(params)), "",
+        *words(["network", "architecture", "input", "says", "training"], part_rows(params)), "",
         USE,
-        *markdown(["source", "used for", "size"], source_rows(params, folder)), "",
+        *words(["source", "used for", "rows"], source_rows(params, folder)), "",
         SPLIT,
         *markdown(["head", "classes", "accuracy", "chance", "majority", "given the class"], head_rows(params, folder)),
         "", "Detectors, next to a constant box (the median box of each class on every image):", "",
@@ -172,6 +172,11 @@ def card(root: Path, folder: Path) -> str:
         GET,
     ]  # fmt: skip
     return "\n".join(lines).rstrip() + "\n"
+
+
+def words(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:
+    """A table whose columns are text."""
+    return [line.replace("---:", "---") for line in markdown(header, rows)]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
