@@ -138,7 +138,7 @@ def _taps(size: int, goal: int, ends: bool) -> tuple[Array, ...]:
     share = places - first.astype(np.float32)
     if ends:  # OpenCV takes the last column alone, and the last row twice
         share = np.where((first < 0) | (first >= size - 1), np.float32(0), share)
-    weights = [np.rint(part * np.float32(2048)).astype(np.int32) for part in (1 - share, share)]
+    weights = [np.rint(of_place * np.float32(2048)).astype(np.int32) for of_place in (1 - share, share)]
     return first.clip(0, size - 1), (first + 1).clip(0, size - 1), *weights
 
 
@@ -281,8 +281,8 @@ class Reader:
         self.metric: str = self.pipeline["encoder"]["metric"]
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
-        parts = [*self.pipeline["detectors"], self.pipeline["classifier"], self.pipeline["encoder"]]
-        hashes = {part["file"]: part["sha256"] for part in parts}
+        networks = [*self.pipeline["detectors"], self.pipeline["classifier"], self.pipeline["encoder"]]
+        hashes = {network["file"]: network["sha256"] for network in networks}
         with ThreadPoolExecutor() as pool:  # each takes a tenth of a second
             self._networks = dict(zip(hashes, pool.map(self._load, hashes, hashes.values()), strict=True))
 
@@ -327,7 +327,7 @@ class Reader:
     def _detected(self, image: Image.Image) -> list[tuple[str, float, list[float]]]:
         """Class, confidence and box of each garment; of boxes that overlap too much the surest alone."""
         pixels, nms = np.asarray(image), self.pipeline["nms"]
-        found: list[tuple[str, float, list[float]]] = []
+        detected: list[tuple[str, float, list[float]]] = []
         for detector in self.pipeline["detectors"]:
             square, (wide, high, left, top) = letterbox(pixels, detector["image_size"])
             (output,) = self._networks[detector["file"]].run(None, {"image": square.transpose(2, 0, 1)[None]})
@@ -336,13 +336,13 @@ class Reader:
             corners = ((boxes[:, :4] - place) / scale).clip(0, [image.width, image.height, image.width, image.height])
             rows = zip(boxes[:, 5].astype(int), boxes[:, 4].tolist(), corners.tolist(), strict=True)
             own = [(detector["classes"][index], score, box) for index, score, box in rows]
-            found += sorted(own, key=lambda row: (-row[1], row[2][0], row[2][1]))
-        found.sort(key=lambda row: -row[1])
+            detected += sorted(own, key=lambda row: (-row[1], row[2][0], row[2][1]))
+        detected.sort(key=lambda row: -row[1])
         kept = []
-        while found:
-            kept.append(found[0])
-            shares = overlap(np.array(found[0][2]), np.array([row[2] for row in found]))
-            found = [row for row, share in zip(found[1:], shares[1:], strict=True) if share <= nms["iou"]]
+        while detected:
+            kept.append(detected[0])
+            shares = overlap(np.array(detected[0][2]), np.array([row[2] for row in detected]))
+            detected = [row for row, share in zip(detected[1:], shares[1:], strict=True) if share <= nms["iou"]]
         return kept
 
     def _garment(self, superclass: str, confidence: float | None, box: Box | None, crop: Image.Image) -> Garment:
@@ -362,16 +362,16 @@ class Reader:
         vector = unit(said["embedding"])[0] if self.metric == "cosine" else said["embedding"][0]
         return Garment(superclass, confidence, box, attributes, vector)
 
-    def _run(self, part: dict[str, Any], stored: io.BytesIO, superclass: str) -> dict[str, Array]:
+    def _run(self, settings: dict[str, Any], stored: io.BytesIO, superclass: str) -> dict[str, Array]:
         """Output name -> value of the classifier or the encoder for a crop."""
-        size, network = part["image"], self._networks[part["file"]]
+        size, network = settings["image"], self._networks[settings["file"]]
         picture = np.asarray(resized(stored, size["width"], size["height"], size["fit"]))
         given = {"image": picture.transpose(2, 0, 1)[None]}
-        if "detected" in [one.name for one in network.get_inputs()]:
-            classes = part["detected_classes"]
+        if "detected" in [value.name for value in network.get_inputs()]:
+            classes = settings["detected_classes"]
             number = classes.index(superclass) if superclass in classes else len(classes)
             given["detected"] = np.array([number], np.int64)
-        return dict(zip([one.name for one in network.get_outputs()], network.run(None, given), strict=True))
+        return dict(zip([value.name for value in network.get_outputs()], network.run(None, given), strict=True))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -386,7 +386,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reader = reader or Reader()
             for garment in reader.read(photo):
                 row = {"photo": photo, **vars(garment), "vector": garment.vector.tolist()}
-                row["attributes"] = {head: vars(one) for head, one in garment.attributes.items()}
+                row["attributes"] = {head: vars(attribute) for head, attribute in garment.attributes.items()}
                 print(json.dumps({key: value for key, value in row.items() if args.vectors or key != "vector"}))
         except ReaderError as error:
             print(f"ERROR {error}", file=sys.stderr)
