@@ -2,9 +2,9 @@
 
 Usage: python -m bench.export [--photos FOLDER] [--count 40]   (part of `make bench`; the models of the active profile)
 
-Each takes a process of its own, one after the other, with as many threads as there are cores. *ready* is from the start
-of the process until the networks are loaded; *first* the first photo; *a photo* the mean of the others: decode, detect,
-cut, describe, embed.
+Each has a process of its own, one after the other, with as many threads as there are cores. *ready* is from the start
+of the process until the networks are loaded, *a photo* the mean of all but the first: decode, detect, cut, describe.
+CPU seconds are the sum over all cores, which tell more than seconds on a busy machine.
 """
 
 import argparse
@@ -26,16 +26,19 @@ start = float(sys.argv[1])
 sys.path.insert(0, sys.argv[2])
 from reader import Reader
 reader = Reader()
-times = [time.time()]
+times = [(time.time() - start, time.process_time())]
 for photo in sys.argv[3:]:
     reader.read(photo)
-    times.append(time.time())
-print(json.dumps([times[0] - start, *(b - a for a, b in zip(times, times[1:]))]))
+    times.append((time.time() - start, time.process_time()))
+print(json.dumps(times))
 """
+Times = list[
+    tuple[float, float]
+]  # seconds since the start and CPU seconds, when the networks are loaded and after each photo
 
 
-def own(start: float, photos: Sequence[Path]) -> list[float]:
-    """Seconds until the networks are loaded, then of each photo, by `make match`'s own code."""
+def own(start: float, photos: Sequence[Path]) -> Times:
+    """The times of `make match`'s own code."""
     from stages.app.match import embed, find_garments, inputs
     from stages.core.determinism import seed_everything
     from stages.core.params import load_params, section
@@ -52,19 +55,20 @@ def own(start: float, photos: Sequence[Path]) -> list[float]:
     for detector in detectors:
         assert detector._fused is not None  # networks are built on first use
     encoder = ClassifierEncoder(models / "encoders" / "classifier")
-    times = [time.time()]
+    times = [(time.time() - start, time.process_time())]
     for photo in photos:
         garments = find_garments(photo, detectors, params, nms)
         embed(garments, encoder)
         encoder.attributes(*inputs(garments, encoder))
-        times.append(time.time())
-    return [times[0] - start, *(after - before for before, after in zip(times, times[1:], strict=False))]
+        times.append((time.time() - start, time.process_time()))
+    return times
 
 
-def row(name: str, seconds: Sequence[float]) -> str:
-    """A line of the table."""
-    ready, first, *others = seconds
-    return f"| {name} | {ready:.2f} | {first * 1000:.0f} | {1000 * sum(others) / len(others):.1f} |"
+def means(times: Times) -> list[float]:
+    """Seconds and CPU seconds until it is ready, then of a photo."""
+    (first, busy_first), (last, busy_last) = times[1], times[-1]
+    count = len(times) - 2
+    return [*times[0], (last - first) / count, (busy_last - busy_first) / count]
 
 
 def main() -> None:
@@ -92,10 +96,15 @@ def main() -> None:
         for name, command in commands.items():
             done = subprocess.run(command(), check=True, stdout=subprocess.PIPE, text=True)
             seconds[name] = json.loads(done.stdout.splitlines()[-1])
-    print(f"| {len(photos)} photos | ready, s | first, ms | a photo, ms |\n| --- | ---: | ---: | ---: |")
-    print("\n".join(row(name, own) for name, own in seconds.items()))
-    rest = [sum(own[2:]) for own in seconds.values()]
-    print(f"`make match` takes {rest[0] / rest[1]:.2f} times as long for a photo as the reader.")
+    shown = {name: means(times) for name, times in seconds.items()}
+    print(f"| {len(photos)} photos | ready, s | CPU s | a photo, ms | CPU ms |\n| --- | ---: | ---: | ---: | ---: |")
+    for name, (ready, busy, photo, busy_photo) in shown.items():
+        print(f"| {name} | {ready:.2f} | {busy:.2f} | {photo * 1000:.1f} | {busy_photo * 1000:.1f} |")
+    own_way, reader = shown.values()
+    print(
+        f"`make match` takes {own_way[2] / reader[2]:.2f} times the reader's seconds for a photo, and "
+        f"{own_way[3] / reader[3]:.2f} times its CPU seconds."
+    )
 
 
 if __name__ == "__main__":

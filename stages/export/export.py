@@ -58,11 +58,11 @@ def export(out: Path, encoder: str, content: Mapping[str, Any]) -> Path:
         raise StageError(f"no trained models in {shown(missing)}. Run `make repro` first (or `dvc pull`).")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as work:
-        part = Path(work) / "folder"
-        part.mkdir()
-        write_folder(part, models, encoder, content)
+        staged = Path(work) / "folder"
+        staged.mkdir()
+        write_folder(staged, models, encoder, content)
         fresh_folder(out).rmdir()
-        part.rename(out)
+        staged.rename(out)
     return out
 
 

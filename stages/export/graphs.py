@@ -131,7 +131,7 @@ def _clean(path: Path) -> None:
 
     model = onnx.load(path)
     nodes = model.graph.node
-    values = [one.t for node in nodes if node.op_type == "Constant" for one in node.attribute]
+    values = [attribute.t for node in nodes if node.op_type == "Constant" for attribute in node.attribute]
     for value in (*model.graph.initializer, *values):
         if value.data_type == TensorProto.DOUBLE:
             value.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(value).astype(np.float32), value.name))
@@ -139,9 +139,9 @@ def _clean(path: Path) -> None:
         output.type.tensor_type.elem_type = TensorProto.FLOAT
     for node in nodes:
         node.doc_string = ""
-        for one in node.attribute:
-            if node.op_type == "Cast" and one.i == TensorProto.DOUBLE:
-                one.i = TensorProto.FLOAT
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.i == TensorProto.DOUBLE:
+                attribute.i = TensorProto.FLOAT
     model.producer_name, model.producer_version, model.doc_string = "seamline", "", ""
     del model.metadata_props[:], model.graph.value_info[:]
     onnx.checker.check_model(model, full_check=True)
@@ -153,9 +153,9 @@ def _compare(path: Path, given: dict[str, np.ndarray], expected: Sequence[np.nda
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    used = {one.name for one in session.get_inputs()}
-    found = session.run(None, {name: value for name, value in given.items() if name in used})
-    for output, ours, own in zip(session.get_outputs(), expected, found, strict=True):
+    used = {attribute.name for attribute in session.get_inputs()}
+    computed = session.run(None, {name: value for name, value in given.items() if name in used})
+    for output, ours, own in zip(session.get_outputs(), expected, computed, strict=True):
         if ours.shape != own.shape or np.abs(ours - own).max() > TOLERANCE * np.abs(ours).max():
             raise StageError(
                 f"{path.name}: output {output.name} differs from the network's, so the file is not written. "

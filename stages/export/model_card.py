@@ -8,7 +8,7 @@ Writes: MODEL_CARD.md.
 
 import csv
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from stages.networks.encoders.kinds import ENCODER_KINDS
 from stages.profiles.compose import compose
 from stages.report.classifier_page import markdown
 from stages.report.leaderboard import prose
+from stages.retrieval.catalogue import LEADING
 from stages.runner.stage import new_parser, one_message
 
 log = logging.getLogger(__name__)
@@ -109,8 +110,8 @@ def source_rows(params: Mapping[str, Any], folder: Path) -> list[list[str]]:
         rows.append([name, "boxes for a detector", f"{own['images']} test images with {own['boxes']} boxes"])
     for name in params["label_sources"]:
         items = sum(own.get(name, 0) for own in outcomes.values())
-        cut = sum(outcomes.get(outcome, {}).get(name, 0) for outcome in ("matched", "whole_image"))
-        rows.append([name, "labels for the classifier", f"{items} items, {cut} of them with a crop"])
+        cropped = sum(outcomes.get(outcome, {}).get(name, 0) for outcome in ("matched", "whole_image"))
+        rows.append([name, "labels for the classifier", f"{items} items, {cropped} of them with a crop"])
     return rows
 
 
@@ -129,11 +130,13 @@ def head_rows(params: Mapping[str, Any], folder: Path) -> list[list[str]]:
 
 
 def search_rows(folder: Path) -> list[list[str]]:
-    """A row for each benchmark: hit@1 of the classifier and of a random order."""
+    """A row for each benchmark: the leading score of the classifier and of a random order."""
     rows = []
     for kind in ("retrieval", "retrieval/labels"):
         scores, chance = (read_json(folder / kind / f"{name}.json") for name in ("classifier", "chance"))
-        rows += [[name, _number(own["hit@1"]), _number(chance[name]["hit@1"])] for name, own in scores.items()]
+        rows += [
+            [name, _number(own[LEADING.label]), _number(chance[name][LEADING.label])] for name, own in scores.items()
+        ]
     return rows
 
 
@@ -149,7 +152,7 @@ def card(root: Path, folder: Path) -> str:
     detectors = [[name, *(_number(scores[key]) for key in ("map50", "map50_95", "constant_box"))]
                  for name in params["detectors"]
                  for scores in [read_json(folder / "detector" / f"{name}.json")]]  # fmt: skip
-    packaged = "packaged" in (params["simclr"]["weights"], *(one["weights"] for one in detection))
+    packaged = "packaged" in (params["simclr"]["weights"], *(own_params["weights"] for own_params in detection))
     what = (
         f"{len(detection)} detectors find the garments in a photo. A classifier looks at the crop of each and says its "
         f"{_listed(own['heads'])}. Its vector of {own['hidden'][-1]} numbers also says which garments look alike: "
@@ -158,20 +161,25 @@ def card(root: Path, folder: Path) -> str:
     lines = [
         START,
         *prose(what), "",
-        *markdown(["network", "architecture", "input", "says", "training"], part_rows(params)), "",
+        *words(["network", "architecture", "input", "says", "training"], part_rows(params)), "",
         USE,
-        *markdown(["source", "used for", "size"], source_rows(params, folder)), "",
+        *words(["source", "used for", "rows"], source_rows(params, folder)), "",
         SPLIT,
         *markdown(["head", "classes", "accuracy", "chance", "majority", "given the class"], head_rows(params, folder)),
         "", "Detectors, next to a constant box (the median box of each class on every image):", "",
         *markdown(["detector", "mAP50", "mAP50-95", "mAP50 of a constant box"], detectors), "",
         "Search with the classifier's vector, the share of queries whose first result is right:", "",
-        *markdown(["benchmark", "hit@1", "chance"], search_rows(folder)), "",
+        *markdown(["benchmark", LEADING.label, "chance"], search_rows(folder)), "",
         LIMITS,
         *([LITE] if packaged else []),
         GET,
     ]  # fmt: skip
     return "\n".join(lines).rstrip() + "\n"
+
+
+def words(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:
+    """A table whose columns are text."""
+    return [line.replace("---:", "---") for line in markdown(header, rows)]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

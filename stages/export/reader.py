@@ -35,8 +35,7 @@ ORIENTATION, TURN = 0x0112, Image.Transpose  # the EXIF tag
 TURNS = {2: TURN.FLIP_LEFT_RIGHT, 3: TURN.ROTATE_180, 4: TURN.FLIP_TOP_BOTTOM, 5: TURN.TRANSPOSE, 6: TURN.ROTATE_270,
          7: TURN.TRANSVERSE, 8: TURN.ROTATE_90}  # fmt: skip
 DRAFT = 1.5  # a large JPEG is decoded at the smallest size that is this many times as large as the result
-BORDER = 114  # gray level around a photo in a detector's input
-MOST_BOXES = 300  # of one photo and detector
+BORDER, MOST_BOXES = 114, 300  # of a detector: gray level around a photo in its input; of one photo
 NOTHING_FOUND = "none"  # class of a whole photo in which no detector found anything
 Box = tuple[int, int, int, int]
 Array = np.ndarray
@@ -101,9 +100,7 @@ def decode(data: bytes) -> Image.Image:
             turn = TURNS.get(int(image.getexif().get(ORIENTATION, 1)))
         except Exception:
             turn = None  # damaged tags: as stored
-        if turn is not None:
-            image = image.transpose(turn)
-        return _rgb(image)
+        return _rgb(image if turn is None else image.transpose(turn))
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -141,7 +138,7 @@ def _taps(size: int, goal: int, ends: bool) -> tuple[Array, ...]:
     share = places - first.astype(np.float32)
     if ends:  # OpenCV takes the last column alone, and the last row twice
         share = np.where((first < 0) | (first >= size - 1), np.float32(0), share)
-    weights = [np.rint(part * np.float32(2048)).astype(np.int32) for part in (1 - share, share)]
+    weights = [np.rint(of_place * np.float32(2048)).astype(np.int32) for of_place in (1 - share, share)]
     return first.clip(0, size - 1), (first + 1).clip(0, size - 1), *weights
 
 
@@ -187,11 +184,11 @@ def _grown(low: int, high: int, side: int, limit: int) -> tuple[int, int]:
 def resized(stored: io.BytesIO, width: int, height: int, fit: str) -> Image.Image:
     """A JPEG crop at ``width`` x ``height``: ``pad`` on white, ``cover`` and cut evenly, or ``stretch``."""
     image = Image.open(stored)
-    full = image.size
+    full, size = image.size, (width, height)
     scales = width / full[0], height / full[1]
     if fit != "stretch":
         scales = 2 * ((max if fit == "cover" else min)(scales),)
-    size, box = (width, height), (0.0, 0.0, *map(float, full))
+    box: tuple[float, float, float, float] = (0, 0, *full)
     if fit == "pad":
         size = max(1, round(full[0] * scales[0])), max(1, round(full[1] * scales[1]))
     else:
@@ -284,8 +281,8 @@ class Reader:
         self.metric: str = self.pipeline["encoder"]["metric"]
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
-        parts = [*self.pipeline["detectors"], self.pipeline["classifier"], self.pipeline["encoder"]]
-        hashes = {part["file"]: part["sha256"] for part in parts}
+        networks = [*self.pipeline["detectors"], self.pipeline["classifier"], self.pipeline["encoder"]]
+        hashes = {network["file"]: network["sha256"] for network in networks}
         with ThreadPoolExecutor() as pool:  # each takes a tenth of a second
             self._networks = dict(zip(hashes, pool.map(self._load, hashes, hashes.values()), strict=True))
 
@@ -307,14 +304,14 @@ class Reader:
         Raises:
             ReaderError: the photo is missing, no image, or too small.
         """
+        name = "" if isinstance(photo, bytes) else f"{photo}: "
         try:
             image = decode(photo if isinstance(photo, bytes) else Path(photo).read_bytes())
         except OSError as error:
-            raise ReaderError(f"{photo}: {error.strerror}.") from None
+            raise ReaderError(f"{name}{error.strerror}.") from None
         except ReaderError as error:
-            raise error if isinstance(photo, bytes) else ReaderError(f"{photo}: {error}") from None
-        settings = self.pipeline["crop"]
-        garments = []
+            raise ReaderError(f"{name}{error}") from None
+        settings, garments = self.pipeline["crop"], []
         for superclass, confidence, box in self._detected(image):
             crop = crop_of(image, box, settings)
             if crop is not None:
@@ -323,31 +320,29 @@ class Reader:
         if not garments:
             whole = crop_of(image, None, settings)
             if whole is None:
-                where = "" if isinstance(photo, bytes) else f"{photo}: "
-                raise ReaderError(f"{where}{image.width}x{image.height} pixels are too few to see a garment in.")
+                raise ReaderError(f"{name}{image.width}x{image.height} pixels are too few to see a garment in.")
             garments.append(self._garment(NOTHING_FOUND, None, None, whole))
         return garments
 
     def _detected(self, image: Image.Image) -> list[tuple[str, float, list[float]]]:
         """Class, confidence and box of each garment; of boxes that overlap too much the surest alone."""
         pixels, nms = np.asarray(image), self.pipeline["nms"]
-        found: list[tuple[str, float, list[float]]] = []
+        detected: list[tuple[str, float, list[float]]] = []
         for detector in self.pipeline["detectors"]:
             square, (wide, high, left, top) = letterbox(pixels, detector["image_size"])
             (output,) = self._networks[detector["file"]].run(None, {"image": square.transpose(2, 0, 1)[None]})
             boxes = suppressed(output[0], self.pipeline["confidence"], nms)
-            place = np.array([left, top, left, top], np.float32)
-            scale = np.array([wide, high, wide, high], np.float32)
+            place, scale = np.array([[left, top] * 2, [wide, high] * 2], np.float32)
             corners = ((boxes[:, :4] - place) / scale).clip(0, [image.width, image.height, image.width, image.height])
             rows = zip(boxes[:, 5].astype(int), boxes[:, 4].tolist(), corners.tolist(), strict=True)
             own = [(detector["classes"][index], score, box) for index, score, box in rows]
-            found += sorted(own, key=lambda row: (-row[1], row[2][0], row[2][1]))
-        found.sort(key=lambda row: -row[1])
+            detected += sorted(own, key=lambda row: (-row[1], row[2][0], row[2][1]))
+        detected.sort(key=lambda row: -row[1])
         kept = []
-        while found:
-            kept.append(found[0])
-            shares = overlap(np.array(found[0][2]), np.array([row[2] for row in found]))
-            found = [row for row, share in zip(found[1:], shares[1:], strict=True) if share <= nms["iou"]]
+        while detected:
+            kept.append(detected[0])
+            shares = overlap(np.array(detected[0][2]), np.array([row[2] for row in detected]))
+            detected = [row for row, share in zip(detected[1:], shares[1:], strict=True) if share <= nms["iou"]]
         return kept
 
     def _garment(self, superclass: str, confidence: float | None, box: Box | None, crop: Image.Image) -> Garment:
@@ -367,16 +362,16 @@ class Reader:
         vector = unit(said["embedding"])[0] if self.metric == "cosine" else said["embedding"][0]
         return Garment(superclass, confidence, box, attributes, vector)
 
-    def _run(self, part: dict[str, Any], stored: io.BytesIO, superclass: str) -> dict[str, Array]:
+    def _run(self, settings: dict[str, Any], stored: io.BytesIO, superclass: str) -> dict[str, Array]:
         """Output name -> value of the classifier or the encoder for a crop."""
-        size, network = part["image"], self._networks[part["file"]]
+        size, network = settings["image"], self._networks[settings["file"]]
         picture = np.asarray(resized(stored, size["width"], size["height"], size["fit"]))
         given = {"image": picture.transpose(2, 0, 1)[None]}
-        if "detected" in [one.name for one in network.get_inputs()]:
-            classes = part["detected_classes"]
+        if "detected" in [value.name for value in network.get_inputs()]:
+            classes = settings["detected_classes"]
             number = classes.index(superclass) if superclass in classes else len(classes)
             given["detected"] = np.array([number], np.int64)
-        return dict(zip([one.name for one in network.get_outputs()], network.run(None, given), strict=True))
+        return dict(zip([value.name for value in network.get_outputs()], network.run(None, given), strict=True))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -391,7 +386,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reader = reader or Reader()
             for garment in reader.read(photo):
                 row = {"photo": photo, **vars(garment), "vector": garment.vector.tolist()}
-                row["attributes"] = {head: vars(one) for head, one in garment.attributes.items()}
+                row["attributes"] = {head: vars(attribute) for head, attribute in garment.attributes.items()}
                 print(json.dumps({key: value for key, value in row.items() if args.vectors or key != "vector"}))
         except ReaderError as error:
             print(f"ERROR {error}", file=sys.stderr)

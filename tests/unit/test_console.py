@@ -174,15 +174,15 @@ def test_bench_runs_one_or_all_and_gives_options_to_whom_they_belong(started):
         simclr,
         ["bench.wardrobe"],
         ["bench.page"],
+        ["bench.export"],
     ]
 
 
 def test_unknown_benchmark_is_one_message(started, capsys):
     with pytest.raises(SystemExit):
         console.bench(["speed"])
-    assert (
-        "no benchmark 'speed'; there are: stages, ingest, retrieval, simclr, wardrobe, page" in capsys.readouterr().err
-    )
+    listed = "stages, ingest, retrieval, simclr, wardrobe, page, export"
+    assert f"no benchmark 'speed'; there are: {listed}" in capsys.readouterr().err
 
 
 def test_pages_of_mlflow_are_served_here_unless_a_server_is_named(started, monkeypatch, capsys):

@@ -8,7 +8,7 @@ from places import ROOT
 
 from profiles import composed
 from stages.export.model_card import PAGE, card, head_rows, part_rows, search_rows, source_rows
-from stages.report.headlines import files_at
+from stages.report.key_metrics import files_at
 
 PARAMS = {
     "detectors": ["shoes"],
