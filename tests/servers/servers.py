@@ -288,7 +288,7 @@ def start_ssh(folder: Path) -> Iterator[Ssh]:
     (folder / "host_key").chmod(0o600)
     port = free_port()
     (folder / "sshd_config").write_text(
-        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {folder}/host_key\nPidFile none\nUsePAM no\nStrictModes no\n"
+        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {folder}/host_key\nPidFile none\nUsePAM yes\nStrictModes no\n"
         f"AuthorizedKeysFile {keys}/authorized_keys\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
         "MaxStartups 100\nSubsystem sftp internal-sftp\n"
     )
