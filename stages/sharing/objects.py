@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 DIR = ".dir"  # how the hash of a listing of files ends
 
 
-class Part(NamedTuple):
+class OutFile(NamedTuple):
     """A file of an out: its path below the checkout, and the MD5 that names it in cache and remote."""
 
     path: str
@@ -27,7 +27,7 @@ def object_path(cache: Path, oid: str) -> Path:
     return cache / oid[:2] / oid[2:]
 
 
-def parts(path: str, oid: str, read: Callable[[str], bytes | None]) -> list[Part] | None:
+def files_of(path: str, oid: str, read: Callable[[str], bytes | None]) -> list[OutFile] | None:
     """The files of an out; None where the listing of its folder cannot be had, or is damaged.
 
     Args:
@@ -36,11 +36,11 @@ def parts(path: str, oid: str, read: Callable[[str], bytes | None]) -> list[Part
         read: from the hash of a listing to its bytes, None where there is none.
     """
     if not oid.endswith(DIR):
-        return [Part(path, oid)]
+        return [OutFile(path, oid)]
     content = read(oid)
     if content is None or hashlib.md5(content, usedforsecurity=False).hexdigest() != oid.removesuffix(DIR):
         return None
-    return [Part(f"{path}/{row['relpath']}", row["md5"]) for row in json.loads(content)]
+    return [OutFile(f"{path}/{row['relpath']}", row["md5"]) for row in json.loads(content)]
 
 
 def cached(cache: Path) -> Callable[[str], bytes | None]:
@@ -61,12 +61,12 @@ def sizes(remote: Any, oids: Iterable[str]) -> dict[str, int | None]:
     """
     names = sorted(set(oids))
     infos = remote.fs.info([remote.odb.oid_to_path(oid) for oid in names], return_exceptions=True)
-    found: dict[str, int | None] = {}
+    held: dict[str, int | None] = {}
     for oid, info in zip(names, infos, strict=True):
         if isinstance(info, FileNotFoundError):
-            found[oid] = None
+            held[oid] = None
         elif isinstance(info, BaseException):
             raise info
         else:
-            found[oid] = info["size"]
-    return found
+            held[oid] = info["size"]
+    return held
