@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 DIR = ".dir"  # how the hash of a listing of files ends
+BUCKETS = frozenset({"s3", "gs", "azure"})  # kinds of remotes that are no folders
 
 
 class OutFile(NamedTuple):
@@ -56,13 +57,19 @@ def cached(cache: Path) -> Callable[[str], bytes | None]:
 def sizes(remote: Any, oids: Iterable[str]) -> dict[str, int | None]:
     """Bytes that a remote has of each of these objects, None for one that it lacks.
 
+    A bucket is listed, a thousand objects at a time. Elsewhere each object is asked for: a walk through folders would
+    pass over one that cannot be read.
+
     Raises:
         Exception: what the remote's library raises if it cannot say.
     """
     names = sorted(set(oids))
-    infos = remote.fs.info([remote.odb.oid_to_path(oid) for oid in names], return_exceptions=True)
+    paths = [remote.odb.oid_to_path(oid) for oid in names]
+    if remote.fs.protocol in BUCKETS:
+        listed = remote.fs.fs.find(remote.odb.path, detail=True)
+        return {oid: listed[path]["size"] if path in listed else None for oid, path in zip(names, paths, strict=True)}
     held: dict[str, int | None] = {}
-    for oid, info in zip(names, infos, strict=True):
+    for oid, info in zip(names, remote.fs.info(paths, return_exceptions=True), strict=True):
         if isinstance(info, FileNotFoundError):
             held[oid] = None
         elif isinstance(info, BaseException):

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from stages.core.errors import StageError, shown
+from stages.sharing.objects import BUCKETS
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -30,7 +31,8 @@ TIMEOUTS = {
     "webdavs": ("timeout",),
     "azure": ("connection_timeout", "read_timeout"),
 }
-BUCKETS = frozenset({"s3", "gs", "azure"})  # kinds whose root must exist; DVC makes the folders of the others
+# Kinds whose bucket or base folder must exist; DVC makes the folders of the others.
+ROOTED = BUCKETS | {"webdav", "webdavs"}
 FULL = "it is full, or over its quota"
 REFUSED = "it refuses these credentials"
 GONE = "there is no such bucket or folder"
@@ -217,7 +219,7 @@ def answers(remote: Any) -> None:
     try:
         remote.fs.fs.ls(root, detail=False)
     except FileNotFoundError:
-        if kind in BUCKETS:
+        if kind in ROOTED:
             raise
 
 
