@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 DIR = ".dir"  # how the hash of a listing of files ends
+BUCKETS = frozenset({"s3", "gs", "azure"})  # kinds of remotes that are no folders
 
 
-class Part(NamedTuple):
+class OutFile(NamedTuple):
     """A file of an out: its path below the checkout, and the MD5 that names it in cache and remote."""
 
     path: str
@@ -27,7 +28,7 @@ def object_path(cache: Path, oid: str) -> Path:
     return cache / oid[:2] / oid[2:]
 
 
-def parts(path: str, oid: str, read: Callable[[str], bytes | None]) -> list[Part] | None:
+def files_of(path: str, oid: str, read: Callable[[str], bytes | None]) -> list[OutFile] | None:
     """The files of an out; None where the listing of its folder cannot be had, or is damaged.
 
     Args:
@@ -36,11 +37,11 @@ def parts(path: str, oid: str, read: Callable[[str], bytes | None]) -> list[Part
         read: from the hash of a listing to its bytes, None where there is none.
     """
     if not oid.endswith(DIR):
-        return [Part(path, oid)]
+        return [OutFile(path, oid)]
     content = read(oid)
     if content is None or hashlib.md5(content, usedforsecurity=False).hexdigest() != oid.removesuffix(DIR):
         return None
-    return [Part(f"{path}/{row['relpath']}", row["md5"]) for row in json.loads(content)]
+    return [OutFile(f"{path}/{row['relpath']}", row["md5"]) for row in json.loads(content)]
 
 
 def cached(cache: Path) -> Callable[[str], bytes | None]:
@@ -56,17 +57,23 @@ def cached(cache: Path) -> Callable[[str], bytes | None]:
 def sizes(remote: Any, oids: Iterable[str]) -> dict[str, int | None]:
     """Bytes that a remote has of each of these objects, None for one that it lacks.
 
+    A bucket is listed, a thousand objects at a time. Elsewhere each object is asked for: a walk through folders would
+    pass over one that cannot be read.
+
     Raises:
         Exception: what the remote's library raises if it cannot say.
     """
     names = sorted(set(oids))
-    infos = remote.fs.info([remote.odb.oid_to_path(oid) for oid in names], return_exceptions=True)
-    found: dict[str, int | None] = {}
-    for oid, info in zip(names, infos, strict=True):
+    paths = [remote.odb.oid_to_path(oid) for oid in names]
+    if remote.fs.protocol in BUCKETS:
+        listed = remote.fs.fs.find(remote.odb.path, detail=True)
+        return {oid: listed[path]["size"] if path in listed else None for oid, path in zip(names, paths, strict=True)}
+    held: dict[str, int | None] = {}
+    for oid, info in zip(names, remote.fs.info(paths, return_exceptions=True), strict=True):
         if isinstance(info, FileNotFoundError):
-            found[oid] = None
+            held[oid] = None
         elif isinstance(info, BaseException):
             raise info
         else:
-            found[oid] = info["size"]
-    return found
+            held[oid] = info["size"]
+    return held

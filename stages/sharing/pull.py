@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stages.core.errors import StageError, shown
 from stages.runner.stage import new_parser, one_message
-from stages.sharing.objects import Part, cached, object_path, parts
+from stages.sharing.objects import OutFile, cached, files_of, object_path
 from stages.sharing.remote import explained, opened, reached, watched
 
 LEFT = "Nothing is lost: the checkout here is unchanged, and `make pull` goes on where it stopped"
@@ -45,7 +45,7 @@ def pull(name: str | None, jobs: int | None = None, force: bool = False) -> str:
         for stage in repo.index.stages:
             for out in stage.outs:
                 if out.use_cache and out.hash_info:
-                    files = parts(str(out), out.hash_info.value, read) or [Part(f"{out}/", "")]
+                    files = files_of(str(out), out.hash_info.value, read) or [OutFile(f"{out}/", "")]
                     total += len(files)
                     lacking += [path for path, oid in files if not oid or not object_path(cache, oid).is_file()]
         try:

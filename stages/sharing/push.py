@@ -2,9 +2,9 @@
 
 Usage: python -m stages.run push [--remote NAME] [--jobs N]  (`make push REMOTE=store`)
 
-A push that was killed may leave half a file under its final name (SSH) or a listing whose files are not all there. DVC
-takes both for done. This command compares sizes, deletes there what is damaged and sends it again. It sends no object
-whose bytes are not those that its name says. A remote that fails ends the command with one message.
+A push that was killed, or a failing disk, may leave an object that is not whole, or a listing without all of its files.
+DVC takes both for done. This command compares sizes, deletes from the remote what is damaged and sends it again. It
+sends no object whose bytes are not those that its name says. A remote that fails ends the command with one message.
 """
 
 import logging
@@ -14,7 +14,7 @@ from typing import Any
 
 from stages.core.errors import StageError
 from stages.runner.stage import new_parser, one_message
-from stages.sharing.objects import DIR, cached, md5, object_path, parts, sizes
+from stages.sharing.objects import DIR, cached, files_of, md5, object_path, sizes
 from stages.sharing.remote import PULSE, explained, opened, reached, watched
 
 log = logging.getLogger(__name__)
@@ -30,24 +30,24 @@ def named(repo: Any) -> list[list[str]]:
         for out in stage.outs:
             if out.use_cache and out.hash_info:
                 oid = out.hash_info.value
-                files = [part.oid for part in parts(str(out), oid, read) or ()]
+                files = [file.oid for file in files_of(str(out), oid, read) or ()]
                 groups.append([oid, *files] if oid.endswith(DIR) else [oid])
     return groups
 
 
-def broken(groups: list[list[str]], cache: Path, there: dict[str, int | None]) -> set[str]:
+def broken(groups: list[list[str]], cache: Path, sizes_there: dict[str, int | None]) -> set[str]:
     """Objects of the remote that a push must replace.
 
-    They are files whose size there is not that of the intact file in the cache, and listings some of whose files are
-    damaged or missing there.
+    They are files whose size is not that of the intact file in the cache, and listings some of whose files are
+    damaged or missing.
     """
     damaged = set()
-    for oid, size in there.items():
+    for oid, size in sizes_there.items():
         path = object_path(cache, oid)
         if size is not None and path.is_file() and path.stat().st_size != size and intact(path, oid):
             damaged.add(oid)
     for listing, *files in groups:
-        if there[listing] is not None and any(there[oid] is None or oid in damaged for oid in files):
+        if sizes_there[listing] is not None and any(sizes_there[oid] is None or oid in damaged for oid in files):
             damaged.add(listing)
     return damaged
 
@@ -74,8 +74,8 @@ def push(name: str | None, jobs: int | None = None) -> str:
         remote, called = reached(repo, name, LEFT)
         try:
             cache, groups = Path(repo.cache.local.path), named(repo)
-            there = sizes(remote, {oid for group in groups for oid in group})
-            new = {oid: object_path(cache, oid) for oid, size in there.items() if size is None}
+            sizes_there = sizes(remote, {oid for group in groups for oid in group})
+            new = {oid: object_path(cache, oid) for oid, size in sizes_there.items() if size is None}
             new = {oid: path for oid, path in new.items() if path.is_file()}
             for oid, path in new.items():
                 PULSE.beat()
@@ -84,7 +84,7 @@ def push(name: str | None, jobs: int | None = None) -> str:
                         f"{path}: its bytes are not those that its name says, so it is not sent. "
                         "`make verify` says which stage it belongs to and how to repair it."
                     )
-            damaged = broken(groups, cache, there)
+            damaged = broken(groups, cache, sizes_there)
             for oid in damaged:
                 remote.odb.delete(oid)
             if damaged:

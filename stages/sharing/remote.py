@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from stages.core.errors import StageError, shown
+from stages.sharing.objects import BUCKETS
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -30,7 +31,8 @@ TIMEOUTS = {
     "webdavs": ("timeout",),
     "azure": ("connection_timeout", "read_timeout"),
 }
-BUCKETS = frozenset({"s3", "gs", "azure"})  # kinds whose root must exist; DVC makes the folders of the others
+# Kinds whose bucket or base folder must exist; DVC makes the folders of the others.
+ROOTED = BUCKETS | {"webdav", "webdavs"}
 FULL = "it is full, or over its quota"
 REFUSED = "it refuses these credentials"
 GONE = "there is no such bucket or folder"
@@ -183,15 +185,15 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 def meaning(error: BaseException) -> str:
     """What an error of a remote says, as one of the constants above."""
     chain = list(causes(error))
-    if any(isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT) for one in chain):
+    if any(isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT) for cause in chain):
         return FULL
-    words = " ".join(f"{type(one).__name__} {one}" for one in chain).lower()
-    return next((found for found, pattern in MEANINGS if re.search(pattern, words)), OTHER)
+    words = " ".join(f"{type(cause).__name__} {cause}" for cause in chain).lower()
+    return next((what for what, pattern in MEANINGS if re.search(pattern, words)), OTHER)
 
 
 def words_of(error: BaseException) -> str:
     """The first line that an error or one of its causes has to say."""
-    lines = [line.strip() for one in causes(error) for line in str(one).splitlines() if line.strip()]
+    lines = [line.strip() for cause in causes(error) for line in str(cause).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:200].rstrip(". ")
 
 
@@ -202,8 +204,8 @@ def explained(remote: str, error: BaseException, left: str) -> StageError:
         remote: its name and url.
         left: what the failure leaves behind, and how to go on.
     """
-    found = meaning(error)
-    return StageError(f"{remote}: {found} ({words_of(error)}). {ADVICE[found]}. {left}")
+    what = meaning(error)
+    return StageError(f"{remote}: {what} ({words_of(error)}). {ADVICE[what]}. {left}")
 
 
 def answers(remote: Any) -> None:
@@ -217,7 +219,7 @@ def answers(remote: Any) -> None:
     try:
         remote.fs.fs.ls(root, detail=False)
     except FileNotFoundError:
-        if kind in BUCKETS:
+        if kind in ROOTED:
             raise
 
 
@@ -271,8 +273,8 @@ def reached(repo: Any, name: str | None, left: str) -> tuple[Any, str]:
     remotes = repo.config["remote"]
     name = name or repo.config["core"].get("remote")
     if name not in remotes:
-        found = f"no remote {name!r}; there are {shown(remotes)}" if name else "no remote was named and none is default"
-        raise StageError(f"{found}. Name one of `dvc remote list`, or add one: docs/sharing.md.")
+        wrong = f"no remote {name!r}; there are {shown(remotes)}" if name else "no remote was named and none is default"
+        raise StageError(f"{wrong}. Name one of `dvc remote list`, or add one: docs/sharing.md.")
     settings = remotes[name]
     called, seconds = f"{name} ({settings['url']})", limit()
     PULSE.called = called

@@ -18,7 +18,7 @@ from typing import Any
 from stages.core.errors import shown
 from stages.runner.progress import track
 from stages.runner.stage import new_parser, one_message
-from stages.sharing.objects import DIR, Part, cached, md5, object_path, parts, sizes
+from stages.sharing.objects import DIR, OutFile, cached, files_of, md5, object_path, sizes
 from stages.sharing.remote import explained, opened, reached
 
 SHOWN = 3  # paths that a line names
@@ -39,9 +39,9 @@ class Out:
         files: those that it consists of; None if the listing of a folder was not found.
         changed: what DVC says of it in the checkout: deleted, modified, new, or nothing.
         wrong: paths that differ in the checkout.
-        damaged: parts whose object in the cache has other bytes than its name says.
-        absent: parts that the cache lacks.
-        lacking: parts that the remote lacks, or has in another size.
+        damaged: files whose object in the cache has other bytes than its name says.
+        absent: files that the cache lacks.
+        lacking: files that the remote lacks, or has in another size.
     """
 
     stage: str
@@ -49,12 +49,12 @@ class Out:
     oid: str
     size: int | None
     cached: bool
-    files: list[Part] | None = None
+    files: list[OutFile] | None = None
     changed: str = ""
     wrong: list[str] = field(default_factory=list)
-    damaged: list[Part] = field(default_factory=list)
-    absent: list[Part] = field(default_factory=list)
-    lacking: list[Part] = field(default_factory=list)
+    damaged: list[OutFile] = field(default_factory=list)
+    absent: list[OutFile] = field(default_factory=list)
+    lacking: list[OutFile] = field(default_factory=list)
 
 
 class Hashes:
@@ -74,12 +74,12 @@ class Hashes:
 
 def outs_of(stage: Any) -> list[Out]:
     """The outs of a stage of DVC, and what DVC says of them in the checkout."""
-    found = []
+    outs = []
     for out in stage.outs:
         oid = out.hash_info.value if out.hash_info else ""
         changed = next(iter(out.workspace_status().values()), "")
-        found.append(Out(stage.addressing, str(out), oid, out.meta.size, out.use_cache, changed=changed))
-    return found
+        outs.append(Out(stage.addressing, str(out), oid, out.meta.size, out.use_cache, changed=changed))
+    return outs
 
 
 def recipe_changes(stage: Any) -> list[str]:
@@ -107,41 +107,41 @@ def look_at_checkout(out: Out, hashes: Hashes, fast: bool) -> None:
         if not Path(path).is_file() or hashes.of(Path(path)) != oid:
             out.wrong.append(path)
     if out.changed and not out.wrong:
-        named = {part.path for part in out.files}
-        there = (path.as_posix() for path in sorted(Path(out.path).rglob("*")) if path.is_file())
-        out.wrong = [path for path in there if path not in named] or [out.path]
+        named = {file.path for file in out.files}
+        present = (path.as_posix() for path in sorted(Path(out.path).rglob("*")) if path.is_file())
+        out.wrong = [path for path in present if path not in named] or [out.path]
 
 
 def look_at_cache(out: Out, cache: Path, hashes: Hashes, fast: bool) -> None:
     """Fill ``damaged`` and ``absent``; a listing that was not found or is damaged stands for its folder."""
-    listing = [Part(f"{out.path}/", out.oid)] if out.oid.endswith(DIR) else []
-    for part in [*listing, *(out.files or ())]:
-        path = object_path(cache, part.oid)
+    listing = [OutFile(f"{out.path}/", out.oid)] if out.oid.endswith(DIR) else []
+    for file in [*listing, *(out.files or ())]:
+        path = object_path(cache, file.oid)
         if not path.is_file():
-            out.absent.append(part)
-        elif not fast and hashes.of(path) != part.oid.removesuffix(DIR):
-            out.damaged.append(part)
+            out.absent.append(file)
+        elif not fast and hashes.of(path) != file.oid.removesuffix(DIR):
+            out.damaged.append(file)
     if fast and out.files and not out.absent and out.size is not None:
-        kept = {part: object_path(cache, part.oid).stat().st_size for part in out.files}
+        kept = {file: object_path(cache, file.oid).stat().st_size for file in out.files}
         if sum(kept.values()) != out.size:  # the lock has no sizes of single files: the checkout's tell which it is
             out.damaged = [
-                part
-                for part, size in kept.items()
-                if Path(part.path).is_file() and Path(part.path).stat().st_size != size
+                file
+                for file, size in kept.items()
+                if Path(file.path).is_file() and Path(file.path).stat().st_size != size
             ] or out.files[:1]
 
 
 def look_at_remote(outs: list[Out], cache: Path, remote: Any) -> None:
     """Fill ``lacking`` of all outs."""
-    wanted = {out.path: [Part(f"{out.path}/", out.oid)] if out.oid.endswith(DIR) else [] for out in outs}
-    there = sizes(remote, {part.oid for out in outs for part in [*wanted[out.path], *(out.files or ())]})
+    wanted = {out.path: [OutFile(f"{out.path}/", out.oid)] if out.oid.endswith(DIR) else [] for out in outs}
+    held = sizes(remote, {file.oid for out in outs for file in [*wanted[out.path], *(out.files or ())]})
     for out in outs:
-        broken = {part.oid for part in out.damaged}
-        for part in [*wanted[out.path], *(out.files or ())]:
-            size, kept = there[part.oid], object_path(cache, part.oid)
-            known = kept.is_file() and part.oid not in broken
+        broken = {file.oid for file in out.damaged}
+        for file in [*wanted[out.path], *(out.files or ())]:
+            size, kept = held[file.oid], object_path(cache, file.oid)
+            known = kept.is_file() and file.oid not in broken
             if size is None or (known and kept.stat().st_size != size):
-                out.lacking.append(part)
+                out.lacking.append(file)
 
 
 def problems(out: Out, cache: Path, remote: str, fast: bool) -> Iterator[tuple[set[str], str]]:
@@ -149,25 +149,25 @@ def problems(out: Out, cache: Path, remote: str, fast: bool) -> Iterator[tuple[s
     if not out.oid:
         yield {"dvc.lock"}, f"dvc.lock does not have {out.path}: `dvc repro {out.stage}` makes it"
         return
-    found, sides = [], set()
+    sentences, sides = [], set()
     if out.damaged:
         named = [f"{object_path(cache, oid)} ({path})" for path, oid in out.damaged]
-        found.append(f"the cache has other bytes than the name says in {shown(named, SHOWN)}")
+        sentences.append(f"the cache has other bytes than the name says in {shown(named, SHOWN)}")
         sides.add("cache")
     if out.absent:
-        found.append(f"the cache lacks {shown([part.path for part in out.absent], SHOWN)}")
+        sentences.append(f"the cache lacks {shown([file.path for file in out.absent], SHOWN)}")
         sides.add("cache")
     if out.wrong:
-        there = [path for path in out.wrong if Path(path).is_file()]
-        gone = [path for path in out.wrong if path not in there]
-        found += [f"the checkout has other bytes than dvc.lock says in {shown(there, SHOWN)}"] if there else []
-        found += [f"the checkout lacks {shown(gone, SHOWN)}"] if gone else []
+        present = [path for path in out.wrong if Path(path).is_file()]
+        gone = [path for path in out.wrong if path not in present]
+        sentences += [f"the checkout has other bytes than dvc.lock says in {shown(present, SHOWN)}"] if present else []
+        sentences += [f"the checkout lacks {shown(gone, SHOWN)}"] if gone else []
         sides.add("checkout")
-    if found:
-        yield sides, f"{', '.join(found)}: {repair(out, cache, fast)}"
+    if sentences:
+        yield sides, f"{', '.join(sentences)}: {repair(out, cache, fast)}"
     if out.lacking:
         whence = " where it is intact" if out.absent or out.damaged else ""
-        lacking = shown([part.path for part in out.lacking], SHOWN)
+        lacking = shown([file.path for file in out.lacking], SHOWN)
         yield {"remote"}, f"{remote} lacks {lacking}, or has it in another size: `make push`{whence} sends it"
 
 
@@ -185,8 +185,8 @@ def repair(out: Out, cache: Path, fast: bool) -> str:
     if not out.damaged and not out.absent:
         return f"{first}`dvc checkout {out.stage}`"
     intact = not out.wrong and not fast
-    other = f"`dvc commit {out.stage}`" if intact else f"`dvc repro {out.stage}`"
-    return f"{first}`dvc pull {out.stage}`, or without a remote {other}"
+    instead = f"`dvc commit {out.stage}`" if intact else f"`dvc repro {out.stage}`"
+    return f"{first}`dvc pull {out.stage}`, or without a remote {instead}"
 
 
 @dataclass
@@ -212,11 +212,11 @@ def verify(fast: bool = False, name: str | None = None, remote_too: bool = False
     with opened() as (repo, _):
         remote, called = reached(repo, name, LEFT) if remote_too else (None, "")
         cache = Path(repo.cache.local.path)
-        here = cached(cache)
+        in_cache = cached(cache)
 
         def read(oid: str) -> bytes | None:
             """A listing, of the cache or else of the remote."""
-            if (content := here(oid)) is not None or remote is None:
+            if (content := in_cache(oid)) is not None or remote is None:
                 return content
             path = remote.odb.oid_to_path(oid)
             return remote.fs.cat_file(path) if remote.fs.exists(path) else None
@@ -226,7 +226,7 @@ def verify(fast: bool = False, name: str | None = None, remote_too: bool = False
         changes = {stage.addressing: recipe_changes(stage) for stage in stages}
         for out in track(outs, len(outs), "outs compared"):
             if out.oid and out.cached:
-                out.files = parts(out.path, out.oid, read)
+                out.files = files_of(out.path, out.oid, read)
                 look_at_cache(out, cache, hashes, fast)
             look_at_checkout(out, hashes, fast)
         if remote is not None:

@@ -60,6 +60,8 @@ def small(tmp_path_factory) -> Path:
     stages["stages"] = {name: stages["stages"][name] for name in ("demo", "ingest", "boxes")}
     (folder / "dvc.yaml").write_text(yaml.safe_dump(stages, sort_keys=False), encoding="utf-8")
     (folder / "dvc.lock").unlink()
+    shutil.rmtree(folder / ".git")  # a history of its own: `dvc gc` reads every commit
+    succeed("git", "init", "--quiet", "--initial-branch=main", cwd=folder)
     for key, value in (("user.name", "a"), ("user.email", "a@b.c")):
         succeed("git", "config", key, value, cwd=folder)
     succeed("dvc", "repro", cwd=folder, SEAMLINE_TRACKING="off")

@@ -59,7 +59,7 @@ class Remote:
 
     def come_back(self) -> None:
         """Make it anew, empty."""
-        (self.folder / "store").mkdir()
+        make_store(self.folder)
 
 
 class S3(Remote):
@@ -260,7 +260,7 @@ def remote(kind: str, megabytes: float | None = None) -> Iterator[Remote]:
 @contextmanager
 def start_folder(folder: Path) -> Iterator[Remote]:
     """A folder needs no server."""
-    (folder / "store").mkdir()
+    make_store(folder)
     yield Remote(folder)
 
 
@@ -288,11 +288,11 @@ def start_ssh(folder: Path) -> Iterator[Ssh]:
     (folder / "host_key").chmod(0o600)
     port = free_port()
     (folder / "sshd_config").write_text(
-        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {folder}/host_key\nPidFile none\nUsePAM no\nStrictModes no\n"
+        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {folder}/host_key\nPidFile none\nUsePAM yes\nStrictModes no\n"
         f"AuthorizedKeysFile {keys}/authorized_keys\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
         "MaxStartups 100\nSubsystem sftp internal-sftp\n"
     )
-    give(folder)
+    make_store(folder)
     with running([server, "-D", "-e", "-f", str(folder / "sshd_config")], port, folder, as_nobody=True):
         yield Ssh(folder, port)
 
@@ -313,7 +313,7 @@ def start_webdav(folder: Path) -> Iterator[WebDav]:
         f"<Location />\nDav On\nAuthType Basic\nAuthName seamline\nAuthUserFile {folder}/passwords\n"
         "Require valid-user\n</Location>\n"
     )
-    give(folder)
+    make_store(folder)
     with running([server, "-f", str(folder / "apache.conf"), "-DFOREGROUND"], port, folder, as_nobody=True):
         yield WebDav(folder, port)
 
@@ -321,7 +321,7 @@ def start_webdav(folder: Path) -> Iterator[WebDav]:
 STARTS = {"folder": start_folder, "s3": start_s3, "ssh": start_ssh, "webdav": start_webdav}
 
 
-def give(folder: Path) -> None:
+def make_store(folder: Path) -> None:
     """Make the store, and let the user whom the server runs as write there."""
     (folder / "store").mkdir()
     if os.getuid() == 0:
