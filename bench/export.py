@@ -39,7 +39,7 @@ Times = list[
 
 def own(start: float, photos: Sequence[Path]) -> Times:
     """The times of `make match`'s own code."""
-    from stages.app.match import embed, find_garments, inputs
+    from stages.app.garments import embed, find_garments, inputs
     from stages.core.determinism import seed_everything
     from stages.core.params import load_params, section
     from stages.crops.params import CropParams

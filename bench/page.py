@@ -28,12 +28,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+
+from bench.memory import Peak, family, resident
 from stages.app.items import Asked
 from stages.app.models import Models, stamp
 from stages.app.store import File, Found, Roots
 from stages.app.wardrobe import Wardrobe
-
-from bench.memory import Peak, family, resident
 from stages.contracts.images import check
 from stages.core.determinism import start_process
 from stages.core.log import show_log

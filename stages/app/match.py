@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 from stages.app.command import told
-from stages.app.garments import embed, find_garments, inputs  # noqa: F401 (what others compare their own with)
 from stages.app.models import Models
 from stages.app.query import BAD, add_options, answer, show
 from stages.app.wardrobe import Wardrobe

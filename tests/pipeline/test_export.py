@@ -38,7 +38,7 @@ for photo in sys.argv[2:]:
 BY_MATCH = """\
 import json, sys
 from pathlib import Path
-from stages.app.match import embed, find_garments, inputs
+from stages.app.garments import embed, find_garments, inputs
 from stages.core.determinism import seed_everything
 from stages.core.params import load_params, section
 from stages.crops.params import CropParams

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.app.match import embed, find_garments, inputs
+from stages.app.garments import embed, find_garments, inputs
 from stages.contracts.boxes import crop_box
 from stages.contracts.images import decode as own_decode
 from stages.contracts.images import encode_jpeg
