@@ -31,6 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     with one_message(BAD):
         wardrobe = Wardrobe(Models.open(confidence=args.confidence), args.store)
+        check_photo(args.photo)  # before the wardrobe is read, which may take long
         change = wardrobe.add([args.wardrobe], told(), again=False, wait=False)
         for line in change.said():
             log.info(line)
