@@ -343,14 +343,16 @@ def test_after_gc_a_teammate_still_pulls_every_branch_and_what_no_commit_names_i
 
 def test_everybody_reads_over_http_what_only_the_team_may_write(start, first):
     remote = start("s3")
-    public = "arn:aws:s3:::seamline/*"
-    policy = f'{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "{public}"}}]}}'
-    remote.client.put_bucket_policy(Bucket="seamline", Policy=policy)
-    join(first, remote)
+    (remote.folder / "public").touch()
+    configure(first, url=remote.url, acl="public-read", **remote.settings())
     done("push", cwd=first)
     teammate = second(first, remote)
     configure(teammate, url=f"{remote.endpoint}/seamline/team")
     done("pull", cwd=teammate)
     assert ran(teammate) == []
     assert "all 3 stages agree" in done("verify", "--remote", "store", cwd=teammate)
-    assert message(seamline("push", cwd=teammate))
+    params = yaml.safe_load((teammate / "params.yaml").read_text())
+    params["ingest"]["shoes"]["shards"] += 1
+    (teammate / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    assert ran(teammate) == ["ingest@shoes", "boxes@shoes"]
+    assert "it refuses these credentials" in message(seamline("push", cwd=teammate))

@@ -1,11 +1,13 @@
 """moto's S3 API on loopback: ``python s3_server.py PORT FOLDER``, until it is killed.
 
 Where FOLDER has a file ``full``, it answers what a server over its quota answers, for every object that is written.
+Where it has a file ``public``, everybody reads objects: moto checks signatures, but breaks on a request without one.
 """
 
 import sys
 from pathlib import Path
 
+from moto import settings
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
@@ -23,7 +25,17 @@ def main() -> None:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start_response("507 Insufficient Storage", [("Content-Type", "application/xml")])
             return [OVER]
-        return moto(environ, start_response)
+        reads = environ["REQUEST_METHOD"] in ("GET", "HEAD") and "/team/" in environ["PATH_INFO"]
+        if "HTTP_AUTHORIZATION" in environ or not (folder / "public").exists():
+            return moto(environ, start_response)
+        if not reads:
+            start_response("403 Forbidden", [("Content-Type", "text/plain")])
+            return [b"AccessDenied"]
+        checked, settings.INITIAL_NO_AUTH_ACTION_COUNT = settings.INITIAL_NO_AUTH_ACTION_COUNT, float("inf")
+        try:
+            return list(moto(environ, start_response))
+        finally:
+            settings.INITIAL_NO_AUTH_ACTION_COUNT = checked
 
     run_simple("127.0.0.1", port, application, threaded=True)
 
