@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from stages.app.command import told
+from stages.app.garments import check_photo
 from stages.app.models import Models
 from stages.app.query import BAD, add_options, answer, show
 from stages.app.wardrobe import Wardrobe
