@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.app.folders import Change
+from stages.app.garments import check_photo
 from stages.app.items import Item, attributes_json, box_json, describe, shown_path, where
 from stages.app.models import Models
 from stages.app.query import (
@@ -127,6 +128,7 @@ def list_(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
 
 def query(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
     """Find what matches a photo."""
+    check_photo(args.photo)
     change = wardrobe.sync(told(), wait=False)
     for line in change.said():
         log.info(line)

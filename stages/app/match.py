@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from stages.app.command import told
-from stages.app.garments import embed, find_garments, inputs  # noqa: F401 (what others compare their own with)
+from stages.app.garments import check_photo, embed, find_garments, inputs  # noqa: F401 (what others compare their own with)
 from stages.app.models import Models
 from stages.app.query import BAD, add_options, answer, show
 from stages.app.wardrobe import Wardrobe
@@ -32,6 +32,7 @@ def main() -> None:
     args = parser.parse_args()
     with one_message(BAD):
         wardrobe = Wardrobe(Models.open(confidence=args.confidence), args.store)
+        check_photo(args.photo)  # before the wardrobe is read, which may take long
         change = wardrobe.add([args.wardrobe], told(), again=False, wait=False)
         for line in change.said():
             log.info(line)

@@ -101,7 +101,7 @@ def below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def replace(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that readers see the old content or the new one, and a crash leaves one of them."""
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
     with new.open("wb") as stream:
@@ -131,7 +131,7 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
 def _write(path: Path, table: pa.Table) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    replace(path, sink.getvalue().to_pybytes())
+    write_whole(path, sink.getvalue().to_pybytes())
 
 
 def _stat(path: Path) -> tuple[int, int, int]:
@@ -193,7 +193,7 @@ class Store:
     def write_roots(self, roots: Roots) -> None:
         """Replace what was added."""
         # In ASCII, as a path may hold bytes that are no text.
-        replace(self.folder / "wardrobe.json", json.dumps(asdict(roots), indent=1).encode("ascii"))
+        write_whole(self.folder / "wardrobe.json", json.dumps(asdict(roots), indent=1).encode("ascii"))
 
     def files(self) -> dict[str, File]:
         """Path -> file."""
@@ -223,7 +223,7 @@ class Store:
 
     def write_known_models(self, known: Mapping[str, Any]) -> None:
         """Remember hashes of the models' files."""
-        replace(self.folder / "models.json", json.dumps(known, indent=1).encode("ascii"))
+        write_whole(self.folder / "models.json", json.dumps(known, indent=1).encode("ascii"))
 
     def state(self, key: str) -> tuple[Any, ...]:
         """What changes with every commit that concerns the garments of ``key``."""
@@ -337,7 +337,7 @@ class Shelf:
         old, number = card["file"], int(card["file"].removeprefix("vectors-").removesuffix(".f32"))
         rows = self._map(card)[used]
         card |= {"file": f"vectors-{number + 1}.f32", "rows": len(rows)}
-        replace(self.folder / card["file"], rows.tobytes())
+        write_whole(self.folder / card["file"], rows.tobytes())
         numbers = iter(range(len(rows)))
         renumbered = [None if row is None else next(numbers) for row in kept["row"].to_pylist()]
         place = GARMENTS.get_field_index("row")

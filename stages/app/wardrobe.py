@@ -8,6 +8,7 @@ each call sees one state of the store, the newest that was saved.
 import hashlib
 import logging
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
@@ -31,9 +32,9 @@ from stages.app.garments import Box, Garment, read_file, read_photo
 from stages.app.items import Asked, Item, Look, Match, named_attributes
 from stages.app.models import Models, stamp
 from stages.app.search import ANY, Catalog, Filters
-from stages.app.store import Busy, File, Found, Roots, Shelf, Store, below
+from stages.app.store import Busy, File, Found, Roots, Shelf, Store, below, write_whole
 from stages.contracts.boxes import crop_box
-from stages.contracts.images import encode_jpeg
+from stages.contracts.images import IMAGE_SUFFIXES, encode_jpeg
 from stages.core.errors import StageError
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class Wardrobe:
                     now[name] = [*own, hashlib.file_digest(stream, "sha256").hexdigest()]
             result[path] = now[name][3]
         if now != known:
-            with self.store.writing():
+            with suppress(Busy), self.store.writing(wait=False):  # the next one will write it
                 self.store.write_known_models(now)
         return result
 
@@ -141,18 +142,18 @@ class Wardrobe:
         """Save a photo that came as bytes in the store's folder ``photos``, and add it.
 
         Args:
-            name: what it was called; its suffix stays, the rest of the new name comes from the bytes.
+            name: what it was called; a picture's suffix stays, the rest of the new name comes from the bytes.
 
         Raises:
-            StageError: the bytes are no picture that is read, or the suffix is none of a picture.
+            StageError: the bytes are no picture that is read.
         """
         sha, suffix = hashlib.sha256(data).hexdigest(), Path(name).suffix.lower()
         read_photo(data, Path(name))
         folder = self.store.folder / "photos"
         folder.mkdir(exist_ok=True)
-        path = folder / f"{sha[:20]}{suffix or '.jpg'}"
+        path = folder / f"{sha[:20]}{suffix if suffix in IMAGE_SUFFIXES else '.jpg'}"
         if not path.exists():
-            path.write_bytes(data)
+            write_whole(path, data)
         return self.add([path])
 
     def _look_again(self, places: Sequence[str], found: Scan, progress: Progress | None, stop: Event | None) -> Change:

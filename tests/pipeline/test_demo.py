@@ -183,7 +183,7 @@ def test_a_worn_photo_finds_its_flat_photo_by_the_command_of_the_readme(demo, tm
     assert "color" in output
     assert "1. " in output
     assert (tmp_path / "match.png").is_file()
-    again = succeed(*command, cwd=demo)
+    again = succeed(*command, "--any-class", cwd=demo)
     assert "13 unchanged" in again and "read photos" not in again
 
 
@@ -192,8 +192,8 @@ def test_a_worn_photo_finds_its_flat_photo_by_the_command_of_the_readme(demo, tm
     [
         (["no.jpg", "--wardrobe", "docs/pictures"], "no.jpg: no such file"),
         (["README.md", "--wardrobe", "docs/pictures"], "not an image of a kind that is read"),
-        (["README.md", "--wardrobe", "nowhere"], "nowhere: no such file or folder"),
-        (["README.md", "--wardrobe", "stages"], "stages: no image in it"),
+        (["docs/pictures/detections.jpg", "--wardrobe", "nowhere"], "nowhere: no such file or folder"),
+        (["docs/pictures/detections.jpg", "--wardrobe", "stages"], "stages: no image in it"),
     ],
 )
 def test_bad_input_to_match_is_one_message(demo, tmp_path, arguments, message):

@@ -94,6 +94,10 @@ def test_bad_input_has_a_status_of_its_own_and_one_message(call, clothes, tmp_pa
         (tmp_path / "empty").mkdir(exist_ok=True)
         assert call(photo_, "--wardrobe", folder) == 2
         assert message in capsys.readouterr().err
+    (tmp_path / "page.jpg").write_bytes(b"<html>")
+    call.models.looked.clear()
+    assert call(tmp_path / "page.jpg", "--wardrobe", photo(tmp_path / "more" / "a.jpg", (9, 9, 9)).parent) == 2
+    assert call.models.looked == []  # the wardrobe is not read for a photo that cannot be searched with
     assert call(clothes / "red.jpg", "--wardrobe", clothes, "--only", "color=mauve") == 2
     assert "--only color=mauve: expected after color= one of blue, green, red" in capsys.readouterr().err
 

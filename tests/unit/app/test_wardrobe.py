@@ -319,9 +319,11 @@ def test_uploaded_photo_is_kept_under_a_name_of_its_bytes(folder, opened, tmp_pa
     (item, _) = wardrobe.items()
     assert item.photo.parent == tmp_path / "store" / "photos" and item.photo.suffix == ".jpg"
     assert item.photo.read_bytes() == data
+    assert wardrobe.keep((folder / "green.jpg").read_bytes(), "run.exe").photos == 2  # a picture, whatever its name
+    assert {item.photo.suffix for item in wardrobe.items()} == {".jpg"}
     with pytest.raises(StageError, match="not an image of a kind that is read"):
         wardrobe.keep(b"<html>", "page.jpg")
-    assert len(list((tmp_path / "store" / "photos").iterdir())) == 1
+    assert len(list((tmp_path / "store" / "photos").iterdir())) == 2
 
 
 def test_corrected_garment_is_cut_where_and_named_as_the_person_says(folder, opened):
