@@ -32,6 +32,7 @@ NAME_HEADS = {
     "stages/demo/truth.py": "the truth is written by hand",
     "stages/demo/sources/deepfashion_mm_release.py": "the files of upstream, drawn",
     "stages/report/shortcut_check.py": "which head a feature may solve",
+    "stages/web/views.py": "the page narrows by type and color without opening more, where the classifier has them",
 }
 
 
