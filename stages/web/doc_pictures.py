@@ -114,7 +114,7 @@ def report_pictures(chromium: Any, report: Path) -> dict[str, bytes]:
     page = chromium.new_page(viewport=SIZE, reduced_motion="reduce")
     page.goto(report.absolute().as_uri())
     pictures = {"report": page.screenshot()}
-    section = page.locator("section[aria-labelledby=gallery]")
+    section = page.locator("section", has=page.locator("#gallery"))
     section.scroll_into_view_if_needed()
     page.wait_for_function("[...document.querySelectorAll('#g-list img')].every((image) => image.complete)")
     box = section.bounding_box()
