@@ -116,7 +116,7 @@ def docs(arguments: Sequence[str]) -> int:
     """Write the generated pages."""
     parser("docs").parse_args(arguments)
     pages = command("leaderboard_page") or command("classifier_page") or command("doc_tables")
-    return pages or command("plots_file")
+    return pages or command("model_card") or command("plots_file")
 
 
 def mlflow(arguments: Sequence[str]) -> int:
@@ -165,6 +165,10 @@ class Verb:
     group: str = "Pipeline"
 
 
+SEARCH = {
+    **dict.fromkeys(("--top", "--only", "--out", "--store", "--confidence"), ""),
+    **dict.fromkeys(("--any-class", "--ideas", "--json"), FLAG),
+}
 VERBS = {
     "repro": Verb(
         "Run the pipeline, and say on one screen what it reached.", "seamline repro --profile photos", repro,
@@ -177,7 +181,22 @@ VERBS = {
     "add": Verb("Add your own data.", "seamline add mystore path/to/photos items.csv", "add"),
     "match": Verb(
         "Find the match of a photo among photos of your clothes.", "seamline match look.jpg --wardrobe my_clothes",
-        "match", {"--wardrobe": "", "--top": "", "--confidence": "", "--any-class": FLAG},
+        "match", SEARCH | {"--wardrobe": ""},
+        group="Your photos",
+    ),
+    "wardrobe": Verb(
+        "Keep a wardrobe: add, remove, list, query.", "seamline wardrobe add my_clothes", "wardrobe",
+        SEARCH | {"": "wardrobe", "--items": FLAG},
+        group="Your photos",
+    ),
+    "app": Verb(
+        "Open your wardrobe as a local page.", "seamline app --port 8300", "app",
+        {"--port": "", "--host": "", "--allow-host": "", "--allow-changes": FLAG, "--store": ""},
+        group="Your photos",
+    ),
+    "export": Verb(
+        "Write the models as ONNX, with a small reader.", "seamline export path/to/folder", "export",
+        {"--encoder": "encoder"},
         group="Your photos",
     ),
     "summary": Verb(

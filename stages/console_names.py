@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-BENCHES = ("stages", "ingest", "retrieval", "simclr")  # modules of bench/
+BENCHES = ("stages", "ingest", "retrieval", "simclr", "wardrobe", "page", "export")  # modules of bench/
 SHELLS = ("bash", "zsh", "fish")
+WARDROBE = ("add", "remove", "list", "query")  # what `seamline wardrobe` does
 
 
 def params() -> dict[str, Any]:
@@ -68,6 +69,7 @@ NAMES: dict[str, Callable[[], Sequence[str]]] = {
     "target": targets,
     "bench": lambda: BENCHES,
     "shell": lambda: SHELLS,
+    "wardrobe": lambda: WARDROBE,
     "source": lambda: params().get("sources", []),
     "detector": lambda: params().get("detectors", []),
     "benchmark": lambda: params().get("benchmarks", []),
