@@ -113,10 +113,13 @@ def bench(arguments: Sequence[str]) -> int:
 
 
 def docs(arguments: Sequence[str]) -> int:
-    """Write the generated pages."""
-    parser("docs").parse_args(arguments)
+    """Write the generated pages; on demand also take the pictures."""
+    parse = parser("docs")
+    parse.add_argument("--pictures", action="store_true", help="take README's pictures of the demo in Chromium as well")
+    args = parse.parse_args(arguments)
     pages = command("leaderboard_page") or command("classifier_page") or command("doc_tables")
-    return pages or command("model_card") or command("plots_file")
+    pages = pages or command("model_card") or command("plots_file")
+    return pages or (command("doc_pictures") if args.pictures else 0)
 
 
 def mlflow(arguments: Sequence[str]) -> int:
@@ -274,7 +277,10 @@ VERBS = {
         {"--remote": "", "--fast": FLAG},
         group="Team",
     ),
-    "docs": Verb("Write the generated pages and tables of docs.", "seamline docs", docs, group="Upkeep"),
+    "docs": Verb(
+        "Write the generated pages and tables of docs.", "seamline docs --pictures", docs, {"--pictures": FLAG},
+        group="Upkeep",
+    ),
     "completion": Verb(
         "Print what completes these verbs in a shell.", 'eval "$(seamline completion bash)"', completion,
         {"": "shell"},

@@ -51,7 +51,7 @@ COMMANDS = {
     "match": "stages.app.match",
     "wardrobe": "stages.app.command",
     "app": "stages.web.serve",
-    "page_picture": "stages.web.picture",
+    "doc_pictures": "stages.web.doc_pictures",
     "audit": "stages.report.audit",
     "relabel": "stages.suspects.relabel",
     "ingest_report": "stages.report.ingest_report",

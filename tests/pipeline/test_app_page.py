@@ -4,6 +4,7 @@ The ground truth of the demo says which photo of the wardrobe shows the very gar
 """
 
 import base64
+import io
 import shutil
 
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 from stages.contracts.tables import read_table
 from stages.demo.truth import FILE, TRUTH
-from stages.web.picture import LOOK, PHOTOS, browser, clothes, served, small, take
+from stages.web.doc_pictures import LOOK, PHOTOS, REPORT, browser, clothes, report_pictures, served, small, take
 
 pytestmark = pytest.mark.slow
 CLOTHES = 80
@@ -333,3 +334,11 @@ def test_picture_of_the_docs_can_be_taken_again(chromium, demo, folder, tmp_path
     with served(tmp_path / "store", demo) as (address, _):
         data = small(take(chromium, address, folder, demo / PHOTOS / LOOK))
     assert 20_000 < len(data) < 300_000
+
+
+def test_pictures_of_the_report_show_its_numbers_and_its_searches(chromium, demo):
+    pictures = {name: small(data) for name, data in report_pictures(chromium, demo / REPORT).items()}
+    assert list(pictures) == ["report", "gallery"]
+    for data in pictures.values():
+        assert 20_000 < len(data) < 300_000
+    assert Image.open(io.BytesIO(pictures["gallery"])).height > 500

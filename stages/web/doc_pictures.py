@@ -1,9 +1,10 @@
-"""Take the picture of the local page that the docs show: the demo's drawn clothes, a look, and what fits it.
+"""Take the pictures that README and docs show: searches in the report, the local page, the report.
 
-Usage: python -m stages.run page_picture [--out docs/pictures/page.png]
+Usage: python -m stages.run doc_pictures [--out docs/pictures]  (``seamline docs --pictures``)
 
-Builds a wardrobe of the demo's photos of single garments in a temporary folder, serves it, opens it in Chromium, sends
-one photo in which the same garments are worn, and saves what is seen. It needs a reproduced demo and Chromium.
+Opens the report of the profile demo in Chromium. Then builds a wardrobe of the demo's photos of single garments in a
+temporary folder, serves the local page over it, and sends one photo in which the same garments are worn. It needs a
+reproduced demo and Chromium.
 """
 
 import io
@@ -28,6 +29,8 @@ LOOK = "MEN-Cardigans-id_00000027-02_1_front.jpg"  # someone who wears two of th
 CLOTHES = 120  # photos of the wardrobe
 SIZE = {"width": 1280, "height": 985}
 COLORS = 256  # of the picture's palette: a third of the bytes, and no difference that is seen
+REPORT = Path("report/demo/index.html")
+GALLERY_HEIGHT = 900  # pixels: the controls and the first searches
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -97,21 +100,55 @@ def small(picture: bytes) -> bytes:
     return stream.getvalue()
 
 
-def main() -> None:
-    """Parse, build, save."""
-    parser = new_parser(__doc__)
-    parser.add_argument("--out", type=Path, default=Path("docs/pictures/page.png"))
-    args = parser.parse_args()
-    with one_message(), tempfile.TemporaryDirectory() as temporary:
-        from playwright.sync_api import sync_playwright
+def report_pictures(chromium: Any, report: Path) -> dict[str, bytes]:
+    """Name of a picture -> PNG: the top of a report, and its searches as the page opens with them.
 
-        program = browser()
+    Args:
+        chromium: playwright's browser.
+
+    Raises:
+        StageError: there is no such report.
+    """
+    if not report.is_file():
+        raise StageError(f"{report}: no such file. Run `make repro` with the profile demo first.")
+    page = chromium.new_page(viewport=SIZE, reduced_motion="reduce")
+    page.goto(report.absolute().as_uri())
+    pictures = {"report": page.screenshot()}
+    section = page.locator("section", has=page.locator("#gallery"))
+    section.scroll_into_view_if_needed()
+    page.wait_for_function("[...document.querySelectorAll('#g-list img')].every((image) => image.complete)")
+    box = section.bounding_box()
+    clip = {**box, "y": box["y"] + page.evaluate("scrollY"), "height": min(box["height"], GALLERY_HEIGHT)}
+    pictures["gallery"] = page.screenshot(full_page=True, clip=clip)
+    page.close()
+    return pictures
+
+
+def page_picture(chromium: Any) -> bytes:
+    """PNG of the local page over a wardrobe of the demo's clothes."""
+    with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "my clothes")
         folder.mkdir()
         for path in clothes(PHOTOS, CLOTHES):
             shutil.copyfile(path, folder / path.name)
-        with served(Path(temporary, "store")) as (address, _), sync_playwright() as playwright:
+        with served(Path(temporary, "store")) as (address, _):
+            return take(chromium, address, folder, PHOTOS / LOOK)
+
+
+def main() -> None:
+    """Parse, open, save."""
+    parser = new_parser(__doc__)
+    parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
+    args = parser.parse_args()
+    with one_message():
+        from playwright.sync_api import sync_playwright
+
+        program = browser()
+        with sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            args.out.write_bytes(small(take(chromium, address, folder, PHOTOS / LOOK)))
+            pictures = report_pictures(chromium, REPORT) | {"page": page_picture(chromium)}
             chromium.close()
-        print(args.out)
+        for name, picture in pictures.items():
+            path = args.out / f"{name}.png"
+            path.write_bytes(small(picture))
+            print(path)
