@@ -37,7 +37,7 @@ from stages.app.wardrobe import Wardrobe
 from stages.contracts.images import check
 from stages.core.determinism import start_process
 from stages.core.log import show_log
-from stages.web.picture import served
+from stages.web.doc_pictures import served
 
 log = logging.getLogger(__name__)
 
