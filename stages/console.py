@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from stages.console_names import BENCHES, NAMES, SHELLS, params
+from stages.console_names import BENCHES, NAMES, SHELLS, is_checkout, params
 from stages.run import start
 from stages.runner.times import REPRO_VARIABLE
 
@@ -287,11 +287,6 @@ VERBS = {
         group="Upkeep",
     ),
 }  # fmt: skip
-
-
-def is_checkout(folder: Path) -> bool:
-    """Whether a folder is the root of a checkout of Seamline."""
-    return (folder / "dvc.yaml").is_file() and (folder / "stages" / "console.py").is_file()
 
 
 def refuse_elsewhere() -> None:

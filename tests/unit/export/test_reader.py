@@ -189,6 +189,7 @@ def test_confidence_is_divided_by_the_temperature_of_its_head(exported, photos):
 
 def test_attribute_below_the_threshold_is_not_sure(exported, photos):
     own = reader.Reader(exported)
+    own.pipeline["unsure_below"] = 0
     sure = own.read(photos[0])[0].attributes["type"]
     own.pipeline["unsure_below"] = sure.confidence + 1e-6
     assert sure.sure and not own.read(photos[0])[0].attributes["type"].sure
