@@ -192,8 +192,8 @@ def test_a_worn_photo_finds_its_flat_photo_by_the_command_of_the_readme(demo, tm
     [
         (["no.jpg", "--wardrobe", "docs/pictures"], "no.jpg: no such file"),
         (["README.md", "--wardrobe", "docs/pictures"], "not an image of a kind that is read"),
-        (["docs/pictures/detections.jpg", "--wardrobe", "nowhere"], "nowhere: no such file or folder"),
-        (["docs/pictures/detections.jpg", "--wardrobe", "stages"], "stages: no image in it"),
+        (["docs/pictures/page.png", "--wardrobe", "nowhere"], "nowhere: no such file or folder"),
+        (["docs/pictures/page.png", "--wardrobe", "stages"], "stages: no image in it"),
     ],
 )
 def test_bad_input_to_match_is_one_message(demo, tmp_path, arguments, message):

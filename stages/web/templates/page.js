@@ -31,6 +31,7 @@ function put(id, html) { // keeps the keyboard where it was, and opened details 
 async function doing(words, job) { // one question to the server; says what it waits for, and what went wrong
   const own = ++asked;
   say("");
+  document.querySelector("main").setAttribute("aria-busy", "true");
   const late = setTimeout(() => { if (own === asked) at("busy").textContent = words; }, 150);
   try {
     const done = await job();
@@ -39,7 +40,7 @@ async function doing(words, job) { // one question to the server; says what it w
     if (own === asked) { say(error.message); at("said").scrollIntoView({ block: "nearest" }); }
   } finally {
     clearTimeout(late);
-    if (own === asked) at("busy").textContent = "";
+    if (own === asked) { at("busy").textContent = ""; document.querySelector("main").setAttribute("aria-busy", "false"); }
   }
 }
 
