@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 from commands import succeed
+from playwright.sync_api import sync_playwright
 
+from stages.core.errors import StageError
 from stages.runner.lists import LISTS, SECTIONS, derived
+from stages.web.doc_pictures import browser
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT.parent / "shared" / "real"
@@ -76,3 +79,16 @@ def sample() -> Path:
     if not SAMPLE.is_dir():
         pytest.skip(f"needs the sample of real photos at {SAMPLE}")
     return SAMPLE
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Playwright's browser; `.ci/run` installs Chromium, so that its tests are skipped only elsewhere."""
+    try:
+        path = browser()
+    except StageError as error:
+        pytest.skip(str(error))
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()

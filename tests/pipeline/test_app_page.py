@@ -12,25 +12,12 @@ from PIL import Image
 
 from stages.contracts.tables import read_table
 from stages.demo.truth import FILE, TRUTH
-from stages.web.doc_pictures import LOOK, PHOTOS, REPORT, browser, clothes, report_pictures, served, small, take
+from stages.web.doc_pictures import LOOK, PHOTOS, REPORT, clothes, report_pictures, served, small, take
 
 pytestmark = pytest.mark.slow
 CLOTHES = 80
 LOOKS = 6  # query photos
 NEAR = 4  # first matches among which the right one counts as seen
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    try:
-        path = browser()
-    except Exception:
-        pytest.skip("needs a Chromium: apt-get install chromium")
-    playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: requirements.txt has it")
-    with playwright_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
