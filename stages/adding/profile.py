@@ -37,12 +37,15 @@ def policy_of(found: Found) -> str:
     return "catalogue" if found.label_column else found.reader
 
 
-def content_of(source: str, found: Found, fitted: dict[str, Any], detector: dict[str, Any] | None) -> dict[str, Any]:
+def content_of(
+    source: str, found: Found, fitted: dict[str, Any], detector: dict[str, Any] | None, salient: bool = False
+) -> dict[str, Any]:
     """What the profile says over profiles/own.yaml.
 
     Args:
         fitted: sections whose values follow from the number of photos.
         detector: section ``detector.<source>``; None: no detector is trained.
+        salient: U²-Net-p draws the boxes of photos without one.
     """
     labels: dict[str, Any] = {"policies": {source: policy_of(found)}}
     if found.label_column:
@@ -61,6 +64,8 @@ def content_of(source: str, found: Found, fitted: dict[str, Any], detector: dict
     }
     if detector:
         content["detector"] = {source: detector}
+    if salient:
+        content["salient"] = {source: "without_box"}
     return content | fitted
 
 
@@ -145,10 +150,25 @@ def fit_detector(
         "classes_table": f"{source}_labels.csv" if own else "superclasses.csv",
         "class_column": own or "superclass",
         "superclasses": sorted(superclasses - {""}),
-        "epochs": min(30, max(8, ceil(2000 / boxed))),
+        "epochs": _epochs(boxed),
     }
     # In a YOLO or COCO data set a photo without a box shows no garment; beside a catalogue it was not annotated.
     return section | ({"unboxed_is_background": False} if found.reader == "catalogue" else {})
+
+
+def fit_salient_detector(measured: Measured, superclass_of: dict[str, str]) -> dict[str, Any]:
+    """Section ``detector.<source>`` for boxes that U²-Net-p draws; their class is the photo's superclass."""
+    return {
+        "classes_table": "superclasses.csv",
+        "class_column": "superclass",
+        "superclasses": sorted(set(superclass_of.values()) - {""}),
+        "epochs": _epochs(max(1, measured.images["train"])),
+        "unboxed_is_background": False,
+    }
+
+
+def _epochs(photos: int) -> int:
+    return min(30, max(8, ceil(2000 / photos)))
 
 
 @dataclass

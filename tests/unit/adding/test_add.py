@@ -85,7 +85,7 @@ def test_the_profile_and_the_report_are_short_and_the_label_table_names_every_la
     lines = result.said.splitlines()
     assert len(lines) <= 30 and max(map(len, lines)) <= 120
     assert "make repro PROFILE=mystore" in result.said
-    assert "Boxes" in result.said and result.content["detectors"] == []
+    assert "SALIENT=1" in result.said and result.content["detectors"] == []
     assert result.content["crops"]["no_detection"] == "whole_image"
 
 
