@@ -14,84 +14,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from stages.console_names import BENCHES, NAMES, SHELLS, params
 from stages.run import start
 from stages.runner.times import REPRO_VARIABLE
 
 FLAG = "flag"  # an option that takes no value
 HOME = Path(__file__).resolve().parents[1]  # the checkout that this code is in
 PROGRAM, COMPLETE = "seamline", "_SEAMLINE_COMPLETE"  # the variable by which a shell asks click for completions
-BENCHES = ("stages", "ingest", "retrieval", "simclr")  # modules of bench/
-SHELLS = ("bash", "zsh", "fish")
-
-
-def params() -> dict[str, Any]:
-    """What params.yaml says; empty where there is none that can be read."""
-    import yaml
-
-    from stages.core.files import parse_yaml
-
-    try:
-        content = parse_yaml(Path("params.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def profiles() -> list[str]:
-    """Names of the profiles."""
-    from stages.profiles.compose import profile_names
-
-    return profile_names()
-
-
-def sections() -> list[str]:
-    """Sections of params.yaml whose seeds ``seamline seeds`` can change."""
-    from stages.report.seeds import TRAINED
-
-    return list(TRAINED)
-
-
-def targets() -> list[str]:
-    """What DVC can reproduce: each stage, and each of its items as stage@item."""
-    from stages.core.files import parse_yaml
-
-    content = params()
-    names = []
-    for stage, entry in parse_yaml(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
-        lists = [*entry.get("matrix", {}).values(), *([entry["foreach"]] if "foreach" in entry else [])]
-        names += [stage, *(f"{stage}@{item}" for key in lists for item in content.get(key.strip("${}"), []))]
-    return names
-
-
-def variants() -> list[str]:
-    """Variants of the ablation of the active profile."""
-    from stages.core.errors import StageError
-    from stages.profiles.compose import resolved
-
-    try:
-        return list(resolved(str(params().get("profile")))["ablation"])
-    except (StageError, KeyError):
-        return []
-
-
-# What a word of the command line may be -> the names that complete it.
-NAMES: dict[str, Callable[[], Sequence[str]]] = {
-    "profile": profiles,
-    "section": sections,
-    "target": targets,
-    "bench": lambda: BENCHES,
-    "shell": lambda: SHELLS,
-    "source": lambda: params().get("sources", []),
-    "detector": lambda: params().get("detectors", []),
-    "benchmark": lambda: params().get("benchmarks", []),
-    "encoder": lambda: params().get("encoders", []),
-    "variant": variants,
-}
 
 
 def called(*command: str) -> int:
@@ -222,12 +155,14 @@ class Verb:
         runs: name in ``COMMANDS`` of stages/run.py, or a function from arguments to an exit status.
         names: an option, or "" for the words without one -> the kind of name (``NAMES``) that completes it; "" where
             any word may stand, ``FLAG`` for an option without a value.
+        group: heading of the help below which the verb stands.
     """
 
     does: str
     example: str
     runs: str | Callable[[Sequence[str]], int]
     names: Mapping[str, str] = field(default_factory=dict)
+    group: str = "Pipeline"
 
 
 VERBS = {
@@ -243,56 +178,73 @@ VERBS = {
     "match": Verb(
         "Find the match of a photo among photos of your clothes.", "seamline match look.jpg --wardrobe my_clothes",
         "match", {"--wardrobe": "", "--top": "", "--confidence": "", "--any-class": FLAG},
+        group="Your photos",
     ),
     "summary": Verb(
         "Print the key numbers of the last repro.", "seamline summary --markdown", "summary",
         {"--markdown": FLAG, "--track": FLAG},
+        group="Look",
+    ),
+    "report": Verb(
+        "Make the page with numbers, boxes and searches, and open it.", "seamline report", report,
+        {"--no-browser": FLAG},
+        group="Look",
     ),
     "review": Verb(
         "Print what a change moved, as Markdown.", "seamline review main --profile demo", "review",
         {"--profile": "profile"},
-    ),
-    "ingest-report": Verb(
-        "Print what ingest found, repaired and rejected.", "seamline ingest-report shoes", ingest_report,
-        {"": "source"},
-    ),
-    "report": Verb(
-        "Make the page of the profile and open it: numbers, data flow, boxes, searches.", "seamline report", report,
-        {"--no-browser": FLAG},
+        group="Look",
     ),
     "trace": Verb(
         "Follow a row from its score to its file.",
         "seamline trace query ROW_ID --encoder classifier --benchmark wardrobe", "trace",
         {"--encoder": "encoder", "--benchmark": "benchmark", "--json": FLAG},
+        group="Look",
     ),
-    "audit": Verb("Compare the demo's labels and crops with its ground truth.", "seamline audit", "audit"),
+    "ingest-report": Verb(
+        "Print what ingest found, repaired and rejected.", "seamline ingest-report shoes", ingest_report,
+        {"": "source"},
+        group="Look",
+    ),
+    "audit": Verb(
+        "Compare the demo's labels and crops with its ground truth.", "seamline audit", "audit", group="Look"
+    ),
+    "mlflow": Verb("Open MLflow's pages.", "seamline mlflow --port 5001", mlflow, {"--port": ""}, group="Look"),
     "relabel": Verb(
         "Take suggested corrections of labels into data/relabel.csv.", "seamline relabel --confidence .99 --head color",
         "relabel", {"--confidence": "", "--head": ""},
+        group="Labels and files",
     ),
     "export-yolo": Verb(
         "Write a detector's data as a YOLO directory.", "seamline export-yolo shoes path/to/folder", "export_yolo",
         {"": "detector"},
+        group="Labels and files",
     ),
     "score-vectors": Verb(
         "Score vectors that something else computed.",
         "seamline score-vectors --embeddings mine.parquet --benchmark wardrobe", "score_vectors",
         {"--benchmark": "benchmark", "--embeddings": "", "--metric": "", "--out": "", "--name": ""},
-    ),
-    "ablation": Verb(
-        "Train the variants of `ablation` and print their table.", "seamline ablation simclr unfrozen", "run_ablation",
-        {"": "variant"},
+        group="Labels and files",
     ),
     "seeds": Verb(
         "Measure mean and spread over training seeds.", "seamline seeds 0 1 2 --only encoder", "run_seeds",
         {"--only": "section", "--profile": "profile", "--keep": FLAG, "--markdown": FLAG},
+        group="Experiments",
     ),
-    "bench": Verb("Measure speed and memory.", "seamline bench retrieval", bench, {"": "bench", "--photos": ""}),
-    "docs": Verb("Write the generated pages and tables of docs.", "seamline docs", docs),
-    "mlflow": Verb("Open MLflow's pages.", "seamline mlflow --port 5001", mlflow, {"--port": ""}),
+    "ablation": Verb(
+        "Train the variants of `ablation` and print their table.", "seamline ablation simclr unfrozen", "run_ablation",
+        {"": "variant"},
+        group="Experiments",
+    ),
+    "bench": Verb(
+        "Measure speed and memory.", "seamline bench retrieval", bench, {"": "bench", "--photos": ""},
+        group="Experiments",
+    ),
+    "docs": Verb("Write the generated pages and tables of docs.", "seamline docs", docs, group="Upkeep"),
     "completion": Verb(
         "Print what completes these verbs in a shell.", 'eval "$(seamline completion bash)"', completion,
         {"": "shell"},
+        group="Upkeep",
     ),
 }  # fmt: skip
 
@@ -363,11 +315,20 @@ class Door(click.Command):
 
 
 class Verbs(click.Group):
-    """The verbs in the order of ``VERBS``, where click would sort them."""
+    """The verbs in the order of ``VERBS``, where click would sort them, below the headings of their groups."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the verbs."""
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each group with its verbs and what they do."""
+        width = max(map(len, VERBS))
+        for group in dict.fromkeys(verb.group for verb in VERBS.values()):
+            with formatter.section(group):
+                formatter.write_dl(
+                    [(name.ljust(width), verb.does) for name, verb in VERBS.items() if verb.group == group]
+                )
 
 
 @click.group(

@@ -1,4 +1,4 @@
-"""Which column of a table names the image, the label, who or what must not cross splits, and the split."""
+"""Guess which columns of a table hold the image, the label, the group (which must not cross splits) and the split."""
 
 import re
 from collections import Counter
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from stages.adding.superclasses import guess, words_of
 from stages.core.errors import shown
-from stages.core.table_rows import Rows
+from stages.core.table_rows import TextTable
 from stages.ingest.readers.folders import split_word
 
 LABEL_WORDS = ("label", "labels", "category", "categories", "class", "type", "articletype", "garment", "kind", "tag",
@@ -19,21 +19,21 @@ GROUP_WORDS = ("sender", "seller", "shop", "store", "user", "customer", "person"
                "handle", "artikelnr", "artikelnummer")  # fmt: skip
 IMAGE_WORDS = ("image", "img", "file", "filename", "photo", "picture", "path", "name", "bild", "datei", "foto")
 SPLIT_NAMES = ("split", "subset", "partition", "fold", "set")
-CALLED_LABEL = ("label", "labels", "class", "category")  # a column of this very name is meant as the label
-SAMPLE = 2000  # rows that a guess looks at
-LEAST_FOUND = 0.5  # share of values that must find a file
-LONGEST = 40  # letters of a label, on average
+CALLED_LABEL = ("label", "labels", "class", "category")  # a column of exactly this name is meant as the label
+SAMPLE = 2000  # rows that a guess reads
+LEAST_MATCHED = 0.5  # share of a column's values that must name a file
+LONGEST = 40  # mean length of labels in letters
 MOST_LABELS = 200
-# Names that ingest or the label table give to columns of their own.
+# Names of columns that ingest or the label table add.
 TAKEN = ("item_id", "image_id", "group", "superclass", "count", "note")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that are taken, and what else could have been meant.
+    """The columns that are used, and the other candidates.
 
     Attributes:
-        refused: what a column is called that is not taken -> why not, in words.
+        refused: column that is not used -> the reason in words.
     """
 
     image: str
@@ -46,27 +46,28 @@ class Columns:
 
 
 def _named(column: str, words: Sequence[str]) -> bool:
-    parts = words_of(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column))
-    return bool(set(parts) & set(words)) or "".join(parts) in words
+    split_words = words_of(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column))
+    return bool(set(split_words) & set(words)) or "".join(split_words) in words
 
 
-def image_columns(table: Rows, finds: Callable[[str], bool]) -> dict[str, float]:
-    """Columns whose values find files, the best first -> the share of values that do."""
+def image_columns(table: TextTable, finds: Callable[[str], bool]) -> dict[str, float]:
+    """Column -> share of its values that name a file, the largest first."""
     rows = [row for _, row in table.rows[:SAMPLE]]
     shares = {}
     for column in table.columns:
         values = [row[column] for row in rows if row[column]]
-        found = sum(map(finds, values)) / len(rows)
-        if found >= LEAST_FOUND:
-            shares[column] = found
+        share = sum(map(finds, values)) / len(rows)
+        if share >= LEAST_MATCHED:
+            shares[column] = share
     return dict(sorted(shares.items(), key=lambda entry: (-entry[1], not _named(entry[0], IMAGE_WORDS))))
 
 
-def label_columns(table: Rows, taken: Sequence[str], synonyms: dict[tuple[str, ...], str]) -> list[str]:
+def label_columns(table: TextTable, taken: Sequence[str], synonyms: dict[tuple[str, ...], str]) -> list[str]:
     """Columns that may be the label, the likeliest first.
 
-    A label has few distinct, short values. What tells it among those are garments that the synonyms know, then the
-    column's name; of two the one that says more, by its number of values. Numbers are labels where the column says so.
+    A label has few distinct, short values. Among such columns, those whose values name garments (by the synonyms) come
+    first, then those whose name suggests a label, then those with more distinct values. Numbers are labels only if the
+    column's name suggests it.
     """
     rows = [row for _, row in table.rows[:SAMPLE]]
     scores: dict[str, tuple[float, int]] = {}
@@ -85,7 +86,7 @@ def label_columns(table: Rows, taken: Sequence[str], synonyms: dict[tuple[str, .
 
 
 def _no_label(counts: Counter, rows: int) -> str:
-    """Why values cannot be labels, in words; empty where they can."""
+    """Why these values cannot be labels, in words; empty if they can."""
     if not counts:
         return "it is empty in every row"
     if len(counts) == 1:
@@ -97,18 +98,18 @@ def _no_label(counts: Counter, rows: int) -> str:
     return ""
 
 
-def refused_labels(table: Rows, taken: Sequence[str]) -> dict[str, str]:
-    """Columns that are called ``label`` or the like and hold no labels -> why, in words."""
+def refused_labels(table: TextTable, taken: Sequence[str]) -> dict[str, str]:
+    """Column that is called ``label`` or similar but holds no labels -> the reason in words."""
     rows = [row for _, row in table.rows[:SAMPLE]]
     called = [column for column in table.columns if column.casefold() in CALLED_LABEL and column not in taken]
     reasons = {column: _no_label(Counter(row[column] for row in rows if row[column]), len(rows)) for column in called}
     return {column: reason for column, reason in reasons.items() if reason}
 
 
-def split_column(table: Rows, taken: Sequence[str]) -> tuple[str | None, dict[str, str]]:
-    """The column that says which photos train and which test, and those that are called so and say something else.
+def split_column(table: TextTable, taken: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+    """The column of splits; and column whose name suggests splits, but that holds others -> the reason in words.
 
-    Whatever it is called: no other column holds train and a further split, and nothing else.
+    The column of splits is recognized by its values, not its name: all are splits, and train is among them.
     """
     refused = {}
     for column in table.columns:
@@ -121,8 +122,8 @@ def split_column(table: Rows, taken: Sequence[str]) -> tuple[str | None, dict[st
     return None, refused
 
 
-def group_columns(table: Rows, taken: Sequence[str]) -> list[str]:
-    """Columns that may be the group, the likeliest first: by name, with values that several rows share."""
+def group_columns(table: TextTable, taken: Sequence[str]) -> list[str]:
+    """Columns that may be the group, the likeliest first: by their name; several rows must share values."""
     scores = {}
     for column in table.columns:
         if column in taken:

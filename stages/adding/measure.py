@@ -1,4 +1,4 @@
-"""What a source holds, counted by its own reader: labels, groups and splits, and the photos that are left out."""
+"""Run a source's reader and count its labels, groups, splits, and the photos that are left out."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -30,16 +30,16 @@ class Measured:
     Attributes:
         images: split -> images in it, as ingest will give them unless near duplicates move some.
         items: (label, split) of every labeled item.
-        upstream: whether the splits are upstream's own.
-        shared: whether upstream has no test split of its own: a share of its train is our val.
+        upstream: whether the data brings splits of its own.
+        shared: whether it brings two splits only: its other split becomes test, and a share of its train becomes val.
         several: whether an image has more than one item.
         box_classes: class -> boxes of it.
         boxed: split -> boxes in it.
         rejected: (table, reason) -> rows that are rejected, near duplicates aside.
-        examples: (table, reason) -> the first of them, and what was found there.
-        elsewhere: kind -> photos and links that lie where the reader does not look.
+        examples: (table, reason) -> the first of these rows, with details.
+        elsewhere: kind -> photos and links in folders that the reader does not read.
         crossing: groups with photos in several splits.
-        heads: of the classifier: those for which labels have two classes.
+        heads: heads of the classifier whose training labels have two classes or more.
     """
 
     account: Account
@@ -59,10 +59,10 @@ class Measured:
 
     def by_label(self) -> dict[str, Counter]:
         """Label -> split -> items."""
-        found: dict[str, Counter] = defaultdict(Counter)
+        counts: dict[str, Counter] = defaultdict(Counter)
         for label, split in self.items:
-            found[label][split] += 1
-        return dict(sorted(found.items()))
+            counts[label][split] += 1
+        return dict(sorted(counts.items()))
 
 
 def measure(
@@ -78,11 +78,11 @@ def measure(
 
     Args:
         tree: the profile over its base, as ``over_base`` gives it.
-        label: the items' label column; None where a policy of the reader's own knows.
-        photos: that were opened already.
+        label: the items' label column; None if the format has a label policy of its own.
+        photos: photos that were opened in earlier calls.
 
     Raises:
-        StageError: as the reader; it finds no usable image.
+        StageError: the reader raises it, or the source has no usable image.
     """
     options = section(
         IngestParams, f"ingest.{source}", {"ingest": members("ingest", tree["ingest"])}, PROFILES / f"{source}.yaml"
@@ -92,7 +92,7 @@ def measure(
     reading = READERS[options.reader](request)
     left_out = (photos or Photos()).left_out(reading.images, options)
     rejected, examples = _rejected(account, left_out)
-    files = sorted((one for one in reading.images if one.image_id not in left_out), key=lambda file: file.image_id)
+    files = sorted((file for file in reading.images if file.image_id not in left_out), key=lambda file: file.image_id)
     if not files:
         raise StageError(f"{root}: no usable image ({'; '.join(told(rejected, examples)) or 'nothing found'}).")
     splits, _ = decide_splits(files, {file.image_id: file.image_id for file in files})
@@ -122,7 +122,7 @@ def measure(
         rejected,
         examples,
         _elsewhere(request.files),
-        sum(len({splits[one] for one in group}) > 1 for group in groups.values()),
+        sum(len({splits[name] for name in group}) > 1 for group in groups.values()),
         heads,
     )
 
@@ -132,18 +132,18 @@ def _elsewhere(files: Tree) -> dict[str, int]:
 
 
 def _rejected(account: Account, left_out: dict[str, tuple[str, str]]) -> tuple[Counter, dict[tuple[str, str], str]]:
-    """(table, reason) -> rows, and the first of them."""
+    """(table, reason) -> number of rows, and -> the first row."""
     rows = [
-        ((table, one.reason), f"{one.key}: {one.detail}" if one.detail else one.key)
+        ((table, reject.reason), f"{reject.key}: {reject.detail}" if reject.detail else reject.key)
         for table, ledger in account.ledgers.items()
-        for one in ledger.rejects
+        for reject in ledger.rejects
     ]
     rows += [(("images", reason), detail) for reason, detail in left_out.values()]
     return Counter(key for key, _ in rows), dict(reversed(rows))
 
 
 def told(rejected: Counter, examples: dict[tuple[str, str], str]) -> list[str]:
-    """What was rejected, in words: how many, why, and the first."""
+    """A text for each reason: how many rows were rejected, why, and the first of them."""
     return [
         f"{count} {table if count > 1 else table.removesuffix('s')} {reason} ({REASONS[reason]}), such as "
         f"{examples[table, reason][:80]}"
@@ -154,7 +154,7 @@ def told(rejected: Counter, examples: dict[tuple[str, str], str]) -> list[str]:
 def _by_policy(
     source: str, reading: Reading, splits: dict[str, str], tables: Path, tree: dict[str, Any]
 ) -> tuple[list[tuple[str, str]], list[str]]:
-    """(image, type) of the items that the source's label policy keeps, and the heads that can be taught."""
+    """(image, type) of the items that the source's label policy keeps, and the heads that can be trained."""
     params = section(LabelParams, "labels", tree)
     groups = {file.image_id: file.group or file.image_id for file in reading.images}
     items = pd.DataFrame(reading.items)
@@ -169,7 +169,9 @@ def _by_policy(
 
 
 def balanced(groups: dict[str, list[str]], shares: tuple[float, float, float]) -> dict[str, str]:
-    """A split for every group, where a hash leaves one empty: the largest group first, to where most is missing.
+    """A split for every group: from the largest group on, each goes to the split that lacks most images.
+
+    Used if a hash of the groups leaves a split empty.
 
     Args:
         groups: group -> its images.

@@ -1,4 +1,4 @@
-"""Photos that ingest will leave out, looked at beforehand: those that cannot be read, and copies of others."""
+"""Find the photos that ingest will leave out: those that cannot be read, and copies of others."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -10,33 +10,35 @@ from stages.core.parallel import workers
 from stages.ingest.reading import ImageFile, IngestParams
 from stages.ingest.splitting import exact_duplicates
 
-MOST = 5000  # photos; of more, `make add` opens none
+MOST = 5000  # photos; `make add` opens none of a larger source
 
 
 class Photos:
-    """The photos of a source; each is opened once, however often the source is measured."""
+    """The photos of a source. Each is opened once, even if the source is measured several times."""
 
     def __init__(self) -> None:
         self._seen: dict[Path, tuple[str, str]] = {}
 
     def left_out(self, files: list[ImageFile], params: IngestParams) -> dict[str, tuple[str, str]]:
-        """image_id -> (reason, detail) as ingest will give them, near duplicates aside."""
+        """image_id -> (reason, detail) as ingest will reject them, but without near duplicates."""
         if len(files) > MOST:
             return {}
         new = [file.path for file in files if file.path not in self._seen]
         # Threads, because PIL decodes without Python's lock.
         with ThreadPoolExecutor(workers()) as pool:
             self._seen |= dict(zip(new, pool.map(partial(_look, params=params), new), strict=True))
-        found = {}
+        reasons = {}
         for file in files:
             reason, said = self._seen[file.path]
             if reason:
-                found[file.image_id] = (reason, f"{file.path.name}: {said}")
+                reasons[file.image_id] = (reason, f"{file.path.name}: {said}")
         if params.duplicates == "drop":
-            digests = {file.image_id: self._seen[file.path][1] for file in files if file.image_id not in found}
+            digests = {file.image_id: self._seen[file.path][1] for file in files if file.image_id not in reasons}
             copies = exact_duplicates(digests, {file.image_id: file for file in files})
-            found |= {one: ("duplicate_image", f"{one}: same bytes as {other}") for one, other in copies.items()}
-        return found
+            reasons |= {
+                copy: ("duplicate_image", f"{copy}: same bytes as {original}") for copy, original in copies.items()
+            }
+        return reasons
 
 
 def _look(path: Path, params: IngestParams) -> tuple[str, str]:

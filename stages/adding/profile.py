@@ -1,7 +1,7 @@
 """The files that `make add` writes: a profile of at most 30 lines, and a table of labels with guessed superclasses.
 
-Neither loses what a person edited: the profile carries a checksum of what was written, and one that differs from it
-stays as it is; in the table rows that are there keep their superclass, new labels get a row.
+Edits by hand are kept. The profile carries a checksum of its text; if the text differs from it, the profile is not
+written again. Rows of the table keep their superclass; new labels get new rows.
 """
 
 import csv
@@ -13,13 +13,13 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from stages.adding.found import Chosen, Found
 from stages.adding.measure import Measured
+from stages.adding.recognized import Chosen, Recognized
 from stages.adding.superclasses import Guess, guess
 from stages.core.errors import StageError, shown
 from stages.core.files import digest
 from stages.core.params import load_params
-from stages.core.table_rows import Rows, read_rows
+from stages.core.table_rows import TextTable, read_rows
 from stages.profiles.text import dumped_short
 
 MARK = "# Written by `make add`, state "
@@ -32,31 +32,31 @@ NO_GARMENT = "no garment: left out"
 NOT_KNOWN = "not known: left out until it has a superclass"
 
 
-def policy_of(found: Found) -> str:
+def policy_of(recognized: Recognized) -> str:
     """The label policy of a format."""
-    return "catalogue" if found.label_column else found.reader
+    return "catalogue" if recognized.label_column else recognized.reader
 
 
 def content_of(
-    source: str, found: Found, fitted: dict[str, Any], detector: dict[str, Any] | None, salient: bool = False
+    source: str, recognized: Recognized, fitted: dict[str, Any], detector: dict[str, Any] | None, salient: bool = False
 ) -> dict[str, Any]:
-    """What the profile says over profiles/own.yaml.
+    """The values that the profile sets over profiles/own.yaml.
 
     Args:
-        fitted: sections whose values follow from the number of photos.
+        fitted: sections whose values depend on the number of photos.
         detector: section ``detector.<source>``; None: no detector is trained.
         salient: U²-Net-p draws the boxes of photos without one.
     """
-    labels: dict[str, Any] = {"policies": {source: policy_of(found)}}
-    if found.label_column:
-        labels["catalogues"] = {source: {"table": f"{source}_labels.csv", "label_column": found.label_column}}
+    labels: dict[str, Any] = {"policies": {source: policy_of(recognized)}}
+    if recognized.label_column:
+        labels["catalogues"] = {source: {"table": f"{source}_labels.csv", "label_column": recognized.label_column}}
     content: dict[str, Any] = {
         "based_on": "own",
         "sources": [source],
         "detectors": [source] if detector else [],
         "label_sources": [source],
         "benchmarks": [source],
-        "ingest": {source: {"reader": found.reader, **found.options}},
+        "ingest": {source: {"reader": recognized.reader, **recognized.options}},
         "labels": labels,
         # One split for detector and encoders: that of ingest.
         "dataset": {"upstream_splits": [source]},
@@ -70,7 +70,7 @@ def content_of(
 
 
 def profile_text(content: dict[str, Any]) -> str:
-    """The profile as text, with the checksum of what it says in its first line."""
+    """The profile as text, with its checksum in the first line."""
     body = dumped_short(content)
     return HEADER.format(mark=MARK, state=digest(body)[:12]) + body
 
@@ -81,13 +81,13 @@ def is_ours(text: str) -> bool:
 
 
 def is_edited(text: str) -> bool:
-    """Whether a profile says something else than what was written."""
+    """Whether a profile differs from the text that was written."""
     body = "".join(text.splitlines(keepends=True)[HEADER.count("\n") :])
     return digest(body)[:12] != text.removeprefix(MARK)[:12]
 
 
 def chosen_in(path: Path, source: str, text: str) -> Chosen | None:
-    """The reader, options and label column that a person wrote into a profile; None where nobody edited it.
+    """The reader, options and label column in a profile that a person edited; None if nobody did.
 
     Args:
         text: of the profile.
@@ -112,9 +112,9 @@ def _at(content: Any, *keys: str) -> dict[str, Any]:
     return dict(content) if isinstance(content, dict) else {}
 
 
-def fit(measured: Measured, train: int, found: Found) -> dict[str, Any]:
-    """Sections whose values follow from the number of training items ``train``."""
-    steps = 300  # of the classifier's heads, on features that are computed once
+def fit(measured: Measured, train: int, recognized: Recognized) -> dict[str, Any]:
+    """Sections whose values depend on the number of training items ``train``."""
+    steps = 300  # of the classifier's heads, on cached features
     batch = _power(train // 2, 64)
     fitted: dict[str, Any] = {
         "simclr": {"batch": _power(train, 32), "knn_k": min(10, train)},
@@ -124,8 +124,8 @@ def fit(measured: Measured, train: int, found: Found) -> dict[str, Any]:
         fitted["classifier"]["heads"] = measured.heads
     if train < 10:
         fitted["encoder"] = {"defaults": {"validation": {"k": train}}}
-    if found.boxes:
-        # A photo may show several garments: then a crop is of the label's own class.
+    if recognized.boxes:
+        # If photos show several garments, a crop must be of the label's own class.
         fitted["crops"] = {"no_detection": "own_box"} | ({"agreement": "required"} if measured.several else {})
     return fitted
 
@@ -139,11 +139,11 @@ def _power(most: int, largest: int) -> int:
 
 
 def fit_detector(
-    source: str, measured: Measured, found: Found, superclass_of: dict[str, str], known: set[str]
+    source: str, measured: Measured, recognized: Recognized, superclass_of: dict[str, str], known: set[str]
 ) -> dict[str, Any]:
-    """Section ``detector.<source>``: its classes, and as many epochs as show some two thousand pictures."""
+    """Section ``detector.<source>``: its classes, and epochs for about two thousand training images in all."""
     classes = set(measured.box_classes)
-    own = found.label_column if not classes <= known else None
+    own = recognized.label_column if not classes <= known else None
     superclasses = {superclass_of.get(name, "") for name in classes} if own else classes
     boxed = max(1, measured.images["train"])
     section = {
@@ -152,8 +152,8 @@ def fit_detector(
         "superclasses": sorted(superclasses - {""}),
         "epochs": _epochs(boxed),
     }
-    # In a YOLO or COCO data set a photo without a box shows no garment; beside a catalogue it was not annotated.
-    return section | ({"unboxed_is_background": False} if found.reader == "catalogue" else {})
+    # In a YOLO or COCO data set a photo without a box shows no garment; in a catalogue it was not annotated.
+    return section | ({"unboxed_is_background": False} if recognized.reader == "catalogue" else {})
 
 
 def fit_salient_detector(measured: Measured, superclass_of: dict[str, str]) -> dict[str, Any]:
@@ -173,9 +173,14 @@ def _epochs(photos: int) -> int:
 
 @dataclass
 class LabelTable:
-    """The rows of a label table: label -> superclass, what stood there and what is new.
+    """A label table as it should be.
 
-    ``same``: the file says all of this already, whatever its delimiter and encoding.
+    Attributes:
+        text: the table as CSV.
+        superclass_of: label -> superclass, empty for none.
+        guesses: label -> what its words suggest.
+        edited: labels whose superclass a person changed.
+        same: whether the file has these rows already, in any format.
     """
 
     text: str
@@ -186,24 +191,24 @@ class LabelTable:
 
 
 def label_table(path: Path, column: str, counts: Counter, synonyms: dict[tuple[str, ...], str]) -> LabelTable:
-    """The table that ``path`` should hold: rows that are there keep what they say, new labels are guessed.
+    """The table that ``path`` should hold: existing rows keep their values, new labels are guessed.
 
     Args:
         counts: label -> items.
 
     Raises:
-        StageError: the table is of another column, and a person gave its labels superclasses.
+        StageError: the existing table is of another column, and a person chose superclasses in it.
     """
     rows: list[dict[str, str]] = []
     columns, before = [column, *COLUMNS], ""
     if path.is_file():
-        there = read_rows(path, ["superclass"])
-        before = _as_csv(there.columns, [row for _, row in there.rows])
-        if column in there.columns:
-            rows = [row for _, row in there.rows]
-            columns = [*there.columns, *(name for name in columns if name not in there.columns)]
+        existing = read_rows(path, ["superclass"])
+        before = _as_csv(existing.columns, [row for _, row in existing.rows])
+        if column in existing.columns:
+            rows = [row for _, row in existing.rows]
+            columns = [*existing.columns, *(name for name in columns if name not in existing.columns)]
         else:
-            _refuse_chosen(path, there, column, synonyms)
+            _refuse_chosen(path, existing, column, synonyms)
     guesses = {label: guess(label, synonyms) for label in {*counts, *(row[column] for row in rows)}}
     edited = [row[column] for row in rows if row["superclass"] != (guesses[row[column]].superclass or "")]
     listed = {row[column] for row in rows}
@@ -219,21 +224,22 @@ def label_table(path: Path, column: str, counts: Counter, synonyms: dict[tuple[s
     return LabelTable(text, {row[column]: row["superclass"] for row in rows}, guesses, edited, text == before)
 
 
-def _refuse_chosen(path: Path, table: Rows, column: str, synonyms: dict[tuple[str, ...], str]) -> None:
-    """Refuse to write a table of another column over superclasses that a person chose."""
-    other = next((name for name in table.columns if name not in COLUMNS), "")
+def _refuse_chosen(path: Path, table: TextTable, column: str, synonyms: dict[tuple[str, ...], str]) -> None:
+    """Refuse to overwrite a table of another column in which a person chose superclasses."""
+    foreign = next((name for name in table.columns if name not in COLUMNS), "")
     chosen = [
-        row[other] for _, row in table.rows if row["superclass"] != (guess(row[other], synonyms).superclass or "")
+        row[foreign] for _, row in table.rows if row["superclass"] != (guess(row[foreign], synonyms).superclass or "")
     ]
     if chosen:
         raise StageError(
-            f"{path} is of column `{other}`, with superclasses that you chose ({shown(chosen, 4)}), and the labels now "
-            f"come from `{column}`. Rename the column in its first line, or move the file away to have it written anew."
+            f"{path} is of column `{foreign}`, with superclasses that you chose ({shown(chosen, 4)}), and the labels "
+            f"now come from `{column}`. Rename the column in its first line, or move the file away to have it "
+            "written anew."
         )
 
 
 def note(guessed: Guess) -> str:
-    """What a person should know of a guess."""
+    """The note on a guess in the label table."""
     if guessed.superclass is None:
         return NOT_KNOWN
     if not guessed.superclass:

@@ -1,29 +1,29 @@
-"""What `make add` prints: what was guessed, what a person must check, what was written. It fits on one screen."""
+"""The report of `make add` on one screen: what was guessed, what a person must check, what was written."""
 
 import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from stages.adding.found import Found
 from stages.adding.measure import Measured, told
 from stages.adding.photos import MOST
 from stages.adding.profile import LabelTable
+from stages.adding.recognized import Recognized
 from stages.contracts.tables import SPLITS
 from stages.ingest.files import OUTSIDE
 
 WIDTH = 118  # columns
-NAMED = 8  # labels named in a line
-REASONS_SHOWN = 5  # for which something is left out
-LEAST_TEST = 30  # test items below which a figure is coarse
+NAMED = 8  # labels in a line
+REASONS_SHOWN = 5  # reasons for which photos or rows are left out
+LEAST_TEST = 30  # test items; with fewer, scores are coarse
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that is said of a source."""
+    """The facts that the report of a source shows."""
 
     source: str
-    found: Found
+    recognized: Recognized
     measured: Measured
     labels: LabelTable | None
     fitted: dict[str, Any]
@@ -36,20 +36,20 @@ class Report:
 
 def lines(report: Report) -> list[str]:
     """The lines of the report."""
-    parts = [
-        ("format", report.found.what),
-        *report.found.guesses,
+    entries = [
+        ("format", report.recognized.what),
+        *report.recognized.guesses,
         *_left_out(report.measured),
         *_labels(report),
         *_splits(report),
         *_unused(report),
         ("boxes", _boxes(report)),
         ("fitted", _fitted(report)),
-        *(("wrote", one) for one in report.wrote if one),
-        *(("WARNING", one) for one in report.warnings),
+        *(("wrote", entry) for entry in report.wrote if entry),
+        *(("WARNING", entry) for entry in report.warnings),
         ("next", _next(report)),
     ]
-    return [f"Source {report.source}", *(line for what, text in parts for line in _wrapped(what, text))]
+    return [f"Source {report.source}", *(line for what, text in entries for line in _wrapped(what, text))]
 
 
 def _wrapped(what: str, text: str) -> list[str]:
@@ -64,9 +64,9 @@ def _some(names: list[str]) -> str:
 
 
 def _left_out(measured: Measured) -> list[tuple[str, str]]:
-    parts = told(measured.rejected, measured.examples)
-    result = [("omitted", part) for part in parts[:REASONS_SHOWN]]
-    if rest := parts[REASONS_SHOWN:]:
+    omitted = told(measured.rejected, measured.examples)
+    result = [("omitted", reason) for reason in omitted[:REASONS_SHOWN]]
+    if rest := omitted[REASONS_SHOWN:]:
         result.append(("omitted", f"{len(rest)} further reasons: make ingest-report names them"))
     if measured.elsewhere:
         said = " outside of the folders that this format reads"
@@ -108,7 +108,7 @@ def _labels(report: Report) -> list[tuple[str, str]]:
 def _splits(report: Report) -> list[tuple[str, str]]:
     measured = report.measured
     counts = ", ".join(f"{measured.images[split]} {split}" for split in SPLITS)
-    catalogue = report.found.options.get("catalogue") or {}
+    catalogue = report.recognized.options.get("catalogue") or {}
     if catalogue.get("splits"):
         how = f"by data/{report.source}/annotations/{catalogue['splits']}, as a hash of the groups leaves a split empty"
     elif not measured.upstream:
@@ -117,7 +117,7 @@ def _splits(report: Report) -> list[tuple[str, str]]:
         column = catalogue.get("split_column")
         how = f"as your column `{column}` says" if column else "the data's own"
         if measured.shared:
-            share = report.found.options.get("val_share", 0.1)
+            share = report.recognized.options.get("val_share", 0.1)
             how += f": their one other split than train is the test, and {share:.0%} of train is val"
     result = [("splits", f"photos: {counts}; {how}")]
     if measured.crossing and catalogue.get("group_column"):
@@ -127,12 +127,14 @@ def _splits(report: Report) -> list[tuple[str, str]]:
 
 
 def _why_none(report: Report) -> str:
-    refused = [f"column `{name}` is no split ({why})" for name, why in report.found.refused.items() if "train" in why]
+    refused = [
+        f"column `{name}` is no split ({why})" for name, why in report.recognized.refused.items() if "train" in why
+    ]
     return "; ".join(refused) or "the data bring none"
 
 
 def _unused(report: Report) -> list[tuple[str, str]]:
-    """Labels that nothing learns or nothing asks for."""
+    """Labels without training photos, and labels without test photos."""
     table, result = report.labels, []
     by_label = {
         label: counts
@@ -168,7 +170,7 @@ def _boxes(report: Report) -> str:
             f"{total}: a detector of {classes} is trained for {report.detector['epochs']} epochs; crops are what it "
             "finds, and your own boxes where it finds nothing"
         )
-    if report.found.boxes:
+    if report.recognized.boxes:
         return "too few for a detector (each split needs some with a superclass): crops are your boxes"
     own = "Your own boxes (YOLO, VOC, COCO, or a table image,label,x1,y1,x2,y2)"
     if report.labels is None:
@@ -195,7 +197,7 @@ def _next(report: Report) -> str:
     if report.labels and not any(report.labels.superclass_of.values()):
         return f"give labels a superclass in {table}: without any nothing is learned. Then make repro PROFILE={source}"
     look = f"look at {table}; then " if report.labels else ""
-    again = f"; a wrong column: correct profiles/{source}.yaml and run this again" if report.found.guesses else ""
+    again = f"; a wrong column: correct profiles/{source}.yaml and run this again" if report.recognized.guesses else ""
     return (
         f"{look}make repro PROFILE={source}{again}. make ingest-report SOURCE={source} tells what became of each file"
     )

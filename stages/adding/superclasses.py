@@ -14,7 +14,12 @@ _COMPOUND = 4  # letters of a word that a longer one may end with: Winterjacke, 
 
 @dataclass(frozen=True)
 class Guess:
-    """The superclass of a label: "" = no garment, None = not known; ``word`` is what told it, ``sure`` if all did."""
+    """The superclass of a label: "" = no garment, None = not known.
+
+    Attributes:
+        word: the words of the label that decided it.
+        sure: whether these are all words of the label.
+    """
 
     superclass: str | None
     word: str = ""
@@ -22,13 +27,13 @@ class Guess:
 
 
 def read_synonyms(tables: Path) -> dict[tuple[str, ...], str]:
-    """The words of a synonym -> its superclass, "" for what is no garment.
+    """Words of a synonym -> its superclass, "" for no garment.
 
     Raises:
         StageError: a superclass is not in superclasses.csv, or a synonym stands there twice.
     """
     known = {row["superclass"] for _, row in read_rows(tables / "superclasses.csv", ["superclass"]).rows}
-    found: dict[tuple[str, ...], str] = {}
+    by_words: dict[tuple[str, ...], str] = {}
     for line, row in read_rows(tables / SYNONYMS, ["words", "superclass"]).rows:
         if row["superclass"] and row["superclass"] not in known:
             raise StageError(
@@ -36,10 +41,10 @@ def read_synonyms(tables: Path) -> dict[tuple[str, ...], str]:
                 "or nothing for what is no garment."
             )
         for name in row["words"].split("|"):
-            if (words := tuple(words_of(name))) in found:
+            if (words := tuple(words_of(name))) in by_words:
                 raise StageError(f"{tables / SYNONYMS}, line {line}: {name!r} stands there twice. Keep one.")
-            found[words] = row["superclass"]
-    return found
+            by_words[words] = row["superclass"]
+    return by_words
 
 
 def words_of(label: str) -> list[str]:
@@ -48,22 +53,24 @@ def words_of(label: str) -> list[str]:
 
 
 def guess(label: str, synonyms: dict[tuple[str, ...], str]) -> Guess:
-    """The superclass of the last synonym in a label, of those that end there the longest.
+    """The superclass of the last synonym in a label; the longest, if several end at the same word.
 
-    The last, because English names a thing by its last word: a dress shirt is a shirt and a shirt dress a dress.
+    It is the last because English names a thing by its last word: a dress shirt is a shirt, a shirt dress is a dress.
     """
     words = words_of(label)
     for end in range(len(words), 0, -1):
         for start in range(end):
-            part = words[start:end]
-            for last in (part[-1], *_singulars(part[-1])):
-                if (named := (*part[:-1], last)) in synonyms:
-                    whole = start == 0 and end == len(words)
-                    return Guess(synonyms[named], " ".join(part), whole)
+            phrase = words[start:end]
+            for last in (phrase[-1], *_singulars(phrase[-1])):
+                if (named := (*phrase[:-1], last)) in synonyms:
+                    complete = start == 0 and end == len(words)
+                    return Guess(synonyms[named], " ".join(phrase), complete)
     for word in reversed(words):
         forms = (word, *_singulars(word))
         ends = [
-            one for (one, *more) in synonyms if not more and len(one) >= _COMPOUND and any(map(_ending(one), forms))
+            single
+            for (single, *more) in synonyms
+            if not more and len(single) >= _COMPOUND and any(map(_ending(single), forms))
         ]
         if ends:
             longest = max(ends, key=len)
@@ -76,5 +83,5 @@ def _ending(end: str) -> Callable[[str], bool]:
 
 
 def _singulars(word: str) -> list[str]:
-    """What a plural may be the plural of: English, French and Spanish s and es, German n and en."""
+    """Singulars that a word may be the plural of: by English, French and Spanish s and es, German n and en."""
     return [word[: -len(end)] for end in ("s", "es", "n", "en") if word.endswith(end) and len(word) > len(end) + 2]

@@ -1,4 +1,4 @@
-"""A table beside photos: which of its columns are read, guessed from what stands in them or as a person chose."""
+"""A catalogue: a table of photos whose columns are guessed from their values, or chosen by a person."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from stages.adding.columns import (
     refused_labels,
     split_column,
 )
-from stages.adding.found import Chosen, Found, images_of
+from stages.adding.recognized import Chosen, Recognized, images_of
 from stages.core.errors import StageError, shown
-from stages.core.table_rows import Rows, read_rows
+from stages.core.table_rows import TextTable, read_rows
 from stages.ingest.lookup import Images, without_suffix
 from stages.ingest.readers.catalogue import box_columns
 
@@ -24,22 +24,22 @@ GUESSED_ANEW = "Correct it there, or delete the file to have columns guessed ane
 
 
 @dataclass(frozen=True)
-class Told:
-    """A table that names images, and what it may be the table of."""
+class Candidate:
+    """A table that names images: whether it has boxes, and whether it has labels."""
 
-    rows: Rows
+    rows: TextTable
     image: str
     boxes: bool
     labeled: bool
 
 
 def finder(images: Images) -> Callable[[str], bool]:
-    """Whether a table's value names one of the images, as reader catalogue looks for them."""
+    """A function that says whether a value names one of the images, by the rules of reader catalogue."""
     return lambda value: bool(images.find(value).image_id)
 
 
-def told_by(path: Path, images: Images, synonyms: dict[tuple[str, ...], str]) -> Told | None:
-    """What a table tells of the images; None where it names none.
+def candidate(path: Path, images: Images, synonyms: dict[tuple[str, ...], str]) -> Candidate | None:
+    """The table if a column of it names the images, else None.
 
     Raises:
         StageError: it cannot be read.
@@ -48,16 +48,16 @@ def told_by(path: Path, images: Images, synonyms: dict[tuple[str, ...], str]) ->
     image = next(iter(image_columns(rows, finder(images))), None)
     if image is None:
         return None
-    return Told(rows, image, bool(box_columns(rows.columns, image)), bool(label_columns(rows, [image], synonyms)))
+    return Candidate(rows, image, bool(box_columns(rows.columns, image)), bool(label_columns(rows, [image], synonyms)))
 
 
 def from_table(
     folder: Path, table: Path, images: Images, synonyms: dict[tuple[str, ...], str], boxes: Path | None = None
-) -> Found:
-    """A catalogue whose columns are guessed.
+) -> Recognized:
+    """A catalogue with guessed columns.
 
     Args:
-        boxes: another table, with boxes.
+        boxes: a second table, of boxes.
 
     Raises:
         StageError: the table cannot be read, or no column names images or holds labels.
@@ -105,18 +105,19 @@ def from_table(
         catalogue["boxes"] = boxes.relative_to(root).as_posix()
         catalogue["boxes_class_column"] = _class_column(boxes, columns.label)
     options: dict[str, Any] = {"catalogue": {key: value for key, value in catalogue.items() if value}}
-    found = Found("catalogue", root, _said(table, rows, catalogue), options, label_column=columns.label)
-    found.boxes = boxes is not None
+    recognized = Recognized("catalogue", root, _said(table, rows, catalogue), options, label_column=columns.label)
+    recognized.boxes = boxes is not None
     if boxes == table and len({row[image] for _, row in rows.rows}) < len(rows.rows):
-        # A row a box: then boxes are the items, and the class of a box its label.
+        # Each row is a box: the boxes are the items, and a box's class is its label.
         options["catalogue"]["boxes_class_column"] = columns.label
-        options["items_from_boxes"], found.label_column = True, "label"
-    found.guesses, found.refused = _guesses(rows, columns, [name for name in named if name != image], finds), refused
-    return found
+        options["items_from_boxes"], recognized.label_column = True, "label"
+    recognized.guesses = _guesses(rows, columns, [name for name in named if name != image], finds)
+    recognized.refused = refused
+    return recognized
 
 
-def from_choice(folder: Path, table: Path | None, chosen: Chosen) -> Found:
-    """A catalogue whose columns a person chose in the profile.
+def from_choice(folder: Path, table: Path | None, chosen: Chosen) -> Recognized:
+    """A catalogue with the columns that a person chose in the profile.
 
     Raises:
         StageError: the profile names a table or a column that is not there, or two label columns.
@@ -132,8 +133,8 @@ def from_choice(folder: Path, table: Path | None, chosen: Chosen) -> Found:
     rows = read_rows(root / name)
     keys = ("image_column", "group_column", "split_column")
     named = {key: str(catalogue[key]) for key in keys if catalogue.get(key) is not None}
-    items = [str(one) for one in catalogue.get("item_columns") or []]
-    wanted = [*named.items(), *(("item_columns", one) for one in items)]
+    items = [str(entry) for entry in catalogue.get("item_columns") or []]
+    wanted = [*named.items(), *(("item_columns", entry) for entry in items)]
     if "image_column" not in named:
         raise StageError(f"{chosen.profile}: the catalogue has no `image_column`. {GUESSED_ANEW}")
     if missing := [f"`{key}` names {column!r}" for key, column in wanted if column not in rows.columns]:
@@ -150,18 +151,18 @@ def from_choice(folder: Path, table: Path | None, chosen: Chosen) -> Found:
     images = images_of(root / str(catalogue.get("images", ".")))
     label = str(catalogue.get("boxes_class_column")) if from_boxes else str(chosen.label_column)
     columns = Columns(named.get("image_column", ""), label, named.get("group_column"), named.get("split_column"))
-    found = Found("catalogue", root, _said(root / name, rows, catalogue), chosen.options, chosen=chosen)
-    found.label_column, found.boxes = chosen.label_column, bool(catalogue.get("boxes"))
-    found.guesses = _guesses(rows, columns, [], finder(images))
-    return found
+    recognized = Recognized("catalogue", root, _said(root / name, rows, catalogue), chosen.options, chosen=chosen)
+    recognized.label_column, recognized.boxes = chosen.label_column, bool(catalogue.get("boxes"))
+    recognized.guesses = _guesses(rows, columns, [], finder(images))
+    return recognized
 
 
-def _said(table: Path, rows: Rows, catalogue: dict[str, Any]) -> str:
+def _said(table: Path, rows: TextTable, catalogue: dict[str, Any]) -> str:
     return f"a catalogue, {table.name} ({rows.read_as}; {len(rows.rows)} rows), images in {catalogue['images']}"
 
 
-def _check_header(rows: Rows, table: Path, finds: Callable[[str], bool]) -> None:
-    """Refuse a table whose first line is a row: its photo would be lost, and columns called after what stands in it."""
+def _check_header(rows: TextTable, table: Path, finds: Callable[[str], bool]) -> None:
+    """Refuse a table without a header: its first row would be lost, and its values would name the columns."""
     if data := [name for name in rows.columns if without_suffix(name) != name and finds(name)]:
         raise StageError(
             f"{table}: the first line names an image ({data[0]!r}), so the table has no header. Put a line above it "
@@ -180,13 +181,13 @@ def _class_column(boxes: Path, label: str) -> str:
     return column
 
 
-def _examples(rows: Rows) -> str:
+def _examples(rows: TextTable) -> str:
     first = rows.rows[0][1]
     return ", ".join(f"`{name}` ({first[name][:24]!r}, ...)" for name in rows.columns[:8])
 
 
 def _guesses(
-    rows: Rows, columns: Columns, other_images: list[str], finds: Callable[[str], bool]
+    rows: TextTable, columns: Columns, other_images: list[str], finds: Callable[[str], bool]
 ) -> list[tuple[str, str]]:
     values = [row[columns.image] for _, row in rows.rows]
     lost = [value for value in values if not finds(value)]
@@ -212,5 +213,5 @@ def _guesses(
     return lines
 
 
-def _also(others: list[str]) -> str:
-    return f" (CHECK: or is it {' or '.join(f'`{name}`' for name in others[:3])}?)" if others else ""
+def _also(further: list[str]) -> str:
+    return f" (CHECK: or is it {' or '.join(f'`{name}`' for name in further[:3])}?)" if further else ""

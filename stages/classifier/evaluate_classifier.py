@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 GROUPED = "type"  # the head whose classes have groups
 Confusions = dict[str, list[list[str]]]
 Probabilities = dict[str, np.ndarray]  # head -> [rows, classes]
-HEADLINES = {
+KEY_METRICS = {
     "accuracy": "accuracy",
     "majority": "baseline_majority",
     "given_class": "baseline_majority_given_detected",
@@ -120,7 +120,7 @@ def key_metrics(result: dict[str, Any]) -> dict[str, dict[str, float]]:
     """File -> head -> accuracy or baseline, also of the groups of types and of the mean over heads."""
     scored = {head: scores for head, scores in result["heads"].items() if scores["rows"]}
     files = {}
-    for name, key in HEADLINES.items():
+    for name, key in KEY_METRICS.items():
         own = {head: scores[key] for head, scores in scored.items()}
         mean = {"mean": float(np.mean(list(own.values())))} if own else {}
         groups = {"type_group": result["type_group"][key]} if "type_group" in result else {}

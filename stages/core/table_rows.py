@@ -16,8 +16,8 @@ from stages.core.names import plain
 
 EXCEL, JSON, PARQUET = (".xlsx", ".xlsm"), (".jsonl", ".ndjson", ".json"), (".parquet", ".pq")
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt", *EXCEL, *JSON, *PARQUET)
-KINDS = "CSV, TSV, Excel (.xlsx), JSON (a list of objects, or one a line) or Parquet"
-# Tables that are told from what is none, and not read.
+FORMATS = "CSV, TSV, Excel (.xlsx), JSON (a list of objects, or one a line) or Parquet"
+# Formats of tables that are recognized but not read.
 UNREAD = {
     ".xls": "Excel's format of before 2007",
     ".xlsb": "Excel's binary format",
@@ -31,16 +31,16 @@ _CODE_PAGES = ["cp1252", "utf_8", "utf_16", "cp1250", "cp1251", "cp932", "gb1803
 
 
 @dataclass(frozen=True)
-class Rows:
-    """A table: its rows with their line numbers, and what it was read as, in words."""
+class TextTable:
+    """A table of texts: its rows with their line numbers, and the format that it was read as, in words."""
 
     columns: list[str]
     rows: list[tuple[int, dict[str, str]]]
     read_as: str
 
 
-def read_rows(path: Path, columns: Sequence[str] = ()) -> Rows:
-    """The rows of a table, whatever it was saved as; spaces around names and values are taken off.
+def read_rows(path: Path, columns: Sequence[str] = ()) -> TextTable:
+    """The rows of a table in any format; spaces around names and values are removed.
 
     Args:
         columns: that it must have.
@@ -51,7 +51,7 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Rows:
     """
     if not path.is_file():
         named = f" with columns {', '.join(columns)}" if columns else ""
-        raise StageError(f"{path}: no such file. Expected a table{named}, as {KINDS}.")
+        raise StageError(f"{path}: no such file. Expected a table{named}, as {FORMATS}.")
     suffix = path.suffix.lower()
     if suffix in UNREAD:
         raise StageError(f"{path}: {UNREAD[suffix]} is not read. Save it as .xlsx or as CSV.")
@@ -69,7 +69,7 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Rows:
     except StageError:
         raise
     except Exception as error:  # openpyxl, pyarrow and csv have errors of their own for damaged files
-        raise StageError(f"{path}: cannot be read as {KINDS}: {' '.join(str(error).split())[:200]}.") from None
+        raise StageError(f"{path}: cannot be read as {FORMATS}: {' '.join(str(error).split())[:200]}.") from None
     if repeated := {name for name in names if name and names.count(name) > 1}:
         raise StageError(f"{path}: column {shown(repeated)} stands there twice. Rename one of the two.")
     if missing := [column for column in columns if column not in names]:
@@ -80,7 +80,7 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Rows:
     if not rows:
         raise StageError(f"{path}: a header but no rows. Expected one row for each image.")
     blank = dict.fromkeys((name for name in names if name), "")
-    return Rows(list(blank), [(number, blank | row) for number, row in rows], read_as)
+    return TextTable(list(blank), [(number, blank | row) for number, row in rows], read_as)
 
 
 Content = tuple[list[str], Iterator[tuple[int, list[str]]], str]
@@ -105,7 +105,7 @@ def _text(path: Path) -> Content:
 
 
 def _check_widths(names: list[str], records: list[tuple[int, list[str]]], path: Path) -> None:
-    """Refuse rows with values beyond the header: theirs would stand in the wrong columns."""
+    """Refuse rows with more values than the header has columns: their values would be in the wrong columns."""
     wide = [number for number, values in records if any(value.strip() for value in values[len(names) :])]
     if wide:
         more = f", and so {len(wide) - 1} other rows" if len(wide) > 1 else ""
@@ -116,7 +116,7 @@ def _check_widths(names: list[str], records: list[tuple[int, list[str]]], path: 
 
 
 def _check_quotes(text: str, delimiter: str, path: Path, above: int) -> None:
-    """Refuse a quote that is opened and never closed: all that follows would be one value.
+    """Refuse a quote that is never closed: the rest of the file would be one value.
 
     Args:
         above: lines of the file above ``text``.
@@ -138,12 +138,12 @@ def decoded(data: bytes, path: Path) -> tuple[str, str]:
     Raises:
         StageError: when no encoding fits.
     """
-    for mark, encoding, name in (
+    for bom, encoding, name in (
         (b"\xef\xbb\xbf", "utf-8-sig", "UTF-8"),
         (b"\xff\xfe", "utf-16", "UTF-16"),
         (b"\xfe\xff", "utf-16", "UTF-16"),
     ):
-        if data.startswith(mark):
+        if data.startswith(bom):
             return data.decode(encoding), name
     try:
         text = data.decode("utf-8")
@@ -155,19 +155,21 @@ def decoded(data: bytes, path: Path) -> tuple[str, str]:
 
     matches = list(from_bytes(data, cp_isolation=_CODE_PAGES))
     # A few accents fit several code pages as well as each other.
-    best = min(matches, key=lambda one: (one.chaos, -one.coherence, _CODE_PAGES.index(one.encoding)), default=None)
+    best = min(
+        matches, key=lambda guess: (guess.chaos, -guess.coherence, _CODE_PAGES.index(guess.encoding)), default=None
+    )
     if best is None:
         raise StageError(f"{path}: not text in an encoding that is known. Save it as CSV UTF-8.")
     return str(best), f"{best.encoding}, guessed"
 
 
 def find_delimiter(text: str) -> str:
-    """The delimiter that cuts the most records into as many fields as the header has; a comma where none cuts."""
+    """The delimiter by which most records have as many fields as the header; a comma if none separates fields."""
     return max(DELIMITERS, key=lambda delimiter: _fit(text, delimiter))
 
 
 def _fit(text: str, delimiter: str) -> tuple[float, int]:
-    """The share of records with as many fields as the header, in tenths, and how many these are; 0 for fewer than 2."""
+    """Share of records with as many fields as the header (rounded to tenths), and the number of fields; 0 below 2."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     counts = [len(values) for values, _ in zip(reader, range(_TRIED), strict=False) if values]
     width = counts[0] if counts else 0
@@ -177,7 +179,7 @@ def _fit(text: str, delimiter: str) -> tuple[float, int]:
 
 
 def _json(path: Path) -> Content:
-    """A list of objects, numbered from 1, or an object a line."""
+    """Rows of a JSON list of objects, numbered from 1, or of one object a line."""
     text, encoding = decoded(path.read_bytes(), path)
     listed = text.lstrip().startswith("[")
     rows = []
@@ -192,8 +194,8 @@ def _json(path: Path) -> Content:
             raise StageError(f"{path}, line {number}: not JSON: {error}. Expected {expected}.") from None
         rows += list(enumerate(content, start=1)) if listed else [(number, content)]
     if wrong := [(number, row) for number, row in rows if not isinstance(row, dict)]:
-        where, found = f"{'entry' if listed else 'line'} {wrong[0][0]}", type(wrong[0][1]).__name__
-        raise StageError(f"{path}, {where}: {found}, expected a list of objects, or an object a line.")
+        where, kind = f"{'entry' if listed else 'line'} {wrong[0][0]}", type(wrong[0][1]).__name__
+        raise StageError(f"{path}, {where}: {kind}, expected a list of objects, or an object a line.")
     header = list(dict.fromkeys(name for _, row in rows for name in row))
     return header, ((number, [_plain(row.get(name)) for name in header]) for number, row in rows), f"JSON, {encoding}"
 
@@ -206,14 +208,14 @@ def _excel(path: Path) -> Content:
     sheets = [sheet for sheet in book.worksheets if any(sheet.iter_rows(values_only=True))]
     if not sheets:
         raise StageError(f"{path}: no sheet with a header and rows.")
-    first, others = sheets[0], [sheet.title for sheet in sheets[1:]]
+    first, ignored = sheets[0], [sheet.title for sheet in sheets[1:]]
     rows = [[_plain(value) for value in row] for row in first.iter_rows(values_only=True)]
-    for merged in first.merged_cells.ranges:  # one value beside several rows is the value of each
+    for merged in first.merged_cells.ranges:  # one value next to several rows is the value of each
         column, upper = merged.min_col - 1, merged.min_row - 1
         for row in rows[upper + 1 : merged.max_row]:
             row[column] = rows[upper][column]
     top = next(number for number, row in enumerate(rows) if sum(map(bool, row)) > 1 or number == len(rows) - 1)
-    said = f"Excel, sheet {first.title}" + (f"; not read: {shown(others)}" if others else "")
+    said = f"Excel, sheet {first.title}" + (f"; not read: {shown(ignored)}" if ignored else "")
     return rows[top], ((number, row) for number, row in enumerate(rows[top + 1 :], start=top + 2)), said
 
 

@@ -14,7 +14,6 @@ Params: detectors (the list), nms. A detector's own params are those of its trai
 import argparse
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,11 +22,12 @@ import numpy as np
 import pandas as pd
 
 from stages.contracts.boxes import box_array, box_of, iou, to_corners
-from stages.contracts.tables import BOXES, SCORED_BOXES, read_table, read_unboxed, write_rows
+from stages.contracts.tables import BOXES, read_table, read_unboxed
 from stages.core.determinism import device, seed_everything
-from stages.core.files import fresh_folder, read_json, write_csv, write_json
+from stages.core.files import fresh_folder, read_json, write_json
 from stages.core.params import Names
 from stages.detection.params import DetectorParams
+from stages.detection.plots import Plots, losses, validation
 from stages.detection.yolo_directory import cached_yolo_directory
 from stages.networks.detector.detection_sheets import TRUTH, Drawn, Outline, color_of, drawn, write_sheet
 from stages.networks.detector.model import Detector
@@ -108,31 +108,7 @@ CONFUSION_CONFIDENCE = 0.25  # Ultralytics' value for its matrix
 BATCH = 32  # images in a forward pass
 SAMPLES = 12
 CURVE_POINTS = 101
-HEADLINES = ("map50", "map50_95", "constant_box", "precision", "recall", "f1", "images", "boxes")
-CURVES = ["panel", "line", "x", "y"]
-CONFUSION = ["panel", "actual", "predicted", "rows"]
-BY_CLASS = ["detector", "class", "curve", "x", "y"]
-
-
-@dataclass
-class Plots:
-    """Rows of the plot files, of all detectors."""
-
-    losses: list[list[Any]] = field(default_factory=list)
-    validation: list[list[Any]] = field(default_factory=list)
-    precision_recall: list[list[Any]] = field(default_factory=list)
-    confidence: list[list[Any]] = field(default_factory=list)
-    confusion: list[list[Any]] = field(default_factory=list)
-    by_class: list[list[Any]] = field(default_factory=list)
-    boxes: list[dict[str, Any]] = field(default_factory=list)
-
-    def write(self, folder: Path, report: Path) -> None:
-        """Write one file for each; the longest, with every curve of each class and every box, go into ``report``."""
-        for name in ("losses", "validation", "precision_recall", "confidence"):
-            write_csv(folder / f"{name}.csv", CURVES, getattr(self, name))
-        write_csv(folder / "confusion.csv", CONFUSION, self.confusion)
-        write_csv(report / "curves.csv", BY_CLASS, self.by_class)
-        write_rows(report / "boxes.parquet", SCORED_BOXES, self.boxes)
+KEY_METRICS = ("map50", "map50_95", "constant_box", "precision", "recall", "f1", "images", "boxes")
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -143,7 +119,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     for name in params.detectors:
         scores = score(name, args, params.nms, plots)
         write_json(args.report / f"{name}.json", scores)
-        key_metrics = {key: scores[key] for key in HEADLINES}
+        key_metrics = {key: scores[key] for key in KEY_METRICS}
         write_json(args.metrics / f"{name}.json", key_metrics)
         report.metrics |= {f"{name}.{key}": value for key, value in key_metrics.items()}
         report.pictures.append(args.report / f"{name}.jpg")
@@ -264,37 +240,6 @@ def _add_curves(name: str, metrics: Any, names: list[str], plots: Plots) -> None
     for curve, values in curves.items():
         for row, scored in enumerate(own):
             plots.by_class += points(values[row], name, scored, curve)
-
-
-VALIDATION = {"val_precision": "precision", "val_recall": "recall", "val_map50": "mAP50", "val_map50_95": "mAP50-95"}
-
-
-def validation(name: str, history: pd.DataFrame) -> list[list[Any]]:
-    """Rows of CURVES: a panel for each detector, a line for each figure on its validation split, by epoch.
-
-    Args:
-        history: a training's history.csv; epoch, and the columns of VALIDATION.
-    """
-    epochs = [int(epoch) for epoch in history["epoch"]]
-    return [
-        [name, line, *point]
-        for column, line in VALIDATION.items()
-        for point in zip(epochs, history[column], strict=True)
-    ]
-
-
-def losses(name: str, history: pd.DataFrame) -> list[list[Any]]:
-    """Rows of CURVES: a panel for each loss of a detector, a line for each split, by epoch.
-
-    Args:
-        history: a training's history.csv, with columns such as train_box_loss and val_box_loss.
-    """
-    rows = []
-    for column in (column for column in history.columns if column.endswith("_loss")):
-        split, loss = column.removesuffix("_loss").split("_", 1)
-        line = {"train": "train", "val": "validation"}[split]
-        rows += [[f"{name}, {loss}", line, int(x), y] for x, y in zip(history["epoch"], history[column], strict=True)]
-    return rows
 
 
 _ACTUAL = tuple(f"actual_{corner}" for corner in ("x1", "y1", "x2", "y2"))

@@ -1,6 +1,6 @@
-"""The files of a source: what is below a folder, and which of them are images (lookup.py: how a name finds one).
+"""List the files below a source's folder, and tell which are images (lookup.py finds an image by its name).
 
-This is the one place for it: readers list no folder themselves, and `make match` finds its photos here too.
+Readers and `make match` list folders only by these functions, so they all see the same files.
 """
 
 import os
@@ -13,7 +13,7 @@ from stages.contracts.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from stages.core.names import plain
 from stages.ingest.lookup import Images
 
-# What tools leave beside images and labels; capitals do not matter.
+# Files that tools leave next to images and labels; capitals do not matter.
 COMPANIONS = {
     "classes.txt", "predefined_classes.txt", "notes.json", "thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store",
     ".gitkeep", ".gitignore", ".nomedia", "picasa.ini", ".picasa.ini", "readme.dataset.txt", "readme.roboflow.txt",
@@ -32,7 +32,7 @@ BROKEN, STRANGE, CLOSED, AGAIN = (
 
 
 class Entry(NamedTuple):
-    """One thing below a folder; ``kind`` is empty for a file to read, else says why it is none."""
+    """A file or link below a folder; ``kind`` is empty for a file to read, else it says why the file is not read."""
 
     path: Path
     place: tuple[str, str]  # real folder and name: the same, whichever links lead there
@@ -40,15 +40,17 @@ class Entry(NamedTuple):
 
 
 def companion(name: str) -> str:
-    """The kind of a file that a tool left behind; empty: none."""
+    """The kind of a file that a tool left behind; empty for other files."""
     lower = name.lower()
     if lower.startswith("._"):
         return "._*"
-    return name if lower in COMPANIONS else next((f"*{one}" for one in COMPANION_SUFFIXES if lower.endswith(one)), "")
+    if lower in COMPANIONS:
+        return name
+    return next((f"*{suffix}" for suffix in COMPANION_SUFFIXES if lower.endswith(suffix)), "")
 
 
 def walk(folder: Path) -> Iterator[Entry]:
-    """Everything below a folder, over links too. A folder is entered once, and no link leads out of it upwards."""
+    """Everything below a folder, through links too. Each folder is entered once; links to a folder above are not."""
     top = os.path.realpath(folder)
     seen, todo, linked = {top}, [(str(folder), top)], list[tuple[str, str, str]]()
     while todo or linked:
@@ -87,7 +89,7 @@ def walk(folder: Path) -> Iterator[Entry]:
 
 
 def dead_links(folder: Path) -> list[Path]:
-    """Links below a folder that lead nowhere. DVC stops at each when it hashes the folder, and names no way out."""
+    """Links below a folder that lead nowhere. DVC stops at them when it hashes the folder, and says no remedy."""
     places = (Path(place) / name for place, folders, names in os.walk(folder) for name in (*folders, *names))
     return sorted(path for path in places if path.is_symlink() and not path.exists())
 
@@ -100,12 +102,12 @@ def _leads_to(entry: os.DirEntry[str], what: str) -> bool:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is taken for an image that is read: by its suffix, whatever its capitals."""
+    """Whether a file has the suffix of an image that can be read, in any capitals."""
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def is_unread(path: Path) -> bool:
-    """Whether a file is a picture of a kind that is not read."""
+    """Whether a file has the suffix of an image format that cannot be read."""
     return path.suffix.lower() in UNREAD_SUFFIXES
 
 
@@ -117,42 +119,42 @@ class Tree:
         self._taken: dict[str, set[str]] = {}
 
     def take(self, path: Path) -> Path:
-        """The path itself, from now on one that was read."""
+        """Note that a reader has read this file; return its path."""
         self._take((os.path.realpath(path.parent), path.name))
         return path
 
     def taken(self, path: Path) -> bool:
-        """Whether a file was read already."""
+        """Whether a reader has read this file."""
         return path.name in self._taken.get(os.path.realpath(path.parent), ())
 
     def _take(self, place: tuple[str, str]) -> None:
         self._taken.setdefault(place[0], set()).add(place[1])
 
     def files(self, folder: Path, suffix: str, take: bool = True) -> list[Path]:
-        """Files below ``folder`` with that suffix, whatever its capitals, sorted."""
-        found = []
+        """Files below ``folder`` with that suffix in any capitals, sorted."""
+        paths = []
         for path, (real, name), kind in walk(folder):
             if not kind and name.lower().endswith(suffix):
                 if take:
                     self._take((real, name))
-                found.append(path)
-        return sorted(found)
+                paths.append(path)
+        return sorted(paths)
 
     def images(self, folder: Path, renamed: dict[str, str] | None = None, take: bool = True) -> "Images":
         """The images below ``folder``."""
-        found, unread, broken = [], [], []
+        paths, unread, broken = [], [], []
         for path, place, kind in walk(folder):
             into = broken if kind == BROKEN else None if kind else unread
             if is_image(path) and not kind:
-                into = found
+                into = paths
             if into is not None and (is_image(path) or is_unread(path)):
                 if take:
                     self._take(place)
                 into.append(path)
-        return Images(folder, sorted(found), sorted(unread), sorted(broken), renamed)
+        return Images(folder, sorted(paths), sorted(unread), sorted(broken), renamed)
 
     def rest(self) -> dict[str, int]:
-        """Kind -> how many files below the root nobody has read: companions by name, the others by suffix."""
+        """Kind -> number of files below the root that no reader has read: companions by name, other files by suffix."""
         counts: Counter[str] = Counter()
         for path, (real, name), kind in walk(self.root):
             if name in self._taken.get(real, ()):

@@ -136,16 +136,16 @@ def _check(
     digests = {image.image_id: image.sha256 for image in checks.checked}
     keep = options.duplicates == "keep"
     repeated = {} if keep else exact_duplicates(digests, files)
-    for image_id, other in repeated.items():
-        images.reject(image_id, "duplicate_image", f"same bytes as {other}")
-    whole = [image for image in checks.checked if image.image_id not in repeated]
-    clusters = find_clusters(whole, options.near_hamming, options.near_color)
-    splits, leaking = decide_splits([files[image.image_id] for image in whole], clusters, keep)
+    for image_id, kept in repeated.items():
+        images.reject(image_id, "duplicate_image", f"same bytes as {kept}")
+    unique = [image for image in checks.checked if image.image_id not in repeated]
+    clusters = find_clusters(unique, options.near_hamming, options.near_color)
+    splits, leaking = decide_splits([files[image.image_id] for image in unique], clusters, keep)
     for image_id, detail in sorted(leaking.items()):
         images.reject(image_id, "near_duplicate", detail)
-    passed = [image for image in whole if image.image_id in splits]
+    passed = [image for image in unique if image.image_id in splits]
     firsts: dict[str, str] = {}  # a cluster whose first image was rejected gets the name of the next
-    names = {one.image_id: firsts.setdefault(clusters[one.image_id], one.image_id) for one in passed}
+    names = {image.image_id: firsts.setdefault(clusters[image.image_id], image.image_id) for image in passed}
     finish_shards(out, options.shards, splits, names)
     images.kept = len(passed)
     return passed, names

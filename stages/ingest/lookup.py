@@ -1,6 +1,6 @@
-"""How a name of a list finds an image: without its suffix, in other capitals, as a path of another machine.
+"""Find the image that a list names: without its suffix, in other capitals, as a path of another machine.
 
-This is the one place for it: every reader, `make match` and `make add` look names up here.
+Every reader, `make match` and `make add` look names up here, so they all find the same images.
 """
 
 import re
@@ -22,9 +22,11 @@ def without_suffix(name: str) -> str:
     return stem if dot and known and stem and not stem.endswith("/") else name
 
 
-def path_parts(name: str) -> tuple[list[str], bool]:
-    """The parts of a path that a list holds, written on whatever machine, and whether it is absolute; of an address
-    as shops export them the path, without what follows a question mark, unless Label Studio wrote the path there.
+def path_segments(name: str) -> tuple[list[str], bool]:
+    """The segments of a path in a list, and whether the path is absolute. The path may be of any machine.
+
+    An address (``https://...``) counts as its path, without the query; in an address of Label Studio's local files the
+    query is the path.
     """
     text = plain(name.strip().replace("\\", "/"))
     if LOCAL_FILES in text:
@@ -33,8 +35,8 @@ def path_parts(name: str) -> tuple[list[str], bool]:
         address = urlsplit(text)
         text = plain(f"/{address.netloc}{unquote(address.path)}")
     drive = len(text) > 1 and text[1] == ":" and text[0].isalpha()
-    parts = [part for part in text[2 * drive :].split("/") if part not in ("", ".")]
-    return parts, drive or text.startswith("/")
+    segments = [segment for segment in text[2 * drive :].split("/") if segment not in ("", ".")]
+    return segments, drive or text.startswith("/")
 
 
 LOCAL_FILES = "/data/local-files/?d="
@@ -42,36 +44,36 @@ _UPLOADED = re.compile(r"(?!(?:19|20)\d{6}-)[0-9a-f]{8}-(?=.)")  # and no date
 
 
 def _as_tools_write(name: str) -> Iterator[str]:
-    """What a name may be of a file that a tool had: as in an address, with the code that Label Studio puts before it,
-    or seen from a folder elsewhere.
+    """Other spellings of a name: decoded from an address, without the code that Label Studio puts in front of it, or
+    without the folders above (``../``) that it was written from.
     """
-    parts, _ = path_parts(name)
-    below = parts[len(parts) - parts[::-1].index("..") :] if ".." in parts else []
+    segments, _ = path_segments(name)
+    below = segments[len(segments) - segments[::-1].index("..") :] if ".." in segments else []
     if len(below) > 1:  # a bare name in a folder above is no file here
         yield "/" + "/".join(below)
     if "%" in name and (decoded := unquote(name)) != name:
         yield decoded
-    if "upload" in parts[-3:-1]:  # Label Studio's own folder
-        yield parts[-1]
-    if parts and (code := _UPLOADED.match(parts[-1])):
-        yield parts[-1][code.end() :]
+    if "upload" in segments[-3:-1]:  # Label Studio's own folder
+        yield segments[-1]
+    if segments and (code := _UPLOADED.match(segments[-1])):
+        yield segments[-1][code.end() :]
 
 
-def look_up(folder: Path, parts: Sequence[str]) -> Path | None:
-    """What these parts of a path lead to below a folder, in other capitals too; None: nothing, or several things."""
-    if (path := folder.joinpath(*parts)).exists():
+def look_up(folder: Path, segments: Sequence[str]) -> Path | None:
+    """The file or folder at this path below a folder, in other capitals too; None if there is none, or several."""
+    if (path := folder.joinpath(*segments)).exists():
         return path
     path = folder
-    for part in parts:
-        alike = [entry for entry in path.iterdir() if folded(entry.name) == folded(part)] if path.is_dir() else []
+    for segment in segments:
+        alike = [entry for entry in path.iterdir() if folded(entry.name) == folded(segment)] if path.is_dir() else []
         if len(alike) != 1:
             return None
         path = alike[0]
     return path if path.exists() else None
 
 
-class Found(NamedTuple):
-    """What a name leads to: an image's id, or why it leads to none."""
+class Match(NamedTuple):
+    """The image that a name leads to: its id, or the reason why there is none."""
 
     image_id: str
     reason: str = ""
@@ -118,7 +120,7 @@ class Images:
         self._ends = None
 
     def name(self, path: Path) -> str:
-        """A file's path below the folder, with its suffix; an archive of Windows may hold it as one name."""
+        """A file's path below the folder, with its suffix. An archive from Windows may have ``\\`` in a file name."""
         return plain(path.relative_to(self.folder).as_posix().replace("\\", "/"))
 
     def _key(self, path: Path) -> str:
@@ -136,30 +138,33 @@ class Images:
             return stem
         return next((key for key in (name, stem) if key in self.paths), "")
 
-    def find(self, name: str) -> Found:
-        """The image that a list calls ``name``: in other capitals, with another suffix or none, a path of another
-        machine, or the end of a path that only one image has.
+    def find(self, name: str) -> Match:
+        """The image that a list calls ``name``.
 
-        The reason is missing_image, unread_format, broken_link, or ambiguous_name where several images could be meant.
+        The name may have other capitals, another suffix or none, be a path of another machine, or the end of a path
+        that only one image has. The reason is missing_image, unread_format, broken_link, or ambiguous_name if several
+        images fit.
         """
-        found = self._find(name)
-        if found.reason == "missing_image":
-            others = (self._find(other) for other in _as_tools_write(name))
-            return next((other for other in others if other.reason != "missing_image"), found)
-        return found
+        exact = self._find(name)
+        if exact.reason == "missing_image":
+            guesses = (self._find(variant) for variant in _as_tools_write(name))
+            return next((variant for variant in guesses if variant.reason != "missing_image"), exact)
+        return exact
 
-    def _find(self, name: str) -> Found:
-        parts, absolute = path_parts(name)
-        if not parts or ".." in parts:
-            return Found("", "missing_image", name)
+    def _find(self, name: str) -> Match:
+        segments, absolute = path_segments(name)
+        if not segments or ".." in segments:
+            return Match("", "missing_image", name)
         # A path may start anywhere above: what follows the folder's own name, or any end of an absolute one.
-        above = [plain(part) for part in self.folder.parts[-1:]]
-        starts = [start for start in range(len(parts)) if not start or absolute or parts[start - 1 : start] == above]
-        ends = ["/".join(parts[start:]) for start in starts]
+        above = [plain(segment) for segment in self.folder.parts[-1:]]
+        starts = [
+            start for start in range(len(segments)) if not start or absolute or segments[start - 1 : start] == above
+        ]
+        ends = ["/".join(segments[start:]) for start in starts]
         for end in ends:
             if key := self.exact(end):
-                return Found(key)
-            keys = next((self._folded[one] for one in _variants(end) if one in self._folded), [])
+                return Match(key)
+            keys = next((self._folded[variant] for variant in _variants(end) if variant in self._folded), [])
             if keys:
                 return _only(keys, name)
         for end in ends:
@@ -168,18 +173,18 @@ class Images:
                 (self._broken, "broken_link", BROKEN_SAID),
             ):
                 if path := kinds.get(without_suffix(end)):
-                    return Found("", reason, f"{self.name(path)}: {said}")
+                    return Match("", reason, f"{self.name(path)}: {said}")
         if self._ends is None:
             self._ends = _index_ends([*self.paths, *self._unread])
         # Not every end of an absolute path: x/1.jpg that is not there is no reason to take y/1.jpg.
-        for end in ends if len(parts) == 1 or not absolute else []:
-            if keys := next((self._ends[one] for one in _variants(end) if one in self._ends), []):
+        for end in ends if len(segments) == 1 or not absolute else []:
+            if keys := next((self._ends[variant] for variant in _variants(end) if variant in self._ends), []):
                 if len(keys) == 1 and keys[0] in self._unread:
-                    return Found("", "unread_format", f"{self.name(self._unread[keys[0]])}: {UNREAD_SAID}")
+                    return Match("", "unread_format", f"{self.name(self._unread[keys[0]])}: {UNREAD_SAID}")
                 return _only(keys, name)
-        return Found("", "missing_image", name)
+        return Match("", "missing_image", name)
 
-    def pairs(self, names: Sequence[tuple[str, Path]]) -> tuple[dict[str, Path], list[tuple[Path, Found]]]:
+    def pairs(self, names: Sequence[tuple[str, Path]]) -> tuple[dict[str, Path], list[tuple[Path, Match]]]:
         """Annotation files and the images they belong to: image_id -> file, and the files that have no image.
 
         Args:
@@ -195,24 +200,24 @@ class Images:
                 later.append((name, path))
         times = Counter(folded(without_suffix(name).rsplit("/", 1)[-1]) for name, _ in names)
         for name, path in later:
-            found, base = self.find(name), name.rsplit("/", 1)[-1]
-            if found.reason == "missing_image" and times[folded(without_suffix(base))] == 1:
-                found = self.find(base)  # the annotations have folders that the images have not
-            if found.image_id in matched:
-                found = Found("", "duplicate_row", f"{found.image_id} has {plain(matched[found.image_id].name)}")
-            if found.image_id:
-                matched[found.image_id] = path
+            match, base = self.find(name), name.rsplit("/", 1)[-1]
+            if match.reason == "missing_image" and times[folded(without_suffix(base))] == 1:
+                match = self.find(base)  # the annotations have folders that the images have not
+            if match.image_id in matched:
+                match = Match("", "duplicate_row", f"{match.image_id} has {plain(matched[match.image_id].name)}")
+            if match.image_id:
+                matched[match.image_id] = path
             else:
-                rest.append((path, found))
+                rest.append((path, match))
         return matched, rest
 
     def reject_rest(self, ledger: Ledger, named: Collection[str], where: str = "") -> None:
-        """Put on record every file that is no image of the source: without annotation, of a name that is taken, of a
-        kind that is not read, a broken link.
+        """Reject every file that is no image of the source: it has no annotation, its name is taken, its format is not
+        read, or it is a broken link.
 
         Args:
             named: ids that are in the ledger already.
-            where: what stands before the names, such as ``images/``.
+            where: prefix of the names, such as ``images/``.
         """
         rejected = [(path, "no_annotation", "") for key, path in self.paths.items() if key not in named]
         rejected += [(path, "ambiguous_name", self.paths[self._key(path)].name) for path in self._spare.values()]
@@ -231,15 +236,15 @@ def _variants(end: str) -> tuple[str, str]:
     return folded(end), folded(without_suffix(end))
 
 
-def _only(keys: list[str], name: str) -> Found:
-    return Found(keys[0]) if len(keys) == 1 else Found("", "ambiguous_name", f"{name}: {' or '.join(keys[:4])}")
+def _only(keys: list[str], name: str) -> Match:
+    return Match(keys[0]) if len(keys) == 1 else Match("", "ambiguous_name", f"{name}: {' or '.join(keys[:4])}")
 
 
 def _index_ends(keys: Iterable[str]) -> dict[str, list[str]]:
-    """Every end of a path, folded -> the keys that end so."""
+    """End of a path, folded -> the keys that end so."""
     ends: dict[str, list[str]] = {}
     for key in keys:
-        parts = key.casefold().split("/")
-        for start in range(1, len(parts)):
-            ends.setdefault("/".join(parts[start:]), []).append(key)
+        segments = key.casefold().split("/")
+        for start in range(1, len(segments)):
+            ends.setdefault("/".join(segments[start:]), []).append(key)
     return ends

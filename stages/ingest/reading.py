@@ -1,4 +1,4 @@
-"""What a reader returns, and the params that every source has."""
+"""The input and output of readers, and the params of a source."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class VocOptions(Section):
     """Pascal VOC trees.
 
     Attributes:
-        splits: whether upstream has some: folders train, val (valid) and test, or lists of names in ImageSets/Main.
+        splits: whether to use upstream's: folders train, val (valid) and test, or lists of names in ImageSets/Main.
     """
 
     annotations: str
@@ -30,7 +30,7 @@ class VocOptions(Section):
 
 
 class ShoesOptions(Section):
-    """The display on which boxes were drawn, in pixels: larger pictures were scaled to fit. Both null: not known."""
+    """The size in pixels of the display on which boxes were drawn (larger images were scaled to fit); null: unknown."""
 
     display_width: int | None = Field(gt=0)
     display_height: int | None = Field(gt=0)
@@ -50,8 +50,8 @@ class ShoesOptions(Section):
 class CatalogueOptions(Section):
     """A folder of images and a table; boxes and splits are optional files in the annotations folder or in the source's.
 
-    Without a group column every image is a group of its own. ``split_column`` holds upstream's own splits; the splits
-    file overrules it.
+    Without a group column, every image is a group of its own. ``split_column`` holds upstream's splits; the splits file
+    overrules it.
     """
 
     table: str
@@ -67,13 +67,13 @@ class CatalogueOptions(Section):
 
 
 class IngestParams(Section):
-    """Section ``ingest.<source>``; the last three are options of the readers that they are called after.
+    """Section ``ingest.<source>``; the last three hold the options of the reader of the same name.
 
     Attributes:
         reader: name of a module of stages/ingest/readers.
-        items_from_boxes: true: every box is a labeled item, its class the item's ``label``.
-        deepest_folder: true: of a folder for each class the label is the folder that a photo lies in, ``Shirts`` of
-            ``Men/Shirts``; false: the first one.
+        items_from_boxes: whether every box becomes a labeled item, with the box's class as its ``label``.
+        deepest_folder: which folder is the label (reader folders); true: the one that the photo lies in, ``Shirts`` of
+            ``Men/Shirts``; false: the outermost one.
     """
 
     reader: str
@@ -105,9 +105,9 @@ class ImageFile:
     """An image to verify.
 
     Attributes:
-        split: empty: ours to choose, by a hash of the group.
-        group: what must not cross splits; empty: the image itself.
-        ours: upstream only says that it is for training; which of train and val it is, a hash chose.
+        split: empty: a hash of the group chooses it.
+        group: images of one group stay in one split; empty: the image is a group of its own.
+        ours: whether a hash chose between train and val, because upstream only says that the image is for training.
     """
 
     image_id: str
@@ -119,13 +119,13 @@ class ImageFile:
 
 @dataclass
 class Reading:
-    """Everything one reader found. Rows it could not use are in the account already.
+    """The images, boxes and items of a source. Rows that the reader rejected are in the account.
 
     Attributes:
-        units: object_id -> what its corners are measured in, where that is not the image's pixels (boxes.to_pixels).
-        lost: images that have an annotation which was rejected. Where no other box is left, such an image is no
-            background: nobody said that it shows nothing.
-        stated: image_id -> (width, height) that the annotation gives its picture.
+        units: object_id -> unit of its corners, if that is not the image's pixels (box_repair.py).
+        lost: images with a rejected annotation. If such an image has no other box, it is not background: it may show
+            an object.
+        stated: image_id -> (width, height) of the image by its annotation.
     """
 
     images: list[ImageFile] = field(default_factory=list)
@@ -138,7 +138,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Request:
-    """What a reader gets."""
+    """The input of a reader."""
 
     source: str
     root: Path
@@ -149,22 +149,22 @@ class Request:
 
     @cached_property
     def files(self) -> Tree:
-        """The files below ``root``: what a reader does not take is named as ignored."""
+        """The files below ``root``; the account names those that the reader does not read."""
         return Tree(self.root)
 
 
 def upstream_image(image_id: str, path: Path, name: str, group: str, val_share: float) -> ImageFile:
-    """An image of upstream's split ``name``: its validation is our test, a share of its train groups our val."""
+    """An image of upstream's split ``name``: its validation becomes test, a share of its train groups becomes val."""
     if name == "train":
         return ImageFile(image_id, path, "val" if unit_hash(group) < val_share else "train", group, ours=True)
     return ImageFile(image_id, path, "test", group)
 
 
 def split_image(image_id: str, path: Path, split: str, group: str, own: Collection[str], val_share: float) -> ImageFile:
-    """An image of a source whose own splits are ``own``; ours are theirs where there are val and test.
+    """An image of a source with upstream splits ``own``: they are used as they are if they include val and test.
 
     Args:
-        split: of the image; empty: upstream says nothing of it, and a hash splits.
+        split: of the image; empty: upstream gives none, and a hash chooses it.
     """
     if not split or {"val", "test"} <= set(own):
         return ImageFile(image_id, path, split, group)
@@ -175,14 +175,14 @@ def require_folder(path: Path, source: str, expected: str) -> Path:
     """The folder itself.
 
     Raises:
-        StageError: when it is missing, naming what is beside it and what was expected.
+        StageError: it is missing; the message names what is next to it and what was expected.
     """
     if path.is_dir():
         return path
     parent = path.parent
-    there = shown(entry.name for entry in parent.iterdir()) if parent.is_dir() else f"no folder {parent} either"
+    present = shown(entry.name for entry in parent.iterdir()) if parent.is_dir() else f"no folder {parent} either"
     raise StageError(
-        f"source {source}: no folder {path}. Expected {expected}. Found beside it: {there}. "
+        f"source {source}: no folder {path}. Expected {expected}. Found beside it: {present}. "
         f"Unpack or link the download there, or take {source} out of `sources` in params.yaml."
     )
 
@@ -204,7 +204,7 @@ def box_row(object_id: str, image_id: str, class_name: str, box: list[float]) ->
 
 
 def numbers(values: Any, count: int = 4) -> list[float] | None:
-    """``count`` finite floats, or None when that is not what ``values`` holds."""
+    """``values`` as ``count`` finite floats; None if they are anything else."""
     if not isinstance(values, (list, tuple)) or len(values) != count:
         return None
     try:

@@ -17,8 +17,8 @@ from typing import Any
 from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.report.classifier_page import markdown
-from stages.report.headlines import read_metrics
-from stages.report.summary import as_markdown, headline_rows
+from stages.report.key_metrics import read_metrics
+from stages.report.summary import as_markdown, key_metric_rows
 from stages.retrieval.catalogue import LEADING
 from stages.runner.stage import new_parser, one_message
 
@@ -33,7 +33,7 @@ Lines = list[str]
 
 def number_table(folder: Path) -> Lines:
     """The numbers that `make repro` ends with."""
-    return as_markdown(headline_rows(read_metrics(folder))).split("\n")
+    return as_markdown(key_metric_rows(read_metrics(folder))).split("\n")
 
 
 def detector_table(folder: Path) -> Lines:
@@ -79,7 +79,7 @@ def seed_table(folder: Path) -> Lines:
         benchmark = what.rpartition("/")[2]
         shown = metric in ("mAP50", "accuracy") or (metric == LEADING.label and benchmark in SEED_BENCHMARKS)
         if what.startswith(SEED_ROWS) and shown:
-            baseline = "" if row["baseline"] is None else f"{row['baseline']:.3f} {row['beside']}"
+            baseline = "" if row["baseline"] is None else f"{row['baseline']:.3f} {row['baseline_name']}"
             spread = f"{row['mean']:.3f} ± {row['deviation']:.3f}"
             rows.append([what, metric, spread, f"{row['min']:.3f}", f"{row['max']:.3f}", baseline])
     return markdown(["what", "metric", "mean ± deviation", "min", "max", "baseline"], rows)

@@ -1,4 +1,4 @@
-"""What the suggestions of stage `suspects` are worth, by the demo's ground truth. `make audit` prints it."""
+"""Score the suggestions of stage `suspects` by the demo's ground truth. `make audit` prints the scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from stages.demo.truth import FILE, TRUTH
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found of one head's wrong labels.
+class HeadScores:
+    """How well the suggestions for one head find its wrong labels.
 
     Attributes:
         rows: labeled crops.
@@ -48,8 +48,10 @@ class Found:
         return self.wrong / self.rows if self.rows else 0.0
 
 
-def judge(labels: Mapping[str, str], truth: Mapping[str, str | None], suggestions: Sequence[tuple[str, str]]) -> Found:
-    """Look at the first N suggestions of a head, N the number of its wrong labels.
+def judge(
+    labels: Mapping[str, str], truth: Mapping[str, str | None], suggestions: Sequence[tuple[str, str]]
+) -> HeadScores:
+    """Score the first N suggestions of a head, where N is the number of its wrong labels.
 
     Args:
         labels: crop -> its label.
@@ -60,11 +62,11 @@ def judge(labels: Mapping[str, str], truth: Mapping[str, str | None], suggestion
     first = suggestions[: len(wrong)]
     hits = [(crop, value) for crop, value in first if crop in wrong]
     mended = sum(value == truth[crop] for crop, value in hits)
-    return Found(len(labels), len(wrong), len(suggestions), len(first), len(hits), mended)
+    return HeadScores(len(labels), len(wrong), len(suggestions), len(first), len(hits), mended)
 
 
-def measure(data: Path, sources: Sequence[str]) -> dict[str, Found]:
-    """Head -> what the table of suspects found of its wrong labels.
+def measure(data: Path, sources: Sequence[str]) -> dict[str, HeadScores]:
+    """Head -> how well the table of suspects finds its wrong labels.
 
     Args:
         data: the profile's data folder.
@@ -93,7 +95,7 @@ def measure(data: Path, sources: Sequence[str]) -> dict[str, Found]:
     return result
 
 
-def as_markdown(scores: Mapping[str, Found]) -> str:
+def as_markdown(scores: Mapping[str, HeadScores]) -> str:
     """A table, a row for each head that has wrong labels, and a line about the others."""
     lines = [
         "Labels that are probably wrong (stage `suspects`): the first N suggestions of each head, N its number of",

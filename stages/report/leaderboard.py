@@ -1,10 +1,11 @@
-"""Every encoder on every benchmark, cut to what a comparison shows: the lines of docs/leaderboard.md.
+"""The lines of docs/leaderboard.md: every encoder on every benchmark, and published numbers.
 
-Read from data/<profile>/report/retrieval/<encoder>.json, as evaluate_retrieval writes them; figures are about the whole
-gallery. Where the benchmark's items are labels there is category_top_<n> too: of the neighbors' vote, and in the row
-of chance of naming the most frequent categories. ``softmax`` is category prediction by an encoder's own category path.
+Lines are read from data/<profile>/report/retrieval/<encoder>.json, as evaluate_retrieval writes them; scores are over
+the whole gallery. If the benchmark's items are labels, a line has category_top_<n> too: by the vote of the neighbors,
+and in the row of chance by naming the most frequent categories. ``softmax`` is category prediction by an encoder's own
+category path.
 
-Published numbers are from docs/published.csv: each with its system, benchmark, metric and source.
+Published numbers are read from docs/published.csv: each has its system, benchmark, metric and source.
 """
 
 import csv
@@ -19,14 +20,16 @@ from stages.retrieval.catalogue import Place, find
 from stages.retrieval.category import PREDICTION, TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE, VIEW
 
+Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
+
 
 @dataclass(frozen=True)
 class Published:
     """One number of docs/published.csv.
 
     Attributes:
-        high: the upper end where a range was given.
-        encoder: ours that is this system's method, whose row it belongs to; empty where we have none.
+        high: the upper end if a range was published.
+        encoder: encoder of this project with the system's method, whose row it stands below; empty if there is none.
     """
 
     system: str
@@ -126,3 +129,33 @@ def leaderboard(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
 def read_board(folder: Path) -> dict[str, dict[str, Any]]:
     """The leaderboard of a profile, from its folder of detailed results."""
     return leaderboard({path.stem: read_json(path) for path in sorted(folder.glob("*.json"))})
+
+
+def published_rows(published: list[Published], benchmark: str, columns: Columns) -> dict[str, list[list[str]]]:
+    """Encoder of this project with the system's method (empty: there is none) -> rows of published systems.
+
+    A row for each system and source with a number in one of the columns, in the order of the table.
+    """
+    systems: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in published:
+        if row.benchmark == benchmark and row.metric in dict(columns):
+            text = f"*{row.value:.3f}*" if row.high is None else f"*{row.value:.2f} to {row.high:.2f}*"
+            systems.setdefault((row.encoder, row.system, row.source), {})[row.metric] = text
+    rows: dict[str, list[list[str]]] = {}
+    for (encoder, system, _), numbers in systems.items():
+        cells = (numbers.get(key, "-") for key, _ in columns)
+        rows.setdefault(encoder, []).append([f"*{system}* (published)", "-", "-", "-", *cells])
+    return rows
+
+
+def sources(published: list[Published], benchmark: str, columns: Columns) -> list[str]:
+    """An entry for each source of a benchmark's published rows: its systems and the notes on them."""
+    by_source: dict[str, dict[str, str]] = {}
+    for row in published:
+        if row.benchmark == benchmark and row.metric in dict(columns):
+            by_source.setdefault(row.source, {}).setdefault(row.system, row.note)
+    lines = []
+    for source, systems in by_source.items():
+        names = "; ".join(f"{system} ({note})" if note else system for system, note in systems.items())
+        lines += prose(f"- {source}: {names}.", below="  ")
+    return lines

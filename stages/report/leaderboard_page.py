@@ -3,7 +3,7 @@
 Usage: python -m stages.run leaderboard_page [OUT]      (docs/leaderboard.md)
 
 Reads:  data/<profile>/report/retrieval/*.json of every profile that has them (`dvc repro`, or `dvc pull`),
-        data/<profile>/report/detector/*.json beside them,
+        data/<profile>/report/detector/*.json of the same profiles,
         metrics/<profile>/external/*.json (vectors that another program computed, score_vectors.py),
         docs/published.csv, and `demo_sources` of profiles/<profile>.yaml: if it names a source, the data is
         drawn, and the page says so above published numbers.
@@ -17,7 +17,16 @@ from stages.core.errors import StageError, shown
 from stages.core.files import read_json
 from stages.core.params import load_params
 from stages.report.detectors import PREFIX, detector_section, read_detectors
-from stages.report.leaderboard import Published, entry, prose, read_board, read_published
+from stages.report.leaderboard import (
+    Columns,
+    Published,
+    entry,
+    prose,
+    published_rows,
+    read_board,
+    read_published,
+    sources,
+)
 from stages.retrieval.catalogue import HIT, LEADING, Place, shown_at
 from stages.retrieval.category import NEIGHBORS, TOPS
 from stages.retrieval.evaluate_retrieval import CHANCE
@@ -26,7 +35,6 @@ from stages.runner.stage import new_parser, one_message
 
 log = logging.getLogger(__name__)
 
-Columns = tuple[tuple[str, str], ...]  # (key of a line, heading)
 CATEGORY_COLUMNS: Columns = tuple((f"category_top_{n}", f"{NEIGHBORS}-NN top-{n}") for n in TOPS)
 SOFTMAX_COLUMNS: Columns = tuple((f"softmax_top_{n}", f"top-{n}") for n in TOPS)
 INTERVALS = {measure.key: measure.ends for measure in shown_at(Place.BRACKETS)}
@@ -73,8 +81,7 @@ DRAWN = (
     "benchmark's name, so they cannot be compared with the rows above them."
 )
 
-
-HEADS = "classifier_"  # published figures of the heads, which docs/classifier.md shows
+CLASSIFIER = "classifier_"  # starts the benchmarks of published figures of heads, which docs/classifier.md shows
 
 
 def million(count: int) -> str:
@@ -83,8 +90,8 @@ def million(count: int) -> str:
 
 
 def columns_of(board: dict[str, Any], published: list[Published], benchmark: str) -> Columns:
-    """Metrics that the page shows, at every k that something was published of too; the vote where there is one."""
-    measures = shown_at(Place.PAGE, [one.metric for one in published if one.benchmark == benchmark])
+    """Metrics that the page shows, also at every k of a published number; and the vote if the benchmark has one."""
+    measures = shown_at(Place.PAGE, [row.metric for row in published if row.benchmark == benchmark])
     voted = any(key in entries.get(benchmark, {}) for entries in board.values() for key, _ in CATEGORY_COLUMNS)
     return (*((measure.key, measure.label) for measure in measures), *(CATEGORY_COLUMNS if voted else ()))
 
@@ -107,7 +114,7 @@ def measured_rows(
     """Rows of encoders and external vectors, the best first by what leads the page, and chance last.
 
     Args:
-        below: encoder -> rows of what was published of its method; taken out of it where the encoder has a row.
+        below: encoder -> published rows of its method; those of an encoder that has a row are removed.
     """
     lines = [(name, entries[benchmark]) for name, entries in board.items() if name != CHANCE and benchmark in entries]
     asked = [tuple(line[key] for key in SAME_BENCHMARK) for _, line in lines[:1]]
@@ -117,7 +124,7 @@ def measured_rows(
             same = not asked or asked[0] == tuple(line[key] for key in SAME_BENCHMARK)
             remark = "external" if same else "external; another version of the benchmark, score it again"
             lines.append((f"{name} ({remark})", line))
-    lines.sort(key=lambda one: (LEADING.order(one[1].get(LEADING.key)), one[0]))
+    lines.sort(key=lambda item: (LEADING.order(item[1].get(LEADING.key)), item[0]))
     rows = []
     for name, line in lines:
         size = million(line["parameters"]) if "parameters" in line else "-"
@@ -135,19 +142,19 @@ def measured_rows(
 
 
 def below_start(line: dict[str, Any]) -> bool:
-    """Whether an encoder ends below what its start reached on validation."""
+    """Whether the kept weights of an encoder score below those that it started from, on validation."""
     return "on_validation" in line and line["on_validation"]["kept"] < line["on_validation"]["before"]
 
 
 def remark_on_start(line: dict[str, Any]) -> str:
-    """What the name of a row says of the encoder's training."""
+    """The remark on the encoder's training that is appended to the name of its row."""
     if line.get("kept_epoch") == 0:
         return " (kept its start)"
     return " (below its start)" if below_start(line) else ""
 
 
 def falls(board: dict[str, Any]) -> list[str]:
-    """A paragraph on the encoders that end below their start on validation, with both figures; nothing without any."""
+    """A paragraph on the encoders that end below their start on validation, with both scores; empty if none does."""
     told = []
     for name, entries in board.items():
         line = next(iter(entries.values()), {})
@@ -159,7 +166,7 @@ def falls(board: dict[str, Any]) -> list[str]:
 
 
 def softmax_table(board: dict[str, Any], published: list[Published], benchmark: str) -> list[str]:
-    """Category prediction by the encoders' own category paths, published figures at the end; nothing without either."""
+    """A table of category prediction by the encoders' own category paths and of published numbers; may be empty."""
 
     def row(name: str, scores: dict[str, Any], of: str = "", about: str = "-") -> list[str]:
         values = (f"{scores[key]:.3f}" if (key := f"{of}top_{n}") in scores else "-" for n in TOPS)
@@ -175,7 +182,7 @@ def softmax_table(board: dict[str, Any], published: list[Published], benchmark: 
         size = million(parameters) if parameters else "-"
         rows.append(row(name, scores, about=size))
         views = {"without flip": scores.get("without_flip"), "clean": scores.get("clean")}
-        rows += [row(f"{name}, {view}", one, about=size) for view, one in views.items() if one]
+        rows += [row(f"{name}, {view}", of_view, about=size) for view, of_view in views.items() if of_view]
         rows += [row(f"{name}: {of}", scores, f"{of}_") for of in ("chance", "majority")]
     for theirs in published_rows(published, benchmark, SOFTMAX_COLUMNS).values():
         rows += theirs
@@ -183,44 +190,15 @@ def softmax_table(board: dict[str, Any], published: list[Published], benchmark: 
         return []
     header = ["encoder", "parameters", "categories known", "queries", *(title for _, title in SOFTMAX_COLUMNS)]
     rule = "| --- |" + " ---: |" * (len(header) - 1)
-    table = ["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(one) + " |" for one in rows)]
+    table = ["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(cells_of) + " |" for cells_of in rows)]
     return [*prose(SOFTMAX), "", *table, ""]
 
 
-def published_rows(published: list[Published], benchmark: str, columns: Columns) -> dict[str, list[list[str]]]:
-    """Encoder that a published system belongs to (empty: to none) -> its rows.
-
-    One row for each system and source with a number in our columns, in the order of the table.
-    """
-    systems: dict[tuple[str, str, str], dict[str, str]] = {}
-    for one in published:
-        if one.benchmark == benchmark and one.metric in dict(columns):
-            text = f"*{one.value:.3f}*" if one.high is None else f"*{one.value:.2f} to {one.high:.2f}*"
-            systems.setdefault((one.encoder, one.system, one.source), {})[one.metric] = text
-    rows: dict[str, list[list[str]]] = {}
-    for (encoder, system, _), numbers in systems.items():
-        row = [f"*{system}* (published)", "-", "-", "-", *(numbers.get(key, "-") for key, _ in columns)]
-        rows.setdefault(encoder, []).append(row)
-    return rows
-
-
-def sources(published: list[Published], benchmark: str, columns: Columns) -> list[str]:
-    """An entry for each source of a benchmark's published rows, with its systems and what must be known about them."""
-    by_source: dict[str, dict[str, str]] = {}
-    for one in published:
-        if one.benchmark == benchmark and one.metric in dict(columns):
-            by_source.setdefault(one.source, {}).setdefault(one.system, one.note)
-    lines = []
-    for source, systems in by_source.items():
-        names = "; ".join(f"{system} ({note})" if note else system for system, note in systems.items())
-        lines += prose(f"- {source}: {names}.", below="  ")
-    return lines
-
-
 def recommended(name: str, line: dict[str, Any]) -> list[str]:
-    """What the list shows in which an encoder's regions take turns, as a paragraph; nothing of other encoders.
+    """A paragraph on the recommendations of an encoder with attended regions; nothing for other encoders.
 
-    How many categories a person gets to see is told where the gallery has several.
+    It compares the list in which the regions take turns with the ranking by whole images. If the gallery has several
+    categories, it says how many of them a person sees.
     """
     scores = line.get("recommendation")
     if not scores or scores["n_scored"] == scores["n_missed"]:  # no query has a match and was detected
@@ -264,7 +242,8 @@ def benchmark_section(
     columns = columns_of(board, published, benchmark)
     below = published_rows(published, benchmark, columns)
     softmax = softmax_table(board, published, benchmark)
-    others = bool(below) or any(one.benchmark == benchmark and one.metric in dict(SOFTMAX_COLUMNS) for one in published)
+    of_softmax = published_rows(published, benchmark, SOFTMAX_COLUMNS)
+    has_published = bool(below or of_softmax)
     rows = measured_rows(board, external, benchmark, columns, below)
     rows += [row for rest in below.values() for row in rest]
     lines += [*markdown_table(rows, columns), ""]
@@ -272,7 +251,7 @@ def benchmark_section(
         lines += [*prose(VOTE), ""]
     lines += softmax
     lines += [sentence for name, entries in board.items() for sentence in recommended(name, entries.get(benchmark, {}))]
-    if others:
+    if has_published:
         lines += [
             *prose(f"{PUBLISHED} {DRAWN}" if drawn else PUBLISHED),
             "",
@@ -309,7 +288,7 @@ def page(
         own = (detectors or {}).get(profile, {})
         on_page |= {PREFIX + name for name in own}
         lines += detector_section(own, published, prose(f"{PUBLISHED} {DRAWN}" if profile in drawn else PUBLISHED))
-    rest = {one.benchmark for one in published if not one.benchmark.startswith(HEADS)} - on_page
+    rest = {row.benchmark for row in published if not row.benchmark.startswith(CLASSIFIER)} - on_page
     if rest:
         lines += [*prose(f"`docs/published.csv` also has numbers for: {shown(rest, 40)}. None is on this page."), ""]
     return "\n".join([INTRO, *contents([RULES, *lines]), "", RULES, *lines]).rstrip() + "\n"

@@ -1,4 +1,6 @@
-"""What a change moved, as Markdown for a pull request: the work tree against a commit, by default ``main``.
+"""What a change did to metrics, params, labels and stages, as Markdown for a pull request.
+
+It compares the work tree with a commit, by default ``main``.
 
 Usage: python -m stages.run review [BASE] [--profile NAME]
 
@@ -21,13 +23,13 @@ from stages.core.errors import StageError
 from stages.core.files import parse_yaml
 from stages.core.params import load_params, lookup
 from stages.profiles.compose import PROFILES, compose
-from stages.report.headlines import (
+from stages.report.key_metrics import (
     LEAST_CHANGE,
     Change,
     Numbers,
     committed_metrics,
     files_at,
-    headlines,
+    key_metrics,
     moved,
     read_metrics,
 )
@@ -47,7 +49,7 @@ CAUSES = {
     "deps": "what earlier stages made changed",
     "outs": "nothing but their outs changed",
 }
-NOTHING = "–"  # shown where one side has no value
+NOTHING = "–"  # shown if one side has no value
 CORRECTIONS = Path("data/relabel.csv")
 
 Stages = Mapping[str, Mapping[str, Any]]  # entries of a dvc.lock
@@ -76,35 +78,35 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines] + [""]
 
 
-def headline_lines(before: Numbers, now: Numbers, seeds: Sequence[Numbers], base: str) -> list[str]:
-    """A table of the key metrics that moved, and a line with the others."""
-    old, new = ({(row.what, row.metric): row for row in headlines(numbers)} for numbers in (before, now))
-    spread = [{(row.what, row.metric): row.value for row in headlines(numbers)} for numbers in seeds]
+def key_metric_lines(before: Numbers, now: Numbers, seeds: Sequence[Numbers], base: str) -> list[str]:
+    """A table of the key metrics that changed, and a line with the unchanged ones."""
+    old, new = ({(row.what, row.metric): row for row in key_metrics(numbers)} for numbers in (before, now))
+    spread = [{(row.what, row.metric): row.value for row in key_metrics(numbers)} for numbers in seeds]
     rows, still = [], []
     for name, row in new.items():
         called, was = " ".join(name), old.get(name)
         if was is None:
-            rows.append((UNKNOWN, [called, NOTHING, number(row.value), "new", NOTHING, row.beside]))
+            rows.append((UNKNOWN, [called, NOTHING, number(row.value), "new", NOTHING, row.baseline]))
         elif abs(row.value - was.value) < LEAST_CHANGE:
             still.append(f"{called} {number(row.value)}")
         else:
             change = row.value - was.value
             rank, said = verdict(change, [own[name] for own in spread if name in own])
-            rows.append((rank, [called, number(was.value), number(row.value), f"{change:+.3f}", said, row.beside]))
+            rows.append((rank, [called, number(was.value), number(row.value), f"{change:+.3f}", said, row.baseline]))
     rows.sort(key=lambda row: row[0])
-    header = ["headline", base, "now", "change", "seeds", "baseline, now"]
+    header = ["key metric", base, "now", "change", "seeds", "baseline, now"]
     lines = table(header, [row for _, row in rows]) if rows else []
     if gone := [" ".join(name) for name in old if name not in new]:
-        lines += [f"Headlines gone: {_first(gone)}.", ""]
-    return [*lines, f"Headlines unchanged: {'; '.join(still)}.", ""] if still else lines
+        lines += [f"Key metrics gone: {_first(gone)}.", ""]
+    return [*lines, f"Key metrics unchanged: {'; '.join(still)}.", ""] if still else lines
 
 
 def change_lines(before: Numbers, now: Numbers, seeds: Sequence[Numbers], base: str) -> list[str]:
     """The number of changes, and a table of the most important: those beyond the seeds first, then the largest."""
     changed, judged = moved(before, now), []
-    for one in changed:
-        values = [own[one.name][one.key] for own in seeds if one.key in own.get(one.name, {})]
-        judged.append((*verdict(one.new - one.old, values), one))
+    for change in changed:
+        values = [own[change.name][change.key] for own in seeds if change.key in own.get(change.name, {})]
+        judged.append((*verdict(change.new - change.old, values), change))
     judged.sort(key=lambda row: row[0])
     count = Counter(rank for rank, _, _ in judged)
     keys = [{(name, key) for name, own in side.items() for key in own} for side in (before, now)]
@@ -113,13 +115,13 @@ def change_lines(before: Numbers, now: Numbers, seeds: Sequence[Numbers], base: 
         said += f": {count[BEYOND]} beyond the spread of the seeds, {count[WITHIN]} within"
         said += f", {count[UNKNOWN]} without a spread" if count[UNKNOWN] else ""
     more = [f"{len(own)} {how}" for how, own in (("new", keys[1] - keys[0]), ("gone", keys[0] - keys[1])) if own]
-    lines = [f"{said}{''.join(f'; {part}' for part in more)}.", ""]
+    lines = [f"{said}{''.join(f'; {count}' for count in more)}.", ""]
     if changed:
         lines += table(
             ["number", base, "now", "change", "seeds"],
             [
-                [f"{one.name} {one.key}", number(one.old), number(one.new), f"{one.new - one.old:+.3f}", words]
-                for _, words, one in judged[:MOST_CHANGES]
+                [f"{name} {key}", number(old), number(new), f"{new - old:+.3f}", words]
+                for _, words, (name, key, old, new) in judged[:MOST_CHANGES]
             ],
         )
     if len(changed) > MOST_CHANGES:
@@ -187,7 +189,7 @@ def _short(text: str) -> str:
 
 
 def corrections_lines(before: bytes, now: bytes) -> list[str]:
-    """How many labels one side corrects by hand and the other does not, or to another value; empty where none.
+    """How many corrections of labels by hand are new, changed or gone; no line if the two sides are equal.
 
     Args:
         before, now: content of data/relabel.csv.
@@ -197,7 +199,7 @@ def corrections_lines(before: bytes, now: bytes) -> list[str]:
         rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"))))[1:]  # without the header
         sides.append({tuple(row[:3]): row[3] for row in rows if len(row) > 3})
     differ = sorted(key for key in sides[0].keys() | sides[1].keys() if sides[0].get(key) != sides[1].get(key))
-    parts = []
+    done = []
     for said, keys in (
         ("corrected", [key for key in differ if key not in sides[0]]),
         ("corrected to another value", [key for key in differ if key in sides[0] and key in sides[1]]),
@@ -205,8 +207,8 @@ def corrections_lines(before: bytes, now: bytes) -> list[str]:
     ):
         if keys:
             counts = Counter(column for _, _, column in keys)
-            parts.append(f"{len(keys)} {said} ({', '.join(f'{count} of {name}' for name, count in counts.items())})")
-    return [f"**Labels changed by hand**, in `{CORRECTIONS}`: {'; '.join(parts)}.", ""] if parts else []
+            done.append(f"{len(keys)} {said} ({', '.join(f'{count} of {name}' for name, count in counts.items())})")
+    return [f"**Labels changed by hand**, in `{CORRECTIONS}`: {'; '.join(done)}.", ""] if done else []
 
 
 def stages_of(lock: bytes, profile: str) -> Stages:
@@ -223,9 +225,9 @@ def cause(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | None:
     """Why a stage ran: the first of ``CAUSES`` that differs in its two lock entries; None when they are equal."""
     if old is None:
         return "new"
-    for part in ("cmd", "params"):
-        if old.get(part) != new.get(part):
-            return part
+    for field in ("cmd", "params"):
+        if old.get(field) != new.get(field):
+            return field
     hashes = [{dep["path"]: dep.get("md5") for dep in entry.get("deps", [])} for entry in (old, new)]
     if differ := [path for path in hashes[0] | hashes[1] if hashes[0].get(path) != hashes[1].get(path)]:
         if any(path.startswith(("stages", "tables")) for path in differ):
@@ -244,13 +246,13 @@ def stage_lines(before: Stages, now: Stages, base: str) -> list[str]:
         items: dict[str, list[str]] = {}
         for name in sorted(name for name in ran if ran[name] == why):
             items.setdefault(name.split("@")[0], []).append(name)
-        parts = [
-            part
+        entries = [
+            entry
             for stage, names in items.items()
-            for part in ([f"`{stage}` × {len(names)}"] if len(names) > MOST_ITEMS else [f"`{name}`" for name in names])
+            for entry in ([f"`{stage}` × {len(names)}"] if len(names) > MOST_ITEMS else [f"`{name}`" for name in names])
         ]
-        if parts:
-            lines.append(f"- {said}: {_first(parts)}")
+        if entries:
+            lines.append(f"- {said}: {_first(entries)}")
     if gone := sorted(set(before) - set(now)):
         lines.append(f"- gone: {_first([f'`{name}`' for name in gone])}")
     return [*lines, ""]
@@ -268,9 +270,9 @@ def pictures(report: Path, changed: Sequence[Change]) -> list[Path]:
         report: data/<profile>/report.
     """
     order: dict[tuple[str, str], int] = {}
-    for place, one in enumerate(changed):
-        if one.name.startswith(("detector/", "retrieval/")):
-            order.setdefault((Path(one.name).name, one.key.rpartition(".")[0]), place)
+    for place, change in enumerate(changed):
+        if change.name.startswith(("detector/", "retrieval/")):
+            order.setdefault((Path(change.name).name, change.key.rpartition(".")[0]), place)
     boxes = {path: (path.stem, "") for path in sorted(report.glob("detector/*.jpg"))}
     galleries = {path: (path.parent.name, path.stem) for path in sorted(report.glob("retrieval/*/*.jpg"))}
     first: dict[str, Path] = {}
@@ -281,8 +283,8 @@ def pictures(report: Path, changed: Sequence[Change]) -> list[Path]:
 
 def look_lines(report: Path, changed: Sequence[Change], base: str) -> list[str]:
     """Links to pictures, and the command for plots."""
-    found = pictures(report, changed)
-    links = [f"![{' '.join(path.relative_to(report).with_suffix('').parts)}]({path.as_posix()})" for path in found]
+    paths = pictures(report, changed)
+    links = [f"![{' '.join(path.relative_to(report).with_suffix('').parts)}]({path.as_posix()})" for path in paths]
     if not links:
         links = [f"No pictures: `dvc pull {report}` or `make repro` brings them."]
     return [*links, "", f"Plots of both: `dvc plots diff {base}`, then open `dvc_plots/index.html`."]
@@ -312,11 +314,11 @@ def review(base: str, profile: str, active: str) -> list[str]:
     seeds = seed_numbers(json.loads(files_at(base, file).get(file, b"{}")))
     lines = [f"### {profile}: {base} ({done.stdout.strip()}) and now", ""]
     if before:
-        lines += headline_lines(before, now, seeds, base) + change_lines(before, now, seeds, base)
+        lines += key_metric_lines(before, now, seeds, base) + change_lines(before, now, seeds, base)
         lines += spread_lines(before, seeds, file, base)
     else:
         lines += [f"{base} has no metrics of {profile}: all numbers are new. Commit {folder} there to compare.", ""]
-        lines += headline_lines(before, now, seeds, base)
+        lines += key_metric_lines(before, now, seeds, base)
     try:
         lines += params_lines(*params_at(base, profile), base)
     except StageError as error:

@@ -29,7 +29,7 @@ from stages.core.files import parse_yaml, read_json, write_json
 from stages.core.params import load_params, lookup
 from stages.profiles.compose import compose, profile_names
 from stages.profiles.text import dumped
-from stages.report.headlines import Numbers, read_metrics
+from stages.report.key_metrics import Numbers, read_metrics
 from stages.report.seeds import LEAST, TRAINED, as_markdown, claims, metrics_spread, spread, with_seed
 from stages.runner.stage import new_parser, one_message
 

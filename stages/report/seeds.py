@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from stages.core.errors import StageError, shown
 from stages.core.files import read_json
-from stages.report.headlines import Numbers
+from stages.report.key_metrics import Numbers
 from stages.retrieval.catalogue import Place, shown_at
 from stages.runner.scores import scores_at
 
@@ -26,9 +26,9 @@ T = TypeVar("T")
 # Sections of params.yaml by what their seeds do.
 TRAINED = ("detector", "simclr", "classifier", "encoder", "ablation")
 FIXED = ("demo", "evaluate", "benchmark")  # draw data, resample queries, choose pairs: the same for all
-LEAST = 3  # seeds; a deviation of two says nothing
+LEAST = 3  # seeds; the deviation of two says nothing
 
-# Last part of a number's name -> (how it is called, the number beside it relative to the same name).
+# Last segment of a number's name -> (label, (last segment of its baseline's name, label of the baseline)).
 CLAIMS = {
     "map50": ("mAP50", ("constant_box", "constant box")),
     "accuracy": ("accuracy", ("baseline_majority_given_detected", "majority given the detected class")),
@@ -36,9 +36,9 @@ CLAIMS = {
     **{measure.key: (measure.label, (measure.key, "chance")) for measure in shown_at(Place.SEEDS)},
 }
 
-KINDS = ("classifier", "detector/", "retrieval/", "simclr")  # of reports that hold scores
-# The same figures seen otherwise; those by class begin with per_.
-OTHERWISE = ("same_superclass", "flip", "clean", "regions", "recommendation", "softmax")
+SCORED = ("classifier", "detector/", "retrieval/", "simclr")  # reports that hold scores, by the start of their name
+# Views in which the same scores come again; scores by class have names that begin with per_.
+VIEWS = ("same_superclass", "flip", "clean", "regions", "recommendation", "softmax")
 
 
 def with_seed(params: dict[str, Any], seed: int, sections: Collection[str] = TRAINED) -> dict[str, Any]:
@@ -74,47 +74,47 @@ def reported(path: Path) -> dict[str, float]:
     return {
         key: value
         for file, name in names.items()
-        if name.startswith(KINDS)
+        if name.startswith(SCORED)
         for key, value in _numbers(read_json(file), name).items()
     }
 
 
 def _numbers(content: dict[str, Any], name: str) -> dict[str, float]:
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for key, value in content.items():
-        if isinstance(value, dict) and not key.startswith("per_") and key not in OTHERWISE:
-            found |= _numbers(value, f"{name}/{key}")
+        if isinstance(value, dict) and not key.startswith("per_") and key not in VIEWS:
+            numbers |= _numbers(value, f"{name}/{key}")
         elif isinstance(value, (int, float)):
-            found[f"{name}/{key}"] = float(value)
-    return found
+            numbers[f"{name}/{key}"] = float(value)
+    return numbers
 
 
 def claims(reports: list[Path], models: list[Path]) -> dict[str, dict[str, Any]]:
-    """What one seed reached: row name -> metric, value and the baseline next to it.
+    """The claims of one seed: row name -> value, baseline and the baseline's name.
 
     Args:
         reports: data/<profile>/report/<kind>..., relative to the tree that DVC ran in.
         models: folders of trained encoders; those with k-NN accuracies (SimCLR's) give a row.
     """
     scores = {key: value for path in reports for key, value in reported(path).items()}
-    found: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for key, value in scores.items():
         name, _, last = key.rpartition("/")
         if last not in CLAIMS or "/chance/" in key or name.endswith("/mean"):
             continue
-        metric, (baseline, called) = CLAIMS[last]
+        metric, (baseline, baseline_name) = CLAIMS[last]
         view = name.rpartition("/")
-        beside = f"{view[0]}/chance/{view[2]}/{baseline}" if called == "chance" else f"{name}/{baseline}"
+        at = f"{view[0]}/chance/{view[2]}/{baseline}" if baseline_name == "chance" else f"{name}/{baseline}"
         row = name.replace("/heads/", "/").removesuffix("/whole_gallery")
-        found[f"{row} {metric}"] = {"value": value, "baseline": scores.get(beside), "beside": called}
+        rows[f"{row} {metric}"] = {"value": value, "baseline": scores.get(at), "baseline_name": baseline_name}
     for folder in models:
         for key, value in scores_at(folder).items():
             if "/knn_" in key:
                 card = read_json(folder / "encoder.json")
-                found[f"encoder/{folder.name} k-NN {key.split('/knn_')[1]}"] = {
-                    "value": value, "baseline": card.get("knn_majority"), "beside": "majority, on validation",
+                rows[f"encoder/{folder.name} k-NN {key.split('/knn_')[1]}"] = {
+                    "value": value, "baseline": card.get("knn_majority"), "baseline_name": "majority, on validation",
                 }  # fmt: skip
-    return found
+    return rows
 
 
 def spread(by_seed: dict[int, dict[str, dict[str, Any]]]) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def spread(by_seed: dict[int, dict[str, dict[str, Any]]]) -> dict[str, Any]:
         baselines = [cell["baseline"] for cell in cells.values()]
         result[row] = described({seed: cell["value"] for seed, cell in cells.items()}) | {
             "baseline": None if None in baselines else statistics.fmean(baselines),
-            "beside": cells[min(cells)]["beside"],
+            "baseline_name": cells[min(cells)]["baseline_name"],
         }
     return {"seeds": sorted(by_seed), "rows": result}
 
@@ -158,13 +158,13 @@ def seed_numbers(content: Mapping[str, Any]) -> list[Numbers]:
     """The metrics of every seed, from the content of seeds.json; none of a file that has claims only."""
     files = content.get("metrics", {})
     return [
-        {name: {key: one["values"][str(seed)] for key, one in own.items()} for name, own in files.items()}
+        {name: {key: row["values"][str(seed)] for key, row in own.items()} for name, own in files.items()}
         for seed in (content["seeds"] if files else [])
     ]
 
 
 def reach(values: Sequence[float]) -> float:
-    """How far apart two runs that differ in their seed alone come to lie, in 19 of 20 cases.
+    """The difference that two runs which differ only in their seed exceed in one of 20 cases.
 
     The difference of two normal values with the sample deviation s of n seeds: ``t(0.975, n - 1) * sqrt(2) * s``, 6.1
     deviations for three seeds, 3.9 for five.
@@ -175,7 +175,7 @@ def reach(values: Sequence[float]) -> float:
 
 
 def _by_name(by_seed: Mapping[int, Mapping[str, T]]) -> dict[str, dict[int, T]]:
-    """Name -> seed -> what the seed has under it, names and seeds sorted; StageError when a seed lacks a name."""
+    """Name -> seed -> the seed's entry of this name, names and seeds sorted; StageError if a seed lacks a name."""
     every = {name for own in by_seed.values() for name in own}
     for name in sorted(every):
         if lacking := [seed for seed, own in by_seed.items() if name not in own]:
@@ -194,8 +194,7 @@ def as_markdown(content: dict[str, Any]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for name, row in content["rows"].items():
-        beside = "" if row["baseline"] is None else f"{row['baseline']:.3f} {row['beside']}"
-        lines.append(
-            f"| {name} | {row['mean']:.3f} ± {row['deviation']:.3f} | {row['min']:.3f} | {row['max']:.3f} | {beside} |"
-        )
+        baseline = "" if row["baseline"] is None else f"{row['baseline']:.3f} {row['baseline_name']}"
+        spread_of = f"{row['mean']:.3f} ± {row['deviation']:.3f}"
+        lines.append(f"| {name} | {spread_of} | {row['min']:.3f} | {row['max']:.3f} | {baseline} |")
     return "\n".join(lines)

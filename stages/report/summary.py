@@ -14,7 +14,7 @@ from stages.core.errors import shown
 from stages.core.params import load_params, lookup
 from stages.ingest.files import dead_links
 from stages.report.finish_tracking import Registered, close_parent, track_now
-from stages.report.headlines import Numbers, committed_metrics, headlines, moved, read_metrics
+from stages.report.key_metrics import Numbers, committed_metrics, key_metrics, moved, read_metrics
 from stages.runner import times
 from stages.runner.stage import new_parser, one_message
 from stages.runner.tracking import DEFAULT_URI
@@ -23,16 +23,16 @@ log = logging.getLogger(__name__)
 
 MOST_RAN, MOST_CHANGES = 7, 4  # lines of two of the three parts
 WIDTH = 100
-Row = tuple[str, str, str, str]  # what, metric, value, beside it
+Row = tuple[str, str, str, str]  # what, metric, value, baseline
 
 
-def headline_rows(numbers: Numbers) -> list[Row]:
-    """The headlines with three digits."""
-    return [(row.what, row.metric, f"{row.value:.3f}", row.beside) for row in headlines(numbers)]
+def key_metric_rows(numbers: Numbers) -> list[Row]:
+    """The key metrics with three digits."""
+    return [(row.what, row.metric, f"{row.value:.3f}", row.baseline) for row in key_metrics(numbers)]
 
 
 def changes(before: Numbers, now: Numbers) -> list[Row]:
-    """Numbers that moved, the largest change first: file, key, ``before -> now``, the difference."""
+    """Numbers that changed, the largest change first: file, key, ``before -> now``, the difference."""
     return [(name, key, f"{old:.3f} -> {new:.3f}", f"{new - old:+.3f}") for name, key, old, new in moved(before, now)]
 
 
@@ -58,7 +58,7 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def as_markdown(rows: list[Row]) -> str:
-    """Headline rows as a Markdown table."""
+    """Rows as a Markdown table."""
     table = [("what", "metric", "value", "baseline"), ("---", "---", "---", "---"), *rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in table)
 
@@ -66,7 +66,7 @@ def as_markdown(rows: list[Row]) -> str:
 def screen(ran: list[tuple[str, float]], before: Numbers, now: Numbers, profile: str) -> list[str]:
     """The lines that a repro ends with."""
     moved = changes(before, now)
-    lines = ["", "What ran", *ran_lines(ran), "", "Numbers", *aligned(headline_rows(now) or [("none yet",)]), ""]
+    lines = ["", "What ran", *ran_lines(ran), "", "Numbers", *aligned(key_metric_rows(now) or [("none yet",)]), ""]
     lines.append(f"Changed since the last commit: {len(moved)} of {sum(map(len, now.values()))} numbers")
     lines += aligned(moved[:MOST_CHANGES]) if moved else []
     uri = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
@@ -113,7 +113,7 @@ def main() -> None:
         profile = str(lookup(content, "profile"))
         folder = Path("metrics") / profile
         now = read_metrics(folder) if args.status == 0 else {}  # after a failure the files may be of several repros
-    markdown = as_markdown(headline_rows(now))
+    markdown = as_markdown(key_metric_rows(now))
     if args.markdown:
         print(markdown)
         return
@@ -122,7 +122,7 @@ def main() -> None:
         return
     registered = close_parent(args.repro, args.status != 0, profile, markdown)
     if args.status == 0:
-        ran = [(one.stage, one.end - one.process) for one in times.read(args.repro)]
+        ran = [(time.stage, time.end - time.process) for time in times.read(args.repro)]
         print("\n".join(screen(ran, committed_metrics(folder), now, profile)))
         show(registered)
     else:

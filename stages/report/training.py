@@ -26,7 +26,7 @@ from stages.runner.stage import Report, Stage
 log = logging.getLogger(__name__)
 
 START = 0
-HEADLINES = {"hit@1": "val_hit_at_1", "hit@1_before": "val_hit_at_1_before", "epoch": "best_epoch"}
+KEY_METRICS = {"hit@1": "val_hit_at_1", "hit@1_before": "val_hit_at_1_before", "epoch": "best_epoch"}
 ON_VALIDATION = {"val_hit_at_1": "hit@1", "val_knn": "k-NN accuracy"}
 COLUMNS = ["panel", "line", "x", "y"]
 Row = list[Any]
@@ -71,7 +71,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     for name in params.trained_encoders:
         folder: Path = args.encoders / name
         scores = read_json(folder / "scores.json")
-        key_metrics = {short: scores[key] for short, key in HEADLINES.items() if key in scores}
+        key_metrics = {short: scores[key] for short, key in KEY_METRICS.items() if key in scores}
         write_json(metrics / f"{name}.json", key_metrics)
         report.metrics |= {f"{name}.{key}": value for key, value in scores.items()}
         if not (folder / "history.csv").is_file():

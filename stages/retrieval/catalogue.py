@@ -1,8 +1,8 @@
 """The catalogue of retrieval metrics: how each is computed, what it is called, and where it is shown.
 
 A metric is a function and its entry in ``METRICS``. The evaluator (metrics.py), the metrics files and with them MLflow,
-`make summary` and `make review`, the leaderboard, `make seeds`, the comparison with and without flip, the table of
-foreign vectors: all of them ask here, and none of them names a metric.
+`make repro` and `make review`, the leaderboard, `make seeds`, the comparison with and without flip, the table of
+foreign vectors: all of them read the catalogue, and none of them names a metric.
 
 The metrics, for a query with R relevant rows in a gallery of G:
     hit@k           1 when a relevant row is among the first k, else 0.
@@ -29,7 +29,7 @@ from stages.retrieval.relevance import Ranking
 
 @dataclass(frozen=True)
 class Ranks:
-    """What the metrics of Q queries are computed from: the ranks of all P relevant rows, query after query.
+    """The ranks of all P relevant rows of Q queries, query after query: the input of every metric.
 
     Attributes:
         ranking: the ranks.
@@ -89,40 +89,40 @@ class Ranks:
 
 
 def hit(ranks: Ranks, k: int) -> np.ndarray:
-    """float64 [Q] of each query, as all functions of this form."""
+    """1 if a relevant row is among the first k, else 0; float64 [Q], as of all metrics."""
     return (ranks.seen(k) > 0) * ranks.scored
 
 
 def precision(ranks: Ranks, k: int) -> np.ndarray:
-    """See the top of this module."""
+    """Share of relevant rows among the first k."""
     return ranks.seen(k) / k * ranks.scored
 
 
 def recall(ranks: Ranks, k: int) -> np.ndarray:
-    """See the top of this module."""
+    """Share of the relevant rows that are among the first k."""
     return ranks.seen(k) / ranks.relevant
 
 
 def average_precision(ranks: Ranks) -> np.ndarray:
-    """See the top of this module."""
+    """Mean over the relevant rows of the precision at their rank (AP)."""
     return ranks.total(ranks.precision) / ranks.relevant
 
 
 def average_precision_at_r(ranks: Ranks) -> np.ndarray:
-    """See the top of this module."""
+    """The same over the first R ranks only, divided by R."""
     return ranks.total(ranks.precision * ranks.within_r) / ranks.relevant
 
 
 def r_precision(ranks: Ranks) -> np.ndarray:
-    """See the top of this module."""
+    """Precision at R."""
     return ranks.total(ranks.within_r) / ranks.relevant
 
 
 def reciprocal_rank(ranks: Ranks) -> np.ndarray:
-    """See the top of this module."""
-    found = ranks.ranking.counts > 0
-    reciprocal = np.zeros(len(found))
-    reciprocal[found] = 1 / ranks.ranking.ranks[ranks.starts[found]]
+    """1 / rank of the first relevant row."""
+    ranked = ranks.ranking.counts > 0
+    reciprocal = np.zeros(len(ranked))
+    reciprocal[ranked] = 1 / ranks.ranking.ranks[ranks.starts[ranked]]
     return reciprocal * ranks.scored
 
 
@@ -306,7 +306,8 @@ def shown_at(place: Place, also: Iterable[str] = ()) -> list[Measure]:
     for metric in METRICS:
         if ks := metric.shown.get(place):
             listed = () if ks == ALL else ks
-            measures += metric.at(sorted({*listed, *(k for one in more if one.metric is metric for k in one.k)}))
+            wanted = (k for measure in more if measure.metric is metric for k in measure.k)
+            measures += metric.at(sorted({*listed, *wanted}))
     return measures
 
 

@@ -19,14 +19,14 @@ from stages.core.files import read_json
 from stages.retrieval.similarity import TIE, Rows, codes, prepared, products
 
 PREDICTION = "category_prediction"  # key in the evaluator's result
-KINDS = ("category", "image_category")  # kinds of benchmark whose items are labels
+CATEGORY_KINDS = ("category", "image_category")  # kinds of benchmark whose items are labels
 NEIGHBORS = 10  # docs/methods.md, C: 5 or 6 of a few thousand were best; top-5 needs more voters
 TOPS = (1, 3, 5)  # 3 and 5 are published
 
 
 def predicts_categories(benchmark: Path) -> bool:
     """Whether the items of a benchmark, by its benchmark.json, are labels that neighbors can vote for."""
-    return read_json(benchmark / "benchmark.json")["kind"] in KINDS
+    return read_json(benchmark / "benchmark.json")["kind"] in CATEGORY_KINDS
 
 
 class Votes:

@@ -37,7 +37,7 @@ from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.parallel import in_processes
 from stages.core.params import Names
 from stages.retrieval.catalogue import LEADING, Place, shown_at
-from stages.retrieval.category import KINDS, TOPS, softmax_figures
+from stages.retrieval.category import CATEGORY_KINDS, TOPS, softmax_figures
 from stages.retrieval.comparison import on_and_off
 from stages.retrieval.metrics import EvaluateParams, as_rows, curve_rows, evaluate, read_table_rows
 from stages.retrieval.regions import Pair, by_region
@@ -112,8 +112,8 @@ def about_encoder(folder: Path) -> dict[str, Any]:
 CHANCE, VIEW = "chance", "whole_gallery"
 # Key -> label of what the metrics files show: short, so that five benchmarks fit into a terminal of 160 columns.
 SHORT = {measure.key: measure.label for measure in shown_at(Place.METRICS)}
-LABEL_KINDS = (*KINDS, "multilabel")  # kinds of benchmark in which a label decides, not the garment
-LABELS = "labels"  # folder of the headlines on these
+LABEL_KINDS = (*CATEGORY_KINDS, "multilabel")  # kinds of benchmark in which a label decides, not the garment
+LABELS = "labels"  # folder of the key metrics on these benchmarks
 Results = dict[str, dict[str, Any]]  # benchmark -> result of the evaluator
 
 
@@ -140,7 +140,9 @@ class Benchmark:
         Raises:
             StageError: the vectors are not those of the tables' images, or queries and gallery do not fit each other.
         """
-        (queries, metric), (gallery, gallery_metric) = (self._part(embeddings, name) for name in ("queries", "gallery"))
+        (queries, metric), (gallery, gallery_metric) = (
+            self._rows_of(embeddings, name) for name in ("queries", "gallery")
+        )
         if (
             metric != gallery_metric
             or queries.vectors.shape[1] != gallery.vectors.shape[1]
@@ -153,7 +155,7 @@ class Benchmark:
             )
         return queries, gallery, metric
 
-    def _part(self, embeddings: Path, name: str) -> tuple[Rows, str]:
+    def _rows_of(self, embeddings: Path, name: str) -> tuple[Rows, str]:
         path = vectors_path(embeddings, self.name, name)
         (table, detected), file = self.tables[name], open_vectors(path)
         with_image = set(table["row_id"].filter(detected).to_pylist())
@@ -198,7 +200,7 @@ def score(
         card: of the encoder.
     """
     whole = benchmark.with_vectors(embeddings)
-    votes = benchmark.kind in KINDS
+    votes = benchmark.kind in CATEGORY_KINDS
 
     def brief(pair: Pair, votes: bool = False) -> dict[str, Any]:
         return evaluate(*pair, params, f"ranking {benchmark.name} otherwise", votes, brief=True)
@@ -239,11 +241,11 @@ def with_chance(results: Mapping[str, Results]) -> dict[str, Results]:
     return {**results, CHANCE: {name: result["chance"] for name, result in first.items()}}
 
 
-def headlines(results: Results, names: list[str]) -> dict[str, dict[str, float]]:
+def key_metrics(results: Results, names: list[str]) -> dict[str, dict[str, float]]:
     """Benchmark -> what the metrics files show, for those of ``names`` in which a query has a match."""
     shown = {name: results[name].get(VIEW, {}) for name in names}
-    found = {name: {SHORT[key]: scores[key] for key in SHORT if key in scores} for name, scores in shown.items()}
-    return {name: numbers for name, numbers in found.items() if numbers}
+    key_scores = {name: {SHORT[key]: scores[key] for key in SHORT if key in scores} for name, scores in shown.items()}
+    return {name: numbers for name, numbers in key_scores.items() if numbers}
 
 
 _CLEAN = [measure.key for measure in shown_at(Place.CLEAN)]
@@ -281,14 +283,14 @@ def softmax_rows(results: Mapping[str, Results]) -> list[list[Any]]:
     return sorted(rows, key=lambda row: row[0])
 
 
-def write_headlines(results: Mapping[str, Results], benchmarks: list[Benchmark], folder: Path) -> None:
+def write_key_metrics(results: Mapping[str, Results], benchmarks: list[Benchmark], folder: Path) -> None:
     """Write one small file for each encoder and for chance; those about labels into their own folder."""
     fresh_folder(folder)
     labeled = [benchmark.name for benchmark in benchmarks if benchmark.kind in LABEL_KINDS]
     garments = [benchmark.name for benchmark in benchmarks if benchmark.kind not in LABEL_KINDS]
     for names, place in ((garments, folder), (labeled, folder / LABELS)):
         for encoder, own in with_chance(results).items() if names else ():
-            write_json(place / f"{encoder}.json", headlines(own, names))
+            write_json(place / f"{encoder}.json", key_metrics(own, names))
 
 
 def main(args: Namespace, params: SimpleNamespace) -> Report:
@@ -326,7 +328,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
         write_json(args.report / f"{encoder}.json", own)
     write_csv(args.report / "clean.csv", CLEAN_COLUMNS, clean_rows(results))
     write_csv(args.report / "softmax.csv", SOFTMAX_COLUMNS, softmax_rows(results))
-    write_headlines(results, benchmarks, args.metrics)
+    write_key_metrics(results, benchmarks, args.metrics)
     write_csv(fresh_folder(args.plots) / "hit_at_k.csv", ["benchmark", "encoder", "k", "hit"], curves)
     return report
 

@@ -47,12 +47,15 @@ class Scores:
         return Scores(values, self.relevant[rows], self.gallery[rows], self.detected[rows])
 
     @staticmethod
-    def joined(parts: Iterable["Scores"]) -> "Scores":
+    def joined(chunks: Iterable["Scores"]) -> "Scores":
         """Consecutive parts as one."""
-        parts = list(parts)
+        chunks = list(chunks)
         return Scores(
-            {name: np.concatenate([part.values[name] for part in parts]) for name in parts[0].values},
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("relevant", "gallery", "detected")),
+            {name: np.concatenate([chunk.values[name] for chunk in chunks]) for name in chunks[0].values},
+            *(
+                np.concatenate([getattr(chunk, name) for chunk in chunks])
+                for name in ("relevant", "gallery", "detected")
+            ),
         )
 
 
@@ -160,7 +163,7 @@ def evaluate(
     categories_too: bool = False,
     brief: bool = False,
 ) -> dict[str, Any]:
-    """All figures of one benchmark: both views of the gallery, each beside the level of chance.
+    """All figures of one benchmark: both views of the gallery, each with the level of chance.
 
     Args:
         categories_too: the items are labels, so that the neighbors can vote for the query's (category.py); what stands
@@ -173,9 +176,9 @@ def evaluate(
     ks = sorted(set(params.ks))
     sizes = Sizes.within(params.memory_mb, queries, gallery)
     votes = Votes(queries, gallery) if categories_too else None
-    parts = [
-        {view: score(ranking, ks) for view, ranking in part.items()}
-        for part in rank_chunks(queries, gallery, metric, sizes, desc, votes and votes.near, NEIGHBORS)
+    chunks = [
+        {view: score(ranking, ks) for view, ranking in chunk.items()}
+        for chunk in rank_chunks(queries, gallery, metric, sizes, desc, votes and votes.near, NEIGHBORS)
     ]
     result: dict[str, Any] = {
         "n_queries": len(queries),
@@ -187,7 +190,7 @@ def evaluate(
     categories = None if brief else queries.categories.to_pylist()
     repeats = np.zeros(len(queries), bool) if queries.repeats is None else queries.repeats
     for view in VIEWS:
-        scores = Scores.joined(part[view] for part in parts)
+        scores = Scores.joined(chunk[view] for chunk in chunks)
         result[view] = summary(scores, categories, params.bootstrap_samples, params.seed)
         if brief:
             continue
@@ -201,8 +204,8 @@ def evaluate(
             }
     result["n_without_match"] = result["whole_gallery"]["n_without_match"]
     if votes:
-        found = votes.result(queries, gallery, metric, params.memory_mb)
-        result[PREDICTION], result["chance"][PREDICTION] = found
+        predicted = votes.result(queries, gallery, metric, params.memory_mb)
+        result[PREDICTION], result["chance"][PREDICTION] = predicted
         if "clean" in result:
             result["clean"][PREDICTION], result["clean"]["chance"][PREDICTION] = votes.of(~repeats)
     return result
@@ -216,6 +219,8 @@ def curve_rows(of_encoders: Mapping[str, dict[str, Any]]) -> list[list[Any]]:
     """
     rows = []
     for encoder, scores in of_encoders.items():
-        found = (measure for measure in map(find, scores) if measure and measure.metric is HIT)
-        rows += [[encoder, *measure.k, scores[measure.key]] for measure in sorted(found, key=lambda measure: measure.k)]
+        measures = (measure for measure in map(find, scores) if measure and measure.metric is HIT)
+        rows += [
+            [encoder, *measure.k, scores[measure.key]] for measure in sorted(measures, key=lambda measure: measure.k)
+        ]
     return rows

@@ -164,13 +164,13 @@ def _open_numpy(path: Path) -> VectorFile:
         raise StageError(f"{path}: not a NumPy array but an archive of several (.npz). Save the array with `np.save`.")
     if mapped.ndim != 2 or mapped.dtype.kind != "f":
         raise StageError(f"{path}: {list(mapped.shape)} of {mapped.dtype}, expected floats [rows, dimensions].")
-    ids_file, ids = _ids_beside(path)
+    ids_file, ids = _ids_of(path)
     if len(ids) != len(mapped):
         raise StageError(f"{ids_file}: {len(ids)} row ids for the {len(mapped)} vectors of {path}.")
     return VectorFile(path, pa.array(ids, pa.string()), mapped.shape[1], None, mapped)
 
 
-def _ids_beside(path: Path) -> tuple[Path, list[str]]:
+def _ids_of(path: Path) -> tuple[Path, list[str]]:
     text, table = path.with_suffix(".txt"), path.with_suffix(".csv")
     ids_file = text if text.is_file() else table
     if not ids_file.is_file():

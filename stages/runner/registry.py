@@ -31,7 +31,7 @@ def register_classifier(
 
     Args:
         run_id: the parent run, which gets the files as its artifact ``model``.
-        scores: headline scores (``scores_at``); the classifier's become tags of the version.
+        scores: key metrics (``scores_at``); the classifier's become tags of the version.
         only: hashes of classifiers that may be registered; one with another hash was trained since and is left alone.
 
     Returns:

@@ -80,12 +80,12 @@ def copied(folder: Path) -> Path:
 
 USE_METRIC = """
 import numpy as np, pyarrow as pa
-from stages.report.headlines import headlines
+from stages.report.key_metrics import key_metrics
 from stages.report.leaderboard import entry
 from stages.report.leaderboard_page import cells, columns_of
 from stages.report.seeds import CLAIMS
 from stages.retrieval.comparison import compared
-from stages.retrieval.evaluate_retrieval import CLEAN_COLUMNS, headlines as in_metrics
+from stages.retrieval.evaluate_retrieval import CLEAN_COLUMNS, key_metrics as in_metrics
 from stages.retrieval.score_vectors import table
 from stages.retrieval.metrics import EvaluateParams, evaluate
 from stages.retrieval.similarity import Rows
@@ -106,8 +106,8 @@ print("seeds", CLAIMS["first_rank"], "clean", "first_rank_clean" in CLEAN_COLUMN
 print("terminal", "first rank" in table("b", result | {"metric": "cosine"}))
 print("metrics", in_metrics({"b": result}, ["b"])["b"]["first rank"])
 one, two = ({"b.first rank": value} for value in (3.0, 2.0))
-best = [row for row in headlines({"retrieval/one": one, "retrieval/two": two}) if row.metric == "first rank"]
-print("best", best[0].value, best[0].beside)
+best = [row for row in key_metrics({"retrieval/one": one, "retrieval/two": two}) if row.metric == "first rank"]
+print("best", best[0].value, best[0].baseline)
 """
 
 

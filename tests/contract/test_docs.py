@@ -8,7 +8,7 @@ import pytest
 from stages.contracts.ledger import REASONS
 from stages.report.doc_tables import FOLDER, filled
 from stages.report.doc_tables import PAGES as PAGES_WITH_TABLES
-from stages.report.headlines import files_at
+from stages.report.key_metrics import files_at
 from stages.run import COMMANDS, STAGES
 
 ROOT = Path(__file__).parents[2]

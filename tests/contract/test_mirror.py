@@ -7,8 +7,6 @@ Tests that exercise several modules of a package are in ``tests/unit/a/test_a.py
 import ast
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "tests" / "unit"
 STATEMENTS = 15  # up to which a module may go without a test of its own
@@ -49,20 +47,18 @@ def test_places():
     assert place(Path("bench/memory.py")) == Path("bench/test_memory.py")
 
 
-@pytest.mark.parametrize("module", modules(), ids=Path.as_posix)
-def test_module_is_tested_where_it_stands(module):
-    name = module.as_posix()
-    if statements(ROOT / module) > STATEMENTS and name not in EXEMPT:
-        assert (UNIT / place(module)).is_file(), f"{name} has no tests/unit/{place(module).as_posix()}"
+def test_modules_are_tested_where_they_stand():
+    for module in modules():
+        name = module.as_posix()
+        if name not in EXEMPT and statements(ROOT / module) > STATEMENTS:
+            assert (UNIT / place(module)).is_file(), f"{name} has no tests/unit/{place(module).as_posix()}"
 
 
-@pytest.mark.parametrize(
-    "test", sorted(path.relative_to(UNIT) for path in UNIT.rglob("test_*.py")), ids=lambda path: path.as_posix()
-)
-def test_test_file_names_a_module_or_its_package(test):
+def test_test_files_name_a_module_or_its_package():
     packages = {module.parent for module in modules()}
     allowed = {place(module) for module in modules()} | {place(package / package.name) for package in packages}
-    assert test in allowed, f"no module {test.parent.as_posix()}/{test.stem.removeprefix('test_')}.py"
+    for test in sorted(path.relative_to(UNIT) for path in UNIT.rglob("test_*.py")):
+        assert test in allowed, f"no module {test.parent.as_posix()}/{test.stem.removeprefix('test_')}.py"
 
 
 def test_exempt_modules_are_there_and_untested():

@@ -128,7 +128,7 @@ def test_rates_of_the_classifier_are_the_published_ones_in_its_last_step_too(mon
     import torch
     from small import PLAIN_RUNTIME
 
-    from stages.classifier.training.batches import Rows
+    from stages.classifier.training.batches import Samples
     from stages.classifier.training.trainer import Trainer
     from stages.learning.acceleration import RuntimeParams
     from stages.networks.backbones.backbones import Backbone
@@ -140,7 +140,7 @@ def test_rates_of_the_classifier_are_the_published_ones_in_its_last_step_too(mon
     superclasses = ["top", "bottom"]
     network = MultiHead(Backbone("test_resnet", "none", "last"), {"gender": ["a", "b"]}, superclasses, params)
     detected = encode_detected(params.detector_class, ["top"] * 40, superclasses)
-    rows = Rows(Pictures([], 256), detected, {"gender": torch.zeros(40, dtype=torch.long)}, np.array(["s"] * 40))
+    rows = Samples(Pictures([], 256), detected, {"gender": torch.zeros(40, dtype=torch.long)}, np.array(["s"] * 40))
     trainer = Trainer(network, rows, params, RuntimeParams(**PLAIN_RUNTIME))
     assert type(trainer.optimizer) is torch.optim.Adam
     rates = set()

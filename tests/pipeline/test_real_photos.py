@@ -61,8 +61,8 @@ def test_real_photos_go_from_the_upstream_tree_to_a_retrieval_table(checkout, sa
     assert scores["n_scored"] > 20
     assert 0 <= scores["hit_at_1"] <= 1
     assert json.loads((report / "classifier.json").read_text())["heads"]["type"]["rows"] > 20
-    headline = json.loads((metrics / "retrieval" / "labels" / "classifier.json").read_text())
-    assert headline == {"photos": {"hit@1": scores["hit_at_1"]}}
+    key_metrics = json.loads((metrics / "retrieval" / "labels" / "classifier.json").read_text())
+    assert key_metrics == {"photos": {"hit@1": scores["hit_at_1"]}}
 
 
 def test_the_dvc_import_command_of_the_readme_brings_the_data(checkout, sample, tmp_path):

@@ -70,7 +70,7 @@ def masked_sums(
 
 
 @dataclass
-class Rows:
+class Samples:
     """The rows of one split as network input.
 
     Attributes:
@@ -87,7 +87,7 @@ class Rows:
 
 def prepare(
     frame: pd.DataFrame, classes: dict[str, list[str]], superclasses: list[str], params: ClassifierParams
-) -> Rows:
+) -> Samples:
     """Rows of crops of the data set; labels become positions in ``classes``, unknown ones -1."""
     targets = {}
     for head, names in classes.items():
@@ -96,7 +96,7 @@ def prepare(
         targets[head] = torch.tensor(values, dtype=torch.long)
     detected = encode_detected(params.detector_class, list(frame["detected_class"].fillna("")), superclasses)
     pictures = Pictures(list(frame["bytes"]), params.image_size, params.fit)
-    return Rows(pictures, detected, targets, frame["source"].to_numpy())
+    return Samples(pictures, detected, targets, frame["source"].to_numpy())
 
 
 def spread(lists: list[list[torch.Tensor]]) -> list[torch.Tensor]:
@@ -208,7 +208,7 @@ NOTHING = Effects(None, None, None, None)
 
 
 @torch.inference_mode()
-def predict(network: MultiHead, rows: Rows, batch: int, flip: bool = False) -> dict[str, np.ndarray]:
+def predict(network: MultiHead, rows: Samples, batch: int, flip: bool = False) -> dict[str, np.ndarray]:
     """Head -> probabilities [n, classes] of all rows, in evaluation mode.
 
     Args:
@@ -232,7 +232,7 @@ def predict(network: MultiHead, rows: Rows, batch: int, flip: bool = False) -> d
     return {head: np.concatenate(values) for head, values in probabilities.items()}
 
 
-def accuracies(probabilities: dict[str, np.ndarray], rows: Rows) -> dict[str, float]:
+def accuracies(probabilities: dict[str, np.ndarray], rows: Samples) -> dict[str, float]:
     """Head -> accuracy over the rows with its label; heads without such rows are left out."""
     result = {}
     for head, values in probabilities.items():

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from stages.classifier.training.batches import (
     UNKNOWN,
     Augment,
-    Rows,
+    Samples,
     accuracies,
     as_class,
     class_weights,
@@ -76,7 +76,7 @@ class Trainer:
     schedule_by: Literal["batch"] = "batch"
 
     def __init__(
-        self, network: MultiHead, rows: Rows, params: ClassifierParams, runtime: RuntimeParams, group: Group = ALONE
+        self, network: MultiHead, rows: Samples, params: ClassifierParams, runtime: RuntimeParams, group: Group = ALONE
     ) -> None:
         """Train ``network`` on ``rows``, in the precision of ``runtime`` and the processes of ``group``."""
         self.network, self.rows, self.params, self.runtime, self.group = network, rows, params, runtime, group
@@ -107,7 +107,7 @@ class Trainer:
         rate = constant(rise) if params.schedule == "constant" else cosine(params.epochs * steps, rise)
         self.schedule = LambdaLR(self.optimizer, rate)
 
-    def fit(self, val: Rows, checkpoints: Checkpoints) -> Trained:
+    def fit(self, val: Samples, checkpoints: Checkpoints) -> Trained:
         """Train all epochs, or those that an earlier run did not finish; the network ends with the kept weights.
 
         Raises:
@@ -212,7 +212,7 @@ class Trainer:
         missing = torch.rand(len(index), 1) < self.params.class_missing
         return torch.where(missing, self.nothing_detected, detected)
 
-    def _cache(self, val: Rows) -> None:
+    def _cache(self, val: Samples) -> None:
         """Cache a frozen backbone's features: of augmented views for training, of plain pictures for validation."""
         backbone, batch, views = self.network.backbone, self.params.batch, self.params.cached_views
         self.rows.features = cached_features(backbone, self.rows.pictures, batch, views, self.augment, self.group)

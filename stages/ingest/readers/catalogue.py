@@ -1,8 +1,8 @@
 """The generic catalogue: a folder of images and a table whose columns params name.
 
 Boxes (header ``image,<class column>,x1,y1,x2,y2`` or ``xmin,ymin,xmax,ymax``, pixels, x2 and y2 exclusive) and splits
-(header ``<group column>,split``) are optional tables, of our own in the annotations folder or the owner's beside the
-images. Groups that the splits file does not name are split as the table's own split column says, else by hash. Reads
+(header ``<group column>,split``) are optional tables, in the annotations folder or next to the images. Groups that the
+splits file does not name are split as the table's own split column says, else by hash. The reader reads
 `clothing-dataset` as published.
 """
 
@@ -45,7 +45,7 @@ def read(request: Request) -> Reading:
     further = [name for name in (options.group_column, options.split_column) if name]
     table = request.files.take(request.root / options.table)
     rows = read_rows(table, [options.image_column, *further, *options.item_columns]).rows
-    splits = _splits(_beside(options.splits, request), options) if options.splits else {}
+    splits = _splits(_table_path(options.splits, request), options) if options.splits else {}
     own = _own_splits(rows, options.split_column, table) if options.split_column else {}
     reading = Reading()
     ledger = request.account.ledger("items")
@@ -76,12 +76,12 @@ def read(request: Request) -> Reading:
     request.account.ledger("images").rows_in += len(seen)
     images.reject_rest(request.account.ledger("images"), seen, f"{options.images}/")
     if options.boxes:
-        _read_boxes(_beside(options.boxes, request), images, options, request, reading)
+        _read_boxes(_table_path(options.boxes, request), images, options, request, reading)
     return reading
 
 
-def _beside(name: str, request: Request) -> Path:
-    """A table in the annotations folder, else in the source's own."""
+def _table_path(name: str, request: Request) -> Path:
+    """The path of a table: in the annotations folder, else in the source's own."""
     own = request.annotations / name
     return own if own.is_file() or not (request.root / name).is_file() else request.files.take(request.root / name)
 
@@ -102,7 +102,7 @@ def box_columns(columns: list[str], image_column: str) -> tuple[str, tuple[str, 
 
 def _own_splits(rows: list[tuple[int, dict[str, str]]], column: str, table: Path) -> dict[int, str]:
     """Line -> our split, of the rows that say one."""
-    found = {}
+    splits = {}
     for number, row in rows:
         if not row[column]:
             continue
@@ -112,8 +112,8 @@ def _own_splits(rows: list[tuple[int, dict[str, str]]], column: str, table: Path
                 f"{table}, line {number}: `{column}` is {row[column]!r}; expected train, val or test, or nothing. "
                 "Correct the row, or take `split_column` out of the params."
             )
-        found[number] = split
-    return found
+        splits[number] = split
+    return splits
 
 
 def _splits(path: Path, options: CatalogueOptions) -> dict[str, str]:

@@ -15,7 +15,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import read_csv
 from stages.core.names import plain
 from stages.core.parallel import in_processes
-from stages.ingest.lookup import Images, path_parts, without_suffix
+from stages.ingest.lookup import Images, path_segments, without_suffix
 from stages.ingest.reading import (
     Reading,
     Request,
@@ -124,7 +124,7 @@ def read_table(path: Path) -> list[Annotation]:
             places = [header.index(column) for column in COLUMNS]
             for number, row in enumerate(reader, start=1):
                 image, category, box, style, pair = (row[place] if place < len(row) else "" for place in places)
-                stem = without_suffix(path_parts(image)[0][-1]) if path_parts(image)[0] else ""
+                stem = without_suffix(path_segments(image)[0][-1]) if path_segments(image)[0] else ""
                 taken_by = _source(row[source]) if source is not None and source < len(row) else ""
                 new = Annotation(stem, f"{path.name}:{stem}", str(_whole(pair)), taken_by)
                 annotation = by_stem.setdefault(stem, new)

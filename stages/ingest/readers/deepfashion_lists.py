@@ -45,13 +45,13 @@ class Images:
         """Whether these are other pictures than those of upstream's boxes."""
         return self.folder.endswith("img_highres")
 
-    def look(self, name: str) -> lookup.Found:
+    def look(self, name: str) -> lookup.Match:
         """Look up a list's name ``img/<path>.jpg``: its key in ``paths``, or the reason why there is none."""
         segments = name.replace("\\", "/").split("/")
         if segments[0] in (self.folder.rsplit("/", 1)[-1], "img", "img_highres"):
             segments = segments[1:]
         match = self.files.find("/".join(segments))
-        return match if match.reason != "missing_image" else lookup.Found("", match.reason, name)
+        return match if match.reason != "missing_image" else lookup.Match("", match.reason, name)
 
     def find(self, name: str) -> str | None:
         """The key in ``paths`` of a list's name ``img/<path>.jpg``; None: no such file."""

@@ -1,7 +1,7 @@
 """A folder for each class, as image classifiers take it: ``<class>/*.jpg``, or ``train|val|test/<class>/*.jpg``.
 
-The folder's name is the label. With train, val and test these are our splits; without test, val is our test and a share
-of train our val; without splits ours are by a hash of the image.
+The folder's name is the label. Folders train, val and test become the splits. Without test, val becomes test and a
+share of train becomes val. Without any of them, a hash of the image's id splits.
 """
 
 import re
@@ -12,12 +12,12 @@ from stages.core.names import plain
 from stages.ingest.files import COMPANION_FOLDERS
 from stages.ingest.reading import ImageFile, Reading, Request, require_folder, upstream_image
 
-# Folders that stand for splits, by what people call them.
+# Name of a folder -> the split that it stands for.
 SPLIT_FOLDERS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
     "testing": "test",
 }  # fmt: skip
-# What a table or a list calls a split.
+# Word in a table or a list -> the split that it stands for.
 SPLIT_WORDS = SPLIT_FOLDERS | {
     "dev": "val", "development": "val", "eval": "val", "evaluation": "val", "holdout": "test"
 }  # fmt: skip
@@ -25,22 +25,23 @@ EXPECTED = "<class>/*.jpg, or train, val and test with such folders in them"
 
 
 def split_word(text: str) -> str | None:
-    """Our split that a word of a table means, ``Train set`` for one; None where it means none."""
+    """The split that a word of a table means, such as ``Train set``; None if it means no split."""
     word = re.sub("[^a-z]", "", text.casefold())
-    return next((SPLIT_WORDS[one] for one in (word, word.removesuffix("set")) if one in SPLIT_WORDS), None)
+    return next((SPLIT_WORDS[form] for form in (word, word.removesuffix("set")) if form in SPLIT_WORDS), None)
 
 
 def split_folders(root: Path) -> dict[str, Path]:
-    """Our split -> its folder; empty where upstream has none, or nothing to train on. A split without class folders,
-    as competitions have one to be labeled, is none.
+    """Split -> its folder; empty without train and a second split.
+
+    A folder without class folders is no split: competitions have such a folder of unlabeled photos.
     """
     folders = (path for path in subfolders(root) if path.name.lower() in SPLIT_FOLDERS)
-    found = {SPLIT_FOLDERS[path.name.lower()]: path for path in folders if subfolders(path)}
-    return found if "train" in found and len(found) > 1 else {}
+    by_split = {SPLIT_FOLDERS[path.name.lower()]: path for path in folders if subfolders(path)}
+    return by_split if "train" in by_split and len(by_split) > 1 else {}
 
 
 def subfolders(root: Path) -> list[Path]:
-    """Folders in a folder, sorted; hidden ones and those that tools leave behind are none."""
+    """Folders in a folder, sorted, without hidden ones and those that tools leave behind."""
     folders = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     return sorted(path for path in folders if path.name.lower() not in COMPANION_FOLDERS)
 
@@ -70,7 +71,7 @@ def _read_class(place: Path, split: str, request: Request, reading: Reading, own
     for key, file in images.paths.items():
         ledger.rows_in += 1
         items.rows_in += 1
-        image_id = "/".join(part for part in (split, label, key) if part)
+        image_id = "/".join(segment for segment in (split, label, key) if segment)
         if not split or own_test:
             reading.images.append(ImageFile(image_id, file, split))
         else:

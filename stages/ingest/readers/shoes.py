@@ -12,7 +12,8 @@ from stages.core.names import plain
 from stages.ingest.box_repair import around
 from stages.ingest.files import COMPANION_FOLDERS, Tree
 from stages.ingest.lookup import Images, without_suffix
-from stages.ingest.readers.yolo import class_names, read_labels, reject_labels
+from stages.ingest.readers.yolo import read_labels, reject_labels
+from stages.ingest.readers.yolo_layout import class_names
 from stages.ingest.reading import (
     Reading,
     Request,

@@ -23,11 +23,11 @@ LISTS = "ImageSets/Main"  # of names, one a line, in a file for each split
 
 
 def own_splits(root: Path, annotations: Path, files: list[Path]) -> dict[Path, str]:
-    """XML -> our split that its folder tells (train/a.xml), or a list that names it; empty where upstream has none.
+    """XML file -> split, by its folder (train/a.xml) or a list that names it; empty if upstream has no splits.
 
-    Several lists may name one file, as VOC's own trainval.txt does: train, val and test count.
+    Only lists called train, val or test count: VOC's trainval.txt names files of two splits.
     """
-    found = {}
+    splits = {}
     lists = {
         path.stem: {line.split()[0] for line in read_text(path, "replace").splitlines() if line.strip()}
         for base in {root, annotations.parent if annotations != root else root}
@@ -35,17 +35,17 @@ def own_splits(root: Path, annotations: Path, files: list[Path]) -> dict[Path, s
         if path.stem in SPLIT_FOLDERS
     }
     for file in files:
-        folders = [part.lower() for part in file.relative_to(root).parts[:-1]]
-        told = [SPLIT_FOLDERS[part] for part in folders if part in SPLIT_FOLDERS]
+        folders = [folder.lower() for folder in file.relative_to(root).parts[:-1]]
+        told = [SPLIT_FOLDERS[folder] for folder in folders if folder in SPLIT_FOLDERS]
         names = {file.stem, file.relative_to(annotations).with_suffix("").as_posix()}
         told += [SPLIT_FOLDERS[name] for name, named in lists.items() if names & named]
         if told:
-            found[file] = told[-1]
-    return found if "train" in found.values() and len(set(found.values())) > 1 else {}
+            splits[file] = told[-1]
+    return splits if "train" in splits.values() and len(set(splits.values())) > 1 else {}
 
 
 def read(request: Request) -> Reading:
-    """Images and boxes; an image is found by the XML's own name, because `<filename>` and `<path>` often lie.
+    """Images and boxes; the name of the XML file finds its image, because `<filename>` and `<path>` are often wrong.
 
     Raises:
         StageError: when a folder is missing or params name none.
@@ -97,14 +97,14 @@ def _parse(path: Path, key: str, request: Request) -> Element | None:
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         ledger.reject(key, "malformed_row", f"{type(error).__name__}: {error}")
         return None
-    if root.tag != "annotation":  # of another format its objects would not be found: the image would show nothing
+    if root.tag != "annotation":  # another format: its objects would be missed, and the image would count as background
         ledger.reject(key, "malformed_row", f"a document <{root.tag}>, expected <annotation>")
         return None
     return root
 
 
 def _root(data: bytes) -> Element:
-    """The document's root. Python's parser knows no encoding of several bytes but UTF's, and labelImg writes GBK."""
+    """The root of an XML document, in any encoding: labelImg writes GBK, which Python's parser does not read."""
     try:
         return fromstring(data)
     except ValueError:
@@ -136,7 +136,7 @@ def _read_object(
 
 
 def _outline(element: Element) -> list[Any]:
-    """x, y, x, y, ... of a polygon (LabelMe's pt, or x1, y1, x2, ...) or of roLabelImg's rotated box."""
+    """Points x, y, x, y, ... of a polygon (LabelMe's pt, or x1, y1, x2, ...) or of roLabelImg's rotated box."""
     if (rotated := element.find("robndbox")) is not None:
         values = numbers([rotated.findtext(name) for name in ("cx", "cy", "w", "h", "angle")], 5)
         if values is None:
@@ -145,9 +145,9 @@ def _outline(element: Element) -> list[Any]:
         across = (math.cos(angle) * width / 2, math.sin(angle) * width / 2)
         down = (-math.sin(angle) * height / 2, math.cos(angle) * height / 2)
         return [
-            middle + a * one + b * other
+            middle + a * along_width + b * along_height
             for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))
-            for middle, one, other in zip((cx, cy), across, down, strict=True)
+            for middle, along_width, along_height in zip((cx, cy), across, down, strict=True)
         ]
     if (polygon := element.find("polygon")) is None:
         return []

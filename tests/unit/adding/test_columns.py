@@ -4,14 +4,14 @@ from places import TABLES
 
 from stages.adding.columns import group_columns, image_columns, label_columns
 from stages.adding.superclasses import read_synonyms
-from stages.core.table_rows import Rows
+from stages.core.table_rows import TextTable
 
 SYNONYMS = read_synonyms(TABLES)
 
 
 def table(**columns):
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return Rows(list(columns), list(enumerate(rows, start=2)), "a test")
+    return TextTable(list(columns), list(enumerate(rows, start=2)), "a test")
 
 
 SHOP = table(

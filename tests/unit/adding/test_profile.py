@@ -21,14 +21,14 @@ from stages.adding.profile import (
     policy_of,
     profile_text,
 )
-from stages.adding.recognise import Found
+from stages.adding.recognize import Recognized
 from stages.adding.superclasses import Guess, read_synonyms
 
 SYNONYMS = read_synonyms(TABLES)
 
 
 def found(reader="catalogue", **more):
-    return Found(reader, Path("here"), "a format", **more)
+    return Recognized(reader, Path("here"), "a format", **more)
 
 
 def measured(**more):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.adding.found import Found
 from stages.adding.measure import Measured
 from stages.adding.profile import LabelTable
+from stages.adding.recognized import Recognized
 from stages.adding.report import WIDTH, Report, lines
 from stages.adding.superclasses import Guess
 from stages.contracts.ledger import Account
@@ -35,7 +35,7 @@ LABELS = LabelTable(
 
 
 def report(items=ITEMS, labels=LABELS, found=None, detector=None, kept=None, **more):
-    found = found or Found("catalogue", Path("x"), "a catalogue", {"catalogue": {"group_column": "sender"}})
+    found = found or Recognized("catalogue", Path("x"), "a catalogue", {"catalogue": {"group_column": "sender"}})
     return Report(
         "mine", found, measured(items, **more), labels, FITTED, detector, ["profiles/mine.yaml", ""],
         Counter(kept or {"train": 50, "test": 40}), ["a warning"],
@@ -101,14 +101,14 @@ def test_one_label_alone_is_no_question():
     ],
 )
 def test_where_the_splits_come_from(options, more, said):
-    found = Found("catalogue", Path("x"), "a catalogue", options)
+    found = Recognized("catalogue", Path("x"), "a catalogue", options)
     (line,) = told(report(found=found, **more))["splits"]
     assert line.startswith("photos: 6 train, 2 val, 2 test; ") and said in line
 
 
 def test_boxes_train_a_detector_or_are_too_few_or_none():
     detector = {"superclasses": ["headwear"], "epochs": 20}
-    boxed = Found("yolo", Path("x"), "YOLO", boxes=True)
+    boxed = Recognized("yolo", Path("x"), "YOLO", boxes=True)
     assert told(report(found=boxed, detector=detector, boxed=Counter(train=7, test=2)))["boxes"][0].startswith(
         "9: a detector of headwear is trained for 20 epochs"
     )

@@ -1,42 +1,63 @@
 """Start-up without torch's compiler: what is not there, and that everything that wants it still works."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
-START = "import sys; from stages.core.fast_imports import import_timm; timm = import_timm(); "
+# Modules are imported once, so each case needs a process without the compiler: a fork of one that has imported timm.
+SCRIPT = """
+import json, os, sys, traceback
+from stages.core.fast_imports import import_timm
+timm = import_timm()
+answers = {}
+for name, code in json.load(sys.stdin).items():
+    reader, writer = os.pipe()
+    if not (child := os.fork()):
+        os.dup2(writer, 1), os.dup2(writer, 2)
+        try:
+            exec(code)
+            sys.stdout.flush()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        said = stream.read()
+    answers[name] = os.waitpid(child, 0)[1], said
+print(json.dumps(answers))
+"""
+CASES = {
+    "no compiler": "print(timm.__name__, sorted({'torch._dynamo', 'torch._inductor', 'sympy'} & set(sys.modules)))",
+    "optimizer": "import torch; torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1).step()",
+    "by name": "import torch._dynamo.utils as utils; assert utils.counters is not None",
+    # The one function that torchvision was given stands for the compiler's own.
+    "stand-in": "from torchvision.ops import roi_align; import torch._dynamo.utils as u; "
+    "g = sys.modules['torchvision.ops.roi_align'].is_compile_supported; assert g('cpu') == u.is_compile_supported('cpu')",
+    "region": "import torch; from torchvision.ops import roi_align; "
+    "print(roi_align(torch.full((1, 1, 8, 8), 3.0), torch.tensor([[0.0, 1, 1, 5, 5]]), 2).flatten().tolist())",
+}
 
 
-def run(code):
-    """In a process of its own: modules are imported once."""
-    return subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True, check=False)
-
-
-def test_timm_comes_without_the_compiler():
-    done = run("print(timm.__name__, sorted({'torch._dynamo', 'torch._inductor', 'sympy'} & set(sys.modules)))")
-    assert (done.stdout.strip(), done.returncode) == ("timm []", 0), done.stderr
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import torch; torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1).step()",
-        "import torch._dynamo.utils as utils; assert utils.counters is not None",
-        # The one function that torchvision was given stands for the compiler's own.
-        "from torchvision.ops import roi_align as f; import torch._dynamo.utils as u; "
-        "g = sys.modules['torchvision.ops.roi_align'].is_compile_supported; assert g('cpu') == u.is_compile_supported('cpu')",
-    ],
-)
-def test_compiler_is_there_for_who_asks_for_it(code):
-    done = run(code)
+@pytest.fixture(scope="module")
+def answers():
+    """Case -> status and output of its process."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT], input=json.dumps(CASES), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
-def test_aligned_region_of_a_constant_map_is_constant():
-    code = (
-        "import torch; from torchvision.ops import roi_align; "
-        "print(roi_align(torch.full((1, 1, 8, 8), 3.0), torch.tensor([[0.0, 1, 1, 5, 5]]), 2).flatten().tolist())"
-    )
-    done = run(code)
-    assert done.stdout.strip() == "[3.0, 3.0, 3.0, 3.0]", done.stderr
+def test_timm_comes_without_the_compiler(answers):
+    assert answers["no compiler"] == [0, "timm []\n"]
+
+
+@pytest.mark.parametrize("case", ["optimizer", "by name", "stand-in"])
+def test_compiler_is_there_for_who_asks_for_it(answers, case):
+    status, said = answers[case]
+    assert status == 0, said
+
+
+def test_aligned_region_of_a_constant_map_is_constant(answers):
+    assert answers["region"] == [0, "[3.0, 3.0, 3.0, 3.0]\n"]

@@ -10,7 +10,7 @@ from small import PLAIN_RUNTIME
 from torch import nn
 
 from profiles import composed
-from stages.classifier.training.batches import Rows
+from stages.classifier.training.batches import Samples
 from stages.classifier.training.trainer import Trainer as ClassifierTrainer
 from stages.encoders.attention import AttentionTask
 from stages.encoders.fir import FirTask
@@ -312,7 +312,7 @@ def test_frozen_backbone_of_the_classifier_keeps_weights_and_statistics_and_the_
     )  # fmt: skip
     network = MultiHead(Backbone(*LITE.values()), {"color": ["a", "b"]}, [], params)
     targets = {"color": torch.arange(12) % 2}
-    rows = Rows(Pictures(crops, 32), torch.zeros(12, 0), targets, np.array(["s"] * 12))
+    rows = Samples(Pictures(crops, 32), torch.zeros(12, 0), targets, np.array(["s"] * 12))
     trainer = ClassifierTrainer(network, rows, params, RuntimeParams(**PLAIN_RUNTIME))
     before = snapshot(network)
     for batch in trainer.batches(0):

@@ -26,7 +26,7 @@ def folder(tmp_path):
     write("retrieval/two", {"inshop": {"hit@1": 0.3}})
     write("retrieval/chance", {"inshop": {"hit@1": 0.03125}, "wardrobe": {"hit@1": 0.01}})
     write("retrieval/labels/one", {"category": {"hit@1": 0.2}})
-    row = {"mean": 0.5, "deviation": 0.0123, "min": 0.4, "max": 0.6, "baseline": 0.1, "beside": "chance"}
+    row = {"mean": 0.5, "deviation": 0.0123, "min": 0.4, "max": 0.6, "baseline": 0.1, "baseline_name": "chance"}
     rows = {
         "detector/shoes mAP50": row | {"baseline": None},
         "retrieval/one/wardrobe hit@1": row,

@@ -3,7 +3,7 @@
 import pytest
 
 from stages.core.errors import StageError
-from stages.report.label_errors import Found, as_markdown, judge, measure
+from stages.report.label_errors import HeadScores, as_markdown, judge, measure
 
 LABELS = {"1": "Tops", "2": "Tops", "3": "Jeans", "4": "Jeans", "5": "Caps", "6": "Caps", "7": "Caps", "8": "Caps"}
 TRUTH = LABELS | {"1": "Shirts", "3": "Trousers", "5": None, "8": "Heels"}  # four are wrong
@@ -12,7 +12,7 @@ TRUTH = LABELS | {"1": "Shirts", "3": "Trousers", "5": None, "8": "Heels"}  # fo
 def test_as_many_suggestions_are_looked_at_as_there_are_wrong_labels():
     listed = [("1", "Shirts"), ("2", "Shirts"), ("3", "Skirts"), ("4", "Caps"), ("8", "Heels")]
     found = judge(LABELS, TRUTH, listed)
-    assert found == Found(rows=8, wrong=4, listed=5, first=4, hits=2, mended=1)
+    assert found == HeadScores(rows=8, wrong=4, listed=5, first=4, hits=2, mended=1)
     assert (found.precision, found.recall, found.chance) == (0.5, 0.5, 0.5)
 
 
@@ -25,7 +25,11 @@ def test_few_suggestions_may_all_be_right_and_find_little():
 
 def test_table_has_the_heads_with_wrong_labels_and_names_the_others():
     text = as_markdown(
-        {"type": Found(8, 4, 5, 4, 3, 1), "usage": Found(9, 0, 2, 0, 0, 0), "color": Found(0, 0, 0, 0, 0, 0)}
+        {
+            "type": HeadScores(8, 4, 5, 4, 3, 1),
+            "usage": HeadScores(9, 0, 2, 0, 0, 0),
+            "color": HeadScores(0, 0, 0, 0, 0, 0),
+        }
     )
     assert "| type | 8 | 4 | 5 | 75.0% | 75.0% | 50.0% | 1 of 3 |" in text
     assert "every suggestion is a mistake: 2 of usage." in text and "color" not in text

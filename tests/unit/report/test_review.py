@@ -11,7 +11,7 @@ import yaml
 
 from profiles import FOLDER, composed
 from stages.core.errors import StageError
-from stages.report.headlines import Change
+from stages.report.key_metrics import Change
 from stages.report.review import cause, corrections_lines, main, pictures, review, stage_lines, verdict
 
 BEFORE = {
@@ -94,11 +94,11 @@ def test_review_has_numbers_spread_params_stages_and_pictures(repository):
     assert lines == [
         f"### demo: before ({short.stdout.strip()}) and now",
         "",
-        "| headline | before | now | change | seeds | baseline, now |",
+        "| key metric | before | now | change | seeds | baseline, now |",
         "| --- | --- | --- | --- | --- | --- |",
         "| wardrobe hit@1 | 0.510 | 0.590 | +0.080 | **beyond** ±0.061 | one, best of 2; 0.010 chance |",
         "",
-        "Headlines unchanged: detectors mean mAP50 0.800; classifier accuracy, mean of heads 0.600.",
+        "Key metrics unchanged: detectors mean mAP50 0.800; classifier accuracy, mean of heads 0.600.",
         "",
         "**3 of 8 numbers changed**: 1 beyond the spread of the seeds, 1 within, 1 without a spread.",
         "",
@@ -137,7 +137,7 @@ def test_same_commit_has_nothing_to_tell(repository, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "\n**0 of 8 numbers changed**.\n" in said
     assert "\n**No param changed.**\n" in said and "\n**0 of 4 stages ran**\n" in said
-    assert "| headline |" not in said
+    assert "| key metric |" not in said
 
 
 def test_spread_is_that_of_the_base_and_one_of_other_results_is_told(repository):

@@ -159,7 +159,7 @@ def test_only_what_a_seed_touches_runs_again_and_a_broken_run_goes_on(project, t
     # 1/2, 1/3, 1/4: mean 13/36, squared distances 25/1296, 1/1296, 16/1296, over 2: 21/1296.
     assert content["rows"]["classifier/color accuracy"] == {
         "mean": round(13 / 36, 6), "deviation": round(21**0.5 / 36, 6), "min": 0.25, "max": 0.5, "baseline": 0.25,
-        "beside": "majority given the detected class", "values": {"0": 0.5, "1": 0.333333, "2": 0.25},
+        "baseline_name": "majority given the detected class", "values": {"0": 0.5, "1": 0.333333, "2": 0.25},
     }  # fmt: skip
     assert content["metrics"]["classifier"]["color"]["values"] == {"0": 0.5, "1": 0.333333, "2": 0.25}
     assert (content["profile"], content["seeds"]) == ("tiny", [0, 1, 2])

@@ -7,7 +7,7 @@ import pytest
 
 from profiles import FOLDER, NAMES, composed
 from stages.core.errors import StageError
-from stages.report.headlines import headlines, read_metrics
+from stages.report.key_metrics import key_metrics, read_metrics
 from stages.report.seeds import (
     FIXED,
     TRAINED,
@@ -101,7 +101,7 @@ def test_claims_are_the_numbers_of_one_seed_beside_their_baselines(tree):
 
 
 def row(value: float, baseline: float | None = 0.5) -> dict:
-    return {"a mAP": {"value": value, "baseline": baseline, "beside": "chance"}}
+    return {"a mAP": {"value": value, "baseline": baseline, "baseline_name": "chance"}}
 
 
 def test_spread_is_mean_sample_deviation_and_extremes():
@@ -135,12 +135,12 @@ def test_every_metric_has_its_spread_and_gives_the_seeds_back():
     assert seed_numbers({"seeds": [0, 1, 2], "rows": {}}) == []
 
 
-def test_committed_seeds_of_the_demo_know_every_headline_of_its_metrics():
+def test_committed_seeds_of_the_demo_know_every_key_metric_of_its_metrics():
     folder = FOLDER.parent / "metrics" / "demo"
-    now = {(row.what, row.metric) for row in headlines(read_metrics(folder))}
+    now = {(row.what, row.metric) for row in key_metrics(read_metrics(folder))}
     seeds = seed_numbers(json.loads((folder / "seeds.json").read_text()))
     assert len(now) > 5 and len(seeds) >= 3
-    assert [{(row.what, row.metric) for row in headlines(numbers)} >= now for numbers in seeds] == [True] * len(seeds)
+    assert [{(row.what, row.metric) for row in key_metrics(numbers)} >= now for numbers in seeds] == [True] * len(seeds)
 
 
 def test_metric_that_one_seed_lacks_is_an_error():

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from stages.report.headlines import numbers_of
-from stages.report.summary import WIDTH, as_markdown, changes, dead_ends, headline_rows, ran_lines, screen
+from stages.report.key_metrics import numbers_of
+from stages.report.summary import WIDTH, as_markdown, changes, dead_ends, key_metric_rows, ran_lines, screen
 
 FILES = {
     "detector/shoes": {"map50": 0.75, "constant_box": 0.25}, "detector/caps": {"map50": 0.5, "constant_box": 0.0},
@@ -30,8 +30,8 @@ def test_a_link_that_leads_nowhere_in_a_sources_folder_is_named_as_what_dvc_stop
     assert said.startswith("DVC stops at a link that leads nowhere: data/raw/mystore/gone.jpg. Remove it")
 
 
-def test_headlines_stand_next_to_what_they_have_to_beat():
-    assert headline_rows(numbers_of(FILES)) == [
+def test_key_metrics_stand_next_to_their_baselines():
+    assert key_metric_rows(numbers_of(FILES)) == [
         ("detectors", "mean mAP50", "0.625", "0.125 a constant box"),
         ("classifier", "accuracy, mean of heads", "0.500", "0.250 commonest label of the detected class"),
         ("SimCLR", "k-NN, mean of labels", "0.500", "0.375 imagenet, 0.250 untrained"),

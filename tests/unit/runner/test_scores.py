@@ -1,4 +1,4 @@
-"""What a parent run carries: params of listed items, headline scores from the files that stages wrote."""
+"""What a parent run carries: params of listed items, key metrics from the files that stages wrote."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_numbers_of_a_metrics_folder_go_by_file_and_key_under_names_that_mlflow_
     assert scores_at(Path("metrics/demo")) == {one: 0.5, other: 0.25}
 
 
-def test_counts_and_tables_of_other_stages_are_no_headlines(project):
+def test_counts_and_tables_of_other_stages_are_no_key_metrics(project):
     for name in ("statistics", "leakage", "seeds", "external/theirs"):
         assert scores_at(put(f"metrics/demo/{name}.json", {"map": 1, "rows": {"accuracy": 1}})) == {}
 

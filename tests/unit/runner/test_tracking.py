@@ -141,7 +141,7 @@ class Store:
         self.ended.append((run_id, status))
 
 
-def test_queued_stage_becomes_a_child_run_and_its_headlines_go_to_the_parent(project, monkeypatch):
+def test_queued_stage_becomes_a_child_run_and_its_key_metrics_go_to_the_parent(project, monkeypatch):
     store = Store()
     monkeypatch.setattr("stages.runner.runs.connect", lambda: store)
     event = {"stage": "x", "repro": "r", "failed": False, "started": 1, "ended": 2, "params": {f"k{n}": n for n in range(150)},

@@ -10,7 +10,7 @@ from small_classifier import CLASSES, RUNTIME, frame, head_of
 from stages.classifier.training.batches import (
     UNKNOWN,
     Effects,
-    Rows,
+    Samples,
     accuracies,
     class_weights,
     masked_sums,
@@ -35,7 +35,7 @@ def trainer(cpu, params, crops, superclasses):
         options = params(detector_class=detector_class, pooling="last", **changes)
         network = MultiHead(Backbone("mobilenetv3_small_050", "none"), {"color": ["a", "b"]}, superclasses, options)
         detected = encode_detected(detector_class, ["outwear", "top", "footwear"] * 2, superclasses)
-        rows = Rows(Pictures(crops, 32), detected, {"color": torch.tensor([0, 1, 0, 1, 0, 1])}, np.array(["s"] * 6))
+        rows = Samples(Pictures(crops, 32), detected, {"color": torch.tensor([0, 1, 0, 1, 0, 1])}, np.array(["s"] * 6))
         return Trainer(network, rows, options, RUNTIME)
 
     return make
@@ -201,7 +201,7 @@ def test_heads_on_cached_features_learn_what_they_would_from_the_pictures(cpu, p
 
         def rows():
             targets = {"color": torch.tensor([0, 1, 0, 1, 0, 1])}
-            return Rows(Pictures(crops, 32), torch.zeros(6, 0), targets, np.array(["s"] * 6))
+            return Samples(Pictures(crops, 32), torch.zeros(6, 0), targets, np.array(["s"] * 6))
 
         one = Trainer(network, rows(), options, RUNTIME)
         trained = one.fit(rows(), NoCheckpoints())
@@ -211,7 +211,9 @@ def test_heads_on_cached_features_learn_what_they_would_from_the_pictures(cpu, p
 
 
 def test_validation_without_a_single_label_is_refused(trainer, crops):
-    nothing = Rows(Pictures(crops[:2], 32), torch.zeros(2, 0), {"color": torch.tensor([-1, -1])}, np.array(["s"] * 2))
+    nothing = Samples(
+        Pictures(crops[:2], 32), torch.zeros(2, 0), {"color": torch.tensor([-1, -1])}, np.array(["s"] * 2)
+    )
     with pytest.raises(StageError, match="none of the 2 validation crops has a label of color"):
         trainer(epochs=1).fit(nothing, NoCheckpoints())
 

@@ -89,16 +89,6 @@ def test_paths_of_another_machine_are_found_below_the_root(yolo, train):
     assert len(reading.images) == 2
 
 
-def test_layout_with_the_split_first_is_read(tree):
-    tree.text("data.yaml", "train: ../train/images\nval: ../valid/images\nnames: [cap]\n")
-    for split in ("train", "valid"):
-        tree.image(f"{split}/images/a.jpg", seed=len(split))
-        tree.text(f"{split}/labels/a.txt", "0 .5 .5 .5 .5")
-    reading, ledgers, _ = tree.read("yolo")
-    assert len(reading.objects) == 2
-    assert ledgers["images"]["rejected"] == {}
-
-
 @pytest.mark.parametrize(
     "line",
     ["0 .5 .5 .5", "0 .5 .5 .5 .5 .5", "a .5 .5 .5 .5", "2 .5 .5 .5 .5", "-1 .5 .5 .5 .5", "0.5 .5 .5 .5 .5",
@@ -159,11 +149,6 @@ def test_name_in_two_folders_of_a_split_is_two_images(yolo, rejects):
 def test_data_yaml_of_another_form_is_one_message(yolo, yaml, said):
     with pytest.raises(StageError, match=f"data.yaml: .*{said}"):
         yolo(yaml).read("yolo")
-
-
-def test_missing_data_yaml_is_one_message(tree):
-    with pytest.raises(StageError, match="no data.yaml; found nothing. Expected data.yaml"):
-        tree.read("yolo")
 
 
 BOX = "0 0.5 0.5 0.4 0.4\n"  # of 100 x 200 pixels: 30, 60, 70, 140
@@ -402,32 +387,6 @@ def test_missing_test_split_that_data_yaml_names_all_the_same_is_no_split(direct
 def test_paths_that_start_with_a_projects_name_are_found(directory):
     yaml = "train: my-project-3/images/train\nval: my-project-3/images/val\ntest: ../images/test\nnames: [top]\n"
     assert len(boxes(directory(yaml=yaml).stage("yolo"))) == 3
-
-
-def test_export_of_cvat_without_data_yaml_is_read_and_split_by_hash(tree):
-    tree.text("obj.data", "classes = 2\r\ntrain = data/train.txt\r\nnames = data/obj.names\r\nbackup = backup/\r\n")
-    tree.text("obj.names", "top\r\ndress\r\n")
-    tree.text("train.txt", "".join(f"data/obj_train_data/frame_{number}.PNG\n" for number in range(3)))
-    for number in range(3):
-        tree.image(f"obj_train_data/frame_{number}.PNG", seed=number, kind="PNG", size=(100, 200))
-        tree.text(f"obj_train_data/frame_{number}.txt", BOX)
-    reading, _, _ = tree.read("yolo")
-    assert [(row["image_id"], row["class_name"]) for row in reading.objects] == [
-        (f"train-frame_{number}", "top") for number in range(3)
-    ]
-    assert {image.split for image in reading.images} == {""}
-    assert tree.stage("yolo").joinpath("account.json").read_text().count("not read") == 0
-
-
-def test_export_of_label_studio_without_data_yaml_is_read_and_split_by_hash(tree):
-    tree.text("classes.txt", "top\ndress\n")
-    tree.text("notes.json", "{}")
-    for number in range(3):
-        tree.image(f"images/3f2a1b0c-IMG_{number}.jpg", seed=number, size=(100, 200))
-        tree.text(f"labels/3f2a1b0c-IMG_{number}.txt", BOX.replace("0", "1", 1))
-    out = tree.stage("yolo")
-    assert set(boxes(out)) == {f"train-3f2a1b0c-IMG_{number}:1" for number in range(3)}
-    assert account(out)["notes"]["files that are not read"] == {"notes.json": 1}
 
 
 def test_lists_and_labels_that_windows_wrote_in_utf_16_are_read(directory):

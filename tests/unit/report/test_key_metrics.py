@@ -1,4 +1,4 @@
-"""Headlines of the metrics, as files and as git have them."""
+"""Key metrics of the metrics, as files and as git have them."""
 
 import json
 import subprocess
@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from stages.report.headlines import committed_metrics, headlines, read_metrics
+from stages.report.key_metrics import committed_metrics, key_metrics, read_metrics
 
 
 def test_encoders_that_share_the_best_score_are_all_named():
     folder = "retrieval"
     two = {f"{folder}/one": {"a.hit@1": 0.5}, f"{folder}/two": {"a.hit@1": 0.5}, f"{folder}/three": {"a.hit@1": 0.2}}
-    assert headlines(two)[0].beside == "one and two, best of 3"
+    assert key_metrics(two)[0].baseline == "one and two, best of 3"
     three = two | {f"{folder}/three": {"a.hit@1": 0.5}}
-    assert headlines(three)[0].beside == "3 encoders, best of 3"
+    assert key_metrics(three)[0].baseline == "3 encoders, best of 3"
 
 
 @pytest.fixture

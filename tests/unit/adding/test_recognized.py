@@ -2,7 +2,7 @@
 
 from own_data import picture
 
-from stages.adding.found import images_of
+from stages.adding.recognized import images_of
 
 
 def test_images_of_a_folder_are_those_of_its_subfolders_too_and_tools_leave_none(tmp_path):

@@ -6,8 +6,8 @@ import pytest
 from own_data import picture
 from places import TABLES
 
-from stages.adding.found import images_of
-from stages.adding.recognise import recognise
+from stages.adding.recognize import recognize
+from stages.adding.recognized import images_of
 from stages.adding.superclasses import read_synonyms
 from stages.core.errors import StageError
 from stages.ingest.readers.fashion_products import COLUMNS
@@ -32,7 +32,7 @@ def put(folder, name, text):
 
 
 def reader_of(folder, table=None):
-    return recognise(folder, table, SYNONYMS)
+    return recognize(folder, table, SYNONYMS)
 
 
 def test_classes_by_folder(folder):

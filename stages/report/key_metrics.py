@@ -1,4 +1,4 @@
-"""The numbers of a profile as a person compares them: of the work tree, of a commit, of a seed; the ones to read first.
+"""The metrics of a profile, of the work tree, a commit or a seed; its key metrics; and which metrics changed.
 
 stages/report/summary.py (the end of ``make repro``) and stages/report/review.py (``make review``) print them.
 """
@@ -16,24 +16,24 @@ from stages.core.files import read_json
 from stages.retrieval.catalogue import find
 from stages.runner.scores import flatten
 
-MOST_NUMBERS = 10  # headlines
+MOST_KEY_METRICS = 10
 NOT_METRICS = ("external/", "seeds", "ablation")  # written by commands, not by stages of every repro
 LEAST_CHANGE = 5e-4  # what three digits show
 
 Numbers = dict[str, dict[str, float]]  # metric file -> key -> number
 
 
-class Headline(NamedTuple):
-    """A number that a person reads first, and what it has to beat."""
+class KeyMetric(NamedTuple):
+    """A number that a person reads first, and its baselines in words."""
 
     what: str
     metric: str
     value: float
-    beside: str
+    baseline: str
 
 
 class Change(NamedTuple):
-    """A number that moved: its metric file, its key, its value before and now."""
+    """A number that changed: its metric file, its key, its value before and now."""
 
     name: str
     key: str
@@ -78,30 +78,30 @@ def committed_metrics(folder: Path, revision: str = "HEAD") -> Numbers:
     return numbers_of({name: json.loads(content) for name, content in names.items()})
 
 
-def headlines(numbers: Numbers) -> list[Headline]:
-    """The numbers a person reads first, each next to what it has to beat; at most ``MOST_NUMBERS``."""
-    rows: list[Headline] = []
+def key_metrics(numbers: Numbers) -> list[KeyMetric]:
+    """The numbers that a person reads first, each with its baseline; at most ``MOST_KEY_METRICS``."""
+    rows: list[KeyMetric] = []
     if detectors := [own for name, own in numbers.items() if name.startswith("detector/") and "map50" in own]:
         value = fmean(own["map50"] for own in detectors)
         boxes = [own["constant_box"] for own in detectors if "constant_box" in own]
         salient = [own["map50"] for name, own in numbers.items() if name.startswith("salient/") and "map50" in own]
-        beside = [f"{fmean(boxes):.3f} a constant box"] if boxes else []
-        beside += [f"{fmean(salient):.3f} salient box and classifier's group"] if salient else []
-        rows.append(Headline("detectors", "mean mAP50", value, ", ".join(beside)))
+        baselines = [f"{fmean(boxes):.3f} a constant box"] if boxes else []
+        baselines += [f"{fmean(salient):.3f} salient box and classifier's group"] if salient else []
+        rows.append(KeyMetric("detectors", "mean mAP50", value, ", ".join(baselines)))
     accuracy, given = (numbers.get(f"classifier/{name}", {}) for name in ("accuracy", "given_class"))
     for head, called in (("mean", "mean of heads"), ("type_group", "types' groups")):
         if head in accuracy:
-            beside = f"{given[head]:.3f} commonest label of the detected class" if head in given else ""
-            rows.append(Headline("classifier", f"accuracy, {called}", accuracy[head], beside))
+            baseline = f"{given[head]:.3f} commonest label of the detected class" if head in given else ""
+            rows.append(KeyMetric("classifier", f"accuracy, {called}", accuracy[head], baseline))
     simclr = numbers.get("simclr", {})
     if "kept" in simclr:
-        beside = ", ".join(f"{simclr[name]:.3f} {name}" for name in ("imagenet", "untrained") if name in simclr)
-        rows.append(Headline("SimCLR", "k-NN, mean of labels", simclr["kept"], beside))
+        baseline = ", ".join(f"{simclr[name]:.3f} {name}" for name in ("imagenet", "untrained") if name in simclr)
+        rows.append(KeyMetric("SimCLR", "k-NN, mean of labels", simclr["kept"], baseline))
     rows += [row for folder in ("retrieval", "retrieval/labels") for row in _retrieval(numbers, folder)]
-    return rows[:MOST_NUMBERS]
+    return rows[:MOST_KEY_METRICS]
 
 
-def _retrieval(numbers: Numbers, folder: str) -> list[Headline]:
+def _retrieval(numbers: Numbers, folder: str) -> list[KeyMetric]:
     encoders = {Path(name).name: own for name, own in numbers.items() if Path(name).parent.as_posix() == folder}
     chance = encoders.pop("chance", {})
     rows = []
@@ -113,18 +113,23 @@ def _retrieval(numbers: Numbers, folder: str) -> list[Headline]:
         equal = [name for name, hit in hits.items() if hit == top]
         best = " and ".join(equal) if len(equal) < 3 else f"{len(equal)} encoders"
         guess = f"; {chance[key]:.3f} chance" if key in chance else ""
-        rows.append(Headline(benchmark, metric, top, f"{best}, best of {len(hits)}{guess}"))
+        rows.append(KeyMetric(benchmark, metric, top, f"{best}, best of {len(hits)}{guess}"))
     return rows
 
 
 def moved(before: Numbers, now: Numbers) -> list[Change]:
-    """Numbers of both sides that differ in three digits, the largest change first: counts by their share."""
-    found = [
+    """Numbers of both sides that differ in three digits, the largest change first; a count changes by a share."""
+    differing = [
         Change(name, key, old, new)
         for name, own in now.items()
         for key, new in own.items()
         if (old := before.get(name, {}).get(key)) is not None and abs(new - old) >= LEAST_CHANGE
     ]
     return sorted(
-        found, key=lambda one: (-abs(one.new - one.old) / max(abs(one.old), abs(one.new), 1), one.name, one.key)
+        differing,
+        key=lambda change: (
+            -abs(change.new - change.old) / max(abs(change.old), abs(change.new), 1),
+            change.name,
+            change.key,
+        ),
     )
