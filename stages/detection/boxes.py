@@ -124,9 +124,10 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     if len(from_mask):
         counts = {str(split): int(count) for split, count in from_mask.items()}
         account.note("boxes that the salient network drew", counts)
-        if counts.keys() & {"val", "test"}:
+        if held := [split for split in ("val", "test") if split in counts]:
             log.warning(
-                f"{args.detector}: no annotated boxes in val or test: its scores say how well it agrees with U²-Net-p."
+                f"{args.detector}: U²-Net-p drew the boxes of {shown(held)}, so scores there say how far the detector "
+                "agrees with it."
             )
     account.write(out)
     for line in account.lines():
