@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from real_sample import SAMPLE, boxed_rows
 
+from stages.contracts.boxes import iou
 from stages.core.errors import StageError
 from stages.salient import network
+from stages.salient.mask_boxes import box_of_mask
 from stages.salient.network import SIDE, ResidualBlock, U2NetP, inputs_of, load_network, predict_masks, with_weights
 
 needs_weights = pytest.mark.skipif(
@@ -124,3 +127,19 @@ def test_trained_network_finds_a_rectangle_on_a_plain_ground():
     # 50..151 of 200 pixels across and 40..181 of 240 down
     assert (columns.min() / SIDE, columns.max() / SIDE) == pytest.approx((0.25, 0.755), abs=0.03)
     assert (rows.min() / SIDE, rows.max() / SIDE) == pytest.approx((0.167, 0.754), abs=0.03)
+
+
+@needs_weights
+@pytest.mark.skipif(not SAMPLE.is_dir(), reason="the sample of real photos is not there")
+def test_boxes_of_real_photos_are_those_that_people_would_draw():
+    rows = boxed_rows()[::9]  # 8 photos of 6 labels
+    masks = predict_masks(
+        load_network(), [(SAMPLE / f"clothing-dataset/images/{row['image']}.jpg").read_bytes() for row in rows]
+    )
+    found = [
+        box_of_mask(mask, row["width"], row["height"], row["superclass"]) for mask, row in zip(masks, rows, strict=True)
+    ]
+    drawn = np.array([[row[corner] for corner in ("x1", "y1", "x2", "y2")] for row in rows], float)
+    overlaps = iou(np.array([one.box for one in found]), drawn).diagonal()
+    assert len(rows) == 8 and overlaps.mean() > 0.9
+    assert min(overlap for overlap, one in zip(overlaps, found, strict=True) if not one.reason) > 0.5
