@@ -17,7 +17,7 @@ HOOK = 5  # pixels of a mask; what is thinner is the hook of a hanger, except of
 SEVERAL = 0.5  # two regions of which the second has this share of the first's pixels are two things ...
 PAIRED = ("footwear",)  # ... but for garments that come in pairs
 LEAST, MOST = 0.02, 0.97  # shares of the photo that a box may take
-SURE = 0.85  # sureness from which a box is learned
+SURE = 0.9  # sureness from which a box is learned
 
 
 class MaskBox(NamedTuple):
