@@ -18,7 +18,7 @@ SPACE := $(subst ,, )
 STAMP := $(subst $(SPACE),\ ,$(VENV))/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install salient repro test coverage test-slow lint format use add match ingest-report report trace audit relabel export-yolo ablation seeds review mlflow bench docs dag lock requirements clean
+.PHONY: help install salient repro test coverage test-slow lint format use add match wardrobe app ingest-report report trace audit relabel export export-yolo ablation seeds review push pull verify mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -67,9 +67,15 @@ add: install  ## add your own data: make add SOURCE=mystore FOLDER=path [TABLE=i
 	@test -n "$(SOURCE)" -a -n "$(FOLDER)" || { echo "make add: SOURCE and FOLDER are needed: make add SOURCE=mystore FOLDER=path/to/photos [TABLE=items.csv]"; exit 1; }
 	@$(SEAMLINE) add "$(SOURCE)" "$(FOLDER)" $(if $(TABLE),"$(TABLE)") $(if $(SALIENT),--salient)
 
-match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder
+match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder [OUT=match.png]
 	@test -n "$(PHOTO)" -a -n "$(WARDROBE)" || { echo "make match: PHOTO and WARDROBE are needed: make match PHOTO=look.jpg WARDROBE=folder"; exit 1; }
-	@$(SEAMLINE) match "$(PHOTO)" --wardrobe "$(WARDROBE)"
+	@$(SEAMLINE) match --wardrobe="$(WARDROBE)" $(if $(OUT),--out="$(OUT)") -- "$(PHOTO)"
+
+wardrobe: install  ## keep photos of your clothes for searches: make wardrobe ARGS="add folder" (or remove, list, query look.jpg)
+	@$(SEAMLINE) wardrobe $(ARGS)
+
+app: install  ## open your wardrobe as a page on this machine: make app [PORT=8300] [STORE=folder]
+	@$(SEAMLINE) app $(if $(PORT),--port $(PORT)) $(if $(STORE),--store "$(STORE)")
 
 ingest-report: install  ## what ingest found, repaired and rejected: make ingest-report SOURCE=shoes
 	@test -n "$(SOURCE)" || { echo "make ingest-report: no SOURCE given. Name one of \`sources\` in params.yaml: make ingest-report SOURCE=shoes"; exit 1; }
@@ -87,6 +93,9 @@ audit: install  ## compare the demo's labels and crops with its ground truth
 relabel: install  ## take suggested corrections of labels into data/relabel.csv: make relabel KEPT=kept.csv, or CONFIDENCE=.99 [HEAD=type]
 	@$(SEAMLINE) relabel $(if $(KEPT),"$(KEPT)") $(if $(CONFIDENCE),--confidence $(CONFIDENCE)) $(if $(HEAD),--head $(HEAD))
 
+export: install  ## write detectors, encoder and classifier as ONNX, with a small reader: make export [OUT=folder] [ENCODER=name]
+	@$(SEAMLINE) export $(if $(OUT),"$(OUT)") $(if $(ENCODER),--encoder $(ENCODER))
+
 export-yolo: install  ## write a detector's data as a YOLO directory: make export-yolo DETECTOR=shoes OUT=folder
 	@test -n "$(DETECTOR)" -a -n "$(OUT)" || { echo "make export-yolo: DETECTOR and OUT are needed: make export-yolo DETECTOR=shoes OUT=folder"; exit 1; }
 	@$(SEAMLINE) export-yolo "$(DETECTOR)" "$(OUT)"
@@ -101,13 +110,22 @@ seeds: install  ## mean and spread over training seeds: make seeds [SEEDS="0 1 2
 review: install  ## what a change moved, as Markdown for a pull request: make review [BASE=main] [PROFILE=name]
 	@$(SEAMLINE) review "$(or $(BASE),main)" $(if $(CHOSEN),--profile $(PROFILE))
 
+push: install  ## send what dvc.lock names, and the run cache, to a remote: make push [REMOTE=store]
+	@$(SEAMLINE) push $(if $(REMOTE),--remote "$(REMOTE)")
+
+pull: install  ## get them, each checked as it arrives: make pull [REMOTE=store]
+	@$(SEAMLINE) pull $(if $(REMOTE),--remote "$(REMOTE)")
+
+verify: install  ## say whether checkout, dvc.lock, cache and remote agree, and run nothing: make verify [REMOTE=store] [FAST=1]
+	@$(SEAMLINE) verify $(if $(FAST),--fast) $(if $(REMOTE),--remote "$(REMOTE)")
+
 mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]
 	@$(SEAMLINE) mlflow $(if $(PORT),--port $(PORT))
 
-bench: install  ## measure speed and memory: the stages of the last repro, reading, checking, near-duplicate search, scoring retrieval, SimCLR: make bench [PHOTOS=folder]
+bench: install  ## measure speed and memory: stages, reading, retrieval, SimCLR, wardrobe, page, exported reader: make bench [PHOTOS=folder]
 	@$(SEAMLINE) bench $(if $(PHOTOS),--photos "$(PHOTOS)")
 
-docs: install  ## write docs/leaderboard.md, docs/classifier.md and the tables of numbers in README.md and docs/
+docs: install  ## write docs/leaderboard.md, docs/classifier.md, MODEL_CARD.md and the tables of numbers in README.md and docs/
 	@$(SEAMLINE) docs
 
 dag: install  ## draw the graph of stages as Markdown
@@ -117,10 +135,12 @@ lock: install  ## reproduce, then record this machine's CPU with dvc.lock for th
 	@$(MAKE) --no-print-directory repro
 	@python .ci/compare.py --record
 
-requirements: install  ## compile requirements.in into requirements.txt with the newest releases
+requirements: install  ## compile requirements*.in into requirements*.txt with the newest releases
 	python -m pip install --quiet pip-tools
 	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
 		--no-emit-find-links --output-file requirements.txt requirements.in
+	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --output-file requirements-remotes.txt requirements-remotes.in
 
 clean:  ## remove the work folder and the caches of tools; data, models and .venv stay
 	rm -rf .work .pytest_cache .ruff_cache .mypy_cache .coverage *.egg-info build

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from stages.console_names import BENCHES, NAMES, SHELLS, params
+from stages.console_names import BENCHES, NAMES, SHELLS, is_checkout, params
 from stages.run import start
 from stages.runner.times import REPRO_VARIABLE
 
@@ -113,10 +113,13 @@ def bench(arguments: Sequence[str]) -> int:
 
 
 def docs(arguments: Sequence[str]) -> int:
-    """Write the generated pages."""
-    parser("docs").parse_args(arguments)
+    """Write the generated pages; on demand also take the pictures."""
+    parse = parser("docs")
+    parse.add_argument("--pictures", action="store_true", help="take README's pictures of the demo in Chromium as well")
+    args = parse.parse_args(arguments)
     pages = command("leaderboard_page") or command("classifier_page") or command("doc_tables")
-    return pages or command("plots_file")
+    pages = pages or command("model_card") or command("plots_file")
+    return pages or (command("doc_pictures") if args.pictures else 0)
 
 
 def mlflow(arguments: Sequence[str]) -> int:
@@ -165,6 +168,10 @@ class Verb:
     group: str = "Pipeline"
 
 
+SEARCH = {
+    **dict.fromkeys(("--top", "--only", "--out", "--store", "--confidence"), ""),
+    **dict.fromkeys(("--any-class", "--ideas", "--json"), FLAG),
+}
 VERBS = {
     "repro": Verb(
         "Run the pipeline, and say on one screen what it reached.", "seamline repro --profile photos", repro,
@@ -177,7 +184,22 @@ VERBS = {
     "add": Verb("Add your own data.", "seamline add mystore path/to/photos items.csv", "add"),
     "match": Verb(
         "Find the match of a photo among photos of your clothes.", "seamline match look.jpg --wardrobe my_clothes",
-        "match", {"--wardrobe": "", "--top": "", "--confidence": "", "--any-class": FLAG},
+        "match", SEARCH | {"--wardrobe": ""},
+        group="Your photos",
+    ),
+    "wardrobe": Verb(
+        "Keep a wardrobe: add, remove, list, query.", "seamline wardrobe add my_clothes", "wardrobe",
+        SEARCH | {"": "wardrobe", "--items": FLAG},
+        group="Your photos",
+    ),
+    "app": Verb(
+        "Open your wardrobe as a local page.", "seamline app --port 8300", "app",
+        {"--port": "", "--host": "", "--allow-host": "", "--allow-changes": FLAG, "--store": ""},
+        group="Your photos",
+    ),
+    "export": Verb(
+        "Write the models as ONNX, with a small reader.", "seamline export path/to/folder", "export",
+        {"--encoder": "encoder"},
         group="Your photos",
     ),
     "summary": Verb(
@@ -240,18 +262,31 @@ VERBS = {
         "Measure speed and memory.", "seamline bench retrieval", bench, {"": "bench", "--photos": ""},
         group="Experiments",
     ),
-    "docs": Verb("Write the generated pages and tables of docs.", "seamline docs", docs, group="Upkeep"),
+    "push": Verb(
+        "Send what dvc.lock names to a remote.", "seamline push --remote store", "push",
+        {"--remote": "", "--jobs": ""},
+        group="Team",
+    ),
+    "pull": Verb(
+        "Get what dvc.lock names from a remote.", "seamline pull --remote store", "pull",
+        {"--remote": "", "--jobs": "", "--force": FLAG},
+        group="Team",
+    ),
+    "verify": Verb(
+        "Say whether checkout, dvc.lock, cache and remote agree.", "seamline verify --remote store", "verify",
+        {"--remote": "", "--fast": FLAG},
+        group="Team",
+    ),
+    "docs": Verb(
+        "Write the generated pages and tables of docs.", "seamline docs --pictures", docs, {"--pictures": FLAG},
+        group="Upkeep",
+    ),
     "completion": Verb(
         "Print what completes these verbs in a shell.", 'eval "$(seamline completion bash)"', completion,
         {"": "shell"},
         group="Upkeep",
     ),
 }  # fmt: skip
-
-
-def is_checkout(folder: Path) -> bool:
-    """Whether a folder is the root of a checkout of Seamline."""
-    return (folder / "dvc.yaml").is_file() and (folder / "stages" / "console.py").is_file()
 
 
 def refuse_elsewhere() -> None:

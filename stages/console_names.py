@@ -1,4 +1,4 @@
-"""Names that complete a command line of ``seamline``: what each kind of word may be in this checkout.
+"""Names that complete a command line of ``seamline``: what each kind of word may be, in a checkout.
 
 Imports stand in the functions, so that a completion answers at once.
 """
@@ -7,8 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-BENCHES = ("stages", "ingest", "retrieval", "simclr")  # modules of bench/
+BENCHES = ("stages", "ingest", "retrieval", "simclr", "wardrobe", "page", "export")  # modules of bench/
 SHELLS = ("bash", "zsh", "fish")
+WARDROBE = ("add", "remove", "list", "query")  # what `seamline wardrobe` does
+
+
+def is_checkout(folder: Path) -> bool:
+    """Whether a folder is the root of a checkout of Seamline."""
+    return (folder / "dvc.yaml").is_file() and (folder / "stages" / "console.py").is_file()
 
 
 def params() -> dict[str, Any]:
@@ -68,6 +74,7 @@ NAMES: dict[str, Callable[[], Sequence[str]]] = {
     "target": targets,
     "bench": lambda: BENCHES,
     "shell": lambda: SHELLS,
+    "wardrobe": lambda: WARDROBE,
     "source": lambda: params().get("sources", []),
     "detector": lambda: params().get("detectors", []),
     "benchmark": lambda: params().get("benchmarks", []),

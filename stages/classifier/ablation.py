@@ -110,7 +110,7 @@ def _run(args: argparse.Namespace, params: SimpleNamespace, variant: Variant, gr
     network = build(args, build_backbone(variant, args.simclr), options, params.runtime, group)
     train, val = read_crops(args.dataset, "train"), read_crops(args.dataset, "val")
     checkpoints = Checkpoints(WORK / "ablation" / name, group.key(checkpoint_key(args, variant)))
-    trained = fit(network, [train, val], options, params.runtime, checkpoints, group)
+    trained, _ = fit(network, [train, val], options, params.runtime, checkpoints, group)
     if not group.leader:
         return Report()
     figures, *_ = evaluate(network, options, train, val, groups_of(network, train, params.labels, args.tables))

@@ -14,21 +14,22 @@ Params: labels (which tables the types come from); classifier.heads, by way of t
 import argparse
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stages.classifier.error_analysis import BY_CLASS, CONFUSED, by_class, confused
-from stages.classifier.scores import Labeled, group_scores, head_scores, predicted_names, type_groups
+from stages.classifier.scores import Labeled, calibration_error, group_scores, head_scores, predicted_names, type_groups
 from stages.classifier.training.batches import UNKNOWN_CLASS, predict, prepare
 from stages.core.determinism import seed_everything
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.labels.params import LabelParams
 from stages.networks.backbones.features import read_crops
-from stages.networks.classifier import ClassifierEncoder, ClassifierParams, MultiHead
+from stages.networks.classifier import ClassifierEncoder, ClassifierParams, MultiHead, tempered
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
@@ -59,20 +60,29 @@ def groups_of(network: MultiHead, train: pd.DataFrame, params: LabelParams, tabl
 
 
 def evaluate(
-    network: MultiHead, options: ClassifierParams, train: pd.DataFrame, test: pd.DataFrame, groups: dict[str, str]
+    network: MultiHead,
+    options: ClassifierParams,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    groups: dict[str, str],
+    temperatures: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], Confusions, Probabilities]:
     """Scores of every head on the rows ``test``, the pairs of actual and predicted names, and the probabilities.
 
     ``accuracy_with_flip`` is computed from the means of the probabilities of each picture and its mirror image. All
-    other scores, and the probabilities [n, classes] of each head, are of the pictures alone.
+    other scores, and the probabilities [n, classes] of each head, are of the pictures alone, and calibrated.
+    ``calibration_error_before`` is of the probabilities before that.
 
     Args:
         train: rows for the baselines.
         groups: the group of each type; empty: groups are not scored.
+        temperatures: head -> the temperature that calibrates it; a head that is not there is taken as it is.
     """
     prepared = prepare(test, network.classes, network.superclasses, options)
     probabilities, flipped = (predict(network, prepared, options.batch, flip) for flip in (False, True))
     means = {head: (probabilities[head] + flipped[head]) / 2 for head in network.classes}
+    before = probabilities
+    probabilities = before | {head: tempered(before[head], value) for head, value in temperatures.items()}
     heads: dict[str, Any] = {}
     confusions: Confusions = {}
     result: dict[str, Any] = {"heads": heads, "test_rows": len(test)}
@@ -89,14 +99,24 @@ def evaluate(
                 np.mean([label == predicted for label, predicted in zip(rows.labels, both, strict=True)])
             ),
             **head_scores(rows, own, classes, learned),
+            "calibration_error_before": _error(rows, before[head][known], classes),
+            "temperature": temperatures.get(head, 1.0),
         }
         confusions[head] = _pairs(rows.labels, predicted_names(own, classes))
         if head == GROUPED and groups:
             own_groups = {name: groups[name] for name in classes}
             result["type_group"], guessed = group_scores(rows, own, classes, learned, own_groups)
+            uncalibrated, _ = group_scores(rows, before[head][known], classes, learned, own_groups)
+            result["type_group"]["calibration_error_before"] = uncalibrated["calibration_error"]
             confusions["type_group"] = _pairs(rows.translated(groups).labels, guessed)
     result["mean"] = _mean([scores for scores in heads.values() if scores["rows"]])
     return result, confusions, probabilities
+
+
+def _error(rows: Labeled, probabilities: np.ndarray, classes: list[str]) -> float:
+    names = predicted_names(probabilities, classes)
+    right = np.array([label == name for label, name in zip(rows.labels, names, strict=True)])
+    return calibration_error(probabilities.max(axis=1), right)
 
 
 def _pairs(actual: list[str], predicted: list[str]) -> list[list[str]]:
@@ -169,11 +189,12 @@ def prediction_rows(network: MultiHead, test: pd.DataFrame, probabilities: Proba
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Predict, score, write."""
     seed_everything(0)
-    network = ClassifierEncoder(args.model).network
+    encoder = ClassifierEncoder(args.model)
+    network = encoder.network
     options = ClassifierParams.model_validate(read_json(args.model / "params.json"))
     train, test = read_crops(args.dataset, "train"), read_crops(args.dataset, "test")
     groups = groups_of(network, train, params.labels, args.tables)
-    result, confusions, probabilities = evaluate(network, options, train, test, groups)
+    result, confusions, probabilities = evaluate(network, options, train, test, groups, encoder.temperatures)
     plots = fresh_folder(args.plots)
     counts = {name: Counter((label, prediction) for label, prediction in pairs) for name, pairs in confusions.items()}
     rows = [[name, *pair, count] for name, of_head in counts.items() for pair, count in sorted(of_head.items())]

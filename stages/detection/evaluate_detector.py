@@ -25,7 +25,7 @@ from stages.contracts.boxes import box_array, box_of, iou, to_corners
 from stages.contracts.tables import BOXES, read_table, read_unboxed
 from stages.core.determinism import device, seed_everything
 from stages.core.files import fresh_folder, read_json, write_json
-from stages.core.params import Names
+from stages.core.params import Names, Share
 from stages.detection.params import DetectorParams
 from stages.detection.plots import Plots, losses, validation
 from stages.detection.yolo_directory import cached_yolo_directory
@@ -104,7 +104,6 @@ def constant_box_baseline(train: pd.DataFrame, test: pd.DataFrame) -> float:
     return float(result[5][:, 0].mean())
 
 
-CONFUSION_CONFIDENCE = 0.25  # Ultralytics' value for its matrix
 BATCH = 32  # images in a forward pass
 SAMPLES = 12
 CURVE_POINTS = 101
@@ -117,7 +116,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         fresh_folder(folder)
     plots, report = Plots(), Report()
     for name in params.detectors:
-        scores = score(name, args, params.nms, plots)
+        scores = score(name, args, params.nms, params.confidence, plots)
         write_json(args.report / f"{name}.json", scores)
         key_metrics = {key: scores[key] for key in KEY_METRICS}
         write_json(args.metrics / f"{name}.json", key_metrics)
@@ -131,8 +130,12 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return report
 
 
-def score(name: str, args: argparse.Namespace, nms: NmsParams, plots: Plots) -> dict[str, Any]:
-    """Validate with Ultralytics, add baseline, confusion, curves and a picture."""
+def score(name: str, args: argparse.Namespace, nms: NmsParams, confidence: float, plots: Plots) -> dict[str, Any]:
+    """Validate with Ultralytics, add baseline, confusion, curves and a picture.
+
+    Args:
+        confidence: that a detection in the confusion matrix and in the picture has at least; ``crops`` takes the same.
+    """
     model, ingested = args.models / name, args.ingested / name
     options = DetectorParams.model_validate(read_json(model / "params.json"))
     seed_everything(options.seed)
@@ -156,7 +159,7 @@ def score(name: str, args: argparse.Namespace, nms: NmsParams, plots: Plots) -> 
     plots.validation += validation(name, history)
     scored: list[dict[str, Any]] = []
     counts = _confusion_and_samples(
-        detector, ingested, test, options.unboxed_is_background, nms, args.report / f"{name}.jpg", scored
+        detector, ingested, test, options.unboxed_is_background, nms, confidence, args.report / f"{name}.jpg", scored
     )
     plots.boxes += [{"detector": name, **row} for row in scored]
     plots.confusion += [[name, *pair, count] for pair, count in sorted(counts.items())]
@@ -252,6 +255,7 @@ def _confusion_and_samples(
     test: pd.DataFrame,
     background: bool,
     nms: NmsParams,
+    confidence: float,
     picture: Path,
     rows: list[dict[str, Any]],
 ) -> Counter[tuple[str, str]]:
@@ -276,7 +280,7 @@ def _confusion_and_samples(
         {"it": detector},
         wanted,
         batch=BATCH,
-        confidence=CONFUSION_CONFIDENCE,
+        confidence=confidence,
         nms=nms,
         desc="confusion (shards)",
     )
@@ -315,5 +319,6 @@ STAGE = Stage(
     {
         "detectors": ("detectors", Names),
         "nms": ("nms", NmsParams),
+        "confidence": ("crops.confidence", Share),
     },
 )

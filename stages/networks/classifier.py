@@ -220,14 +220,29 @@ class MultiHead(nn.Module):
         return self.logits_of(self.backbone(images), detected)
 
 
+def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities [n, classes] as if their logits had been divided by ``temperature``, float64.
+
+    The order of the classes stays. Guo et al. 2017, "On Calibration of Modern Neural Networks".
+    """
+    logs = np.log(np.maximum(probabilities.astype(np.float64), np.finfo(np.float32).tiny)) / temperature
+    shares = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
 class ClassifierEncoder:
-    """512-d batch-normalized vectors and attribute probabilities of crops."""
+    """512-d batch-normalized vectors and attribute probabilities of crops.
+
+    Attributes:
+        temperatures: head -> the temperature by which its confidence is calibrated.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Load the files that the classifier's training wrote."""
         card = read_json(folder / "encoder.json")
         params = ClassifierParams.model_validate(card["params"])
         self.metric: str = card["metric"]
+        self.temperatures: dict[str, float] = dict.fromkeys(card["classes"], 1.0) | card.get("temperatures", {})
         self.pixels = square(params.image_size, params.fit)
         backbone = with_extra_backbones(
             Backbone(card["backbone"], "none", params.pooling), params.extra_backbones, "none"
@@ -252,13 +267,32 @@ class ClassifierEncoder:
         return torch.cat(vectors).float().cpu().numpy()
 
     @torch.inference_mode()
+    def vectors_and_probabilities(
+        self, images: torch.Tensor, detected_classes: Sequence[str]
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """What ``embed`` and ``probabilities`` return for crops, from one pass of the backbone."""
+        vectors, logits = [], []
+        for some, detected in self._inputs(images, detected_classes):
+            features = self.network.backbone(some)
+            vectors.append(self.network.embedding_of(features, detected))
+            logits.append(self.network.logits_of(features, detected))
+        return torch.cat(vectors).float().cpu().numpy(), self._calibrated(logits)
+
+    @torch.inference_mode()
+    def probabilities(self, images: torch.Tensor, detected_classes: Sequence[str]) -> dict[str, np.ndarray]:
+        """Head -> calibrated probabilities, float64 [n, classes], of crops [n, 3, height, width]."""
+        return self._calibrated([self.network(*inputs) for inputs in self._inputs(images, detected_classes)])
+
+    def _calibrated(self, logits: Sequence[dict[str, torch.Tensor]]) -> dict[str, np.ndarray]:
+        return {
+            head: tempered(torch.cat([chunk[head] for chunk in logits]).softmax(dim=1).cpu().numpy(), temperature)
+            for head, temperature in self.temperatures.items()
+        }
+
     def attributes(self, images: torch.Tensor, detected_classes: Sequence[str]) -> list[dict[str, tuple[str, float]]]:
-        """For each of the crops [n, 3, height, width]: head -> (most probable class, its probability)."""
-        chunks = [self.network(*inputs) for inputs in self._inputs(images, detected_classes)]
-        logits = {head: torch.cat([chunk[head] for chunk in chunks]) for head in self.network.classes}
+        """For each of the crops [n, 3, height, width]: head -> (most probable class, its calibrated probability)."""
         result: list[dict[str, tuple[str, float]]] = [{} for _ in images]
-        for head, values in logits.items():
-            best = values.softmax(dim=1).max(dim=1)
-            for row, (probability, index) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
-                result[row][head] = (self.network.classes[head][index], probability)
+        for head, shares in self.probabilities(images, detected_classes).items():
+            for row, index in enumerate(shares.argmax(axis=1)):
+                result[row][head] = (self.network.classes[head][index], float(shares[row, index]))
         return result

@@ -1,7 +1,7 @@
 """Line charts as plain numbers: a panel for each curve's name, lines told apart by color and by dashes."""
 
 from collections.abc import Callable
-from math import ceil, floor, log10
+from math import ceil, floor, isfinite, log10
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 4", "10 4", "4 2 1 2", "3 1")
 
 
 def panels(path: Path, wanted: Callable[[str], bool]) -> list[Row]:
-    """The wanted panels of a table of curves (panel, line, x, y), each drawn; none where there is no table."""
+    """The wanted panels of a table of curves (panel, line, x, y), each drawn; none where there is no table.
+
+    A value that is no number, as of a training that diverged, is left out of its line.
+    """
     result: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for row in csv_rows(path):
-        if wanted(row["panel"]) and row["y"]:
+        if wanted(row["panel"]) and row["y"] and isfinite(float(row["y"])):
             result.setdefault(row["panel"], {}).setdefault(row["line"], []).append((float(row["x"]), float(row["y"])))
     return [chart(name, lines) for name, lines in result.items()]
 

@@ -21,6 +21,7 @@ from stages.encoders.recipes import Recipe, read_recipe
 from stages.labels.params import LabelParams
 from stages.learning.acceleration import RuntimeParams
 from stages.networks.classifier import ClassifierParams
+from stages.profiles.app import AppParams
 from stages.run import STAGES
 from stages.runner.lists import DERIVED, LISTS, SECTIONS, check_lists
 
@@ -85,11 +86,13 @@ def check_sections(content: Mapping[str, Any], path: Path) -> None:
         for pattern, model in import_module(module).STAGE.params.values():
             head, _, item = pattern.partition(".")
             known.add(head)
-            if item:
+            if "{" in item:
                 for name in content.get(head, {}):
                     section(model, f"{head}.{name}", content, path)
             elif head not in SECTIONS or head in content:
-                section(model, head, content, path)
+                section(model, pattern, content, path)
+    section(AppParams, "app", content, path)
+    known.add("app")
     if unread := [key for key in content if key not in known]:
         raise StageError(f"{path}: no stage reads `{shown(unread)}`; there are: {shown(known)}. Correct the name.")
 

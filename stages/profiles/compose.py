@@ -13,10 +13,9 @@ Values that follow from the lists are derived: ``profile``, ``drawn``, ``salient
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
 
 from stages.core.errors import StageError, shown
 from stages.core.heads import HEADS
@@ -38,8 +37,19 @@ def profile_names(folder: Path = PROFILES) -> list[str]:
 
 
 def merged(*trees: Mapping[str, Any]) -> Tree:
-    """Merge trees, later ones over earlier ones: mappings key by key, other values as a whole."""
-    return OmegaConf.to_container(OmegaConf.merge(*[OmegaConf.create(dict(tree)) for tree in trees]))
+    """Merge trees, later ones over earlier ones: mappings key by key, other values as a whole.
+
+    The result shares nothing with the trees. (``OmegaConf.merge`` gives the same, far more slowly.)
+    """
+    result: Tree = {}
+    for tree in trees:
+        for key, value in tree.items():
+            if isinstance(value, Mapping):
+                below = result.get(key)
+                result[key] = merged(below if isinstance(below, Mapping) else {}, value)
+            else:
+                result[key] = deepcopy(value)
+    return result
 
 
 def read_profile(name: str, folder: Path = PROFILES) -> Tree:

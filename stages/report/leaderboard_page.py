@@ -157,7 +157,7 @@ def falls(board: dict[str, Any]) -> list[str]:
     """A paragraph on the encoders that end below their start on validation, with both scores; empty if none does."""
     told = []
     for name, entries in board.items():
-        line = next(iter(entries.values()), {})
+        line: dict[str, Any] = next(iter(entries.values()), {})
         if below_start(line):
             of = line["on_validation"]
             told.append(f"{name} ({of['figure']} {of['before']:.3f} before its training, {of['kept']:.3f} after it)")
@@ -226,7 +226,7 @@ def benchmark_section(
     benchmark: str, board: dict[str, Any], external: dict[str, Any], published: list[Published], drawn: bool
 ) -> list[str]:
     """Heading, what was scored, the table and the sources of its published rows."""
-    line = next((entries[benchmark] for name, entries in board.items() if name != CHANCE), {})
+    line: dict[str, Any] = next((entries[benchmark] for name, entries in board.items() if name != CHANCE), {})
     lines = [f"### {benchmark}", ""]
     if line:
         text = f"{line['n_scored']} queries, {line['gallery']} gallery rows."

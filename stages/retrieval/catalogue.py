@@ -183,7 +183,7 @@ class Metric:
     """One metric, or one for each k.
 
     Attributes:
-        key: in reports and in tables/published.csv; ``{k}`` stands for the k.
+        key: in reports and in docs/published.csv; ``{k}`` stands for the k.
         label: on pages and in metrics files, as the literature spells it.
         of_query: its value for each query, [Q]; takes the k where there is one.
         of_chance: of gallery sizes [n], numbers of relevant rows [n], and the k where there is one: what a random order

@@ -42,8 +42,8 @@ def new_parser(doc: str | None) -> argparse.ArgumentParser:
 
 
 @contextmanager
-def one_message() -> Iterator[None]:
-    """End a command with one line and status 1 on bad input, and without a traceback when it is interrupted.
+def one_message(status: int = 1) -> Iterator[None]:
+    """End a command with one line and ``status`` on bad input, and without a traceback when it is interrupted.
 
     Files that cannot be read or written count as bad input, because people pass paths to commands.
     """
@@ -53,7 +53,7 @@ def one_message() -> Iterator[None]:
         sys.stdout.flush()
     except StageError as error:
         log.error("%s", error)
-        sys.exit(1)
+        sys.exit(status)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python's flush at exit would fail
         sys.exit(141)  # as a shell reports SIGPIPE
@@ -61,7 +61,7 @@ def one_message() -> Iterator[None]:
         if error.filename is None:
             raise
         log.error(f"{error.filename}: {error.strerror}.")
-        sys.exit(1)
+        sys.exit(status)
     except KeyboardInterrupt:
         sys.exit(130)  # as a shell reports Ctrl-C
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from stages.core.heads import HEADS
@@ -31,6 +32,7 @@ NAME_HEADS = {
     "stages/demo/truth.py": "the truth is written by hand",
     "stages/demo/sources/deepfashion_mm_release.py": "the files of upstream, drawn",
     "stages/report/shortcut_check.py": "which head a feature may solve",
+    "stages/web/views.py": "the page narrows by type and color without opening more, where the classifier has them",
 }
 
 
@@ -45,6 +47,7 @@ def constants(path: Path) -> set[str]:
     }
 
 
+@cache
 def modules() -> dict[str, set[str]]:
     """File -> its strings."""
     return {path.relative_to(ROOT).as_posix(): constants(path) for path in sorted((ROOT / "stages").rglob("*.py"))}

@@ -13,7 +13,7 @@ from stages.run import COMMANDS, STAGES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
-    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "MODEL_CARD")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 COLUMNS = 120

@@ -10,7 +10,7 @@ EVERY = "every stage"
 DETECTING = {"train_detector", "evaluate_detector", "crops", "benchmark"}
 # A file of each package -> the stages that run when it changes.
 SHOULD_RUN = {
-    "app/match.py": set(),
+    "app/wardrobe.py": set(),
     "benchmarks/from_dataset.py": {"benchmark"},
     "classifier/evaluate_classifier.py": {"evaluate_classifier"},
     "classifier/error_analysis.py": {"evaluate_classifier"},
@@ -26,6 +26,7 @@ SHOULD_RUN = {
     "detection/boxes.py": {"boxes", "evaluate_detector"},
     "detection/training/train_detector.py": {"train_detector", "evaluate_detector"},
     "encoders/fir.py": {"train_encoder"},
+    "export/reader.py": set(),
     "ingest/fingerprint.py": {"ingest", "dataset", "leakage"},
     "ingest/readers/voc.py": {"ingest"},
     "labels/merging.py": {"labels", "evaluate_classifier"},
@@ -38,6 +39,7 @@ SHOULD_RUN = {
     "networks/encoders/metric_learning.py": {"train_encoder", "embed"},
     "networks/load.py": {"embed"},
     "adding/add.py": set(),
+    "sharing/verify.py": set(),
     "page/lookup.py": {"report"},
     "page/templates/page.js": {"report"},
     "profiles/compose.py": set(),
@@ -49,6 +51,7 @@ SHOULD_RUN = {
     "salient/network.py": set(),  # in profiles with `salient` alone
     "simclr/model.py": {"pretrain", "evaluate_pretrain"},
     "suspects/witnesses.py": {"suspects"},
+    "web/site.py": set(),
     "run.py": set(),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from stages.console import VERBS
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LENIENT = 56  # modules in which the type checker passes over an error; a smaller number is welcome, a larger one is not
+LENIENT = 54  # modules in which the type checker passes over an error; a smaller number is welcome, a larger one is not
 
 
 def test_every_verb_that_the_guide_names_is_there():

@@ -166,25 +166,38 @@ def test_a_worn_photo_finds_its_flat_photo_by_the_command_of_the_readme(demo, tm
     (wardrobe / "notes.jpg").write_text("not an image")
     item = flat[0].name.rsplit("-", 1)[0]
     worn = sorted(path for path in photos.glob(f"{item}-*") if "flat" not in path.name)[0]
-    output = succeed(
-        "python", "-m", "stages.run", "match", str(worn), "--wardrobe", str(wardrobe), "--any-class", cwd=demo
+    command = (
+        "python",
+        "-m",
+        "stages.run",
+        "match",
+        str(worn),
+        "--wardrobe",
+        str(wardrobe),
+        "--store",
+        str(tmp_path / "s"),
     )
-    assert "left out" in output
+    output = succeed(*command, "--any-class", "--out", str(tmp_path / "match.png"), cwd=demo)
+    assert "unreadable" in output
     assert "notes.jpg" in output
     assert "color" in output
     assert "1. " in output
+    assert (tmp_path / "match.png").is_file()
+    again = succeed(*command, "--any-class", cwd=demo)
+    assert "13 unchanged" in again and "read photos" not in again
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["no.jpg", "--wardrobe", "."], "no.jpg: no such file"),
-        (["README.md", "--wardrobe", "."], "not an image of a kind that is read"),
-        (["README.md", "--wardrobe", "nowhere"], "README.md"),
+        (["no.jpg", "--wardrobe", "docs/pictures"], "no.jpg: no such file"),
+        (["README.md", "--wardrobe", "docs/pictures"], "not an image of a kind that is read"),
+        (["docs/pictures/page.png", "--wardrobe", "nowhere"], "nowhere: no such file or folder"),
+        (["docs/pictures/page.png", "--wardrobe", "stages"], "stages: no image in it"),
     ],
 )
-def test_bad_input_to_match_is_one_message(demo, arguments, message):
-    done = run("python", "-m", "stages.run", "match", *arguments, cwd=demo)
-    assert done.returncode == 1
+def test_bad_input_to_match_is_one_message(demo, tmp_path, arguments, message):
+    done = run("python", "-m", "stages.run", "match", *arguments, "--store", str(tmp_path), cwd=demo)
+    assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

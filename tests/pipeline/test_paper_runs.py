@@ -114,7 +114,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
     """A folder with the trees and params of the paper, in which stages run."""
-    for name in ("dvc.yaml", ".dvcignore", "tables", "data/relabel.csv", "profiles"):
+    for name in ("dvc.yaml", ".dvcignore", "tables", "data/relabel.csv", "profiles", "docs/published.csv"):
         there = tmp_path / name
         there.parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile)(ROOT / name, there)

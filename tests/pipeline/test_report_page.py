@@ -1,24 +1,11 @@
 """The page of the demo in a browser without a network: no error, every picture, filters, keyboard, a phone's width."""
 
 import re
-import shutil
 
 import pytest
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 LARGEST = 15_000_000
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("needs a Chromium: apt-get install chromium")
-    playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: requirements.txt has it")
-    with playwright_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +14,9 @@ def file(demo):
 
 
 @pytest.fixture
-def page(browser, file):
+def page(chromium, file):
     """The page at a desktop's width; what the console or the network says is an error."""
-    opened = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    opened = chromium.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     said = []
     opened.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
     opened.on("pageerror", lambda error: said.append(str(error)))
@@ -155,8 +142,8 @@ def test_map_shows_a_thumbnail_at_the_pointer_and_by_arrow_keys(page):
 
 
 @pytest.mark.parametrize("width", [375, 768])
-def test_nothing_sticks_out_of_a_phone(browser, file, width):
-    phone = browser.new_page(viewport={"width": width, "height": 700}, has_touch=True)
+def test_nothing_sticks_out_of_a_phone(chromium, file, width):
+    phone = chromium.new_page(viewport={"width": width, "height": 700}, has_touch=True)
     phone.goto(file.as_uri())
     phone.locator("details").evaluate_all("(nodes) => nodes.forEach((node) => { node.open = true; })")
     assert phone.evaluate("document.documentElement.scrollWidth") <= width

@@ -166,13 +166,23 @@ def test_bench_runs_one_or_all_and_gives_options_to_whom_they_belong(started):
     assert programs == [["bench.retrieval", "--queries", "9"]]
     programs.clear()
     assert console.bench(["--photos", "some"]) == 0
-    assert programs == [["bench.stages"], ["bench.ingest"], ["bench.retrieval"], ["bench.simclr", "--photos", "some"]]
+    simclr = ["bench.simclr", "--photos", "some"]
+    assert programs == [
+        ["bench.stages"],
+        ["bench.ingest"],
+        ["bench.retrieval"],
+        simclr,
+        ["bench.wardrobe"],
+        ["bench.page"],
+        ["bench.export"],
+    ]
 
 
 def test_unknown_benchmark_is_one_message(started, capsys):
     with pytest.raises(SystemExit):
         console.bench(["speed"])
-    assert "no benchmark 'speed'; there are: stages, ingest, retrieval, simclr" in capsys.readouterr().err
+    listed = "stages, ingest, retrieval, simclr, wardrobe, page, export"
+    assert f"no benchmark 'speed'; there are: {listed}" in capsys.readouterr().err
 
 
 def test_pages_of_mlflow_are_served_here_unless_a_server_is_named(started, monkeypatch, capsys):

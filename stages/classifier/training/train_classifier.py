@@ -2,7 +2,8 @@
 
 Reads:  the data set and its vocabulary, models/<profile>/encoders/simclr, tables/superclasses.csv.
 Writes: weights.safetensors (of the epoch with the best mean validation accuracy, or of the last one; see ``keep``),
-        encoder.json (heads, classes, shapes), history.csv, params.json.
+        encoder.json (heads, classes, shapes, temperatures that calibrate the heads' confidences on validation),
+        history.csv, params.json.
 Params: classifier, runtime.
 
 A killed training resumes after its last finished epoch (stages/learning/checkpoints.py). With ``runtime.processes``
@@ -16,7 +17,8 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from stages.classifier.training.batches import UNKNOWN_CLASS, prepare
+from stages.classifier.training.batches import UNKNOWN_CLASS, Samples, predict, prepare
+from stages.classifier.training.calibration import temperatures
 from stages.classifier.training.trainer import Trainer
 from stages.contracts.tables import shard_paths
 from stages.core.determinism import device, seed_everything
@@ -91,10 +93,14 @@ def fit(
     runtime: RuntimeParams,
     checkpoints: Checkpoints,
     group: Group,
-) -> Trained:
-    """Train the network on the first of two splits; it ends with the weights of the kept epoch, by the second split."""
+) -> tuple[Trained, Samples]:
+    """Train the network on the first of two splits; it ends with the weights of the kept epoch, by the second split.
+
+    Returns:
+        what was trained, and the second split as the network's input.
+    """
     train, val = (prepare(frame, network.classes, network.superclasses, options) for frame in frames)
-    return Trainer(network, train, options, runtime, group).fit(val, checkpoints)
+    return Trainer(network, train, options, runtime, group).fit(val, checkpoints), val
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
@@ -118,7 +124,7 @@ def _run(args: argparse.Namespace, options: ClassifierParams, runtime: RuntimePa
     network = build(args, pretrained(args.simclr, options.pooling), options, runtime, group)
     frames = [read_crops(args.dataset, split) for split in ("train", "val")]
     checkpoints = Checkpoints(WORK / "train_classifier", group.key(checkpoint_key(args, options)))
-    trained = fit(network, frames, options, runtime, checkpoints, group)
+    trained, val = fit(network, frames, options, runtime, checkpoints, group)
     if not group.leader:
         return Report()
     out = fresh_folder(args.out)
@@ -126,6 +132,7 @@ def _run(args: argparse.Namespace, options: ClassifierParams, runtime: RuntimePa
         "kind": "classifier", "backbone": network.backbone.name, "image_size": options.image_size, "metric": "cosine",
         "epoch": trained.epoch, "classes": network.classes, "superclasses": network.superclasses,
         "params": options.model_dump(mode="json"),
+        "temperatures": temperatures(predict(network, val, options.batch), val.targets),
     }  # fmt: skip
     save_encoder(network, card, out)
     header = ["epoch", "train_loss", "val_mean_accuracy", *[f"val_{head}" for head in network.classes]]

@@ -142,8 +142,7 @@ def read(request: Request) -> Reading:
         raise StageError(f"{path}: splits found: {shown(splits)}; expected train and val, and test if there is one.")
     reading = Reading()
     reader = _Reader(request, reading, path, content, names)
-    places = {split: reader.places(split) for split in splits}
-    places = {split: place for split, place in places.items() if place is not None}
+    places = {split: place for split in splits if (place := reader.places(split)) is not None}
     reader.splits = set(places)
     counts = {split: reader.read_split(split, *place) for split, place in places.items()}
     request.account.note("images without a label file", counts)

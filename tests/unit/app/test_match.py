@@ -1,53 +1,37 @@
 """The command line of ``make match``; what it finds is in tests/pipeline/test_demo.py."""
 
-import os
+import json
 import sys
 
 import pytest
 from PIL import Image
+from small_wardrobe import ColorModels, photo
 
-from stages.app.match import find_garments, main, photos_in, read_wardrobe
-from stages.core.errors import StageError
-from stages.core.params import load_params, section
-from stages.crops.params import CropParams
-from stages.networks.detector.params import NmsParams
-
-CROPS = section(CropParams, "crops", load_params())
-NMS = section(NmsParams, "nms", load_params())
+from stages.app import match
+from stages.app.match import main
 
 
-def test_photo_is_searched_as_params_say(tmp_path):
-    """With the same suppression as the crops that the wardrobe's encoder has learned from."""
-    nms = NmsParams(iou=0.65, per_class=False)
-    Image.new("RGB", (60, 80), "red").save(tmp_path / "look.png")
+@pytest.fixture
+def call(monkeypatch, tmp_path):
+    """Runs the command with models that look at colors; gives its exit status."""
+    models = ColorModels()
+    monkeypatch.setattr(match.Models, "open", lambda confidence: models)
 
-    class Known:
-        def predict(self, images, *asked):
-            assert asked == (CROPS.confidence, nms)
-            return [[{"superclass": "top", "confidence": 0.9, "x1": 5.0, "y1": 5.0, "x2": 45.0, "y2": 65.0}]]
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["match", "--store", str(tmp_path / "store"), *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        return stopped.value.code
 
-    (found,) = find_garments(tmp_path / "look.png", [Known()], CROPS, nms)
-    assert (found.superclass, found.box) == ("top", (5, 5, 45, 65))
+    run.models = models
+    return run
 
 
-def test_garment_that_is_seen_as_two_classes_is_listed_once(tmp_path):
-    """Boxes of one detector overlap where their classes differ, those of two detectors as they will."""
-    nms = NmsParams(iou=0.6, per_class=True)
-    Image.new("RGB", (60, 80), "red").save(tmp_path / "look.png")
-
-    class Known:
-        def __init__(self, *boxes):
-            self.boxes = boxes
-
-        def predict(self, images, *asked):
-            corners = ("x1", "y1", "x2", "y2")
-            return [[{"superclass": name, "confidence": sure, **dict(zip(corners, box, strict=True))}
-                     for name, sure, box in self.boxes]]  # fmt: skip
-
-    clothes = Known(("top", 0.5, (0, 0, 40, 45)), ("outwear", 0.9, (0, 0, 40, 50)), ("vest", 0.4, (12, 0, 30, 50)))
-    caps = Known(("headwear", 0.6, (0, 0, 40, 48)))
-    found = find_garments(tmp_path / "look.png", [clothes, caps], CROPS, nms)
-    assert [one.superclass for one in found] == ["outwear", "vest"]  # what is worn below it has .45
+@pytest.fixture
+def clothes(tmp_path):
+    for name, color in (("red.jpg", (200, 20, 20)), ("pink.jpg", (220, 90, 90)), ("blue.jpg", (20, 20, 200))):
+        photo(tmp_path / "clothes" / name, color)
+    return tmp_path / "clothes"
 
 
 @pytest.mark.parametrize(
@@ -57,112 +41,74 @@ def test_garment_that_is_seen_as_two_classes_is_listed_once(tmp_path):
         (["--top", "many"], "argument --top: invalid count value: 'many'"),
         (["--confidence", "2"], "argument --confidence: expected a number from 0 to 1, found 2"),
         (["--confidence", "nan"], "argument --confidence: expected a number from 0 to 1, found nan"),
+        (["--only", "red"], "argument --only: expected something like color=Red, found red"),
+        (
+            ["--out", "match.pdf"],
+            "argument --out: expected a file named .png or .jpg or .jpeg or .webp, found match.pdf",
+        ),
     ],
 )
-def test_numbers_out_of_range_are_one_message(monkeypatch, capsys, option, message):
-    monkeypatch.setattr(sys, "argv", ["match", "look.jpg", "--wardrobe", ".", *option])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code == 2
+def test_options_out_of_range_are_one_message(call, capsys, option, message):
+    assert call("look.jpg", "--wardrobe", ".", *option) == 2
     assert capsys.readouterr().err.strip().endswith(message)
 
 
-@pytest.fixture
-def wardrobe(tmp_path):
-    """A folder of photos by name; every other kind of file is what real folders hold."""
-
-    def draw(names):
-        for seed, name in enumerate(names):
-            path = tmp_path / "clothes" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (64, 48), (seed * 20, 90, 200 - seed * 20)).save(
-                path, KINDS.get(path.suffix.lower(), "JPEG")
-            )
-        return tmp_path / "clothes"
-
-    return draw
+def test_best_match_is_first_and_the_photo_itself_is_none(call, clothes, capsys):
+    assert call(clothes / "red.jpg", "--wardrobe", clothes, "--top", 1) == 0
+    told = capsys.readouterr()
+    assert "  1. 0.9" in told.out and "pink.jpg  (top at (0, 0, 40, 30))" in told.out
+    assert "red.jpg" not in told.out
+    assert "3 photos, 6 garments (3 added)" in told.err
+    call.models.looked.clear()
+    assert call(clothes / "red.jpg", "--wardrobe", clothes) == 0
+    assert [path.name for path in call.models.looked] == ["red.jpg"]  # the query alone
 
 
-KINDS = {".tif": "TIFF", ".gif": "GIF", ".avif": "AVIF", ".png": "PNG"}
+def test_only_photos_of_the_named_folder_are_searched(call, clothes, tmp_path, capsys):
+    other = photo(tmp_path / "other" / "crimson.jpg", (190, 25, 25)).parent
+    call(clothes / "red.jpg", "--wardrobe", other)
+    capsys.readouterr()
+    call(clothes / "red.jpg", "--wardrobe", clothes)
+    assert "crimson" not in capsys.readouterr().out
 
 
-def test_every_kind_of_photo_is_searched_and_the_rest_is_said_by_suffix(wardrobe, capsys):
-    folder = wardrobe(["a.jpg", "b.jfif", "c.jpe", "d.tif", "e.gif", "f.avif", "g.JPG", "sub/h.png"])
-    for name in ("i.JXL", "j.jxl", "notes.pdf", ".DS_Store", "._a.jpg"):
-        (folder / name).write_bytes(b"x")
-    (folder / "gone.jpg").symlink_to("nowhere.jpg")
-    assert [path.name for path in photos_in(folder)] == [
-        "a.jpg", "b.jfif", "c.jpe", "d.tif", "e.gif", "f.avif", "g.JPG", "h.png",
-    ]  # fmt: skip
-    assert capsys.readouterr().err.strip() == (
-        f"{folder}: 8 photos; left out: 2 .jxl (a kind of picture that is not read; save it as JPEG or PNG), 1 .pdf, "
-        "1 links that lead nowhere"
-    )
+def test_folder_may_be_named_from_where_one_is(call, clothes, monkeypatch):
+    (clothes / "deep").mkdir()
+    for folder, name in ((clothes, "."), (clothes / "deep", ".."), (clothes, "../clothes"), (clothes, "deep/../")):
+        monkeypatch.chdir(folder)
+        assert call(clothes / "red.jpg", "--wardrobe", name) == 0, name
 
 
-def test_linked_folders_are_searched_and_loops_end(wardrobe, tmp_path):
-    folder = wardrobe(["a.jpg"])
-    Image.new("RGB", (64, 48)).save(tmp_path / "far.jpg")
-    (tmp_path / "disk").mkdir()
-    (tmp_path / "far.jpg").rename(tmp_path / "disk" / "far.jpg")
-    (folder / "linked").symlink_to(tmp_path / "disk")
-    (tmp_path / "disk" / "loop").symlink_to(folder)
-    assert [path.name for path in photos_in(folder)] == ["a.jpg", "far.jpg"]
+def test_wardrobe_of_the_photo_alone_has_no_match(call, tmp_path, capsys):
+    path = photo(tmp_path / "clothes" / "a.jpg", (1, 2, 3))
+    assert call(path, "--wardrobe", path.parent) == 1
+    assert "no top in the wardrobe matches" in capsys.readouterr().out
 
 
-def test_folder_of_photos_that_are_not_read_says_what_to_do(wardrobe, capsys):
-    folder = wardrobe(["a.jpg"])
-    (folder / "a.jpg").rename(folder / "a.jxl")
-    with pytest.raises(StageError, match="no image in it; expected files named"):
-        photos_in(folder)
-    assert "1 .jxl (a kind of picture that is not read; save it as JPEG or PNG)" in capsys.readouterr().err
+def test_bad_input_has_a_status_of_its_own_and_one_message(call, clothes, tmp_path, capsys):
+    for photo_, folder, message in (
+        (tmp_path / "no.jpg", clothes, "no.jpg: no such file"),
+        (clothes / "red.jpg", tmp_path / "nowhere", "nowhere: no such file or folder"),
+        (clothes / "red.jpg", tmp_path / "empty", "empty: no image in it"),
+    ):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        assert call(photo_, "--wardrobe", folder) == 2
+        assert message in capsys.readouterr().err
+    (tmp_path / "page.jpg").write_bytes(b"<html>")
+    call.models.looked.clear()
+    assert call(tmp_path / "page.jpg", "--wardrobe", photo(tmp_path / "more" / "a.jpg", (9, 9, 9)).parent) == 2
+    assert call.models.looked == []  # the wardrobe is not read for a photo that cannot be searched with
+    assert call(clothes / "red.jpg", "--wardrobe", clothes, "--only", "color=mauve") == 2
+    assert "--only color=mauve: expected after color= one of blue, green, red" in capsys.readouterr().err
 
 
-def test_photo_of_a_kind_that_is_not_read_says_what_to_do(tmp_path):
-    (tmp_path / "look.JXL").write_bytes(b"\x00\x00\x00\x18ftypheic")
-    with pytest.raises(StageError, match="look.JXL: a kind of picture that is not read; save it as JPEG or PNG"):
-        find_garments(tmp_path / "look.JXL", [], CROPS, NMS)
+def test_json_alone_is_on_standard_output(call, clothes, capsys):
+    assert call(clothes / "red.jpg", "--wardrobe", clothes, "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["schema"] == 1 and [one["superclass"] for one in content["garments"]] == ["top", "bottom"]
 
 
-def test_photo_itself_is_no_match_of_itself(wardrobe, capsys):
-    folder = wardrobe(["a.jpg", "b.jpg"])
-    (folder / "copy of a.jpg").write_bytes((folder / "a.jpg").read_bytes())
-    found = read_wardrobe(folder, folder / "a.jpg", [], CROPS, NMS)
-    assert [garment.photo.name for garment in found] == ["b.jpg"]
-    said = capsys.readouterr().err
-    assert f"lies in the wardrobe itself, as {folder / 'a.jpg'}, {folder / 'copy of a.jpg'}: left out" in said
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b"<html>404</html>", "not an image of a kind that is read"),
-        (b"", "not an image of a kind that is read"),
-        ("cut off", "image file is truncated"),
-    ],
-    ids=["a page", "nothing", "cut off"],
-)
-def test_photo_that_cannot_be_read_is_one_message_that_names_it(tmp_path, data, said):
-    path = tmp_path / "look.jpg"
-    if isinstance(data, str):
-        Image.effect_noise((60, 80), 90).save(path, "JPEG")
-        data = path.read_bytes()[:1500]
-    path.write_bytes(data)
-    with pytest.raises(StageError) as error:
-        find_garments(path, [], CROPS, NMS)
-    assert str(error.value).startswith(f"{path}: {said}") and "0x" not in str(error.value)
-
-
-def test_wardrobe_of_the_photo_alone_is_one_message(wardrobe):
-    folder = wardrobe(["a.jpg"])
-    with pytest.raises(StageError, match="holds no other photo than"):
-        read_wardrobe(folder, folder / "a.jpg", [], CROPS, NMS)
-
-
-def test_photo_whose_name_is_no_text_is_searched_and_can_be_printed(wardrobe, capsys):
-    folder = wardrobe(["a.jpg", "b.jpg"])
-    (folder / "b.jpg").rename(folder / os.fsdecode(b"caf\xe9.jpg"))
-    (folder / os.fsdecode(b"bad\xe9.jpg")).write_bytes(b"")
-    found = read_wardrobe(folder, folder / "a.jpg", [], CROPS, NMS)
-    assert [garment.photo.name for garment in found] == ["caf\udce9.jpg"]
-    assert "bad\\xe9.jpg: not an image of a kind that is read" in capsys.readouterr().err
+def test_picture_for_people_is_written(call, clothes, tmp_path):
+    assert call(clothes / "red.jpg", "--wardrobe", clothes, "--out", tmp_path / "match.png") == 0
+    assert Image.open(tmp_path / "match.png").format == "PNG"
+    assert call(clothes / "red.jpg", "--wardrobe", clothes, "--out", tmp_path / "nowhere" / "match.png") == 2

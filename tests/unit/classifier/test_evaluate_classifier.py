@@ -1,6 +1,6 @@
 """The classifier's figures: with and without flip, the types' groups, and heads that nobody knows."""
 
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -26,8 +26,11 @@ def halves(left, right):
 
 
 @pytest.fixture
-def figures(params, superclasses, monkeypatch):
-    """Scores of a network that looks at the left half only: its gray, as a share, is the probability of Jeans."""
+def scored(params, superclasses, monkeypatch):
+    """Makes scores, by temperatures of the heads, of a network that looks at the left half only.
+
+    The half's gray, as a share, is the probability of Jeans.
+    """
 
     def predict(network, rows, batch, flip):
         images = rows.pictures.batch(range(len(rows.pictures)))
@@ -46,7 +49,14 @@ def figures(params, superclasses, monkeypatch):
     })  # fmt: skip
     train = test.iloc[[1, 2]].assign(fabric="denim")
     network = SimpleNamespace(classes=CLASSES, superclasses=superclasses)
-    return evaluate(network, params(heads=list(CLASSES)), train, test, GROUPS)
+    options = params(heads=list(CLASSES))
+    return lambda temperatures=MappingProxyType({}): evaluate(network, options, train, test, GROUPS, temperatures)
+
+
+@pytest.fixture
+def figures(scored):
+    """The scores without temperatures."""
+    return scored()
 
 
 def test_accuracy_stands_there_with_and_without_flip(figures):
@@ -90,6 +100,23 @@ def test_groups_and_confusions(figures):
     assert (group["accuracy"], group["rows"], group["classes"]) == (0.5, 4, 3)
     # Training: one Jeans (bottom), one Shirts (top): a tie, so Bottomwear by name; by detected class 3 of 4.
     assert (group["baseline_majority"], group["baseline_majority_given_detected"]) == (0.5, 0.75)
+
+
+def test_temperature_changes_confidences_and_no_prediction(scored):
+    """Guo et al. 2017: only how sure a head is changes."""
+    before, _, plain = scored()
+    after, _, calibrated = scored({"type": 2.0})
+    of_before, of_after = before["heads"]["type"], after["heads"]["type"]
+    assert (calibrated["type"].argmax(1) == plain["type"].argmax(1)).all()
+    assert of_after["accuracy"] == of_before["accuracy"]
+    assert of_after["accuracy_with_flip"] == of_before["accuracy_with_flip"]
+    assert of_after["calibration_error_before"] == of_before["calibration_error"]
+    assert of_after["calibration_error"] != of_before["calibration_error"]
+    assert (of_after["temperature"], of_before["temperature"]) == (2.0, 1.0)
+    # The last row, .4 and .6 of Dresses and Shirts: their square roots, scaled to sum 1.
+    roots = np.sqrt([0.4, 0.6])
+    assert calibrated["type"][3, [0, 2]] == pytest.approx(roots / roots.sum(), abs=1e-5)
+    assert after["type_group"]["calibration_error_before"] == before["type_group"]["calibration_error"]
 
 
 def test_groups_are_looked_up_for_the_sources_that_know_the_type(tmp_path):

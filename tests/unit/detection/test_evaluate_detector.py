@@ -150,7 +150,7 @@ class Found:
     """A detector that sees the same red rectangle in every picture."""
 
     def predict(self, images, confidence, nms):
-        assert nms is NMS
+        assert nms is NMS and confidence == 0.2  # no lower bound of its own: what crops would not take is not counted
         return [[{"superclass": "top", "confidence": 0.9, "x1": 0, "y1": 0, "x2": 5, "y2": 5}] for _ in images]
 
 
@@ -159,7 +159,7 @@ def test_false_alarms_on_background_are_counted_where_it_is_background(rectangle
     boxes = read_table(rectangles / "boxes/tiny/boxes.parquet", BOXES).to_pandas()
     test = boxes[boxes["split"] == "test"]
     counts = evaluate._confusion_and_samples(
-        Found(), rectangles / "ingested", test, background, NMS, tmp_path / "p.jpg", rows := []
+        Found(), rectangles / "ingested", test, background, NMS, 0.2, tmp_path / "p.jpg", rows := []
     )
     assert Counter((row["actual"], row["superclass"]) for row in rows) == counts
     assert [row["image_id"] for row in rows] == sorted(row["image_id"] for row in rows)
@@ -178,7 +178,7 @@ def test_picture_whose_boxes_were_all_rejected_is_no_background_to_score_on(rect
     test = boxes[boxes["split"] == "test"]
     ingested = shutil.copytree(rectangles / "ingested", tmp_path / "ingested")
     write_rows(ingested / "unboxed.parquet", UNBOXED, [{"image_id": "test00"}])
-    counts = evaluate._confusion_and_samples(Found(), ingested, test, True, NMS, tmp_path / "p.jpg", [])
+    counts = evaluate._confusion_and_samples(Found(), ingested, test, True, NMS, 0.2, tmp_path / "p.jpg", [])
     assert counts["background", "top"] == 3
 
 
@@ -211,7 +211,7 @@ def test_validation_keeps_the_boxes_that_params_keep(rectangles, tiny, tmp_path,
     args = Namespace(boxes=rectangles / "boxes", **places)
     for nms, asked in ((NmsParams(iou=0.6, per_class=False), (0.6, True)), (NMS, (0.7, False))):
         with pytest.raises(Asked) as found:
-            evaluate.score("tiny", args, nms, evaluate.Plots())
+            evaluate.score("tiny", args, nms, 0.2, evaluate.Plots())
         assert found.value.args == asked
 
 
@@ -228,7 +228,7 @@ def test_stage_writes_scores_curves_confusion_and_pictures(rectangles, tiny, tmp
     (tmp_path / "ingested").mkdir()
     (tmp_path / "ingested/tiny").symlink_to(rectangles / "ingested")
     outs = {name: tmp_path / name for name in ("models", "ingested", "metrics", "plots", "report")}
-    params = SimpleNamespace(detectors=["tiny"], nms=NMS)
+    params = SimpleNamespace(detectors=["tiny"], nms=NMS, confidence=0.25)
     report = evaluate.main(Namespace(boxes=rectangles / "boxes", **outs), params)
     torch.use_deterministic_algorithms(False)
     scores, metrics = read_json(tmp_path / "report/tiny.json"), read_json(tmp_path / "metrics/tiny.json")

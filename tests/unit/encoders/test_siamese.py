@@ -62,7 +62,7 @@ def test_cached_features_give_the_vectors_of_the_network(recipe, examples, cpu):
     task.network.eval()
     with torch.no_grad():
         expected = task.network(square(32).decode(examples[1].data)).numpy()
-    assert task.embed("val", np.arange(15)) == pytest.approx(expected, abs=1e-5)
+    np.testing.assert_allclose(task.embed("val", np.arange(15)), expected, rtol=0, atol=1e-5)
 
 
 def test_pairs_of_a_step_come_from_one_split_with_the_ratio_asked_for(recipe, examples, cpu):

@@ -194,14 +194,37 @@ def test_extra_backbones_are_trained_with_saved_and_read_again(cpu, params, supe
     images = square(options.image_size, options.fit).decode(crops)
     nothing = torch.zeros(len(crops), 0)
     with torch.inference_mode():
-        assert encoder.embed(images, [""] * len(crops)) == pytest.approx(
-            model.embedding(images, nothing).numpy(), abs=1e-5
-        )
+        expected = model.embedding(images, nothing).numpy()
+        np.testing.assert_allclose(encoder.embed(images, [""] * len(crops)), expected, rtol=0, atol=1e-5)
         features = model.backbone(images)
         assert torch.equal(features[:, -WIDTH:], color_histogram(images))
         changed = torch.cat([features[:, :-WIDTH] + 1, features[:, -WIDTH:]], 1)
         before, after = (model.logits_of(each, nothing) for each in (features, changed))
     assert torch.equal(before["color"], after["color"]) and not torch.allclose(before["type"], after["type"])
+
+
+def test_temperature_of_a_head_changes_how_sure_it_is_and_no_attribute(saved, crops, superclasses):
+    _, _, encoder = saved
+    given = encoder.pixels.decode(crops), list(frame(crops)["detected_class"])
+    plain, before = encoder.attributes(*given), encoder.probabilities(*given)
+    assert set(encoder.temperatures.values()) == {1.0}  # of a card that has none
+    encoder.temperatures["type"] = 0.5
+    after = encoder.probabilities(*given)
+    squares = before["type"] ** 2  # dividing logits by a half squares the probabilities
+    assert after["type"] == pytest.approx(squares / squares.sum(axis=1, keepdims=True), abs=1e-6)
+    assert np.array_equal(after["color"], before["color"])
+    for old, new in zip(plain, encoder.attributes(*given), strict=True):
+        assert old["type"][0] == new["type"][0] and old["type"][1] < new["type"][1]
+        assert old["color"] == new["color"]
+
+
+def test_vectors_and_probabilities_of_one_pass_are_those_of_two(saved, crops):
+    _, _, encoder = saved
+    given = encoder.pixels.decode(crops), list(frame(crops)["detected_class"])
+    vectors, probabilities = encoder.vectors_and_probabilities(*given)
+    assert np.array_equal(vectors, encoder.embed(*given))
+    for head, expected in encoder.probabilities(*given).items():
+        assert np.array_equal(probabilities[head], expected)
 
 
 def test_block_without_batch_norm_is_linear_then_leaky_relu(params):

@@ -27,3 +27,11 @@ def test_losses_of_several_encoders_are_a_panel_for_each_loss(tmp_path):
     assert charts.panels(tmp_path / "none.csv", bool) == []
     path.write_text("panel,line,x,y\n")  # of a profile whose encoders learn nothing
     assert charts.panels(path, bool) == []
+
+
+def test_value_that_is_no_number_is_left_out_of_its_line(tmp_path):
+    path = tmp_path / "training.csv"
+    path.write_text("panel,line,x,y\na,train,1,4\na,train,2,nan\na,train,3,2\na,val,1,inf\nb,train,1,nan\n")
+    (panel,) = charts.panels(path, bool)
+    (line,) = panel["lines"]
+    assert line["points"] == [(1.0, 4.0), (3.0, 2.0)]

@@ -2,14 +2,12 @@
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
 from types import SimpleNamespace
 
 import pytest
-from places import ROOT
 
 from stages.runner import tracking
 from stages.runner.stage import Report
@@ -87,8 +85,8 @@ def test_error_of_the_worker_is_told_by_the_next_stage_once(project, monkeypatch
     assert capsys.readouterr().err == "WARNING not tracked in MLflow: OSError: disk full\n"
 
 
-def test_unusable_store_leaves_an_error_and_the_worker_ends_well(project):
-    """The real worker, in a process of its own, with a store in a folder that cannot be."""
+def test_unusable_store_leaves_an_error_and_the_worker_ends_well(project, monkeypatch):
+    """The real worker, with a store in a folder that cannot be."""
     (project / "file").write_text("")
     tracking._enqueue(
         {
@@ -105,12 +103,9 @@ def test_unusable_store_leaves_an_error_and_the_worker_ends_well(project):
             "scores": {},
         }
     )
-    environment = os.environ | {"MLFLOW_TRACKING_URI": "sqlite:///file/below/mlflow.db", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-B", "-m", "stages.run", "track", "work"],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///file/below/mlflow.db")
+    monkeypatch.setattr(sys, "argv", ["track", "now"])
+    tracking.main()
     assert (tracking.QUEUE / "error").read_text().strip()
 
 

@@ -15,15 +15,22 @@ from small_classifier import RUNTIME
 
 from stages.classifier.training import train_classifier as train
 from stages.classifier.training import trainer
+from stages.classifier.training.batches import predict, prepare
+from stages.classifier.training.calibration import temperatures
 from stages.classifier.training.train_classifier import choose_classes
 from stages.core.determinism import use_runtime
 from stages.core.errors import StageError
 from stages.core.files import read_json, write_json
 from stages.learning import loop
 from stages.networks.backbones.backbones import Backbone
-from stages.networks.backbones.features import save_encoder
+from stages.networks.backbones.features import read_crops, save_encoder
+from stages.networks.classifier import ClassifierEncoder, ClassifierParams
 
 STEPS = 3  # of an epoch: 12 rows in batches of 4
+
+
+def encoder_params(folder):
+    return ClassifierParams.model_validate(read_json(folder / "params.json"))
 
 
 @pytest.fixture
@@ -74,6 +81,19 @@ def stage(crops, params, cpu, tmp_path, monkeypatch):
 
     yield run, epochs, tmp_path
     torch.use_deterministic_algorithms(False)
+
+
+def test_card_has_the_temperature_of_each_head_fitted_on_validation(stage):
+    run, _, project = stage
+    run("out")
+    card, encoder = read_json(project / "out" / "encoder.json"), ClassifierEncoder(project / "out")
+    assert encoder.temperatures == card["temperatures"]
+    rows = prepare(
+        read_crops(project / "dataset", "val"), card["classes"], card["superclasses"], encoder_params(project / "out")
+    )
+    assert temperatures(predict(encoder.network, rows, 4), rows.targets) == pytest.approx(
+        card["temperatures"], abs=1e-3
+    )
 
 
 def test_killed_training_goes_on_and_ends_with_the_same_bytes(stage, capsys):

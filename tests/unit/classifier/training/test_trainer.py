@@ -6,6 +6,7 @@ import pytest
 import torch
 from small import PLAIN_RUNTIME
 from small_classifier import CLASSES, RUNTIME, frame, head_of
+from torch.testing import assert_close
 
 from stages.classifier.training.batches import (
     UNKNOWN,
@@ -170,10 +171,10 @@ def test_running_mean_of_the_weights_by_hand(trainer):
     with torch.no_grad():
         one.network.state_dict()[name].add_(1.0)
     one.stepped()  # the first step: keeps 1/10 of what it was
-    assert one.kept.state_dict()[name] == pytest.approx(start + 0.9, abs=1e-5)
+    assert_close(one.kept.state_dict()[name], start + 0.9, rtol=0, atol=1e-5)
     one.schedule.last_epoch = 1000
     one.stepped()  # keeps the half that `average` allows
-    assert one.kept.state_dict()[name] == pytest.approx(start + 0.95, abs=1e-5)
+    assert_close(one.kept.state_dict()[name], start + 0.95, rtol=0, atol=1e-5)
 
 
 def test_without_average_the_weights_themselves_are_scored(trainer):
@@ -207,7 +208,7 @@ def test_heads_on_cached_features_learn_what_they_would_from_the_pictures(cpu, p
         trained = one.fit(rows(), NoCheckpoints())
         results.append((trained.history[0]["train_loss"], network.state_dict()["projection.weight"]))
     assert results[1][0] == pytest.approx(results[0][0], abs=1e-5)
-    assert results[1][1] == pytest.approx(results[0][1], abs=1e-4)
+    assert_close(results[1][1], results[0][1], rtol=0, atol=1e-4)
 
 
 def test_validation_without_a_single_label_is_refused(trainer, crops):

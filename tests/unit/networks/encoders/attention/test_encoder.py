@@ -43,7 +43,7 @@ def test_encoder_gives_whole_pictures_regions_and_recommendations(recipe, exampl
     images = encoder.pixels.decode(examples[1].data)
     whole, regions = encoder.embed_regions(images)
     assert np.array_equal(encoder.embed(images, [""] * 15), whole)
-    assert whole == pytest.approx(task.embed("val", np.arange(15)), abs=1e-5)
+    np.testing.assert_allclose(whole, task.embed("val", np.arange(15)), rtol=0, atol=1e-5)
     assert np.linalg.norm(regions, axis=2) == pytest.approx(np.ones((15, 2)), abs=1e-5)
     assert encoder.probabilities(images).sum(1) == pytest.approx(np.ones(15), abs=1e-5)
     found = encoder.recommend(images[0], images, examples[1].ids, 4)

@@ -1,0 +1,143 @@
+"""Keep a wardrobe: photos of your clothes, searched without reading them again.
+
+Usage: python -m stages.run wardrobe add PATH [PATH ...]       folders or photos
+       python -m stages.run wardrobe remove PATH [PATH ...]    out of the wardrobe; the files stay
+       python -m stages.run wardrobe list [--items]            what is in it; --items: every garment
+       python -m stages.run wardrobe query PHOTO [--top 5] [--any-class] [--only color=Red] [--ideas] [--out match.png]
+
+Each takes --store FOLDER (default: wardrobe/), --confidence and --json. `list` and `query` first look for photos that
+are new, moved, changed or gone. Uses the models of the active profile (`make repro` first).
+
+Exit status: 0 done or found, 1 nothing matches or the wardrobe is empty, 2 wrong usage or bad input, 130 interrupted.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stages.app.folders import Change
+from stages.app.garments import check_photo
+from stages.app.items import Item, attributes_json, box_json, describe, shown_path, where
+from stages.app.models import Models
+from stages.app.query import (
+    BAD,
+    FOUND,
+    NOTHING,
+    SCHEMA,
+    add_options,
+    add_store_options,
+    answer,
+    change_json,
+    path_json,
+    print_json,
+    show,
+)
+from stages.app.wardrobe import Progress, Wardrobe
+from stages.runner.progress import track
+from stages.runner.stage import new_parser, one_message
+
+log = logging.getLogger(__name__)
+
+
+def told() -> Progress:
+    """Shows progress as a bar or as lines."""
+    steps: Iterator[int] | None = None
+
+    def tell(done: int, total: int, _: Path) -> None:
+        nonlocal steps
+        if steps is None:
+            steps = iter(track(range(total), total=total, desc="read photos"))
+            next(steps)
+        for _step in range(1 + (done == total)):
+            next(steps, None)
+
+    return tell
+
+
+def item_json(item: Item) -> dict[str, Any]:
+    """A garment of the wardrobe as JSON."""
+    return {
+        "id": item.id,
+        "superclass": item.superclass,
+        "confidence": item.confidence,
+        "box": box_json(item.box),
+        "width": item.width,
+        "height": item.height,
+        "attributes": attributes_json(item.attributes),
+        "files": [path_json(path) for path in item.paths],
+    }
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parse = new_parser(__doc__)
+    verbs = parse.add_subparsers(dest="verb", required=True, metavar="{add,remove,list,query}")
+    for name, does in (("add", "take photos in"), ("remove", "take photos out")):
+        verb = verbs.add_parser(name, help=does)
+        verb.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="folder or photo")
+        add_store_options(verb)
+    verb = verbs.add_parser("list", help="say what is in it")
+    verb.add_argument("--items", action="store_true", help="every garment")
+    add_store_options(verb)
+    add_options(verbs.add_parser("query", help="find what matches a photo"))
+    return parse
+
+
+def main() -> None:
+    """Parse and do."""
+    args = parser().parse_args()
+    with one_message(BAD):
+        wardrobe = Wardrobe(Models.open(confidence=args.confidence), args.store)
+        status = {"add": add, "remove": remove, "list": list_, "query": query}[args.verb](args, wardrobe)
+    sys.exit(status)
+
+
+def add(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
+    """Take photos in."""
+    return _report(args, wardrobe.add(args.paths, told()))
+
+
+def remove(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
+    """Take photos out; nothing to do is no success."""
+    change = wardrobe.remove(args.paths)
+    _report(args, change)
+    return FOUND if change.counts["removed"] else NOTHING
+
+
+def list_(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
+    """Say what is in it."""
+    change, roots = wardrobe.sync(told(), wait=False), wardrobe.roots()
+    items = wardrobe.items() if args.items else []
+    if args.json:
+        content = {"schema": SCHEMA, "wardrobe": change_json(change), "added": list(map(path_json, roots))}
+        facets = {"facets": wardrobe.facets()}
+        print_json(content | facets | ({"items": list(map(item_json, items))} if args.items else {}))
+    else:
+        print("\n".join(change.said()))
+        print("\n".join(f"added: {shown_path(path)}" for path in roots) or "nothing was added yet")
+        for name, counts in wardrobe.facets().items() if change.garments else ():
+            print(f"{name}: {', '.join(f'{count} {one}' for one, count in counts.items())}")
+        for item in items:
+            seen = where(item.superclass, item.box)
+            print(f"{shown_path(item.photo)}  ({seen})  {describe(item.attributes)}")
+    return FOUND if change.garments else NOTHING
+
+
+def query(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
+    """Find what matches a photo."""
+    check_photo(args.photo)
+    change = wardrobe.sync(told(), wait=False)
+    for line in change.said():
+        log.info(line)
+    return show(args, wardrobe, answer(args, wardrobe), change)
+
+
+def _report(args: argparse.Namespace, change: Change) -> int:
+    if args.json:
+        print_json({"schema": SCHEMA, "wardrobe": change_json(change)})
+    else:
+        print("\n".join(change.said()))
+    return FOUND if change.garments else NOTHING

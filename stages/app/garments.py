@@ -1,0 +1,175 @@
+"""From a photo to its garments and their vectors: pure functions of the photo, the networks and params."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from stages.contracts.images import TooManyPixels, check, decode, encode_jpeg
+from stages.core.errors import StageError, shown
+from stages.crops.crops import cut_match
+from stages.crops.matching import NO_DETECTOR, elsewhere
+from stages.crops.params import CropParams
+from stages.ingest.files import is_unread
+from stages.ingest.lookup import UNREAD_SAID
+from stages.networks.backbones.features import Encoder
+from stages.networks.detector.model import Detector
+from stages.networks.detector.params import NmsParams
+
+Box = tuple[int, int, int, int]  # x1, y1, x2, y2 in pixels of the upright photo, x2 and y2 exclusive
+MAX_PIXELS = 120_000_000  # the largest phones take 108 million; each takes 3 bytes, twice
+UPLOAD = Path("the photo")  # stands for the name of a photo that comes as bytes
+
+
+@dataclass(frozen=True)
+class Garment:
+    """One garment of one photo; ``superclass`` is "none" when nothing was detected and the photo is the crop.
+
+    Attributes:
+        confidence: the detector's; None: the whole photo, or a box that a person gave.
+        crop: JPEG.
+    """
+
+    photo: Path
+    superclass: str
+    confidence: float | None
+    box: Box | None
+    crop: bytes
+
+
+def read_photo(data: bytes, name: Path = UPLOAD) -> Image.Image:
+    """A photo, upright and RGB.
+
+    Args:
+        name: of the file, for messages.
+
+    Raises:
+        StageError: the bytes are no picture that is read, or it has more than ``MAX_PIXELS`` pixels.
+    """
+    try:
+        return decode(data, MAX_PIXELS)[0]
+    except TooManyPixels as error:
+        raise StageError(f"{name}: {error}. Save it smaller.") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise StageError(f"{name}: {UNREAD_SAID if is_unread(name) else error}.") from None
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a photo.
+
+    Raises:
+        StageError: the file is missing or cannot be opened.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise StageError(f"{path}: no such file.") from None
+    except OSError as error:
+        raise StageError(f"{path}: {error.strerror or error}.") from None
+
+
+def check_photo(path: Path) -> None:
+    """Refuse a file that is no photo, in a fraction of the time that decoding takes.
+
+    Raises:
+        StageError: as ``read_file`` and ``read_photo``.
+    """
+    data = read_file(path)
+    try:
+        check(data, MAX_PIXELS)
+    except (OSError, ValueError, SyntaxError):
+        read_photo(data, path)  # has the message
+
+
+def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams, nms: NmsParams) -> list[Garment]:
+    """Garments in the photo of a file; see ``garments_in``.
+
+    Raises:
+        StageError: when the file is missing or not an image, or too small.
+    """
+    return garments_in(read_photo(read_file(path), path), detectors, params, nms, path)
+
+
+def garments_in(
+    image: Image.Image, detectors: Sequence[Detector], params: CropParams, nms: NmsParams, name: Path = UPLOAD
+) -> list[Garment]:
+    """Garments in one photo, most confident first; the whole photo when no detector finds any.
+
+    Boxes that overlap by more than ``nms.iou`` are one garment, of the class that is surest.
+
+    Raises:
+        StageError: the photo has too few pixels.
+    """
+    pixels = np.asarray(image)
+    found = [detection for detector in detectors for detection in detector.predict([pixels], params.confidence, nms)[0]]
+    garments = []
+    found.sort(key=lambda row: -row["confidence"])
+    while found:
+        detection = found[0]
+        found = elsewhere(found, detection, nms.iou)
+        crop = cut_match(image, detection, params)
+        if crop is not None:
+            x1, y1, x2, y2 = (round(detection[side]) for side in ("x1", "y1", "x2", "y2"))
+            box = x1, y1, x2, y2
+            garments.append(Garment(name, detection["superclass"], detection["confidence"], box, encode_jpeg(crop)))
+    return garments or [_whole(image, params, name)]
+
+
+def _whole(image: Image.Image, params: CropParams, name: Path, superclass: str = NO_DETECTOR) -> Garment:
+    crop = cut_match(image, None, params)
+    if crop is None:
+        raise StageError(f"{name}: {image.width}x{image.height} pixels are too few to see a garment in.")
+    return Garment(name, superclass, None, None, encode_jpeg(crop))
+
+
+def garment_at(
+    image: Image.Image,
+    box: Box | None,
+    superclass: str,
+    superclasses: Sequence[str],
+    params: CropParams,
+    name: Path = UPLOAD,
+) -> Garment:
+    """The garment that a person says is at ``box`` (None: the whole photo) and of ``superclass``.
+
+    Sides of the box beyond the photo are moved to its edges.
+
+    Raises:
+        StageError: no such class, or the box has too few pixels of the photo.
+    """
+    if superclass not in (*superclasses, NO_DETECTOR):
+        raise StageError(f"no class {superclass!r}; expected one of {shown([*superclasses, NO_DETECTOR])}.")
+    if box is None:
+        return _whole(image, params, name, superclass)
+    limits = (image.width, image.height, image.width, image.height)
+    x1, y1, x2, y2 = (min(max(0, side), limit) for side, limit in zip(box, limits, strict=True))
+    detection: dict[str, Any] = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
+    crop = cut_match(image, detection, params) if x1 < x2 and y1 < y2 else None
+    if crop is None:
+        raise StageError(
+            f"the box {box} has too few pixels of the photo, which is {image.width}x{image.height}; its sides need "
+            f"{params.min_side} or more. Draw it larger."
+        )
+    return Garment(name, superclass, None, (x1, y1, x2, y2), encode_jpeg(crop))
+
+
+def inputs(garments: Sequence[Garment], encoder: Encoder) -> tuple[torch.Tensor, list[str]]:
+    """Decoded crops and their superclasses, as the encoder takes them."""
+    return encoder.pixels.decode([one.crop for one in garments]), [one.superclass for one in garments]
+
+
+def unit(vectors: np.ndarray, metric: str) -> np.ndarray:
+    """Vectors [n, d], scaled to length 1 where ``metric`` is cosine."""
+    if metric != "cosine":
+        return vectors
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def embed(garments: Sequence[Garment], encoder: Encoder, batch: int = 32) -> np.ndarray:
+    """float32 [n, d], scaled to length 1 where the encoder compares by cosine."""
+    groups = (garments[start : start + batch] for start in range(0, len(garments), batch))
+    return unit(np.concatenate([encoder.embed(*inputs(group, encoder)) for group in groups]), encoder.metric)

@@ -1,0 +1,147 @@
+"""What the wardrobe tells of garments: those of a query photo, those it holds, and how they match."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.app.garments import Box
+from stages.core.names import plain
+from stages.crops.matching import NO_DETECTOR
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute of a garment.
+
+    Attributes:
+        name: the most probable class of the head.
+        confidence: its calibrated probability.
+        sure: whether that is at least params ``app.unsure_below``.
+    """
+
+    name: str
+    confidence: float
+    sure: bool
+
+    def said(self) -> str:
+        """``Blue 91 %``; ``not sure (Blue 41 %)``."""
+        text = f"{self.name} {self.confidence:.0%}"
+        return text if self.sure else f"not sure ({text})"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A garment of a query photo.
+
+    Attributes:
+        superclass: "none": nothing was detected, and the whole photo is the garment.
+        confidence: the detector's; None: the whole photo, or what a person said.
+        box: None: the whole photo.
+        attributes: by head.
+        crop: JPEG.
+        vector: float32 [d], of length 1 where vectors are compared by cosine.
+        probabilities: float32 [classes of all heads], calibrated, in the order of ``Models.heads``.
+    """
+
+    superclass: str
+    confidence: float | None
+    box: Box | None
+    attributes: dict[str, Attribute]
+    crop: bytes
+    vector: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class Look:
+    """A query photo: its bytes' hash, its upright size in pixels, its garments (at least one), most confident first."""
+
+    sha256: str
+    width: int
+    height: int
+    garments: list[Asked]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A garment of the wardrobe.
+
+    Attributes:
+        id: hash of the photo's bytes and number of the garment; it stays while bytes and models do.
+        paths: the files with these very bytes, sorted.
+        width, height: of the upright photo in pixels.
+    """
+
+    id: str
+    paths: tuple[Path, ...]
+    superclass: str
+    confidence: float | None
+    box: Box | None
+    width: int
+    height: int
+    attributes: dict[str, Attribute]
+
+    @property
+    def photo(self) -> Path:
+        """The first of its files."""
+        return self.paths[0]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A garment of the wardrobe that was found.
+
+    Attributes:
+        similarity: cosine of the two vectors.
+        why: of "different ideas": ``ALL_IN_ALL``, or the head by which it was found; else empty.
+    """
+
+    item: Item
+    similarity: float
+    why: str = ""
+
+
+def named_attributes(
+    probabilities: np.ndarray, heads: Mapping[str, Sequence[str]], unsure_below: float
+) -> dict[str, Attribute]:
+    """The attributes that probabilities [classes of all heads] tell."""
+    result, start = {}, 0
+    for head, names in heads.items():
+        own = probabilities[start : start + len(names)]
+        best, start = int(own.argmax()), start + len(names)
+        result[head] = Attribute(names[best], float(own[best]), bool(own[best] >= unsure_below))
+    return result
+
+
+def describe(attributes: Mapping[str, Attribute]) -> str:
+    """``color Blue 91 %, type not sure (Tops 41 %)``."""
+    return ", ".join(f"{head} {attribute.said()}" for head, attribute in attributes.items())
+
+
+def where(superclass: str, box: Box | None) -> str:
+    """``top at (1, 2, 3, 4)``; ``whole photo``."""
+    if box is not None:
+        return f"{superclass} at {box}"
+    return "whole photo" if superclass == NO_DETECTOR else f"{superclass}, whole photo"
+
+
+def shown_path(path: Path | str) -> str:
+    r"""A path on one line, whatever its name holds: a line break as ``\n``, bytes outside UTF-8 as ``\xe9``."""
+    text = plain(str(path))
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def box_json(box: Box | None) -> list[int] | None:
+    """A box as JSON."""
+    return None if box is None else list(box)
+
+
+def attributes_json(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
+    """Attributes as JSON: head -> name, confidence, sure."""
+    return {
+        head: {"name": one.name, "confidence": round(one.confidence, 4), "sure": one.sure}
+        for head, one in attributes.items()
+    }

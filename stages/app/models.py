@@ -1,0 +1,148 @@
+"""The trained models of the active profile, as the wardrobe uses them; each is loaded when it is first needed."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from stages.app.garments import UPLOAD, Box, Garment, garment_at, garments_in, inputs, read_photo, unit
+from stages.contracts.images import encode_jpeg
+from stages.core.determinism import seed_everything
+from stages.core.errors import StageError
+from stages.core.fast_imports import import_timm
+from stages.core.files import digest, read_json
+from stages.core.params import Names, load_params, lookup, section
+from stages.crops.params import CropParams
+from stages.networks.classifier import ClassifierEncoder
+from stages.networks.detector.model import Detector, load_detectors, quiet_ultralytics
+from stages.networks.detector.params import NmsParams
+from stages.profiles.app import AppParams
+
+STEPS = "1"  # raised when the code finds other garments or vectors with the same models
+DEFAULT_HEADS = "classes"
+MODEL_FILES = ("detector.json", "encoder.json", "weights.safetensors")
+
+
+class Models:
+    """Detectors and classifier. The networks take one photo at a time, whichever thread asks.
+
+    Attributes:
+        profile: of params.yaml.
+        heads: head -> class names, in the order of ``Asked.probabilities``.
+        superclasses: what the detectors find.
+        unsure_below: params ``app.unsure_below``.
+        folders: of the detectors and of the classifier.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        profile: str,
+        detectors: Sequence[str],
+        params: CropParams,
+        nms: NmsParams,
+        unsure_below: float,
+    ) -> None:
+        """Read the models' cards.
+
+        Args:
+            root: the folder that holds ``detectors/`` and ``encoders/``.
+            detectors: their names.
+
+        Raises:
+            StageError: a model is missing.
+        """
+        classifier = root / "encoders" / "classifier"
+        if not (classifier / "encoder.json").is_file():
+            raise StageError(f"{root}: no trained classifier there. Run `make repro` first (or `dvc pull`).")
+        self.profile, self.params, self.nms, self.unsure_below = profile, params, nms, unsure_below
+        self._detectors: list[Detector] = list(load_detectors(root / "detectors", detectors).values())
+        self.folders = [*(detector.folder for detector in self._detectors), classifier]
+        card = read_json(classifier / "encoder.json")
+        self.heads: dict[str, list[str]] = card[DEFAULT_HEADS]
+        self.superclasses = [name for detector in self._detectors for name in detector.names]
+        self._turn = Lock()
+
+    @classmethod
+    def open(cls, content: Mapping[str, Any] | None = None, confidence: float | None = None) -> "Models":
+        """The models that params name; nothing but their cards is read.
+
+        Args:
+            content: of params.yaml; None: it is read.
+            confidence: smallest confidence of a detection, instead of ``crops.confidence``.
+
+        Raises:
+            StageError: params or models are missing.
+        """
+        content = load_params() if content is None else content
+        params, profile = section(CropParams, "crops", content), str(lookup(content, "profile"))
+        if confidence is not None:
+            params = params.model_copy(update={"confidence": confidence})
+        names, nms = section(Names, "detectors", content), section(NmsParams, "nms", content)
+        unsure_below = section(AppParams, "app", content).unsure_below
+        return cls(Path("models") / profile, profile, names, params, nms, unsure_below)
+
+    @cached_property
+    def encoder(self) -> ClassifierEncoder:
+        """The classifier with its weights."""
+        return ClassifierEncoder(self.folders[-1])
+
+    def files(self) -> list[Path]:
+        """The files whose content decides what is found in a photo."""
+        return [path for folder in self.folders for name in MODEL_FILES if (path := folder / name).is_file()]
+
+    def key(self, hashes: Mapping[Path, str]) -> str:
+        """What a photo's garments and vectors depend on, beside the photo.
+
+        Args:
+            hashes: of ``files()``.
+        """
+        params = self.params.model_dump(include={"confidence", "padding", "shape", "max_side", "min_side"})
+        names = [f"{path.parent.name}/{path.name} {hashes[path]}" for path in self.files()]
+        return digest(STEPS, repr(sorted(params.items())), repr(self.nms), *names)
+
+    def warm(self) -> None:
+        """Build all networks now, instead of at the first photo."""
+        self.describe(self.garments(encode_jpeg(Image.new("RGB", (64, 64))))[1])
+
+    def garments(self, data: bytes, name: Path = UPLOAD) -> tuple[tuple[int, int], list[Garment]]:
+        """Width and height of a photo in pixels, and its garments.
+
+        Raises:
+            StageError: as ``read_photo`` and ``garments_in``.
+        """
+        image = read_photo(data, name)  # outside of the lock: the other core may decode the next photo
+        with self._turn:
+            seed_everything(0)
+            return image.size, garments_in(image, self._detectors, self.params, self.nms, name)
+
+    def garment_at(self, data: bytes, box: Box | None, superclass: str) -> Garment:
+        """The garment that a person says is at ``box``; see ``garments.garment_at``."""
+        return garment_at(read_photo(data), box, superclass, self.superclasses, self.params)
+
+    def describe(self, garments: Sequence[Garment]) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors float32 [n, d], and calibrated probabilities float32 [n, classes of all heads]."""
+        with self._turn:
+            seed_everything(0)
+            vectors, probabilities = self.encoder.vectors_and_probabilities(*inputs(garments, self.encoder))
+        shares = np.concatenate([probabilities[head] for head in self.heads], axis=1)
+        return unit(vectors, self.encoder.metric), shares.astype(np.float32)
+
+
+def import_networks() -> None:
+    """Import now what networks need when they are built, so that a measured search begins after it."""
+    import_timm()
+    quiet_ultralytics()
+    for name in ("safetensors.torch", "ultralytics.nn.tasks", "ultralytics.data.augment", "ultralytics.utils.nms"):
+        import_module(name)
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    """Size, time of the last change in ns, and inode of a file: while they stay, so does its content."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino

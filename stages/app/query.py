@@ -1,0 +1,214 @@
+"""A search from the command line: its options, its answer as lines, as JSON and as a picture, its exit status.
+
+`make match` and `seamline wardrobe query` differ in which photos they search.
+"""
+
+import argparse
+import base64
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.app.folders import Change
+from stages.app.items import Asked, Look, Match, attributes_json, box_json, describe, shown_path, where
+from stages.app.models import Models
+from stages.app.search import Filters
+from stages.app.sheet import SHEET_SUFFIXES, write_sheet
+from stages.app.wardrobe import DEFAULT_STORE, Wardrobe
+from stages.core.errors import StageError, shown
+
+SCHEMA = 1  # of the JSON; it grows when a key changes its meaning or goes, not when one is added
+FOUND, NOTHING, BAD = 0, 1, 2
+EXIT_CODES = "Exit status: 0 a match was found, 1 nothing matches, 2 wrong usage or bad input, 130 interrupted."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A query photo and, for each of its garments, the matches, best first."""
+
+    photo: Path
+    look: Look
+    matches: list[list[Match]]
+
+
+def count(text: str) -> int:
+    """A number above 0, as argparse wants types."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
+    return number
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1, as argparse wants types."""
+    if not 0 <= (number := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text}")
+    return number
+
+
+def wanted(text: str) -> tuple[str, str]:
+    """``color=Red`` as a pair."""
+    head, sign, name = text.partition("=")
+    if not (head and sign and name):
+        raise argparse.ArgumentTypeError(f"expected something like color=Red, found {text}")
+    return head, name
+
+
+def picture_file(text: str) -> Path:
+    """The path of a picture to write."""
+    if Path(text).suffix.lower() not in SHEET_SUFFIXES:
+        raise argparse.ArgumentTypeError(f"expected a file named {' or '.join(SHEET_SUFFIXES)}, found {text}")
+    return Path(text)
+
+
+def add_store_options(parser: argparse.ArgumentParser) -> None:
+    """Options of everything that opens the store."""
+    parser.add_argument("--store", type=Path, default=DEFAULT_STORE, help="folder of the store (default: %(default)s)")
+    parser.add_argument("--confidence", type=share, help="smallest detection confidence (default: crops.confidence)")
+    parser.add_argument("--json", action="store_true", help="print JSON (docs/wardrobe.md) instead of lines")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The photo and the options of a search."""
+    parser.add_argument("photo", type=Path)
+    add_store_options(parser)
+    parser.add_argument("--top", type=count, default=5, help="matches of each garment (default: %(default)s)")
+    parser.add_argument("--any-class", action="store_true", help="let garments of other classes compete too")
+    parser.add_argument(
+        "--only", type=wanted, action="append", default=[], metavar="HEAD=NAME",
+        help="only garments with that attribute, such as color=Red or superclass=top; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--ideas", action="store_true", help="different ideas instead of the most similar garments")
+    parser.add_argument("--out", type=picture_file, help="also write a picture for people, such as match.png")
+
+
+def filters_of(pairs: list[tuple[str, str]], models: Models, within: tuple[Path, ...]) -> Filters:
+    """The filters that ``--only`` names.
+
+    Raises:
+        StageError: an unknown head or name.
+    """
+    known = {"superclass": [*models.superclasses, "none"], **models.heads}
+    chosen: dict[str, set[str]] = {}
+    for head, name in pairs:
+        if name not in known.get(head, ()):
+            names = (
+                f"after {head}= one of {shown(known[head], 99)}" if head in known else f"first one of {shown(known)}"
+            )
+            raise StageError(f"--only {head}={name}: expected {names}.")
+        chosen.setdefault(head, set()).add(name)
+    superclasses = frozenset(chosen.pop("superclass", ()))
+    return Filters(superclasses, {head: frozenset(names) for head, names in chosen.items()}, within)
+
+
+def answer(args: argparse.Namespace, wardrobe: Wardrobe, within: tuple[Path, ...] = ()) -> Answer:
+    """Search for each garment of ``args.photo`` among the photos below ``within``, or in the whole wardrobe.
+
+    Raises:
+        StageError: as ``Wardrobe.look``, or a filter that does not exist.
+    """
+    filters = filters_of(args.only, wardrobe.models, within)
+    look = wardrobe.look(args.photo)
+    search = wardrobe.ideas if args.ideas else wardrobe.matches
+    found = [search(one, args.top, filters, args.any_class, look.sha256) for one in look.garments]
+    return Answer(args.photo, look, found)
+
+
+def path_json(path: Path) -> dict[str, Any]:
+    """A path as JSON: ``path``, and ``path_base64`` with its bytes where they are no UTF-8 (else null)."""
+    raw = os.fsencode(path)
+    try:
+        return {"path": raw.decode("utf-8"), "path_base64": None}
+    except UnicodeDecodeError:
+        return {"path": raw.decode("utf-8", "backslashreplace"), "path_base64": base64.b64encode(raw).decode()}
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """What happened to the wardrobe, as JSON."""
+    return {
+        "photos": change.photos,
+        "garments": change.garments,
+        "counts": change.counts,
+        "broken": [{**path_json(one.path), "reason": one.reason} for one in change.broken],
+        "left_out": change.left_out,
+        "missing": [path_json(path) for path in change.missing],
+        "busy": change.busy,
+    }
+
+
+def match_json(rank: int, match: Match) -> dict[str, Any]:
+    """A match as JSON."""
+    return {
+        "rank": rank,
+        "id": match.item.id,
+        "similarity": round(match.similarity, 6),
+        "why": match.why or None,
+        "superclass": match.item.superclass,
+        "confidence": match.item.confidence,
+        "box": box_json(match.item.box),
+        "attributes": attributes_json(match.item.attributes),
+        "files": [path_json(path) for path in match.item.paths],
+    }
+
+
+def answer_json(found: Answer, change: Change) -> dict[str, Any]:
+    """The whole answer as JSON."""
+    return {
+        "schema": SCHEMA,
+        "photo": {
+            **path_json(found.photo),
+            "sha256": found.look.sha256,
+            "width": found.look.width,
+            "height": found.look.height,
+        },
+        "wardrobe": change_json(change),
+        "garments": [
+            {
+                "superclass": one.superclass,
+                "confidence": one.confidence,
+                "box": box_json(one.box),
+                "attributes": attributes_json(one.attributes),
+                "matches": [match_json(rank, match) for rank, match in enumerate(matches, start=1)],
+            }
+            for one, matches in zip(found.look.garments, found.matches, strict=True)
+        ],
+    }
+
+
+def garment_line(asked: Asked) -> str:
+    """``top 91% at (1, 2, 3, 4)``, or that nothing was detected."""
+    if asked.box is None:
+        return "no garment detected: the whole photo is taken as one"
+    return f"{asked.superclass} {asked.confidence:.0%} at {asked.box}"
+
+
+def lines(found: Answer) -> list[str]:
+    """The answer for people."""
+    result = []
+    for one, matches in zip(found.look.garments, found.matches, strict=True):
+        result += ["", garment_line(one), f"  {describe(one.attributes)}"]
+        if not matches:
+            result.append(f"  no {one.superclass} in the wardrobe matches (--any-class searches everything)")
+        for place, match in enumerate(matches, start=1):
+            why = f"  by {match.why}" if match.why else ""
+            seen = where(match.item.superclass, match.item.box)
+            more = f" and {len(match.item.paths) - 1} copies" if len(match.item.paths) > 1 else ""
+            result.append(f"  {place}. {match.similarity:.3f}  {shown_path(match.item.photo)}{more}  ({seen}){why}")
+    return result
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print it, in ASCII, so that any terminal and any name of a file pass."""
+    print(json.dumps(content, indent=1, allow_nan=False))
+
+
+def show(args: argparse.Namespace, wardrobe: Wardrobe, found: Answer, change: Change) -> int:
+    """Print the answer, write its picture if one is wanted; the exit status."""
+    if args.json:
+        print_json(answer_json(found, change))
+    else:
+        print("\n".join(lines(found)))
+    if args.out is not None:
+        write_sheet(args.out, found.photo, found.look, found.matches, wardrobe)
+    return FOUND if any(found.matches) else NOTHING

@@ -1,0 +1,204 @@
+"""Find garments of the wardrobe: the most similar ones, different ideas, and only those that a person wants to see."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from stages.app.folders import absolute
+from stages.app.garments import Box
+from stages.app.items import Asked, Item, Match, named_attributes
+from stages.app.store import File, below
+from stages.crops.matching import NO_DETECTOR
+from stages.networks.encoders.attention.recommend import diverse_list
+
+ALL_IN_ALL = "all in all"
+# Of an idea's distance: how much all other likeness counts beside that of the head which finds it.
+REST = 0.5
+SHORTLIST = 200  # garments nearest in each way that the ideas are chosen from
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which garments compete.
+
+    Attributes:
+        superclasses: empty: all of them.
+        attributes: head -> names of which a garment has one; heads all hold.
+        within: folders or photos; empty: the whole wardrobe.
+    """
+
+    superclasses: frozenset[str] = frozenset()
+    attributes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    within: tuple[Path, ...] = ()
+
+
+ANY = Filters()
+
+
+class Catalog:
+    """One state of the wardrobe in memory: a row for each garment, by path. It never changes, so threads share it."""
+
+    def __init__(
+        self,
+        files: Mapping[str, File],
+        table: pa.Table,
+        rows: np.ndarray,
+        heads: Mapping[str, Sequence[str]],
+        unsure_below: float,
+    ) -> None:
+        """Take what ``Store.files`` and ``Shelf.read`` give.
+
+        Args:
+            rows: float32 [garments, d + classes of all heads].
+            heads: head -> class names.
+        """
+        self.heads, self.unsure_below = heads, unsure_below
+        classes = sum(map(len, heads.values()))
+        self.paths: dict[str, list[str]] = {}
+        for one in files.values():
+            if one.present and one.sha256:
+                self.paths.setdefault(one.sha256, []).append(one.path)
+        for own in self.paths.values():
+            own.sort()
+        hashes, numbers, of_vectors, reasons = (
+            table[name].to_pylist() for name in ("sha256", "number", "row", "reason")
+        )
+        self.unreadable = {sha: reason for sha, reason in zip(hashes, reasons, strict=True) if reason is not None}
+        self.photos = len(self.paths.keys() & set(hashes) - self.unreadable.keys())
+        kept = [
+            (self.paths[sha][0], number, at)
+            for at, (sha, number) in enumerate(zip(hashes, numbers, strict=True))
+            if number is not None and sha in self.paths
+        ]
+        order = np.array([at for _, _, at in sorted(kept)], np.int64)
+        self.table = table.take(order)
+        self.photo = np.array(hashes, dtype=object)[order]
+        self.superclass = np.array(table["superclass"].to_pylist(), dtype=object)[order]
+        self.rows = np.array(of_vectors, dtype=object)[order].astype(np.int64)
+        width = rows.shape[1] - classes if len(rows) else 0
+        self.vectors, self._shares = rows[:, :width], rows[:, width:]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Id -> position of the garment."""
+        names = zip(self.photo, self.table["number"].to_pylist(), strict=True)
+        return {f"{sha}-{number}": at for at, (sha, number) in enumerate(names)}
+
+    @cached_property
+    def codes(self) -> dict[str, np.ndarray]:
+        """Head -> position of each garment's most probable class [n]."""
+        shares, result, start = self._shares[self.rows], {}, 0
+        for head, names in self.heads.items():
+            result[head] = shares[:, start : start + len(names)].argmax(axis=1)
+            start += len(names)
+        return result
+
+    def item(self, at: int) -> Item:
+        """The garment at a position."""
+        (column,) = self.table.slice(at, 1).to_pylist()
+        box: Box | None = None
+        if column["x1"] is not None:
+            box = column["x1"], column["y1"], column["x2"], column["y2"]
+        return Item(
+            id=f"{column['sha256']}-{column['number']}",
+            paths=tuple(map(Path, self.paths[column["sha256"]])),
+            superclass=column["superclass"],
+            confidence=column["confidence"],
+            box=box,
+            width=column["width"],
+            height=column["height"],
+            attributes=named_attributes(self._shares[self.rows[at]], self.heads, self.unsure_below),
+        )
+
+    def kept(self, filters: Filters) -> np.ndarray:
+        """bool [n]: the garments that pass the filters."""
+        keep = np.ones(len(self), bool)
+        if filters.superclasses:
+            keep &= np.isin(self.superclass, list(filters.superclasses))
+        for head, names in filters.attributes.items():
+            own = [self.heads[head].index(name) for name in names if name in self.heads.get(head, ())]
+            keep &= np.isin(self.codes[head], own) if head in self.codes else False
+        if filters.within:
+            places = list(map(absolute, filters.within))
+            inside = {
+                sha for sha, paths in self.paths.items() if any(below(one, place) for one in paths for place in places)
+            }
+            # numpy's isin compares objects one by one with each name: minutes for 10,000 photos.
+            keep &= np.array([sha in inside for sha in self.photo], bool)
+        return keep
+
+    def facets(self, filters: Filters) -> dict[str, dict[str, int]]:
+        """Superclass and each head -> name -> how many garments pass the filters, most frequent first."""
+        at = np.flatnonzero(self.kept(filters))
+        result = {"superclass": Counter(self.superclass[at])}
+        for head, names in self.heads.items():
+            result[head] = Counter(names[code] for code in self.codes[head][at])
+        return {name: dict(sorted(found.items(), key=lambda one: (-one[1], one[0]))) for name, found in result.items()}
+
+    def competing(self, superclass: str, filters: Filters, any_class: bool, without: str) -> np.ndarray:
+        """Positions of the garments that may match one of ``superclass``.
+
+        These are the garments of its superclass, and photos in which nothing was detected, unless the filters name
+        superclasses, ``any_class`` is true, or the superclass is unknown; never those of the photo ``without``.
+        """
+        keep = self.kept(filters)
+        if not (any_class or filters.superclasses or superclass == NO_DETECTOR):
+            keep &= np.isin(self.superclass, [superclass, NO_DETECTOR])
+        if without:
+            keep &= self.photo != without
+        return np.flatnonzero(keep)
+
+    def _likeness(self, asked: Asked, at: np.ndarray) -> np.ndarray:
+        """Cosine similarity [n] of the garments at some positions."""
+        # The product with all rows reads them once in order; picking rows first would copy them.
+        return (self.vectors @ asked.vector)[self.rows[at]] if len(at) else np.zeros(0, np.float32)
+
+    def _best_of_photos(self, at: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Places in ``at``, best score first, with the best garment of each photo alone; of equals the first by path.
+
+        A garment that the detectors have found twice would be two matches.
+        """
+        order = np.argsort(-scores, kind="stable")
+        _, first = np.unique(self.photo[at[order]], return_index=True)
+        return order[np.sort(first)]
+
+    def matches(self, asked: Asked, at: np.ndarray, top: int) -> list[Match]:
+        """The most similar of the garments at some positions, one of each photo, best first."""
+        scores = self._likeness(asked, at)
+        return [Match(self.item(int(at[one])), float(scores[one])) for one in self._best_of_photos(at, scores)[:top]]
+
+    def ideas(self, asked: Asked, at: np.ndarray, top: int) -> list[Match]:
+        """Different ideas: likeness all in all and in each head take turns to name the nearest garment not listed yet.
+
+        The turns are those of system B's diverse list, whose regions of the picture are heads here. A head's distance
+        is Hellinger's, of its probabilities, plus ``REST`` times the distance all in all, so that of many garments
+        of the same color the most similar one comes first.
+        """
+        scores = self._likeness(asked, at)
+        best = self._best_of_photos(at, scores)
+        at, scores = at[best], scores[best]
+        apart = 1 - scores
+        distances = [apart, *(self._apart(asked, head, at) + REST * apart for head in self.heads)]
+        near = sorted({int(one) for row in distances for one in np.argsort(row, kind="stable")[: max(SHORTLIST, top)]})
+        listed = diverse_list(np.stack(distances)[:, near], [f"{place:09d}" for place in near], top)
+        why = (ALL_IN_ALL, *self.heads)
+        return [Match(self.item(int(at[int(place)])), float(scores[int(place)]), why[turn]) for place, turn in listed]
+
+    def _apart(self, asked: Asked, head: str, at: np.ndarray) -> np.ndarray:
+        """Hellinger distance [n] of a head's probabilities."""
+        start = 0
+        for name, classes in self.heads.items():
+            span = slice(start, start + len(classes))
+            if name == head:
+                break
+            start = span.stop
+        roots = np.sqrt(self._shares[self.rows[at], span])
+        return np.sqrt(np.maximum(0, 1 - roots @ np.sqrt(asked.probabilities[span])))

@@ -1,0 +1,345 @@
+"""The wardrobe on disk: which files it has, and what the models found in each photo.
+
+    STORE/wardrobe.json         folders and photos that were added, and those that were taken out again
+    STORE/files.parquet         each file: size, time, inode, hash of its bytes
+    STORE/models.json           the same of the models' files
+    STORE/KEY/garments.parquet  by the models of that KEY: each garment of each photo; why a photo cannot be read
+    STORE/KEY/vectors-N.f32     a row for each garment: its vector, then the probabilities of all heads
+
+Tables are replaced as a whole, by renaming a new file; rows of vectors are appended before the table names them. So a
+reader always sees one consistent state, without a lock, and a crash loses what came after the last commit. Writers take
+``Store.writing``, one at a time among all processes and threads.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.app.garments import Box
+from stages.core.errors import StageError
+
+log = logging.getLogger(__name__)
+
+FILES = pa.schema(
+    [
+        ("path", pa.binary()),  # absolute; a name may be no text
+        ("size", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("inode", pa.int64()),
+        ("sha256", pa.string()),  # of the bytes; null: the file cannot be opened
+        ("reason", pa.string()),  # why it cannot be opened
+        ("present", pa.bool_()),  # false: the folder that was added is not there, as of a disk that is unplugged
+    ]
+)
+GARMENTS = pa.schema(
+    [
+        ("sha256", pa.string()),  # of the photo
+        ("width", pa.int32()),  # of the upright photo in pixels; 0: it cannot be read
+        ("height", pa.int32()),
+        ("reason", pa.string()),  # why the photo cannot be read; null: it was read, and the row is a garment
+        ("number", pa.int32()),  # of the garment in its photo, most confident first
+        ("superclass", pa.string()),
+        ("confidence", pa.float64()),
+        *((corner, pa.int32()) for corner in ("x1", "y1", "x2", "y2")),  # null: the whole photo
+        ("row", pa.int64()),  # of the vectors' file
+    ]
+)
+KEY_LETTERS = 16  # of the models' key, as a folder's name
+KEPT_KEYS = 4  # folders of other models that stay: of other profiles, or of another --confidence
+COMPACT_FROM = 256  # rows of vectors that no garment names any more, from which the file is written anew
+BUSY_SAID = "another process is adding photos"
+
+
+class Busy(Exception):
+    """Another process or thread writes, and the caller does not want to wait."""
+
+
+@dataclass
+class Roots:
+    """What was added: absolute paths of folders and photos, and of what below them was taken out again."""
+
+    added: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the wardrobe: its bytes' hash, or the reason why it cannot be opened; ``stamp``: see models.stamp."""
+
+    path: str
+    stamp: tuple[int, int, int]
+    sha256: str | None
+    reason: str | None = None
+    present: bool = True
+
+
+@dataclass(frozen=True)
+class Found:
+    """A photo as the models see it: ``garments`` as (superclass, confidence, box), and their rows [n, width]."""
+
+    sha256: str
+    size: tuple[int, int]
+    garments: Sequence[tuple[str, float | None, Box | None]]
+    rows: np.ndarray | None
+    reason: str | None = None
+
+
+def below(path: str, folder: str) -> bool:
+    """Whether a path is ``folder`` or lies below it."""
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that readers see the old content or the new one, and a crash leaves one of them."""
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with new.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    new.replace(path)
+
+
+def _damaged(path: Path, error: object) -> StageError:
+    return StageError(f"{path}: damaged ({error}). Delete the folder {path.parent}; it is made again from the photos.")
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    """A table of the store; empty when there is none yet."""
+    try:
+        table = pq.ParquetFile(path).read()  # read_table would import pyarrow's data sets
+    except FileNotFoundError:
+        return schema.empty_table()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _damaged(path, str(error)[:100]) from None
+    if not table.schema.equals(schema):
+        raise _damaged(path, "not the expected columns")
+    return table
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_whole(path, sink.getvalue().to_pybytes())
+
+
+def _stat(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return (0, 0, 0)
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+class Store:
+    """The files of one wardrobe."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open it, or make it.
+
+        Raises:
+            StageError: something else is there.
+        """
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StageError(f"{folder}: no wardrobe can be made there ({error.strerror}).") from None
+        if any(folder.iterdir()) and not (folder / "lock").exists():
+            raise StageError(f"{folder}: holds other files. Name a new folder for the wardrobe, or an empty one.")
+        (folder / "lock").touch()
+        self._files: tuple[tuple[int, int, int], dict[str, File]] = (0, 0, 0), {}  # as of the last read
+
+    @contextmanager
+    def writing(self, wait: bool = True) -> Iterator[None]:
+        """The right to write, for one process and thread at a time; it ends with the process at the latest.
+
+        Raises:
+            Busy: another one has it, and ``wait`` is false.
+        """
+        with (self.folder / "lock").open("rb") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not wait:
+                    raise Busy from None
+                log.info(f"{self.folder}: {BUSY_SAID}; this one waits for it")
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            for left in (*self.folder.glob("*.new"), *self.folder.glob("*/*.parquet.*.new")):  # of a killed process
+                left.unlink(missing_ok=True)
+            yield
+
+    def roots(self) -> Roots:
+        """What was added."""
+        path = self.folder / "wardrobe.json"
+        try:
+            return Roots(**json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return Roots()
+        except (ValueError, TypeError) as error:
+            raise _damaged(path, error) from None
+
+    def write_roots(self, roots: Roots) -> None:
+        """Replace what was added."""
+        # In ASCII, as a path may hold bytes that are no text.
+        write_whole(self.folder / "wardrobe.json", json.dumps(asdict(roots), indent=1).encode("ascii"))
+
+    def files(self) -> dict[str, File]:
+        """Path -> file."""
+        state = _stat(self.folder / "files.parquet")
+        if state != self._files[0]:
+            table = _read(self.folder / "files.parquet", FILES).to_pydict()
+            files = {
+                (path := os.fsdecode(row[0])): File(path, row[1:4], row[4], row[5], row[6])
+                for row in zip(*table.values(), strict=True)
+            }
+            self._files = state, files
+        return dict(self._files[1])
+
+    def write_files(self, files: Collection[File]) -> None:
+        """Replace the table of files."""
+        rows = [[os.fsencode(one.path), *one.stamp, one.sha256, one.reason, one.present] for one in files]
+        columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in FILES]
+        _write(self.folder / "files.parquet", pa.table(columns, schema=FILES))
+
+    def known_models(self) -> dict[str, Any]:
+        """Path of a model's file -> [size, time, inode, sha256] when it was last hashed."""
+        try:
+            content = json.loads((self.folder / "models.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def write_known_models(self, known: Mapping[str, Any]) -> None:
+        """Remember hashes of the models' files."""
+        write_whole(self.folder / "models.json", json.dumps(known, indent=1).encode("ascii"))
+
+    def state(self, key: str) -> tuple[Any, ...]:
+        """What changes with every commit that concerns the garments of ``key``."""
+        return _stat(self.folder / "files.parquet"), _stat(self.shelf(key).table)
+
+    def shelf(self, key: str) -> "Shelf":
+        """What the models of ``key`` found."""
+        return Shelf(self.folder / key[:KEY_LETTERS])
+
+    def forget_other_shelves(self, key: str) -> None:
+        """Delete what models found that were not used for longest, but for ``KEPT_KEYS``."""
+        others = list(self.folder.glob("*/garments.parquet"))
+        others = [path for path in others if path.parent.name != key[:KEY_LETTERS]]
+        others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        for path in others[KEPT_KEYS:]:
+            shutil.rmtree(path.parent, ignore_errors=True)
+
+    def keep_only(self, hashes: Collection[str]) -> None:
+        """Delete what any models found in photos of other hashes."""
+        for path in self.folder.glob("*/garments.parquet"):
+            Shelf(path.parent).keep_only(hashes)
+
+
+class Shelf:
+    """What one set of models found in photos: a table of garments, and a file of their rows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.table = folder, folder / "garments.parquet"
+
+    def read(self) -> tuple[pa.Table, np.ndarray]:
+        """Garments, and float32 [rows, width] mapped from the file: vectors and probabilities.
+
+        Raises:
+            StageError: the files do not fit each other.
+        """
+        for _ in range(20):
+            table, card = self._table()
+            try:
+                return table, self._map(card)
+            except FileNotFoundError:  # a writer has made a new one since
+                time.sleep(0.01)
+        raise _damaged(self.table, "its vectors are missing")
+
+    def _table(self, columns: list[str] | None = None) -> tuple[pa.Table, dict[str, Any]]:
+        """The table or some of its columns, and what it says of the vectors: name of the file, rows, width."""
+        try:
+            table = pq.ParquetFile(self.table).read(columns)
+        except FileNotFoundError:
+            return GARMENTS.empty_table(), {"file": "", "rows": 0, "width": 0}
+        except (pa.ArrowInvalid, OSError) as error:
+            raise _damaged(self.table, str(error)[:100]) from None
+        if columns is None and not table.schema.equals(GARMENTS):
+            raise _damaged(self.table, "not the expected columns")
+        return table.replace_schema_metadata(), json.loads(table.schema.metadata[b"vectors"])
+
+    def _map(self, card: Mapping[str, Any]) -> np.ndarray:
+        if not card["rows"]:
+            return np.zeros((0, card["width"]), np.float32)
+        path = self.folder / card["file"]
+        if path.stat().st_size < 4 * card["rows"] * card["width"]:
+            raise _damaged(path, "shorter than its table says")
+        return np.memmap(path, np.float32, "r", shape=(card["rows"], card["width"]))
+
+    def known(self) -> set[str]:
+        """Hashes of the photos that were looked at."""
+        return set(self._table(["sha256"])[0]["sha256"].to_pylist())
+
+    def append(self, photos: Sequence[Found]) -> None:
+        """Commit what was found in some more photos."""
+        if not photos:
+            return
+        self.folder.mkdir(exist_ok=True)
+        table, card = self._table()
+        arrays = [one.rows for one in photos if one.rows is not None and len(one.rows)]
+        if arrays:
+            data = np.concatenate(arrays).astype("<f4")
+            card["width"] = card["width"] or data.shape[1]
+            card["file"] = card["file"] or "vectors-0.f32"
+            with (self.folder / card["file"]).open("r+b" if card["rows"] else "wb") as stream:
+                stream.truncate(4 * card["rows"] * card["width"])  # rows of a process that was killed
+                stream.seek(0, os.SEEK_END)
+                stream.write(data.tobytes())
+                stream.flush()
+                os.fsync(stream.fileno())
+        rows: list[dict[str, Any]] = []
+        for photo in photos:
+            about = {"sha256": photo.sha256, "width": photo.size[0], "height": photo.size[1], "reason": photo.reason}
+            if photo.reason is not None:
+                rows.append(about)
+            for number, (superclass, confidence, box) in enumerate(photo.garments):
+                corners = dict(zip(("x1", "y1", "x2", "y2"), box or (None,) * 4, strict=True))
+                rows.append({**about, "number": number, "superclass": superclass, "confidence": confidence, **corners,
+                             "row": card["rows"]})  # fmt: skip
+                card["rows"] += 1
+        self._commit(pa.concat_tables([table, pa.Table.from_pylist(rows, schema=GARMENTS)]), card)
+
+    def _commit(self, table: pa.Table, card: Mapping[str, Any]) -> None:
+        _write(self.table, table.replace_schema_metadata({"vectors": json.dumps(card)}))
+
+    def keep_only(self, hashes: Collection[str]) -> None:
+        """Delete what was found in photos of other hashes; write the vectors anew when many rows are of no use."""
+        table, card = self._table()
+        kept = table.filter(pa.array([sha in hashes for sha in table["sha256"].to_pylist()], pa.bool_()))
+        used = kept["row"].drop_null().to_numpy()
+        dead = card["rows"] - len(used)
+        if len(kept) == len(table) and dead <= COMPACT_FROM:
+            return
+        if dead <= max(COMPACT_FROM, len(used)):
+            self._commit(kept, card)
+            return
+        old, number = card["file"], int(card["file"].removeprefix("vectors-").removesuffix(".f32"))
+        rows = self._map(card)[used]
+        card |= {"file": f"vectors-{number + 1}.f32", "rows": len(rows)}
+        write_whole(self.folder / card["file"], rows.tobytes())
+        numbers = iter(range(len(rows)))
+        renumbered = [None if row is None else next(numbers) for row in kept["row"].to_pylist()]
+        place = GARMENTS.get_field_index("row")
+        self._commit(kept.set_column(place, GARMENTS.field("row"), pa.array(renumbered, pa.int64())), card)
+        (self.folder / old).unlink(missing_ok=True)

@@ -1,0 +1,369 @@
+"""A wardrobe: photos of a person's clothes on disk, what the models found in them, and searches in it.
+
+A photo is detected and embedded once: the hash of its bytes and of the models decides. A file whose size, time and
+inode are those of the last look is not even opened. Readers may be many threads at once, also while photos are added;
+each call sees one state of the store, the newest that was saved.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Lock
+from time import sleep
+
+import numpy as np
+
+from stages.app.folders import (
+    COUNTS,
+    Broken,
+    Change,
+    Scan,
+    absolute,
+    count_changes,
+    scan,
+    scan_to_add,
+    with_added,
+    without,
+)
+from stages.app.garments import Box, Garment, read_file, read_photo
+from stages.app.items import Asked, Item, Look, Match, named_attributes
+from stages.app.models import Models, stamp
+from stages.app.search import ANY, Catalog, Filters
+from stages.app.store import Busy, File, Found, Roots, Shelf, Store, below, write_whole
+from stages.contracts.boxes import crop_box
+from stages.contracts.images import IMAGE_SUFFIXES, encode_jpeg
+from stages.core.errors import StageError
+
+log = logging.getLogger(__name__)
+
+DEFAULT_STORE = Path("wardrobe")
+SAVED_EVERY = 16  # photos; a crash loses at most so many
+PICTURE_QUALITY = 88
+Progress = Callable[[int, int, Path], None]  # photos done, photos to read, the one that was read last
+
+
+class Wardrobe:
+    """One store, seen by one set of models."""
+
+    def __init__(self, models: Models, store: Path = DEFAULT_STORE) -> None:
+        """Open the store in a folder, or make it.
+
+        Raises:
+            StageError: the folder holds something else, or cannot be written.
+        """
+        self.models, self.store = models, Store(store)
+        self.key = models.key(self._hashes_of_models())
+        self._catalog: tuple[object, Catalog] | None = None
+        self._loading = Lock()
+
+    def _hashes_of_models(self) -> dict[Path, str]:
+        known, result = self.store.known_models(), {}
+        now = dict(known)
+        for path in self.models.files():
+            name, own = str(path.absolute()), list(stamp(path))
+            if now.get(name, [])[:3] != own:
+                with path.open("rb") as stream:
+                    now[name] = [*own, hashlib.file_digest(stream, "sha256").hexdigest()]
+            result[path] = now[name][3]
+        if now != known:
+            with suppress(Busy), self.store.writing(wait=False):  # the next one will write it
+                self.store.write_known_models(now)
+        return result
+
+    # -- what is written
+
+    def roots(self) -> list[Path]:
+        """Folders and photos that were added."""
+        return list(map(Path, self.store.roots().added))
+
+    def add(
+        self,
+        paths: Sequence[Path],
+        progress: Progress | None = None,
+        stop: Event | None = None,
+        *,
+        again: bool = True,
+        wait: bool = True,
+    ) -> Change:
+        """Take folders or photos into the wardrobe, and read those of their photos that are not known yet.
+
+        Args:
+            progress: called after each photo that had to be read.
+            stop: once it is set, the photo at hand is the last one; what was read stays.
+            again: what was removed from such a folder comes back.
+            wait: for another process or thread that is adding; false: give up at once.
+
+        Raises:
+            StageError: a path is not there, or nothing to add.
+        """
+        places = list(map(absolute, paths))
+        found = scan_to_add(paths, () if again else self.store.roots().left_out)
+        try:
+            with self.store.writing(wait):
+                before = self.store.roots()
+                after = with_added(before, places)
+                if not again:
+                    after = Roots(after.added, before.left_out)
+                if after != before:
+                    self.store.write_roots(after)
+                return self._look_again(places, found, progress, stop)
+        except Busy:
+            return self._change([], Scan(), busy=True)
+
+    def sync(self, progress: Progress | None = None, stop: Event | None = None, wait: bool = True) -> Change:
+        """Look again at all that was added; see ``add``."""
+        try:
+            with self.store.writing(wait):
+                roots = self.store.roots()
+                return self._look_again(roots.added, scan(roots.added, roots.left_out), progress, stop)
+        except Busy:
+            return self._change([], Scan(), busy=True)
+
+    def remove(self, paths: Sequence[Path]) -> Change:
+        """Take folders or photos out of the wardrobe; the files themselves stay where they are.
+
+        A photo below a folder that was added stays out until it is added again.
+        """
+        places = list(map(absolute, paths))
+        with self.store.writing():
+            roots = self.store.roots()
+            self.store.write_roots(without(roots, places))
+            files = self.store.files()
+            kept = {path: one for path, one in files.items() if not any(below(path, place) for place in places)}
+            if len(kept) < len(files):
+                self.store.write_files(kept.values())
+                self.store.keep_only({one.sha256 for one in kept.values() if one.sha256})
+        return self._change([], Scan(), removed=len(files) - len(kept))
+
+    def keep(self, data: bytes, name: str) -> Change:
+        """Save a photo that came as bytes in the store's folder ``photos``, and add it.
+
+        Args:
+            name: what it was called; a picture's suffix stays, the rest of the new name comes from the bytes.
+
+        Raises:
+            StageError: the bytes are no picture that is read.
+        """
+        sha, suffix = hashlib.sha256(data).hexdigest(), Path(name).suffix.lower()
+        read_photo(data, Path(name))
+        folder = self.store.folder / "photos"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{sha[:20]}{suffix if suffix in IMAGE_SUFFIXES else '.jpg'}"
+        if not path.exists():
+            write_whole(path, data)
+        return self.add([path])
+
+    def _look_again(self, places: Sequence[str], found: Scan, progress: Progress | None, stop: Event | None) -> Change:
+        """Bring the store up to date with the files at ``places``, which a scan has found."""
+        old = self.store.files()
+        here = {path: one for path, one in old.items() if any(below(path, place) for place in places)}
+        absent = {path for path in here if any(below(path, place) for place in found.missing)}
+        files = {path: one for path, one in old.items() if path not in here}
+        files |= {path: one for path, one in here.items() if path in found.stamps}
+        files |= {
+            path: replace(one, present=True) for path, one in files.items() if not one.present and path in found.stamps
+        }
+        files |= {path: replace(one, present=False) for path, one in here.items() if path in absent}
+        files |= {str(one.path): File(str(one.path), (0, 0, 0), None, one.reason) for one in found.broken}
+        shelf = self.store.shelf(self.key)
+        reading = _Reading(self.models, shelf.known())
+        todo = [path for path, own in found.stamps.items() if not reading.knows(files.get(path), own)]
+        for done, path in enumerate(todo, start=1):
+            if stop is not None and stop.is_set():
+                break
+            files[path] = reading.read(path, found.stamps[path])
+            if len(reading.waiting) >= SAVED_EVERY:
+                self._save(shelf, reading, files, old)
+            if progress is not None:
+                progress(done, len(todo), Path(path))
+        self._save(shelf, reading, files, old)
+        hashes = {one.sha256 for one in files.values() if one.sha256}
+        if any(one.sha256 and one.sha256 not in hashes for one in here.values()):
+            self.store.keep_only(hashes)
+        self.store.forget_other_shelves(self.key)
+        now = [one for path, one in files.items() if one.present and any(below(path, place) for place in places)]
+        return self._change(now, found, before=[one for path, one in here.items() if path not in absent])
+
+    def _save(self, shelf: Shelf, reading: "_Reading", files: dict[str, File], old: dict[str, File]) -> None:
+        """Commit what was read: first what was found, then the files that refer to it."""
+        shelf.append(reading.described())
+        reading.waiting.clear()
+        if files != old:
+            self.store.write_files(files.values())
+
+    def _change(
+        self, now: Collection[File], found: Scan, before: Collection[File] = (), removed: int = 0, busy: bool = False
+    ) -> Change:
+        catalog = self.catalog()
+        counts = count_changes(before, now)
+        broken = [Broken(Path(one.path), one.reason) for one in now if one.reason is not None]
+        broken += [
+            Broken(Path(one.path), catalog.unreadable[one.sha256])
+            for one in now
+            if one.sha256 is not None and one.sha256 in catalog.unreadable
+        ]
+        counts |= {"unreadable": len(broken), "left_out": sum(found.left_out.values())}
+        counts["removed"] += removed
+        return Change(
+            photos=catalog.photos,
+            garments=len(catalog),
+            counts={name: counts[name] for name in COUNTS},
+            broken=sorted(broken, key=lambda one: str(one.path)),
+            left_out=dict(found.left_out),
+            missing=list(map(Path, found.missing)),
+            busy=busy,
+        )
+
+    # -- what is read
+
+    def catalog(self) -> Catalog:
+        """The newest saved state."""
+        state = self.store.state(self.key)
+        held = self._catalog
+        if held is not None and held[0] == state:
+            return held[1]
+        with self._loading:
+            state = self.store.state(self.key)
+            if self._catalog is None or self._catalog[0] != state:
+                table, rows = self.store.shelf(self.key).read()
+                files = self.store.files()
+                catalog = Catalog(files, table, rows, self.models.heads, self.models.unsure_below)
+                self._catalog = state, catalog
+            return self._catalog[1]
+
+    def items(self, filters: Filters = ANY, start: int = 0, count: int | None = None) -> list[Item]:
+        """Garments that pass the filters, by path: ``count`` of them from ``start`` on, or all."""
+        catalog = self.catalog()
+        at = np.flatnonzero(catalog.kept(filters))[start : None if count is None else start + count]
+        return [catalog.item(int(one)) for one in at]
+
+    def count(self, filters: Filters = ANY) -> int:
+        """How many garments pass the filters."""
+        return int(self.catalog().kept(filters).sum())
+
+    def item(self, id: str) -> Item | None:
+        """The garment with that id; None when it is not there any more."""
+        catalog = self.catalog()
+        at = catalog.places.get(id)
+        return None if at is None else catalog.item(at)
+
+    def facets(self, filters: Filters = ANY) -> dict[str, dict[str, int]]:
+        """``superclass`` and each head -> name -> how many garments pass the filters, most frequent first."""
+        return self.catalog().facets(filters)
+
+    def picture(self, item: Item, side: int = 256, whole: bool = False) -> bytes:
+        """JPEG of a garment, or of its whole photo, with sides of at most ``side`` pixels.
+
+        Raises:
+            StageError: none of its files can be read any more.
+        """
+        path = next((path for path in item.paths if path.is_file()), item.photo)
+        image = read_photo(read_file(path), path)
+        box = None if whole else item.box
+        padding = 0.0 if whole else self.models.params.padding
+        crop = crop_box(image, box, padding=padding, max_side=side, min_side=1)
+        assert crop is not None
+        return encode_jpeg(crop, PICTURE_QUALITY)
+
+    # -- searches
+
+    def look(self, photo: bytes | Path) -> Look:
+        """The garments of a query photo.
+
+        Raises:
+            StageError: it is missing, no picture, or too small.
+        """
+        data = read_file(photo) if isinstance(photo, Path) else photo
+        names = (photo,) if isinstance(photo, Path) else ()
+        (width, height), garments = self.models.garments(data, *names)
+        return Look(hashlib.sha256(data).hexdigest(), width, height, self._asked(garments))
+
+    def correct(self, photo: bytes | Path, box: Box | None, superclass: str) -> Asked:
+        """A garment of a query photo as a person says it is; ``box`` in pixels of the upright photo.
+
+        Raises:
+            StageError: as ``garments.garment_at``.
+        """
+        data = read_file(photo) if isinstance(photo, Path) else photo
+        return self._asked([self.models.garment_at(data, box, superclass)])[0]
+
+    def _asked(self, garments: Sequence[Garment]) -> list[Asked]:
+        vectors, shares = self.models.describe(garments)
+        return [
+            Asked(
+                one.superclass,
+                one.confidence,
+                one.box,
+                named_attributes(own, self.models.heads, self.models.unsure_below),
+                one.crop,
+                vector,
+                own,
+            )
+            for one, vector, own in zip(garments, vectors, shares, strict=True)
+        ]
+
+    def matches(
+        self, asked: Asked, top: int = 5, filters: Filters = ANY, any_class: bool = False, without: str = ""
+    ) -> list[Match]:
+        """The most similar garments, best first; see ``Catalog.competing`` for those that compete.
+
+        Args:
+            without: hash of the query photo, which is no match of itself.
+        """
+        catalog = self.catalog()
+        return catalog.matches(asked, catalog.competing(asked.superclass, filters, any_class, without), top)
+
+    def ideas(
+        self, asked: Asked, top: int = 12, filters: Filters = ANY, any_class: bool = False, without: str = ""
+    ) -> list[Match]:
+        """Different ideas; see ``Catalog.ideas`` and ``matches``."""
+        catalog = self.catalog()
+        at = catalog.competing(asked.superclass, filters, any_class, without)
+        return catalog.ideas(asked, at, top) if len(at) else []
+
+
+class _Reading:
+    """Photos that are being read.
+
+    Attributes:
+        known: hashes of the photos that need no look any more.
+        waiting: photos that were looked at and are not saved yet: hash, size, garments, and why there are none.
+    """
+
+    def __init__(self, models: Models, known: set[str]) -> None:
+        self.models, self.known = models, known
+        self.waiting: list[tuple[str, tuple[int, int], list[Garment], str | None]] = []
+
+    def knows(self, file: File | None, found: tuple[int, int, int]) -> bool:
+        """Whether a file with that stamp is as it was at the last look, and needs none."""
+        return file is not None and file.stamp == found and file.sha256 in self.known
+
+    def read(self, path: str, found: tuple[int, int, int]) -> File:
+        """The file, hashed; what it shows is looked at unless its bytes are known."""
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            return File(path, found, None, error.strerror or str(error))
+        sha = hashlib.sha256(data).hexdigest()
+        if sha not in self.known:
+            self.known.add(sha)
+            try:
+                self.waiting.append((sha, *self.models.garments(data, Path(path)), None))
+            except StageError as error:
+                self.waiting.append((sha, (0, 0), [], str(error).removeprefix(f"{path}: ").removesuffix(".")))
+            sleep(0.001)  # a search that waits for the networks comes first
+        return File(path, found, sha)
+
+    def described(self) -> list[Found]:
+        """What was found, with vectors and probabilities."""
+        garments = [one for _, _, own, _ in self.waiting for one in own]
+        rows = np.concatenate(self.models.describe(garments), axis=1) if garments else None
+        result, start = [], 0
+        for sha, size, own, reason in self.waiting:
+            mine = rows[start : start + len(own)] if rows is not None and own else None
+            start += len(own)
+            result.append(Found(sha, size, [(one.superclass, one.confidence, one.box) for one in own], mine, reason))
+        return result

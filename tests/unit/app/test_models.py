@@ -1,0 +1,61 @@
+"""The models' key, and where they are missing."""
+
+import pytest
+
+from stages.app.models import Models, stamp
+from stages.core.errors import StageError
+from stages.core.files import write_json
+from stages.core.params import load_params
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """Opens models whose cards are there, with changed params."""
+    params = load_params()
+    monkeypatch.chdir(tmp_path)
+    for name in params["detectors"]:
+        card = {"superclasses": [name], "image_size": 64, "model": "yolo11-lite0.yaml"}
+        write_json(tmp_path / "models" / "demo" / "detectors" / name / "detector.json", card)
+    write_json(
+        tmp_path / "models" / "demo" / "encoders" / "classifier" / "encoder.json", {"classes": {"color": ["a", "b"]}}
+    )
+
+    def make(confidence=None, **changes):
+        return Models.open({**params, **changes}, confidence)
+
+    make.params = params
+    return make
+
+
+def keys(models):
+    return models.key({path: str(stamp(path)) for path in models.files()})
+
+
+def test_key_follows_what_changes_what_is_found(models, tmp_path):
+    first, crops = keys(models()), models.params["crops"]
+    assert keys(models()) == first
+    assert keys(models(confidence=0.9)) != first
+    assert keys(models(nms={"iou": 0.5, "per_class": True})) != first
+    assert keys(models(crops=crops | {"padding": 0.3})) != first
+    assert keys(models(detectors=models.params["detectors"][:1])) != first
+    (tmp_path / "models" / "demo" / "encoders" / "classifier" / "weights.safetensors").write_bytes(b"new")
+    assert keys(models()) != first
+
+
+def test_key_passes_over_what_changes_nothing(models):
+    first, crops = keys(models()), models.params["crops"]
+    assert keys(models(crops=crops | {"shards": 9, "batch": 3})) == first
+    assert keys(models(app={"unsure_below": 0.9})) == first
+
+
+def test_cards_say_what_can_be_chosen(models):
+    opened = models()
+    assert opened.heads == {"color": ["a", "b"]}
+    assert opened.superclasses == models.params["detectors"]
+    assert opened.unsure_below == models.params["app"]["unsure_below"]
+
+
+def test_without_models_the_message_says_what_to_run(models, tmp_path):
+    (tmp_path / "models" / "demo" / "encoders" / "classifier" / "encoder.json").unlink()
+    with pytest.raises(StageError, match="no trained classifier there. Run `make repro` first"):
+        models()
