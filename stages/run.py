@@ -18,6 +18,7 @@ from stages.runner.times import STARTED_VARIABLE
 STAGES = {
     "demo": "stages.demo.demo",
     "ingest": "stages.ingest.ingest",
+    "salient": "stages.salient.salient",
     "boxes": "stages.detection.boxes",
     "train_detector": "stages.detection.training.train_detector",
     "evaluate_detector": "stages.detection.evaluate_detector",
@@ -29,6 +30,7 @@ STAGES = {
     "suspects": "stages.suspects.suspects",
     "train_classifier": "stages.classifier.training.train_classifier",
     "evaluate_classifier": "stages.classifier.evaluate_classifier",
+    "evaluate_salient": "stages.salient.evaluate_salient",
     "ablation": "stages.classifier.ablation",
     "ablation_table": "stages.classifier.ablation_table",
     "benchmark": "stages.benchmarks.benchmark",

@@ -1,6 +1,7 @@
 """Add a person's own data: recognize its format, guess its columns and superclasses, write a profile and a label table.
 
-Usage: python -m stages.run add SOURCE FOLDER [TABLE]  (`make add SOURCE=mystore FOLDER=path [TABLE=items.csv]`)
+Usage: python -m stages.run add SOURCE FOLDER [TABLE] [--salient]
+       (`make add SOURCE=mystore FOLDER=path [TABLE=items.csv] [SALIENT=1]`)
 
 FOLDER may lie anywhere: data/raw/SOURCE becomes a link to it, and its files are only read. TABLE lies in FOLDER or
 next to it. The command writes profiles/SOURCE.yaml and tables/SOURCE_labels.csv; then `make repro PROFILE=SOURCE` runs
@@ -23,6 +24,7 @@ from stages.adding.profile import (
     content_of,
     fit,
     fit_detector,
+    fit_salient_detector,
     is_edited,
     is_ours,
     label_table,
@@ -50,8 +52,11 @@ SPLITS_FILE = "splits.csv"
 SHARES_OF_TRAIN = (0.2, 0.3, 0.4)  # that become validation if the usual tenth leaves none
 
 
-def add(source: str, folder: Path, table: Path | None) -> str:
+def add(source: str, folder: Path, table: Path | None, salient: bool = False) -> str:
     """Recognize a folder, write the source's files, and report the guesses and what a person must check.
+
+    Args:
+        salient: U²-Net-p draws the boxes of a detector for photos that have none.
 
     Raises:
         StageError: the name is taken or not valid, the folder has no known format, or it is too small to be split.
@@ -65,16 +70,22 @@ def add(source: str, folder: Path, table: Path | None) -> str:
     check_link(raw, recognized.root)
     if recognized.reader in BOXES_OF and not chosen:
         recognized.options["items_from_boxes"] = True
+    if salient and (recognized.reader in BOXES_OF or recognized.label_column is None):
+        raise StageError(
+            f"{recognized.root} is {recognized.what}, and SALIENT draws boxes for photos with one label and no box. "
+            "Leave it out."
+        )
     labels, measured, wrote = measured_with_splits(source, recognized, synonyms)
     kept = kept_splits(measured, labels)
     fitted = fit(measured, kept["train"], recognized)
-    detector = None
+    detector, superclass_of = None, labels.superclass_of if labels else {}
     if recognized.boxes and all(measured.boxed[split] for split in SPLITS):
-        section = fit_detector(
-            source, measured, recognized, labels.superclass_of if labels else {}, read_superclasses()
-        )
+        section = fit_detector(source, measured, recognized, superclass_of, read_superclasses())
         detector = section if section["superclasses"] else None
-    text = profile_text(content_of(source, recognized, fitted, detector))
+    elif salient and any(superclass_of.values()):
+        detector = fit_salient_detector(measured, superclass_of)
+    drawn = salient and detector is not None
+    text = profile_text(content_of(source, recognized, fitted, detector, drawn))
     if labels:
         path = TABLES / f"{source}_labels.csv"
         wrote.append(f"{path} (as it was)" if labels.same else write(path, labels.text))
@@ -91,7 +102,9 @@ def add(source: str, folder: Path, table: Path | None) -> str:
     if linked := linked_folders(recognized.root):
         warnings.append(f"{shown(linked, 3)}: photos behind links to folders are read, but DVC does not see when they "
                         "change")  # fmt: skip
-    return "\n".join(lines(Report(source, recognized, measured, labels, fitted, detector, wrote, kept, warnings)))
+    return "\n".join(
+        lines(Report(source, recognized, measured, labels, fitted, detector, wrote, kept, warnings, drawn))
+    )
 
 
 def check_name(source: str) -> Path:
@@ -321,6 +334,7 @@ def main() -> None:
     parser.add_argument("source", help="a name for the data: a lower-case identifier")
     parser.add_argument("folder", type=Path, help="that holds the photos")
     parser.add_argument("table", type=Path, nargs="?", help="with a row for each photo, where FOLDER has several")
+    parser.add_argument("--salient", action="store_true", help="U²-Net-p draws boxes, from which a detector learns")
     args = parser.parse_args()
     with one_message():
-        print(add(args.source, args.folder, args.table))
+        print(add(args.source, args.folder, args.table, args.salient))

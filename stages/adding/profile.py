@@ -38,13 +38,14 @@ def policy_of(recognized: Recognized) -> str:
 
 
 def content_of(
-    source: str, recognized: Recognized, fitted: dict[str, Any], detector: dict[str, Any] | None
+    source: str, recognized: Recognized, fitted: dict[str, Any], detector: dict[str, Any] | None, salient: bool = False
 ) -> dict[str, Any]:
     """The values that the profile sets over profiles/own.yaml.
 
     Args:
         fitted: sections whose values depend on the number of photos.
         detector: section ``detector.<source>``; None: no detector is trained.
+        salient: U²-Net-p draws the boxes of photos without one.
     """
     labels: dict[str, Any] = {"policies": {source: policy_of(recognized)}}
     if recognized.label_column:
@@ -63,6 +64,8 @@ def content_of(
     }
     if detector:
         content["detector"] = {source: detector}
+    if salient:
+        content["salient"] = {source: "without_box"}
     return content | fitted
 
 
@@ -147,10 +150,25 @@ def fit_detector(
         "classes_table": f"{source}_labels.csv" if own else "superclasses.csv",
         "class_column": own or "superclass",
         "superclasses": sorted(superclasses - {""}),
-        "epochs": min(30, max(8, ceil(2000 / boxed))),
+        "epochs": _epochs(boxed),
     }
     # In a YOLO or COCO data set a photo without a box shows no garment; in a catalogue it was not annotated.
     return section | ({"unboxed_is_background": False} if recognized.reader == "catalogue" else {})
+
+
+def fit_salient_detector(measured: Measured, superclass_of: dict[str, str]) -> dict[str, Any]:
+    """Section ``detector.<source>`` for boxes that U²-Net-p draws; their class is the photo's superclass."""
+    return {
+        "classes_table": "superclasses.csv",
+        "class_column": "superclass",
+        "superclasses": sorted(set(superclass_of.values()) - {""}),
+        "epochs": _epochs(max(1, measured.images["train"])),
+        "unboxed_is_background": False,
+    }
+
+
+def _epochs(photos: int) -> int:
+    return min(30, max(8, ceil(2000 / photos)))
 
 
 @dataclass

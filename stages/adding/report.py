@@ -31,6 +31,7 @@ class Report:
     wrote: list[str]
     kept: Counter
     warnings: list[str]
+    salient: bool = False  # U²-Net-p draws the detector's boxes
 
 
 def lines(report: Report) -> list[str]:
@@ -155,6 +156,13 @@ def _unused(report: Report) -> list[tuple[str, str]]:
 
 
 def _boxes(report: Report) -> str:
+    if report.detector and report.salient:
+        classes = ", ".join(report.detector["superclasses"])
+        return (
+            "U²-Net-p draws them where it is sure (`make salient` installs it), half a second a photo. A detector of "
+            f"{classes} learns from them for {report.detector['epochs']} epochs; crops are what it finds, else the "
+            "whole photo"
+        )
     if report.detector:
         total = sum(report.measured.boxed.values())
         classes = ", ".join(report.detector["superclasses"])
@@ -164,9 +172,13 @@ def _boxes(report: Report) -> str:
         )
     if report.recognized.boxes:
         return "too few for a detector (each split needs some with a superclass): crops are your boxes"
+    own = "Your own boxes (YOLO, VOC, COCO, or a table image,label,x1,y1,x2,y2)"
+    if report.labels is None:
+        return f"none, so the whole photo is the crop. {own} would add a detector: crops without background"
     return (
-        "none, so the whole photo is the crop. Boxes (YOLO, VOC, COCO, or a table image,label,x1,y1,x2,y2) would add a "
-        "detector: crops without background, several garments a photo, and `make match` on worn looks"
+        "none, so the whole photo is the crop. With SALIENT=1 U²-Net-p draws boxes around single garments, and a "
+        f"detector learns from them: crops without background, and `make match` on worn looks. {own} would add several "
+        "garments a photo"
     )
 
 

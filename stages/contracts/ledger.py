@@ -36,6 +36,10 @@ REASONS = {
     "taken": "every agreeing detection is the box of another item of the same photo",
     "several": "several detections agree and crops.several is drop",
     "unusable_crop": "the crop is smaller than crops.min_side",
+    "nothing_salient": "the salient network sees nothing that stands out, or next to nothing",
+    "several_salient": "the salient network sees several things of similar size",
+    "salient_everywhere": "what the salient network sees fills the photo",
+    "unsure_mask": "the box of the salient network depends on the threshold of its mask",
 }
 
 

@@ -83,6 +83,23 @@ BOXES = pa.schema(
         ("h", pa.float64()),
     ]
 )
+# What the salient network saw of a photo of a source (stages/salient): every photo has a row.
+SALIENT = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("split", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("mask", pa.binary()),  # 320 x 320 bytes, row by row, over the whole photo, 255 = garment; null: not looked at
+        ("x1", pa.float64()),  # of the box around the mask; null: there is none
+        ("y1", pa.float64()),
+        ("x2", pa.float64()),
+        ("y2", pa.float64()),
+        ("sureness", pa.float64()),  # in [0, 1]
+        ("reason", pa.string()),  # why the box is not sure enough to learn from; null: it is
+    ]
+)
+FROM_MASK = ":salient"  # ends the object_id of a box that the network drew
 _LABEL_FIELDS = [
     ("item_id", pa.string()),
     ("image_id", pa.string()),

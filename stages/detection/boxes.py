@@ -1,7 +1,7 @@
 """Box table of one detector: upstream classes merged into superclasses, boxes normalized for YOLO.
 
-Reads:  ingested/<detector>/objects.parquet and shards, tables/superclasses.csv and the class table that
-        params name.
+Reads:  objects.parquet and shards of ingested/<detector>, or of salient/<detector> where the salient network draws
+        boxes; tables/superclasses.csv and the class table that params name.
 Writes: boxes.parquet (schema BOXES), rejects.parquet, account.json.
 Params: detector.<detector>.{classes_table, class_column, superclasses}; the whole section is read.
 """
@@ -16,7 +16,7 @@ import pandas as pd
 
 from stages.contracts.boxes import to_centers
 from stages.contracts.ledger import Account
-from stages.contracts.tables import BOXES, OBJECTS, read_shards, read_table, write_rows
+from stages.contracts.tables import BOXES, FROM_MASK, OBJECTS, read_shards, read_table, write_rows
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_csv
 from stages.core.table_rows import read_rows
@@ -102,7 +102,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     if objects.empty:
         raise StageError(
             f"detector {args.detector}: {args.ingested} has {len(images)} images but no boxes. Expected annotated "
-            f"objects; take {args.detector} out of `detectors` or give its source boxes."
+            f"objects; give its source boxes, let U²-Net-p draw them (`salient: {{{args.detector}: all}}`, "
+            f"docs/photos.md), or take {args.detector} out of `detectors`."
         )
     classes = read_classes(args.tables / options.classes_table, options.class_column)
     table = box_table(objects, images, classes, superclass_ids(args.tables / "superclasses.csv"), account)
@@ -119,6 +120,15 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     write_rows(out / "boxes.parquet", BOXES, table.to_dict("records"))
     per_class = table.groupby(["split", "superclass"]).size()
     account.note("boxes per split and class", {f"{split} {name}": int(n) for (split, name), n in per_class.items()})
+    from_mask = table[table["object_id"].str.endswith(FROM_MASK)].groupby("split").size()
+    if len(from_mask):
+        counts = {str(split): int(count) for split, count in from_mask.items()}
+        account.note("boxes that the salient network drew", counts)
+        if held := [split for split in ("val", "test") if split in counts]:
+            log.warning(
+                f"{args.detector}: U²-Net-p drew the boxes of {shown(held)}, so scores there say how far the detector "
+                "agrees with it."
+            )
     account.write(out)
     for line in account.lines():
         log.info(line)

@@ -130,14 +130,18 @@ FIGURES = {"map50": "mAP50", "map50_95": "mAP50-95", "precision": "precision", "
 
 
 def detectors(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | None:
-    """Figures of each detector, mAP50 of a constant box, and what was published of the same data."""
-    own = read_folder(metrics / "detector")
+    """Figures of each detector, of a constant box, of the salient box, and what was published of the same data."""
+    own, salient = read_folder(metrics / "detector"), read_folder(metrics / "salient")
     lines = []
     for name, content in own.items():
         cells = [cell(content.get(key), seeds.said(f"detector/{name}", key)) for key in FIGURES]
         lines.append({"name": name, "published": False, "cells": cells})
         constant = [cell(content.get("constant_box") if key == "map50" else None) for key in FIGURES]
         lines.append({"name": f"{name}, a constant box", "published": False, "cells": constant})
+        if name in salient:
+            cells = [cell(salient[name].get(key)) for key in FIGURES]
+            called = f"{name}, salient box and classifier's group"
+            lines.append({"name": called, "published": False, "cells": cells})
         systems: dict[tuple[str, str], Row] = {}
         for row in rows:
             if row["benchmark"] == f"detector_{name}" and row["metric"] in FIGURES:

@@ -110,6 +110,7 @@ def _check_lists_of_sources(content: Mapping[str, Any]) -> None:
     for source in content["label_sources"]:
         if labels.policy_of(source) == "catalogue":
             labels.catalogue_of(source)
+    _check_salient(content, labels)
     if content["ablation_tables"] and not content["ablation_variants"]:
         raise StageError("`ablation_tables` wants a table and `ablation_variants` is empty. Fill both, or none.")
     if not content["label_sources"] or not content["encoders"] or not content["benchmarks"]:
@@ -117,6 +118,29 @@ def _check_lists_of_sources(content: Mapping[str, Any]) -> None:
     runtime = section(RuntimeParams, "runtime", dict(content))
     for name in ("simclr", "classifier"):
         check_batch(content[name]["batch"], runtime.processes, f"`{name}.batch`")
+
+
+def _check_salient(content: Mapping[str, Any], labels: LabelParams) -> None:
+    sources = content["salient_sources"]
+    _within("salient", sources, "detectors", content)
+    _within("salient", sources, "label_sources", content)
+    for source in sources:
+        if labels.policy_of(source) != "catalogue":
+            raise StageError(
+                f"`salient.{source}`: a box gets its class from the photo's one label, which the policy "
+                f"{labels.policy_of(source)} does not give. Take {source} out of `salient`."
+            )
+        detector, label = content["detector"][source], labels.catalogue_of(source).label_column
+        if detector["class_column"] not in ("superclass", label):
+            raise StageError(
+                f"`detector.{source}.class_column` is {detector['class_column']}, and boxes of `salient` have a label "
+                f"or a superclass. Use `classes_table: superclasses.csv` and `class_column: superclass`."
+            )
+        if detector["unboxed_is_background"]:
+            raise StageError(
+                f"`detector.{source}.unboxed_is_background` is true, so photos on which the salient network is not "
+                "sure would be learned as empty. Set it to false."
+            )
 
 
 def _within(key: str, names: list[str], allowed: str, content: Mapping[str, Any]) -> None:

@@ -84,7 +84,10 @@ def key_metrics(numbers: Numbers) -> list[KeyMetric]:
     if detectors := [own for name, own in numbers.items() if name.startswith("detector/") and "map50" in own]:
         value = fmean(own["map50"] for own in detectors)
         boxes = [own["constant_box"] for own in detectors if "constant_box" in own]
-        rows.append(KeyMetric("detectors", "mean mAP50", value, f"{fmean(boxes):.3f} a constant box" if boxes else ""))
+        salient = [own["map50"] for name, own in numbers.items() if name.startswith("salient/") and "map50" in own]
+        baselines = [f"{fmean(boxes):.3f} a constant box"] if boxes else []
+        baselines += [f"{fmean(salient):.3f} salient box and classifier's group"] if salient else []
+        rows.append(KeyMetric("detectors", "mean mAP50", value, ", ".join(baselines)))
     accuracy, given = (numbers.get(f"classifier/{name}", {}) for name in ("accuracy", "given_class"))
     for head, called in (("mean", "mean of heads"), ("type_group", "types' groups")):
         if head in accuracy:

@@ -8,7 +8,7 @@ from typing import Any
 from stages.core.files import read_json
 
 # Files below metrics/<profile>/ whose numbers go to the parent run; files that only count rows do not.
-SCORED = ("classifier/", "detector/", "retrieval/", "simclr", "training/")
+SCORED = ("classifier/", "detector/", "retrieval/", "salient/", "simclr", "training/")
 LISTS = {
     "demo": "demo_sources",
     "ingest": "sources",

@@ -115,6 +115,7 @@ def test_imports_point_to_earlier_areas_only():
             "labels",
             "detection",
             "crops",
+            "salient",
             "simclr",
             "suspects",
             "classifier",
@@ -133,6 +134,7 @@ def test_imports_point_to_earlier_areas_only():
             assert allowed, f"{path} imports {other}"
 
 
-def test_no_path_of_this_machine_is_tracked_in_requirements():
-    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-salient.txt"])
+def test_no_path_of_this_machine_is_tracked_in_requirements(file):
+    for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
         assert not line.startswith("--"), line

@@ -48,6 +48,7 @@ SHOULD_RUN = {
     "retrieval/embed.py": {"embed", "evaluate_retrieval", "report"},
     "retrieval/ranking.py": {"evaluate_retrieval", "report"},
     "runner/tracking.py": set(),
+    "salient/network.py": set(),  # in profiles with `salient` alone
     "simclr/model.py": {"pretrain", "evaluate_pretrain"},
     "suspects/witnesses.py": {"suspects"},
     "web/site.py": set(),

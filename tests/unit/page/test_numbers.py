@@ -33,3 +33,18 @@ def test_ladder_is_shown_where_it_was_run(tmp_path):
     table = numbers.ladder(tmp_path)
     assert table["columns"] == ["mean", "type"] and table["lines"][0]["name"] == "simclr"
     assert [cell["value"] for cell in table["lines"][0]["cells"]] == [".5", ".25"]
+
+
+def test_salient_box_is_a_row_below_the_constant_box(tmp_path):
+    for folder, content in (
+        ("detector", {"map50": 0.75, "constant_box": 0.25}),
+        ("salient", {"map50": 0.875, "mean_iou": 0.5}),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "photos.json").write_text(json.dumps(content))
+    table = numbers.detectors(tmp_path, numbers.Seeds(tmp_path), [])
+    first = {line["name"]: line["cells"][0]["value"] for line in table["lines"]}
+    assert list(first.items()) == [
+        ("photos", "0.750"), ("photos, a constant box", "0.250"),
+        ("photos, salient box and classifier's group", "0.875"),
+    ]  # fmt: skip

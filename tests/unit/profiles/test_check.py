@@ -87,3 +87,40 @@ def test_siamese_network_may_count_where_no_benchmark_has():
 def trains(table):
     """The derived key for a siamese network that learns from another table."""
     return {"trains": composed("paper")["trains"] | {"siamese": f"data/paper/benchmarks/{table}"}}
+
+
+def salient_photos(**detector):
+    """Profile photos with boxes of the salient network."""
+    content = composed("photos")
+    changed_detector = {"detector": {"photos": content["detector"]["photos"] | detector}}
+    return content | {"salient": {"photos": "without_box"}, "salient_sources": ["photos"],
+                      "box_reads": {"photos": "data/photos/salient/photos"}} | changed_detector  # fmt: skip
+
+
+PHOTOS = FOLDER / "photos.yaml"
+
+
+def test_source_with_a_detector_and_labels_of_its_own_may_have_salient_boxes():
+    check(salient_photos(), PHOTOS)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (salient_photos() | {"salient": {"photos": "some"}}, "`salient.photos` is 'some'"),
+        (salient_photos(unboxed_is_background=True), "`detector.photos.unboxed_is_background` is true"),
+        (salient_photos(class_column="detector"), "`detector.photos.class_column` is detector, and boxes of `salient`"),
+        (salient_photos() | {"detectors": [], "detector": {}, "box_reads": {}}, "`salient` names photos, which `detectors` has not"),
+        (salient_photos() | {"salient_sources": []}, "`salient_sources` is .., but the lists and recipes say .'photos'."),
+    ],
+)  # fmt: skip
+def test_salient_boxes_that_no_detector_could_learn_from_are_refused(content, message):
+    with pytest.raises(StageError, match=message):
+        check(content, PHOTOS)
+
+
+def test_salient_boxes_need_one_label_for_each_photo():
+    content = salient_photos()
+    labels = content["labels"] | {"policies": {"photos": "fashion_products"}}
+    with pytest.raises(StageError, match="`salient.photos`: a box gets its class from the photo's one label"):
+        check(content | {"labels": labels}, PHOTOS)

@@ -40,6 +40,12 @@ def test_key_metrics_stand_next_to_their_baselines():
     ]
 
 
+def test_salient_box_stands_next_to_the_constant_box_where_a_profile_has_one():
+    more = {"salient/shoes": {"map50": 0.875, "mean_iou": 0.5}, "salient/caps": {"boxes": 0, "images": 0}}
+    (row,) = [row for row in key_metric_rows(numbers_of(FILES | more)) if row[0] == "detectors"]
+    assert row[3] == "0.125 a constant box, 0.875 salient box and classifier's group"
+
+
 def test_changes_are_the_largest_first_and_counts_by_their_share():
     before = {"a": {"share": 0.5, "rows": 1000.0, "same": 1.0}, "gone": {"x": 1.0}}
     now = {"a": {"share": 0.625, "rows": 1010.0, "same": 1.0}, "new": {"x": 1.0}}

@@ -50,10 +50,16 @@ def test_encoders_that_stages_of_their_own_train_are_not_trained_again():
 
 def test_what_follows_from_the_lists_and_the_recipes():
     assert derived(CONTENT) == {
-        "drawn": [], "trained_encoders": ["mine"], "trains": {"mine": "data/p/benchmarks/photos"}, "benchmark_reads": {},
+        "drawn": [], "salient_sources": [], "box_reads": {}, "trained_encoders": ["mine"], "trains": {"mine": "data/p/benchmarks/photos"}, "benchmark_reads": {},
     }  # fmt: skip
     drawn = derived(CONTENT | {"demo_sources": ["shoes"], "encoder": {"mine": {}}})
     assert (drawn["drawn"], drawn["trains"]) == (["all"], {"mine": "data/p/dataset"})
+
+
+def test_detector_reads_the_boxes_that_the_salient_network_drew_where_there_are_some():
+    found = derived(CONTENT | {"detectors": ["shoes", "shop"], "salient": {"shop": "all"}})
+    assert found["salient_sources"] == ["shop"]
+    assert found["box_reads"] == {"shoes": "data/p/ingested/shoes", "shop": "data/p/salient/shop"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,193 @@
+"""Score a detector without training: the salient box of each test photo, and the group that the classifier sees in it.
+
+Reads:  salient/<source> (boxes of all annotated test photos), ingested/<source>, boxes/<source>, labels/<source> (the
+        superclass of each type), the trained classifier, the metrics of the detector that was trained.
+Writes: OUT.json: mAP50 and mAP50-95 on the annotated test photos, mean IoU, the shares of boxes from IoU .5 and .75 on,
+        the share of photos that are sure, and the mean IoU of these; boxes and images alone where none is annotated.
+Params: crops (how a box becomes the classifier's picture).
+
+The photo is cropped by its salient box, sure or not. The classifier's probability of a type counts for the type's
+superclass, and each superclass becomes a detection with that box and that confidence, as a detector may report a box as
+several classes. A photo without a box is a miss.
+"""
+
+import argparse
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from stages.contracts.boxes import box_array, box_of, crop_box, iou, to_corners
+from stages.contracts.images import encode_jpeg, open_rgb
+from stages.contracts.tables import BOXES, FROM_MASK, SALIENT, iter_shards, read_shards, read_table
+from stages.core.determinism import device, seed_everything
+from stages.core.files import read_json, write_json
+from stages.crops.params import CropParams
+from stages.networks.classifier import ClassifierEncoder, encode_detected
+from stages.runner.stage import Report, Stage
+
+log = logging.getLogger(__name__)
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+HEAD = "type"  # whose classes have superclasses
+CENTERS = ["cx", "cy", "w", "h"]  # columns of BOXES
+CORNERS = ["x1", "y1", "x2", "y2"]
+BATCH = 16  # crops at a time
+
+
+def superclass_probabilities(
+    types: np.ndarray, names: Sequence[str], superclass_of: dict[str, str]
+) -> dict[str, np.ndarray]:
+    """Superclass -> its probability [n]: the sum over its types.
+
+    Args:
+        types: probabilities [n, types].
+        names: of the types, in the order of the columns; one without a superclass counts for none.
+    """
+    result: dict[str, np.ndarray] = {}
+    for column, name in enumerate(names):
+        if name in superclass_of:
+            result[superclass_of[name]] = result.get(superclass_of[name], 0) + types[:, column]
+    return result
+
+
+def average_precisions(
+    actual: pd.DataFrame, detected: dict[str, tuple[np.ndarray, dict[str, float]]]
+) -> tuple[float, float]:
+    """mAP50 and mAP50-95, means over the classes of the annotated boxes.
+
+    Args:
+        actual: image_id, superclass and corners in columns CORNERS.
+        detected: image_id -> one box [4], and the confidence of each superclass.
+    """
+    from ultralytics.utils.metrics import ap_per_class
+
+    classes = sorted(set(actual["superclass"]) | {name for _, scores in detected.values() for name in scores})
+    hits, scores, predicted = [], [], []
+    for image_id, (box, confidences) in sorted(detected.items()):
+        rows = actual[actual["image_id"] == image_id]
+        overlaps = iou(rows[CORNERS].to_numpy(float), box[None])[:, 0]
+        for name, confidence in confidences.items():
+            best = overlaps[(rows["superclass"] == name).to_numpy()].max(initial=0.0)
+            hits.append(best >= IOU_THRESHOLDS)
+            scores.append(confidence)
+            predicted.append(classes.index(name))
+    if not hits:
+        return 0.0, 0.0
+    target = np.array([classes.index(name) for name in actual["superclass"]])
+    result: Any = ap_per_class(np.array(hits), np.array(scores), np.array(predicted), target)
+    return float(result[5][:, 0].mean()), float(result[5].mean())
+
+
+def agreement(actual: pd.DataFrame, seen: pd.DataFrame) -> dict[str, float]:
+    """How well the network's boxes fit photos with one annotated box.
+
+    Args:
+        actual: as for ``average_precisions``.
+        seen: rows of SALIENT; a row without a box overlaps nothing.
+    """
+    single = actual[~actual["image_id"].duplicated(keep=False)]
+    pairs = single.merge(seen, on="image_id", suffixes=("", "_seen"))
+    places = pairs[[f"{corner}_seen" for corner in CORNERS]].to_numpy(float)
+    overlaps = np.array(
+        [iou(row[None], place[None])[0, 0] for row, place in zip(pairs[CORNERS].to_numpy(float), places, strict=True)]
+    )
+    sure = pairs["reason"].isna().to_numpy()
+    return {
+        "mean_iou": float(overlaps.mean()) if len(overlaps) else 0.0,
+        "iou_50": float((overlaps >= 0.5).mean()) if len(overlaps) else 0.0,
+        "iou_75": float((overlaps >= 0.75).mean()) if len(overlaps) else 0.0,
+        "sure_share": float(sure.mean()) if len(overlaps) else 0.0,
+        "mean_iou_of_sure": float(overlaps[sure].mean()) if sure.any() else 0.0,
+    }
+
+
+def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
+    """Crop, classify, score, compare with the trained detector."""
+    seed_everything(0)
+    labels = read_table(args.labels / "labels.parquet", columns=[HEAD, "superclass"]).to_pandas()
+    superclass_of = dict(zip(labels[HEAD], labels["superclass"], strict=True))
+    table = read_table(args.boxes / "boxes.parquet", BOXES).to_pandas()
+    names = [name for name in SALIENT.names if name != "mask"]
+    seen = read_shards(args.salient, names).to_pandas()
+    actual = annotated(table[table["split"] == "test"], seen)
+    size: dict[str, float] = {"boxes": len(actual), "images": int(actual["image_id"].nunique())}
+    if actual.empty:
+        write_json(args.out, size)
+        log.info(f"{args.source}: no annotated test box, so the salient box is compared with nothing.")
+        return Report(metrics=size)
+    encoder = ClassifierEncoder(args.classifier)
+    rows = seen[seen["image_id"].isin(set(actual["image_id"])) & seen["x1"].notna()]
+    detected = {
+        image_id: (box, scores)
+        for image_id, box, scores in _classified(args.ingested, rows, encoder, superclass_of, params.crops)
+    }
+    map50, map50_95 = average_precisions(actual, detected)
+    scores = {"map50": map50, "map50_95": map50_95} | agreement(actual, seen) | size
+    write_json(args.out, scores)
+    trained = read_json(args.detectors / f"{args.source}.json")["map50_95"]
+    better = "the trained detector" if trained >= map50_95 else "the salient box with the classifier's group"
+    log.info(
+        f"{args.source}: salient box and classifier's group, test mAP50 {map50:.3f}, mAP50-95 {map50_95:.3f} (trained "
+        f"detector {trained:.3f}): {better} is better; mean IoU {scores['mean_iou']:.3f}, {len(actual)} boxes"
+    )
+    return Report(metrics=scores)
+
+
+def annotated(test: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
+    """Boxes of people in pixels: image_id, superclass, x1, y1, x2, y2; those that the network drew are left out.
+
+    Args:
+        test: rows of BOXES.
+        seen: rows of SALIENT, which know the size of each photo.
+    """
+    own = test[~test["object_id"].str.endswith(FROM_MASK)].merge(seen[["image_id", "width", "height"]], on="image_id")
+    corners = to_corners(own[CENTERS].to_numpy(float)) * np.tile(own[["width", "height"]].to_numpy(float), 2)
+    return pd.concat([own[["image_id", "superclass"]], pd.DataFrame(corners, columns=CORNERS)], axis=1)
+
+
+def _classified(
+    ingested: Path, rows: pd.DataFrame, encoder: ClassifierEncoder, superclass_of: dict[str, str], crops: CropParams
+) -> Iterator[tuple[str, np.ndarray, dict[str, float]]]:
+    """(image_id, box [4], superclass -> probability) of each photo."""
+    boxes = {row["image_id"]: box_of(row) for row in rows.to_dict("records")}
+    for shard in iter_shards(ingested, ["image_id", "bytes"]):
+        wanted = [row for row in shard.to_pylist() if row["image_id"] in boxes]
+        for start in range(0, len(wanted), BATCH):
+            chunk = wanted[start : start + BATCH]
+            pictures = [_crop(row["bytes"], boxes[row["image_id"]], crops) for row in chunk]
+            types = type_probabilities(encoder, pictures)
+            scores = superclass_probabilities(types, encoder.network.classes[HEAD], superclass_of)
+            for at, row in enumerate(chunk):
+                box = box_array([boxes[row["image_id"]]])[0]
+                yield row["image_id"], box, {name: float(values[at]) for name, values in scores.items()}
+
+
+@torch.inference_mode()
+def type_probabilities(encoder: ClassifierEncoder, pictures: Sequence[bytes]) -> np.ndarray:
+    """Probabilities [n, types] of encoded pictures, whose detected class is not known."""
+    network = encoder.network
+    nobody = encode_detected(network.kind, [""] * len(pictures), network.superclasses)
+    logits = network(encoder.pixels.decode(pictures).to(device()), nobody.to(device()))[HEAD]
+    return logits.float().softmax(dim=1).cpu().numpy()
+
+
+def _crop(content: bytes, box: tuple[float, float, float, float], crops: CropParams) -> bytes:
+    """The crop of a box as ``crops`` would make it; the photo where the box is too small for one."""
+    crop = crop_box(
+        open_rgb(content), box, padding=crops.padding, max_side=crops.max_side, min_side=crops.min_side,
+        square=crops.shape == "square",
+    )  # fmt: skip
+    return encode_jpeg(crop, crops.jpeg_quality) if crop is not None else content
+
+
+STAGE = Stage(
+    main,
+    ["source", "salient", "ingested", "boxes", "labels", "classifier", "detectors", "out"],
+    {"crops": ("crops", CropParams)},
+)

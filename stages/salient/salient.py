@@ -1,0 +1,195 @@
+"""Find the garment on the photos of a source by U²-Net-p: its mask, its box, and whether the box is sure.
+
+Reads:  ingested/<source> (shards, objects), labels/<source> (the superclass of each photo).
+Writes: shard-*.parquet (schema SALIENT: every photo, with mask and box where the network looked), objects.parquet
+        (schema OBJECTS: the boxes of the detector, upstream's and the network's), rejects.parquet, account.json,
+        sure.jpg and the names of reasons.jpg: some photos with their boxes.
+Params: salient.<source> (all or without_box), detector.<source>.class_column; the whole section is read.
+
+`boxes` reads this folder instead of the ingested source. A photo whose box is not sure keeps what it had. A held-out
+split that has annotated boxes is scored on these alone, so its other photos get none.
+"""
+
+import argparse
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import numpy as np
+
+from stages.contracts.boxes import Box, box_of
+from stages.contracts.images import pixels
+from stages.contracts.ledger import Account
+from stages.contracts.tables import (
+    FROM_MASK,
+    OBJECTS,
+    SALIENT,
+    iter_shards,
+    read_table,
+    shard_paths,
+    write_rows,
+    write_shards,
+)
+from stages.core.determinism import seed_everything
+from stages.core.errors import StageError
+from stages.core.files import fresh_folder
+from stages.detection.params import DetectorParams
+from stages.networks.detector.detection_sheets import TRUTH, Drawn, Outline, Sheets, color_of, drawn
+from stages.runner.progress import track
+from stages.runner.stage import Report, Stage
+from stages.salient.mask_boxes import box_of_mask
+from stages.salient.network import U2NetP, load_network, predict_masks
+
+log = logging.getLogger(__name__)
+
+Which = Literal["without_box", "all"]
+BATCH = 4  # photos in a forward pass
+SURE = "sure"  # the sheet of boxes that are learned
+SHEETS = (SURE, "nothing_salient", "several_salient", "salient_everywhere", "unsure_mask")
+COLUMNS = ["image_id", "split", "width", "height", "bytes"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """For which photos of a source the network is asked for a box.
+
+    Attributes:
+        which: without_box: photos without an annotated box; all: the others, too.
+        class_of: image_id -> class of the garment, of photos with one label.
+        boxed: image_id -> annotated boxes.
+        held: held-out splits that have annotated boxes.
+    """
+
+    which: Which
+    class_of: Mapping[str, tuple[str, str]]
+    boxed: Mapping[str, list[Box]]
+    held: frozenset[str]
+
+    def why_not(self, image_id: str, split: str) -> str:
+        """Why a photo's boxes stay as they are; empty: the network is asked."""
+        if split in self.held:
+            return f"{split} has annotated boxes: " + ("annotated" if image_id in self.boxed else "no box, not scored")
+        if self.which == "without_box" and image_id in self.boxed:
+            return "annotated"
+        return "" if image_id in self.class_of else "no label of a garment"
+
+    def looks(self, image_id: str, split: str) -> bool:
+        """Whether the network sees a photo: for its box, or because the box is compared with the annotated one."""
+        scored = split == "test" and image_id in self.boxed and image_id in self.class_of
+        return scored or not self.why_not(image_id, split)
+
+
+def classes_of(labels: list[dict[str, Any]], by_superclass: bool) -> dict[str, tuple[str, str]]:
+    """image_id -> (class as the detector's class table has it, superclass); photos with several labels are left out.
+
+    Args:
+        labels: rows of LABELS.
+        by_superclass: the class table is of superclasses; else it is of the labels' own names.
+    """
+    counts = Counter(row["image_id"] for row in labels)
+    return {
+        row["image_id"]: (row["superclass"] if by_superclass else row["type"], row["superclass"])
+        for row in labels
+        if counts[row["image_id"]] == 1
+    }
+
+
+def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
+    """Look at the photos, keep the sure boxes, write."""
+    seed_everything(0)
+    network = load_network()
+    labels = read_table(args.labels / "labels.parquet", columns=["image_id", "superclass", "type"]).to_pylist()
+    objects = read_table(args.ingested / "objects.parquet", OBJECTS).to_pylist()
+    boxed: dict[str, list[Box]] = {}
+    for row in objects:
+        boxed.setdefault(row["image_id"], []).append(box_of(row))
+    splits = {
+        image_id: split
+        for shard in iter_shards(args.ingested, ["image_id", "split"])
+        for image_id, split in zip(shard["image_id"].to_pylist(), shard["split"].to_pylist(), strict=True)
+    }
+    held = frozenset(splits[image_id] for image_id in boxed if image_id in splits) - {"train"}
+    class_of = classes_of(labels, params.detector.class_column == "superclass")
+    asked = Asked(params.salient, class_of, boxed, held)
+    account = Account(args.source)
+    account.note(
+        "photos for which the network is not asked",
+        Counter(why for image_id, split in splits.items() if (why := asked.why_not(image_id, split))),
+    )
+    boxes: list[dict[str, Any]] = []
+    sheets, out = Sheets(SHEETS), fresh_folder(args.out)
+    rows = _rows(args.ingested, network, asked, account, boxes, sheets)
+    write_shards(out, SALIENT, rows, "image_id", len(shard_paths(args.ingested)))
+    replaced = {row["image_id"] for row in boxes}
+    kept = [row for row in objects if row["image_id"] not in replaced]
+    write_rows(out / "objects.parquet", OBJECTS, sorted(kept + boxes, key=lambda row: row["object_id"]))
+    ledger = account.ledger("salient")
+    ledger.kept = len(boxes)
+    if not boxes and not kept:
+        raise StageError(
+            f"source {args.source}: no box on any of {len(splits)} photos ({'; '.join(account.lines())}). Look at the "
+            f"pictures in {out}; take {args.source} out of `salient` and `detectors`."
+        )
+    account.write(out)
+    for line in account.lines():
+        log.info(line)
+    metrics = {"boxes": len(boxes), "sure_share": len(boxes) / ledger.rows_in if ledger.rows_in else 0.0}
+    return Report(metrics=metrics, pictures=sheets.write(out))
+
+
+def _rows(
+    ingested: Path, network: U2NetP, asked: Asked, account: Account, boxes: list[dict[str, Any]], sheets: Sheets
+) -> Iterator[dict[str, Any]]:
+    """Rows of SALIENT; the sure boxes go into ``boxes``, the others into the ledger."""
+    ledger = account.ledger("salient")
+    shards = track(iter_shards(ingested, COLUMNS), total=len(shard_paths(ingested)), desc="salient (shards)")
+    for row, mask in (pair for shard in shards for pair in _looked(shard.to_pylist(), network, asked)):
+        image_id, content = row["image_id"], row.pop("bytes")
+        if mask is None:
+            yield row
+            continue
+        name, superclass = asked.class_of[image_id]
+        seen = box_of_mask(mask, row["width"], row["height"], superclass)
+        corners = dict(zip(("x1", "y1", "x2", "y2"), seen.box, strict=True)) if seen.box else {}
+        yield row | {"mask": mask.tobytes(), "sureness": seen.sureness, "reason": seen.reason or None} | corners
+        if asked.why_not(image_id, row["split"]):
+            continue
+        ledger.rows_in += 1
+        if seen.reason:
+            ledger.reject(image_id, seen.reason, f"sureness {seen.sureness:.2f}")
+        else:
+            rest = {"pair_id": None, "style": None}
+            boxes.append({"object_id": image_id + FROM_MASK, "image_id": image_id, "class_name": name} | corners | rest)
+        sheets.add([seen.reason or SURE], image_id, partial(_cell, image_id, content, seen.box, superclass, asked))
+
+
+def _looked(
+    rows: list[dict[str, Any]], network: U2NetP, asked: Asked
+) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
+    """Each photo of a shard with its mask; None where the network does not look."""
+    seen = [row for row in rows if asked.looks(row["image_id"], row["split"])]
+    masks: dict[str, np.ndarray] = {}
+    for start in range(0, len(seen), BATCH):
+        chunk = seen[start : start + BATCH]
+        predicted = predict_masks(network, [row["bytes"] for row in chunk])
+        masks |= {row["image_id"]: mask for row, mask in zip(chunk, predicted, strict=True)}
+    for row in rows:
+        yield row, masks.get(row["image_id"])
+
+
+def _cell(image_id: str, content: bytes, box: Box | None, superclass: str, asked: Asked) -> Drawn:
+    outlines = [Outline(known, TRUTH, width=1) for known in asked.boxed.get(image_id, [])]
+    outlines += [Outline(box, color_of(superclass), superclass)] if box else []
+    return drawn(pixels(content), outlines, [image_id])
+
+
+STAGE = Stage(
+    main,
+    ["source", "ingested", "labels", "out"],
+    {"salient": ("salient.{source}", Which), "detector": ("detector.{source}", DetectorParams)},
+)
