@@ -155,8 +155,8 @@ def card(root: Path, folder: Path) -> str:
     packaged = "packaged" in (params["simclr"]["weights"], *(own_params["weights"] for own_params in detection))
     what = (
         f"{len(detection)} detectors find the garments in a photo. A classifier predicts {_listed(own['heads'])} from "
-        f"the crop of each garment. It also gives a vector of {own['hidden'][-1]} numbers: similar garments have similar "
-        f"vectors, which `make match` compares by {ENCODER_KINDS['classifier'].metric}."
+        f"the crop of each garment. It also gives a vector of {own['hidden'][-1]} numbers: similar garments have "
+        f"similar vectors, which `make match` compares by {ENCODER_KINDS['classifier'].metric}."
     )
     lines = [
         START,
