@@ -123,9 +123,8 @@ def look_at_cache(out: Out, cache: Path, hashes: Hashes, fast: bool) -> None:
             out.damaged.append(file)
     if fast and out.files and not out.absent and out.size is not None:
         kept = {file: object_path(cache, file.oid).stat().st_size for file in out.files}
-        if (
-            sum(kept.values()) != out.size
-        ):  # dvc.lock has no sizes of single files, so they are compared with the checkout
+        # dvc.lock has no sizes of single files, so they are compared with the checkout's.
+        if sum(kept.values()) != out.size:
             out.damaged = [
                 file
                 for file, size in kept.items()
