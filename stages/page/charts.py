@@ -25,12 +25,12 @@ def panels(path: Path, wanted: Callable[[str], bool]) -> list[Row]:
     return [chart(name, lines) for name, lines in result.items()]
 
 
-def by_loss(figures: list[Row]) -> list[Row]:
+def by_loss(panels_of_losses: list[Row]) -> list[Row]:
     """Panels called "encoder, loss" as one for each loss, with every encoder's lines."""
     result: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for figure in figures:
-        encoder, _, loss = figure["name"].partition(", ")
-        result.setdefault(loss, {}).update({f"{encoder}, {line['name']}": line["points"] for line in figure["lines"]})
+    for panel in panels_of_losses:
+        encoder, _, loss = panel["name"].partition(", ")
+        result.setdefault(loss, {}).update({f"{encoder}, {line['name']}": line["points"] for line in panel["lines"]})
     return [chart(loss, lines) for loss, lines in result.items()]
 
 

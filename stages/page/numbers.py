@@ -50,8 +50,8 @@ def retrieval(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | 
     values: dict[str, dict[str, tuple[float, str]]] = {}
     for folder, own in folders:
         for encoder, content in own.items():
-            for benchmark, figures in content.items():
-                for metric, value in figures.items():
+            for benchmark, scores in content.items():
+                for metric, value in scores.items():
                     said = seeds.said(f"{folder}/{encoder}", f"{benchmark}.{metric}")
                     values.setdefault(encoder, {})[benchmark] = (value, said)
     names = dict.fromkeys(name for own in values.values() for name in own)
@@ -146,10 +146,10 @@ def detectors(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | 
         for row in rows:
             if row["benchmark"] == f"detector_{name}" and row["metric"] in FIGURES:
                 systems.setdefault((row["system"], row["source"]), {})[row["metric"]] = float(row["value"])
-        for (system, source), figures in systems.items():
+        for (system, source), scores in systems.items():
             lines.append({
                 "name": f"{system} on {name} (published)", "title": source, "published": True,
-                "cells": [cell(figures.get(key)) for key in FIGURES],
+                "cells": [cell(scores.get(key)) for key in FIGURES],
             })  # fmt: skip
     return {"columns": list(FIGURES.values()), "lines": lines} if lines else None
 

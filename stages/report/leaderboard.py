@@ -83,11 +83,11 @@ COUNTS = ("n_scored", "n_missed", "n_without_match")
 ABOUT = ("gallery", "dimensions", "parameters", "image_size", "kept_epoch", "on_validation")
 
 
-def figures(scores: dict[str, Any]) -> dict[str, float]:
-    """The leaderboard's share of what the evaluator gave: of the whole gallery's figures, and of category prediction.
+def shown_scores(scores: dict[str, Any]) -> dict[str, float]:
+    """The scores that the leaderboard shows: those of the whole gallery, and of category prediction.
 
     Args:
-        scores: view -> figures.
+        scores: the evaluator's, by view of the gallery.
     """
     own = scores[VIEW]
     known = [measure for measure in map(find, own) if measure and measure.metric.shown.get(Place.PAGE)]
@@ -102,15 +102,15 @@ def figures(scores: dict[str, Any]) -> dict[str, float]:
 
 def entry(result: dict[str, Any]) -> dict[str, Any]:
     """The line of one encoder, or of external vectors, on one benchmark; what was not measured is left out."""
-    line: dict[str, Any] = figures(result) | {name: result[name] for name in ABOUT if name in result}
+    line: dict[str, Any] = shown_scores(result) | {name: result[name] for name in ABOUT if name in result}
     if "flip" in result:
-        line["without_flip"] = figures(result["flip"]["off"])
+        line["without_flip"] = shown_scores(result["flip"]["off"])
     if "clean" in result:
-        line["clean"] = figures(result["clean"]) | {"n_left_out": result["clean"]["n_left_out"]}
+        line["clean"] = shown_scores(result["clean"]) | {"n_left_out": result["clean"]["n_left_out"]}
     if "softmax" in result:
         line["softmax"] = result["softmax"]
     if "regions" in result:
-        line["regions"] = {number: figures(scores) for number, scores in result["regions"].items()}
+        line["regions"] = {number: shown_scores(scores) for number, scores in result["regions"].items()}
         line["recommendation"] = result["recommendation"]
     return line
 
@@ -123,7 +123,7 @@ def leaderboard(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
     """
     board = {encoder: {name: entry(result) for name, result in own.items()} for encoder, own in results.items()}
     first = next(iter(results.values()), {})
-    return board | {CHANCE: {name: figures(result["chance"]) for name, result in first.items()}}
+    return board | {CHANCE: {name: shown_scores(result["chance"]) for name, result in first.items()}}
 
 
 def read_board(folder: Path) -> dict[str, dict[str, Any]]:

@@ -176,18 +176,18 @@ def own_categories(benchmark: Benchmark, embeddings: Path, card: dict[str, Any],
     queries, gallery, _ = pair
     table, detected = benchmark.tables["queries"]
 
-    def figures(folder: Path, repeats: np.ndarray | None = None) -> dict[str, Any] | None:
+    def scores_of(folder: Path, repeats: np.ndarray | None = None) -> dict[str, Any] | None:
         path = vectors_path(folder / SOFTMAX, benchmark.name, "queries")
         if not path.is_file():
             return None
         chances = open_vectors(path).aligned(table["row_id"].combine_chunks(), detected)
         return softmax_figures(chances, card["categories"], queries, gallery, repeats)
 
-    result = figures(embeddings)
-    if result is not None and (plain := figures(embeddings / PLAIN)):
+    result = scores_of(embeddings)
+    if result is not None and (plain := scores_of(embeddings / PLAIN)):
         result["without_flip"] = plain
     if result is not None and queries.repeats is not None and queries.repeats.any():
-        result["clean"] = figures(embeddings, queries.repeats)
+        result["clean"] = scores_of(embeddings, queries.repeats)
     return result
 
 
@@ -258,8 +258,8 @@ def clean_rows(results: Mapping[str, Results]) -> list[list[Any]]:
     for encoder, own in results.items():
         for name, result in own.items():
             if clean := result.get("clean"):
-                figures = [scores.get(key) for scores in (result[VIEW], clean[VIEW]) for key in _CLEAN]
-                rows.append([name, encoder, result["n_queries"], clean["n_left_out"], *figures])
+                both = [scores.get(key) for scores in (result[VIEW], clean[VIEW]) for key in _CLEAN]
+                rows.append([name, encoder, result["n_queries"], clean["n_left_out"], *both])
     return sorted(rows, key=lambda row: row[0])
 
 

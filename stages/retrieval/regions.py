@@ -59,8 +59,8 @@ def by_region(
     if (embeddings / PLAIN).is_dir():
         whole = read(embeddings / PLAIN)
     pairs = [read(folder) for folder in folders]
-    figures = {folder.name: compared(score(pair)) for folder, pair in zip(folders, pairs, strict=True)}
-    return {"regions": figures, "recommendation": recommendation(whole, pairs, memory_mb)}
+    by_region = {folder.name: compared(score(pair)) for folder, pair in zip(folders, pairs, strict=True)}
+    return {"regions": by_region, "recommendation": recommendation(whole, pairs, memory_mb)}
 
 
 def recommendation(pair: Pair, regions: Sequence[Pair], memory_mb: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What dvc.lock says that outs consist of, and what a remote has of it."""
+"""The files of outs by dvc.lock, as objects named by their MD5 in DVC's cache, and their sizes in a remote."""
 
 import hashlib
 import json
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-DIR = ".dir"  # how the hash of a listing of files ends
-BUCKETS = frozenset({"s3", "gs", "azure"})  # kinds of remotes that are no folders
+DIR = ".dir"  # suffix of the hash of a listing: the object that names the files of a folder
+BUCKETS = frozenset({"s3", "gs", "azure"})  # kinds of remotes without folders
 
 
 class OutFile(NamedTuple):
@@ -24,17 +24,17 @@ def md5(path: Path) -> str:
 
 
 def object_path(cache: Path, oid: str) -> Path:
-    """Where a cache has an object."""
+    """The path of an object in a cache."""
     return cache / oid[:2] / oid[2:]
 
 
 def files_of(path: str, oid: str, read: Callable[[str], bytes | None]) -> list[OutFile] | None:
-    """The files of an out; None where the listing of its folder cannot be had, or is damaged.
+    """The files of an out; None if the listing of its folder is missing or damaged.
 
     Args:
         path: of the out, below the checkout.
         oid: its hash in dvc.lock.
-        read: from the hash of a listing to its bytes, None where there is none.
+        read: returns the bytes of a listing by its hash, None if there is no such listing.
     """
     if not oid.endswith(DIR):
         return [OutFile(path, oid)]
@@ -45,7 +45,7 @@ def files_of(path: str, oid: str, read: Callable[[str], bytes | None]) -> list[O
 
 
 def cached(cache: Path) -> Callable[[str], bytes | None]:
-    """Reads an object of a cache; None where it has none."""
+    """A function that reads an object of a cache by its hash; it returns None if the cache lacks the object."""
 
     def read(oid: str) -> bytes | None:
         path = object_path(cache, oid)
@@ -55,10 +55,10 @@ def cached(cache: Path) -> Callable[[str], bytes | None]:
 
 
 def sizes(remote: Any, oids: Iterable[str]) -> dict[str, int | None]:
-    """Bytes that a remote has of each of these objects, None for one that it lacks.
+    """The size of each object in a remote, in bytes; None if the remote lacks it.
 
-    A bucket is listed, a thousand objects at a time. Elsewhere each object is asked for: a walk through folders would
-    pass over one that cannot be read.
+    A bucket is listed, a thousand objects at a time. In other remotes each object is asked for, because a walk through
+    folders would skip a folder that cannot be read.
 
     Raises:
         Exception: what the remote's library raises if it cannot say.

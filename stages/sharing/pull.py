@@ -2,8 +2,8 @@
 
 Usage: python -m stages.run pull [--remote NAME] [--jobs N] [--force]  (`make pull REMOTE=store`)
 
-Every object is hashed as it arrives, and one with other bytes than its name says is not kept. A remote that fails ends
-the command with one message. --force replaces files of the checkout that differ from dvc.lock and are in no cache.
+Every object is hashed as it arrives, and discarded if it is damaged. A remote that fails ends the command with one
+message. --force replaces files of the checkout that differ from dvc.lock and are in no cache.
 """
 
 import time
@@ -18,7 +18,7 @@ LEFT = "Nothing is lost: the checkout here is unchanged, and `make pull` goes on
 
 
 def pull(name: str | None, jobs: int | None = None, force: bool = False) -> str:
-    """Get everything and put it into the checkout; say what was got.
+    """Get everything and put it into the checkout; returns a line about what arrived.
 
     Args:
         name: of the remote; None for the default one.
@@ -65,7 +65,7 @@ def pull(name: str | None, jobs: int | None = None, force: bool = False) -> str:
 
 
 def main() -> None:
-    """Get, and print what was got."""
+    """Run the command line."""
     parser = new_parser(__doc__)
     parser.add_argument("--remote", metavar="NAME", help="one of `dvc remote list`; without it the default one")
     parser.add_argument("--jobs", type=int, help="transfers at a time")

@@ -2,9 +2,10 @@
 
 Usage: python -m stages.run push [--remote NAME] [--jobs N]  (`make push REMOTE=store`)
 
-A push that was killed, or a failing disk, may leave an object that is not whole, or a listing without all of its files.
-DVC takes both for done. This command compares sizes, deletes from the remote what is damaged and sends it again. It
-sends no object whose bytes are not those that its name says. A remote that fails ends the command with one message.
+A push that was killed, or a failing disk, may leave an incomplete object in the remote, or the listing of a folder
+without all of its files. DVC takes both for complete. This command compares sizes, deletes damaged objects from the
+remote and sends them again. It does not send an object that is damaged in the cache (its hash is not its name). A
+remote that fails ends the command with one message.
 """
 
 import logging
@@ -36,10 +37,9 @@ def named(repo: Any) -> list[list[str]]:
 
 
 def broken(groups: list[list[str]], cache: Path, sizes_there: dict[str, int | None]) -> set[str]:
-    """Objects of the remote that a push must replace.
+    """Objects that a push must replace in the remote.
 
-    They are files whose size is not that of the intact file in the cache, and listings some of whose files are
-    damaged or missing.
+    These are files with another size than the intact file in the cache, and listings with a damaged or missing file.
     """
     damaged = set()
     for oid, size in sizes_there.items():
@@ -53,12 +53,12 @@ def broken(groups: list[list[str]], cache: Path, sizes_there: dict[str, int | No
 
 
 def intact(path: Path, oid: str) -> bool:
-    """Whether an object's bytes are those that its name says."""
+    """Whether the hash of an object's bytes is its name."""
     return md5(path) == oid.removesuffix(DIR)
 
 
 def push(name: str | None, jobs: int | None = None) -> str:
-    """Send everything; say what was sent.
+    """Send everything; returns a line about what was sent.
 
     Args:
         name: of the remote; None for the default one.
@@ -106,7 +106,7 @@ def push(name: str | None, jobs: int | None = None) -> str:
 
 
 def main() -> None:
-    """Send, and print what was sent."""
+    """Run the command line."""
     parser = new_parser(__doc__)
     parser.add_argument("--remote", metavar="NAME", help="one of `dvc remote list`; without it the default one")
     parser.add_argument("--jobs", type=int, help="transfers at a time")

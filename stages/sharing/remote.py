@@ -1,4 +1,4 @@
-"""A DVC remote, reached within a time limit. Whatever fails there is told in one message.
+"""A DVC remote, reached within a time limit. Every failure becomes one message.
 
 DVC itself prints a line or a stack trace for each object that failed, and waits for minutes on a server that accepts
 connections and never answers.
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 LIMIT_VARIABLE = "SEAMLINE_REMOTE_SECONDS"
 LIMIT = 30  # seconds that a remote may take to answer
-PATIENCE = 10  # times the limit, in which a transfer must get on: parts of large files take long on a slow line
+PATIENCE = 10  # limits without progress that end a transfer: parts of large files take long on a slow line
 # Kind of remote -> its settings that bound the wait for an answer. A value in DVC's config goes first.
 TIMEOUTS = {
     "s3": ("connect_timeout", "read_timeout"),
@@ -40,7 +40,7 @@ SILENT = "it accepts connections and does not answer"
 AWAY = "nothing answers at that address"
 NO_EXTRA = "DVC's extra for this kind of remote is not installed"
 OTHER = "it failed"
-# What the words of an error mean. Libraries share no type of error, so their words decide; the first match counts.
+# What an error means, by its text, because the libraries share no type of error; the first match counts.
 MEANINGS = (
     (NO_EXTRA, r"missing dependencies|is supported but requires"),
     (FULL, r"no space left|quota|\b507\b|insufficient ?storage|disk full|sftpfailure|entitytoolarge"),
@@ -65,13 +65,13 @@ ADVICE = {
 
 
 class Pulse:
-    """When a transfer last got on, and with which remote, for the thread that watches it."""
+    """When a transfer last made progress, and with which remote, for the thread that watches it."""
 
     def __init__(self) -> None:
         self.called, self.last = "the remote", time.monotonic()
 
     def beat(self) -> None:
-        """It got on."""
+        """Record progress."""
         self.last = time.monotonic()
 
 
@@ -108,10 +108,10 @@ def limit() -> int:
 
 
 def within(seconds: float, function: Callable[[], T]) -> T:
-    """What a function returns, or raises.
+    """Call a function, and return what it returns or raise what it raises.
 
     Raises:
-        TimeoutError: it takes longer. It goes on in a thread that does not keep the process alive.
+        TimeoutError: it takes longer. It continues in a thread that does not keep the process alive.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -133,13 +133,13 @@ def within(seconds: float, function: Callable[[], T]) -> T:
 
 
 def watched(function: Callable[[], T], left: str) -> T:
-    """What a transfer returns, or raises. One that no longer gets on ends the process with one message and status 1.
+    """Run a transfer and return what it returns; without progress, end the process with one message and status 1.
 
-    Libraries try an object that timed out again and again, and then the next one, and cannot be interrupted.
+    The process must end, because the libraries retry each object that timed out and cannot be interrupted.
 
     Args:
         function: the transfer.
-        left: what to say of a failure beside its reason.
+        left: what a failure leaves behind and how to continue, for the message.
     """
     from fsspec.callbacks import Callback
 
@@ -183,7 +183,7 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def meaning(error: BaseException) -> str:
-    """What an error of a remote says, as one of the constants above."""
+    """The meaning of an error of a remote, as one of the constants above."""
     chain = list(causes(error))
     if any(isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT) for cause in chain):
         return FULL
@@ -192,24 +192,24 @@ def meaning(error: BaseException) -> str:
 
 
 def words_of(error: BaseException) -> str:
-    """The first line that an error or one of its causes has to say."""
+    """The first line of text in an error and its causes."""
     lines = [line.strip() for cause in causes(error) for line in str(cause).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:200].rstrip(". ")
 
 
 def explained(remote: str, error: BaseException, left: str) -> StageError:
-    """The one message about a remote that failed.
+    """The message about a remote that failed.
 
     Args:
         remote: its name and url.
-        left: what the failure leaves behind, and how to go on.
+        left: what the failure leaves behind, and how to continue.
     """
     what = meaning(error)
     return StageError(f"{remote}: {what} ({words_of(error)}). {ADVICE[what]}. {left}")
 
 
 def answers(remote: Any) -> None:
-    """Ask a remote for a listing, so that one that cannot be used says why before anything is done."""
+    """Ask a remote for a listing, so that a remote that cannot be used fails before anything is done."""
     kind = remote.fs.protocol
     kind = kind if isinstance(kind, str) else kind[0]
     if kind in ("http", "https"):
@@ -225,9 +225,9 @@ def answers(remote: Any) -> None:
 
 @contextmanager
 def silenced() -> Iterator[Failures]:
-    """DVC's warnings and errors, kept instead of printed."""
+    """Keep DVC's warnings and errors instead of printing them."""
     failures = Failures()
-    import dvc.logger  # it gives these loggers the handlers that are taken away here  # noqa: F401
+    import dvc.logger  # it adds the handlers that are removed below  # noqa: F401
 
     loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
     before = [logger.handlers for logger in loggers]
@@ -242,7 +242,7 @@ def silenced() -> Iterator[Failures]:
 
 @contextmanager
 def opened() -> Iterator[tuple[Any, Failures]]:
-    """The ``dvc.repo.Repo`` of the working folder, locked, and what DVC has to complain of.
+    """The ``dvc.repo.Repo`` of the working folder, locked, and DVC's warnings and errors.
 
     DVC reads its config anew whenever it takes the lock. Here it is taken once, so that changes of the config last.
 
@@ -260,12 +260,12 @@ def opened() -> Iterator[tuple[Any, Failures]]:
 
 
 def reached(repo: Any, name: str | None, left: str) -> tuple[Any, str]:
-    """A remote that answers, and what a message calls it.
+    """A remote that answers, and its name and url for messages.
 
     Args:
         repo: an open ``dvc.repo.Repo``.
         name: of the remote; None for the default one.
-        left: what to say of a failure beside its reason.
+        left: what a failure leaves behind and how to continue, for the message.
 
     Raises:
         StageError: there is no such remote, or it cannot be used.

@@ -2,10 +2,10 @@
 
 Usage: python -m stages.run verify [--fast] [--remote NAME]  (`make verify REMOTE=store`)
 
-A line for each stage that disagrees says what was found and how to repair it; the last line is the verdict. The exit
+Prints a line for each stage that disagrees, with the difference and how to repair it; the last line sums up. The exit
 status is 0 only if all agree. Every file of an out is hashed, in the checkout and in the cache; --fast trusts sizes and
-DVC's record of dates instead. Of a remote, the presence and size of every object are compared: `make pull` hashes what
-it gets.
+DVC's record of dates instead. In a remote, only the presence and size of every object are compared: `make pull` hashes
+what it gets.
 """
 
 import shlex
@@ -28,7 +28,7 @@ LEFT = "Nothing was changed"
 
 @dataclass
 class Out:
-    """An out of a stage, and what was found of it.
+    """An out of a stage, and how it differs from dvc.lock.
 
     Attributes:
         stage: its name in dvc.yaml, with the item.
@@ -37,9 +37,9 @@ class Out:
         size: bytes of its files by dvc.lock, None if the lock does not say.
         cached: whether the cache keeps it; else git does.
         files: those that it consists of; None if the listing of a folder was not found.
-        changed: what DVC says of it in the checkout: deleted, modified, new, or nothing.
+        changed: its state in the checkout by DVC: deleted, modified, new, or empty.
         wrong: paths that differ in the checkout.
-        damaged: files whose object in the cache has other bytes than its name says.
+        damaged: files whose object in the cache is damaged: its hash is not its name.
         absent: files that the cache lacks.
         lacking: files that the remote lacks, or has in another size.
     """
@@ -58,7 +58,7 @@ class Out:
 
 
 class Hashes:
-    """MD5 of files, each read once, whatever links lead to it."""
+    """MD5 of files; a file is read only once, also if several links lead to it."""
 
     def __init__(self) -> None:
         self.known: dict[tuple[int, int], str] = {}
@@ -73,7 +73,7 @@ class Hashes:
 
 
 def outs_of(stage: Any) -> list[Out]:
-    """The outs of a stage of DVC, and what DVC says of them in the checkout."""
+    """The outs of a stage of DVC, with their state in the checkout."""
     outs = []
     for out in stage.outs:
         oid = out.hash_info.value if out.hash_info else ""
@@ -83,7 +83,7 @@ def outs_of(stage: Any) -> list[Out]:
 
 
 def recipe_changes(stage: Any) -> list[str]:
-    """What of a stage's command, params, code and data differs from dvc.lock."""
+    """The parts of a stage (command, params, code, data) that differ from dvc.lock."""
     changes = ["its command"] if stage.changed_stage() else []
     for dep in stage.deps:
         for path, how in dep.status().items():
@@ -97,7 +97,7 @@ def within_any(path: str, outs: set[str]) -> bool:
 
 
 def look_at_checkout(out: Out, hashes: Hashes, fast: bool) -> None:
-    """Fill ``wrong``: files that are missing or other than dvc.lock says, and files that it does not name."""
+    """Fill ``wrong``: files that are missing, differ from dvc.lock, or are not named in it."""
     if not out.changed and (fast or out.files is None):
         return
     if out.files is None or out.changed == "deleted":
@@ -113,7 +113,7 @@ def look_at_checkout(out: Out, hashes: Hashes, fast: bool) -> None:
 
 
 def look_at_cache(out: Out, cache: Path, hashes: Hashes, fast: bool) -> None:
-    """Fill ``damaged`` and ``absent``; a listing that was not found or is damaged stands for its folder."""
+    """Fill ``damaged`` and ``absent``; a missing or damaged listing is entered under the name of its folder."""
     listing = [OutFile(f"{out.path}/", out.oid)] if out.oid.endswith(DIR) else []
     for file in [*listing, *(out.files or ())]:
         path = object_path(cache, file.oid)
@@ -123,7 +123,8 @@ def look_at_cache(out: Out, cache: Path, hashes: Hashes, fast: bool) -> None:
             out.damaged.append(file)
     if fast and out.files and not out.absent and out.size is not None:
         kept = {file: object_path(cache, file.oid).stat().st_size for file in out.files}
-        if sum(kept.values()) != out.size:  # the lock has no sizes of single files: the checkout's tell which it is
+        # dvc.lock has no sizes of single files, so they are compared with the checkout's.
+        if sum(kept.values()) != out.size:
             out.damaged = [
                 file
                 for file, size in kept.items()
@@ -145,7 +146,7 @@ def look_at_remote(outs: list[Out], cache: Path, remote: Any) -> None:
 
 
 def problems(out: Out, cache: Path, remote: str, fast: bool) -> Iterator[tuple[set[str], str]]:
-    """What disagrees about an out: the sides, and a sentence with what was found and how to repair it."""
+    """The differences of an out: the sides that differ, and a sentence with what differs and how to repair it."""
     if not out.oid:
         yield {"dvc.lock"}, f"dvc.lock does not have {out.path}: `dvc repro {out.stage}` makes it"
         return
@@ -174,7 +175,7 @@ def problems(out: Out, cache: Path, remote: str, fast: bool) -> Iterator[tuple[s
 def repair(out: Out, cache: Path, fast: bool) -> str:
     """Commands that repair an out in checkout and cache.
 
-    DVC trusts what its record says, so what is wrong is deleted first. An object that the cache lacks comes from the
+    DVC trusts its own records, so wrong files must be deleted first. An object that the cache lacks comes from the
     remote, from an intact file of the checkout, or from running the stage.
     """
     if not out.cached:
@@ -191,7 +192,7 @@ def repair(out: Out, cache: Path, fast: bool) -> str:
 
 @dataclass
 class Verdict:
-    """What ``verify`` found: a line for each stage that disagrees, and the last line."""
+    """The output of ``verify``: a line for each stage that disagrees, and the last line."""
 
     lines: list[str]
     last: str

@@ -161,8 +161,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         if scores["rows"]:
             known = {name: scores[name] for name in features if scores[name] is not None}
             shown = known | {"majority": scores["baseline_majority"], "chance": scores["baseline_chance"]}
-            figures = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
-            log.info(f"simclr: k-NN {head} {figures}, on {scores['rows']} test rows")
+            numbers = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
+            log.info(f"simclr: k-NN {head} {numbers}, on {scores['rows']} test rows")
             metrics |= {f"{head}_{name}": value for name, value in known.items()}
     return Report(metrics=metrics)
 

@@ -13,7 +13,7 @@ PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
 # Placeholders, and words of this project alone, where the field has a term.
 BANNED = {
     "one", "found", "here", "there", "mine", "other", "others", "part", "parts", "beside", "rung", "rungs", "cue", "cues",
-    "mark", "marks", "cut", "cuts", "headline", "headlines", "probe", "Probe", "Rung", "Headline", "Found",
+    "mark", "marks", "cut", "cuts", "headline", "headlines", "probe", "figures", "Probe", "Rung", "Headline", "Found",
 }  # fmt: skip
 # (file below stages, name) -> why it stays.
 ALLOWED: dict[tuple[str, str], str] = {}

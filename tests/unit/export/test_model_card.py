@@ -7,7 +7,7 @@ import pytest
 from places import ROOT
 
 from profiles import composed
-from stages.export.model_card import PAGE, card, head_rows, part_rows, search_rows, source_rows
+from stages.export.model_card import PAGE, card, head_rows, network_rows, search_rows, source_rows
 from stages.report.key_metrics import files_at
 
 PARAMS = {
@@ -53,7 +53,7 @@ def folder(tmp_path):
 
 
 def test_networks_are_listed_with_what_they_see_and_say():
-    assert part_rows(PARAMS) == [
+    assert network_rows(PARAMS) == [
         ["detector `shoes`", "yolo11-lite0", "128 px", "footwear", "7 epochs"],
         ["classifier", "tf_efficientnet_lite0, tf_efficientnet_lite1", "96 px", "color, usage",
          "SimCLR 1, then 15 epochs; backbone frozen"],
