@@ -118,7 +118,7 @@ verify: install  ## say whether checkout, dvc.lock, cache and remote agree, and 
 mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]
 	@$(SEAMLINE) mlflow $(if $(PORT),--port $(PORT))
 
-bench: install  ## measure speed and memory: stages, reading, retrieval, SimCLR, wardrobe, page, exported reader: make bench [PHOTOS=folder]
+bench: install  ## measure speed and memory: stages, reading, retrieval, galleries, SimCLR, wardrobe, page, exported reader: make bench [PHOTOS=folder]
 	@$(SEAMLINE) bench $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 docs: install  ## write docs/leaderboard.md, docs/classifier.md, MODEL_CARD.md and the tables of numbers in README.md and docs/
