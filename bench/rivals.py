@@ -7,6 +7,7 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def searched(search, queries: np.ndarray, folder: Path) -> dict:
+def searched(search: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, folder: Path) -> dict:
     """Milliseconds of a query alone, and recall of the ten nearest by their rows."""
     nearest, took, hits = np.load(folder / "nearest.npz")["rows"], [], []
     search(queries[:1])
@@ -72,7 +73,7 @@ def flat_ranx(folder: Path) -> dict:
     )
     small = {"a": {"b": 1}}
     evaluate(Qrels(small), Run({"a": {"b": 0.5}}), metrics)  # numba compiles
-    rows = {}
+    rows: dict[int, dict[str, int]] = {}
     for row, item in enumerate(of_gallery.tolist()):
         rows.setdefault(item, {})[str(row)] = 1
     names = [str(row) for row in range(len(gallery))]

@@ -97,11 +97,14 @@ class Match:
     Attributes:
         similarity: cosine of the two vectors.
         why: of "different ideas": ``ALL_IN_ALL``, or the head by which it was found; else empty.
+        recall: of the search that found it, where that used an index: the share of the nearest that such a search
+            finds, as measured when the index was built; None: all garments were compared.
     """
 
     item: Item
     similarity: float
     why: str = ""
+    recall: float | None = None
 
 
 def named_attributes(

@@ -152,6 +152,11 @@ def match_json(rank: int, match: Match) -> dict[str, Any]:
     }
 
 
+def approximate_json(matches: list[Match]) -> dict[str, float] | None:
+    """Recall of a search by an index as JSON; None for an exact one."""
+    return None if not matches or matches[0].recall is None else {"recall": matches[0].recall}
+
+
 def answer_json(found: Answer, change: Change) -> dict[str, Any]:
     """The whole answer as JSON."""
     return {
@@ -169,6 +174,7 @@ def answer_json(found: Answer, change: Change) -> dict[str, Any]:
                 "confidence": one.confidence,
                 "box": box_json(one.box),
                 "attributes": attributes_json(one.attributes),
+                "approximate": approximate_json(matches),
                 "matches": [match_json(rank, match) for rank, match in enumerate(matches, start=1)],
             }
             for one, matches in zip(found.look.garments, found.matches, strict=True)
@@ -190,6 +196,8 @@ def lines(found: Answer) -> list[str]:
         result += ["", garment_line(one), f"  {describe(one.attributes)}"]
         if not matches:
             result.append(f"  no {one.superclass} in the wardrobe matches (--any-class searches everything)")
+        if approximate := approximate_json(matches):
+            result.append(f"  approximate: an index finds {approximate['recall']:.0%} of the nearest (docs/gallery.md)")
         for place, match in enumerate(matches, start=1):
             why = f"  by {match.why}" if match.why else ""
             seen = where(match.item.superclass, match.item.box)
