@@ -97,8 +97,9 @@ def batches(folder: Path) -> Callable[[], Iterator[np.ndarray]]:
 
 def peak_mb() -> float:
     """The largest resident size of this process so far, in megabytes."""
-    (found,) = (row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith("VmHWM"))
-    return int(found.split()[1]) * 1024 / 1e6
+    status = Path("/proc/self/status").read_text().splitlines()
+    (kilobytes,) = (row.split()[1] for row in status if row.startswith("VmHWM"))
+    return int(kilobytes) * 1024 / 1e6
 
 
 def build_index(folder: Path) -> dict[str, Any]:
@@ -216,13 +217,15 @@ def at_size(rows: int, python: Path) -> None:
         size = (folder / "index.ivf").stat().st_size / 1e6
         label = f"ivf, {built['lists']:,} lists, nprobe {built['nprobe']}"
         both = built | searched | {"mb": max(built["mb"], searched["mb"]), "file_mb": size}
-        results: list[tuple[str, dict[str, Any] | None]] = [(label, both)]
-        if rows <= 1_000_000:
-            results += [(f"{name} (rival)", by_rival(python, name, folder)) for name in ("flat", "usearch")]
-        for name, result in results:
-            if result:
-                keys = ("seconds", "cpu", "mb", "file_mb", "ms", "ms_95", "recall")
-                line([f"{rows:,}", name, *cells(result, *keys)])
+        row(rows, label, both)
+        for name in ("flat", "usearch") if rows <= 1_000_000 else ():
+            if result := by_rival(python, name, folder):
+                row(rows, f"{name} (rival)", result)
+
+
+def row(rows: int, name: str, result: dict[str, Any]) -> None:
+    """Print a row of the second table."""
+    line([f"{rows:,}", name, *cells(result, "seconds", "cpu", "mb", "file_mb", "ms", "ms_95", "recall")])
 
 
 def main(python: Path, sizes: list[int]) -> None:

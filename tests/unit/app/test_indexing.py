@@ -9,7 +9,7 @@ from small_wardrobe import HEADS, ColorModels, photo
 from stages.app.items import Asked
 from stages.app.query import approximate_json
 from stages.app.search import Filters
-from stages.app.store import File, Found, Roots
+from stages.app.store import File, PhotoGarments, Roots
 from stages.app.wardrobe import Wardrobe
 from stages.core.errors import StageError
 from stages.retrieval.index import SearchParams, read_card
@@ -48,7 +48,7 @@ class Clothes:
         files = wardrobe.store.files()
         shelf = wardrobe.store.shelf(wardrobe.key)
         shelf.append([
-            Found(f"{self.count + number:064x}", (40, 60), [("top", 0.9, None), ("bottom", 0.8, None)],
+            PhotoGarments(f"{self.count + number:064x}", (40, 60), [("top", 0.9, None), ("bottom", 0.8, None)],
                   rows[2 * number : 2 * number + 2])
             for number in range(photos)
         ])  # fmt: skip
