@@ -122,7 +122,7 @@ verify: install  ## say whether checkout, dvc.lock, cache and remote agree, and 
 mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]
 	@$(SEAMLINE) mlflow $(if $(PORT),--port $(PORT))
 
-bench: install  ## measure speed and memory: stages, reading, retrieval, SimCLR, wardrobe, page, exported reader: make bench [PHOTOS=folder]
+bench: install  ## measure speed and memory: stages, reading, retrieval, galleries, SimCLR, wardrobe, page, exported reader: make bench [PHOTOS=folder]
 	@$(SEAMLINE) bench $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 docs: install  ## write docs/leaderboard.md, docs/classifier.md, MODEL_CARD.md and the tables of numbers in README.md and docs/
@@ -141,6 +141,8 @@ requirements: install  ## compile requirements*.in into requirements*.txt with t
 		--no-emit-find-links --output-file requirements.txt requirements.in
 	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
 		--no-emit-find-links --output-file requirements-remotes.txt requirements-remotes.in
+	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --output-file requirements-search.txt requirements-search.in
 
 clean:  ## remove the work folder and the caches of tools; data, models and .venv stay
 	rm -rf .work .pytest_cache .ruff_cache .mypy_cache .coverage *.egg-info build

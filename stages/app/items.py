@@ -100,11 +100,14 @@ class Match:
     Attributes:
         similarity: cosine of the two vectors.
         why: in the list of different ideas, ``ALL_IN_ALL`` or the head by which it is near; otherwise empty.
+        recall: of a search by an index: the share of the nearest garments that such a search finds, as measured when
+            the index was built; None: all garments were compared.
     """
 
     item: Item
     similarity: float
     why: str = ""
+    recall: float | None = None
 
 
 def named_attributes(

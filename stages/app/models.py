@@ -22,6 +22,7 @@ from stages.networks.classifier import ClassifierEncoder
 from stages.networks.detector.model import Detector, load_detectors, quiet_ultralytics
 from stages.networks.detector.params import NmsParams
 from stages.profiles.app import AppParams
+from stages.retrieval.index import SearchParams
 
 STEPS = "1"  # raise it when a change of code gives other garments or vectors with the same models
 DEFAULT_HEADS = "classes"
@@ -37,7 +38,10 @@ class Models:
         superclasses: the classes of all detectors.
         unsure_below: params ``app.unsure_below``.
         folders: of the detectors and, as the last one, of the classifier.
+        search: how a large wardrobe is searched; None: exactly.
     """
+
+    search: SearchParams | None = None
 
     def __init__(
         self,
@@ -85,7 +89,9 @@ class Models:
             params = params.model_copy(update={"confidence": confidence})
         names, nms = section(Names, "detectors", content), section(NmsParams, "nms", content)
         unsure_below = section(AppParams, "app", content).unsure_below
-        return cls(Path("models") / profile, profile, names, params, nms, unsure_below)
+        models = cls(Path("models") / profile, profile, names, params, nms, unsure_below)
+        models.search = section(SearchParams, "search", content)
+        return models
 
     @cached_property
     def encoder(self) -> ClassifierEncoder:

@@ -152,6 +152,11 @@ def match_json(rank: int, match: Match) -> dict[str, Any]:
     }
 
 
+def approximate_json(matches: list[Match]) -> dict[str, float] | None:
+    """Recall of a search by an index as JSON; None for an exact one."""
+    return None if not matches or matches[0].recall is None else {"recall": matches[0].recall}
+
+
 def answer_json(result: Answer, change: Change) -> dict[str, Any]:
     """The whole answer as JSON."""
     return {
@@ -169,6 +174,7 @@ def answer_json(result: Answer, change: Change) -> dict[str, Any]:
                 "confidence": garment.confidence,
                 "box": box_json(garment.box),
                 "attributes": attributes_json(garment.attributes),
+                "approximate": approximate_json(matches),
                 "matches": [match_json(rank, match) for rank, match in enumerate(matches, start=1)],
             }
             for garment, matches in zip(result.look.garments, result.matches, strict=True)
@@ -190,6 +196,8 @@ def lines(result: Answer) -> list[str]:
         text += ["", garment_line(garment), f"  {describe(garment.attributes)}"]
         if not matches:
             text.append(f"  no {garment.superclass} in the wardrobe matches (--any-class searches everything)")
+        if approximate := approximate_json(matches):
+            text.append(f"  approximate: an index finds {approximate['recall']:.0%} of the nearest (docs/gallery.md)")
         for place, match in enumerate(matches, start=1):
             why = f"  by {match.why}" if match.why else ""
             position = where(match.item.superclass, match.item.box)

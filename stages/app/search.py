@@ -15,6 +15,7 @@ from stages.app.items import Asked, Item, Match, named_attributes
 from stages.app.store import File, below
 from stages.crops.matching import NO_DETECTOR
 from stages.networks.encoders.attention.recommend import diverse_list
+from stages.retrieval.index import WIDER, Index, exact_scores
 
 ALL_IN_ALL = "all in all"
 # Weight of the distance of whole vectors in the distance by one head.
@@ -82,6 +83,8 @@ class Catalog:
         self.rows = np.array(of_vectors, dtype=object)[order].astype(np.int64)
         width = rows.shape[1] - classes if len(rows) else 0
         self.vectors, self._shares = rows[:, :width], rows[:, width:]
+        self._index: Index | None = None
+        self._exact_up_to = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -174,8 +177,45 @@ class Catalog:
         _, first = np.unique(self.photo[at[order]], return_index=True)
         return order[np.sort(first)]
 
+    def use_index(self, index: Index | None, exact_up_to: int) -> None:
+        """Search by an index of the first rows of the vectors, where more garments compete than ``exact_up_to``."""
+        self._index, self._exact_up_to = index, exact_up_to
+
+    @cached_property
+    def _at_row(self) -> np.ndarray:
+        """Position of the garment of each row of the vectors; -1: none."""
+        result = np.full(len(self.vectors), -1)
+        result[self.rows] = np.arange(len(self.rows))
+        return result
+
+    def _by_index(self, index: Index, asked: Asked, at: np.ndarray, top: int) -> list[Match] | None:
+        """The same as ``matches`` by an index; None if it finds too few in the lists that it searches."""
+        rows, covered = self.rows[at], index.card["rows"]
+        among = np.zeros(covered, bool)
+        among[rows[rows < covered]] = True
+        new = rows[rows >= covered]
+        new_scores = exact_scores(asked.vector, self.vectors[new], "cosine")
+        count, most = WIDER * top, int(among.sum())
+        while True:
+            nearest, covered_rows = index.nearest(self.vectors, asked.vector[None], count, among=among)
+            known = covered_rows[0] >= 0
+            places = self._at_row[np.concatenate([covered_rows[0][known], new])]
+            scores = np.concatenate([nearest[0][known], new_scores])
+            order = np.argsort(places)
+            places, scores = places[order], scores[order]
+            best = self._best_of_photos(places, scores)[:top]
+            if len(best) == top or known.sum() == most:
+                return [Match(self.item(int(places[at])), float(scores[at]), recall=index.expected) for at in best]
+            if known.sum() < count:
+                return None
+            count *= WIDER
+
     def matches(self, asked: Asked, at: np.ndarray, top: int) -> list[Match]:
         """The most similar of the garments at some positions, one of each photo, best first."""
+        if self._index is not None and len(at) > self._exact_up_to:
+            approximate = self._by_index(self._index, asked, at, top)
+            if approximate is not None:
+                return approximate
         scores = self._likeness(asked, at)
         return [Match(self.item(int(at[best])), float(scores[best])) for best in self._best_of_photos(at, scores)[:top]]
 

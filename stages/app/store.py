@@ -5,6 +5,7 @@
     STORE/models.json           size, time, inode and hash of each file of the models
     STORE/KEY/garments.parquet  each garment of each photo, as the models with that KEY found it; or why there is none
     STORE/KEY/vectors-N.f32     a row for each garment: its vector, then the probabilities of all heads
+    STORE/KEY/index.json        of a large wardrobe: the index of its vectors, index-HASH.ivf (indexing.py)
 
 KEY is the hash of the models and their params (``Models.key``). Tables are replaced as a whole, by renaming a new file;
 rows of vectors are appended before the table names them. So a reader always sees one consistent state, without a lock,
@@ -294,6 +295,10 @@ class Shelf:
         if path.stat().st_size < 4 * card["rows"] * card["width"]:
             raise _damaged(path, "shorter than its table says")
         return np.memmap(path, np.float32, "r", shape=(card["rows"], card["width"]))
+
+    def vectors_file(self) -> str:
+        """Name of the file of the vectors; empty when there is none yet."""
+        return str(self._table(["sha256"])[1]["file"])
 
     def known(self) -> set[str]:
         """Hashes of the photos that the models have seen."""

@@ -29,6 +29,7 @@ from stages.app.folders import (
     without,
 )
 from stages.app.garments import Box, Garment, read_file, read_photo
+from stages.app.indexing import keep_index, open_index
 from stages.app.items import Asked, Item, Look, Match, named_attributes
 from stages.app.models import Models, stamp
 from stages.app.search import ANY, Catalog, Filters
@@ -188,6 +189,8 @@ class Wardrobe:
         if any(file.sha256 and file.sha256 not in hashes for file in known.values()):
             self.store.keep_only(hashes)
         self.store.forget_other_shelves(self.key)
+        if self.models.search is not None and (stop is None or not stop.is_set()):
+            keep_index(shelf, self._width(shelf.read()[1]), self.models.search)
         now = [file for path, file in files.items() if file.present and any(below(path, place) for place in places)]
         return self._change(now, scanned, before=[file for path, file in known.items() if path not in absent])
 
@@ -221,6 +224,10 @@ class Wardrobe:
             busy=busy,
         )
 
+    def _width(self, rows: np.ndarray) -> int:
+        """Dimensions of a vector, which stands before the probabilities in a row."""
+        return max(0, rows.shape[1] - sum(map(len, self.models.heads.values())))
+
     # -- what is read
 
     def catalog(self) -> Catalog:
@@ -235,6 +242,9 @@ class Wardrobe:
                 table, rows = self.store.shelf(self.key).read()
                 files = self.store.files()
                 catalog = Catalog(files, table, rows, self.models.heads, self.models.unsure_below)
+                if (search := self.models.search) is not None and search.indexes(len(catalog)):
+                    index = open_index(self.store.shelf(self.key), rows, self._width(rows), search)
+                    catalog.use_index(index, search.ivf_above)
                 self._catalog = state, catalog
             return self._catalog[1]
 

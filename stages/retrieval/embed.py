@@ -9,7 +9,8 @@ Writes: OUT/<encoder>/<name>-queries.parquet and -gallery.parquet: row_id, vecto
         k, of the pictures alone, where the encoder attends to regions (regions.py). <encoder>/softmax/ has the
         probabilities of the card's categories for the queries, where the encoder has a category path (category.py);
         with flip they are means too, and plain/softmax/ has those of the pictures alone.
-Params: encoders, benchmarks (the lists), embed, runtime (the memory layout).
+        With ``search.index: ivf`` <name>-gallery.ivf is an index of a gallery that is large enough (index.py).
+Params: encoders, benchmarks (the lists), embed, search, runtime (the memory layout).
 
 Encoders with the same input size share the decoded pictures. Vectors are kept in .work/embed until their encoder,
 benchmark, params or code change: for a new benchmark or a retrained encoder only its own vectors are computed, and a
@@ -38,8 +39,18 @@ from stages.core.params import Names, Section
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import WORK, training_key
 from stages.networks.backbones.features import mean_vectors, mirrored
-from stages.retrieval.similarity import METRICS
-from stages.retrieval.vectors import PARTS, PLAIN, REGIONS, SOFTMAX, vectors_path, write_vectors
+from stages.retrieval.index import SearchParams, build
+from stages.retrieval.vectors import (
+    METRICS,
+    PARTS,
+    PLAIN,
+    REGIONS,
+    SOFTMAX,
+    index_path,
+    open_vectors,
+    vectors_path,
+    write_vectors,
+)
 from stages.runner.progress import track
 from stages.runner.stage import Report, Stage
 
@@ -242,6 +253,20 @@ def kept_folders(params: SimpleNamespace, models: Path, benchmarks: Path) -> dic
     }
 
 
+def index_galleries(params: SimpleNamespace, out: Path) -> int:
+    """Write an index of every gallery that params ``search`` want one for; how many there are."""
+    count = 0
+    for encoder in params.encoders:
+        for name in params.benchmarks:
+            file = open_vectors(vectors_path(out / encoder, name, "gallery"))
+            if params.search.indexes(len(file.ids)):
+                log.info(f"{name}: an index of the {len(file.ids):,} vectors by {encoder}")
+                index = build(file.batches, len(file.ids), file.metric or "cosine", params.search.recall)
+                index.write(index_path(out / encoder, name))
+                count += 1
+    return count
+
+
 def main(args: Namespace, params: SimpleNamespace) -> Report:
     """Embed what is missing in the work folder, then copy everything to the out."""
     if not params.benchmarks:
@@ -266,6 +291,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     out = fresh_folder(args.out)
     for (encoder, _), folder in kept.items():
         shutil.copytree(folder, out / encoder, dirs_exist_ok=True)
+    indexes = index_galleries(params, out)
     for folder in set(KEPT.glob("*/*/*")) - set(kept.values()):  # of other keys, or of a killed run
         shutil.rmtree(folder)
     vectors = sum(pq.ParquetFile(path).metadata.num_rows for path in out.glob("*/*.parquet"))
@@ -274,7 +300,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
         f"embed: {vectors} vectors by {len(params.encoders)} encoders; "
         f"the work folder had {ready} of {len(kept)} pairs of encoder and benchmark"
     )
-    return Report(metrics={"vectors": vectors, "from_work_folder": ready})
+    return Report(metrics={"vectors": vectors, "from_work_folder": ready, "indexes": indexes})
 
 
 STAGE = Stage(
@@ -284,6 +310,7 @@ STAGE = Stage(
         "encoders": ("encoders", Names),
         "benchmarks": ("benchmarks", Names),
         "embed": ("embed", EmbedParams),
+        "search": ("search", SearchParams),
         "runtime": ("runtime", RuntimeParams),
     },
 )

@@ -10,8 +10,8 @@ Writes: METRICS/<encoder>.json: hit@1 on each benchmark in which the same garmen
         on all queries (published) and without those (clean), and their number.
         REPORT/softmax.csv: category prediction by the encoders' own softmax, with chance and the majority.
         REPORT/<encoder>.json: all scores on every benchmark (metrics.py), with and without flip, by region, of category
-        prediction, and facts about the encoder; REPORT/<encoder>/<benchmark>.jpg: results of a few queries, evenly
-        chosen by id.
+        prediction, by the gallery's index where it has one (by_index.py), and facts about the encoder;
+        REPORT/<encoder>/<benchmark>.jpg: results of a few queries, evenly chosen by id.
 Params: encoders, benchmarks (the lists), evaluate.
 
 Vectors that someone else computed are scored by the same evaluator (score_vectors.py):
@@ -36,6 +36,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.parallel import in_processes
 from stages.core.params import Names
+from stages.retrieval.by_index import scores_by_index, told
 from stages.retrieval.catalogue import LEADING, Place, shown_at
 from stages.retrieval.category import CATEGORY_KINDS, TOPS, softmax_figures
 from stages.retrieval.comparison import on_and_off
@@ -43,7 +44,7 @@ from stages.retrieval.metrics import EvaluateParams, as_rows, curve_rows, evalua
 from stages.retrieval.regions import Pair, by_region
 from stages.retrieval.result_sheet import retrieval_sheet, shown_rows
 from stages.retrieval.similarity import Rows
-from stages.retrieval.vectors import PLAIN, SOFTMAX, open_vectors, vectors_path
+from stages.retrieval.vectors import PLAIN, SOFTMAX, index_path, open_vectors, vectors_path
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
@@ -213,6 +214,9 @@ def score(
         result["flip"] = flip
     if votes and (own := own_categories(benchmark, embeddings, card, whole)):
         result["softmax"] = own
+    vectors = open_vectors(vectors_path(embeddings, benchmark.name, "gallery"))
+    if figures := scores_by_index(index_path(embeddings, benchmark.name), vectors, *whole, params.ks):
+        result["ivf"] = figures
     return result | by_region(embeddings, benchmark.with_vectors, brief, whole, params.memory_mb)
 
 
@@ -313,6 +317,8 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
         name = benchmark.name
         for encoder, result in of_encoder.items():
             results[encoder][name] = result | about[encoder]
+            if "ivf" in result:
+                log.info(told(encoder, name, result.get(VIEW, {}), result["ivf"]))
             picture = picture_path(args, encoder, benchmark)
             report.pictures += [picture] if picture.is_file() else []
         of_all = {encoder: own[name].get(VIEW, {}) for encoder, own in with_chance(results).items()}

@@ -21,8 +21,8 @@ from stages.core.params import load_params, lookup, section
 from stages.retrieval.catalogue import Place, shown_at
 from stages.retrieval.category import PREDICTION, TOPS, predicts_categories
 from stages.retrieval.metrics import EvaluateParams, as_rows, evaluate, read_table_rows
-from stages.retrieval.similarity import METRICS, Rows
-from stages.retrieval.vectors import PARTS, VectorFile, open_vectors
+from stages.retrieval.similarity import Rows
+from stages.retrieval.vectors import METRICS, PARTS, VectorFile, open_vectors
 from stages.runner.stage import new_parser, one_message
 
 log = logging.getLogger(__name__)

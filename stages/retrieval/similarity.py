@@ -20,8 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stages.core.errors import StageError, shown
-
-METRICS = ("cosine", "euclidean")
+from stages.retrieval.vectors import METRICS
 
 # Two scores of a query are equal when they differ by less than this share of its squared length plus the
 # gallery's largest: float64 sums of 2048 products are off by at most 2048 * 1.1e-16 = 2.3e-13 of that.

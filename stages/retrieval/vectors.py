@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from stages.contracts.tables import write_table
 from stages.core.errors import StageError, shown
 
+METRICS = ("cosine", "euclidean")
 PLAIN = "plain"
 PARTS = ("queries", "gallery")
 REGIONS = "regions"  # folder below an encoder's vectors, of those of its attended regions (regions.py)
@@ -32,6 +33,11 @@ BATCH = 2048  # rows read at a time
 def vectors_path(folder: Path, benchmark: str, role: str) -> Path:
     """Path of the vectors of one table of a benchmark in an encoder's folder."""
     return folder / f"{benchmark}-{role}.parquet"
+
+
+def index_path(folder: Path, benchmark: str) -> Path:
+    """Path of the index of a benchmark's gallery, where it is large enough for one (params ``search``)."""
+    return folder / f"{benchmark}-gallery.ivf"
 
 
 def write_vectors(path: Path, ids: list[str], vectors: np.ndarray, metric: str) -> None:

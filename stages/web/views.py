@@ -77,7 +77,9 @@ def card(item: Item) -> dict[str, Any]:
 
 def matched(match: Match) -> dict[str, Any]:
     """A match as a card shows it."""
-    return card(match.item) | {"similarity": f"{match.similarity:.2f}", "why": words(match.why)}
+    return card(match.item) | {
+        "similarity": f"{match.similarity:.2f}", "why": words(match.why), "recall": percent(match.recall),
+    }  # fmt: skip
 
 
 def garment(number: int, asked: Asked) -> dict[str, Any]:

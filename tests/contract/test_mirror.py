@@ -13,6 +13,8 @@ STATEMENTS = 15  # up to which a module may go without a test of its own
 # Modules with more that need none -> why.
 EXEMPT = {
     "bench/export.py": "times and prints; what it measures is tested in tests/pipeline/test_export.py",
+    "bench/gallery.py": "times and prints; what it measures is tested in tests/unit/retrieval/test_index.py",
+    "bench/rivals.py": "runs other libraries in an environment of their own",
     "bench/ingest.py": "times and prints; what it measures is tested in test_generate.py and test_memory.py",
     "bench/page.py": "asks and prints; what it asks is tested in tests/unit/web",
     "bench/retrieval.py": "times and prints; what it measures is tested in test_memory.py",

@@ -35,6 +35,8 @@ def asked(superclass="top", box=(10, 20, 60, 90), confidence=0.9, color="Blue", 
 class FakeWardrobe:
     """What the page asks of a wardrobe, kept in lists."""
 
+    recall = None  # of the searches: not approximate
+
     def __init__(self):
         self.models = SimpleNamespace(
             heads={"color": ["Blue", "Red"], "gender": ["Men"], "type": ["Tops"]}, superclasses=["top", "footwear"],
@@ -96,7 +98,7 @@ class FakeWardrobe:
 
     def matches(self, asked, top, filters, any_class, without):
         self.asked.append((asked, top, filters, any_class, without))
-        return [Match(row, 0.5, "") for row in self.items(filters)][:top]
+        return [Match(row, 0.5, "", self.recall) for row in self.items(filters)][:top]
 
     def ideas(self, asked, top, filters, any_class, without):
         return [Match(row, 0.25, "color") for row in self.items(filters)][:top]

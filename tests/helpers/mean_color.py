@@ -13,10 +13,12 @@ from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import BENCHMARK, write_rows
 from stages.networks.backbones.features import Pixels
 from stages.retrieval import embed
+from stages.retrieval.index import SearchParams
 from stages.retrieval.metrics import EvaluateParams
 
 RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)
 PARAMS = EvaluateParams(ks=[1, 2], bootstrap_samples=20, seed=0, memory_mb=64)
+EXACT = SearchParams(index="exact", ivf_above=1, recall=0.95)
 
 
 class MeanColor:
@@ -62,10 +64,11 @@ def colors_project(tmp_path, monkeypatch):
     return tmp_path, module.encoder
 
 
-def run_embed(folder, batch=2, encoders=("mean.v1",), benchmarks=("colors",)):
+def run_embed(folder, batch=2, encoders=("mean.v1",), benchmarks=("colors",), search=EXACT):
     args = Namespace(benchmarks=folder / "benchmarks", models=folder / "models", out=folder / "vectors")
     lists = {"encoders": list(encoders), "benchmarks": list(benchmarks)}
-    return embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=batch, flip=False), runtime=None, **lists))
+    params = SimpleNamespace(embed=embed.EmbedParams(batch=batch, flip=False), search=search, runtime=None, **lists)
+    return embed.main(args, params)
 
 
 def run_evaluate(folder, encoders=("mean.v1",)):

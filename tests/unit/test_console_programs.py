@@ -67,6 +67,7 @@ def test_bench_runs_one_or_all_and_gives_options_to_whom_they_belong(started):
         ["bench.ingest"],
         ["bench.retrieval"],
         simclr,
+        ["bench.gallery"],
         ["bench.wardrobe"],
         ["bench.page"],
         ["bench.export"],
@@ -76,7 +77,7 @@ def test_bench_runs_one_or_all_and_gives_options_to_whom_they_belong(started):
 def test_unknown_benchmark_is_one_message(started, capsys):
     with pytest.raises(SystemExit):
         console_programs.bench(["speed"])
-    listed = "stages, ingest, retrieval, simclr, wardrobe, page, export"
+    listed = "stages, ingest, retrieval, simclr, gallery, wardrobe, page, export"
     assert f"no benchmark 'speed'; there are: {listed}" in capsys.readouterr().err
 
 

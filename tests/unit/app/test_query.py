@@ -51,6 +51,7 @@ FORM = {
     "garments": [
         {
             "superclass": str, "confidence": float, "box": [int], "attributes": ATTRIBUTES,
+            "approximate": type(None),
             "matches": [
                 {
                     "rank": int, "id": str, "similarity": float, "why": type(None), "superclass": str,

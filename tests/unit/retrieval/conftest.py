@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-from mean_color import colors_project
+from mean_color import EXACT, colors_project
 from PIL import Image
 from scoring import score_encoders
 
@@ -49,7 +49,8 @@ def sides(tmp_path, monkeypatch):
         (tmp_path / "models/e/weights").write_text(f"{encoder!r} {next(numbers)}")  # another encoder each time
         args = Namespace(benchmarks=tmp_path / "benchmarks", models=tmp_path / "models", out=tmp_path / "vectors")
         lists = {"encoders": ["e"], "benchmarks": ["sides"]}
-        embed.main(args, SimpleNamespace(embed=embed.EmbedParams(batch=1, flip=flip), runtime=None, **lists))
+        params = embed.EmbedParams(batch=1, flip=flip)
+        embed.main(args, SimpleNamespace(embed=params, search=EXACT, runtime=None, **lists))
         fields = {"ks": [1], "bootstrap_samples": 5, "seed": 0, "memory_mb": 64}
         score_encoders(tmp_path, ["e"], ["sides"], EvaluateParams.model_validate(fields))
         return tmp_path / "vectors/e", json.loads((tmp_path / "report/e.json").read_text())["sides"]

@@ -14,6 +14,7 @@ from stages.contracts.tables import BENCHMARK, write_rows
 from stages.core.errors import StageError
 from stages.networks.backbones.features import Pixels, square
 from stages.retrieval import embed
+from stages.retrieval.index import SearchParams, read_card
 from stages.retrieval.vectors import read_vectors
 
 
@@ -179,3 +180,21 @@ def test_encoder_without_a_category_path_has_no_softmax(sides):
     rows = [("q1", "coat", (250, 10))], [("g1", "coat", (0, 200)), ("g2", "vest", (160, 120))]
     vectors, result = sides(LeftAndRight(), *rows, True, "image_category")
     assert "softmax" not in result and not (vectors / "softmax").exists()
+
+
+def test_index_lies_beside_the_vectors_of_a_gallery_above_the_size_and_changes_no_vector(colors_project):
+    pytest.importorskip("faiss")
+    folder, _ = colors_project
+    run_embed(folder)
+    exact = {path.name: path.read_bytes() for path in (folder / "vectors/mean.v1").iterdir()}
+    assert sorted(exact) == ["colors-gallery.parquet", "colors-queries.parquet"]
+    at_size, above = (SearchParams(index="ivf", ivf_above=rows, recall=0.95) for rows in (3, 2))
+    assert run_embed(folder, search=at_size).metrics["indexes"] == 0
+    assert run_embed(folder, search=above).metrics["indexes"] == 1
+    found = {path.name: path.read_bytes() for path in (folder / "vectors/mean.v1").iterdir()}
+    index = found.pop("colors-gallery.ivf")
+    assert found == exact
+    card = read_card(folder / "vectors/mean.v1/colors-gallery.ivf")
+    assert (card["rows"], card["width"], card["metric"]) == (3, 3, "euclidean")
+    assert run_embed(folder, search=above).metrics["from_work_folder"] == 1  # the same vectors, read from there
+    assert (folder / "vectors/mean.v1/colors-gallery.ivf").read_bytes() == index

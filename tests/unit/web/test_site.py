@@ -197,8 +197,15 @@ def test_photo_shows_its_garments_and_the_nearest_ones(client, wardrobe, photo):
     ]
     assert text.count('class="similarity"') == 3 and "</span>0.50</span>" in text
     assert re.search(r">color</span>\s*<span class=\"name\">Blue</span><span class=\"share\">91 %", text)
+    assert "approximate" not in text
     searched = wardrobe.asked[-1]
     assert searched[0] is wardrobe.garments[0] and searched[3] is False and len(searched[4]) == 64
+
+
+def test_approximate_search_says_so_with_its_recall(client, wardrobe, photo):
+    wardrobe.recall = 0.961
+    _, text = sent(client, photo, "mine.png")
+    assert "This search was approximate: it finds 96 % of the most similar garments." in text
 
 
 def test_what_is_not_sure_is_said_to_be(client, photo):
