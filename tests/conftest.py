@@ -1,5 +1,8 @@
 """The environment that `python -m stages.run` gives a stage, for tests that call its code."""
 
+import atexit
+import gc
+
 import pytest
 
 from stages.core.determinism import pin_process, use_runtime
@@ -7,6 +10,18 @@ from stages.core.log import show_log
 
 pin_process()
 show_log()
+atexit.register(gc.unfreeze)  # else extension modules report at the end that nobody freed them
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """No garbage is collected while tests import what they need: it all stays, and no later pass need look at it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

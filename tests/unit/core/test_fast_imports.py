@@ -32,9 +32,8 @@ print(json.dumps(answers))
 CASES = {
     "no compiler": "print(timm.__name__, sorted({'torch._dynamo', 'torch._inductor', 'sympy'} & set(sys.modules)))",
     "optimizer": "import torch; torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1).step()",
-    "by name": "import torch._dynamo.utils as utils; assert utils.counters is not None",
-    # The one function that torchvision was given stands for the compiler's own.
-    "stand-in": "from torchvision.ops import roi_align; import torch._dynamo.utils as u; "
+    # By its name; and the one function that torchvision was given stands for the compiler's own.
+    "by name": "from torchvision.ops import roi_align; import torch._dynamo.utils as u; assert u.counters is not None; "
     "g = sys.modules['torchvision.ops.roi_align'].is_compile_supported; assert g('cpu') == u.is_compile_supported('cpu')",
     "region": "import torch; from torchvision.ops import roi_align; "
     "print(roi_align(torch.full((1, 1, 8, 8), 3.0), torch.tensor([[0.0, 1, 1, 5, 5]]), 2).flatten().tolist())",
@@ -53,7 +52,7 @@ def test_timm_comes_without_the_compiler(answers):
     assert answers["no compiler"] == [0, "timm []\n"]
 
 
-@pytest.mark.parametrize("case", ["optimizer", "by name", "stand-in"])
+@pytest.mark.parametrize("case", ["optimizer", "by name"])
 def test_compiler_is_there_for_who_asks_for_it(answers, case):
     status, said = answers[case]
     assert status == 0, said

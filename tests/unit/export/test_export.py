@@ -3,12 +3,12 @@
 import hashlib
 import io
 import json
+import shutil
 import sys
 
 import numpy as np
 import onnxruntime
 import pytest
-from small_models import write_project
 
 from stages.core.errors import StageError
 from stages.core.params import load_params
@@ -52,12 +52,19 @@ def test_folder_has_networks_settings_and_the_reader(exported, project):
     assert settings["encoder"]["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
-def test_second_export_replaces_the_first_with_the_same_bytes(exported, here):
-    before = files(exported)
-    (exported / "left.txt").write_text("of an earlier version")
-    export(exported, "classifier", load_params())
-    assert files(exported) == before
-    assert [path.name for path in exported.parent.iterdir()] == [exported.name]  # nothing half made is left
+def test_second_export_replaces_the_first_with_the_same_bytes_and_lists_them(
+    exported, here, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "exports" / "a b"
+    shutil.copytree(exported, out)
+    (out / "left.txt").write_text("of an earlier version")
+    monkeypatch.setattr(sys, "argv", ["export", str(out)])
+    command.main()
+    assert files(out) == files(exported)
+    assert [path.name for path in out.parent.iterdir()] == [out.name]  # nothing half made is left
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("classifier.onnx", "detector_more.onnx", "reader.py", "MB"))
+    assert f"try it: python {out}/reader.py PHOTO" in shown
 
 
 @pytest.mark.parametrize("kind", RECIPES)
@@ -115,8 +122,8 @@ def test_unknown_encoder_is_one_message(here, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("lost", ["detectors/more", "encoders/classifier", "encoders/plain"])
-def test_missing_model_says_what_to_run(tmp_path, monkeypatch, capsys, lost):
-    write_project(tmp_path)
+def test_missing_model_says_what_to_run(project, tmp_path, monkeypatch, capsys, lost):
+    shutil.copytree(project, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("export"))
     (tmp_path / "models/mine" / lost / "weights.safetensors").unlink()
     monkeypatch.chdir(tmp_path)
     status, said = run(monkeypatch, capsys, "--encoder", "plain")
@@ -157,11 +164,3 @@ def test_interrupted_export_leaves_the_earlier_one(here, exported, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         export(exported, "classifier", load_params())
     assert files(exported) == before and [path.name for path in exported.parent.iterdir()] == ["mine"]
-
-
-def test_command_lists_what_it_wrote(here, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["export", str(tmp_path / "a b")])
-    command.main()
-    shown = capsys.readouterr().out
-    assert all(name in shown for name in ("classifier.onnx", "detector_more.onnx", "reader.py", "MB"))
-    assert f"try it: python {tmp_path}/a b/reader.py PHOTO" in shown

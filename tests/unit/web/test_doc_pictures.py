@@ -24,6 +24,10 @@ def test_without_a_browser_the_message_says_what_to_install(monkeypatch):
 
 
 def test_page_that_does_not_start_is_one_message(tmp_path):
+    """Another program of the same name, as what the real one says is tested with it and its imports take seconds."""
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "__init__.py").touch()
+    (tmp_path / "stages" / "run.py").write_text("raise SystemExit(1)")
     with pytest.raises(StageError, match="did not start"), doc_pictures.served(tmp_path / "store", tmp_path):
         pass
 
