@@ -63,6 +63,12 @@ def repro(arguments: Sequence[str]) -> int:
         parse.error(f"{edits[0]} needs --profile")
     if args.profile and (status := command("use", args.profile, *edits)):
         return status
+    if params().get("salient_sources") and all(argument.startswith("-") for argument in passed_on):
+        from stages.runner.stage import one_message
+        from stages.salient.weights import weights_file
+
+        with one_message():  # now, not after minutes of other stages
+            weights_file()
     os.environ[REPRO_VARIABLE] = key = f"make-{time.time_ns()}"
     status = called("dvc", "repro", *passed_on)
     return command("summary", "--repro", key, "--status", str(status if status >= 0 else 128 - status))
