@@ -21,6 +21,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 from stages.console_names import BENCHES, NAMES, SHELLS, is_checkout, params
 from stages.run import start
 from stages.runner.times import REPRO_VARIABLE
+from stages.salient.weights import check_installed
 
 FLAG = "flag"  # an option that takes no value
 HOME = Path(__file__).resolve().parents[1]  # the checkout that this code is in
@@ -61,14 +62,9 @@ def repro(arguments: Sequence[str]) -> int:
     edits = [f"--{name}-edits" for name in ("keep", "discard") if getattr(args, f"{name}_edits")]
     if edits and not args.profile:
         parse.error(f"{edits[0]} needs --profile")
-    if args.profile and (status := command("use", args.profile, *edits)):
+    status = command("use", args.profile, *edits) if args.profile else 0
+    if status := status or check_installed(params(), passed_on):
         return status
-    if params().get("salient_sources") and all(argument.startswith("-") for argument in passed_on):
-        from stages.runner.stage import one_message
-        from stages.salient.weights import weights_file
-
-        with one_message():  # now, not after minutes of other stages
-            weights_file()
     os.environ[REPRO_VARIABLE] = key = f"make-{time.time_ns()}"
     status = called("dvc", "repro", *passed_on)
     return command("summary", "--repro", key, "--status", str(status if status >= 0 else 128 - status))
@@ -135,12 +131,11 @@ def mlflow(arguments: Sequence[str]) -> int:
     args = parse.parse_args(arguments)
     if status := command("summary", "--track"):
         return status
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if uri.startswith("http"):
-        print(f"MLflow is at {uri}")
+    store = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    if store.startswith("http"):
+        print(f"MLflow is at {store}")
         return 0
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    store = uri or "sqlite:///mlflow.db"
     return called("mlflow", "ui", "--workers", "1", "--port", str(args.port), "--backend-store-uri", store)
 
 

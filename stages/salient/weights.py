@@ -2,7 +2,10 @@
 
 import hashlib
 import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from stages.core.errors import StageError
 
@@ -29,3 +32,22 @@ def weights_file() -> Path:
     if (actual := hashlib.sha256(path.read_bytes()).hexdigest()) != SHA256:
         raise StageError(f"{path}: its SHA-256 is {actual}, expected {SHA256}. {INSTALL}")
     return path
+
+
+def check_installed(content: Mapping[str, Any], arguments: Sequence[str]) -> int:
+    """Say before the first stage, not after minutes, that a run of the whole pipeline lacks the package.
+
+    Args:
+        content: params.yaml.
+        arguments: of ``dvc repro``; a run of named targets may not need the package.
+
+    Returns:
+        An exit status: 1 if it is lacking.
+    """
+    if content.get("salient_sources") and all(argument.startswith("-") for argument in arguments):
+        try:
+            weights_file()
+        except StageError as error:
+            print(error, file=sys.stderr)
+            return 1
+    return 0

