@@ -166,9 +166,9 @@ def _crop_rows(
         nms=params.nms,
         desc=f"match {args.source} (shards)",
     )
-    for row, array, found in pictures:
+    for row, array, detected in pictures:
         image = Image.fromarray(array)
-        detected = found + drawn_boxes.get(row["image_id"], [])
+        detected += drawn_boxes.get(row["image_id"], [])
         boxes += [{"image_id": row["image_id"], **detection} for detection in detected]
         for label in items[row["image_id"]]:
             # Other items of the image may need other detectors, which have searched it as well.
