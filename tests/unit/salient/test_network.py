@@ -75,31 +75,6 @@ def test_missing_package_is_one_message(monkeypatch):
         load_network()
 
 
-def package(folder, monkeypatch, content=None):
-    """A package rembg in a folder, with a file of weights or without."""
-    (folder / "rembg").mkdir()
-    (folder / "rembg" / "__init__.py").write_text("raise ImportError('onnxruntime is not there')")
-    if content is not None:
-        (folder / "rembg" / "u2netp.onnx").write_bytes(content)
-    monkeypatch.syspath_prepend(folder)
-    importlib.invalidate_caches()
-
-
-def test_other_package_of_the_name_is_one_message(tmp_path, monkeypatch):
-    package(tmp_path, monkeypatch)
-    with pytest.raises(StageError, match=r"u2netp.onnx: no such file; another package is called rembg"):
-        weights.weights_file()
-
-
-def test_other_weights_are_one_message_with_both_hashes(tmp_path, monkeypatch):
-    package(tmp_path, monkeypatch, b"abc")
-    # SHA-256 of "abc", FIPS 180-2, appendix B.1
-    with pytest.raises(
-        StageError, match=r"u2netp.onnx: its SHA-256 is ba7816bf\w+20015ad, expected 309c8469\w+6f4ddd8"
-    ):
-        weights.weights_file()
-
-
 def test_weights_of_another_network_are_refused():
     right = random_weights()
     with pytest.raises(StageError, match=r"tensor 0 of shape \(1,\), expected \(64, 3, 3, 3\)"):
