@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stages.console_names import BENCHES, params
 from stages.runner.times import REPRO_VARIABLE
+from stages.salient.weights import check_installed
 
 PROGRAM = "seamline"
 
@@ -53,7 +54,8 @@ def repro(arguments: Sequence[str]) -> int:
     edits = [f"--{name}-edits" for name in ("keep", "discard") if getattr(args, f"{name}_edits")]
     if edits and not args.profile:
         parse.error(f"{edits[0]} needs --profile")
-    if args.profile and (status := command("use", args.profile, *edits)):
+    status = command("use", args.profile, *edits) if args.profile else 0
+    if status := status or check_installed(params(), passed_on):
         return status
     os.environ[REPRO_VARIABLE] = key = f"make-{time.time_ns()}"
     status = called("dvc", "repro", *passed_on)

@@ -91,7 +91,7 @@ SALIENT = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("mask", pa.binary()),  # 320 x 320 bytes, row by row, over the whole photo, 255 = garment; null: not looked at
-        ("x1", pa.float64()),  # of the box around the mask; null: there is none
+        ("x1", pa.float64()),  # of the box around the mask, whatever the label; null: none
         ("y1", pa.float64()),
         ("x2", pa.float64()),
         ("y2", pa.float64()),

@@ -1,6 +1,6 @@
 """Match the labels of one source with detections and cut the crops, with an audit trail.
 
-Reads:  labels/<source>, the ingested shards, the trained detectors.
+Reads:  labels/<source>, the ingested shards, the trained detectors or salient/<source>.
 Writes: shard-*.parquet (schema CROPS), outcomes.parquet (the outcome of every item), detections.parquet (all
         detections), rejects.parquet, account.json; pictures of a few items by outcome, with every box: matched.jpg
         (the thick box was taken), mismatch.jpg, taken.jpg, several.jpg (several boxes agree with the label, whether
@@ -27,6 +27,8 @@ from stages.contracts.tables import (
     LABELS,
     OBJECTS,
     OUTCOMES,
+    SALIENT,
+    read_shards,
     read_table,
     write_rows,
     write_shards,
@@ -37,12 +39,14 @@ from stages.core.files import fresh_folder
 from stages.core.params import Names
 from stages.crops.matching import (
     NO_DETECTOR,
+    SALIENT_BOX,
     Detection,
     Item,
     Match,
     match_item,
     needed_detectors,
     own_boxes,
+    salient_boxes,
     stand_in,
 )
 from stages.crops.params import CropParams
@@ -97,11 +101,17 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     ledger = account.ledger("crops")
     labels = read_table(args.labels / "labels.parquet", LABELS).to_pylist()
     ledger.rows_in = len(labels)
-    detectors = load_detectors(args.detectors, params.detectors)
+    detectors: dict[str, Detector] = {}
+    drawn_boxes: dict[str, list[Detection]] = {}
+    if options.boxes == "salient":
+        columns = [name for name in SALIENT.names if name != "mask"]
+        drawn_boxes = salient_boxes(read_shards(args.boxes / args.source, columns).to_pylist())
+    else:
+        detectors = load_detectors(args.boxes, params.detectors)
     outcomes: list[dict[str, Any]] = []
     boxes: list[dict[str, Any]] = []
     sheets, out = Sheets(SHEETS), fresh_folder(args.out)
-    rows = _crop_rows(args, labels, detectors, params, ledger, outcomes, boxes, sheets)
+    rows = _crop_rows(args, labels, detectors, drawn_boxes, params, ledger, outcomes, boxes, sheets)
     ledger.kept = write_shards(out, CROPS, rows, "crop_id", options.shards)
     if not ledger.kept:
         raise StageError(
@@ -122,6 +132,7 @@ def _crop_rows(
     args: argparse.Namespace,
     labels: list[dict[str, Any]],
     detectors: dict[str, Detector],
+    drawn_boxes: dict[str, list[Detection]],
     params: SimpleNamespace,
     ledger: Ledger,
     outcomes: list[dict[str, Any]],
@@ -157,10 +168,11 @@ def _crop_rows(
     )
     for row, array, detected in pictures:
         image = Image.fromarray(array)
+        detected += drawn_boxes.get(row["image_id"], [])
         boxes += [{"image_id": row["image_id"], **detection} for detection in detected]
         for label in items[row["image_id"]]:
             # Other items of the image may need other detectors, which have searched it as well.
-            own = needed_detectors(detectors, label["agrees"], options)
+            own = [SALIENT_BOX, *needed_detectors(detectors, label["agrees"], options)]
             detections = [detection for detection in detected if detection["detector"] in own]
             match = match_item(label, detections, mates[label["photo"]], image.size, options, params.nms.iou)
             if own_box:
@@ -223,6 +235,6 @@ def _table(outcomes: list[dict[str, Any]], labels: dict[str, dict[str, Any]]) ->
 
 STAGE = Stage(
     main,
-    ["source", "labels", "ingested", "detectors", "out"],
+    ["source", "labels", "ingested", "boxes", "out"],
     {"crops": ("crops", CropParams), "detectors": ("detectors", Names), "nms": ("nms", NmsParams)},
 )

@@ -130,6 +130,7 @@ def choose_among(
 
 NO_DETECTOR = "none"  # detected class of a crop that is the whole image
 ANNOTATED = "annotated"  # detector of a crop by upstream's own box
+SALIENT_BOX = "salient"  # detector of a crop by the salient network's box, which has no class
 
 
 def own_boxes(objects: list[dict[str, Any]], labels: list[dict[str, Any]]) -> dict[str, Detection]:
@@ -153,6 +154,22 @@ def own_boxes(objects: list[dict[str, Any]], labels: list[dict[str, Any]]) -> di
                 "detector": ANNOTATED, "superclass": label["superclass"], "confidence": None, **corners
             }  # fmt: skip
     return boxes
+
+
+def salient_boxes(rows: list[dict[str, Any]]) -> dict[str, list[Detection]]:
+    """image_id -> the salient network's box, whose confidence is its sureness, where the network saw something.
+
+    Args:
+        rows: of SALIENT.
+    """
+    return {
+        row["image_id"]: [
+            {"detector": SALIENT_BOX, "superclass": NO_DETECTOR, "confidence": row["sureness"]}
+            | {corner: row[corner] for corner in ("x1", "y1", "x2", "y2")}
+        ]
+        for row in rows
+        if row["x1"] is not None and row["reason"] != "nothing_salient"
+    }
 
 
 def stand_in(match: Match, box: Detection | None) -> Match:

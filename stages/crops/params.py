@@ -10,6 +10,7 @@ from stages.core.params import Section
 class CropParams(Section):
     """Section ``crops``: matching labels with boxes, and cropping."""
 
+    boxes: Literal["detectors", "salient"]
     agreement: Literal["required", "ignored"]
     assignment: Literal["each_alone", "one_box_one_item"]
     confidence: float = Field(gt=0, lt=1)

@@ -122,6 +122,17 @@ def _check_lists_of_sources(content: Mapping[str, Any]) -> None:
 
 def _check_salient(content: Mapping[str, Any], labels: LabelParams) -> None:
     sources = content["salient_sources"]
+    if content["crops"]["boxes"] == "salient":
+        if lacking := [source for source in content["label_sources"] if source not in sources]:
+            raise StageError(
+                f"`crops.boxes` is salient, and `salient` does not name {shown(lacking)}, whose crops are cut. Add "
+                "`salient: {SOURCE: without_box}` for each, or set `crops.boxes: detectors`."
+            )
+        if content["crops"]["agreement"] == "required":
+            raise StageError(
+                "`crops.boxes` is salient, and its boxes have no class that could agree with a label. Set "
+                "`crops.agreement: ignored`."
+            )
     _within("salient", sources, "detectors", content)
     _within("salient", sources, "label_sources", content)
     for source in sources:

@@ -8,8 +8,8 @@ profiles of own data share, is then merged between the base and the profile.
 
 ``classifier.heads: all`` stands for every head of tables/heads.csv.
 
-Values that follow from the lists are derived: ``profile``, ``drawn``, ``salient_sources``, ``box_reads``,
-``trained_encoders``, ``trains`` and ``benchmark_reads``.
+Values that follow from the lists are derived: ``profile``, ``drawn``, ``salient_sources``, ``crop_boxes``,
+``box_reads``, ``trained_encoders``, ``trains`` and ``benchmark_reads``.
 """
 
 from collections.abc import Mapping

@@ -84,9 +84,9 @@ def key_metrics(numbers: Numbers) -> list[KeyMetric]:
     if detectors := [own for name, own in numbers.items() if name.startswith("detector/") and "map50" in own]:
         value = fmean(own["map50"] for own in detectors)
         boxes = [own["constant_box"] for own in detectors if "constant_box" in own]
-        salient = [own["map50"] for name, own in numbers.items() if name.startswith("salient/") and "map50" in own]
+        salient = [own for name, own in numbers.items() if name.startswith("salient/") and "map50" in own]
         baselines = [f"{fmean(boxes):.3f} a constant box"] if boxes else []
-        baselines += [f"{fmean(salient):.3f} salient box and classifier's group"] if salient else []
+        baselines += [_salient(salient)] if salient else []
         rows.append(KeyMetric("detectors", "mean mAP50", value, ", ".join(baselines)))
     accuracy, given = (numbers.get(f"classifier/{name}", {}) for name in ("accuracy", "given_class"))
     for head, called in (("mean", "mean of heads"), ("type_group", "types' groups")):
@@ -99,6 +99,18 @@ def key_metrics(numbers: Numbers) -> list[KeyMetric]:
         rows.append(KeyMetric("SimCLR", "k-NN, mean of labels", simclr["kept"], baseline))
     rows += [row for folder in ("retrieval", "retrieval/labels") for row in _retrieval(numbers, folder)]
     return rows[:MOST_KEY_METRICS]
+
+
+def _salient(rows: list[dict[str, float]]) -> str:
+    """Mean mAP50 of the salient boxes, mean mAP50-95 on validation of both detectors, and which one cuts the crops."""
+    said = f"{fmean(own['map50'] for own in rows):.3f} salient box and classifier's group"
+    compared = [(own["val_map50_95"], own["trained_val_map50_95"]) for own in rows if "val_map50_95" in own]
+    if compared:
+        salient, trained = map(fmean, zip(*compared, strict=True))
+        said += f" (validation mAP50-95 {salient:.3f}, trained {trained:.3f})"
+    if all("cuts_crops" in own for own in rows):
+        said += f"; the {'salient box' if rows[0]['cuts_crops'] else 'trained detector'} cuts the crops"
+    return said
 
 
 def _retrieval(numbers: Numbers, folder: str) -> list[KeyMetric]:

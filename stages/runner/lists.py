@@ -16,7 +16,7 @@ LISTS = (
     "ablation_tables",
 )
 OWN_STAGES = ("simclr", "classifier")  # encoders with a stage of their own; train_encoder trains the others
-DERIVED = ("drawn", "salient_sources", "trained_encoders", "box_reads", "trains", "benchmark_reads")
+DERIVED = ("drawn", "salient_sources", "crop_boxes", "trained_encoders", "box_reads", "trains", "benchmark_reads")
 OF_DATASET = ("wardrobe", "category")  # kinds of benchmark over the data set; the others are over an ingested source
 PAIRS = (
     "pairs",
@@ -46,17 +46,20 @@ def table_folder(profile: str, table: str) -> str:
 def derived(content: Mapping[str, Any]) -> dict[str, Any]:
     """The values that follow from the lists and the recipes.
 
-    ``drawn`` is [all] where the demo draws something. ``salient_sources`` are those that section ``salient`` names, and
+    ``drawn`` is [all] where the demo draws something. ``salient_sources`` are those that section ``salient`` names,
+    and ``crop_boxes`` is the folder whose boxes cut the crops: of the trained detectors, or of the salient network.
     ``box_reads`` maps each detector to the folder with its boxes: its ingested source, or what the salient network made
-    of it. ``trains`` maps each trained encoder to the folder that it learns
-    from, ``benchmark_reads`` each benchmark to the folders that it depends on.
+    of it. ``trains`` maps each trained encoder to the folder that it learns from, ``benchmark_reads`` each benchmark to
+    the folders that it depends on.
     """
     names = trained(content["encoders"])
     salient, data = list(content.get("salient") or {}), f"data/{content['profile']}"
+    by_salient = (content.get("crops") or {}).get("boxes") == "salient"
     tables = {name: _table(content["encoder"][name]) for name in names}
     return {
         "drawn": ["all"] if content["demo_sources"] else [],
         "salient_sources": salient,
+        "crop_boxes": f"{data}/salient" if by_salient else f"models/{content['profile']}/detectors",
         "box_reads": {
             name: f"{data}/{'salient' if name in salient else 'ingested'}/{name}" for name in content["detectors"]
         },

@@ -1,10 +1,12 @@
 """Score a detector without training: the salient box of each test photo, and the group that the classifier sees in it.
 
-Reads:  salient/<source> (boxes of all annotated test photos), ingested/<source>, boxes/<source>, labels/<source> (the
-        superclass of each type), the trained classifier, the metrics of the detector that was trained.
+Reads:  salient/<source> (boxes of all annotated held-out photos), ingested/<source>, boxes/<source>, labels/<source>
+        (the superclass of each type), the trained classifier, the history of the detector that was trained.
 Writes: OUT.json: mAP50 and mAP50-95 on the annotated test photos, mean IoU, the shares of boxes from IoU .5 and .75 on,
-        the share of photos that are sure, and the mean IoU of these; boxes and images alone where none is annotated.
-Params: crops (how a box becomes the classifier's picture).
+        the share of photos that are sure, and the mean IoU of these; mAP50-95 on the annotated validation photos, of
+        the salient box and of the trained detector; cuts_crops, 1 where `crops.boxes` is salient. Boxes, images and
+        cuts_crops alone where no test photo is annotated.
+Params: crops (how a box becomes the classifier's picture, and which boxes cut the crops).
 
 The photo is cropped by its salient box, sure or not. The classifier's probability of a type counts for the type's
 superclass, and each superclass becomes a detection with that box and that confidence, as a detector may report a box as
@@ -26,7 +28,7 @@ from stages.contracts.boxes import box_array, box_of, crop_box, iou, to_corners
 from stages.contracts.images import encode_jpeg, open_rgb
 from stages.contracts.tables import BOXES, FROM_MASK, SALIENT, iter_shards, read_shards, read_table
 from stages.core.determinism import device, seed_everything
-from stages.core.files import read_json, write_json
+from stages.core.files import read_csv, write_json
 from stages.crops.params import CropParams
 from stages.networks.classifier import ClassifierEncoder, encode_detected
 from stages.runner.stage import Report, Stage
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 HEAD = "type"  # whose classes have superclasses
+Detected = tuple[np.ndarray, dict[str, float]]  # a box [4], and superclass -> confidence
 CENTERS = ["cx", "cy", "w", "h"]  # columns of BOXES
 CORNERS = ["x1", "y1", "x2", "y2"]
 BATCH = 16  # crops at a time
@@ -56,9 +59,7 @@ def superclass_probabilities(
     return result
 
 
-def average_precisions(
-    actual: pd.DataFrame, detected: dict[str, tuple[np.ndarray, dict[str, float]]]
-) -> tuple[float, float]:
+def average_precisions(actual: pd.DataFrame, detected: dict[str, Detected]) -> tuple[float, float]:
     """mAP50 and mAP50-95, means over the classes of the annotated boxes.
 
     Args:
@@ -108,35 +109,68 @@ def agreement(actual: pd.DataFrame, seen: pd.DataFrame) -> dict[str, float]:
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Crop, classify, score, compare with the trained detector."""
+    """Crop, classify, score; on validation, compare with the trained detector."""
     seed_everything(0)
     labels = read_table(args.labels / "labels.parquet", columns=[HEAD, "superclass"]).to_pandas()
     superclass_of = dict(zip(labels[HEAD], labels["superclass"], strict=True))
     table = read_table(args.boxes / "boxes.parquet", BOXES).to_pandas()
     names = [name for name in SALIENT.names if name != "mask"]
     seen = read_shards(args.salient, names).to_pandas()
-    actual = annotated(table[table["split"] == "test"], seen)
-    size: dict[str, float] = {"boxes": len(actual), "images": int(actual["image_id"].nunique())}
-    if actual.empty:
+    actual = {split: annotated(table[table["split"] == split], seen) for split in ("val", "test")}
+    test = actual["test"]
+    size: dict[str, float] = {
+        "boxes": len(test),
+        "images": int(test["image_id"].nunique()),
+        "cuts_crops": float(params.crops.boxes == "salient"),
+    }
+    if test.empty:
         write_json(args.out, size)
         log.info(f"{args.source}: no annotated test box, so the salient box is compared with nothing.")
         return Report(metrics=size)
     encoder = ClassifierEncoder(args.classifier)
-    rows = seen[seen["image_id"].isin(set(actual["image_id"])) & seen["x1"].notna()]
+    wanted = {image_id for boxes in actual.values() for image_id in boxes["image_id"]}
+    rows = seen[seen["image_id"].isin(wanted) & seen["x1"].notna()]
     detected = {
         image_id: (box, scores)
         for image_id, box, scores in _classified(args.ingested, rows, encoder, superclass_of, params.crops)
     }
-    map50, map50_95 = average_precisions(actual, detected)
-    scores = {"map50": map50, "map50_95": map50_95} | agreement(actual, seen) | size
+    map50, map50_95 = average_precisions(test, _only(detected, test))
+    scores = {"map50": map50, "map50_95": map50_95} | agreement(test, seen) | size
+    if not actual["val"].empty:
+        scores["val_map50_95"] = average_precisions(actual["val"], _only(detected, actual["val"]))[1]
+        scores["trained_val_map50_95"] = best_on_validation(args.detectors / args.source / "history.csv")
     write_json(args.out, scores)
-    trained = read_json(args.detectors / f"{args.source}.json")["map50_95"]
-    better = "the trained detector" if trained >= map50_95 else "the salient box with the classifier's group"
     log.info(
-        f"{args.source}: salient box and classifier's group, test mAP50 {map50:.3f}, mAP50-95 {map50_95:.3f} (trained "
-        f"detector {trained:.3f}): {better} is better; mean IoU {scores['mean_iou']:.3f}, {len(actual)} boxes"
+        f"{args.source}: salient box and classifier's group, test mAP50 {map50:.3f}, mAP50-95 {map50_95:.3f}; "
+        f"mean IoU {scores['mean_iou']:.3f}, {len(test)} boxes"
     )
+    _say_which_is_better(args.source, scores)
     return Report(metrics=scores)
+
+
+def _only(detected: dict[str, Detected], boxes: pd.DataFrame) -> dict[str, Detected]:
+    return {image_id: detected[image_id] for image_id in set(boxes["image_id"]) if image_id in detected}
+
+
+def best_on_validation(history: Path) -> float:
+    """mAP50-95 on validation of a detector's best epoch."""
+    return max(float(row["val_map50_95"]) for _, row in read_csv(history, ["val_map50_95"]))
+
+
+def _say_which_is_better(source: str, scores: dict[str, float]) -> None:
+    """Log which of the two is better on validation, and warn where the other one cuts the crops."""
+    if "val_map50_95" not in scores:
+        log.info(f"{source}: no annotated validation box, so which detector is better is not known.")
+        return
+    salient, trained = scores["val_map50_95"], scores["trained_val_map50_95"]
+    names = {"detectors": "the trained detector", "salient": "the salient box with the classifier's group"}
+    better = "salient" if salient > trained else "detectors"
+    chosen = "salient" if scores["cuts_crops"] else "detectors"
+    said = f"{source}: {names[better]} is better on validation (mAP50-95 {salient:.3f} salient, {trained:.3f} trained)"
+    if better == chosen:
+        log.info(f"{said}, and cuts the crops.")
+    else:
+        log.warning(f"{said}, but {names[chosen]} cuts the crops. `crops.boxes: {better}` in the profile changes it.")
 
 
 def annotated(test: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:

@@ -66,7 +66,7 @@ def box_of_mask(mask: np.ndarray, width: int, height: int, superclass: str) -> M
     Args:
         mask: uint8 [h, w], 255 times the probability; it covers the whole photo, whatever its proportions.
         width, height: of the photo in pixels.
-        superclass: of the garment: a pair of shoes is one garment.
+        superclass: of the garment, as a pair of shoes is one garment; empty: not known.
     """
     hook = 0 if superclass in PAIRED else HOOK
     place, sizes = regions(mask, THRESHOLD, hook)

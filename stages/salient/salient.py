@@ -4,10 +4,13 @@ Reads:  ingested/<source> (shards, objects), labels/<source> (the superclass of 
 Writes: shard-*.parquet (schema SALIENT: every photo, with mask and box where the network looked), objects.parquet
         (schema OBJECTS: the boxes of the detector, upstream's and the network's), rejects.parquet, account.json,
         sure.jpg and the names of reasons.jpg: some photos with their boxes.
-Params: salient.<source> (all or without_box), detector.<source>.class_column; the whole section is read.
+Params: salient.<source> (all or without_box), detector.<source>.class_column, crops.boxes; the whole sections are read.
 
 `boxes` reads this folder instead of the ingested source. A photo whose box is not sure keeps what it had. A held-out
 split that has annotated boxes is scored on these alone, so its other photos get none.
+
+The class of a learned box decides what counts as one garment (two shoes are a pair). Boxes in the shards know no label,
+because crops are cut by them and scores are of them.
 """
 
 import argparse
@@ -38,11 +41,12 @@ from stages.contracts.tables import (
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder
+from stages.crops.params import CropParams
 from stages.detection.params import DetectorParams
 from stages.networks.detector.detection_sheets import TRUTH, Drawn, Outline, Sheets, color_of, drawn
 from stages.runner.progress import track
 from stages.runner.stage import Report, Stage
-from stages.salient.mask_boxes import box_of_mask
+from stages.salient.mask_boxes import MaskBox, box_of_mask
 from stages.salient.network import U2NetP, load_network, predict_masks
 
 log = logging.getLogger(__name__)
@@ -63,12 +67,14 @@ class Asked:
         class_of: image_id -> class of the garment, of photos with one label.
         boxed: image_id -> annotated boxes.
         held: held-out splits that have annotated boxes.
+        crops: the network's boxes cut the crops, so it sees every photo of a garment.
     """
 
     which: Which
     class_of: Mapping[str, tuple[str, str]]
     boxed: Mapping[str, list[Box]]
     held: frozenset[str]
+    crops: bool = False
 
     def why_not(self, image_id: str, split: str) -> str:
         """Why a photo's boxes stay as they are; empty: the network is asked."""
@@ -79,9 +85,9 @@ class Asked:
         return "" if image_id in self.class_of else "no label of a garment"
 
     def looks(self, image_id: str, split: str) -> bool:
-        """Whether the network sees a photo: for its box, or because the box is compared with the annotated one."""
-        scored = split == "test" and image_id in self.boxed and image_id in self.class_of
-        return scored or not self.why_not(image_id, split)
+        """Whether the network sees a photo: for its box, its crop, or to compare the box with the annotated one."""
+        scored = split != "train" and image_id in self.boxed
+        return image_id in self.class_of and (self.crops or scored or not self.why_not(image_id, split))
 
 
 def classes_of(labels: list[dict[str, Any]], by_superclass: bool) -> dict[str, tuple[str, str]]:
@@ -115,7 +121,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     }
     held = frozenset(splits[image_id] for image_id in boxed if image_id in splits) - {"train"}
     class_of = classes_of(labels, params.detector.class_column == "superclass")
-    asked = Asked(params.salient, class_of, boxed, held)
+    asked = Asked(params.salient, class_of, boxed, held, params.crops.boxes == "salient")
     account = Account(args.source)
     account.note(
         "photos for which the network is not asked",
@@ -154,18 +160,24 @@ def _rows(
             yield row
             continue
         name, superclass = asked.class_of[image_id]
-        seen = box_of_mask(mask, row["width"], row["height"], superclass)
-        corners = dict(zip(("x1", "y1", "x2", "y2"), seen.box, strict=True)) if seen.box else {}
-        yield row | {"mask": mask.tobytes(), "sureness": seen.sureness, "reason": seen.reason or None} | corners
+        free = box_of_mask(mask, row["width"], row["height"], "")
+        yield row | {"mask": mask.tobytes(), "sureness": free.sureness, "reason": free.reason or None} | _corners(free)
         if asked.why_not(image_id, row["split"]):
             continue
         ledger.rows_in += 1
+        seen = box_of_mask(mask, row["width"], row["height"], superclass)
         if seen.reason:
             ledger.reject(image_id, seen.reason, f"sureness {seen.sureness:.2f}")
         else:
             rest = {"pair_id": None, "style": None}
-            boxes.append({"object_id": image_id + FROM_MASK, "image_id": image_id, "class_name": name} | corners | rest)
+            boxes.append(
+                {"object_id": image_id + FROM_MASK, "image_id": image_id, "class_name": name} | _corners(seen) | rest
+            )
         sheets.add([seen.reason or SURE], image_id, partial(_cell, image_id, content, seen.box, superclass, asked))
+
+
+def _corners(seen: MaskBox) -> dict[str, float]:
+    return dict(zip(("x1", "y1", "x2", "y2"), seen.box, strict=True)) if seen.box else {}
 
 
 def _looked(
@@ -191,5 +203,9 @@ def _cell(image_id: str, content: bytes, box: Box | None, superclass: str, asked
 STAGE = Stage(
     main,
     ["source", "ingested", "labels", "out"],
-    {"salient": ("salient.{source}", Which), "detector": ("detector.{source}", DetectorParams)},
+    {
+        "salient": ("salient.{source}", Which),
+        "detector": ("detector.{source}", DetectorParams),
+        "crops": ("crops", CropParams),
+    },
 )

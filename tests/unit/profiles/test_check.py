@@ -90,11 +90,17 @@ def trains(table):
 
 
 def salient_photos(**detector):
-    """Profile photos with boxes of the salient network."""
+    """Profile photos, which has boxes of the salient network."""
     content = composed("photos")
-    changed_detector = {"detector": {"photos": content["detector"]["photos"] | detector}}
-    return content | {"salient": {"photos": "without_box"}, "salient_sources": ["photos"],
-                      "box_reads": {"photos": "data/photos/salient/photos"}} | changed_detector  # fmt: skip
+    return content | {"detector": {"photos": content["detector"]["photos"] | detector}}
+
+
+def crops_of_photos(**changes):
+    """Profile photos with other crops."""
+    return composed("photos") | {"crops": composed("photos")["crops"] | changes}
+
+
+WITHOUT_SALIENT = {"salient": {}, "salient_sources": [], "box_reads": {"photos": "data/photos/ingested/photos"}}
 
 
 PHOTOS = FOLDER / "photos.yaml"
@@ -104,6 +110,12 @@ def test_source_with_a_detector_and_labels_of_its_own_may_have_salient_boxes():
     check(salient_photos(), PHOTOS)
 
 
+def test_crops_may_be_cut_by_the_trained_detector_with_salient_boxes_and_without():
+    content = crops_of_photos(boxes="detectors") | {"crop_boxes": "models/photos/detectors"}
+    check(content, PHOTOS)
+    check(content | WITHOUT_SALIENT, PHOTOS)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -111,6 +123,8 @@ def test_source_with_a_detector_and_labels_of_its_own_may_have_salient_boxes():
         (salient_photos(unboxed_is_background=True), "`detector.photos.unboxed_is_background` is true"),
         (salient_photos(class_column="detector"), "`detector.photos.class_column` is detector, and boxes of `salient`"),
         (salient_photos() | {"detectors": [], "detector": {}, "box_reads": {}}, "`salient` names photos, which `detectors` has not"),
+        (composed("photos") | WITHOUT_SALIENT, "`crops.boxes` is salient, and `salient` does not name photos, whose crops are cut"),
+        (crops_of_photos(agreement="required"), "`crops.boxes` is salient, and its boxes have no class"),
         (salient_photos() | {"salient_sources": []}, "`salient_sources` is .., but the lists and recipes say .'photos'."),
     ],
 )  # fmt: skip

@@ -46,6 +46,16 @@ def test_salient_box_stands_next_to_the_constant_box_where_a_profile_has_one():
     assert row[3] == "0.125 a constant box, 0.875 salient box and classifier's group"
 
 
+def test_key_metrics_say_which_detector_is_better_on_validation_and_which_cuts_the_crops():
+    own = {"map50": 0.875, "val_map50_95": 0.75, "trained_val_map50_95": 0.5, "cuts_crops": 1}
+    said = {
+        cuts: next(row[3] for row in key_metric_rows(numbers_of(FILES | {"salient/shoes": own | {"cuts_crops": cuts}})))
+        for cuts in (0, 1)
+    }
+    start = "0.125 a constant box, 0.875 salient box and classifier's group (validation mAP50-95 0.750, trained 0.500)"
+    assert said == {0: f"{start}; the trained detector cuts the crops", 1: f"{start}; the salient box cuts the crops"}
+
+
 def test_changes_are_the_largest_first_and_counts_by_their_share():
     before = {"a": {"share": 0.5, "rows": 1000.0, "same": 1.0}, "gone": {"x": 1.0}}
     now = {"a": {"share": 0.625, "rows": 1010.0, "same": 1.0}, "new": {"x": 1.0}}

@@ -50,7 +50,8 @@ def test_encoders_that_stages_of_their_own_train_are_not_trained_again():
 
 def test_what_follows_from_the_lists_and_the_recipes():
     assert derived(CONTENT) == {
-        "drawn": [], "salient_sources": [], "box_reads": {}, "trained_encoders": ["mine"], "trains": {"mine": "data/p/benchmarks/photos"}, "benchmark_reads": {},
+        "drawn": [], "salient_sources": [], "crop_boxes": "models/p/detectors", "box_reads": {},
+        "trained_encoders": ["mine"], "trains": {"mine": "data/p/benchmarks/photos"}, "benchmark_reads": {},
     }  # fmt: skip
     drawn = derived(CONTENT | {"demo_sources": ["shoes"], "encoder": {"mine": {}}})
     assert (drawn["drawn"], drawn["trains"]) == (["all"], {"mine": "data/p/dataset"})
@@ -60,6 +61,12 @@ def test_detector_reads_the_boxes_that_the_salient_network_drew_where_there_are_
     found = derived(CONTENT | {"detectors": ["shoes", "shop"], "salient": {"shop": "all"}})
     assert found["salient_sources"] == ["shop"]
     assert found["box_reads"] == {"shoes": "data/p/ingested/shoes", "shop": "data/p/salient/shop"}
+
+
+def test_crops_are_cut_by_the_boxes_that_params_name():
+    salient = CONTENT | {"crops": {"boxes": "salient"}}
+    assert derived(salient)["crop_boxes"] == "data/p/salient"
+    assert derived(CONTENT | {"crops": {"boxes": "detectors"}})["crop_boxes"] == "models/p/detectors"
 
 
 @pytest.mark.parametrize(

@@ -75,45 +75,35 @@ def test_agreement_is_of_photos_with_one_annotated_box():
     )
 
 
-LABELED = {"a": "Shirt", "b": "Pants"}
+# Photo -> split, type, and whether the network saw something in it.
+PHOTOS = {
+    "a": ("test", "Shirt", True),
+    "b": ("test", "Pants", False),
+    "c": ("val", "Shirt", True),
+    "d": ("val", "Pants", False),
+}
 SUPERCLASS = {"Shirt": "top", "Pants": "bottom"}
 
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
-    """Two test photos of 10 x 20 pixels with a box each, of which the network saw one; a classifier that knows them."""
+    """Photos of 10 x 20 pixels with a box each, a classifier that takes all for shirts, and a trained detector."""
     content = encode_jpeg(Image.new("RGB", (10, 20), "gray"))
-    common = {"source": "shop", "split": "test", "sha256": "", "width": 10, "height": 20}
-    images = [common | {"image_id": name, "group_id": name, "cluster": name, "bytes": content} for name in LABELED]
+    images, looked, boxes, labels = [], [], [], []
+    for name, (split, kind, saw) in PHOTOS.items():
+        common = {"image_id": name, "split": split, "width": 10, "height": 20}
+        images.append(common | {"source": "shop", "sha256": "", "group_id": name, "cluster": name, "bytes": content})
+        what = {"x1": 0, "y1": 0, "x2": 10, "y2": 20, "sureness": 1.0} if saw else {"reason": "nothing_salient"}
+        looked.append(common | {"sureness": 0.0} | what)
+        boxes.append({"object_id": f"{name}:1", "image_id": name, "split": split, "superclass": SUPERCLASS[kind],
+                      "class_id": 0, "cx": 0.5, "cy": 0.5, "w": 1.0, "h": 1.0})  # fmt: skip
+        item = {"item_id": name, "image_id": name, "superclass": SUPERCLASS[kind], "type": kind}
+        labels.append(dict.fromkeys(HEADS) | item)
     write_shards(tmp_path / "ingested", IMAGES, images, "image_id", 1)
-    looked = [
-        {
-            "image_id": "a",
-            "split": "test",
-            "width": 10,
-            "height": 20,
-            "x1": 0,
-            "y1": 0,
-            "x2": 10,
-            "y2": 20,
-            "sureness": 1.0,
-        },
-        {"image_id": "b", "split": "test", "width": 10, "height": 20, "sureness": 0.0, "reason": "nothing_salient"},
-    ]
     write_shards(tmp_path / "salient", SALIENT, looked, "image_id", 1)
-    whole = {"cx": 0.5, "cy": 0.5, "w": 1.0, "h": 1.0, "class_id": 0, "split": "test"}
-    boxes = [
-        whole | {"object_id": f"{name}:1", "image_id": name, "superclass": SUPERCLASS[kind]}
-        for name, kind in LABELED.items()
-    ]
     write_rows(tmp_path / "boxes/boxes.parquet", BOXES, boxes)
-    labels = [
-        dict.fromkeys(HEADS) | {"item_id": name, "image_id": name, "superclass": SUPERCLASS[kind], "type": kind}
-        for name, kind in LABELED.items()
-    ]
     write_rows(tmp_path / "labels/labels.parquet", LABELS, labels)
-    (tmp_path / "detectors").mkdir()
-    (tmp_path / "detectors/shop.json").write_text('{"map50_95": 0.4}')
+    trained(tmp_path / "detectors", 0.2, 0.4, 0.3)
     encoder = SimpleNamespace(network=SimpleNamespace(classes={"type": ["Shirt", "Pants"]}))
     monkeypatch.setattr(evaluate_salient, "ClassifierEncoder", lambda folder: encoder)
     monkeypatch.setattr(
@@ -123,23 +113,57 @@ def shop(tmp_path, monkeypatch):
     return Namespace(source="shop", out=tmp_path / "metrics/shop.json", **{name: tmp_path / name for name in names})
 
 
-CROPS = SimpleNamespace(crops=CropParams.model_validate(composed("photos")["crops"] | {"min_side": 4}))
+def trained(folder, *scores):
+    """The history of a detector with these mAP50-95 on validation."""
+    (folder / "shop").mkdir(parents=True, exist_ok=True)
+    lines = ["epoch,val_map50_95", *(f"{epoch},{score}" for epoch, score in enumerate(scores, 1))]
+    (folder / "shop" / "history.csv").write_text("\n".join(lines))
 
 
-def test_scores_are_of_all_annotated_test_photos_and_the_better_detector_is_named(shop, caplog):
-    with caplog.at_level("INFO"):
-        evaluate_salient.main(shop, CROPS)
+def params(boxes):
+    options = composed("photos")["crops"] | {"min_side": 4, "boxes": boxes}
+    return SimpleNamespace(crops=CropParams.model_validate(options))
+
+
+CROPS = params("salient")
+
+
+def test_scores_are_of_all_annotated_test_photos(shop):
+    evaluate_salient.main(shop, CROPS)
     scores = json.loads(shop.out.read_text())
     assert scores["map50"] == pytest.approx(0.995 / 2, abs=1e-4)
     assert (scores["images"], scores["boxes"], scores["sure_share"], scores["mean_iou"]) == (2, 2, 0.5, 0.5)
-    assert "the salient box with the classifier's group is better" in caplog.text
 
 
-def test_trained_detector_is_named_where_it_is_better(shop, caplog):
-    (shop.detectors / "shop.json").write_text('{"map50_95": 0.6}')
+def test_validation_has_the_scores_of_both_detectors(shop):
+    evaluate_salient.main(shop, CROPS)
+    scores = json.loads(shop.out.read_text())
+    assert scores["val_map50_95"] == pytest.approx(0.995 / 2, abs=1e-4)  # c is right, d a miss
+    assert scores["trained_val_map50_95"] == 0.4  # the best epoch
+
+
+SALIENT_IS = "shop: the salient box with the classifier's group is better on validation (mAP50-95 0.497 salient, 0.400"
+TRAINED_IS = "shop: the trained detector is better on validation (mAP50-95 0.497 salient, 0.600 trained)"
+
+
+@pytest.mark.parametrize(
+    ("boxes", "score", "said", "level"),
+    [
+        ("salient", 0.4, f"{SALIENT_IS} trained), and cuts the crops.", "INFO"),
+        ("detectors", 0.4, f"{SALIENT_IS} trained), but the trained detector cuts the crops. `crops.boxes: salient`", "WARNING"),
+        ("detectors", 0.6, f"{TRAINED_IS}, and cuts the crops.", "INFO"),
+        ("salient", 0.6, f"{TRAINED_IS}, but the salient box with the classifier's group cuts the crops. `crops.boxes: det", "WARNING"),
+    ],
+)  # fmt: skip
+def test_better_detector_is_named_with_a_warning_where_the_other_one_cuts_the_crops(
+    shop, caplog, boxes, score, said, level
+):
+    trained(shop.detectors, score)
     with caplog.at_level("INFO"):
-        evaluate_salient.main(shop, CROPS)
-    assert "the trained detector is better" in caplog.text
+        evaluate_salient.main(shop, params(boxes))
+    (found,) = [record for record in caplog.records if "is better" in record.message]
+    assert found.message.startswith(said) and found.levelname == level
+    assert json.loads(shop.out.read_text())["cuts_crops"] == (boxes == "salient")
 
 
 def test_boxes_that_the_network_drew_are_no_truth(shop):
@@ -149,4 +173,4 @@ def test_boxes_that_the_network_drew_are_no_truth(shop):
     ]  # fmt: skip
     write_rows(shop.boxes / "boxes.parquet", BOXES, table)
     evaluate_salient.main(shop, CROPS)
-    assert json.loads(shop.out.read_text()) == {"boxes": 0, "images": 0}
+    assert json.loads(shop.out.read_text()) == {"boxes": 0, "images": 0, "cuts_crops": 1}

