@@ -77,15 +77,20 @@ def _runtime_of(path: Path) -> dict[str, Any]:
     return runtime if isinstance(runtime, dict) else {}
 
 
+def pins() -> dict[str, str]:
+    """The variables that pin instruction set and threads of libraries, and keep them quiet."""
+    runtime = runtime_params()
+    result = _QUIET | _WAITING
+    if runtime.get("pin_instruction_set") and platform.machine() in ("x86_64", "AMD64"):
+        result |= _INSTRUCTION_SET
+    if threads := runtime.get("threads"):
+        result |= {name: str(threads) for name in _THREAD_VARIABLES}
+    return result
+
+
 def pin_process() -> None:
     """Pin instruction set, threads and allocator of libraries that are not imported yet, and of child processes."""
-    runtime = runtime_params()
-    pins = _QUIET | _WAITING
-    if runtime.get("pin_instruction_set") and platform.machine() in ("x86_64", "AMD64"):
-        pins |= _INSTRUCTION_SET
-    if threads := runtime.get("threads"):
-        pins |= {name: str(threads) for name in _THREAD_VARIABLES}
-    os.environ.update(pins)
+    os.environ.update(pins())
     os.environ.setdefault("GLIBC_TUNABLES", _ALLOCATOR)
     # Ultralytics writes its settings here instead of into the home folder.
     os.environ.setdefault("YOLO_CONFIG_DIR", str(Path(".work/ultralytics").absolute()))
