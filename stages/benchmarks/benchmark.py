@@ -87,10 +87,10 @@ def detect(
 ) -> dict[str, list[Detection]]:
     """image_id -> detections, for the images of queries and gallery."""
     wanted = {pick.image_id: [options.detector] for pick in (*plan.queries, *plan.gallery)}
-    parts = portions(source, wanted, options.batch, detectors=1)
-    found = in_processes(partial(_detect, detector=detector, options=options, nms=nms), parts, "networks")
+    work = portions(source, wanted, options.batch, detectors=1)
+    results = in_processes(partial(_detect, detector=detector, options=options, nms=nms), work, "networks")
     detections: dict[str, list[Detection]] = {}
-    for own in track(found, total=len(parts), desc=f"detect {source.name} (shards)"):
+    for own in track(results, total=len(work), desc=f"detect {source.name} (shards)"):
         detections |= own
     return detections
 

@@ -179,7 +179,7 @@ class _Pool:
     def _give(self, end: int) -> None:
         """Give items below ``end`` to the workers that have fewest."""
         while self._todo and self._todo[0] < end and self._ready:
-            worker = min(self._ready, key=lambda one: len(self._ready[one]))
+            worker = min(self._ready, key=lambda worker: len(self._ready[worker]))
             if len(self._ready[worker]) >= QUEUED:
                 return
             number = heapq.heappop(self._todo)

@@ -48,6 +48,7 @@ _QUIET = {
 }
 
 
+SAME_BYTES = ("engine", "gpus")  # keys of section ``runtime`` that only say where data stages run
 _runtime: dict[str, Any] | None = None  # of this process
 
 
@@ -66,6 +67,11 @@ def runtime_params() -> dict[str, Any]:
     if _runtime is None:
         use_runtime(_runtime_of(Path("params.yaml")))
     return dict(_runtime or {})
+
+
+def computing_params() -> dict[str, Any]:
+    """Section ``runtime`` without what changes no byte."""
+    return {key: value for key, value in runtime_params().items() if key not in SAME_BYTES}
 
 
 def _runtime_of(path: Path) -> dict[str, Any]:

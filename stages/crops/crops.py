@@ -104,8 +104,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     detectors = load_detectors(args.detectors, params.detectors)
     whole, out = Cut(), fresh_folder(args.out)
     work = divide(args.ingested, labels, detectors, options)
-    parts = in_processes(partial(cut, detectors=detectors, params=options, nms=params.nms), work, "networks")
-    shown = track(parts, total=len(work), desc=f"match {args.source} (shards)")
+    job = partial(cut_portion, detectors=detectors, params=options, nms=params.nms)
+    shown = track(in_processes(job, work, "networks"), total=len(work), desc=f"match {args.source} (shards)")
     ledger.kept = write_shards(out, CROPS, _collected(shown, whole), "crop_id", options.shards)
     for reject in whole.rejects:
         ledger.reject(*reject)
@@ -185,7 +185,7 @@ def divide(
     return result
 
 
-def cut(work: Labeled, detectors: dict[str, Detector], params: CropParams, nms: NmsParams) -> Cut:
+def cut_portion(work: Labeled, detectors: dict[str, Detector], params: CropParams, nms: NmsParams) -> Cut:
     """Detect, choose and cut: the job of a worker."""
     result = Cut()
     pictures = search_portion(work.portion, detectors, batch=params.batch, confidence=params.confidence, nms=nms)
@@ -212,9 +212,9 @@ def cut(work: Labeled, detectors: dict[str, Detector], params: CropParams, nms: 
     return result
 
 
-def _collected(parts: Iterable[Cut], whole: Cut) -> Iterator[dict[str, Any]]:
-    """The crops of all parts; everything else of them is added to ``whole``."""
-    for part in parts:
+def _collected(portions_cut: Iterable[Cut], whole: Cut) -> Iterator[dict[str, Any]]:
+    """The crops of all portions; everything else of them is added to ``whole``."""
+    for part in portions_cut:
         whole.outcomes += part.outcomes
         whole.boxes += part.boxes
         whole.rejects += part.rejects

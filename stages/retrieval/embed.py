@@ -130,17 +130,17 @@ class Embedded:
     chances_mirrored: np.ndarray | None = None
 
     @classmethod
-    def joined(cls, parts: Sequence["Embedded"]) -> "Embedded":
-        """All rows of some parts, in their order."""
-        if len(parts) == 1:
-            return parts[0]
+    def joined(cls, pieces: Sequence["Embedded"]) -> "Embedded":
+        """The rows of all pieces, in their order."""
+        if len(pieces) == 1:
+            return pieces[0]
 
         def all_of(name: str) -> np.ndarray | None:
-            arrays = [getattr(part, name) for part in parts]
+            arrays = [getattr(piece, name) for piece in pieces]
             return None if arrays[0] is None else np.concatenate(arrays)
 
-        ids = [row_id for part in parts for row_id in part.ids]
-        return cls(ids, parts[0].metric, *map(all_of, ("plain", *OPTIONAL)))
+        ids = [row_id for piece in pieces for row_id in piece.ids]
+        return cls(ids, pieces[0].metric, *map(all_of, ("plain", *OPTIONAL)))
 
 
 OPTIONAL = ("mirrored", "regions", "chances", "chances_mirrored")
@@ -216,13 +216,13 @@ class Embedding:
         return {name: collector.embedded(ids) for name, collector in collected.items()}
 
 
-def joined_parts(parts: Iterable[dict[str, Embedded | None]], encoders: Iterable[str]) -> dict[str, Embedded | None]:
+def joined_chunks(results: Iterable[dict[str, Embedded | None]], encoders: Iterable[str]) -> dict[str, Embedded | None]:
     """The vectors of a table by each encoder, of those of its chunks in order."""
-    found: dict[str, list[Embedded]] = {name: [] for name in encoders}
-    for part in parts:
-        for name, embedded in part.items():
-            found[name] += [embedded] if embedded else []
-    return {name: Embedded.joined(own) if own else None for name, own in found.items()}
+    of_encoder: dict[str, list[Embedded]] = {name: [] for name in encoders}
+    for result in results:
+        for name, embedded in result.items():
+            of_encoder[name] += [embedded] if embedded else []
+    return {name: Embedded.joined(own) if own else None for name, own in of_encoder.items()}
 
 
 def write_benchmark(
@@ -325,8 +325,8 @@ def embed_group(
         embedded = {}
         for table in PARTS:
             count = len(work[name, table])
-            parts = track(islice(done, count), count, f"{name} {table} (parts)")
-            embedded[table] = joined_parts(parts, own)
+            results = track(islice(done, count), count, f"{name} {table} (chunks)")
+            embedded[table] = joined_chunks(results, own)
         outs = {encoder: fresh_folder(missing[encoder, name].with_suffix(".part")) for encoder in own}
         write_benchmark(embedded, name, args.benchmarks, outs, params.embed)
         for encoder, unfinished in outs.items():

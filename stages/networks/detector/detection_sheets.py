@@ -110,15 +110,15 @@ class Sheets:
             for cells in sheets:
                 self._insert(cells, (key, cell))
 
-    def merge(self, other: "Sheets") -> None:
+    def merge(self, sheets: "Sheets") -> None:
         """Add the items of other sheets of the same kinds."""
         for kind, cells in self.cells.items():
-            for entry in other.cells[kind]:
+            for entry in sheets.cells[kind]:
                 self._insert(cells, entry)
 
     @staticmethod
     def _insert(cells: list[tuple[str, Drawn]], entry: tuple[str, Drawn]) -> None:
-        insort(cells, entry, key=lambda one: one[0])
+        insort(cells, entry, key=lambda cell: cell[0])
         del cells[SHOWN:]
 
     def write(self, folder: Path) -> list[Path]:
