@@ -156,7 +156,7 @@ class Cut:
 
 
 def divide(
-    ingested: Path, labels: Sequence[dict[str, Any]], detectors: dict[str, Detector], params: CropParams
+    ingested: Path, labels: list[dict[str, Any]], detectors: dict[str, Detector], params: CropParams
 ) -> list[Labeled]:
     """The labels of a source by the portion of its pictures that they belong to."""
     items: dict[str, list[dict[str, Any]]] = {}
@@ -214,12 +214,12 @@ def cut_portion(work: Labeled, detectors: dict[str, Detector], params: CropParam
 
 def _collected(portions_cut: Iterable[Cut], whole: Cut) -> Iterator[dict[str, Any]]:
     """The crops of all portions; everything else of them is added to ``whole``."""
-    for part in portions_cut:
-        whole.outcomes += part.outcomes
-        whole.boxes += part.boxes
-        whole.rejects += part.rejects
-        whole.sheets.merge(part.sheets)
-        yield from part.crops
+    for portion in portions_cut:
+        whole.outcomes += portion.outcomes
+        whole.boxes += portion.boxes
+        whole.rejects += portion.rejects
+        whole.sheets.merge(portion.sheets)
+        yield from portion.crops
 
 
 def _crop_row(label: dict[str, Any], image: Image.Image, match: Match, params: CropParams) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from stages.core.determinism import device, computing_params
+from stages.core.determinism import computing_params, device
 from stages.core.files import digest, file_digest, listing
 from stages.core.params import Section
 
