@@ -188,8 +188,6 @@ class _Pool:
 
     def _wait(self) -> None:
         """Wait for one result, or for a worker that has started."""
-        from ray.exceptions import RayError, RayTaskError
-
         ready, _ = self._ray.wait(list(self._at), timeout=PATIENCE)
         if not ready:
             if not self._ready:
@@ -198,9 +196,9 @@ class _Pool:
         worker, number = self._at[ready[0]]
         try:
             value = self._ray.get(ready[0])
-        except RayTaskError as error:
+        except self._ray.exceptions.RayTaskError as error:
             raise error.cause or error from None
-        except RayError as error:
+        except self._ray.exceptions.RayError as error:
             self._replace(worker, error)
             return
         del self._at[ready[0]]
