@@ -133,13 +133,15 @@ def connected() -> Any:
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         passed = {name: os.environ[name] for name in (*pins(), *_PASSED) if name in os.environ}
         passed |= {"PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(paths)}
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")  # one try of 30 seconds, not 20 of them
         try:
             ray.init(address, runtime_env={"env_vars": passed}, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            first = str(error).strip().splitlines() or [type(error).__name__]
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = "no cluster answers" if "connect to GCS" in reason else reason
             raise StageError(
-                f"{ADDRESS}={address}: no cluster answers ({first[0]}). Start one (`{START}`), and run stages on a "
-                f"machine of it (`ray start --address={address}`)."
+                f"{ADDRESS}={address}: {reason}. Start a cluster (`{START}`), and run stages on a machine of it (`ray "
+                f"start --address={address}`)."
             ) from None
     return ray
 
