@@ -32,7 +32,7 @@ import numpy as np
 from bench.memory import Peak, family, resident
 from stages.app.items import Asked
 from stages.app.models import Models, stamp
-from stages.app.store import File, Found, Roots
+from stages.app.store import File, PhotoGarments, Roots
 from stages.app.wardrobe import Wardrobe
 from stages.contracts.images import check
 from stages.core.determinism import start_process
@@ -86,7 +86,7 @@ def fill(wardrobe: Wardrobe, sources: Sequence[Path], folder: Path, count: int) 
         path.write_bytes(data + number.to_bytes(4, "big"))
         sha = hashlib.sha256(path.read_bytes()).hexdigest()
         boxes = [(garment.superclass, garment.confidence, garment.box) for garment in look.garments]
-        found.append(Found(sha, (look.width, look.height), boxes, rows_of(look.garments, noise)))
+        found.append(PhotoGarments(sha, (look.width, look.height), boxes, rows_of(look.garments, noise)))
         files.append(File(str(path), stamp(path), sha))
     with wardrobe.store.writing():
         wardrobe.store.shelf(wardrobe.key).append(found)

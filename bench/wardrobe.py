@@ -51,7 +51,7 @@ def fill(folder: Path, photos: list[Path], size: int) -> tuple[Path, float]:
     import hashlib
 
     from stages.app.models import Models, stamp
-    from stages.app.store import File, Found
+    from stages.app.store import File, PhotoGarments
     from stages.app.wardrobe import Wardrobe
 
     query, *others = photos
@@ -84,7 +84,7 @@ def fill(folder: Path, photos: list[Path], size: int) -> tuple[Path, float]:
         changed[:, :width] /= np.linalg.norm(changed[:, :width], axis=1, keepdims=True)
         boxes = [None if row["x1"] is None else (row["x1"], row["y1"], row["x2"], row["y2"]) for row in own]
         garments = [(row["superclass"], row["confidence"], box) for row, box in zip(own, boxes, strict=True)]
-        found.append(Found(sha, (own[0]["width"], own[0]["height"]), garments, changed))
+        found.append(PhotoGarments(sha, (own[0]["width"], own[0]["height"]), garments, changed))
     shelf.append(found)
     store.write_files(files.values())
     store.write_roots(type(store.roots())([str(folder / "photos")]))

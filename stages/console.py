@@ -1,16 +1,13 @@
 """The console command: ``seamline VERB [ARGUMENT ...]``, or ``python -m stages.console`` where nothing is installed.
 
-A thin door: most verbs hand their arguments on to a command of stages/run.py, in whose module the arguments and their
-help are. A verb that takes several programs (``repro``, ``docs``, ...) is a function here. Targets of the Makefile call
-these verbs. Only click is imported before a verb is known, so that help and completion answer at once.
+Most verbs hand their arguments on to a command of stages/run.py; the module of that command has the arguments and their
+help. A verb that starts several programs (``repro``, ``docs``, ...) is a function of stages/console_programs.py.
+Targets of the Makefile call these verbs. Only click is imported before a verb is known, so that help and
+completion are quick.
 """
 
-import argparse
 import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,129 +15,18 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from stages.console_names import BENCHES, NAMES, SHELLS, is_checkout, params
+from stages.console_names import NAMES, SHELLS, is_checkout
+from stages.console_programs import PROGRAM, bench, docs, ingest_report, mlflow, parser, report, repro
 from stages.run import start
-from stages.runner.times import REPRO_VARIABLE
 
 FLAG = "flag"  # an option that takes no value
 HOME = Path(__file__).resolve().parents[1]  # the checkout that this code is in
-PROGRAM, COMPLETE = "seamline", "_SEAMLINE_COMPLETE"  # the variable by which a shell asks click for completions
-
-
-def called(*command: str) -> int:
-    """Exit status of a program that takes this terminal; Ctrl-C is the program's, which ends as it sees fit."""
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        return subprocess.run(command, check=False).returncode
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def command(name: str, *arguments: str) -> int:
-    """Exit status of a command of stages/run.py, in a process of its own."""
-    return called(sys.executable, "-m", "stages.run", name, *arguments)
-
-
-def parser(verb: str) -> argparse.ArgumentParser:
-    """A parser for a verb that is a function here."""
-    return argparse.ArgumentParser(f"{PROGRAM} {verb}", description=VERBS[verb].does, allow_abbrev=False)
-
-
-def repro(arguments: Sequence[str]) -> int:
-    """Compose the profile if one is named, run the pipeline, say what it reached."""
-    parse = parser("repro")
-    parse.add_argument("--profile", help="compose params.yaml from this profile first (`seamline use`)")
-    parse.add_argument("--keep-edits", action="store_true", help="with --profile: keep edits of params.yaml by hand")
-    parse.add_argument("--discard-edits", action="store_true", help="with --profile: drop them")
-    parse.usage = f"{PROGRAM} repro [-h] [--profile PROFILE [--keep-edits | --discard-edits]] [TARGET ...] [OPTION ...]"
-    parse.epilog = (
-        "All else goes to `dvc repro`: targets, such as train_encoder or ingest@shoes (without one, all stages), and "
-        "its options, such as --force, --single-item, --dry."
-    )
-    args, passed_on = parse.parse_known_args(arguments)  # no positionals here, so that their order stays
-    edits = [f"--{name}-edits" for name in ("keep", "discard") if getattr(args, f"{name}_edits")]
-    if edits and not args.profile:
-        parse.error(f"{edits[0]} needs --profile")
-    if args.profile and (status := command("use", args.profile, *edits)):
-        return status
-    os.environ[REPRO_VARIABLE] = key = f"make-{time.time_ns()}"
-    status = called("dvc", "repro", *passed_on)
-    return command("summary", "--repro", key, "--status", str(status if status >= 0 else 128 - status))
-
-
-def ingest_report(arguments: Sequence[str]) -> int:
-    """Bring the source's ingested folder up to date, then say what is in it."""
-    parse = parser("ingest-report")
-    parse.add_argument("source", help="one of `sources` in params.yaml")
-    args = parse.parse_args(arguments)
-    done = subprocess.run(["dvc", "repro", f"ingest@{args.source}"], stdout=subprocess.DEVNULL, check=False)
-    return done.returncode or command("ingest_report", args.source)
-
-
-def report(arguments: Sequence[str]) -> int:
-    """Bring the page of the profile up to date, name it, and open it where there is a browser."""
-    parse = parser("report")
-    parse.add_argument("--no-browser", action="store_true", help="only make the page")
-    args = parse.parse_args(arguments)
-    if status := called("dvc", "repro", "report"):
-        return status
-    page = Path("report", str(params().get("profile")), "index.html")
-    print(page)
-    if not args.no_browser:
-        import webbrowser
-
-        webbrowser.open(page.absolute().as_uri())
-    return 0
-
-
-def bench(arguments: Sequence[str]) -> int:
-    """Run one benchmark, or all of them."""
-    parse = parser("bench")
-    parse.usage = f"{PROGRAM} bench [-h] [{{{','.join(BENCHES)}}}] [OPTION ...]"
-    parse.epilog = (
-        "Without a name, all of them. Options are those of the benchmark (`python -m bench.simclr --help`), without a "
-        "name those of simclr: --photos FOLDER measures it on real photos."
-    )
-    passed_on = parse.parse_known_args(arguments)[1]
-    chosen = passed_on.pop(0) if passed_on and not passed_on[0].startswith("-") else ""
-    if chosen and chosen not in BENCHES:
-        parse.error(f"no benchmark {chosen!r}; there are: {', '.join(BENCHES)}")
-    for name in [chosen] if chosen else BENCHES:
-        options = passed_on if name in (chosen, "simclr") else []
-        if status := called(sys.executable, "-m", f"bench.{name}", *options):
-            return status
-    return 0
-
-
-def docs(arguments: Sequence[str]) -> int:
-    """Write the generated pages; on demand also take the pictures."""
-    parse = parser("docs")
-    parse.add_argument("--pictures", action="store_true", help="take README's pictures of the demo in Chromium as well")
-    args = parse.parse_args(arguments)
-    pages = command("leaderboard_page") or command("classifier_page") or command("doc_tables")
-    pages = pages or command("model_card") or command("plots_file")
-    return pages or (command("doc_pictures") if args.pictures else 0)
-
-
-def mlflow(arguments: Sequence[str]) -> int:
-    """Pass on what MLflow lacks, then serve its pages until Ctrl-C."""
-    parse = parser("mlflow")
-    parse.add_argument("--port", type=int, default=5000)
-    args = parse.parse_args(arguments)
-    if status := command("summary", "--track"):
-        return status
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if uri.startswith("http"):
-        print(f"MLflow is at {uri}")
-        return 0
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    store = uri or "sqlite:///mlflow.db"
-    return called("mlflow", "ui", "--workers", "1", "--port", str(args.port), "--backend-store-uri", store)
+COMPLETE = "_SEAMLINE_COMPLETE"  # the variable by which a shell asks click for completions
 
 
 def completion(arguments: Sequence[str]) -> int:
-    """Print what teaches a shell to complete verbs and names."""
-    parse = parser("completion")
+    """Print the script by which a shell completes verbs and names."""
+    parse = parser(completion)
     parse.add_argument("shell", choices=SHELLS)
     shell = get_completion_class(parse.parse_args(arguments).shell)
     assert shell is not None
@@ -282,7 +168,7 @@ VERBS = {
         group="Upkeep",
     ),
     "completion": Verb(
-        "Print what completes these verbs in a shell.", 'eval "$(seamline completion bash)"', completion,
+        "Print the script by which a shell completes verbs.", 'eval "$(seamline completion bash)"', completion,
         {"": "shell"},
         group="Upkeep",
     ),

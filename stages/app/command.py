@@ -42,11 +42,11 @@ from stages.runner.stage import new_parser, one_message
 log = logging.getLogger(__name__)
 
 
-def told() -> Progress:
-    """Shows progress as a bar or as lines."""
+def progress_bar() -> Progress:
+    """A callback that shows how many photos were read, as a bar or (in a log) as lines."""
     steps: Iterator[int] | None = None
 
-    def tell(done: int, total: int, _: Path) -> None:
+    def update(done: int, total: int, _: Path) -> None:
         nonlocal steps
         if steps is None:
             steps = iter(track(range(total), total=total, desc="read photos"))
@@ -54,7 +54,7 @@ def told() -> Progress:
         for _step in range(1 + (done == total)):
             next(steps, None)
 
-    return tell
+    return update
 
 
 def item_json(item: Item) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Parse and do."""
+    """Run one of the four verbs, and exit with its status."""
     args = parser().parse_args()
     with one_message(BAD):
         wardrobe = Wardrobe(Models.open(confidence=args.confidence), args.store)
@@ -97,19 +97,19 @@ def main() -> None:
 
 def add(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
     """Take photos in."""
-    return _report(args, wardrobe.add(args.paths, told()))
+    return _report(args, wardrobe.add(args.paths, progress_bar()))
 
 
 def remove(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
-    """Take photos out; nothing to do is no success."""
+    """Take photos out; the status is NOTHING if the wardrobe had none of them."""
     change = wardrobe.remove(args.paths)
     _report(args, change)
     return FOUND if change.counts["removed"] else NOTHING
 
 
 def list_(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
-    """Say what is in it."""
-    change, roots = wardrobe.sync(told(), wait=False), wardrobe.roots()
+    """Print what the wardrobe holds."""
+    change, roots = wardrobe.sync(progress_bar(), wait=False), wardrobe.roots()
     items = wardrobe.items() if args.items else []
     if args.json:
         content = {"schema": SCHEMA, "wardrobe": change_json(change), "added": list(map(path_json, roots))}
@@ -119,17 +119,17 @@ def list_(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
         print("\n".join(change.said()))
         print("\n".join(f"added: {shown_path(path)}" for path in roots) or "nothing was added yet")
         for name, counts in wardrobe.facets().items() if change.garments else ():
-            print(f"{name}: {', '.join(f'{count} {one}' for one, count in counts.items())}")
+            print(f"{name}: {', '.join(f'{count} {value}' for value, count in counts.items())}")
         for item in items:
-            seen = where(item.superclass, item.box)
-            print(f"{shown_path(item.photo)}  ({seen})  {describe(item.attributes)}")
+            position = where(item.superclass, item.box)
+            print(f"{shown_path(item.photo)}  ({position})  {describe(item.attributes)}")
     return FOUND if change.garments else NOTHING
 
 
 def query(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
     """Find what matches a photo."""
     check_photo(args.photo)
-    change = wardrobe.sync(told(), wait=False)
+    change = wardrobe.sync(progress_bar(), wait=False)
     for line in change.said():
         log.info(line)
     return show(args, wardrobe, answer(args, wardrobe), change)

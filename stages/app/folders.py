@@ -1,4 +1,4 @@
-"""The photos below folders: which files are there, and what has become of those that were known."""
+"""Finds the photos below folders, and compares them with the files that the wardrobe already knows."""
 
 import os
 from collections import Counter
@@ -30,9 +30,9 @@ class Scan:
     """What is below some folders.
 
     Attributes:
-        stamps: path of each photo -> its stamp.
-        left_out: kind of file that is no photo, or is not read -> how many.
-        missing: folders and photos that are not there.
+        stamps: path of each photo -> its stamp (``models.stamp``).
+        left_out: kind of file that is no photo, or that the project does not read -> how many.
+        missing: folders and photos that do not exist.
         broken: photos whose stamp cannot be read.
     """
 
@@ -44,19 +44,18 @@ class Scan:
 
 @dataclass(frozen=True)
 class Change:
-    """What an addition, a removal or another look at the folders did.
+    """What changed when photos were added or removed, or when the folders were scanned again.
 
     Attributes:
         photos: different photos in the wardrobe now.
         garments: garments in them.
-        counts: of files, with the keys ``COUNTS``. added, moved, changed and unchanged are all files of the folders
-            that were looked at; duplicate and unreadable are some of these: a file with the bytes of another one, and
-            one that is no picture or cannot be opened. left_out: files that are no photos, or of a kind that is not
-            read.
-        broken: the unreadable ones.
+        counts: files by the keys ``COUNTS``. Each photo file of the scanned folders is either added, moved, changed or
+            unchanged. Some of these are also duplicate (the bytes of another file) or unreadable (no image, or it
+            cannot be opened). left_out counts files that are no photos, or of a kind that the project does not read.
+        broken: the unreadable files.
         left_out: kind of file -> how many.
-        missing: folders and photos that were added and are not there.
-        busy: another process or thread is adding, so nothing was done.
+        missing: folders and photos that were added and do not exist any more.
+        busy: another process or thread is adding photos, so nothing was done.
     """
 
     photos: int
@@ -71,13 +70,13 @@ class Change:
         """Lines for people: the counts, then each file that was not read."""
         if self.busy:
             return ["another process is adding photos: what it has not saved yet is not searched"]
-        parts = [f"{self.counts[name]} {name}" for name in COUNTS[:-1] if self.counts[name]]
-        lines = [f"{self.photos} photos, {self.garments} garments" + (f" ({', '.join(parts)})" if parts else "")]
+        changes = [f"{self.counts[name]} {name}" for name in COUNTS[:-1] if self.counts[name]]
+        lines = [f"{self.photos} photos, {self.garments} garments" + (f" ({', '.join(changes)})" if changes else "")]
         if self.left_out:
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.left_out.items()))
             lines.append(f"left out: {kinds}")
         lines += [f"not there, so its photos are not searched: {shown_path(path)}" for path in self.missing]
-        return lines + [f"unreadable: {shown_path(one.path)}: {one.reason}" for one in self.broken]
+        return lines + [f"unreadable: {shown_path(photo.path)}: {photo.reason}" for photo in self.broken]
 
 
 def absolute(path: Path) -> str:
@@ -86,16 +85,16 @@ def absolute(path: Path) -> str:
 
 
 def scan(places: Sequence[str], left_out: Collection[str]) -> Scan:
-    """The photos at some places, which are folders or photos, without what was taken out of such a folder again."""
+    """The photos at ``places``, which are folders or photos, without the paths ``left_out`` below such a folder."""
     result = Scan()
     for place in places:
-        out = [path for path in left_out if below(path, place)]
-        there = Path(place)
-        if there.is_dir():
-            for entry in walk(there):
+        out = [inside for inside in left_out if below(inside, place)]
+        path = Path(place)
+        if path.is_dir():
+            for entry in walk(path):
                 _take(result, entry.path, entry.kind, out)
         elif os.path.lexists(place):
-            _take(result, there, "" if there.exists() else BROKEN, out)
+            _take(result, path, "" if path.exists() else BROKEN, out)
         else:
             result.missing.append(place)
     return result
@@ -118,7 +117,7 @@ def scan_to_add(places: Iterable[Path], left_out: Collection[str]) -> Scan:
     """The photos at places that are to be added.
 
     Raises:
-        StageError: a place is not there, is a file that is no photo, or a folder without any.
+        StageError: a place does not exist, is a file that is no photo, or is a folder without photos.
     """
     result = Scan()
     for place in places:
@@ -127,31 +126,33 @@ def scan_to_add(places: Iterable[Path], left_out: Collection[str]) -> Scan:
         if not place.is_dir() and not is_image(place):
             said = UNREAD_SAID if is_unread(place) else "is no image"
             raise StageError(f"{place}: {said}; expected a file named {', '.join(sorted(IMAGE_SUFFIXES))}.")
-        found = scan([absolute(place)], left_out)
-        if not found.stamps and not found.broken:
-            rest = ", ".join(f"{count} {kind}" for kind, count in sorted(found.left_out.items()))
+        scanned = scan([absolute(place)], left_out)
+        if not scanned.stamps and not scanned.broken:
+            rest = ", ".join(f"{count} {kind}" for kind, count in sorted(scanned.left_out.items()))
             raise StageError(
                 f"{place}: no image in it{f' ({rest})' if rest else ''}; expected files named "
                 f"{', '.join(sorted(IMAGE_SUFFIXES))}."
             )
-        result.stamps |= found.stamps
-        result.left_out += found.left_out
-        result.broken += found.broken
+        result.stamps |= scanned.stamps
+        result.left_out += scanned.left_out
+        result.broken += scanned.broken
     return result
 
 
 def with_added(roots: Roots, places: Sequence[str]) -> Roots:
-    """What was added, with more places: a folder stands for all below it, and nothing of it is left out any more."""
+    """The roots after ``places`` were added: a folder covers everything below it, and leaves nothing of it out."""
     added = list(roots.added)
     for place in places:
-        out = any(below(place, path) and path != place for path in roots.left_out)  # alone in a folder that is left out
+        out = any(
+            below(place, path) and path != place for path in roots.left_out
+        )  # a photo in a folder that is left out
         if out or not any(below(place, root) for root in added):
             added = [root for root in added if not below(root, place)] + [place]
     return Roots(sorted(added), [out for out in roots.left_out if not any(below(out, place) for place in places)])
 
 
 def without(roots: Roots, places: Sequence[str]) -> Roots:
-    """What was added, without some places: what lies below a folder that stays is left out from now on."""
+    """The roots after ``places`` were removed: those below a folder that stays are left out from now on."""
     added = [root for root in roots.added if not any(below(root, place) for place in places)]
     left_out = [out for out in roots.left_out if any(below(out, root) for root in added)]
     left_out += [
@@ -163,23 +164,23 @@ def without(roots: Roots, places: Sequence[str]) -> Roots:
 
 
 def count_changes(before: Collection[File], now: Collection[File]) -> Counter[str]:
-    """What became of the files of the places that were looked at; see ``Change``.
+    """Count the files of the scanned places by what happened to them; see ``Change``.
 
-    A new path with the bytes of one that is gone has been moved; each path that is gone has moved to one place.
+    A new path with the bytes of a path that is gone counts as moved. Each path that is gone explains at most one move.
     """
-    old = {one.path: one for one in before}
-    new = {one.path: one for one in now}
-    gone = Counter(one.sha256 for one in before if one.path not in new and one.sha256)
+    old = {file.path: file for file in before}
+    new = {file.path: file for file in now}
+    gone = Counter(file.sha256 for file in before if file.path not in new and file.sha256)
     counts: Counter[str] = Counter()
-    for one in now:
-        if one.path in old:
-            counts["unchanged" if one.sha256 == old[one.path].sha256 else "changed"] += 1
-        elif one.sha256 and gone[one.sha256]:
-            gone[one.sha256] -= 1
+    for file in now:
+        if file.path in old:
+            counts["unchanged" if file.sha256 == old[file.path].sha256 else "changed"] += 1
+        elif file.sha256 and gone[file.sha256]:
+            gone[file.sha256] -= 1
             counts["moved"] += 1
         else:
             counts["added"] += 1
-    counts["removed"] = sum(one.path not in new for one in before) - counts["moved"]
-    hashes = [one.sha256 for one in now if one.sha256]
+    counts["removed"] = sum(file.path not in new for file in before) - counts["moved"]
+    hashes = [file.sha256 for file in now if file.sha256]
     counts["duplicate"] = len(hashes) - len(set(hashes))
     return counts

@@ -27,10 +27,12 @@ UPLOAD = Path("the photo")  # stands for the name of a photo that comes as bytes
 
 @dataclass(frozen=True)
 class Garment:
-    """One garment of one photo; ``superclass`` is "none" when nothing was detected and the photo is the crop.
+    """One garment of one photo.
 
     Attributes:
-        confidence: the detector's; None: the whole photo, or a box that a person gave.
+        superclass: the detected class; "none" if nothing was detected and the crop is the whole photo.
+        confidence: the detector's; None if the crop is the whole photo, or if a person drew the box.
+        box: None if the crop is the whole photo.
         crop: JPEG.
     """
 
@@ -48,7 +50,7 @@ def read_photo(data: bytes, name: Path = UPLOAD) -> Image.Image:
         name: of the file, for messages.
 
     Raises:
-        StageError: the bytes are no picture that is read, or it has more than ``MAX_PIXELS`` pixels.
+        StageError: the bytes are no image of a supported format, or it has more than ``MAX_PIXELS`` pixels.
     """
     try:
         return decode(data, MAX_PIXELS)[0]
@@ -82,14 +84,14 @@ def check_photo(path: Path) -> None:
     try:
         check(data, MAX_PIXELS)
     except (OSError, ValueError, SyntaxError):
-        read_photo(data, path)  # has the message
+        read_photo(data, path)  # raises the error with a message for people
 
 
 def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams, nms: NmsParams) -> list[Garment]:
     """Garments in the photo of a file; see ``garments_in``.
 
     Raises:
-        StageError: when the file is missing or not an image, or too small.
+        StageError: the file is missing, is not an image, or has too few pixels.
     """
     return garments_in(read_photo(read_file(path), path), detectors, params, nms, path)
 
@@ -97,20 +99,22 @@ def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams,
 def garments_in(
     image: Image.Image, detectors: Sequence[Detector], params: CropParams, nms: NmsParams, name: Path = UPLOAD
 ) -> list[Garment]:
-    """Garments in one photo, most confident first; the whole photo when no detector finds any.
+    """Garments in one photo, most confident first; the whole photo if no detector finds any.
 
-    Boxes that overlap by more than ``nms.iou`` are one garment, of the class that is surest.
+    Boxes that overlap by more than ``nms.iou`` are one garment, of the class with the highest confidence.
 
     Raises:
         StageError: the photo has too few pixels.
     """
     pixels = np.asarray(image)
-    found = [detection for detector in detectors for detection in detector.predict([pixels], params.confidence, nms)[0]]
+    detections = [
+        detection for detector in detectors for detection in detector.predict([pixels], params.confidence, nms)[0]
+    ]
     garments = []
-    found.sort(key=lambda row: -row["confidence"])
-    while found:
-        detection = found[0]
-        found = elsewhere(found, detection, nms.iou)
+    detections.sort(key=lambda row: -row["confidence"])
+    while detections:
+        detection = detections[0]
+        detections = elsewhere(detections, detection, nms.iou)
         crop = cut_match(image, detection, params)
         if crop is not None:
             x1, y1, x2, y2 = (round(detection[side]) for side in ("x1", "y1", "x2", "y2"))
@@ -134,9 +138,9 @@ def garment_at(
     params: CropParams,
     name: Path = UPLOAD,
 ) -> Garment:
-    """The garment that a person says is at ``box`` (None: the whole photo) and of ``superclass``.
+    """The garment at a box that a person drew (None: the whole photo), with the superclass that they chose.
 
-    Sides of the box beyond the photo are moved to its edges.
+    A box that extends beyond the photo is cropped to it.
 
     Raises:
         StageError: no such class, or the box has too few pixels of the photo.
@@ -159,7 +163,7 @@ def garment_at(
 
 def inputs(garments: Sequence[Garment], encoder: Encoder) -> tuple[torch.Tensor, list[str]]:
     """Decoded crops and their superclasses, as the encoder takes them."""
-    return encoder.pixels.decode([one.crop for one in garments]), [one.superclass for one in garments]
+    return encoder.pixels.decode([garment.crop for garment in garments]), [garment.superclass for garment in garments]
 
 
 def unit(vectors: np.ndarray, metric: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the wardrobe tells of garments: those of a query photo, those it holds, and how they match."""
+"""Records of garments: those of a query photo, those that the wardrobe holds, and the matches between them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,9 +37,9 @@ class Asked:
     """A garment of a query photo.
 
     Attributes:
-        superclass: "none": nothing was detected, and the whole photo is the garment.
-        confidence: the detector's; None: the whole photo, or what a person said.
-        box: None: the whole photo.
+        superclass: "none" if nothing was detected; the garment is the whole photo then.
+        confidence: the detector's; None if the garment is the whole photo, or if a person corrected it.
+        box: None if the garment is the whole photo.
         attributes: by head.
         crop: JPEG.
         vector: float32 [d], of length 1 where vectors are compared by cosine.
@@ -57,7 +57,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Look:
-    """A query photo: its bytes' hash, its upright size in pixels, its garments (at least one), most confident first."""
+    """A query photo: SHA-256 of its bytes, its upright size in pixels, and its garments, most confident first.
+
+    ``garments`` has at least one: the whole photo if nothing was detected.
+    """
 
     sha256: str
     width: int
@@ -70,8 +73,8 @@ class Item:
     """A garment of the wardrobe.
 
     Attributes:
-        id: hash of the photo's bytes and number of the garment; it stays while bytes and models do.
-        paths: the files with these very bytes, sorted.
+        id: hash of the photo's bytes and number of the garment; it stays the same while bytes and models do.
+        paths: the files with these bytes, sorted.
         width, height: of the upright photo in pixels.
     """
 
@@ -92,11 +95,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Match:
-    """A garment of the wardrobe that was found.
+    """A garment of the wardrobe that matches a garment of the query photo.
 
     Attributes:
         similarity: cosine of the two vectors.
-        why: of "different ideas": ``ALL_IN_ALL``, or the head by which it was found; else empty.
+        why: in the list of different ideas, ``ALL_IN_ALL`` or the head by which it is near; otherwise empty.
     """
 
     item: Item
@@ -107,7 +110,7 @@ class Match:
 def named_attributes(
     probabilities: np.ndarray, heads: Mapping[str, Sequence[str]], unsure_below: float
 ) -> dict[str, Attribute]:
-    """The attributes that probabilities [classes of all heads] tell."""
+    """The attributes from probabilities [classes of all heads]: the most probable class of each head."""
     result, start = {}, 0
     for head, names in heads.items():
         own = probabilities[start : start + len(names)]
@@ -122,7 +125,7 @@ def describe(attributes: Mapping[str, Attribute]) -> str:
 
 
 def where(superclass: str, box: Box | None) -> str:
-    """``top at (1, 2, 3, 4)``; ``whole photo``."""
+    """The place of a garment in its photo as text: ``top at (1, 2, 3, 4)``; ``whole photo``."""
     if box is not None:
         return f"{superclass} at {box}"
     return "whole photo" if superclass == NO_DETECTOR else f"{superclass}, whole photo"
@@ -142,6 +145,6 @@ def box_json(box: Box | None) -> list[int] | None:
 def attributes_json(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
     """Attributes as JSON: head -> name, confidence, sure."""
     return {
-        head: {"name": one.name, "confidence": round(one.confidence, 4), "sure": one.sure}
-        for head, one in attributes.items()
+        head: {"name": attribute.name, "confidence": round(attribute.confidence, 4), "sure": attribute.sure}
+        for head, attribute in attributes.items()
     }

@@ -23,7 +23,7 @@ from stages.networks.detector.model import Detector, load_detectors, quiet_ultra
 from stages.networks.detector.params import NmsParams
 from stages.profiles.app import AppParams
 
-STEPS = "1"  # raised when the code finds other garments or vectors with the same models
+STEPS = "1"  # raise it when a change of code gives other garments or vectors with the same models
 DEFAULT_HEADS = "classes"
 MODEL_FILES = ("detector.json", "encoder.json", "weights.safetensors")
 
@@ -34,9 +34,9 @@ class Models:
     Attributes:
         profile: of params.yaml.
         heads: head -> class names, in the order of ``Asked.probabilities``.
-        superclasses: what the detectors find.
+        superclasses: the classes of all detectors.
         unsure_below: params ``app.unsure_below``.
-        folders: of the detectors and of the classifier.
+        folders: of the detectors and, as the last one, of the classifier.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Models:
 
     @classmethod
     def open(cls, content: Mapping[str, Any] | None = None, confidence: float | None = None) -> "Models":
-        """The models that params name; nothing but their cards is read.
+        """The models that params name. Reads only their cards; the weights are loaded at the first photo.
 
         Args:
-            content: of params.yaml; None: it is read.
+            content: of params.yaml; None: read the file.
             confidence: smallest confidence of a detection, instead of ``crops.confidence``.
 
         Raises:
@@ -97,10 +97,10 @@ class Models:
         return [path for folder in self.folders for name in MODEL_FILES if (path := folder / name).is_file()]
 
     def key(self, hashes: Mapping[Path, str]) -> str:
-        """What a photo's garments and vectors depend on, beside the photo.
+        """A hash of everything but the photo that its garments and vectors depend on: models and params.
 
         Args:
-            hashes: of ``files()``.
+            hashes: SHA-256 of each of ``files()``.
         """
         params = self.params.model_dump(include={"confidence", "padding", "shape", "max_side", "min_side"})
         names = [f"{path.parent.name}/{path.name} {hashes[path]}" for path in self.files()]
@@ -116,13 +116,13 @@ class Models:
         Raises:
             StageError: as ``read_photo`` and ``garments_in``.
         """
-        image = read_photo(data, name)  # outside of the lock: the other core may decode the next photo
+        image = read_photo(data, name)  # outside of the lock, so that another thread can decode the next photo
         with self._turn:
             seed_everything(0)
             return image.size, garments_in(image, self._detectors, self.params, self.nms, name)
 
     def garment_at(self, data: bytes, box: Box | None, superclass: str) -> Garment:
-        """The garment that a person says is at ``box``; see ``garments.garment_at``."""
+        """The garment at a box that a person drew; see ``garments.garment_at``."""
         return garment_at(read_photo(data), box, superclass, self.superclasses, self.params)
 
     def describe(self, garments: Sequence[Garment]) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +135,7 @@ class Models:
 
 
 def import_networks() -> None:
-    """Import now what networks need when they are built, so that a measured search begins after it."""
+    """Import now what networks need when they are built, so that the measurement of a search does not include it."""
     import_timm()
     quiet_ultralytics()
     for name in ("safetensors.torch", "ultralytics.nn.tasks", "ultralytics.data.augment", "ultralytics.utils.nms"):
@@ -143,6 +143,6 @@ def import_networks() -> None:
 
 
 def stamp(path: Path) -> tuple[int, int, int]:
-    """Size, time of the last change in ns, and inode of a file: while they stay, so does its content."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    """Size, time of the last change in ns, and inode of a file: if none changed, the content is taken as unchanged."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino

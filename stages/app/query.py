@@ -1,6 +1,6 @@
-"""A search from the command line: its options, its answer as lines, as JSON and as a picture, its exit status.
+"""A search from the command line: options, the answer as lines, JSON or a picture, and the exit status.
 
-`make match` and `seamline wardrobe query` differ in which photos they search.
+`make match` and `seamline wardrobe query` both use it; they differ in which photos they search.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from stages.app.sheet import SHEET_SUFFIXES, write_sheet
 from stages.app.wardrobe import DEFAULT_STORE, Wardrobe
 from stages.core.errors import StageError, shown
 
-SCHEMA = 1  # of the JSON; it grows when a key changes its meaning or goes, not when one is added
+SCHEMA = 1  # version of the JSON: raised when a key is removed or changes its meaning, not when one is added
 FOUND, NOTHING, BAD = 0, 1, 2
 EXIT_CODES = "Exit status: 0 a match was found, 1 nothing matches, 2 wrong usage or bad input, 130 interrupted."
 
@@ -63,7 +63,7 @@ def picture_file(text: str) -> Path:
 
 
 def add_store_options(parser: argparse.ArgumentParser) -> None:
-    """Options of everything that opens the store."""
+    """Options of every command that opens the store."""
     parser.add_argument("--store", type=Path, default=DEFAULT_STORE, help="folder of the store (default: %(default)s)")
     parser.add_argument("--confidence", type=share, help="smallest detection confidence (default: crops.confidence)")
     parser.add_argument("--json", action="store_true", help="print JSON (docs/wardrobe.md) instead of lines")
@@ -111,8 +111,8 @@ def answer(args: argparse.Namespace, wardrobe: Wardrobe, within: tuple[Path, ...
     filters = filters_of(args.only, wardrobe.models, within)
     look = wardrobe.look(args.photo)
     search = wardrobe.ideas if args.ideas else wardrobe.matches
-    found = [search(one, args.top, filters, args.any_class, look.sha256) for one in look.garments]
-    return Answer(args.photo, look, found)
+    matches = [search(garment, args.top, filters, args.any_class, look.sha256) for garment in look.garments]
+    return Answer(args.photo, look, matches)
 
 
 def path_json(path: Path) -> dict[str, Any]:
@@ -125,12 +125,12 @@ def path_json(path: Path) -> dict[str, Any]:
 
 
 def change_json(change: Change) -> dict[str, Any]:
-    """What happened to the wardrobe, as JSON."""
+    """The changes of the wardrobe as JSON."""
     return {
         "photos": change.photos,
         "garments": change.garments,
         "counts": change.counts,
-        "broken": [{**path_json(one.path), "reason": one.reason} for one in change.broken],
+        "broken": [{**path_json(photo.path), "reason": photo.reason} for photo in change.broken],
         "left_out": change.left_out,
         "missing": [path_json(path) for path in change.missing],
         "busy": change.busy,
@@ -152,26 +152,26 @@ def match_json(rank: int, match: Match) -> dict[str, Any]:
     }
 
 
-def answer_json(found: Answer, change: Change) -> dict[str, Any]:
+def answer_json(result: Answer, change: Change) -> dict[str, Any]:
     """The whole answer as JSON."""
     return {
         "schema": SCHEMA,
         "photo": {
-            **path_json(found.photo),
-            "sha256": found.look.sha256,
-            "width": found.look.width,
-            "height": found.look.height,
+            **path_json(result.photo),
+            "sha256": result.look.sha256,
+            "width": result.look.width,
+            "height": result.look.height,
         },
         "wardrobe": change_json(change),
         "garments": [
             {
-                "superclass": one.superclass,
-                "confidence": one.confidence,
-                "box": box_json(one.box),
-                "attributes": attributes_json(one.attributes),
+                "superclass": garment.superclass,
+                "confidence": garment.confidence,
+                "box": box_json(garment.box),
+                "attributes": attributes_json(garment.attributes),
                 "matches": [match_json(rank, match) for rank, match in enumerate(matches, start=1)],
             }
-            for one, matches in zip(found.look.garments, found.matches, strict=True)
+            for garment, matches in zip(result.look.garments, result.matches, strict=True)
         ],
     }
 
@@ -183,32 +183,32 @@ def garment_line(asked: Asked) -> str:
     return f"{asked.superclass} {asked.confidence:.0%} at {asked.box}"
 
 
-def lines(found: Answer) -> list[str]:
-    """The answer for people."""
-    result = []
-    for one, matches in zip(found.look.garments, found.matches, strict=True):
-        result += ["", garment_line(one), f"  {describe(one.attributes)}"]
+def lines(result: Answer) -> list[str]:
+    """The answer as lines of text for people."""
+    text = []
+    for garment, matches in zip(result.look.garments, result.matches, strict=True):
+        text += ["", garment_line(garment), f"  {describe(garment.attributes)}"]
         if not matches:
-            result.append(f"  no {one.superclass} in the wardrobe matches (--any-class searches everything)")
+            text.append(f"  no {garment.superclass} in the wardrobe matches (--any-class searches everything)")
         for place, match in enumerate(matches, start=1):
             why = f"  by {match.why}" if match.why else ""
-            seen = where(match.item.superclass, match.item.box)
+            position = where(match.item.superclass, match.item.box)
             more = f" and {len(match.item.paths) - 1} copies" if len(match.item.paths) > 1 else ""
-            result.append(f"  {place}. {match.similarity:.3f}  {shown_path(match.item.photo)}{more}  ({seen}){why}")
-    return result
+            text.append(f"  {place}. {match.similarity:.3f}  {shown_path(match.item.photo)}{more}  ({position}){why}")
+    return text
 
 
 def print_json(content: dict[str, Any]) -> None:
-    """Print it, in ASCII, so that any terminal and any name of a file pass."""
+    """Print JSON in ASCII: every terminal can show it, whatever the names of files hold."""
     print(json.dumps(content, indent=1, allow_nan=False))
 
 
-def show(args: argparse.Namespace, wardrobe: Wardrobe, found: Answer, change: Change) -> int:
-    """Print the answer, write its picture if one is wanted; the exit status."""
+def show(args: argparse.Namespace, wardrobe: Wardrobe, result: Answer, change: Change) -> int:
+    """Print the answer, write its picture if ``--out`` asks for one, and return the exit status."""
     if args.json:
-        print_json(answer_json(found, change))
+        print_json(answer_json(result, change))
     else:
-        print("\n".join(lines(found)))
+        print("\n".join(lines(result)))
     if args.out is not None:
-        write_sheet(args.out, found.photo, found.look, found.matches, wardrobe)
-    return FOUND if any(found.matches) else NOTHING
+        write_sheet(args.out, result.photo, result.look, result.matches, wardrobe)
+    return FOUND if any(result.matches) else NOTHING

@@ -1,4 +1,4 @@
-"""Find garments of the wardrobe: the most similar ones, different ideas, and only those that a person wants to see."""
+"""Searches in the wardrobe: the most similar garments, a diverse list ("different ideas"), and filters for both."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ from stages.crops.matching import NO_DETECTOR
 from stages.networks.encoders.attention.recommend import diverse_list
 
 ALL_IN_ALL = "all in all"
-# Of an idea's distance: how much all other likeness counts beside that of the head which finds it.
+# Weight of the distance of whole vectors in the distance by one head.
 REST = 0.5
-SHORTLIST = 200  # garments nearest in each way that the ideas are chosen from
+SHORTLIST = 200  # the diverse list chooses among so many nearest garments by each distance
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Filters:
 
     Attributes:
         superclasses: empty: all of them.
-        attributes: head -> names of which a garment has one; heads all hold.
+        attributes: head -> allowed names; a garment needs an allowed name in every head given.
         within: folders or photos; empty: the whole wardrobe.
     """
 
@@ -41,7 +41,7 @@ ANY = Filters()
 
 
 class Catalog:
-    """One state of the wardrobe in memory: a row for each garment, by path. It never changes, so threads share it."""
+    """One state of the wardrobe in memory: a row for each garment, sorted by path. Immutable, so threads share it."""
 
     def __init__(
         self,
@@ -51,18 +51,18 @@ class Catalog:
         heads: Mapping[str, Sequence[str]],
         unsure_below: float,
     ) -> None:
-        """Take what ``Store.files`` and ``Shelf.read`` give.
+        """Build it from what ``Store.files`` and ``Shelf.read`` return.
 
         Args:
-            rows: float32 [garments, d + classes of all heads].
+            rows: float32 [garments, d + classes of all heads]: a vector, then the probabilities of all heads.
             heads: head -> class names.
         """
         self.heads, self.unsure_below = heads, unsure_below
         classes = sum(map(len, heads.values()))
         self.paths: dict[str, list[str]] = {}
-        for one in files.values():
-            if one.present and one.sha256:
-                self.paths.setdefault(one.sha256, []).append(one.path)
+        for file in files.values():
+            if file.present and file.sha256:
+                self.paths.setdefault(file.sha256, []).append(file.path)
         for own in self.paths.values():
             own.sort()
         hashes, numbers, of_vectors, reasons = (
@@ -129,7 +129,9 @@ class Catalog:
         if filters.within:
             places = list(map(absolute, filters.within))
             inside = {
-                sha for sha, paths in self.paths.items() if any(below(one, place) for one in paths for place in places)
+                sha
+                for sha, paths in self.paths.items()
+                if any(below(path, place) for path in paths for place in places)
             }
             # numpy's isin compares objects one by one with each name: minutes for 10,000 photos.
             keep &= np.array([sha in inside for sha in self.photo], bool)
@@ -141,7 +143,9 @@ class Catalog:
         result = {"superclass": Counter(self.superclass[at])}
         for head, names in self.heads.items():
             result[head] = Counter(names[code] for code in self.codes[head][at])
-        return {name: dict(sorted(found.items(), key=lambda one: (-one[1], one[0]))) for name, found in result.items()}
+        return {
+            name: dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))) for name, counts in result.items()
+        }
 
     def competing(self, superclass: str, filters: Filters, any_class: bool, without: str) -> np.ndarray:
         """Positions of the garments that may match one of ``superclass``.
@@ -157,14 +161,14 @@ class Catalog:
         return np.flatnonzero(keep)
 
     def _likeness(self, asked: Asked, at: np.ndarray) -> np.ndarray:
-        """Cosine similarity [n] of the garments at some positions."""
+        """Cosine similarity [n] of the query garment to the garments at some positions."""
         # The product with all rows reads them once in order; picking rows first would copy them.
         return (self.vectors @ asked.vector)[self.rows[at]] if len(at) else np.zeros(0, np.float32)
 
     def _best_of_photos(self, at: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Places in ``at``, best score first, with the best garment of each photo alone; of equals the first by path.
+        """Indexes into ``at``, best score first, with only the best garment of each photo; ties go by path.
 
-        A garment that the detectors have found twice would be two matches.
+        Otherwise a garment that was detected twice would be two matches.
         """
         order = np.argsort(-scores, kind="stable")
         _, first = np.unique(self.photo[at[order]], return_index=True)
@@ -173,27 +177,29 @@ class Catalog:
     def matches(self, asked: Asked, at: np.ndarray, top: int) -> list[Match]:
         """The most similar of the garments at some positions, one of each photo, best first."""
         scores = self._likeness(asked, at)
-        return [Match(self.item(int(at[one])), float(scores[one])) for one in self._best_of_photos(at, scores)[:top]]
+        return [Match(self.item(int(at[best])), float(scores[best])) for best in self._best_of_photos(at, scores)[:top]]
 
     def ideas(self, asked: Asked, at: np.ndarray, top: int) -> list[Match]:
-        """Different ideas: likeness all in all and in each head take turns to name the nearest garment not listed yet.
+        """Different ideas: the whole vector and each head take turns to add the nearest garment that is not listed yet.
 
-        The turns are those of system B's diverse list, whose regions of the picture are heads here. A head's distance
-        is Hellinger's, of its probabilities, plus ``REST`` times the distance all in all, so that of many garments
-        of the same color the most similar one comes first.
+        This is the diverse list of system B (docs/systems/attention.md), with heads in place of its regions. The
+        distance by a head is the Hellinger distance of its probabilities plus ``REST`` times the distance of the whole
+        vectors. So among many garments of the same color, the most similar one comes first.
         """
         scores = self._likeness(asked, at)
         best = self._best_of_photos(at, scores)
         at, scores = at[best], scores[best]
         apart = 1 - scores
         distances = [apart, *(self._apart(asked, head, at) + REST * apart for head in self.heads)]
-        near = sorted({int(one) for row in distances for one in np.argsort(row, kind="stable")[: max(SHORTLIST, top)]})
+        near = sorted(
+            {int(position) for row in distances for position in np.argsort(row, kind="stable")[: max(SHORTLIST, top)]}
+        )
         listed = diverse_list(np.stack(distances)[:, near], [f"{place:09d}" for place in near], top)
         why = (ALL_IN_ALL, *self.heads)
         return [Match(self.item(int(at[int(place)])), float(scores[int(place)]), why[turn]) for place, turn in listed]
 
     def _apart(self, asked: Asked, head: str, at: np.ndarray) -> np.ndarray:
-        """Hellinger distance [n] of a head's probabilities."""
+        """Hellinger distance [n] of a head's probabilities between the query garment and those at some positions."""
         start = 0
         for name, classes in self.heads.items():
             span = slice(start, start + len(classes))

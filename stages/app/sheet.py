@@ -1,4 +1,4 @@
-"""A search as one picture: the query photo with its boxes, and beside each garment what matches it."""
+"""A search as one picture: the query photo with its boxes, and a row with the matches of each garment."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -58,12 +58,12 @@ def draw_sheet(
             corners = [GAP + round(side * share) for side in asked.box]
             pen.rectangle(corners, outline=color_of(asked.superclass), width=3)
     pen.text((GAP, 2 * GAP + query.height), fitted(shown_path(name), QUERY_SIDE, font), GRAY, font)
-    for row, (asked, found) in enumerate(zip(look.garments, shown, strict=True)):
+    for row, (asked, garment_matches) in enumerate(zip(look.garments, shown, strict=True)):
         left, top = 2 * GAP + QUERY_SIDE, GAP + row * row_height
         _garment(sheet, pen, font, asked, left, top)
-        if not found:
+        if not garment_matches:
             pen.text((left + SIDE + GAP, top + SIDE // 2), "nothing matches", GRAY, font)
-        for place, match in enumerate(found, start=1):
+        for place, match in enumerate(garment_matches, start=1):
             _match(sheet, pen, font, match, place, left + place * (SIDE + GAP), top, wardrobe)
     return sheet
 
@@ -72,14 +72,14 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def fitted(text: str, width: int, font: Font) -> str:
-    """The text, cut so that it is at most ``width`` pixels wide."""
+    """The text, shortened so that it is at most ``width`` pixels wide."""
     while text and font.getlength(text) > width:
         text = text.rstrip("…")[:-1] + "…" if len(text) > 1 else ""
     return text
 
 
 def _cell(sheet: Image.Image, picture: Image.Image, left: int, top: int) -> tuple[int, int, int, int]:
-    """Paste a picture into the middle of its cell, as large as it fits; where it is."""
+    """Paste a picture into the middle of its cell, as large as it fits; returns its corners on the sheet."""
     scale = SIDE / max(picture.size)
     picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
     x, y = left + (SIDE - picture.width) // 2, top + (SIDE - picture.height) // 2
@@ -92,7 +92,9 @@ def _garment(sheet: Image.Image, pen: ImageDraw.ImageDraw, font: Font, asked: As
     pen.rectangle(place, outline=color_of(asked.superclass), width=3)
     sure = f" {asked.confidence:.0%}" if asked.confidence is not None else ""
     title = "whole photo" if asked.box is None else f"{asked.superclass}{sure}"
-    told = [f"{head}: {one.name if one.sure else 'not sure'}" for head, one in asked.attributes.items()]
+    told = [
+        f"{head}: {attribute.name if attribute.sure else 'not sure'}" for head, attribute in asked.attributes.items()
+    ]
     texts = [title, ", ".join(told[:2]), ", ".join(told[2:])]
     for number, text in enumerate(texts):
         at = left, top + SIDE + 4 + number * (TEXT + 4)
@@ -112,13 +114,13 @@ def _match(
     picture: Image.Image
     try:
         picture = Image.open(BytesIO(wardrobe.picture(match.item, SIDE)))
-    except StageError:  # it has gone since the last look
+    except StageError:  # the file was deleted after the last scan
         picture = Image.new("RGB", (SIDE, SIDE), MISSING)
     _cell(sheet, picture, left, top)
     item = match.item
     texts = [
         f"{place}. {match.similarity:.3f}" + (f"  by {match.why}" if match.why else ""),
-        ", ".join(one.name for one in item.attributes.values() if one.sure) or "not sure",
+        ", ".join(attribute.name for attribute in item.attributes.values() if attribute.sure) or "not sure",
         shown_path(item.photo.name),
     ]
     for number, text in enumerate(texts):

@@ -1,14 +1,14 @@
 """The wardrobe on disk: which files it has, and what the models found in each photo.
 
     STORE/wardrobe.json         folders and photos that were added, and those that were taken out again
-    STORE/files.parquet         each file: size, time, inode, hash of its bytes
-    STORE/models.json           the same of the models' files
-    STORE/KEY/garments.parquet  by the models of that KEY: each garment of each photo; why a photo cannot be read
+    STORE/files.parquet         each photo file: size, time, inode, hash of its bytes
+    STORE/models.json           size, time, inode and hash of each file of the models
+    STORE/KEY/garments.parquet  each garment of each photo, as the models with that KEY found it; or why there is none
     STORE/KEY/vectors-N.f32     a row for each garment: its vector, then the probabilities of all heads
 
-Tables are replaced as a whole, by renaming a new file; rows of vectors are appended before the table names them. So a
-reader always sees one consistent state, without a lock, and a crash loses what came after the last commit. Writers take
-``Store.writing``, one at a time among all processes and threads.
+KEY is the hash of the models and their params (``Models.key``). Tables are replaced as a whole, by renaming a new file;
+rows of vectors are appended before the table names them. So a reader always sees one consistent state, without a lock,
+and a crash loses what came after the last commit. ``Store.writing`` lets one process or thread write at a time.
 """
 
 import fcntl
@@ -40,7 +40,7 @@ FILES = pa.schema(
         ("inode", pa.int64()),
         ("sha256", pa.string()),  # of the bytes; null: the file cannot be opened
         ("reason", pa.string()),  # why it cannot be opened
-        ("present", pa.bool_()),  # false: the folder that was added is not there, as of a disk that is unplugged
+        ("present", pa.bool_()),  # false: the folder that was added is missing, for example on an unplugged disk
     ]
 )
 GARMENTS = pa.schema(
@@ -86,8 +86,16 @@ class File:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A photo as the models see it: ``garments`` as (superclass, confidence, box), and their rows [n, width]."""
+class PhotoGarments:
+    """What the models found in a photo.
+
+    Attributes:
+        sha256: of the photo's bytes.
+        size: width and height of the upright photo in pixels; 0, 0 if it cannot be read.
+        garments: superclass, confidence and box of each.
+        rows: float32 [garments, width]: vector and probabilities of each; None if there are none.
+        reason: why the photo cannot be read; None if it was read.
+    """
 
     sha256: str
     size: tuple[int, int]
@@ -136,20 +144,20 @@ def _write(path: Path, table: pa.Table) -> None:
 
 def _stat(path: Path) -> tuple[int, int, int]:
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return (0, 0, 0)
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 class Store:
     """The files of one wardrobe."""
 
     def __init__(self, folder: Path) -> None:
-        """Open it, or make it.
+        """Open the store in a folder, or create it.
 
         Raises:
-            StageError: something else is there.
+            StageError: the folder holds something else, or cannot be created.
         """
         self.folder = folder
         try:
@@ -163,10 +171,10 @@ class Store:
 
     @contextmanager
     def writing(self, wait: bool = True) -> Iterator[None]:
-        """The right to write, for one process and thread at a time; it ends with the process at the latest.
+        """Hold the write lock, which one process or thread has at a time; it ends with the process at the latest.
 
         Raises:
-            Busy: another one has it, and ``wait`` is false.
+            Busy: another process or thread holds it, and ``wait`` is false.
         """
         with (self.folder / "lock").open("rb") as stream:
             try:
@@ -181,7 +189,7 @@ class Store:
             yield
 
     def roots(self) -> Roots:
-        """What was added."""
+        """The folders and photos that were added."""
         path = self.folder / "wardrobe.json"
         try:
             return Roots(**json.loads(path.read_text(encoding="utf-8")))
@@ -191,7 +199,7 @@ class Store:
             raise _damaged(path, error) from None
 
     def write_roots(self, roots: Roots) -> None:
-        """Replace what was added."""
+        """Replace the folders and photos that were added."""
         # In ASCII, as a path may hold bytes that are no text.
         write_whole(self.folder / "wardrobe.json", json.dumps(asdict(roots), indent=1).encode("ascii"))
 
@@ -209,7 +217,7 @@ class Store:
 
     def write_files(self, files: Collection[File]) -> None:
         """Replace the table of files."""
-        rows = [[os.fsencode(one.path), *one.stamp, one.sha256, one.reason, one.present] for one in files]
+        rows = [[os.fsencode(file.path), *file.stamp, file.sha256, file.reason, file.present] for file in files]
         columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in FILES]
         _write(self.folder / "files.parquet", pa.table(columns, schema=FILES))
 
@@ -226,7 +234,7 @@ class Store:
         write_whole(self.folder / "models.json", json.dumps(known, indent=1).encode("ascii"))
 
     def state(self, key: str) -> tuple[Any, ...]:
-        """What changes with every commit that concerns the garments of ``key``."""
+        """A value that changes with every commit that concerns the garments of ``key``."""
         return _stat(self.folder / "files.parquet"), _stat(self.shelf(key).table)
 
     def shelf(self, key: str) -> "Shelf":
@@ -234,15 +242,15 @@ class Store:
         return Shelf(self.folder / key[:KEY_LETTERS])
 
     def forget_other_shelves(self, key: str) -> None:
-        """Delete what models found that were not used for longest, but for ``KEPT_KEYS``."""
-        others = list(self.folder.glob("*/garments.parquet"))
-        others = [path for path in others if path.parent.name != key[:KEY_LETTERS]]
-        others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        for path in others[KEPT_KEYS:]:
+        """Delete the results of other models, except for the ``KEPT_KEYS`` that were used last."""
+        indexes = list(self.folder.glob("*/garments.parquet"))
+        indexes = [path for path in indexes if path.parent.name != key[:KEY_LETTERS]]
+        indexes.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        for path in indexes[KEPT_KEYS:]:
             shutil.rmtree(path.parent, ignore_errors=True)
 
     def keep_only(self, hashes: Collection[str]) -> None:
-        """Delete what any models found in photos of other hashes."""
+        """Delete the results of all models for photos with other hashes."""
         for path in self.folder.glob("*/garments.parquet"):
             Shelf(path.parent).keep_only(hashes)
 
@@ -263,12 +271,12 @@ class Shelf:
             table, card = self._table()
             try:
                 return table, self._map(card)
-            except FileNotFoundError:  # a writer has made a new one since
+            except FileNotFoundError:  # a writer has replaced it since
                 time.sleep(0.01)
         raise _damaged(self.table, "its vectors are missing")
 
     def _table(self, columns: list[str] | None = None) -> tuple[pa.Table, dict[str, Any]]:
-        """The table or some of its columns, and what it says of the vectors: name of the file, rows, width."""
+        """The table or some of its columns, and its metadata about the vectors: name of the file, rows, width."""
         try:
             table = pq.ParquetFile(self.table).read(columns)
         except FileNotFoundError:
@@ -288,16 +296,16 @@ class Shelf:
         return np.memmap(path, np.float32, "r", shape=(card["rows"], card["width"]))
 
     def known(self) -> set[str]:
-        """Hashes of the photos that were looked at."""
+        """Hashes of the photos that the models have seen."""
         return set(self._table(["sha256"])[0]["sha256"].to_pylist())
 
-    def append(self, photos: Sequence[Found]) -> None:
-        """Commit what was found in some more photos."""
+    def append(self, photos: Sequence[PhotoGarments]) -> None:
+        """Commit the results for more photos."""
         if not photos:
             return
         self.folder.mkdir(exist_ok=True)
         table, card = self._table()
-        arrays = [one.rows for one in photos if one.rows is not None and len(one.rows)]
+        arrays = [photo.rows for photo in photos if photo.rows is not None and len(photo.rows)]
         if arrays:
             data = np.concatenate(arrays).astype("<f4")
             card["width"] = card["width"] or data.shape[1]
@@ -324,7 +332,7 @@ class Shelf:
         _write(self.table, table.replace_schema_metadata({"vectors": json.dumps(card)}))
 
     def keep_only(self, hashes: Collection[str]) -> None:
-        """Delete what was found in photos of other hashes; write the vectors anew when many rows are of no use."""
+        """Delete the results for photos with other hashes; rewrite the vectors if many rows are unused."""
         table, card = self._table()
         kept = table.filter(pa.array([sha in hashes for sha in table["sha256"].to_pylist()], pa.bool_()))
         used = kept["row"].drop_null().to_numpy()

@@ -1,8 +1,8 @@
 """A wardrobe: photos of a person's clothes on disk, what the models found in them, and searches in it.
 
-A photo is detected and embedded once: the hash of its bytes and of the models decides. A file whose size, time and
-inode are those of the last look is not even opened. Readers may be many threads at once, also while photos are added;
-each call sees one state of the store, the newest that was saved.
+The models see each photo once: the store keeps their results under the hash of the photo's bytes and the hash of the
+models. A file whose size, time and inode have not changed since the last scan is not opened. Many threads may read at
+once, also while photos are added; each call sees the newest state of the store that was saved.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from stages.app.garments import Box, Garment, read_file, read_photo
 from stages.app.items import Asked, Item, Look, Match, named_attributes
 from stages.app.models import Models, stamp
 from stages.app.search import ANY, Catalog, Filters
-from stages.app.store import Busy, File, Found, Roots, Shelf, Store, below, write_whole
+from stages.app.store import Busy, File, PhotoGarments, Roots, Shelf, Store, below, write_whole
 from stages.contracts.boxes import crop_box
 from stages.contracts.images import IMAGE_SUFFIXES, encode_jpeg
 from stages.core.errors import StageError
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 DEFAULT_STORE = Path("wardrobe")
 SAVED_EVERY = 16  # photos; a crash loses at most so many
 PICTURE_QUALITY = 88
-Progress = Callable[[int, int, Path], None]  # photos done, photos to read, the one that was read last
+Progress = Callable[[int, int, Path], None]  # called with photos done, photos to read, the photo that was read last
 
 
 class Wardrobe:
@@ -69,7 +69,7 @@ class Wardrobe:
                     now[name] = [*own, hashlib.file_digest(stream, "sha256").hexdigest()]
             result[path] = now[name][3]
         if now != known:
-            with suppress(Busy), self.store.writing(wait=False):  # the next one will write it
+            with suppress(Busy), self.store.writing(wait=False):  # if busy, the next call writes it
                 self.store.write_known_models(now)
         return result
 
@@ -92,15 +92,15 @@ class Wardrobe:
 
         Args:
             progress: called after each photo that had to be read.
-            stop: once it is set, the photo at hand is the last one; what was read stays.
-            again: what was removed from such a folder comes back.
-            wait: for another process or thread that is adding; false: give up at once.
+            stop: once it is set, the photo being read is the last one; what was read is kept.
+            again: photos that were removed from such a folder come back.
+            wait: for another process or thread that is adding; if false, return at once with ``busy``.
 
         Raises:
-            StageError: a path is not there, or nothing to add.
+            StageError: a path does not exist, or there is nothing to add.
         """
         places = list(map(absolute, paths))
-        found = scan_to_add(paths, () if again else self.store.roots().left_out)
+        scanned = scan_to_add(paths, () if again else self.store.roots().left_out)
         try:
             with self.store.writing(wait):
                 before = self.store.roots()
@@ -109,12 +109,12 @@ class Wardrobe:
                     after = Roots(after.added, before.left_out)
                 if after != before:
                     self.store.write_roots(after)
-                return self._look_again(places, found, progress, stop)
+                return self._look_again(places, scanned, progress, stop)
         except Busy:
             return self._change([], Scan(), busy=True)
 
     def sync(self, progress: Progress | None = None, stop: Event | None = None, wait: bool = True) -> Change:
-        """Look again at all that was added; see ``add``."""
+        """Scan all folders and photos that were added again; see ``add``."""
         try:
             with self.store.writing(wait):
                 roots = self.store.roots()
@@ -132,20 +132,20 @@ class Wardrobe:
             roots = self.store.roots()
             self.store.write_roots(without(roots, places))
             files = self.store.files()
-            kept = {path: one for path, one in files.items() if not any(below(path, place) for place in places)}
+            kept = {path: file for path, file in files.items() if not any(below(path, place) for place in places)}
             if len(kept) < len(files):
                 self.store.write_files(kept.values())
-                self.store.keep_only({one.sha256 for one in kept.values() if one.sha256})
+                self.store.keep_only({file.sha256 for file in kept.values() if file.sha256})
         return self._change([], Scan(), removed=len(files) - len(kept))
 
     def keep(self, data: bytes, name: str) -> Change:
         """Save a photo that came as bytes in the store's folder ``photos``, and add it.
 
         Args:
-            name: what it was called; a picture's suffix stays, the rest of the new name comes from the bytes.
+            name: of the uploaded file. Its suffix stays; the rest of the new name is the hash of the bytes.
 
         Raises:
-            StageError: the bytes are no picture that is read.
+            StageError: the bytes are no image of a supported format.
         """
         sha, suffix = hashlib.sha256(data).hexdigest(), Path(name).suffix.lower()
         read_photo(data, Path(name))
@@ -156,64 +156,68 @@ class Wardrobe:
             write_whole(path, data)
         return self.add([path])
 
-    def _look_again(self, places: Sequence[str], found: Scan, progress: Progress | None, stop: Event | None) -> Change:
-        """Bring the store up to date with the files at ``places``, which a scan has found."""
+    def _look_again(
+        self, places: Sequence[str], scanned: Scan, progress: Progress | None, stop: Event | None
+    ) -> Change:
+        """Bring the store up to date with the files that a scan has found at ``places``."""
         old = self.store.files()
-        here = {path: one for path, one in old.items() if any(below(path, place) for place in places)}
-        absent = {path for path in here if any(below(path, place) for place in found.missing)}
-        files = {path: one for path, one in old.items() if path not in here}
-        files |= {path: one for path, one in here.items() if path in found.stamps}
+        known = {path: file for path, file in old.items() if any(below(path, place) for place in places)}
+        absent = {path for path in known if any(below(path, place) for place in scanned.missing)}
+        files = {path: file for path, file in old.items() if path not in known}
+        files |= {path: file for path, file in known.items() if path in scanned.stamps}
         files |= {
-            path: replace(one, present=True) for path, one in files.items() if not one.present and path in found.stamps
+            path: replace(file, present=True)
+            for path, file in files.items()
+            if not file.present and path in scanned.stamps
         }
-        files |= {path: replace(one, present=False) for path, one in here.items() if path in absent}
-        files |= {str(one.path): File(str(one.path), (0, 0, 0), None, one.reason) for one in found.broken}
+        files |= {path: replace(file, present=False) for path, file in known.items() if path in absent}
+        files |= {str(photo.path): File(str(photo.path), (0, 0, 0), None, photo.reason) for photo in scanned.broken}
         shelf = self.store.shelf(self.key)
         reading = _Reading(self.models, shelf.known())
-        todo = [path for path, own in found.stamps.items() if not reading.knows(files.get(path), own)]
+        todo = [path for path, own in scanned.stamps.items() if not reading.knows(files.get(path), own)]
         for done, path in enumerate(todo, start=1):
             if stop is not None and stop.is_set():
                 break
-            files[path] = reading.read(path, found.stamps[path])
+            files[path] = reading.read(path, scanned.stamps[path])
             if len(reading.waiting) >= SAVED_EVERY:
                 self._save(shelf, reading, files, old)
             if progress is not None:
                 progress(done, len(todo), Path(path))
         self._save(shelf, reading, files, old)
-        hashes = {one.sha256 for one in files.values() if one.sha256}
-        if any(one.sha256 and one.sha256 not in hashes for one in here.values()):
+        hashes = {file.sha256 for file in files.values() if file.sha256}
+        if any(file.sha256 and file.sha256 not in hashes for file in known.values()):
             self.store.keep_only(hashes)
         self.store.forget_other_shelves(self.key)
-        now = [one for path, one in files.items() if one.present and any(below(path, place) for place in places)]
-        return self._change(now, found, before=[one for path, one in here.items() if path not in absent])
+        now = [file for path, file in files.items() if file.present and any(below(path, place) for place in places)]
+        return self._change(now, scanned, before=[file for path, file in known.items() if path not in absent])
 
     def _save(self, shelf: Shelf, reading: "_Reading", files: dict[str, File], old: dict[str, File]) -> None:
-        """Commit what was read: first what was found, then the files that refer to it."""
+        """Commit what was read: first the garments, then the files that refer to them."""
         shelf.append(reading.described())
         reading.waiting.clear()
         if files != old:
             self.store.write_files(files.values())
 
     def _change(
-        self, now: Collection[File], found: Scan, before: Collection[File] = (), removed: int = 0, busy: bool = False
+        self, now: Collection[File], scanned: Scan, before: Collection[File] = (), removed: int = 0, busy: bool = False
     ) -> Change:
         catalog = self.catalog()
         counts = count_changes(before, now)
-        broken = [Broken(Path(one.path), one.reason) for one in now if one.reason is not None]
+        broken = [Broken(Path(file.path), file.reason) for file in now if file.reason is not None]
         broken += [
-            Broken(Path(one.path), catalog.unreadable[one.sha256])
-            for one in now
-            if one.sha256 is not None and one.sha256 in catalog.unreadable
+            Broken(Path(file.path), catalog.unreadable[file.sha256])
+            for file in now
+            if file.sha256 is not None and file.sha256 in catalog.unreadable
         ]
-        counts |= {"unreadable": len(broken), "left_out": sum(found.left_out.values())}
+        counts |= {"unreadable": len(broken), "left_out": sum(scanned.left_out.values())}
         counts["removed"] += removed
         return Change(
             photos=catalog.photos,
             garments=len(catalog),
             counts={name: counts[name] for name in COUNTS},
-            broken=sorted(broken, key=lambda one: str(one.path)),
-            left_out=dict(found.left_out),
-            missing=list(map(Path, found.missing)),
+            broken=sorted(broken, key=lambda photo: str(photo.path)),
+            left_out=dict(scanned.left_out),
+            missing=list(map(Path, scanned.missing)),
             busy=busy,
         )
 
@@ -238,14 +242,14 @@ class Wardrobe:
         """Garments that pass the filters, by path: ``count`` of them from ``start`` on, or all."""
         catalog = self.catalog()
         at = np.flatnonzero(catalog.kept(filters))[start : None if count is None else start + count]
-        return [catalog.item(int(one)) for one in at]
+        return [catalog.item(int(position)) for position in at]
 
     def count(self, filters: Filters = ANY) -> int:
         """How many garments pass the filters."""
         return int(self.catalog().kept(filters).sum())
 
     def item(self, id: str) -> Item | None:
-        """The garment with that id; None when it is not there any more."""
+        """The garment with that id; None if the wardrobe does not have it any more."""
         catalog = self.catalog()
         at = catalog.places.get(id)
         return None if at is None else catalog.item(at)
@@ -258,7 +262,7 @@ class Wardrobe:
         """JPEG of a garment, or of its whole photo, with sides of at most ``side`` pixels.
 
         Raises:
-            StageError: none of its files can be read any more.
+            StageError: none of its files can be read.
         """
         path = next((path for path in item.paths if path.is_file()), item.photo)
         image = read_photo(read_file(path), path)
@@ -274,7 +278,7 @@ class Wardrobe:
         """The garments of a query photo.
 
         Raises:
-            StageError: it is missing, no picture, or too small.
+            StageError: the photo is missing, is not an image, or has too few pixels.
         """
         data = read_file(photo) if isinstance(photo, Path) else photo
         names = (photo,) if isinstance(photo, Path) else ()
@@ -282,7 +286,7 @@ class Wardrobe:
         return Look(hashlib.sha256(data).hexdigest(), width, height, self._asked(garments))
 
     def correct(self, photo: bytes | Path, box: Box | None, superclass: str) -> Asked:
-        """A garment of a query photo as a person says it is; ``box`` in pixels of the upright photo.
+        """A garment of a query photo, corrected by a person; ``box`` in pixels of the upright photo.
 
         Raises:
             StageError: as ``garments.garment_at``.
@@ -294,15 +298,15 @@ class Wardrobe:
         vectors, shares = self.models.describe(garments)
         return [
             Asked(
-                one.superclass,
-                one.confidence,
-                one.box,
+                garment.superclass,
+                garment.confidence,
+                garment.box,
                 named_attributes(own, self.models.heads, self.models.unsure_below),
-                one.crop,
+                garment.crop,
                 vector,
                 own,
             )
-            for one, vector, own in zip(garments, vectors, shares, strict=True)
+            for garment, vector, own in zip(garments, vectors, shares, strict=True)
         ]
 
     def matches(
@@ -319,7 +323,7 @@ class Wardrobe:
     def ideas(
         self, asked: Asked, top: int = 12, filters: Filters = ANY, any_class: bool = False, without: str = ""
     ) -> list[Match]:
-        """Different ideas; see ``Catalog.ideas`` and ``matches``."""
+        """The diverse list; see ``Catalog.ideas`` and ``matches``."""
         catalog = self.catalog()
         at = catalog.competing(asked.superclass, filters, any_class, without)
         return catalog.ideas(asked, at, top) if len(at) else []
@@ -329,24 +333,24 @@ class _Reading:
     """Photos that are being read.
 
     Attributes:
-        known: hashes of the photos that need no look any more.
-        waiting: photos that were looked at and are not saved yet: hash, size, garments, and why there are none.
+        known: hashes of the photos that the models have seen.
+        waiting: photos that the models have seen since the last save: hash, size, garments, and why there are none.
     """
 
     def __init__(self, models: Models, known: set[str]) -> None:
         self.models, self.known = models, known
         self.waiting: list[tuple[str, tuple[int, int], list[Garment], str | None]] = []
 
-    def knows(self, file: File | None, found: tuple[int, int, int]) -> bool:
-        """Whether a file with that stamp is as it was at the last look, and needs none."""
-        return file is not None and file.stamp == found and file.sha256 in self.known
+    def knows(self, file: File | None, stamp: tuple[int, int, int]) -> bool:
+        """Whether a file is known and has not changed since the last scan, so that it need not be read."""
+        return file is not None and file.stamp == stamp and file.sha256 in self.known
 
-    def read(self, path: str, found: tuple[int, int, int]) -> File:
-        """The file, hashed; what it shows is looked at unless its bytes are known."""
+    def read(self, path: str, stamp: tuple[int, int, int]) -> File:
+        """Hash a file, and let the models see the photo unless its bytes are known."""
         try:
             data = Path(path).read_bytes()
         except OSError as error:
-            return File(path, found, None, error.strerror or str(error))
+            return File(path, stamp, None, error.strerror or str(error))
         sha = hashlib.sha256(data).hexdigest()
         if sha not in self.known:
             self.known.add(sha)
@@ -355,15 +359,23 @@ class _Reading:
             except StageError as error:
                 self.waiting.append((sha, (0, 0), [], str(error).removeprefix(f"{path}: ").removesuffix(".")))
             sleep(0.001)  # a search that waits for the networks comes first
-        return File(path, found, sha)
+        return File(path, stamp, sha)
 
-    def described(self) -> list[Found]:
-        """What was found, with vectors and probabilities."""
-        garments = [one for _, _, own, _ in self.waiting for one in own]
+    def described(self) -> list[PhotoGarments]:
+        """The garments of the waiting photos, with vectors and probabilities."""
+        garments = [garment for _, _, own, _ in self.waiting for garment in own]
         rows = np.concatenate(self.models.describe(garments), axis=1) if garments else None
         result, start = [], 0
         for sha, size, own, reason in self.waiting:
-            mine = rows[start : start + len(own)] if rows is not None and own else None
+            own_rows = rows[start : start + len(own)] if rows is not None and own else None
             start += len(own)
-            result.append(Found(sha, size, [(one.superclass, one.confidence, one.box) for one in own], mine, reason))
+            result.append(
+                PhotoGarments(
+                    sha,
+                    size,
+                    [(garment.superclass, garment.confidence, garment.box) for garment in own],
+                    own_rows,
+                    reason,
+                )
+            )
         return result

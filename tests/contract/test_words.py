@@ -18,10 +18,6 @@ BANNED = {
 # (file below stages, name) -> why it stays.
 ALLOWED: dict[tuple[str, str], str] = {}
 
-# Rooms whose names are still to be changed.
-PENDING = ("app/",)
-CODE = [path for path in CODE if not path.relative_to(ROOT / "stages").as_posix().startswith(PENDING)]
-
 BRITISH = re.compile(
     r"\b\w*(?:colour|grey|centre(?![a-z])|centre[ds](?![a-z])|centring|neighbour|behaviour|favour|honour|labell|modell"
     r"|travell|cancell|artefact|learnt|whilst|analys(?:e[ds]?|ing)(?![a-z])"

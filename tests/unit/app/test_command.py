@@ -7,7 +7,7 @@ import pytest
 from small_wardrobe import ColorModels, photo
 
 from stages.app import command
-from stages.app.command import told
+from stages.app.command import progress_bar
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_bad_input_ends_with_two_and_one_message(call, capsys):
 def test_progress_reaches_its_end(capsys, monkeypatch):
     seen = []
     monkeypatch.setattr(command, "track", lambda items, total, desc: (seen.append(item) or item for item in items))
-    tell = told()
+    tell = progress_bar()
     for done in range(1, 4):
         tell(done, 3, None)
     assert seen == [0, 1, 2]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.app.store import COMPACT_FROM, KEPT_KEYS, Busy, File, Found, Roots, Store, below
+from stages.app.store import COMPACT_FROM, KEPT_KEYS, Busy, File, PhotoGarments, Roots, Store, below
 from stages.core.errors import StageError
 
 
@@ -15,14 +15,17 @@ def store(tmp_path):
 def found(name, garments=1):
     """A photo with that many garments, whose rows hold its name's first letter."""
     rows = np.full((garments, 3), ord(name[0]), np.float32)
-    return Found(name, (10, 20), [("top", 0.5, (1, 2, 3, 4))] * garments, rows)
+    return PhotoGarments(name, (10, 20), [("top", 0.5, (1, 2, 3, 4))] * garments, rows)
 
 
 def test_garments_and_their_rows_come_back(store):
     shelf = store.shelf("key")
     shelf.append([found("a"), found("b", 2)])
     shelf.append(
-        [Found("c", (0, 0), [], None, "truncated"), Found("d", (5, 5), [("none", None, None)], np.ones((1, 3)))]
+        [
+            PhotoGarments("c", (0, 0), [], None, "truncated"),
+            PhotoGarments("d", (5, 5), [("none", None, None)], np.ones((1, 3))),
+        ]
     )
     table, rows = shelf.read()
     columns = table.to_pydict()
