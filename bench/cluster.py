@@ -61,7 +61,7 @@ def cluster(folder: Path) -> Iterator[subprocess.Popen]:
 def cpu_seconds(root: int) -> float:
     """CPU seconds of this process, of its children that have ended, and of a process with all below it."""
     stats = {}
-    for entry in Path("/proc").iterdir():
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
         except OSError:  # no process, or it has ended

@@ -60,7 +60,8 @@ class Project:
         params["encoder"] = {"plain": {}}
         params |= derived(params)
         params["ingest"][SOURCE]["shards"] = 7
-        # Untrained detectors find hundreds of boxes, which no item shall share out.
+        # Untrained detectors find hundreds of boxes: those that overlap at all are removed, and no item shares out the rest.
+        params["nms"] = {"iou": 0.01, "per_class": False}
         params["crops"] |= {"confidence": 0.3, "batch": 2, "assignment": "each_alone"}
         params["runtime"] |= {"threads": 1, "engine": engine}
         return params
