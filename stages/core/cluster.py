@@ -138,7 +138,7 @@ def connected() -> Any:
             ray.init(address, runtime_env={"env_vars": passed}, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            reason = "no cluster answers" if "connect to GCS" in reason else reason
+            reason = "no cluster answers" if "Failed to connect to" in reason else reason
             raise StageError(
                 f"{ADDRESS}={address}: {reason}. Start a cluster (`{START}`), and run stages on a machine of it (`ray "
                 f"start --address={address}`)."
