@@ -143,6 +143,8 @@ requirements: install  ## compile requirements*.in into requirements*.txt with t
 		--no-emit-find-links --output-file requirements-remotes.txt requirements-remotes.in
 	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
 		--no-emit-find-links --output-file requirements-search.txt requirements-search.in
+	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --output-file requirements-cluster.txt requirements-cluster.in
 
 clean:  ## remove the work folder and the caches of tools; data, models and .venv stay
 	rm -rf .work .pytest_cache .ruff_cache .mypy_cache .coverage *.egg-info build

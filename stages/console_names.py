@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-BENCHES = ("stages", "ingest", "retrieval", "simclr", "gallery", "wardrobe", "page", "export")  # modules of bench/
+BENCHES = ("stages", "ingest", "retrieval", "simclr", "gallery", "wardrobe", "page", "export", "cluster")  # of bench/
 SHELLS = ("bash", "zsh", "fish")
 WARDROBE = ("add", "remove", "list", "query")  # what `seamline wardrobe` does
 

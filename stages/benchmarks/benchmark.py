@@ -28,6 +28,7 @@ import logging
 from argparse import Namespace
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -58,8 +59,9 @@ from stages.contracts.tables import BENCHMARK, BENCHMARK_TRAIN, BOXES, iter_shar
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, write_json
+from stages.core.parallel import in_processes
 from stages.networks.detector.params import NmsParams
-from stages.networks.detector.shards import Detection, Predictor, search_shards
+from stages.networks.detector.shards import Detection, Portion, Predictor, portions, search_portion
 from stages.runner.progress import track
 from stages.runner.stage import Report, Stage
 
@@ -84,16 +86,20 @@ def detect(
     plan: Plan, source: Path, detector: Predictor, options: DetectionOptions, nms: NmsParams
 ) -> dict[str, list[Detection]]:
     """image_id -> detections, for the images of queries and gallery."""
-    wanted = {pick.image_id for pick in (*plan.queries, *plan.gallery)}
-    pictures = search_shards(
-        source,
-        ["image_id", "bytes"],
-        {options.detector: detector},
-        lambda row: [options.detector] if row["image_id"] in wanted else None,
-        batch=options.batch,
-        confidence=options.confidence,
-        nms=nms,
-        desc=f"detect {source.name} (shards)",
+    wanted = {pick.image_id: [options.detector] for pick in (*plan.queries, *plan.gallery)}
+    work = portions(source, wanted, options.batch, detectors=1)
+    results = in_processes(partial(_detect, detector=detector, options=options, nms=nms), work, "networks")
+    detections: dict[str, list[Detection]] = {}
+    for own in track(results, total=len(work), desc=f"detect {source.name} (shards)"):
+        detections |= own
+    return detections
+
+
+def _detect(
+    portion: Portion, detector: Predictor, options: DetectionOptions, nms: NmsParams
+) -> dict[str, list[Detection]]:
+    pictures = search_portion(
+        portion, {options.detector: detector}, batch=options.batch, confidence=options.confidence, nms=nms
     )
     return {picture.row["image_id"]: picture.detections for picture in pictures}
 

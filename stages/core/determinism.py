@@ -48,6 +48,7 @@ _QUIET = {
 }
 
 
+SAME_BYTES = ("engine", "gpus")  # keys of section ``runtime`` that only say where data stages run
 _runtime: dict[str, Any] | None = None  # of this process
 
 
@@ -68,6 +69,11 @@ def runtime_params() -> dict[str, Any]:
     return dict(_runtime or {})
 
 
+def computing_params() -> dict[str, Any]:
+    """Section ``runtime`` without what changes no byte."""
+    return {key: value for key, value in runtime_params().items() if key not in SAME_BYTES}
+
+
 def _runtime_of(path: Path) -> dict[str, Any]:
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"))
@@ -77,15 +83,20 @@ def _runtime_of(path: Path) -> dict[str, Any]:
     return runtime if isinstance(runtime, dict) else {}
 
 
+def pins() -> dict[str, str]:
+    """The variables that pin instruction set and threads of libraries, and keep them quiet."""
+    runtime = runtime_params()
+    result = _QUIET | _WAITING
+    if runtime.get("pin_instruction_set") and platform.machine() in ("x86_64", "AMD64"):
+        result |= _INSTRUCTION_SET
+    if threads := runtime.get("threads"):
+        result |= {name: str(threads) for name in _THREAD_VARIABLES}
+    return result
+
+
 def pin_process() -> None:
     """Pin instruction set, threads and allocator of libraries that are not imported yet, and of child processes."""
-    runtime = runtime_params()
-    pins = _QUIET | _WAITING
-    if runtime.get("pin_instruction_set") and platform.machine() in ("x86_64", "AMD64"):
-        pins |= _INSTRUCTION_SET
-    if threads := runtime.get("threads"):
-        pins |= {name: str(threads) for name in _THREAD_VARIABLES}
-    os.environ.update(pins)
+    os.environ.update(pins())
     os.environ.setdefault("GLIBC_TUNABLES", _ALLOCATOR)
     # Ultralytics writes its settings here instead of into the home folder.
     os.environ.setdefault("YOLO_CONFIG_DIR", str(Path(".work/ultralytics").absolute()))

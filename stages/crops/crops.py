@@ -10,8 +10,10 @@ Params: crops, detectors, nms, runtime.
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +22,7 @@ from PIL import Image
 
 from stages.contracts.boxes import box_of, crop_box
 from stages.contracts.images import encode_jpeg
-from stages.contracts.ledger import Account, Ledger
+from stages.contracts.ledger import Account
 from stages.contracts.tables import (
     CROPS,
     DETECTIONS,
@@ -36,6 +38,7 @@ from stages.contracts.tables import (
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder
+from stages.core.parallel import in_processes
 from stages.core.params import Names
 from stages.crops.matching import (
     NO_DETECTOR,
@@ -53,7 +56,8 @@ from stages.crops.params import CropParams
 from stages.networks.detector.detection_sheets import Drawn, Outline, Sheets, color_of, drawn
 from stages.networks.detector.model import Detector, load_detectors
 from stages.networks.detector.params import NmsParams
-from stages.networks.detector.shards import search_shards
+from stages.networks.detector.shards import Portion, portions, search_portion
+from stages.runner.progress import track
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
@@ -102,17 +106,20 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     labels = read_table(args.labels / "labels.parquet", LABELS).to_pylist()
     ledger.rows_in = len(labels)
     detectors: dict[str, Detector] = {}
-    drawn_boxes: dict[str, list[Detection]] = {}
+    salient: dict[str, list[Detection]] = {}
     if options.boxes == "salient":
         columns = [name for name in SALIENT.names if name != "mask"]
-        drawn_boxes = salient_boxes(read_shards(args.boxes / args.source, columns).to_pylist())
+        salient = salient_boxes(read_shards(args.boxes / args.source, columns).to_pylist())
     else:
         detectors = load_detectors(args.boxes, params.detectors)
-    outcomes: list[dict[str, Any]] = []
-    boxes: list[dict[str, Any]] = []
-    sheets, out = Sheets(SHEETS), fresh_folder(args.out)
-    rows = _crop_rows(args, labels, detectors, drawn_boxes, params, ledger, outcomes, boxes, sheets)
-    ledger.kept = write_shards(out, CROPS, rows, "crop_id", options.shards)
+    whole, out = Cut(), fresh_folder(args.out)
+    work = divide(args.ingested, labels, detectors, salient, options)
+    job = partial(cut_portion, detectors=detectors, params=options, nms=params.nms)
+    shown = track(in_processes(job, work, "networks"), total=len(work), desc=f"match {args.source} (shards)")
+    ledger.kept = write_shards(out, CROPS, _collected(shown, whole), "crop_id", options.shards)
+    for reject in whole.rejects:
+        ledger.reject(*reject)
+    outcomes, boxes = whole.outcomes, whole.boxes
     if not ledger.kept:
         raise StageError(
             f"source {args.source}: none of {len(labels)} items got a box ({'; '.join(account.lines())}). "
@@ -125,67 +132,112 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     for line in account.lines():
         log.info(line)
     metrics = {"crops": ledger.kept, "matched_share": ledger.kept / len(labels)}
-    return Report(metrics=metrics, pictures=sheets.write(out))
+    return Report(metrics=metrics, pictures=whole.sheets.write(out))
 
 
-def _crop_rows(
-    args: argparse.Namespace,
+@dataclass
+class Labeled:
+    """A portion of a source's pictures with the labels of their items.
+
+    Attributes:
+        portion: the pictures that have an item.
+        items: image_id -> rows of LABELS.
+        mates: photo -> all items that show it, in this portion or another.
+        own: item_id -> upstream's box of it, where it may stand in for a detection.
+        salient: image_id -> the salient network's box, where ``crops.boxes`` asks for it.
+    """
+
+    portion: Portion
+    items: dict[str, list[dict[str, Any]]]
+    mates: dict[str, list[Item]]
+    own: dict[str, Detection]
+    salient: dict[str, list[Detection]]
+
+
+@dataclass
+class Cut:
+    """What became of the items of a portion: crops and outcomes (rows of CROPS and OUTCOMES), every detection (rows of
+    DETECTIONS), (item_id, reason, detail) of items without a crop, and pictures of a few items.
+    """
+
+    crops: list[dict[str, Any]] = field(default_factory=list)
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    boxes: list[dict[str, Any]] = field(default_factory=list)
+    rejects: list[tuple[str, str, str]] = field(default_factory=list)
+    sheets: Sheets = field(default_factory=lambda: Sheets(SHEETS))
+
+
+def divide(
+    ingested: Path,
     labels: list[dict[str, Any]],
     detectors: dict[str, Detector],
-    drawn_boxes: dict[str, list[Detection]],
-    params: SimpleNamespace,
-    ledger: Ledger,
-    outcomes: list[dict[str, Any]],
-    boxes: list[dict[str, Any]],
-    sheets: Sheets,
-) -> Iterator[dict[str, Any]]:
-    """Rows of CROPS, shard by shard.
-
-    The outcome of every item goes into ``outcomes`` and ``sheets``; an item without a crop also goes into ``ledger``.
-    Every detection goes into ``boxes``.
-    """
-    options: CropParams = params.crops
+    salient: dict[str, list[Detection]],
+    params: CropParams,
+) -> list[Labeled]:
+    """The labels of a source by the portion of its pictures that they belong to."""
     items: dict[str, list[dict[str, Any]]] = {}
     mates: dict[str, list[Item]] = {}
     for label in labels:
         items.setdefault(label["image_id"], []).append(label)
         mates.setdefault(label["photo"], []).append(Item(label["item_id"], label["agrees"], label["superclass"]))
     wanted = {
-        image: {name for label in group for name in needed_detectors(detectors, label["agrees"], options)}
+        image: {name for label in group for name in needed_detectors(detectors, label["agrees"], params)}
         for image, group in items.items()
     }
-    own_box = options.no_detection == "own_box"
-    own_of = own_boxes(read_table(args.ingested / "objects.parquet", OBJECTS).to_pylist(), labels) if own_box else {}
-    pictures = search_shards(
-        args.ingested,
-        ["image_id", "bytes"],
-        detectors,
-        lambda row: wanted.get(row["image_id"]),
-        batch=options.batch,
-        confidence=options.confidence,
-        nms=params.nms,
-        desc=f"match {args.source} (shards)",
-    )
+    objects = read_table(ingested / "objects.parquet", OBJECTS).to_pylist() if params.no_detection == "own_box" else []
+    own = own_boxes(objects, labels) if objects else {}
+    result = []
+    for portion in portions(ingested, wanted, params.batch, len(detectors)):
+        group = {image: items[image] for image in portion.wanted}
+        rows = [label for labels in group.values() for label in labels]
+        result.append(
+            Labeled(
+                portion,
+                group,
+                {label["photo"]: mates[label["photo"]] for label in rows},
+                {label["item_id"]: own[label["item_id"]] for label in rows if label["item_id"] in own},
+                {image: salient[image] for image in group if image in salient},
+            )
+        )
+    return result
+
+
+def cut_portion(work: Labeled, detectors: dict[str, Detector], params: CropParams, nms: NmsParams) -> Cut:
+    """Detect, choose and cut: the job of a worker."""
+    result = Cut()
+    pictures = search_portion(work.portion, detectors, batch=params.batch, confidence=params.confidence, nms=nms)
     for row, array, detected in pictures:
         image = Image.fromarray(array)
-        detected += drawn_boxes.get(row["image_id"], [])
-        boxes += [{"image_id": row["image_id"], **detection} for detection in detected]
-        for label in items[row["image_id"]]:
+        detected += work.salient.get(row["image_id"], [])
+        result.boxes += [{"image_id": row["image_id"], **detection} for detection in detected]
+        for label in work.items[row["image_id"]]:
             # Other items of the image may need other detectors, which have searched it as well.
-            own = [SALIENT_BOX, *needed_detectors(detectors, label["agrees"], options)]
+            own = [SALIENT_BOX, *needed_detectors(detectors, label["agrees"], params)]
             detections = [detection for detection in detected if detection["detector"] in own]
-            match = match_item(label, detections, mates[label["photo"]], image.size, options, params.nms.iou)
-            if own_box:
-                match = stand_in(match, own_of.get(label["item_id"]))
-            crop = _crop_row(label, image, match, options)
+            match = match_item(label, detections, work.mates[label["photo"]], image.size, params, nms.iou)
+            if params.no_detection == "own_box":
+                match = stand_in(match, work.own.get(label["item_id"]))
+            crop = _crop_row(label, image, match, params)
             if match.outcome in ("matched", "whole_image") and crop is None:
                 match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)
-            outcomes.append(_outcome_row(label, match))
-            sheets.add(_sheets_of(match), label["item_id"], partial(_drawn_match, label, match, array, detections))
+            result.outcomes.append(_outcome_row(label, match))
+            draw = partial(_drawn_match, label, match, array, detections)
+            result.sheets.add(_sheets_of(match), label["item_id"], draw)
             if crop is None:
-                ledger.reject(label["item_id"], match.outcome, _seen(detections, label["agrees"]))
+                result.rejects.append((label["item_id"], match.outcome, _seen(detections, label["agrees"])))
             else:
-                yield crop
+                result.crops.append(crop)
+    return result
+
+
+def _collected(portions_cut: Iterable[Cut], whole: Cut) -> Iterator[dict[str, Any]]:
+    """The crops of all portions; everything else of them is added to ``whole``."""
+    for portion in portions_cut:
+        whole.outcomes += portion.outcomes
+        whole.boxes += portion.boxes
+        whole.rejects += portion.rejects
+        whole.sheets.merge(portion.sheets)
+        yield from portion.crops
 
 
 def _crop_row(label: dict[str, Any], image: Image.Image, match: Match, params: CropParams) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ on their number.
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ import pyarrow as pa
 
 from stages.contracts.images import TooManyPixels, decode, encode_jpeg, turned_by
 from stages.contracts.tables import IMAGES, read_table, shard_name, shard_of, write_rows, write_table
-from stages.core.parallel import in_processes, workers
+from stages.core.parallel import in_processes
 from stages.ingest.fingerprint import fingerprint, near_duplicates
 from stages.ingest.reading import ImageFile, IngestParams
 from stages.runner.progress import track
@@ -115,10 +114,8 @@ def finish_shards(out: Path, shards: int, splits: dict[str, str], clusters: dict
     for image_id, split in splits.items():
         columns[shard_of(image_id, shards)][image_id] = (split, clusters[image_id])
     job = partial(_finish_shard, out=out)
-    # Threads, because Arrow reads and writes without Python's lock: there is no process to start.
-    with ThreadPoolExecutor(workers()) as pool:
-        for _ in track(pool.map(job, enumerate(columns)), total=shards, desc="finish shards"):
-            pass
+    for _ in track(in_processes(job, list(enumerate(columns)), "arrow"), total=shards, desc="finish shards"):
+        pass
 
 
 def _finish_shard(numbered: tuple[int, dict[str, tuple[str, str]]], out: Path) -> None:

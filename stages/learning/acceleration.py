@@ -20,7 +20,11 @@ from stages.core.params import Section
 
 
 class RuntimeParams(Section):
-    """Section ``runtime``; its first three keys are read by stages/core/determinism.py before any import."""
+    """Section ``runtime``; its first three keys are read by stages/core/determinism.py before any import.
+
+    ``engine`` and ``gpus`` say where data stages run (stages/core/parallel.py). They change no byte, so no stage of
+    dvc.yaml tracks them.
+    """
 
     threads: int | None = Field(ge=0)
     deterministic: bool
@@ -29,6 +33,8 @@ class RuntimeParams(Section):
     channels_last: bool
     compile: bool
     processes: int = Field(ge=1)
+    engine: Literal["local", "ray"]
+    gpus: float = Field(ge=0)
 
 
 class SmallMapConv2d(nn.Conv2d):

@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from stages.core.determinism import device, runtime_params
+from stages.core.determinism import computing_params, device
 from stages.core.files import digest, file_digest, listing
 from stages.core.params import Section
 
@@ -102,7 +102,7 @@ def _sync_folder(folder: Path) -> None:
 def training_key(params: Section, inputs: Sequence[Path], areas: Sequence[str]) -> str:
     """Key of all that a training and its checkpoint must have in common, as 16 hex digits.
 
-    The key includes params ``runtime``, the kind of device and the releases of the libraries.
+    The key includes params ``runtime`` that change bytes, the kind of device and the releases of the libraries.
 
     Args:
         params: the training's section.
@@ -113,7 +113,7 @@ def training_key(params: Section, inputs: Sequence[Path], areas: Sequence[str]) 
     code = [file for area in areas for file in listing(_SOURCES / area, "**/*.py", "source code")]
     return digest(
         params.model_dump_json(),
-        json.dumps(runtime_params(), sort_keys=True),
+        json.dumps(computing_params(), sort_keys=True),
         device().split(":")[0],
         *[f"{name} {_version(name)}" for name in _LIBRARIES],
         file_digest(*inputs),

@@ -118,6 +118,10 @@ def _check_lists_of_sources(content: Mapping[str, Any]) -> None:
     runtime = section(RuntimeParams, "runtime", dict(content))
     for name in ("simclr", "classifier"):
         check_batch(content[name]["batch"], runtime.processes, f"`{name}.batch`")
+    if runtime.gpus and runtime.deterministic:
+        raise StageError(
+            "`runtime.gpus` asks for GPUs, but `runtime.deterministic` keeps networks on CPUs. Set gpus: 0."
+        )
 
 
 def _check_salient(content: Mapping[str, Any], labels: LabelParams) -> None:

@@ -20,21 +20,23 @@ killed run resumes.
 import logging
 import shutil
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import PositiveInt
 
-from stages.contracts.tables import read_table
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError, shown
 from stages.core.files import digest, file_digest, fresh_folder
+from stages.core.parallel import in_processes
 from stages.core.params import Names, Section
 from stages.learning.acceleration import RuntimeParams
 from stages.learning.checkpoints import WORK, training_key
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
 
 KEPT = WORK / "embed"  # <encoder>/<benchmark>/<key>: vectors in the layout of the out
 _AREAS = ("core", "contracts", "learning", "networks", "retrieval")  # packages whose code counts in the key
+CHUNK = 512  # rows of a table that a worker embeds at a time
 VECTOR_BYTES = 2 << 30  # largest memory for the vectors of one table of a benchmark
 VECTOR_BYTES_EACH = 3 * 4 * 2048  # a long vector: of the picture, of its mirror image, and their mean
 
@@ -74,10 +77,30 @@ class EmbedParams(Section):
     flip: bool
 
 
-def batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
-    """Rows of a benchmark table that have an image, up to ``size`` at a time, in the order of the table."""
-    columns = ["row_id", "detected_class", "bytes"]
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=size, columns=columns):
+class Chunk(NamedTuple):
+    """Rows of a benchmark table that one worker embeds: whole batches, from row ``start`` to before row ``end``."""
+
+    path: Path
+    start: int
+    end: int
+    encoders: list[str]
+
+
+def chunks(path: Path, batch: int, encoders: Sequence[str]) -> list[Chunk]:
+    """A table in chunks of about ``CHUNK`` rows."""
+    rows, size = pq.ParquetFile(path).metadata.num_rows, batch * max(1, CHUNK // batch)
+    return [Chunk(path, start, min(start + size, rows), list(encoders)) for start in range(0, rows, size)]
+
+
+def batches(chunk: Chunk, size: int) -> Iterator[pa.Table]:
+    """The rows of a chunk that have an image, of ``size`` rows at a time, in the order of the table."""
+    file = pq.ParquetFile(chunk.path)
+    ends = np.cumsum([file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)])
+    group, last = np.searchsorted(ends, (chunk.start, chunk.end - 1), side="right").tolist()
+    table = file.read_row_groups(list(range(group, last + 1)), ["row_id", "detected_class", "bytes"])
+    first = int(ends[group - 1]) if group else 0
+    for start in range(chunk.start - first, chunk.end - first, size):
+        batch = table.slice(start, min(size, chunk.end - first - start))
         batch = batch.filter(batch["bytes"].is_valid())
         if batch.num_rows:
             yield batch
@@ -101,23 +124,41 @@ def checked(vectors: np.ndarray, ids: list[str]) -> np.ndarray:
 
 @dataclass
 class Embedded:
-    """One table of a benchmark: row ids [n], vectors [n, d] of pictures and, with flip, of their mirror images.
+    """Rows of a benchmark table: ids [n], vectors [n, d] of pictures and, with flip, of their mirror images.
 
     Attributes:
+        metric: of the encoder.
         regions: [n, K, d'] of encoders that attend to K regions.
         chances, chances_mirrored: [n, c] probabilities of categories by encoders that predict them.
     """
 
     ids: list[str]
+    metric: str
     plain: np.ndarray
     mirrored: np.ndarray | None
     regions: np.ndarray | None = None
     chances: np.ndarray | None = None
     chances_mirrored: np.ndarray | None = None
 
+    @classmethod
+    def joined(cls, pieces: Sequence["Embedded"]) -> "Embedded":
+        """The rows of all pieces, in their order."""
+        if len(pieces) == 1:
+            return pieces[0]
+
+        def all_of(name: str) -> np.ndarray | None:
+            arrays = [getattr(piece, name) for piece in pieces]
+            return None if arrays[0] is None else np.concatenate(arrays)
+
+        ids = [row_id for piece in pieces for row_id in piece.ids]
+        return cls(ids, pieces[0].metric, *map(all_of, ("plain", *OPTIONAL)))
+
+
+OPTIONAL = ("mirrored", "regions", "chances", "chances_mirrored")
+
 
 class Collected:
-    """Collects the vectors of one encoder for one table of a benchmark, batch by batch."""
+    """Collects the vectors of one encoder for a chunk, batch by batch."""
 
     def __init__(self, encoder: "Encoder", flip: bool) -> None:
         self.encoder, self.flip = encoder, flip
@@ -149,54 +190,77 @@ class Collected:
         """All vectors; None when no row had an image."""
         if not ids:
             return None
-        lists = self.mirrored, self.regions, self.chances, self.chances_mirrored
+        lists = (getattr(self, name) for name in OPTIONAL)
         optional = (np.concatenate(batches) if batches else None for batches in lists)
-        return Embedded(ids, np.concatenate(self.plain), *optional)
+        return Embedded(ids, self.encoder.metric, np.concatenate(self.plain), *optional)
 
 
-def embed_part(
-    encoders: Mapping[str, "Encoder"], path: Path, params: EmbedParams, desc: str
-) -> dict[str, Embedded | None]:
-    """Embed all rows with an image of one table by each encoder; pictures are decoded once for each input size."""
-    ids: list[str] = []
-    collected = {name: Collected(encoder, params.flip) for name, encoder in encoders.items()}
-    of_size: dict[Any, list[Collected]] = {}
-    for collector in collected.values():
-        of_size.setdefault(collector.encoder.pixels, []).append(collector)
-    rows = read_table(path, columns=["row_id"]).num_rows
-    for batch in track(batches(path, params.batch), -(-rows // params.batch), desc):
-        own = batch["row_id"].to_pylist()
-        classes = [name or "" for name in batch["detected_class"].to_pylist()]
-        data = batch["bytes"].to_pylist()
-        for pixels, sharing in of_size.items():
-            images = pixels.decode(data)
-            flipped = mirrored(images) if params.flip else None
-            for collector in sharing:
-                collector.add(images, flipped, classes, own)
-        ids += own
-    return {name: collector.embedded(ids) for name, collector in collected.items()}
+class Embedding:
+    """Embeds chunks: the job of a worker, which loads the encoders at its first chunk."""
+
+    def __init__(self, models: Path, names: Sequence[str], runtime: RuntimeParams | None, params: EmbedParams) -> None:
+        """Embed by the encoders of these names in folder ``models``."""
+        self._models, self._names, self._runtime, self._params = models, names, runtime, params
+
+    @cached_property
+    def _encoders(self) -> dict[str, "Encoder"]:
+        return {name: checked_encoder(self._models / name, self._runtime) for name in self._names}
+
+    def __call__(self, chunk: Chunk) -> dict[str, Embedded | None]:
+        """Embed all rows with an image by each of the chunk's encoders; pictures are decoded once for each size."""
+        ids: list[str] = []
+        flip = self._params.flip
+        collected = {name: Collected(self._encoders[name], flip) for name in chunk.encoders}
+        of_size: dict[Any, list[Collected]] = {}
+        for collector in collected.values():
+            of_size.setdefault(collector.encoder.pixels, []).append(collector)
+        for batch in batches(chunk, self._params.batch):
+            own = batch["row_id"].to_pylist()
+            classes = [name or "" for name in batch["detected_class"].to_pylist()]
+            data = batch["bytes"].to_pylist()
+            for pixels, sharing in of_size.items():
+                images = pixels.decode(data)
+                flipped = mirrored(images) if flip else None
+                for collector in sharing:
+                    collector.add(images, flipped, classes, own)
+            ids += own
+        return {name: collector.embedded(ids) for name, collector in collected.items()}
 
 
-def embed_benchmark(
-    encoders: Mapping[str, "Encoder"], name: str, folder: Path, outs: Mapping[str, Path], params: EmbedParams
+def joined_chunks(results: Iterable[dict[str, Embedded | None]], encoders: Iterable[str]) -> dict[str, Embedded | None]:
+    """The vectors of a table by each encoder, of those of its chunks in order."""
+    of_encoder: dict[str, list[Embedded]] = {name: [] for name in encoders}
+    for result in results:
+        for name, embedded in result.items():
+            of_encoder[name] += [embedded] if embedded else []
+    return {name: Embedded.joined(own) if own else None for name, own in of_encoder.items()}
+
+
+def write_benchmark(
+    embedded: Mapping[str, Mapping[str, Embedded | None]],
+    name: str,
+    folder: Path,
+    outs: Mapping[str, Path],
+    params: EmbedParams,
 ) -> None:
     """Write the vectors of one benchmark by each encoder into the encoder's folder.
+
+    Args:
+        embedded: table -> encoder -> vectors.
 
     Raises:
         StageError: no row of the gallery has an image.
     """
-    embedded = {
-        table: embed_part(encoders, folder / name / f"{table}.parquet", params, f"{name} {table}") for table in PARTS
-    }
     for encoder, out in outs.items():
         gallery = embedded["gallery"][encoder]
         if gallery is None:
             raise StageError(f"{folder / name / 'gallery.parquet'}: no row has an image. Run `dvc repro`.")
         nothing = np.empty((0, gallery.plain.shape[1]), np.float32)
         no_regions = None if gallery.regions is None else np.empty((0, *gallery.regions.shape[1:]), np.float32)
-        metric = encoders[encoder].metric
+        metric = gallery.metric
         for table in PARTS:
-            rows = embedded[table][encoder] or Embedded([], nothing, nothing if params.flip else None, no_regions)
+            no_mirrored = nothing if params.flip else None
+            rows = embedded[table][encoder] or Embedded([], metric, nothing, no_mirrored, no_regions)
             vectors = rows.plain
             if rows.mirrored is not None:
                 write_vectors(vectors_path(out / PLAIN, name, table), rows.ids, rows.plain, metric)
@@ -267,6 +331,34 @@ def index_galleries(params: SimpleNamespace, out: Path) -> int:
     return count
 
 
+def embed_group(
+    args: Namespace, params: SimpleNamespace, encoders: Sequence[str], missing: Mapping[tuple[str, str], Path]
+) -> None:
+    """Embed the missing benchmarks of some encoders, which are all in memory, and put them into the work folder."""
+    lacking = {name: [encoder for encoder in encoders if (encoder, name) in missing] for name in params.benchmarks}
+    work = {
+        (name, table): chunks(args.benchmarks / name / f"{table}.parquet", params.embed.batch, own)
+        for name, own in lacking.items()
+        for table in PARTS
+        if own
+    }
+    job = Embedding(args.models, encoders, params.runtime, params.embed)
+    done = in_processes(job, list(chain.from_iterable(work.values())), "networks")
+    for name, own in lacking.items():
+        if not own:
+            continue
+        embedded = {}
+        for table in PARTS:
+            count = len(work[name, table])
+            results = track(islice(done, count), count, f"{name} {table} (chunks)")
+            embedded[table] = joined_chunks(results, own)
+        outs = {encoder: fresh_folder(missing[encoder, name].with_suffix(".part")) for encoder in own}
+        write_benchmark(embedded, name, args.benchmarks, outs, params.embed)
+        for encoder, unfinished in outs.items():
+            unfinished.rename(missing[encoder, name])
+    next(done, None)  # ends the workers
+
+
 def main(args: Namespace, params: SimpleNamespace) -> Report:
     """Embed what is missing in the work folder, then copy everything to the out."""
     if not params.benchmarks:
@@ -277,17 +369,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
     wanted = [encoder for encoder in params.encoders if any((encoder, name) in missing for name in params.benchmarks)]
     size = together(args.benchmarks, params.benchmarks)
     for start in range(0, len(wanted), size):
-        group = {
-            encoder: checked_encoder(args.models / encoder, params.runtime) for encoder in wanted[start : start + size]
-        }
-        for name in params.benchmarks:
-            lacking = {encoder: model for encoder, model in group.items() if (encoder, name) in missing}
-            if not lacking:
-                continue
-            outs = {encoder: fresh_folder(missing[encoder, name].with_suffix(".part")) for encoder in lacking}
-            embed_benchmark(lacking, name, args.benchmarks, outs, params.embed)
-            for encoder, unfinished in outs.items():
-                unfinished.rename(missing[encoder, name])
+        embed_group(args, params, wanted[start : start + size], missing)
     out = fresh_folder(args.out)
     for (encoder, _), folder in kept.items():
         shutil.copytree(folder, out / encoder, dirs_exist_ok=True)

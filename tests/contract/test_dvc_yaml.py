@@ -10,8 +10,10 @@ import yaml
 from dvc.repo import Repo
 from imports import closure, direct_imports, module_file
 
+from stages.core.determinism import SAME_BYTES
 from stages.demo.demo import SOURCES
 from stages.ingest.readers import READERS
+from stages.learning.acceleration import RuntimeParams
 from stages.networks.encoders.kinds import ENCODER_KINDS, RECIPES
 from stages.run import STAGES as MODULES
 
@@ -104,6 +106,19 @@ def test_no_stage_reads_the_ground_truth_of_the_demo():
     for name, stage in STAGES.items():
         assert not any("truth" in str(dep) for dep in stage["deps"]), name
         assert name == "demo" or "truth" not in stage["cmd"], name
+
+
+def test_stages_track_what_of_runtime_changes_bytes_and_nothing_else_of_it():
+    tracked = {f"runtime.{key}" for key in RuntimeParams.model_fields if key not in SAME_BYTES}
+    assert {"engine", "gpus"} == set(SAME_BYTES) < set(RuntimeParams.model_fields)
+    with Repo(str(ROOT)) as repo:
+        of_stage = {
+            stage.addressing: {key for dep in stage.deps if dep.protocol == "params" or hasattr(dep, "params")
+                               for key in dep.params if key.partition(".")[0] == "runtime"}
+            for stage in repo.index.stages
+        }  # fmt: skip
+    assert {frozenset(keys) for keys in of_stage.values()} == {frozenset(), frozenset(tracked)}
+    assert of_stage["crops@deepfashion_mm"] == of_stage["embed"] == tracked
 
 
 def test_imports_point_to_earlier_areas_only():

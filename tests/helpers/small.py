@@ -6,7 +6,7 @@ from stages.contracts.tables import write_rows
 
 PLAIN_RUNTIME = {
     "threads": 1, "deterministic": True, "pin_instruction_set": False, "precision": "float32", "channels_last": False,
-    "compile": False, "processes": 1,
+    "compile": False, "processes": 1, "engine": "local", "gpus": 0.0,
 }  # fmt: skip
 SIMCLR = {
     "backbone": "test_resnet", "weights": "none", "image_size": 32, "epochs": 4, "batch": 6, "loss": "nt_xent",

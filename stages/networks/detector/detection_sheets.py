@@ -108,8 +108,18 @@ class Sheets:
         if sheets := [cells for cells in sheets if len(cells) < SHOWN or key < cells[-1][0]]:
             cell = draw()
             for cells in sheets:
-                insort(cells, (key, cell), key=lambda entry: entry[0])
-                del cells[SHOWN:]
+                self._insert(cells, (key, cell))
+
+    def merge(self, sheets: "Sheets") -> None:
+        """Add the items of other sheets of the same kinds."""
+        for kind, cells in self.cells.items():
+            for entry in sheets.cells[kind]:
+                self._insert(cells, entry)
+
+    @staticmethod
+    def _insert(cells: list[tuple[str, Drawn]], entry: tuple[str, Drawn]) -> None:
+        insort(cells, entry, key=lambda cell: cell[0])
+        del cells[SHOWN:]
 
     def write(self, folder: Path) -> list[Path]:
         """Write one sheet for each kind that has an item; their paths."""

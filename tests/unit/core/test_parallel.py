@@ -1,10 +1,13 @@
 """Work over processes: in order, whatever their number."""
 
 import logging
+import os
 import signal
+import threading
 
 import pytest
 
+from stages.core.determinism import use_runtime
 from stages.core.errors import StageError
 from stages.core.parallel import in_processes, workers
 
@@ -38,3 +41,19 @@ def test_what_a_job_logs_in_its_own_process_is_shown(monkeypatch, capfd):
     monkeypatch.setenv("SEAMLINE_WORKERS", "2")
     list(in_processes(warned, ["a", "b"]))
     assert sorted(capfd.readouterr().err.splitlines()) == ["WARNING a is small", "WARNING b is small"]
+
+
+def test_networks_run_in_this_process_and_arrow_in_threads_of_it(monkeypatch):
+    monkeypatch.setenv("SEAMLINE_WORKERS", "2")
+
+    def place(_):
+        return os.getpid(), threading.current_thread() is threading.main_thread()
+
+    assert list(in_processes(place, [1, 2], "networks")) == [(os.getpid(), True)] * 2
+    assert list(in_processes(place, [1, 2], "arrow")) == [(os.getpid(), False)] * 2
+
+
+def test_unknown_engine_is_one_message():
+    use_runtime({"engine": "spark"})
+    with pytest.raises(StageError, match="`runtime.engine` is 'spark'; expected one of: local, ray"):
+        list(in_processes(abs, [1]))

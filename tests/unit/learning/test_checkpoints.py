@@ -179,6 +179,13 @@ def test_key_changes_with_runtime_inputs_and_code(key, tmp_path, file, content):
     assert key() != before
 
 
+def test_key_is_the_same_on_a_cluster(key, tmp_path):
+    before = key()
+    (tmp_path / "params.yaml").write_text("runtime: {threads: 2, deterministic: true, engine: ray, gpus: 1}\n")
+    use_runtime(None)
+    assert key() == before
+
+
 def test_key_changes_with_the_device_and_the_release_of_torch(key, monkeypatch):
     before = key()
     monkeypatch.setenv("SEAMLINE_DEVICE", "cuda:0")

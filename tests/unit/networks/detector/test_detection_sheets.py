@@ -17,3 +17,20 @@ def test_sheets_have_the_same_few_items_in_whatever_order_they_come():
 
     few = drawn(range(40))
     assert len(few) == len(set(few)) == sheets.SHOWN and drawn(reversed(range(40))) == few
+
+
+def test_sheets_of_pieces_merge_into_those_of_the_whole():
+    def drawn(numbers):
+        result = Sheets(["taken"])
+        for number in numbers:
+            picture = sheets.drawn(np.zeros((9, 9, 3), np.uint8), [], [f"item-{number}"])
+            result.add(["taken"], f"item-{number}", lambda picture=picture: picture)
+        return result
+
+    def lines(result):
+        return [cell.lines for _, cell in result.cells["taken"]]
+
+    merged = drawn([])
+    for start in (20, 0, 35, 5):
+        merged.merge(drawn(range(start, {0: 5, 5: 20, 20: 35, 35: 40}[start])))
+    assert lines(merged) == lines(drawn(range(40)))

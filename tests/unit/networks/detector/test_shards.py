@@ -7,7 +7,7 @@ from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import IMAGES, write_shards
 from stages.networks.detector import shards
 from stages.networks.detector.params import NmsParams
-from stages.networks.detector.shards import search_shards
+from stages.networks.detector.shards import portions, search_portion, search_shards
 
 NMS = NmsParams(iou=0.5, per_class=True)
 
@@ -70,3 +70,43 @@ def test_picture_is_decoded_once_for_all_detectors_and_never_where_none_wants_it
     monkeypatch.setattr(shards, "pixels", lambda data: decoded.append(data) or pixels(data))
     search(source, {"a": Bright(), "b": Bright()}, lambda row: ["a", "b"] if row["image_id"] in ("i1", "i2") else None)
     assert len(decoded) == len(set(decoded)) == 2
+
+
+class Noting(Bright):
+    """Remembers the pictures of each batch by how bright they are."""
+
+    def predict(self, images, confidence, nms):
+        self.calls.append([round(float(image.mean()) / 30) for image in images])
+        return [[{"superclass": "top", "confidence": float(image.mean())}] for image in images]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 100])
+@pytest.mark.parametrize("left_out", [(), ("i3",), ("i0", "i1", "i2", "i3", "i4")])
+@pytest.mark.parametrize("names", [["a"], ["a", "b"]])
+def test_portions_have_the_batches_of_the_whole_source_in_order(source, batch, left_out, names):
+    wanted = {f"i{number}": names for number in range(7) if f"i{number}" not in left_out}
+    whole = {name: Noting() for name in names}
+    expected = search(source, whole, lambda row: wanted.get(row["image_id"]), batch)
+    divided = {name: Noting() for name in names}
+    work = portions(source, wanted, batch, len(names))
+    results = [
+        picture
+        for portion in work
+        for picture in search_portion(portion, divided, batch=batch, confidence=0.25, nms=NMS)
+    ]
+    assert [(one.row, one.detections) for one in results] == [(one.row, one.detections) for one in expected]
+    assert {name: one.calls for name, one in divided.items()} == {name: one.calls for name, one in whole.items()}
+    assert sorted(name for portion in work for name in portion.wanted) == sorted(wanted)
+
+
+def test_a_source_has_a_portion_for_each_shard_in_which_a_batch_begins(source):
+    wanted = {f"i{number}": ["a"] for number in range(7)}
+    sizes = [len(search_ids(path)) for path in shards.shard_paths(source)]
+    assert len(sizes) == 3 and min(sizes) > 0
+    assert [len(portion.wanted) for portion in portions(source, wanted, 1, 1)] == sizes
+    assert [len(portion.wanted) for portion in portions(source, wanted, 100, 1)] == [7]
+    assert portions(source, {}, 1, 1) == []
+
+
+def search_ids(path):
+    return shards.read_table(path, columns=["image_id"])["image_id"].to_pylist()
