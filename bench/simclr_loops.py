@@ -135,7 +135,8 @@ class Ours:
         self.photos = photos
         self.params = simclr_params(epochs, batch, side)
         off = dict.fromkeys(("deterministic", "pin_instruction_set", "compile"), False)
-        options = RuntimeParams.model_validate({"threads": None, "processes": 1, **off, **runtime})
+        alone = {"threads": None, "processes": 1, "engine": "local", "gpus": 0}
+        options = RuntimeParams.model_validate({**alone, **off, **runtime})
         self.built = build(self.params, options, Group())
         self.built.backbone.network.load_state_dict(tutorial.start)  # names are torchvision's, too
         self.built.head.load_state_dict(tutorial.head.state_dict())

@@ -1,6 +1,6 @@
 """What a search by an index (index.py) finds of a benchmark, beside the exact scores.
 
-The exact evaluator always runs; these figures stand beside its own, for each ``nprobe`` that was measured when the
+The exact evaluator always runs; these scores stand beside its own, for each ``nprobe`` that was measured when the
 index was built: recall of the ten nearest against the exact search, for the benchmark's own queries, and the hits
 among the garments that the index finds. Ties count against the model, as in every ranking.
 """
@@ -23,7 +23,7 @@ from stages.retrieval.vectors import VectorFile
 def scores_by_index(
     path: Path, file: VectorFile, queries: Rows, gallery: Rows, metric: str, ks: Sequence[int]
 ) -> dict[str, Any] | None:
-    """Figures of the index at ``path``, for each nprobe; None when a gallery has none.
+    """Scores of the index at ``path``, for each nprobe; None when a gallery has none.
 
     Args:
         file: the gallery's vectors, whose order is that of the index.
@@ -41,15 +41,15 @@ def scores_by_index(
     if differing := {key: index.card[key] for key in expected if index.card[key] != expected[key]}:
         raise StageError(f"{path}: an index of other vectors ({differing}, expected {expected}). Run `dvc repro`.")
     order = pc.index_in(file.ids, value_set=gallery.ids).to_numpy(zero_copy_only=False)
-    figures = _Figures(index, gallery.vectors[order], order, queries, gallery, metric)
+    scores = _Scores(index, gallery.vectors[order], order, queries, gallery, metric)
     return {
         "lists": index.card["lists"],
         "nprobe": index.card["nprobe"],
-        "by_nprobe": [figures.of(int(nprobe), ks) for nprobe in index.card["recall"]],
+        "by_nprobe": [scores.of(int(nprobe), ks) for nprobe in index.card["recall"]],
     }
 
 
-class _Figures:
+class _Scores:
     """Searches of one benchmark's detected queries; ``order`` [n] gives the gallery row of each row of the index."""
 
     def __init__(
@@ -99,11 +99,11 @@ class _Figures:
         return float(1 + np.count_nonzero(known & ~relevant & (scores >= bar)))
 
 
-def told(encoder: str, benchmark: str, exact: dict[str, Any], figures: dict[str, Any]) -> str:
+def told(encoder: str, benchmark: str, exact: dict[str, Any], scores: dict[str, Any]) -> str:
     """One line of a log: the scores by the index, each with its recall, and the exact score."""
 
     def hit(scores: dict[str, Any]) -> str:
         return f", {LEADING.label} {scores[LEADING.key]:.3f}" if LEADING.key in scores else ""
 
-    values = (f"nprobe {row['nprobe']}: recall {row['recall']:.3f}{hit(row)}" for row in figures["by_nprobe"])
-    return f"{benchmark}: {encoder} by an index of {figures['lists']} lists: {'; '.join(values)}; exact{hit(exact)}"
+    values = (f"nprobe {row['nprobe']}: recall {row['recall']:.3f}{hit(row)}" for row in scores["by_nprobe"])
+    return f"{benchmark}: {encoder} by an index of {scores['lists']} lists: {'; '.join(values)}; exact{hit(exact)}"

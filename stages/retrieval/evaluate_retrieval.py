@@ -215,8 +215,8 @@ def score(
     if votes and (own := own_categories(benchmark, embeddings, card, whole)):
         result["softmax"] = own
     vectors = open_vectors(vectors_path(embeddings, benchmark.name, "gallery"))
-    if figures := scores_by_index(index_path(embeddings, benchmark.name), vectors, *whole, params.ks):
-        result["ivf"] = figures
+    if by_index := scores_by_index(index_path(embeddings, benchmark.name), vectors, *whole, params.ks):
+        result["ivf"] = by_index
     return result | by_region(embeddings, benchmark.with_vectors, brief, whole, params.memory_mb)
 
 

@@ -82,13 +82,14 @@ def test_bench_runs_one_or_all_and_gives_options_to_whom_they_belong(started):
         ["bench.wardrobe"],
         ["bench.page"],
         ["bench.export"],
+        ["bench.cluster"],
     ]
 
 
 def test_unknown_benchmark_is_one_message(started, capsys):
     with pytest.raises(SystemExit):
         console_programs.bench(["speed"])
-    listed = "stages, ingest, retrieval, simclr, gallery, wardrobe, page, export"
+    listed = "stages, ingest, retrieval, simclr, gallery, wardrobe, page, export, cluster"
     assert f"no benchmark 'speed'; there are: {listed}" in capsys.readouterr().err
 
 

@@ -20,7 +20,7 @@ from stages.learning.distributed import Group
 
 def runtime(**changes):
     plain = {"threads": 1, "deterministic": True, "pin_instruction_set": True, "precision": "float32",
-             "channels_last": False, "compile": False, "processes": 1}  # fmt: skip
+             "channels_last": False, "compile": False, "processes": 1, "engine": "local", "gpus": 0}  # fmt: skip
     return RuntimeParams.model_validate(plain | changes)
 
 
