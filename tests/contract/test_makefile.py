@@ -19,7 +19,7 @@ def make(folder, *arguments):
     python = folder.parent / "python"
     python.write_text(PYTHON)
     python.chmod(0o755)
-    environment = {key: value for key, value in os.environ.items() if key not in ("VENV", "MAKEFLAGS")}
+    environment = {key: value for key, value in os.environ.items() if key not in ("VENV", "MAKEFLAGS", "MAKELEVEL")}
     return subprocess.run(
         ["make", f"PYTHON={python}", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )  # fmt: skip
