@@ -105,6 +105,12 @@ def main() -> None:
         print(f"{wrong}{__doc__}\nStages: {', '.join(STAGES)}.\nCommands: {', '.join(COMMANDS)}.", file=sys.stderr)
         sys.exit(2 if wrong or not name else 0)
     start(name, f"stages.run {name}", sys.argv[2:])
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        # torchrun started this process. DistributedDataParallel holds the group of processes until the interpreter
+        # ends, and gloo's threads then abort the process now and then, after everything was written.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -56,3 +56,17 @@ def test_environment_is_fixed_before_the_module_is_imported(monkeypatch):
         monkeypatch.setattr(sys, "argv", ["run", name, "a", "-b"])
         run.main()
         assert seen == ["environment", module, [f"stages.run {name}", "a", "-b"]]
+
+
+@pytest.mark.parametrize(("launched", "ended"), [(True, [0]), (False, [])])
+def test_process_of_a_group_ends_without_the_interpreters_own_end(monkeypatch, launched, ended):
+    ran, codes = [], []
+    monkeypatch.setattr(run, "start", lambda name, program, arguments: ran.append((name, arguments)))
+    monkeypatch.setattr(run.os, "_exit", codes.append)
+    monkeypatch.setattr(sys, "argv", ["run.py", "pretrain", "dataset"])
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    if launched:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    run.main()
+    assert ran == [("pretrain", ["dataset"])]
+    assert codes == ended
