@@ -3,15 +3,14 @@
 Usage: python -m bench.cluster [--photos 20000] [--rounds 2]  (about eight minutes on two cores)
 
 Needs requirements-cluster.txt. Writes photos into a temporary folder, starts a cluster of one machine with as many
-CPUs as there are cores, checks the photos by `local` and by `ray` in turn, and prints one Markdown table: seconds, and
-CPU seconds of all processes that took part. The shards of all runs must be equal. A single shard is checked on both
-first, so that imports and the connection are no part of the times.
+CPUs as there are cores, checks the photos by `local` and by `ray` in turn, and prints one Markdown table of the
+seconds, which say nothing beside other programs. The shards of all runs must be equal. A single shard is checked on
+both first, so that imports and the connection are no part of the times.
 """
 
 import argparse
 import logging
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -33,7 +32,6 @@ from stages.ingest.verify import check_images
 
 IN_A_SHARD = 250
 TARGET = 0.10  # of local's time
-TICKS = os.sysconf("SC_CLK_TCK")
 SECONDS = 60  # that a cluster may take to start
 log = logging.getLogger(__name__)
 
@@ -58,30 +56,13 @@ def cluster(folder: Path) -> Iterator[subprocess.Popen]:
         process.wait(SECONDS)
 
 
-def cpu_seconds(root: int) -> float:
-    """CPU seconds of this process, of its children that have ended, and of a process with all below it."""
-    stats = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:  # no process, or it has ended
-            continue
-        stats[int(entry.name)] = int(fields[1]), sum(map(int, fields[11:15])) / TICKS
-    below = {root}
-    while more := {pid for pid, (parent, _) in stats.items() if parent in below} - below:
-        below |= more
-    own = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return own + sum(stats[pid][1] for pid in below if pid in stats)
-
-
-def check(engine: str, files: list[ImageFile], out: Path, root: int) -> tuple[float, float]:
-    """Seconds and CPU seconds of the image checks."""
+def check(engine: str, files: list[ImageFile], out: Path) -> float:
+    """Seconds of the image checks."""
     use_runtime(runtime_params() | {"engine": engine})
-    wall, cpu = time.perf_counter(), cpu_seconds(root)
+    start = time.perf_counter()
     checks = check_images(files, "bench", params(-(-len(files) // IN_A_SHARD)), fresh_folder(out))
     assert len(checks.checked) == len(files), checks.rejected[:3]
-    time.sleep(1)  # ended workers are counted when their parent has seen it
-    return time.perf_counter() - wall - 1, cpu_seconds(root) - cpu
+    return time.perf_counter() - start
 
 
 def main() -> None:
@@ -97,26 +78,22 @@ def main() -> None:
     try:
         size = write_photos(folder / "photos", args.photos)
         files = [ImageFile(path.stem, path) for path in sorted((folder / "photos").iterdir())]
-        times: dict[str, list[tuple[float, float]]] = {"local": [], "ray": []}
+        times: dict[str, list[float]] = {"local": [], "ray": []}
         digests = set()
-        with cluster(folder / "ray") as head:
+        with cluster(folder / "ray"):
             for engine in times:
-                check(engine, files[:IN_A_SHARD], folder / "out", head.pid)
+                check(engine, files[:IN_A_SHARD], folder / "out")
             for _ in range(args.rounds):
                 for engine, own in times.items():
-                    own.append(check(engine, files, folder / "out", head.pid))
-                    log.info(f"{engine}: {own[-1][0]:.1f} s, {own[-1][1]:.1f} CPU s")
+                    own.append(check(engine, files, folder / "out"))
+                    log.info(f"{engine}: {own[-1]:.1f} s")
                     digests.add(file_digest(folder / "out"))
         assert len(digests) == 1, "the engines wrote different shards"
         print(f"{args.photos} photos of {size / 1e3:.0f} kB in shards of {IN_A_SHARD}, {os.cpu_count()} cores\n")
-        print("| engine | seconds | CPU seconds | photos a second |\n| --- | --- | --- | ---: |")
+        print("| engine | seconds | photos a second |\n| --- | --- | ---: |")
         for engine, own in times.items():
-            walls, cpus = ([f"{run[column]:.1f}" for run in own] for column in (0, 1))
-            best = min(run[0] for run in own)
-            print(f"| {engine} | {', '.join(walls)} | {', '.join(cpus)} | {args.photos / best:.0f} |")
-        for column, name in enumerate(("seconds", "CPU seconds")):
-            local, ray = (min(run[column] for run in times[engine]) for engine in ("local", "ray"))
-            print(f"\noverhead of ray, {name}: {ray / local - 1:+.1%} (target {TARGET:.0%})")
+            print(f"| {engine} | {', '.join(f'{run:.1f}' for run in own)} | {args.photos / min(own):.0f} |")
+        print(f"\noverhead of ray: {min(times['ray']) / min(times['local']) - 1:+.1%} (target {TARGET:.0%})")
     finally:
         shutil.rmtree(folder)
 
