@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
-from time import sleep
 
 import numpy as np
 
@@ -32,11 +31,11 @@ from stages.app.garments import Box, Garment, read_file, read_photo
 from stages.app.indexing import keep_index, open_index
 from stages.app.items import Asked, Item, Look, Match, named_attributes
 from stages.app.models import Models, stamp
+from stages.app.reading import Reading
 from stages.app.search import ANY, Catalog, Filters
-from stages.app.store import Busy, File, PhotoGarments, Roots, Shelf, Store, below, write_whole
+from stages.app.store import Busy, File, Roots, Shelf, Store, below, write_whole
 from stages.contracts.boxes import crop_box
 from stages.contracts.images import IMAGE_SUFFIXES, encode_jpeg
-from stages.core.errors import StageError
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +173,7 @@ class Wardrobe:
         files |= {path: replace(file, present=False) for path, file in known.items() if path in absent}
         files |= {str(photo.path): File(str(photo.path), (0, 0, 0), None, photo.reason) for photo in scanned.broken}
         shelf = self.store.shelf(self.key)
-        reading = _Reading(self.models, shelf.known())
+        reading = Reading(self.models, shelf.known())
         todo = [path for path, own in scanned.stamps.items() if not reading.knows(files.get(path), own)]
         for done, path in enumerate(todo, start=1):
             if stop is not None and stop.is_set():
@@ -194,7 +193,7 @@ class Wardrobe:
         now = [file for path, file in files.items() if file.present and any(below(path, place) for place in places)]
         return self._change(now, scanned, before=[file for path, file in known.items() if path not in absent])
 
-    def _save(self, shelf: Shelf, reading: "_Reading", files: dict[str, File], old: dict[str, File]) -> None:
+    def _save(self, shelf: Shelf, reading: Reading, files: dict[str, File], old: dict[str, File]) -> None:
         """Commit what was read: first the garments, then the files that refer to them."""
         shelf.append(reading.described())
         reading.waiting.clear()
@@ -337,55 +336,3 @@ class Wardrobe:
         catalog = self.catalog()
         at = catalog.competing(asked.superclass, filters, any_class, without)
         return catalog.ideas(asked, at, top) if len(at) else []
-
-
-class _Reading:
-    """Photos that are being read.
-
-    Attributes:
-        known: hashes of the photos that the models have seen.
-        waiting: photos that the models have seen since the last save: hash, size, garments, and why there are none.
-    """
-
-    def __init__(self, models: Models, known: set[str]) -> None:
-        self.models, self.known = models, known
-        self.waiting: list[tuple[str, tuple[int, int], list[Garment], str | None]] = []
-
-    def knows(self, file: File | None, stamp: tuple[int, int, int]) -> bool:
-        """Whether a file is known and has not changed since the last scan, so that it need not be read."""
-        return file is not None and file.stamp == stamp and file.sha256 in self.known
-
-    def read(self, path: str, stamp: tuple[int, int, int]) -> File:
-        """Hash a file, and let the models see the photo unless its bytes are known."""
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            return File(path, stamp, None, error.strerror or str(error))
-        sha = hashlib.sha256(data).hexdigest()
-        if sha not in self.known:
-            self.known.add(sha)
-            try:
-                self.waiting.append((sha, *self.models.garments(data, Path(path)), None))
-            except StageError as error:
-                self.waiting.append((sha, (0, 0), [], str(error).removeprefix(f"{path}: ").removesuffix(".")))
-            sleep(0.001)  # a search that waits for the networks comes first
-        return File(path, stamp, sha)
-
-    def described(self) -> list[PhotoGarments]:
-        """The garments of the waiting photos, with vectors and probabilities."""
-        garments = [garment for _, _, own, _ in self.waiting for garment in own]
-        rows = np.concatenate(self.models.describe(garments), axis=1) if garments else None
-        result, start = [], 0
-        for sha, size, own, reason in self.waiting:
-            own_rows = rows[start : start + len(own)] if rows is not None and own else None
-            start += len(own)
-            result.append(
-                PhotoGarments(
-                    sha,
-                    size,
-                    [(garment.superclass, garment.confidence, garment.box) for garment in own],
-                    own_rows,
-                    reason,
-                )
-            )
-        return result

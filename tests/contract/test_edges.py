@@ -46,6 +46,7 @@ SHOULD_RUN = {
     "report/audit.py": set(),
     "report/leakage.py": {"leakage"},
     "retrieval/embed.py": {"embed", "evaluate_retrieval", "report"},
+    "retrieval/embedding.py": {"embed", "evaluate_retrieval", "report"},
     "retrieval/index.py": {"embed", "evaluate_retrieval", "report"},
     "retrieval/ranking.py": {"evaluate_retrieval", "report"},
     "runner/tracking.py": set(),

@@ -13,6 +13,7 @@ from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import BENCHMARK, write_rows
 from stages.networks.backbones.features import Pixels
 from stages.retrieval import embed
+from stages.retrieval.embedding import EmbedParams
 from stages.retrieval.index import SearchParams
 from stages.retrieval.metrics import EvaluateParams
 
@@ -67,7 +68,7 @@ def colors_project(tmp_path, monkeypatch):
 def run_embed(folder, batch=2, encoders=("mean.v1",), benchmarks=("colors",), search=EXACT):
     args = Namespace(benchmarks=folder / "benchmarks", models=folder / "models", out=folder / "vectors")
     lists = {"encoders": list(encoders), "benchmarks": list(benchmarks)}
-    params = SimpleNamespace(embed=embed.EmbedParams(batch=batch, flip=False), search=search, runtime=None, **lists)
+    params = SimpleNamespace(embed=EmbedParams(batch=batch, flip=False), search=search, runtime=None, **lists)
     return embed.main(args, params)
 
 

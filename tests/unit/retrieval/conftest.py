@@ -15,6 +15,7 @@ from scoring import score_encoders
 from stages.contracts.images import encode_jpeg
 from stages.contracts.tables import BENCHMARK, write_rows
 from stages.retrieval import embed
+from stages.retrieval.embedding import EmbedParams
 from stages.retrieval.metrics import EvaluateParams
 
 __all__ = ["colors_project"]
@@ -49,7 +50,7 @@ def sides(tmp_path, monkeypatch):
         (tmp_path / "models/e/weights").write_text(f"{encoder!r} {next(numbers)}")  # another encoder each time
         args = Namespace(benchmarks=tmp_path / "benchmarks", models=tmp_path / "models", out=tmp_path / "vectors")
         lists = {"encoders": ["e"], "benchmarks": ["sides"]}
-        params = embed.EmbedParams(batch=1, flip=flip)
+        params = EmbedParams(batch=1, flip=flip)
         embed.main(args, SimpleNamespace(embed=params, search=EXACT, runtime=None, **lists))
         fields = {"ks": [1], "bootstrap_samples": 5, "seed": 0, "memory_mb": 64}
         score_encoders(tmp_path, ["e"], ["sides"], EvaluateParams.model_validate(fields))

@@ -13,7 +13,7 @@ from stages.contracts.images import open_rgb
 from stages.contracts.tables import BENCHMARK, write_rows
 from stages.core.errors import StageError
 from stages.networks.backbones.features import Pixels, square
-from stages.retrieval import embed
+from stages.retrieval import embed, embedding
 from stages.retrieval.index import SearchParams, read_card
 from stages.retrieval.vectors import read_vectors
 
@@ -200,27 +200,11 @@ def test_index_lies_beside_the_vectors_of_a_gallery_above_the_size_and_changes_n
     assert (folder / "vectors/mean.v1/colors-gallery.ivf").read_bytes() == index
 
 
-@pytest.mark.parametrize("batch", [1, 3, 4, 7, 600])
-def test_chunks_have_the_batches_of_the_whole_table_without_rows_that_have_no_image(tmp_path, monkeypatch, batch):
-    monkeypatch.setattr(embed, "CHUNK", 8)
-    path = tmp_path / "gallery.parquet"
-    ids = [f"r{number:02}" for number in range(30)]
-    images = [None if number in (0, 5, 11, 12, 13) else b"x" for number in range(30)]
-    table = pa.table({"row_id": ids, "detected_class": ids, "bytes": pa.array(images, pa.binary())})
-    pq.write_table(table, path, row_group_size=10)  # of which neither chunks nor batches are multiples
-    whole = [[ids[at] for at in range(start, min(start + batch, 30)) if images[at]] for start in range(0, 30, batch)]
-    work = embed.chunks(path, batch, ["e"])
-    assert [chunk.start for chunk in work[1:]] == [chunk.end for chunk in work[:-1]]
-    assert (work[0].start, work[-1].end) == (0, 30) and all(chunk.start % batch == 0 for chunk in work)
-    batches = [rows["row_id"].to_pylist() for chunk in work for rows in embed.batches(chunk, batch)]
-    assert batches == [own for own in whole if own]
-
-
 def test_vectors_do_not_depend_on_the_chunks(colors_project, monkeypatch):
     folder, _ = colors_project
     run_embed(folder)
     whole = {path.name: path.read_bytes() for path in (folder / "vectors/mean.v1").iterdir()}
-    monkeypatch.setattr(embed, "CHUNK", 2)
+    monkeypatch.setattr(embedding, "CHUNK", 2)
     shutil.rmtree(folder / ".work")
     assert run_embed(folder).metrics["from_work_folder"] == 0
     assert {path.name: path.read_bytes() for path in (folder / "vectors/mean.v1").iterdir()} == whole
