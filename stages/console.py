@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from stages.console_names import NAMES, SHELLS, is_checkout
 from stages.console_programs import PROGRAM, bench, docs, ingest_report, mlflow, parser, report, repro
-from stages.run import start
+from stages.run import run_and_leave, start
 
 FLAG = "flag"  # an option that takes no value
 HOME = Path(__file__).resolve().parents[1]  # the checkout that this code is in
@@ -278,8 +278,8 @@ def script() -> None:
     cwd = Path.cwd()
     if cwd.resolve() != HOME and is_checkout(cwd):
         os.execv(sys.executable, [sys.executable, "-m", "stages.console", *sys.argv[1:]])
-    main()
+    run_and_leave(main)
 
 
 if __name__ == "__main__":
-    main()
+    run_and_leave(main)

@@ -5,11 +5,14 @@ because importing it imports numpy or torch (stages/core/determinism.py). ``pyth
 People use ``seamline`` (stages/console.py), which starts commands by the same function.
 """
 
+import atexit
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
+from typing import NoReturn
 
 from stages.core.determinism import start_process
 from stages.runner.times import STARTED_VARIABLE
@@ -105,13 +108,28 @@ def main() -> None:
         print(f"{wrong}{__doc__}\nStages: {', '.join(STAGES)}.\nCommands: {', '.join(COMMANDS)}.", file=sys.stderr)
         sys.exit(2 if wrong or not name else 0)
     start(name, f"stages.run {name}", sys.argv[2:])
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        # torchrun started this process. DistributedDataParallel holds the group of processes until the interpreter
-        # ends, and gloo's threads then abort the process now and then, after everything was written.
+
+
+def run_and_leave(run: Callable[[], None]) -> NoReturn:
+    """Run and end this process, without tearing Python down once what is registered for its end has run.
+
+    That frees one by one the objects that the system frees at once, which takes a second where torch was imported. And
+    it can abort a process that torchrun started: DistributedDataParallel holds the group of processes until then, and
+    gloo's threads may fail after everything was written.
+    """
+    status = 0
+    try:
+        run()
+    except SystemExit as ended:
+        if isinstance(ended.code, str):  # Python prints it
+            raise
+        status = ended.code or 0
+    atexit._run_exitfuncs()
+    with suppress(BrokenPipeError):  # whoever read the output has ended
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+    os._exit(status)
 
 
 if __name__ == "__main__":
-    main()
+    run_and_leave(main)

@@ -1,6 +1,7 @@
 """Stages and commands by their names."""
 
 import re
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -58,15 +59,48 @@ def test_environment_is_fixed_before_the_module_is_imported(monkeypatch):
         assert seen == ["environment", module, [f"stages.run {name}", "a", "-b"]]
 
 
-@pytest.mark.parametrize(("launched", "ended"), [(True, [0]), (False, [])])
-def test_process_of_a_group_ends_without_the_interpreters_own_end(monkeypatch, launched, ended):
-    ran, codes = [], []
-    monkeypatch.setattr(run, "start", lambda name, program, arguments: ran.append((name, arguments)))
-    monkeypatch.setattr(run.os, "_exit", codes.append)
-    monkeypatch.setattr(sys, "argv", ["run.py", "pretrain", "dataset"])
-    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
-    if launched:
-        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
-    run.main()
-    assert ran == [("pretrain", ["dataset"])]
-    assert codes == ended
+@pytest.mark.parametrize(("ends", "status"), [("pass", 0), ("sys.exit()", 0), ("sys.exit(3)", 3)])
+def test_process_ends_with_its_status_and_its_output_without_tearing_python_down(ends, status):
+    program = f"""
+import atexit, sys
+from stages.run import run_and_leave
+
+class Freed:
+    def __del__(self):
+        print("freed")
+
+kept = Freed()
+
+def run():
+    atexit.register(print, "registered")
+    print("ran")
+    {ends}
+
+run_and_leave(run)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (status, "ran\nregistered\n", "")
+
+
+def test_words_as_a_status_are_printed():
+    program = "import sys; from stages.run import run_and_leave; run_and_leave(lambda: sys.exit('no such photo'))"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (1, "no such photo\n")
+
+
+def test_reader_that_has_ended_is_no_error(monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # the line is kept until the end
+    program = "from stages.run import run_and_leave; run_and_leave(lambda: print('line'))"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", f"input(); {program}"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert writer.stdin and writer.stdout and writer.stderr
+    writer.stdout.close()
+    writer.stdin.write(b"\n")
+    writer.stdin.close()
+    assert writer.wait() == 0
+    assert writer.stderr.read() == b""
