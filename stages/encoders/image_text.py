@@ -77,9 +77,9 @@ def published(recipe: ImageTextRecipe, name: str) -> tuple[ImageText, dict[str, 
         StageError: open_clip is not installed, a download failed, or the network is none that this project can run.
     """
     open_clip = import_open_clip()  # before anything is downloaded
-    config, files = configuration(recipe, name)
     origin = f"{recipe.backbone}@{recipe.revision}, {recipe.license}"
     log.info(f"{name}: {origin}")
+    config, files = configuration(recipe, name)
     weights, network = downloaded(recipe, WEIGHTS, name), ImageText(config)
     try:
         open_clip.load_checkpoint(network.model, str(weights))
@@ -142,11 +142,14 @@ def downloaded(recipe: ImageTextRecipe, file: str, name: str) -> Path:
         StageError: it is not in the cache, and the download failed.
     """
     from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.utils.logging import set_verbosity_error
 
+    set_verbosity_error()  # else it prints a line for each of five attempts
     try:
-        return Path(hf_hub_download(recipe.backbone, file, revision=recipe.revision))
+        return Path(hf_hub_download(recipe.backbone, file, revision=recipe.revision, endpoint=constants.ENDPOINT))
     except Exception as error:
-        told = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        cause = error.__cause__ or error  # why the host cannot be reached is below "not in the cache"
+        told = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
         raise StageError(
             f"{name}: {file} of {recipe.backbone} could not be downloaded from {constants.ENDPOINT} ({told}). Connect "
             f"to the network once and run this again, or take {name} out of `encoders`."

@@ -18,7 +18,7 @@ REPOSITORY = {
     "model_cfg": {
         "embed_dim": 64, "init_logit_bias": -10, "custom_text": True,
         "vision_cfg": {
-            "image_size": 96, "timm_model_name": "test_vit", "timm_model_pretrained": True, "timm_pool": "",
+            "image_size": 96, "timm_model_name": "test_vit", "timm_model_pretrained": True, "timm_pool": "avg",
             "timm_proj": "none",
         },
         "text_cfg": {
@@ -61,6 +61,7 @@ def write_repository(folder, **changes):
     Args:
         changes: what the file of the configuration says otherwise in ``text_cfg``.
     """
+    package = open_clip()
     from safetensors.torch import save_file
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
@@ -70,7 +71,7 @@ def write_repository(folder, **changes):
     (folder / "open_clip_config.json").write_text(json.dumps(said), encoding="utf-8")
     shape["vision_cfg"] = shape["vision_cfg"] | {"timm_model_pretrained": False}
     torch.manual_seed(3)
-    network = open_clip().CustomTextCLIP(**shape).eval()
+    network = package.CustomTextCLIP(**shape).eval()
     weights = {name: value.contiguous() for name, value in network.state_dict().items()}
     save_file(weights, folder / "open_clip_model.safetensors")
     tokenizer = Tokenizer(models.WordLevel(WORDS, unk_token="<unk>"))

@@ -34,7 +34,7 @@ def served(tmp_path, monkeypatch):
         network = tiny_clip.write_repository(tmp_path / "hub", **changes)
         asked = []
 
-        def download(repository, file, revision):
+        def download(repository, file, revision, endpoint):
             asked.append((repository, file, revision))
             return str(tmp_path / "hub" / file)
 
@@ -108,19 +108,23 @@ def test_network_whose_words_need_more_than_a_tokenizer_file_is_refused(recipe, 
         fitted_from_the_repository(recipe, examples, run)
 
 
-def test_without_a_network_one_message_names_the_host_and_what_to_do(recipe, examples, run, monkeypatch, tmp_path):
+def test_without_a_network_one_message_names_the_host_and_what_to_do(
+    recipe, examples, run, monkeypatch, tmp_path, capfd
+):
     """The real client of Hugging Face, which finds nothing at the address that it is given."""
     tiny_clip.open_clip()
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # it tries again for half a minute
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     with pytest.raises(StageError) as stopped:
         fitted_from_the_repository(recipe, examples, run)
     told = str(stopped.value)
-    assert "\n" not in told
+    assert "\n" not in told and "Connection refused" in told
     assert told.startswith(
         "mine: open_clip_config.json of someone/tiny could not be downloaded from http://127.0.0.1:9 ("
     )
     assert told.endswith("Connect to the network once and run this again, or take mine out of `encoders`.")
+    assert "Retrying" not in capfd.readouterr().err
 
 
 def test_without_the_package_nothing_is_downloaded(examples, run, monkeypatch):
