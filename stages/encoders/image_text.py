@@ -146,7 +146,7 @@ def downloaded(recipe: ImageTextRecipe, file: str, name: str) -> Path:
 
     set_verbosity_error()  # else it prints a line for each of five attempts
     try:
-        return Path(hf_hub_download(recipe.backbone, file, revision=recipe.revision, endpoint=constants.ENDPOINT))
+        return Path(hf_hub_download(recipe.backbone, file, revision=recipe.revision))
     except Exception as error:
         cause = error.__cause__ or error  # why the host cannot be reached is below "not in the cache"
         told = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"

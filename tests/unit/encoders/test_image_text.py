@@ -34,7 +34,7 @@ def served(tmp_path, monkeypatch):
         network = tiny_clip.write_repository(tmp_path / "hub", **changes)
         asked = []
 
-        def download(repository, file, revision, endpoint):
+        def download(repository, file, revision):
             asked.append((repository, file, revision))
             return str(tmp_path / "hub" / file)
 
@@ -114,8 +114,11 @@ def test_without_a_network_one_message_names_the_host_and_what_to_do(
     """The real client of Hugging Face, which finds nothing at the address that it is given."""
     tiny_clip.open_clip()
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # it tries again for half a minute
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    constants, nowhere = huggingface_hub.constants, "http://127.0.0.1:9"
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, nowhere)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", nowhere)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     with pytest.raises(StageError) as stopped:
         fitted_from_the_repository(recipe, examples, run)
     told = str(stopped.value)
