@@ -49,7 +49,7 @@ coverage: install  ## the quick tests, the share of lines that they run, and whi
 	python -m pytest -m 'not slow' $(PARALLEL) --cov --cov-report=term:skip-covered
 
 test-slow: install  ## the tests that run stages of the DAG
-	python -m pytest -m slow
+	python -m pytest -m slow --numprocesses 2 --dist loadfile
 
 lint: install  ## ruff (rules and format) and mypy
 	ruff check .

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from stages.core.determinism import device
 from stages.core.errors import StageError
+from stages.core.fast_imports import spare_compiler
 from stages.encoders.examples import Batches, Examples
 from stages.encoders.recipes import ScheduleParams, TrainedRecipe
 from stages.encoders.validation import Scores, Validation, before_and_after, check_select, collapse
@@ -165,6 +166,7 @@ class Trainer:
             lay_out(task.modules, run.runtime)
             if task.trunk is not None:
                 accelerate(task.trunk, run.runtime)
+        spare_compiler()
         self.optimizer = torch.optim.Adam(task.groups(), weight_decay=schedule.weight_decay)
         self.schedule = LambdaLR(self.optimizer, drops(schedule.drop_at, schedule.drop_factor))
         self.averaged = self.kept = task.modules
