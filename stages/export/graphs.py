@@ -117,8 +117,8 @@ def write_graph(graph: nn.Module, size: tuple[int, int], outputs: Sequence[str],
         plain_attention(),
     ):  # the whole graph, on an error
         warnings.simplefilter("ignore")  # of sizes that become constants, as they are
-        said = graph(*inputs)
-        expected = [said] if isinstance(said, torch.Tensor) else list(said)
+        result = graph(*inputs)
+        expected = [result] if isinstance(result, torch.Tensor) else list(result)
         # `a |= b` of the color histogram
         torch.onnx.register_custom_op_symbolic("aten::__ior_", lambda g, a, b: g.op("Or", a, b), OPSET)
         try:
