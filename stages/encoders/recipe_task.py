@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -100,6 +100,7 @@ class Fitted:
         header, history: columns and rows of history.csv.
         scores: scores before and after training, and of chance.
         draw: writes pictures into a folder and returns their paths.
+        files: name -> content of what else the network needs next to its weights, such as a tokenizer.
     """
 
     network: nn.Module
@@ -108,6 +109,7 @@ class Fitted:
     history: list[list[Any]]
     scores: dict[str, float]
     draw: Callable[[Path], list[Path]] | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass
