@@ -123,8 +123,8 @@ def configuration(recipe: ImageTextRecipe, name: str) -> tuple[dict[str, Any], d
     else:
         unknown += [f"tokenizer_kwargs.{key}" for key in text.get("tokenizer_kwargs", {}).keys() - TOKENIZER_OPTIONS]
         files = {TOKENIZER: downloaded(recipe, TOKENIZER, name).read_bytes()}
-        said = json.loads(downloaded(recipe, TOKENIZER_CONFIG, name).read_text(encoding="utf-8"))["pad_token"]
-        config["pad_token"] = said if isinstance(said, str) else said["content"]
+        padding = json.loads(downloaded(recipe, TOKENIZER_CONFIG, name).read_text(encoding="utf-8"))["pad_token"]
+        config["pad_token"] = padding if isinstance(padding, str) else padding["content"]
     if unknown:
         raise StageError(
             f"params.yaml: {recipe.backbone} uses {', '.join(unknown)}, which kind image_text does not follow. Choose "
@@ -149,8 +149,8 @@ def downloaded(recipe: ImageTextRecipe, file: str, name: str) -> Path:
         return Path(hf_hub_download(recipe.backbone, file, revision=recipe.revision))
     except Exception as error:
         cause = error.__cause__ or error  # why the host cannot be reached is below "not in the cache"
-        told = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
+        problem = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
         raise StageError(
-            f"{name}: {file} of {recipe.backbone} could not be downloaded from {constants.ENDPOINT} ({told}). Connect "
+            f"{name}: {file} of {recipe.backbone} could not be downloaded from {constants.ENDPOINT} ({problem}). Connect "
             f"to the network once and run this again, or take {name} out of `encoders`."
         ) from None
