@@ -149,8 +149,8 @@ def downloaded(recipe: ImageTextRecipe, file: str, name: str) -> Path:
         return Path(hf_hub_download(recipe.backbone, file, revision=recipe.revision))
     except Exception as error:
         cause = error.__cause__ or error  # why the host cannot be reached is below "not in the cache"
-        problem = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
+        why = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
         raise StageError(
-            f"{name}: {file} of {recipe.backbone} could not be downloaded from {constants.ENDPOINT} ({problem}). Connect "
+            f"{name}: {file} of {recipe.backbone} could not be downloaded from {constants.ENDPOINT} ({why}). Connect "
             f"to the network once and run this again, or take {name} out of `encoders`."
         ) from None
