@@ -11,8 +11,8 @@ import pytest
 from stages.core.errors import StageError
 from stages.core.files import read_json, write_json
 from stages.crops.params import DatasetParams
-from stages.report import leakage
-from stages.report.leakage import PictureSet, seen_pictures
+from stages.leakage import leakage
+from stages.leakage.leakage import PictureSet, seen_pictures
 
 OPTIONS = {
     "shares": [0.7, 0.15, 0.15],

@@ -1,0 +1,134 @@
+"""The rows of training and held-out tables as vectors: each picture is embedded once, the vectors lie on disk."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from stages.core.files import digest
+
+BATCH = 256  # rows of a table, and pictures of a pass, at a time
+Picture = tuple[str, str]  # source, image_id
+Embed = Callable[[list[bytes]], np.ndarray]  # encoded pictures -> float32 [n, d]
+
+
+@dataclass(frozen=True)
+class RowTable:
+    """A Parquet file whose rows show a garment each.
+
+    Attributes:
+        path: it has the columns ``key`` and ``bytes``; bytes may be missing.
+        key: column of the row's name.
+        pictures: name of a row -> the picture that it was cut from.
+        split: of all rows; None: the file has a column ``split``.
+    """
+
+    path: Path
+    key: str
+    pictures: Mapping[str, Picture]
+    split: str | None = None
+
+
+class Row(NamedTuple):
+    """A row with a picture of its own."""
+
+    name: str
+    picture: Picture
+    split: str
+    data: bytes
+
+
+def read_rows(table: RowTable) -> Iterator[list[Row]]:
+    """The rows of a table that have bytes, some at a time."""
+    columns = [table.key, "bytes", *([] if table.split else ["split"])]
+    for batch in pq.ParquetFile(table.path).iter_batches(batch_size=BATCH, columns=columns):
+        names, data = batch[table.key].to_pylist(), batch["bytes"].to_pylist()
+        splits = [table.split] * len(names) if table.split else batch["split"].to_pylist()
+        yield [
+            Row(name, table.pictures[name], split, content)
+            for name, split, content in zip(names, splits, data, strict=True)
+            if content is not None
+        ]
+
+
+class Vectors:
+    """Vectors of pictures in a scratch file, so that memory does not grow with their number.
+
+    Pictures with equal bytes have one vector, as benchmarks over one source repeat its training rows.
+    """
+
+    def __init__(self, folder: Path, embed: Embed) -> None:
+        """Keep the vectors that ``embed`` makes in ``folder``."""
+        self.path, self.embed = folder / "vectors.bin", embed
+        self.places: dict[str, int] = {}
+        self.width = 0
+        self.path.touch()
+
+    def add(self, pictures: Sequence[bytes]) -> list[int]:
+        """The place of each picture's vector; those of unknown pictures are computed."""
+        names = [digest(data) for data in pictures]
+        new = {name: data for name, data in zip(names, pictures, strict=True) if name not in self.places}
+        if new:
+            vectors = unit(self.embed(list(new.values())))
+            self.width = vectors.shape[1]
+            with self.path.open("ab") as stream:
+                stream.write(vectors.tobytes())
+            for name in new:
+                self.places[name] = len(self.places)
+        return [self.places[name] for name in names]
+
+    def read(self) -> np.ndarray:
+        """float32 [n, d] of all vectors, of unit length or zero, mapped from the file."""
+        if not self.places:
+            return np.empty((0, 1), np.float32)
+        return np.memmap(self.path, np.float32, "r", shape=(len(self.places), self.width))
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """float32 [n, d]: the vectors at length 1; a zero vector stays zero."""
+    exact = vectors.astype(np.float64)
+    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
+    return (exact / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+
+
+@dataclass
+class Side:
+    """Training or held-out rows of a set, in the order of their tables.
+
+    Attributes:
+        names, pictures: of each row.
+        places: of each row's vector in ``Vectors``.
+    """
+
+    names: list[str] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Sides:
+    """Both sides of a set."""
+
+    training: Side = field(default_factory=Side)
+    held_out: Side = field(default_factory=Side)
+
+    def of(self, split: str) -> Side | None:
+        """The side of a split; None where it is on none."""
+        return {"train": self.training, "val": self.training, "test": self.held_out}.get(split)
+
+
+def embed_rows(tables: Sequence[RowTable], vectors: Vectors) -> Sides:
+    """Embed the rows of a set's tables that are on one of its sides."""
+    sides = Sides()
+    for table in tables:
+        for rows in read_rows(table):
+            kept = [row for row in rows if sides.of(row.split) is not None]
+            for row, place in zip(kept, vectors.add([row.data for row in kept]), strict=True):
+                side = sides.of(row.split)
+                side.names.append(row.name)
+                side.pictures.append(row.picture)
+                side.places.append(place)
+    return sides
