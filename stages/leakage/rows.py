@@ -20,10 +20,8 @@ class RowTable:
     """A Parquet file whose rows show a garment each.
 
     Attributes:
-        path: it has the columns ``key`` and ``bytes``; bytes may be missing.
-        key: column of the row's name.
+        path, key, split: see ``read_rows``.
         pictures: name of a row -> the picture that it was cut from.
-        split: of all rows; None: the file has a column ``split``.
     """
 
     path: Path
@@ -33,25 +31,25 @@ class RowTable:
 
 
 class Row(NamedTuple):
-    """A row with a picture of its own."""
+    """A row that has a picture."""
 
     name: str
-    picture: Picture
     split: str
     data: bytes
 
 
-def read_rows(table: RowTable) -> Iterator[list[Row]]:
-    """The rows of a table that have bytes, some at a time."""
-    columns = [table.key, "bytes", *([] if table.split else ["split"])]
-    for batch in pq.ParquetFile(table.path).iter_batches(batch_size=BATCH, columns=columns):
-        names, data = batch[table.key].to_pylist(), batch["bytes"].to_pylist()
-        splits = [table.split] * len(names) if table.split else batch["split"].to_pylist()
-        yield [
-            Row(name, table.pictures[name], split, content)
-            for name, split, content in zip(names, splits, data, strict=True)
-            if content is not None
-        ]
+def read_rows(path: Path, key: str, split: str | None = None) -> Iterator[list[Row]]:
+    """The rows of a table that have bytes, some at a time.
+
+    Args:
+        key: column of the row's name.
+        split: of all rows; None: the file has a column ``split``.
+    """
+    columns = [key, "bytes", *([] if split else ["split"])]
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH, columns=columns):
+        names, data = batch[key].to_pylist(), batch["bytes"].to_pylist()
+        splits = [split] * len(names) if split else batch["split"].to_pylist()
+        yield [Row(*row) for row in zip(names, splits, data, strict=True) if row[2] is not None]
 
 
 class Vectors:
@@ -124,11 +122,11 @@ def embed_rows(tables: Sequence[RowTable], vectors: Vectors) -> Sides:
     """Embed the rows of a set's tables that are on one of its sides."""
     sides = Sides()
     for table in tables:
-        for rows in read_rows(table):
+        for rows in read_rows(table.path, table.key, table.split):
             kept = [row for row in rows if sides.of(row.split) is not None]
             for row, place in zip(kept, vectors.add([row.data for row in kept]), strict=True):
                 side = sides.of(row.split)
                 side.names.append(row.name)
-                side.pictures.append(row.picture)
+                side.pictures.append(table.pictures[row.name])
                 side.places.append(place)
     return sides

@@ -32,8 +32,8 @@ def bytes_of(sets: Mapping[str, HasTables], wanted: set[tuple[str, Picture]]) ->
     result = {}
     for name in sorted({name for name, _ in wanted}):
         for table in sets[name].tables:
-            for rows in read_rows(table):
-                keys = (((name, (row.picture[0], row.name)), row.data) for row in rows)
+            for rows in read_rows(table.path, table.key, table.split):
+                keys = (((name, (table.pictures[row.name][0], row.name)), row.data) for row in rows)
                 result |= {key: data for key, data in keys if key in wanted}
     return result
 
