@@ -119,7 +119,8 @@ def find(
     for name, own in sides.items():
         for teacher, other in sides.items():
             held_out, training = own.held_out, other.training
-            for row, twin, cosine in suspects_of(held_out, training, seen[name][teacher], vectors, least):
+            known = seen.get(name, {}).get(teacher, ())
+            for row, twin, cosine in suspects_of(held_out, training, known, vectors, least):
                 found.append(
                     Suspect(
                         name,
