@@ -235,10 +235,7 @@ def counts_of(
 
 def table_of(seen: Pairs, found: Sequence[Suspect]) -> list[list[Any]]:
     """Lines of pairs.csv: the suspects, then the near duplicates, which have no cosine."""
-    lines = [
-        ["same_item", one.cosine, one.held_out_set, "/".join(one.held_out), one.training_set, "/".join(one.training)]
-        for one in found
-    ]
+    lines = [["same_item", one.cosine, one.held_out_set, one.held_out, one.training_set, one.training] for one in found]
     for name, teachers in seen.items():
         for teacher, pairs in teachers.items():
             lines += [["near_duplicate", "", name, "/".join(own), teacher, "/".join(twin)] for own, twin in pairs]

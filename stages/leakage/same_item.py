@@ -76,14 +76,14 @@ class Suspect:
 
     Attributes:
         held_out_set, training_set: names of the sets.
-        held_out, training: source and name of each row.
+        held_out, training: names of the rows.
         cosine: of their vectors, rounded.
     """
 
     held_out_set: str
-    held_out: Picture
+    held_out: str
     training_set: str
-    training: Picture
+    training: str
     cosine: float
 
 
@@ -121,13 +121,6 @@ def find(
             held_out, training = own.held_out, other.training
             known = seen.get(name, {}).get(teacher, ())
             for row, twin, cosine in suspects_of(held_out, training, known, vectors, least):
-                found.append(
-                    Suspect(
-                        name,
-                        (held_out.pictures[row][0], held_out.names[row]),
-                        teacher,
-                        (training.pictures[twin][0], training.names[twin]),
-                        round(cosine, 4),
-                    )
-                )
+                names = held_out.names[row], training.names[twin]
+                found.append(Suspect(name, names[0], teacher, names[1], round(cosine, 4)))
     return sorted(found, key=lambda one: (-one.cosine, one.held_out_set, one.held_out, one.training_set))

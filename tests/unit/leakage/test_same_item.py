@@ -79,9 +79,9 @@ def test_every_held_out_set_is_compared_with_every_training_set_and_the_most_sim
     seen = {"one": {"two": {("shop", "h")}}, "two": {}}
     found = find(sides, seen, VECTORS, 0.75)
     assert found == [
-        Suspect("two", ("shop", "k"), "two", ("shop", "s"), 1.0),
-        Suspect("one", ("shop", "h"), "taught", ("shop", "t"), 0.8),
-        Suspect("two", ("shop", "k"), "one", ("shop", "r"), 0.8),
+        Suspect("two", "k", "two", "s", 1.0),
+        Suspect("one", "h", "taught", "t", 0.8),
+        Suspect("two", "k", "one", "r", 0.8),
     ]
 
 
