@@ -130,9 +130,9 @@ def sheets(paths: Iterable[Path]) -> list[Row]:
 def leakage(data: Path, metrics: Path) -> Row | None:
     """The counts of stage leakage and its sheet of suspects; None where the stage did not run."""
     path = metrics / "leakage.json"
-    return (
-        {**read_json(path), "sheets": sheets((data / "report" / "leakage").glob("*.jpg"))} if path.is_file() else None
-    )
+    if not path.is_file():
+        return None
+    return {**read_json(path), "sheets": sheets((data / "report" / "leakage").glob("*.jpg"))}
 
 
 def curves(metrics: Path) -> dict[str, list[Row]]:
