@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 
 from stages.core.files import digest
 
-BATCH = 256  # rows of a table, and pictures of a pass, at a time
+BATCH = 256  # rows of a table at a time
+BLOCK = 2048  # vectors at a time
+SMALLEST = 1e-6  # deviation; a feature that deviates less is constant and counts as 0
 Picture = tuple[str, str]  # source, image_id
 Embed = Callable[[list[bytes]], np.ndarray]  # encoded pictures -> float32 [n, d]
 
@@ -70,7 +72,7 @@ class Vectors:
         names = [digest(data) for data in pictures]
         new = {name: data for name, data in zip(names, pictures, strict=True) if name not in self.places}
         if new:
-            vectors = unit(self.embed(list(new.values())))
+            vectors = self.embed(list(new.values())).astype(np.float32, copy=False)
             self.width = vectors.shape[1]
             with self.path.open("ab") as stream:
                 stream.write(vectors.tobytes())
@@ -79,17 +81,29 @@ class Vectors:
         return [self.places[name] for name in names]
 
     def read(self) -> np.ndarray:
-        """float32 [n, d] of all vectors, of unit length or zero, mapped from the file."""
+        """float32 [n, d] of all pictures, standardized over them and of unit length or zero, mapped from a file.
+
+        Some features of a network are large in every picture. Standardized, each feature says how far a picture is from
+        the others.
+        """
         if not self.places:
             return np.empty((0, 1), np.float32)
-        return np.memmap(self.path, np.float32, "r", shape=(len(self.places), self.width))
+        shape = len(self.places), self.width
+        raw = np.memmap(self.path, np.float32, "r", shape=shape)
+        blocks = [slice(start, start + BLOCK) for start in range(0, len(raw), BLOCK)]
+        mean = sum(raw[block].sum(axis=0, dtype=np.float64) for block in blocks) / len(raw)
+        variance = sum(((raw[block] - mean) ** 2).sum(axis=0) for block in blocks) / len(raw)
+        factor = np.where(variance > SMALLEST**2, 1 / np.sqrt(np.maximum(variance, SMALLEST**2)), 0)
+        result = np.memmap(self.path.with_suffix(".unit"), np.float32, "w+", shape=shape)
+        for block in blocks:
+            result[block] = unit((raw[block] - mean) * factor)
+        return result
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """float32 [n, d]: the vectors at length 1; a zero vector stays zero."""
-    exact = vectors.astype(np.float64)
-    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
-    return (exact / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    """float64 [n, d]: the vectors at length 1; a zero vector stays zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
 
 
 @dataclass

@@ -204,9 +204,9 @@ def measure(data: Path, drawn: Sequence[str], benchmarks: Sequence[str], params:
         StageError: the ground truth or a stage's output is missing.
     """
     seed_everything(0)
-    result = {}
     with TemporaryDirectory() as scratch:
         vectors = Vectors(Path(scratch), features(params))
+        rows: dict[str, list[Placed]] = {}
         for name in benchmarks:
             folder = data / "benchmarks" / name
             about = read_json(folder / "benchmark.json")
@@ -217,12 +217,11 @@ def measure(data: Path, drawn: Sequence[str], benchmarks: Sequence[str], params:
             if about["kind"] not in UPSTREAM:  # its rows are crops of the data set
                 training, key = shard_paths(data / "dataset"), "crop_id"
                 items = {f"{about['source']}:{item}": garment for item, garment in items.items()}
-            queries, gallery = (
-                placed([folder / f"{part}.parquet"], "row_id", "test", items, vectors)
-                for part in ("queries", "gallery")
-            )
-            result[name] = compare(queries, gallery, placed(training, key, None, items, vectors), vectors.read())
-    return result
+            parts = (folder / f"{part}.parquet" for part in ("queries", "gallery"))
+            rows[name] = [placed([path], "row_id", "test", items, vectors) for path in parts]
+            rows[name].append(placed(training, key, None, items, vectors))
+        prepared = vectors.read()
+        return {name: compare(*parts, prepared) for name, parts in rows.items()}
 
 
 def as_markdown(found: Mapping[str, Nearest], least: float) -> str:

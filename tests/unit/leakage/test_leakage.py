@@ -194,8 +194,9 @@ def test_pairs_are_listed_with_their_reason_and_the_suspects_are_drawn(project):
         ("near_duplicate", "shop", "shop/q1", "anew", "shop/q1"),
         ("near_duplicate", "street", "street/p1", "detector hats", "hats/h1"),
     ]
-    # The cosine of (250, 20, 0) and (255, 0, 0) is 250 / sqrt(250 ** 2 + 20 ** 2).
-    assert [line["cosine"] for line in lines] == ["1.0", "1.0", "0.9968", "", "", "", ""]
+    # The five colors have the means (101, 55, 51) and the deviations (123.71, 100.30, 102): red is standardized
+    # (1.2448, -.5484, -.5), and (250, 20, 0) is (1.2044, -.3490, -.5).
+    assert [line["cosine"] for line in lines] == ["1.0", "1.0", "0.9919", "", "", "", ""]
     assert report.pictures == [folder / "out/same_item.jpg"] and report.pictures[0].is_file()
     assert {path.name for path in (folder / "out").iterdir()} == {"leakage.json", "pairs.csv", "same_item.jpg"}
 

@@ -3,9 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+from sklearn.preprocessing import StandardScaler, normalize
 
 from stages.leakage import rows
-from stages.leakage.rows import RowTable, Vectors, embed_rows, read_rows, unit
+from stages.leakage.rows import RowTable, Vectors, embed_rows, read_rows
 
 
 def table(path, **columns):
@@ -15,7 +17,7 @@ def table(path, **columns):
 
 
 class Bytes:
-    """A picture's vector has its two bytes; ``asked`` are the pictures that were embedded."""
+    """A picture's vector has its bytes; ``asked`` are the pictures that were embedded."""
 
     def __init__(self):
         self.asked = []
@@ -38,19 +40,26 @@ def test_rows_without_a_picture_are_left_out_and_tables_are_read_in_parts(tmp_pa
     assert [row.split for part in read_rows(path, "row_id", "test") for row in part] == ["test"] * 4
 
 
-def test_a_picture_is_embedded_once_and_its_vector_has_length_1(tmp_path):
+@pytest.mark.parametrize("block", [1, 2, 100])
+def test_a_picture_is_embedded_once_and_vectors_are_standardized_over_all_pictures(tmp_path, monkeypatch, block):
+    """The third byte is 7 in all pictures: it tells nothing."""
+    monkeypatch.setattr(rows, "BLOCK", block)
     embed = Bytes()
     vectors = Vectors(tmp_path, embed)
-    assert vectors.add([b"\x03\x04", b"\x01\x00", b"\x03\x04"]) == [0, 1, 0]
-    assert vectors.add([b"\x00\x02", b"\x01\x00"]) == [2, 1]
+    assert vectors.add([b"\x03\x04\x07", b"\x01\x00\x07", b"\x03\x04\x07"]) == [0, 1, 0]
+    assert vectors.add([b"\x00\x02\x07", b"\x01\x00\x07"]) == [2, 1]
     assert vectors.add([]) == []
-    assert embed.asked == [b"\x03\x04", b"\x01\x00", b"\x00\x02"]
-    assert np.allclose(vectors.read(), [[0.6, 0.8], [1, 0], [0, 1]])
+    assert embed.asked == [b"\x03\x04\x07", b"\x01\x00\x07", b"\x00\x02\x07"]
+    expected = normalize(StandardScaler().fit_transform([[3.0, 4, 7], [1, 0, 7], [0, 2, 7]]))
+    assert np.allclose(vectors.read(), expected, atol=1e-6)
+    assert vectors.read()[:, 2].tolist() == [0, 0, 0]
 
 
-def test_a_zero_vector_stays_zero_and_no_vectors_are_no_file_to_map(tmp_path):
-    assert unit(np.array([[0, 0], [0, 5]], np.float32)).tolist() == [[0, 0], [0, 1]]
-    assert len(Vectors(tmp_path, Bytes()).read()) == 0
+def test_one_picture_is_a_zero_vector_and_no_picture_no_file_to_map(tmp_path):
+    vectors = Vectors(tmp_path, Bytes())
+    assert len(vectors.read()) == 0
+    vectors.add([b"\x03\x04"])
+    assert vectors.read().tolist() == [[0, 0]]
 
 
 def test_rows_come_to_the_side_of_their_split(tmp_path):
