@@ -11,10 +11,10 @@ training pictures of the benchmark's own tree are left out of its clean scores (
 
 Reads:  data/<profile>/ingested/<source>/, data/<profile>/dataset/, data/<profile>/benchmarks/<name>/.
 Writes: METRICS: held-out pictures of all sets (``held_out``), how many of them are in a training set (``seen``; counted
-        once for each training set), held-out rows of the second pass (``rows``), and its suspects (``same_item``;
-        counted in the same way).
+        once for each training set), held-out rows of the second pass (``rows``), and how many of them are suspects
+        (``same_item``).
         OUT/leakage.json: held-out set -> its pictures, how many of them are in each training set, and a few examples;
-        its rows, and how many of them have a suspect in each training set.
+        its rows, how many of them are suspects, and of each training set.
         OUT/pairs.csv: the suspects, the most similar first, then the near duplicates.
         OUT/same_item.jpg: the first suspects, each held-out row beside its training row; only if there are suspects.
 Params: benchmarks, detectors (the lists), dataset (what near duplicates are), leakage; runtime.
@@ -227,8 +227,10 @@ def counts_of(
             },
         }
         if name in rows:
-            suspected = Counter(one.training_set for one in found if one.held_out_set == name)
+            own = [one for one in found if one.held_out_set == name]
+            suspected = Counter(one.training_set for one in own)
             result[name]["rows"] = rows[name]
+            result[name]["same_item"] = len({one.held_out for one in own})
             result[name]["same_item_in_training_of"] = {teacher: suspected[teacher] for teacher in rows}
     return result
 
@@ -268,7 +270,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         "held_out": sum(own["pictures"] for own in counts.values()),
         "seen": sum(len(pairs) for teachers in seen.values() for pairs in teachers.values()),
         "rows": sum(rows.values()),
-        "same_item": len(found),
+        "same_item": sum(own.get("same_item", 0) for own in counts.values()),
     }
     log.info(
         f"leakage: {metrics['held_out']} held-out pictures of {len(counts)} sets compared with the training pictures "

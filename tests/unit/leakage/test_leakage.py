@@ -145,7 +145,8 @@ def test_stage_counts_names_and_says_what_was_seen(project, capsys):
     same = dict.fromkeys(["dataset", "anew", "shop", "street"], 0)  # a detector has no rows
     assert read_json(folder / "out/leakage.json") == {
         "dataset": {
-            "pictures": 1, "seen_in_training_of": seen, "examples": {}, "rows": 1, "same_item_in_training_of": same,
+            "pictures": 1, "seen_in_training_of": seen, "examples": {}, "rows": 1, "same_item": 0,
+            "same_item_in_training_of": same,
         },
         "detector hats": {"pictures": 1, "seen_in_training_of": seen, "examples": {}},
         "anew": {
@@ -153,6 +154,7 @@ def test_stage_counts_names_and_says_what_was_seen(project, capsys):
             "seen_in_training_of": seen | {"shop": 1},
             "examples": {"shop": [["shop/t", "shop/t"]]},
             "rows": 1,
+            "same_item": 1,
             "same_item_in_training_of": same | {"anew": 1},
         },
         "shop": {
@@ -160,6 +162,7 @@ def test_stage_counts_names_and_says_what_was_seen(project, capsys):
             "seen_in_training_of": seen | {"dataset": 1, "anew": 1},
             "examples": {"dataset": [["shop/q2", "mm/m1"]], "anew": [["shop/q1", "shop/q1"]]},
             "rows": 2,
+            "same_item": 1,
             "same_item_in_training_of": same | {"shop": 1},
         },
         "street": {
@@ -167,6 +170,7 @@ def test_stage_counts_names_and_says_what_was_seen(project, capsys):
             "seen_in_training_of": seen | {"detector hats": 1},
             "examples": {"detector hats": [["street/p1", "hats/h1"]]},
             "rows": 1,
+            "same_item": 1,
             "same_item_in_training_of": same | {"dataset": 1},
         },
     }  # fmt: skip
