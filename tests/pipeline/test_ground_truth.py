@@ -177,9 +177,10 @@ def test_suspects_of_a_planted_leak_are_mostly_right_and_rare_where_nothing_leak
     content = load_params(demo / "params.yaml")
     options = section(LeakageParams, "leakage", content)
     pairs = item_leaks.measure(demo / "data/demo", content["demo_sources"], content["benchmarks"], options)
-    assert set(pairs) == {"wardrobe", "inshop", "consumer_to_shop", "deepfashion2", "deepfashion2_detected"}
+    assert set(pairs) == {"dataset", "wardrobe", "inshop", "consumer_to_shop", "deepfashion2", "deepfashion2_detected"}
+    assert item_leaks.judge(pairs["dataset"], -1).leaked == 0  # no item of the data set is in two splits
     score = item_leaks.judge(item_leaks.joined(list(pairs.values())), options.cosine)
     assert score.leaked > 100 and score.rows - score.leaked > 100
-    assert score.precision >= max(0.5, 20 * score.chance)
+    assert score.precision >= max(0.2, 20 * score.chance)
     assert score.false_alarms <= 1.5 * item_leaks.FALSE_ALARMS
     assert score.recall >= 0.05

@@ -90,7 +90,7 @@ def test_benchmarks_are_joined_row_by_row_and_the_table_has_a_line_for_each_and_
     assert "| shop | 5 | 3 | 4 | 50.0% | 66.7% | 50.0% | 10.0% |" in text
     assert "| all | 10 | 6 | 8 | 50.0% | 66.7% | 50.0% | 10.0% |" in text
     assert "| any | 10 | 6 | 10 | 40.0% | 66.7% | 100.0% | 10.0% |" in text
-    assert "0.81 is the smallest with at most 2% of false alarms" in text
+    assert "0.81 is the smallest with at most 5% of false alarms" in text
 
 
 def test_truth_names_the_garment_of_each_annotated_item(tmp_path):
