@@ -29,7 +29,7 @@ class LeakageParams(Section):
 
     Attributes:
         backbone: timm's name; its ImageNet weights come from a package (stages/core/pretrained.py).
-        cosine: measured on the demo (docs/leakage.md).
+        cosine: of standardized features (``Vectors.read``); measured on the demo (docs/methods.md).
     """
 
     backbone: str

@@ -181,6 +181,6 @@ def test_suspects_of_a_planted_leak_are_mostly_right_and_rare_where_nothing_leak
     assert item_leaks.judge(pairs["dataset"], -1).leaked == 0  # no item of the data set is in two splits
     score = item_leaks.judge(item_leaks.joined(list(pairs.values())), options.cosine)
     assert score.leaked > 100 and score.rows - score.leaked > 100
-    assert score.precision >= max(0.2, 20 * score.chance)
+    assert score.precision >= max(0.15, 20 * score.chance)
     assert score.false_alarms <= 1.5 * item_leaks.FALSE_ALARMS
-    assert score.recall >= 0.05
+    assert score.recall >= 0.03
