@@ -207,12 +207,12 @@ def same_items(
             name: {teacher: {picture for picture, _ in pairs} for teacher, pairs in teachers.items()}
             for name, teachers in seen.items()
         }
-        found = find(sides, known, vectors.read(), params.cosine)
-    return {name: len(own.held_out.names) for name, own in sides.items()}, found
+        suspects = find(sides, known, vectors.read(), params.cosine)
+    return {name: len(own.held_out.names) for name, own in sides.items()}, suspects
 
 
 def counts_of(
-    pictures: Mapping[str, PictureSet], seen: Pairs, rows: Mapping[str, int], found: Sequence[Suspect]
+    pictures: Mapping[str, PictureSet], seen: Pairs, rows: Mapping[str, int], suspects: Sequence[Suspect]
 ) -> dict[str, Any]:
     """Held-out set -> the counts of both passes, and examples of the first."""
     result: dict[str, Any] = {}
@@ -227,17 +227,20 @@ def counts_of(
             },
         }
         if name in rows:
-            own = [one for one in found if one.held_out_set == name]
-            suspected = Counter(one.training_set for one in own)
+            own = [suspect for suspect in suspects if suspect.held_out_set == name]
+            suspected = Counter(suspect.training_set for suspect in own)
             result[name]["rows"] = rows[name]
-            result[name]["same_item"] = len({one.held_out for one in own})
+            result[name]["same_item"] = len({suspect.held_out for suspect in own})
             result[name]["same_item_in_training_of"] = {teacher: suspected[teacher] for teacher in rows}
     return result
 
 
-def table_of(seen: Pairs, found: Sequence[Suspect]) -> list[list[Any]]:
+def table_of(seen: Pairs, suspects: Sequence[Suspect]) -> list[list[Any]]:
     """Lines of pairs.csv: the suspects, then the near duplicates, which have no cosine."""
-    lines = [["same_item", one.cosine, one.held_out_set, one.held_out, one.training_set, one.training] for one in found]
+    lines = [
+        ["same_item", suspect.cosine, suspect.held_out_set, suspect.held_out, suspect.training_set, suspect.training]
+        for suspect in suspects
+    ]
     for name, teachers in seen.items():
         for teacher, pairs in teachers.items():
             lines += [["near_duplicate", "", name, "/".join(own), teacher, "/".join(twin)] for own, twin in pairs]
@@ -263,8 +266,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     log.info(f"leakage: comparing {len(pictures.fingerprints)} pictures")
     seen = seen_pictures(pictures.sets, pictures.fingerprints, params.near_hamming, params.near_color)
     out = fresh_folder(args.out)
-    rows, found = same_items(pictures.sets, seen, params.leakage, out)
-    counts = counts_of(pictures.sets, seen, rows, found)
+    rows, suspects = same_items(pictures.sets, seen, params.leakage, out)
+    counts = counts_of(pictures.sets, seen, rows, suspects)
     log_seen(counts, seen)
     metrics = {
         "held_out": sum(own["pictures"] for own in counts.values()),
@@ -277,10 +280,10 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         f"of all sets; {metrics['same_item']} of {metrics['rows']} held-out rows may show an item of a training row"
     )
     write_json(out / "leakage.json", counts)
-    write_csv(out / "pairs.csv", COLUMNS, table_of(seen, found))
-    sheets = [out / "same_item.jpg"] if found else []
-    if found:
-        pair_sheet(pictures.sets, found).save(sheets[0])
+    write_csv(out / "pairs.csv", COLUMNS, table_of(seen, suspects))
+    sheets = [out / "same_item.jpg"] if suspects else []
+    if suspects:
+        pair_sheet(pictures.sets, suspects).save(sheets[0])
     write_json(args.metrics, metrics)
     return Report(metrics=metrics, pictures=sheets)
 

@@ -115,12 +115,14 @@ def find(
         seen: held-out set -> training set -> held-out pictures that nearly repeat a training picture.
         least: the threshold.
     """
-    found = []
+    result = []
     for name, own in sides.items():
-        for teacher, other in sides.items():
-            held_out, training = own.held_out, other.training
+        for teacher, teaching in sides.items():
+            held_out, training = own.held_out, teaching.training
             known = seen.get(name, {}).get(teacher, ())
             for row, twin, cosine in suspects_of(held_out, training, known, vectors, least):
                 names = held_out.names[row], training.names[twin]
-                found.append(Suspect(name, names[0], teacher, names[1], round(cosine, 4)))
-    return sorted(found, key=lambda one: (-one.cosine, one.held_out_set, one.held_out, one.training_set))
+                result.append(Suspect(name, names[0], teacher, names[1], round(cosine, 4)))
+    return sorted(
+        result, key=lambda suspect: (-suspect.cosine, suspect.held_out_set, suspect.held_out, suspect.training_set)
+    )

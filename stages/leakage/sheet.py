@@ -31,40 +31,40 @@ def bytes_of(sets: Mapping[str, HasTables], wanted: set[tuple[str, str]]) -> dic
     return result
 
 
-def shown_pairs(sets: Mapping[str, HasTables], found: Sequence[Suspect]) -> list[tuple[Suspect, bytes, bytes]]:
+def shown_pairs(sets: Mapping[str, HasTables], suspects: Sequence[Suspect]) -> list[tuple[Suspect, bytes, bytes]]:
     """The first pairs with their two pictures; equal pictures are shown once, as benchmarks over one source share rows.
 
     Args:
-        sets, found: see ``pair_sheet``.
+        sets, suspects: see ``pair_sheet``.
     """
-    first = found[: MOST * REPEATED]
-    ends = [((one.held_out_set, one.held_out), (one.training_set, one.training)) for one in first]
+    first = suspects[: MOST * REPEATED]
+    ends = [((suspect.held_out_set, suspect.held_out), (suspect.training_set, suspect.training)) for suspect in first]
     data = bytes_of(sets, {end for pair in ends for end in pair})
     once: dict[tuple[bytes, bytes], Suspect] = {}
-    for one, (left, right) in zip(first, ends, strict=True):
-        once.setdefault((data[left], data[right]), one)
-    return [(one, *pictures) for pictures, one in once.items()][:MOST]
+    for suspect, (left, right) in zip(first, ends, strict=True):
+        once.setdefault((data[left], data[right]), suspect)
+    return [(suspect, *pictures) for pictures, suspect in once.items()][:MOST]
 
 
-def pair_sheet(sets: Mapping[str, HasTables], found: Sequence[Suspect]) -> Image.Image:
+def pair_sheet(sets: Mapping[str, HasTables], suspects: Sequence[Suspect]) -> Image.Image:
     """The first pairs: on the left the held-out row; below, where both are from, and their cosine.
 
     Args:
-        sets: all sets that ``found`` names.
-        found: at least one suspect, the most similar first.
+        sets: all sets that ``suspects`` names.
+        suspects: at least one suspect, the most similar first.
     """
-    pairs = shown_pairs(sets, found)
+    pairs = shown_pairs(sets, suspects)
     wide, high = 2 * PICTURE + GAP, PICTURE + CAPTION + GAP
     sheet = Image.new("RGB", (min(len(pairs), ACROSS) * wide + GAP, -(-len(pairs) // ACROSS) * high + GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT)
-    for number, (one, *pictures) in enumerate(pairs):
+    for number, (suspect, *pictures) in enumerate(pairs):
         left, top = number % ACROSS * wide + GAP, number // ACROSS * high + GAP
         for place, picture in enumerate(pictures):
             sheet.paste(resized(picture, PICTURE, PICTURE), (left + place * PICTURE, top))
         lines = (
-            f"{one.cosine:.3f} {one.held_out_set}",
-            f"held out {one.held_out}",
-            f"training {one.training}",
+            f"{suspect.cosine:.3f} {suspect.held_out_set}",
+            f"held out {suspect.held_out}",
+            f"training {suspect.training}",
         )
         for line, text in enumerate(lines):
             while draw.textlength(text, font) > 2 * PICTURE:

@@ -174,10 +174,10 @@ def compare(queries: Placed, gallery: Placed, training: Placed, vectors: np.ndar
     )
 
 
-def joined(parts: Sequence[Nearest]) -> Nearest:
+def joined(benchmarks: Sequence[Nearest]) -> Nearest:
     """The rows of all benchmarks."""
     names = ("cosine", "right", "leaked", "random")
-    return Nearest(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return Nearest(*(np.concatenate([getattr(benchmark, name) for benchmark in benchmarks]) for name in names))
 
 
 def placed(
@@ -227,25 +227,25 @@ def measure(data: Path, drawn: Sequence[str], benchmarks: Sequence[str], params:
             about = read_json(folder / "benchmark.json")
             if about["kind"] not in KINDS or about["source"] not in drawn:
                 continue
-            parts = [folder / f"{part}.parquet" for part in ("queries", "gallery")]
+            tables = [folder / f"{table}.parquet" for table in ("queries", "gallery")]
             if about["kind"] in UPSTREAM:
                 items = items_of(data / "truth" / about["source"])
                 own = placed([folder / "train.parquet"], "row_id", TRAINING, items, vectors)
             else:  # its rows are crops of the data set
                 items, own = crops, training
-            rows[name] = [*(placed([path], "row_id", HELD_OUT, items, vectors) for path in parts), own]
+            rows[name] = [*(placed([path], "row_id", HELD_OUT, items, vectors) for path in tables), own]
         prepared = vectors.read()
-        return {name: compare(*parts, prepared) for name, parts in rows.items()}
+        return {name: compare(*tables, prepared) for name, tables in rows.items()}
 
 
-def as_markdown(found: Mapping[str, Nearest], least: float) -> str:
+def as_markdown(measured: Mapping[str, Nearest], least: float) -> str:
     """A table, a row for each benchmark and one for all, and a table of other thresholds.
 
     Args:
-        found: of ``measure``.
+        measured: of ``measure``.
         least: the threshold, `leakage.cosine`.
     """
-    everything = joined(list(found.values()))
+    everything = joined(list(measured.values()))
     fitting = smallest_threshold(everything, STEPS, FALSE_ALARMS)
     head = "held-out rows | leaked | listed | precision | recall | false alarms | random |"
     rule = "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
@@ -256,13 +256,13 @@ def as_markdown(found: Mapping[str, Nearest], least: float) -> str:
             "",
             f"| benchmark | {head}",
             rule,
-            *(f"| {name} | {cells(judge(pairs, least))} |" for name, pairs in [*found.items(), (ALL, everything)]),
+            *(f"| {name} | {cells(judge(pairs, least))} |" for name, pairs in [*measured.items(), (ALL, everything)]),
             "",
             f"Other thresholds; {fitting} is the smallest with at most {FALSE_ALARMS:.0%} of false alarms:",
             "",
             f"| cosine | {head}",
             rule,
-            *(f"| {other} | {cells(judge(everything, other))} |" for other in SHOWN),
+            *(f"| {threshold} | {cells(judge(everything, threshold))} |" for threshold in SHOWN),
             f"| any | {cells(judge(everything, -1))} |",
         ]
     )
