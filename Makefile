@@ -18,7 +18,7 @@ SPACE := $(subst ,, )
 STAMP := $(subst $(SPACE),\ ,$(VENV))/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install salient repro test coverage test-slow lint format use add match wardrobe app ingest-report report trace audit relabel export export-yolo ablation seeds review push pull verify mlflow bench docs dag lock requirements clean
+.PHONY: help install salient repro test coverage test-slow lint format use add match find wardrobe app ingest-report report trace audit relabel export export-yolo ablation seeds review push pull verify mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -49,7 +49,7 @@ coverage: install  ## the quick tests, the share of lines that they run, and whi
 	python -m pytest -m 'not slow' $(PARALLEL) --cov --cov-report=term:skip-covered
 
 test-slow: install  ## the tests that run stages of the DAG
-	python -m pytest -m slow
+	python -m pytest -m slow --numprocesses 2 --dist loadfile
 
 lint: install  ## ruff (rules and format) and mypy
 	ruff check .
@@ -70,6 +70,10 @@ add: install  ## add your own data: make add SOURCE=mystore FOLDER=path [TABLE=i
 match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder [OUT=match.png]
 	@test -n "$(PHOTO)" -a -n "$(WARDROBE)" || { echo "make match: PHOTO and WARDROBE are needed: make match PHOTO=look.jpg WARDROBE=folder"; exit 1; }
 	@$(SEAMLINE) match --wardrobe="$(WARDROBE)" $(if $(OUT),--out="$(OUT)") -- "$(PHOTO)"
+
+find: install  ## find garments by words: make find WORDS="a red striped dress" [WARDROBE=folder]
+	@test -n "$(WORDS)" || { echo 'make find: WORDS are needed: make find WORDS="a red striped dress"'; exit 1; }
+	@$(SEAMLINE) find $(if $(WARDROBE),--wardrobe="$(WARDROBE)") -- "$(WORDS)"
 
 wardrobe: install  ## keep photos of your clothes for searches: make wardrobe ARGS="add folder" (or remove, list, query look.jpg)
 	@$(SEAMLINE) wardrobe $(ARGS)
@@ -145,6 +149,8 @@ requirements: install  ## compile requirements*.in into requirements*.txt with t
 		--no-emit-find-links --output-file requirements-search.txt requirements-search.in
 	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
 		--no-emit-find-links --output-file requirements-cluster.txt requirements-cluster.in
+	python -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --output-file requirements-text.txt requirements-text.in
 
 clean:  ## remove the work folder and the caches of tools; data, models and .venv stay
 	rm -rf .work .pytest_cache .ruff_cache .mypy_cache .coverage *.egg-info build

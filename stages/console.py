@@ -73,6 +73,11 @@ VERBS = {
         "match", SEARCH | {"--wardrobe": ""},
         group="Your photos",
     ),
+    "find": Verb(
+        "Find garments by words among photos of your clothes.", 'seamline find "a red striped dress"', "find",
+        {**dict.fromkeys(("--wardrobe", "--top", "--only", "--store", "--confidence"), ""), "--json": FLAG},
+        group="Your photos",
+    ),
     "wardrobe": Verb(
         "Keep a wardrobe: add, remove, list, query.", "seamline wardrobe add my_clothes", "wardrobe",
         SEARCH | {"": "wardrobe", "--items": FLAG},

@@ -54,6 +54,7 @@ COMMANDS = {
     "trace": "stages.page.trace",
     "track": "stages.runner.tracking",
     "match": "stages.app.match",
+    "find": "stages.app.find",
     "wardrobe": "stages.app.command",
     "app": "stages.web.serve",
     "doc_pictures": "stages.web.doc_pictures",

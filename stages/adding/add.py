@@ -16,7 +16,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from stages.adding.measure import Measured, balanced, measure, told
+from stages.adding.measure import Measured, balanced, measure, rejected_lines
 from stages.adding.photos import Photos
 from stages.adding.profile import (
     LabelTable,
@@ -91,7 +91,7 @@ def add(source: str, folder: Path, table: Path | None, salient: bool = False) ->
         wrote.append(f"{path} (as it was)" if labels.same else write(path, labels.text))
     wrote += [write_profile(profile, text), make_link(raw, recognized.root)]
     check(compose(source), profile)
-    warnings = [f"a table was not read: {said}" for said in recognized.unread]
+    warnings = [f"a table was not read: {reason}" for reason in recognized.unread]
     if dead := dead_links(recognized.root):
         named = shown([path.relative_to(recognized.root) for path in dead], 3)
         warnings.append(f"{named}: links that lead nowhere, at which DVC stops in make repro: remove them")
@@ -217,18 +217,18 @@ def measured_with_splits(
         if not all_splits and measured.upstream and not catalogue.get("splits") and not recognized.chosen:
             recognized.options["val_share"] = share
             labels, measured, all_splits = look()
-    said = []
+    notices = []
     free = grouped and not catalogue.get("splits") and not catalogue.get("split_column")
     if missing or (not all_splits and free and not recognized.chosen):
         catalogue["splits"] = SPLITS_FILE
         stream = io.StringIO(newline="")
         rows = sorted(balanced(measured.groups, SHARES).items())
         csv.writer(stream, lineterminator="\n").writerows([(grouped, "split"), *rows])
-        said = [write(annotations / SPLITS_FILE, stream.getvalue())]
+        notices = [write(annotations / SPLITS_FILE, stream.getvalue())]
         labels, measured, all_splits = look()
     if not all_splits:
         raise StageError(_too_few(recognized, measured, labels, bool(free)))
-    return labels, measured, said
+    return labels, measured, notices
 
 
 def _too_few(recognized: Recognized, measured: Measured, labels: LabelTable | None, free: bool) -> str:
@@ -243,7 +243,7 @@ def _too_few(recognized: Recognized, measured: Measured, labels: LabelTable | No
         f"{', '.join(f'{counted[split]} {split}' for split in SPLITS)}, and each split needs some with a label. "
     )
     if measured.rejected:
-        reasons = "; ".join(told(measured.rejected, measured.examples))
+        reasons = "; ".join(rejected_lines(measured.rejected, measured.examples))
         return f"{text}Rejected were {reasons}. Mend these, or add photos."
     if (catalogue := recognized.options.get("catalogue") or {}).get("split_column"):
         return f"{text}Your column `{catalogue['split_column']}` puts them there: change it, or add photos."

@@ -94,7 +94,9 @@ def measure(
     rejected, examples = _rejected(account, left_out)
     files = sorted((file for file in reading.images if file.image_id not in left_out), key=lambda file: file.image_id)
     if not files:
-        raise StageError(f"{root}: no usable image ({'; '.join(told(rejected, examples)) or 'nothing found'}).")
+        raise StageError(
+            f"{root}: no usable image ({'; '.join(rejected_lines(rejected, examples)) or 'nothing found'})."
+        )
     splits, _ = decide_splits(files, {file.image_id: file.image_id for file in files})
     groups: dict[str, list[str]] = defaultdict(list)
     for file in files:
@@ -142,7 +144,7 @@ def _rejected(account: Account, left_out: dict[str, tuple[str, str]]) -> tuple[C
     return Counter(key for key, _ in rows), dict(reversed(rows))
 
 
-def told(rejected: Counter, examples: dict[tuple[str, str], str]) -> list[str]:
+def rejected_lines(rejected: Counter, examples: dict[tuple[str, str], str]) -> list[str]:
     """A text for each reason: how many rows were rejected, why, and the first of them."""
     return [
         f"{count} {table if count > 1 else table.removesuffix('s')} {reason} ({REASONS[reason]}), such as "

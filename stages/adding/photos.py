@@ -29,9 +29,9 @@ class Photos:
             self._seen |= dict(zip(new, pool.map(partial(_look, params=params), new), strict=True))
         reasons = {}
         for file in files:
-            reason, said = self._seen[file.path]
+            reason, detail = self._seen[file.path]
             if reason:
-                reasons[file.image_id] = (reason, f"{file.path.name}: {said}")
+                reasons[file.image_id] = (reason, f"{file.path.name}: {detail}")
         if params.duplicates == "drop":
             digests = {file.image_id: self._seen[file.path][1] for file in files if file.image_id not in reasons}
             copies = exact_duplicates(digests, {file.image_id: file for file in files})

@@ -87,14 +87,14 @@ def recognize(
         _refuse_bare_labels(folder, images)
         recognized = _folders(folder, synonyms)
     if recognized:
-        recognized.unread = [said for path, said in unread.items() if path.suffix.lower() not in (".txt", ".json")]
+        recognized.unread = [why for path, why in unread.items() if path.suffix.lower() not in (".txt", ".json")]
         return _as_chosen(recognized, chosen)
     looked = shown(path.relative_to(folder).as_posix() for path in tables if path not in unread)
-    reasons = [said for path, said in unread.items() if path.suffix.lower() != ".txt"] or list(unread.values())
-    said = f" (no column of {looked} names half of its images)" if len(tables) > len(unread) else ""
+    reasons = [why for path, why in unread.items() if path.suffix.lower() != ".txt"] or list(unread.values())
+    searched = f" (no column of {looked} names half of its images)" if len(tables) > len(unread) else ""
     raise StageError(
         f"{folder}: {len(images)} images, and nothing that says what they show"
-        f"{said or ('' if unread else f'; found {_census(folder)}')}. "
+        f"{searched or ('' if unread else f'; found {_census(folder)}')}. "
         + "".join(f"Not read: {reason} " for reason in reasons[:3])
         + f"Expected one of:\n{FORMS.format(formats=FORMATS)}"
     )
@@ -218,8 +218,8 @@ def _voc(folder: Path) -> Recognized | None:
     options: dict[str, Any] = {"annotations": relative[0], "images": relative[1], "first_pixel": first}
     if voc.own_splits(folder, annotations, files):
         options["splits"] = True
-    said = f"Pascal VOC ({len(files)} .xml in {relative[0]}, images in {relative[1]}, pixels from {first})"
-    return Recognized("voc", folder, said, {"voc": options}, boxes=True)
+    description = f"Pascal VOC ({len(files)} .xml in {relative[0]}, images in {relative[1]}, pixels from {first})"
+    return Recognized("voc", folder, description, {"voc": options}, boxes=True)
 
 
 def _head(path: Path) -> bytes:
@@ -291,8 +291,8 @@ def _folders(folder: Path, synonyms: dict[tuple[str, ...], str]) -> Recognized |
     if not inner & set(places) and not any(guess(name, synonyms).superclass for name in classes):
         names = sorted({path.name for path in inner})  # Men/Shirts: the outer folders name no garments
         if any(guess(name, synonyms).superclass for name in names):
-            said = f"a folder for each of {len(names)} classes in folders {shown(classes, 4)}{where}"
-            return Recognized("folders", folder, said, {"deepest_folder": True})
+            description = f"a folder for each of {len(names)} classes in folders {shown(classes, 4)}{where}"
+            return Recognized("folders", folder, description, {"deepest_folder": True})
     return Recognized("folders", folder, f"a folder for each of {len(classes)} classes{where}")
 
 

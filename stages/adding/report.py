@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from stages.adding.measure import Measured, told
+from stages.adding.measure import Measured, rejected_lines
 from stages.adding.photos import MOST
 from stages.adding.profile import LabelTable
 from stages.adding.recognized import Recognized
@@ -64,13 +64,13 @@ def _some(names: list[str]) -> str:
 
 
 def _left_out(measured: Measured) -> list[tuple[str, str]]:
-    omitted = told(measured.rejected, measured.examples)
+    omitted = rejected_lines(measured.rejected, measured.examples)
     result = [("omitted", reason) for reason in omitted[:REASONS_SHOWN]]
     if rest := omitted[REASONS_SHOWN:]:
         result.append(("omitted", f"{len(rest)} further reasons: make ingest-report names them"))
     if measured.elsewhere:
-        said = " outside of the folders that this format reads"
-        counts = ", ".join(f"{count} {kind.replace(OUTSIDE, said)}" for kind, count in measured.elsewhere.items())
+        outside = " outside of the folders that this format reads"
+        counts = ", ".join(f"{count} {kind.replace(OUTSIDE, outside)}" for kind, count in measured.elsewhere.items())
         result.append(("omitted", counts))
     if sum(measured.images.values()) > MOST:
         result.append(("note", f"more than {MOST} photos, so none was opened: ingest counts those that cannot be read"))
@@ -85,9 +85,9 @@ def _labels(report: Report) -> list[tuple[str, str]]:
     by_label = measured.by_label()
     total = {label: sum(counts.values()) for label, counts in by_label.items()}
     superclasses = Counter(table.superclass_of[label] for label in by_label if table.superclass_of[label])
-    told = ", ".join(f"{name} {count}" for name, count in superclasses.most_common())
+    by_superclass = ", ".join(f"{name} {count}" for name, count in superclasses.most_common())
     path = f"tables/{report.source}_labels.csv"
-    result = [("labels", f"{len(by_label)} in {path}; labels by superclass: {told or 'none has one'}")]
+    result = [("labels", f"{len(by_label)} in {path}; labels by superclass: {by_superclass or 'none has one'}")]
     names = sorted(by_label, key=lambda label: -total[label])
     empty = [label for label in names if not table.superclass_of[label]]
     by_word = [

@@ -82,12 +82,12 @@ def from_table(
     if boxes is None and box_columns(rows.columns, image):
         boxes = table
     if not labels:
-        said = "".join(f" `{name}` holds none: {why}." for name, why in refused_labels(rows, taken).items())
+        hints = "".join(f" `{name}` holds none: {why}." for name, why in refused_labels(rows, taken).items())
         flags = [name for name in rows.columns if {row[name] for _, row in rows.rows} == {"0", "1"}]
         if len(flags) > 1:
-            said += f" {shown(flags, 4)} are 0 or 1: write the name of the one that is 1 into a column `label`."
+            hints += f" {shown(flags, 4)} are 0 or 1: write the name of the one that is 1 into a column `label`."
         raise StageError(
-            f"{table}: no column looks like labels. It has {_examples(rows)}.{said} A label has few short values, "
+            f"{table}: no column looks like labels. It has {_examples(rows)}.{hints} A label has few short values, "
             "which name garments (tables/superclass_synonyms.csv), or its column is called `label`: rename it so, and "
             "give each label a superclass afterwards."
         )

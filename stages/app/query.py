@@ -69,16 +69,21 @@ def add_store_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON (docs/wardrobe.md) instead of lines")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The photo and the options of a search."""
-    parser.add_argument("photo", type=Path)
-    add_store_options(parser)
+def add_choice_options(parser: argparse.ArgumentParser) -> None:
+    """How many matches, and which garments compete."""
     parser.add_argument("--top", type=count, default=5, help="matches of each garment (default: %(default)s)")
-    parser.add_argument("--any-class", action="store_true", help="let garments of other classes compete too")
     parser.add_argument(
         "--only", type=wanted, action="append", default=[], metavar="HEAD=NAME",
         help="only garments with that attribute, such as color=Red or superclass=top; may be repeated",
     )  # fmt: skip
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The photo and the options of a search."""
+    parser.add_argument("photo", type=Path)
+    add_store_options(parser)
+    add_choice_options(parser)
+    parser.add_argument("--any-class", action="store_true", help="let garments of other classes compete too")
     parser.add_argument("--ideas", action="store_true", help="different ideas instead of the most similar garments")
     parser.add_argument("--out", type=picture_file, help="also write a picture for people, such as match.png")
 
@@ -158,7 +163,7 @@ def approximate_json(matches: list[Match]) -> dict[str, float] | None:
 
 
 def answer_json(result: Answer, change: Change) -> dict[str, Any]:
-    """The whole answer as JSON."""
+    """The answer to a photo as JSON."""
     return {
         "schema": SCHEMA,
         "photo": {
@@ -196,13 +201,20 @@ def lines(result: Answer) -> list[str]:
         text += ["", garment_line(garment), f"  {describe(garment.attributes)}"]
         if not matches:
             text.append(f"  no {garment.superclass} in the wardrobe matches (--any-class searches everything)")
-        if approximate := approximate_json(matches):
-            text.append(f"  approximate: an index finds {approximate['recall']:.0%} of the nearest (docs/gallery.md)")
-        for place, match in enumerate(matches, start=1):
-            why = f"  by {match.why}" if match.why else ""
-            position = where(match.item.superclass, match.item.box)
-            more = f" and {len(match.item.paths) - 1} copies" if len(match.item.paths) > 1 else ""
-            text.append(f"  {place}. {match.similarity:.3f}  {shown_path(match.item.photo)}{more}  ({position}){why}")
+        text += match_lines(matches)
+    return text
+
+
+def match_lines(matches: list[Match]) -> list[str]:
+    """Matches as lines of text for people."""
+    text = []
+    if approximate := approximate_json(matches):
+        text.append(f"  approximate: an index finds {approximate['recall']:.0%} of the nearest (docs/gallery.md)")
+    for place, match in enumerate(matches, start=1):
+        why = f"  by {match.why}" if match.why else ""
+        position = where(match.item.superclass, match.item.box)
+        more = f" and {len(match.item.paths) - 1} copies" if len(match.item.paths) > 1 else ""
+        text.append(f"  {place}. {match.similarity:.3f}  {shown_path(match.item.photo)}{more}  ({position}){why}")
     return text
 
 

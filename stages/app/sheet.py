@@ -92,10 +92,10 @@ def _garment(sheet: Image.Image, pen: ImageDraw.ImageDraw, font: Font, asked: As
     pen.rectangle(place, outline=color_of(asked.superclass), width=3)
     sure = f" {asked.confidence:.0%}" if asked.confidence is not None else ""
     title = "whole photo" if asked.box is None else f"{asked.superclass}{sure}"
-    told = [
+    values = [
         f"{head}: {attribute.name if attribute.sure else 'not sure'}" for head, attribute in asked.attributes.items()
     ]
-    texts = [title, ", ".join(told[:2]), ", ".join(told[2:])]
+    texts = [title, ", ".join(values[:2]), ", ".join(values[2:])]
     for number, text in enumerate(texts):
         at = left, top + SIDE + 4 + number * (TEXT + 4)
         pen.text(at, fitted(text, SIDE, font), INK if number == 0 else GRAY, font)

@@ -21,10 +21,10 @@ def by_class(pairs: Sequence[Sequence[str]], classes: Sequence[str]) -> list[lis
     actual, predicted, both = (Counter(names) for names in (*zip(*pairs, strict=True), map(tuple, pairs)))
     table = []
     for name in [*classes, *sorted(set(actual) - set(classes))]:
-        tp, rows, said = both[name, name], actual[name], predicted[name]
-        ratios = (tp / said if said else None, tp / rows if rows else None)
-        f1 = 2 * tp / (rows + said) if rows + said else None
-        table.append([name, rows, said, tp, said - tp, rows - tp, len(pairs) - rows - said + tp, *ratios, f1])
+        tp, rows, taken = both[name, name], actual[name], predicted[name]
+        ratios = (tp / taken if taken else None, tp / rows if rows else None)
+        f1 = 2 * tp / (rows + taken) if rows + taken else None
+        table.append([name, rows, taken, tp, taken - tp, rows - tp, len(pairs) - rows - taken + tp, *ratios, f1])
     return table
 
 

@@ -1,4 +1,4 @@
-"""Faster start-up: timm without the imports that no stage uses."""
+"""Faster start-up: timm and torch's optimizers without torch's compiler, which no stage uses."""
 
 import sys
 from collections.abc import Callable
@@ -12,8 +12,7 @@ def import_timm() -> ModuleType:
     """timm, and torchvision with it, without torch's compiler: a third of the start-up of a stage (1.3 of 3.8 seconds).
 
     ``torchvision.ops.roi_align`` imports one function of the compiler, and timm's NaFlexViT excludes one method from
-    compilation; each of the two imports all of the compiler and sympy. Stages that train still import the compiler,
-    because torch's optimizers do.
+    compilation; each of the two imports all of the compiler and sympy.
     """
     import torch.compiler
 
@@ -34,6 +33,26 @@ def import_timm() -> ModuleType:
     finally:
         torch.compiler.disable = disable
     return timm
+
+
+def spare_compiler() -> None:
+    """Let torch's optimizers and deterministic mode do without the compiler: more than a second of a training's start.
+
+    Optimizers import it to tell it that it must leave them alone, and to break its graphs around a step; the mode is
+    set in it, too. What they compute is the same. ``differentiable=True`` has no effect afterwards.
+    """
+    import torch
+    from torch.optim import SGD, Adam, Optimizer  # AdamW has the step of Adam
+
+    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+        plain = getattr(getattr(Optimizer, name), "__wrapped__", None)
+        if plain is not None:
+            plain.__dynamo_disable = plain
+    for kind in (SGD, Adam):
+        plain = getattr(kind.step, "__wrapped__", None)
+        if plain is not None and not hasattr(kind.step, "hooked"):  # hooked: one was built before
+            kind.step = torch.no_grad()(plain)
+    torch.use_deterministic_algorithms = torch._C._set_deterministic_algorithms
 
 
 def _is_compile_supported(device_type: Any) -> Any:

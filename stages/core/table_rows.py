@@ -215,8 +215,8 @@ def _excel(path: Path) -> Content:
         for row in rows[upper + 1 : merged.max_row]:
             row[column] = rows[upper][column]
     top = next(number for number, row in enumerate(rows) if sum(map(bool, row)) > 1 or number == len(rows) - 1)
-    said = f"Excel, sheet {first.title}" + (f"; not read: {shown(ignored)}" if ignored else "")
-    return rows[top], ((number, row) for number, row in enumerate(rows[top + 1 :], start=top + 2)), said
+    description = f"Excel, sheet {first.title}" + (f"; not read: {shown(ignored)}" if ignored else "")
+    return rows[top], ((number, row) for number, row in enumerate(rows[top + 1 :], start=top + 2)), description
 
 
 def _parquet(path: Path) -> Content:

@@ -5,9 +5,10 @@ no later stage needs a network connection.
 """
 
 import logging
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from torch import nn
 
 from stages.core.determinism import device
 from stages.encoders.examples import Examples
@@ -37,6 +38,18 @@ RECIPE = FrozenRecipe
 def fit(recipe: FrozenRecipe, train: Examples, val: Examples, run: Run) -> Fitted:
     """Load the weights and score the vectors on validation."""
     network = Extractor(recipe.backbone, recipe.weights, recipe.image_size, recipe.pooling).to(device())
+    card = card_of("frozen", backbone=recipe.backbone, pooling=recipe.pooling, image_size=recipe.image_size)
+    return scored(network, card, recipe, train, val, run)
+
+
+def scored(
+    network: nn.Module, card: dict[str, Any], recipe: Recipe, train: Examples, val: Examples, run: Run
+) -> Fitted:
+    """A network that stays as it is, with the scores of its vectors on validation; they are compared by cosine.
+
+    Args:
+        network: on this process's device.
+    """
     validation = Validation(train, val, recipe.validation)
 
     def vectors(rows: Examples) -> np.ndarray:
@@ -45,5 +58,4 @@ def fit(recipe: FrozenRecipe, train: Examples, val: Examples, run: Run) -> Fitte
     scores = validation.scores(vectors(val), lambda: vectors(train.take(validation.reference)), "cosine")
     row = {"epoch": 0} | {f"val_{name}": value for name, value in scores.items()}
     log.info(f"{run.name}: {shown_row(row)}; chance {shown_row(validation.chance)}")
-    card = card_of("frozen", backbone=recipe.backbone, pooling=recipe.pooling, image_size=recipe.image_size)
     return Fitted(network, card, list(row), [list(row.values())], before_and_after(row, row, validation.chance))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from stages.core.determinism import device
 from stages.core.errors import StageError
+from stages.core.fast_imports import spare_compiler
 from stages.encoders.examples import Batches, Examples
 from stages.encoders.recipes import ScheduleParams, TrainedRecipe
 from stages.encoders.validation import Scores, Validation, before_and_after, check_select, collapse
@@ -99,6 +100,7 @@ class Fitted:
         header, history: columns and rows of history.csv.
         scores: scores before and after training, and of chance.
         draw: writes pictures into a folder and returns their paths.
+        files: name -> content of what else the network needs next to its weights, such as a tokenizer.
     """
 
     network: nn.Module
@@ -107,6 +109,7 @@ class Fitted:
     history: list[list[Any]]
     scores: dict[str, float]
     draw: Callable[[Path], list[Path]] | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass
@@ -163,6 +166,7 @@ class Trainer:
             lay_out(task.modules, run.runtime)
             if task.trunk is not None:
                 accelerate(task.trunk, run.runtime)
+        spare_compiler()
         self.optimizer = torch.optim.Adam(task.groups(), weight_decay=schedule.weight_decay)
         self.schedule = LambdaLR(self.optimizer, drops(schedule.drop_at, schedule.drop_factor))
         self.averaged = self.kept = task.modules

@@ -3,7 +3,7 @@
 Reads:  FOLDER, the table that the recipe learns from: the data set, or a benchmark's folder with its train.parquet. The
         test split is not read.
 Writes: weights.safetensors, encoder.json, history.csv (a line for each epoch: losses of train and val, val scores),
-        scores.json (before, after and chance), params.json; and pictures of some kinds.
+        scores.json (before, after and chance), params.json; and of some kinds pictures, or a tokenizer.
 Params: encoder.<name>, runtime; stages/networks/encoders/kinds.py names the kinds.
 
 A killed training resumes after its last finished epoch (stages/learning/checkpoints.py). With ``runtime.processes``
@@ -60,6 +60,8 @@ def _run(args: argparse.Namespace, recipe: Recipe, runtime: RuntimeParams, group
         return Report()
     out = fresh_folder(args.out)
     save_encoder(fitted.network, fitted.card, out)
+    for name, data in fitted.files.items():
+        (out / name).write_bytes(data)
     write_csv(out / "history.csv", fitted.header, fitted.history)
     write_json(out / "scores.json", fitted.scores)
     write_json(out / "params.json", recipe.model_dump(mode="json"))

@@ -87,10 +87,10 @@ def write_folder(out: Path, models: Path, encoder: str, content: Mapping[str, An
     seed_everything(0)  # fixes torch's threads
     crops, nms = section(CropParams, "crops", content), section(NmsParams, "nms", content)
     classifier = ClassifierEncoder(models / "encoders" / APP)
-    told = write_classifier(classifier, models / "encoders" / APP, out)
+    exported = write_classifier(classifier, models / "encoders" / APP, out)
     detectors = [write_detector(models / "detectors" / name, out) for name in section(Names, "detectors", content)]
     if encoder == APP:
-        chosen = {key: told[key] for key in ("file", "sha256", "weights_sha256", "image", "detected_classes")}
+        chosen = {key: exported[key] for key in ("file", "sha256", "weights_sha256", "image", "detected_classes")}
         metric = classifier.metric
     else:
         network = load_encoder(models / "encoders" / encoder)
@@ -103,7 +103,7 @@ def write_folder(out: Path, models: Path, encoder: str, content: Mapping[str, An
         "confidence": crops.confidence,
         "nms": nms.model_dump(),
         "crop": {**crops.model_dump(include=CROP), "jpeg_quality": JPEG_QUALITY},
-        "classifier": told,
+        "classifier": exported,
         "encoder": {"name": encoder, "metric": metric, **chosen},
         "unsure_below": content.get("app", {}).get("unsure_below", 0.0),
     }

@@ -86,6 +86,17 @@ def plain_grids() -> Iterator[None]:
         nn.functional.affine_grid = own
 
 
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Compute torch's MultiheadAttention by single operations: ONNX has none for its fused one."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
 def write_graph(graph: nn.Module, size: tuple[int, int], outputs: Sequence[str], path: Path) -> str:
     """Write a graph for pictures of ``size`` (height, width) as ONNX; returns the file's SHA-256.
 
@@ -103,10 +114,11 @@ def write_graph(graph: nn.Module, size: tuple[int, int], outputs: Sequence[str],
         warnings.catch_warnings(),
         redirect_stdout(io.StringIO()),
         plain_grids(),
+        plain_attention(),
     ):  # the whole graph, on an error
         warnings.simplefilter("ignore")  # of sizes that become constants, as they are
-        said = graph(*inputs)
-        expected = [said] if isinstance(said, torch.Tensor) else list(said)
+        result = graph(*inputs)
+        expected = [result] if isinstance(result, torch.Tensor) else list(result)
         # `a |= b` of the color histogram
         torch.onnx.register_custom_op_symbolic("aten::__ior_", lambda g, a, b: g.op("Or", a, b), OPSET)
         try:

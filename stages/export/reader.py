@@ -349,17 +349,17 @@ class Reader:
         classifier, encoder = self.pipeline["classifier"], self.pipeline["encoder"]
         stored = io.BytesIO()  # the networks learned from crops that were stored as JPEG
         crop.save(stored, "JPEG", quality=self.pipeline["crop"]["jpeg_quality"], subsampling=0)
-        said = self._run(classifier, stored, superclass)
+        outputs = self._run(classifier, stored, superclass)
         unsure, attributes = self.pipeline["unsure_below"], {}
         for head, names in classifier["heads"].items():
-            logits = said[f"logits_{head}"][0].astype(np.float64) / classifier["temperatures"][head]
+            logits = outputs[f"logits_{head}"][0].astype(np.float64) / classifier["temperatures"][head]
             shares = np.exp(logits - logits.max())
             shares /= shares.sum()
             best = int(shares.argmax())
             attributes[head] = Attribute(names[best], float(shares[best]), bool(shares[best] >= unsure))
         if encoder["file"] != classifier["file"]:
-            said = self._run(encoder, stored, superclass)
-        vector = unit(said["embedding"])[0] if self.metric == "cosine" else said["embedding"][0]
+            outputs = self._run(encoder, stored, superclass)
+        vector = unit(outputs["embedding"])[0] if self.metric == "cosine" else outputs["embedding"][0]
         return Garment(superclass, confidence, box, attributes, vector)
 
     def _run(self, settings: dict[str, Any], stored: io.BytesIO, superclass: str) -> dict[str, Array]:

@@ -168,12 +168,12 @@ class Images:
             if keys:
                 return _only(keys, name)
         for end in ends:
-            for kinds, reason, said in (
+            for kinds, reason, detail in (
                 (self._unread, "unread_format", UNREAD_SAID),
                 (self._broken, "broken_link", BROKEN_SAID),
             ):
                 if path := kinds.get(without_suffix(end)):
-                    return Match("", reason, f"{self.name(path)}: {said}")
+                    return Match("", reason, f"{self.name(path)}: {detail}")
         if self._ends is None:
             self._ends = _index_ends([*self.paths, *self._unread])
         # Not every end of an absolute path: x/1.jpg that is not there is no reason to take y/1.jpg.

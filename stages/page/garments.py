@@ -139,11 +139,11 @@ def scored_box(row: Row) -> Row:
     """A row of SCORED_BOXES: found and right, found and wrong, or missed."""
     if row["superclass"] == BACKGROUND:
         return box(row, "missed", f"missed {row['actual']}", "actual_")
-    said = f"{row['superclass']} {row['confidence']:.2f}"
+    caption = f"{row['superclass']} {row['confidence']:.2f}"
     if row["superclass"] == row["actual"]:
-        return box(row, "right", said)
+        return box(row, "right", caption)
     is_what = "a false alarm" if row["actual"] == BACKGROUND else f"is {row['actual']}"
-    return box(row, "wrong", f"{said}, {is_what}")
+    return box(row, "wrong", f"{caption}, {is_what}")
 
 
 def matrix(

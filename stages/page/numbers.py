@@ -31,7 +31,7 @@ class Seeds:
         self.seeds: list[int] = content.get("seeds", [])
         self.files: Mapping[str, Mapping[str, Row]] = content.get("metrics", {})
 
-    def said(self, file: str, key: str) -> str:
+    def spread(self, file: str, key: str) -> str:
         """Smallest and largest value of the seeds; nothing where they were not measured."""
         entry = self.files.get(file, {}).get(key)
         return f"{entry['min']:.3f}–{entry['max']:.3f}" if entry else ""
@@ -39,8 +39,8 @@ class Seeds:
 
 def cell(value: float | None, seeds: str = "", best: bool = False, high: str = "") -> Row:
     """One number of a table, with the seeds' reach below it."""
-    said = "" if value is None else f"{value:.3f}"
-    return {"value": said + (f"–{float(high):.3f}" if high else ""), "seeds": seeds, "best": best}
+    text = "" if value is None else f"{value:.3f}"
+    return {"value": text + (f"–{float(high):.3f}" if high else ""), "seeds": seeds, "best": best}
 
 
 def retrieval(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | None:
@@ -52,8 +52,8 @@ def retrieval(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | 
         for encoder, content in own.items():
             for benchmark, scores in content.items():
                 for metric, value in scores.items():
-                    said = seeds.said(f"{folder}/{encoder}", f"{benchmark}.{metric}")
-                    values.setdefault(encoder, {})[benchmark] = (value, said)
+                    spread = seeds.spread(f"{folder}/{encoder}", f"{benchmark}.{metric}")
+                    values.setdefault(encoder, {})[benchmark] = (value, spread)
     names = dict.fromkeys(name for own in values.values() for name in own)
     benchmarks = sorted(names, key=lambda name: name != "wardrobe")
     if not benchmarks:
@@ -114,7 +114,7 @@ def heads(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | None
         {
             "name": names.get(name, name),
             "published": False,
-            "cells": [cell(own[name].get(head), seeds.said(f"classifier/{name}", head)) for head in columns],
+            "cells": [cell(own[name].get(head), seeds.spread(f"classifier/{name}", head)) for head in columns],
         }
         for name in ("accuracy", "given_class", "majority")
         if name in own
@@ -134,7 +134,7 @@ def detectors(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | 
     own, salient = read_folder(metrics / "detector"), read_folder(metrics / "salient")
     lines = []
     for name, content in own.items():
-        cells = [cell(content.get(key), seeds.said(f"detector/{name}", key)) for key in FIGURES]
+        cells = [cell(content.get(key), seeds.spread(f"detector/{name}", key)) for key in FIGURES]
         lines.append({"name": name, "published": False, "cells": cells})
         constant = [cell(content.get("constant_box") if key == "map50" else None) for key in FIGURES]
         lines.append({"name": f"{name}, a constant box", "published": False, "cells": constant})
@@ -164,7 +164,7 @@ def simclr(metrics: Path, seeds: Seeds) -> Row | None:
     return {
         "columns": names,
         "lines": [{"name": "k-NN", "published": False,
-                   "cells": [cell(content[name], seeds.said("simclr", name)) for name in names]}],
+                   "cells": [cell(content[name], seeds.spread("simclr", name)) for name in names]}],
     }  # fmt: skip
 
 

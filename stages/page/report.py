@@ -27,7 +27,7 @@ from stages.page import charts, flow, garments, numbers
 from stages.page.gallery import gallery
 from stages.page.lookup import Profile, Row, csv_rows, item_facts, picture_facts
 from stages.page.pictures import Pictures
-from stages.page.text import facts_told
+from stages.page.text import facts_entries
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
@@ -68,11 +68,11 @@ def classifier_parts(
     mistakes: list[Row] = []
     for head in dict.fromkeys(row["head"] for row in rows):
         own = [row for row in rows if row["head"] == head]
-        told = [
+        predicted_rows = [
             (row["label"], row["prediction"], row["crop_id"], f"{row['prediction']} {float(row['probability']):.2f}")
             for row in own
         ]
-        matrices.append(garments.matrix(head, told, cells, most))
+        matrices.append(garments.matrix(head, predicted_rows, cells, most))
         wrong = [row for row in own if row["label"] != row["prediction"]]
         wrong.sort(key=lambda row: (-float(row["probability"]), row["crop_id"]))
         mistakes.append({"head": head, "wrong": len(wrong), "rows": len(own), "shown": wrong[:MISTAKES]})
@@ -89,11 +89,11 @@ def detector_matrices(profile: Profile, pictures: Pictures, cells: dict[str, Any
     matrices = []
     for name, rows in profile.grouped("detector", "report", "detector", "boxes.parquet").items():
         panel = f"detector {name}"
-        told = [
+        predicted_rows = [
             (row["actual"], row["superclass"], f"{name}:{row['image_id']}", garments.scored_box(row)["text"])
             for row in rows
         ]
-        matrices.append(garments.matrix(panel, told, cells, most))
+        matrices.append(garments.matrix(panel, predicted_rows, cells, most))
         for cell in [cell for cell in cells if cell.startswith(f"{panel}|")]:
             for key, _ in cells[cell]:
                 image_id = key.partition(":")[2]
@@ -114,7 +114,7 @@ def facts_of(profile: Profile, keys: list[str], rows: dict[str, tuple[str, str]]
                 facts = picture_facts(profile, source, own)
         except StageError:
             continue
-        result[key] = [list(pair) for pair in facts_told(facts)]
+        result[key] = [list(pair) for pair in facts_entries(facts)]
     return result
 
 
@@ -187,14 +187,14 @@ def context(data: Path, metrics: Path, models: Path, published: Path, share: flo
         "gallery": bool(searched),
     }
     encoded, keys = pictures.encode()
-    told = facts_of(
+    facts = facts_of(
         profile, [key for key in keys if not key.startswith("photo:")], searched["rows"] if searched else {}
     )
     groups = [group for section in ("rejected", "outcomes", "detections") for group in result[section]]
     rows_of_photos = {entry["photo"]["row"] for group in groups for entry in group["examples"] if entry["photo"]}
-    told |= facts_of(profile, sorted(rows_of_photos - set(told)), {})
+    facts |= facts_of(profile, sorted(rows_of_photos - set(facts)), {})
     result["data"] = embedded({
-        "pics": encoded, "pic": keys, "facts": told, "cells": cells, "words": WORDS,
+        "pics": encoded, "pic": keys, "facts": facts, "cells": cells, "words": WORDS,
         "gallery": searched and searched["gallery"], "space": searched and searched["space"],
     })  # fmt: skip
     return result

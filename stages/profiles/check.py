@@ -28,7 +28,7 @@ from stages.runner.lists import DERIVED, LISTS, SECTIONS, check_lists
 # Sources whose validation split is a share of their training groups. The others publish a validation split.
 SHARED_OUT = ("inshop", "pairs")
 # Kinds of recipe without a loss on validation.
-NO_VAL_LOSS = ("frozen", "ensemble", "normsoftmax")
+NO_VAL_LOSS = ("frozen", "ensemble", "normsoftmax", "image_text")
 # Rows of a category that make a positive pair.
 PAIR = 2
 # Policies whose labels name the physical item.

@@ -69,11 +69,11 @@ def over_base(profile: Tree, name: str, folder: Path = PROFILES) -> Tree:
     Raises:
         StageError: ``based_on`` names no layer.
     """
-    said = dict(profile)
-    layer = said.pop(BASED_ON, None)
+    settings = dict(profile)
+    layer = settings.pop(BASED_ON, None)
     if layer is not None and layer not in LAYERS:
         raise StageError(f"profiles/{name}.yaml: `{BASED_ON}` is {layer!r}; expected one of: {shown(LAYERS)}, or none.")
-    return merged(*(load_params(folder / f"{file}.yaml") for file in (BASE, layer) if file), said)
+    return merged(*(load_params(folder / f"{file}.yaml") for file in (BASE, layer) if file), settings)
 
 
 def members(section: str, content: Mapping[str, Any]) -> Tree:
@@ -93,9 +93,9 @@ def members(section: str, content: Mapping[str, Any]) -> Tree:
         if parent is not None and parent not in own:
             raise StageError(f"profiles: `{section}.{name}` is based on {parent!r}; {section} has: {shown(own)}.")
         inherited = resolve(parent, (*seen, name)) if parent is not None else content.get(DEFAULTS) or {}
-        said = {key: value for key, value in own[name].items() if key != BASED_ON}
-        resolved = merged(inherited, said)
-        return {key: resolved[key] for key in (*said, *resolved)}  # its own keys come first
+        settings = {key: value for key, value in own[name].items() if key != BASED_ON}
+        resolved = merged(inherited, settings)
+        return {key: resolved[key] for key in (*settings, *resolved)}  # its own keys come first
 
     return {name: resolve(name, ()) for name in own}
 

@@ -98,10 +98,10 @@ def confusions(confused: list[dict[str, str]]) -> list[str]:
     lines = []
     for head in dict.fromkeys(row["head"] for row in confused):
         own = [row for row in confused if row["head"] == head][:PAIRS]
-        told = "; ".join(
+        confused_pairs = "; ".join(
             f"{row['actual']} as {row['predicted']} ({row['rows']}, {float(row['share']):.0%})" for row in own
         )
-        lines.append(f"- {head}: {told}")
+        lines.append(f"- {head}: {confused_pairs}")
     return lines
 
 
@@ -123,11 +123,11 @@ def profile_section(name: str, folder: Path, published: list[Published], drawn: 
     lines += [*markdown(HEAD_COLUMNS + PUBLISHED, head_rows(read_json(folder / "classifier.json"), of_head)), ""]
     if gender := gender_rows(tables["by_class"], published):
         lines += [*markdown(COUNTS, gender), ""]
-    if told := confusions(tables["confused"]):
+    if lines_of_heads := confusions(tables["confused"]):
         lines += [
             "Most frequent confusions, label as prediction (test rows, share of the class):",
             "",
-            *told,
+            *lines_of_heads,
             "",
         ]
     return lines + ([DRAWN, ""] if drawn else [])
@@ -150,8 +150,8 @@ def write_page(out: Path) -> None:
         lines += profile_section(name, folder, published, drawn)
     notes = {row.note: row.source for row in published if row.benchmark.startswith(PREFIX)}
     for source in dict.fromkeys(notes.values()):
-        told = "; ".join(note for note, own in notes.items() if note and own == source)
-        lines += [*prose(f"Published: {source} ({told})."), ""]
+        remarks = "; ".join(note for note, own in notes.items() if note and own == source)
+        lines += [*prose(f"Published: {source} ({remarks})."), ""]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     log.info(f"{out}: {len(folders)} profiles")

@@ -79,8 +79,8 @@ def report(source: str, reader: str, drawn: bool, ingested: Path, tables: Path) 
             ("rejected", ledger["rejected"], rejects, REASONS),
         ):
             for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
-                said = f": {meaning[name]}" if name in meaning else ""
-                lines.append(f"  {heading} {count} {name}{said}")
+                remark = f": {meaning[name]}" if name in meaning else ""
+                lines.append(f"  {heading} {count} {name}{remark}")
                 lines += [f"      {key}  {detail}".rstrip() for key, detail in examples[table, name]]
         lines.append("")
     lines += pictures(read_shards(ingested, ["split", "group_id", "cluster", "width", "height"]))
@@ -125,7 +125,7 @@ def completeness(
         published_counts = known.get((source, table), [])
         counts = [count for count, _ in published_counts if count is not None]
         if not counts:
-            remarks = "".join(f" ({said})" for _, said in published_counts)
+            remarks = "".join(f" ({remark})" for _, remark in published_counts)
             lines += [f"{table}: {rows_in}, no published count{remarks}"] if rows_in else []
             continue
         missing = sum(counts) - rows_in
@@ -133,8 +133,8 @@ def completeness(
             verdict = f"{missing} fewer than a complete download"
         else:
             verdict = f"{-missing} more than a complete download" if missing else "complete"
-        told = " + ".join(f"{count} {said}" for count, said in published_counts)
-        lines.append(f"{table}: {rows_in}, {verdict} ({told})")
+        published_sizes = " + ".join(f"{count} {remark}" for count, remark in published_counts)
+        lines.append(f"{table}: {rows_in}, {verdict} ({published_sizes})")
     return lines
 
 

@@ -103,14 +103,14 @@ def key_metrics(numbers: Numbers) -> list[KeyMetric]:
 
 def _salient(rows: list[dict[str, float]]) -> str:
     """Mean mAP50 of the salient boxes, mean mAP50-95 on validation of both detectors, and which one cuts the crops."""
-    said = f"{fmean(own['map50'] for own in rows):.3f} salient box and classifier's group"
+    text = f"{fmean(own['map50'] for own in rows):.3f} salient box and classifier's group"
     compared = [(own["val_map50_95"], own["trained_val_map50_95"]) for own in rows if "val_map50_95" in own]
     if compared:
         salient, trained = map(fmean, zip(*compared, strict=True))
-        said += f" (validation mAP50-95 {salient:.3f}, trained {trained:.3f})"
+        text += f" (validation mAP50-95 {salient:.3f}, trained {trained:.3f})"
     if all("cuts_crops" in own for own in rows):
-        said += f"; the {'salient box' if rows[0]['cuts_crops'] else 'trained detector'} cuts the crops"
-    return said
+        text += f"; the {'salient box' if rows[0]['cuts_crops'] else 'trained detector'} cuts the crops"
+    return text
 
 
 def _retrieval(numbers: Numbers, folder: str) -> list[KeyMetric]:

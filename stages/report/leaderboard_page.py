@@ -155,14 +155,14 @@ def remark_on_start(line: dict[str, Any]) -> str:
 
 def falls(board: dict[str, Any]) -> list[str]:
     """A paragraph on the encoders that end below their start on validation, with both scores; empty if none does."""
-    told = []
+    notes = []
     for name, entries in board.items():
         line: dict[str, Any] = next(iter(entries.values()), {})
         if below_start(line):
             of = line["on_validation"]
-            told.append(f"{name} ({of['figure']} {of['before']:.3f} before its training, {of['kept']:.3f} after it)")
-    text = f"Training lowered the score on validation of these encoders, whatever their rows say: {', '.join(told)}."
-    return [*prose(text), ""] if told else []
+            notes.append(f"{name} ({of['figure']} {of['before']:.3f} before its training, {of['kept']:.3f} after it)")
+    text = f"Training lowered the score on validation of these encoders, whatever their rows say: {', '.join(notes)}."
+    return [*prose(text), ""] if notes else []
 
 
 def softmax_table(board: dict[str, Any], published: list[Published], benchmark: str) -> list[str]:
@@ -204,14 +204,14 @@ def recommended(name: str, line: dict[str, Any]) -> list[str]:
     if not scores or scores["n_scored"] == scores["n_missed"]:  # no query has a match and was detected
         return []
     ways = {"list": "in the list in which its regions take turns", "whole": "in its ranking by whole images"}
-    told = []
+    notes = []
     for way, text in ways.items():
         several = f"{way}_categories" in scores
         seen = f", with {scores[f'{way}_categories']:.1f} categories among the first ten" if several else ""
         near, far = ((measure.label, f"{scores[f'{way}_{measure.key}']:.3f}") for measure in HIT.at(HITS))
-        told.append(f"{text} {near[0]} is {near[1]}, {far[0]} {far[1]}{seen}")
+        notes.append(f"{text} {near[0]} is {near[1]}, {far[0]} {far[1]}{seen}")
     plain = ", all without flip" if "without_flip" in line else ""
-    text = f"Recommendations of {name} for {scores['n_scored']} queries{plain}: {'; '.join(told)}."
+    text = f"Recommendations of {name} for {scores['n_scored']} queries{plain}: {'; '.join(notes)}."
     return [*prose(text), ""]
 
 

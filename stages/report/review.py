@@ -91,8 +91,8 @@ def key_metric_lines(before: Numbers, now: Numbers, seeds: Sequence[Numbers], ba
             still.append(f"{called} {number(row.value)}")
         else:
             change = row.value - was.value
-            rank, said = verdict(change, [own[name] for own in spread if name in own])
-            rows.append((rank, [called, number(was.value), number(row.value), f"{change:+.3f}", said, row.baseline]))
+            rank, words = verdict(change, [own[name] for own in spread if name in own])
+            rows.append((rank, [called, number(was.value), number(row.value), f"{change:+.3f}", words, row.baseline]))
     rows.sort(key=lambda row: row[0])
     header = ["key metric", base, "now", "change", "seeds", "baseline, now"]
     lines = table(header, [row for _, row in rows]) if rows else []
@@ -110,12 +110,12 @@ def change_lines(before: Numbers, now: Numbers, seeds: Sequence[Numbers], base: 
     judged.sort(key=lambda row: row[0])
     count = Counter(rank for rank, _, _ in judged)
     keys = [{(name, key) for name, own in side.items() for key in own} for side in (before, now)]
-    said = f"**{len(changed)} of {len(keys[0] & keys[1])} numbers changed**"
+    summary = f"**{len(changed)} of {len(keys[0] & keys[1])} numbers changed**"
     if changed:
-        said += f": {count[BEYOND]} beyond the spread of the seeds, {count[WITHIN]} within"
-        said += f", {count[UNKNOWN]} without a spread" if count[UNKNOWN] else ""
+        summary += f": {count[BEYOND]} beyond the spread of the seeds, {count[WITHIN]} within"
+        summary += f", {count[UNKNOWN]} without a spread" if count[UNKNOWN] else ""
     more = [f"{len(own)} {how}" for how, own in (("new", keys[1] - keys[0]), ("gone", keys[0] - keys[1])) if own]
-    lines = [f"{said}{''.join(f'; {count}' for count in more)}.", ""]
+    lines = [f"{summary}{''.join(f'; {count}' for count in more)}.", ""]
     if changed:
         lines += table(
             ["number", base, "now", "change", "seeds"],
@@ -200,14 +200,14 @@ def corrections_lines(before: bytes, now: bytes) -> list[str]:
         sides.append({tuple(row[:3]): row[3] for row in rows if len(row) > 3})
     differ = sorted(key for key in sides[0].keys() | sides[1].keys() if sides[0].get(key) != sides[1].get(key))
     done = []
-    for said, keys in (
+    for verb, keys in (
         ("corrected", [key for key in differ if key not in sides[0]]),
         ("corrected to another value", [key for key in differ if key in sides[0] and key in sides[1]]),
         ("no longer corrected", [key for key in differ if key not in sides[1]]),
     ):
         if keys:
             counts = Counter(column for _, _, column in keys)
-            done.append(f"{len(keys)} {said} ({', '.join(f'{count} of {name}' for name, count in counts.items())})")
+            done.append(f"{len(keys)} {verb} ({', '.join(f'{count} of {name}' for name, count in counts.items())})")
     return [f"**Labels changed by hand**, in `{CORRECTIONS}`: {'; '.join(done)}.", ""] if done else []
 
 
@@ -242,7 +242,7 @@ def stage_lines(before: Stages, now: Stages, base: str) -> list[str]:
         return [f"Which stages ran is not known: `dvc.lock` {'now' if before else f'at {base}'} has none of them.", ""]
     ran = {name: why for name, entry in now.items() if (why := cause(before.get(name), entry))}
     lines = [f"**{len(ran)} of {len(now)} stages ran**"]
-    for why, said in CAUSES.items():
+    for why, sentence in CAUSES.items():
         items: dict[str, list[str]] = {}
         for name in sorted(name for name in ran if ran[name] == why):
             items.setdefault(name.split("@")[0], []).append(name)
@@ -252,7 +252,7 @@ def stage_lines(before: Stages, now: Stages, base: str) -> list[str]:
             for entry in ([f"`{stage}` × {len(names)}"] if len(names) > MOST_ITEMS else [f"`{name}`" for name in names])
         ]
         if entries:
-            lines.append(f"- {said}: {_first(entries)}")
+            lines.append(f"- {sentence}: {_first(entries)}")
     if gone := sorted(set(before) - set(now)):
         lines.append(f"- gone: {_first([f'`{name}`' for name in gone])}")
     return [*lines, ""]

@@ -99,7 +99,7 @@ class _Scores:
         return float(1 + np.count_nonzero(known & ~relevant & (scores >= bar)))
 
 
-def told(encoder: str, benchmark: str, exact: dict[str, Any], scores: dict[str, Any]) -> str:
+def log_line(encoder: str, benchmark: str, exact: dict[str, Any], scores: dict[str, Any]) -> str:
     """One line of a log: the scores by the index, each with its recall, and the exact score."""
 
     def hit(scores: dict[str, Any]) -> str:

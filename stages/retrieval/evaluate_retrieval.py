@@ -36,7 +36,7 @@ from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.parallel import in_processes
 from stages.core.params import Names
-from stages.retrieval.by_index import scores_by_index, told
+from stages.retrieval.by_index import log_line, scores_by_index
 from stages.retrieval.catalogue import LEADING, Place, shown_at
 from stages.retrieval.category import CATEGORY_KINDS, TOPS, softmax_figures
 from stages.retrieval.comparison import on_and_off
@@ -318,7 +318,7 @@ def main(args: Namespace, params: SimpleNamespace) -> Report:
         for encoder, result in of_encoder.items():
             results[encoder][name] = result | about[encoder]
             if "ivf" in result:
-                log.info(told(encoder, name, result.get(VIEW, {}), result["ivf"]))
+                log.info(log_line(encoder, name, result.get(VIEW, {}), result["ivf"]))
             picture = picture_path(args, encoder, benchmark)
             report.pictures += [picture] if picture.is_file() else []
         of_all = {encoder: own[name].get(VIEW, {}) for encoder, own in with_chance(results).items()}

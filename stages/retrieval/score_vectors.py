@@ -98,8 +98,8 @@ def table(benchmark: str, result: dict[str, Any]) -> str:
                 lines.append(f"  {measure.label:<{width}}{scores[key]:.4f}{chance_level}{between}")
     if clean := result.get("clean"):
         scores = clean["whole_gallery"]
-        told = "  ".join(f"{measure.label} {scores[measure.key]:.4f}" for measure in shown if measure.key in scores)
-        lines.append(f"\nwithout the {clean['n_left_out']} queries that nearly repeat a training picture\n  {told}")
+        numbers = "  ".join(f"{measure.label} {scores[measure.key]:.4f}" for measure in shown if measure.key in scores)
+        lines.append(f"\nwithout the {clean['n_left_out']} queries that nearly repeat a training picture\n  {numbers}")
     if (votes := result.get(PREDICTION, {})).get("n_scored"):
         majority = result["chance"][PREDICTION]
         lines.append(f"\ncategory by the vote of {votes['neighbors']} neighbors, {votes['n_scored']} queries scored")

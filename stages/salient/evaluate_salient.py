@@ -166,11 +166,11 @@ def _say_which_is_better(source: str, scores: dict[str, float]) -> None:
     names = {"detectors": "the trained detector", "salient": "the salient box with the classifier's group"}
     better = "salient" if salient > trained else "detectors"
     chosen = "salient" if scores["cuts_crops"] else "detectors"
-    said = f"{source}: {names[better]} is better on validation (mAP50-95 {salient:.3f} salient, {trained:.3f} trained)"
+    text = f"{source}: {names[better]} is better on validation (mAP50-95 {salient:.3f} salient, {trained:.3f} trained)"
     if better == chosen:
-        log.info(f"{said}, and cuts the crops.")
+        log.info(f"{text}, and cuts the crops.")
     else:
-        log.warning(f"{said}, but {names[chosen]} cuts the crops. `crops.boxes: {better}` in the profile changes it.")
+        log.warning(f"{text}, but {names[chosen]} cuts the crops. `crops.boxes: {better}` in the profile changes it.")
 
 
 def annotated(test: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:

@@ -242,31 +242,31 @@ def verify(fast: bool = False, name: str | None = None, remote_too: bool = False
 
 def summed_up(outs: list[Out], changes: dict[str, list[str]], cache: Path, remote: str, fast: bool) -> Verdict:
     """The lines and the verdict."""
-    told: dict[str, list[str]] = {stage: [] for stage in changes}
+    by_stage: dict[str, list[str]] = {stage: [] for stage in changes}
     sides: dict[str, set[str]] = {side: set() for side in SIDES}
     elsewhere = {out.path for out in outs if out.wrong or not out.oid}
     for stage, changed in changes.items():
         # A changed input that another stage makes is that stage's disagreement.
         if own := [change for change in changed if not within_any(change, elsewhere)]:
-            told[stage].append(f"changed since dvc.lock: {shown(own, SHOWN)}; `dvc repro {stage}` runs it")
+            by_stage[stage].append(f"changed since dvc.lock: {shown(own, SHOWN)}; `dvc repro {stage}` runs it")
             sides["dvc.lock"].add(stage)
     for out in outs:
         for where, sentence in problems(out, cache, remote, fast):
-            told[out.stage].append(sentence)
+            by_stage[out.stage].append(sentence)
             for side in where:
                 sides[side].add(out.stage)
-    lines = [f"{stage}: {'; '.join(sentences)}." for stage, sentences in told.items() if sentences]
+    lines = [f"{stage}: {'; '.join(sentences)}." for stage, sentences in by_stage.items() if sentences]
     files, size = sum(len(out.files or ()) for out in outs), sum(out.size or 0 for out in outs if out.cached)
     how = "by size and date" if fast else "every byte hashed"
     asked = f"and {remote}" if remote else "no remote asked"
     if not lines:
         return Verdict(
             [],
-            f"verify: all {len(told)} stages agree in checkout, dvc.lock, cache, {asked}: {files} files, "
+            f"verify: all {len(by_stage)} stages agree in checkout, dvc.lock, cache, {asked}: {files} files, "
             f"{size / 1e6:.0f} MB, {how}.",
         )
     counted = ", ".join(f"{side} {len(stages)}" for side, stages in sides.items() if stages)
-    return Verdict(lines, f"verify: {len(lines)} of {len(told)} stages disagree ({counted}); {how}, {asked}.")
+    return Verdict(lines, f"verify: {len(lines)} of {len(by_stage)} stages disagree ({counted}); {how}, {asked}.")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from torch import nn
 
 from stages.core.determinism import device
 from stages.core.errors import StageError, shown
+from stages.core.fast_imports import import_timm, spare_compiler
 from stages.core.heads import HEADS
 from stages.core.params import Section, Seed
 from stages.learning.acceleration import RuntimeParams, prepare_model
@@ -79,12 +80,14 @@ class SimclrModel:
 
 def build(params: SimclrParams, runtime: RuntimeParams, group: Group) -> SimclrModel:
     """Build everything that is trained, on its device, prepared for ``runtime`` and the group's processes."""
+    import_timm()  # before lightly, which imports torchvision
     from lightly.models.modules.heads import SimCLRProjectionHead
 
     where = device()
     backbone = Backbone(params.backbone, params.weights).to(where)
     head = SimCLRProjectionHead(backbone.width, params.projection_hidden, params.projection_out).to(where)
     network = prepare_model(synchronized(Projected(backbone, head), group), runtime)
+    spare_compiler()
     optimizer = torch.optim.SGD(
         [*backbone.parameters(), *network.head.parameters()],
         lr=params.learning_rate,

@@ -77,10 +77,10 @@ def add_lines(path: Path, lines: Iterable[Line], sources: Iterable[str]) -> str:
             writer.writerows({name: line[name] for name in RELABEL} for line in new)
     counts = Counter(line["column"] for line in new)
     added = ", ".join(f"{count} of {column}" for column, count in sorted(counts.items()))
-    said = f"{path}: {len(new)} line{'s' * (len(new) != 1)} added" + (f" ({added})" if added else "")
-    said += f"; {same} already there" if same else ""
-    said += f"; {differing} corrected there to another value, which stays" if differing else ""
-    return said
+    text = f"{path}: {len(new)} line{'s' * (len(new) != 1)} added" + (f" ({added})" if added else "")
+    text += f"; {same} already there" if same else ""
+    text += f"; {differing} corrected there to another value, which stays" if differing else ""
+    return text
 
 
 def main() -> None:

@@ -112,8 +112,8 @@ def suspects_of(
 
 def correction_of(row: dict[str, Any]) -> dict[str, str]:
     """A row of the table of suspects as a line for data/relabel.csv."""
-    said = f"suspects {float(row['confidence']):.3f} by {row['reason']}, was {row['label']}"
-    values = (row["source"], row["item_id"], row["head"], row["suggestion"], said)
+    reason = f"suspects {float(row['confidence']):.3f} by {row['reason']}, was {row['label']}"
+    values = (row["source"], row["item_id"], row["head"], row["suggestion"], reason)
     return dict(zip(RELABEL, values, strict=True))
 
 

@@ -34,8 +34,8 @@ def listen(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=128)
     except (OSError, UnicodeError, OverflowError) as error:
-        said = getattr(error, "strerror", None) or error
-        raise StageError(f"{host}:{port}: {said}. Choose another address or port: seamline app --port 8301.") from None
+        why = getattr(error, "strerror", None) or error
+        raise StageError(f"{host}:{port}: {why}. Choose another address or port: seamline app --port 8301.") from None
 
 
 def address_of(host: str, port: int) -> str:

@@ -8,11 +8,12 @@ from stages.classifier.ablation import VariantParams, variant_of
 from stages.core.params import load_params, section
 from stages.networks.classifier import ClassifierParams
 from stages.profiles.check import check
-from stages.profiles.compose import merged
+from stages.profiles.compose import compose, merged
 from stages.profiles.text import params_text
 from stages.runner.lists import LISTS
 
 ROOT = FOLDER.parent
+UPON_REQUEST = {"fashion_siglip"}  # encoders that no profile lists: they need packages beyond requirements.txt
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,8 +54,15 @@ def test_every_profile_can_run_everything_that_the_base_offers():
     templates = {"frozen", "trained", "fir", "upstream", "category"}
     assert set(base["ingest"]) - {"defaults"} <= listed["sources"]
     assert set(base["detector"]) - {"defaults"} <= listed["detectors"]
-    assert set(base["encoder"]) - {"defaults"} - templates <= listed["encoders"]
+    assert set(base["encoder"]) - {"defaults"} - templates - UPON_REQUEST <= listed["encoders"]
     assert set(base["benchmark"]) - templates <= listed["benchmarks"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("encoder", UPON_REQUEST)
+def test_encoder_of_a_package_that_few_need_fits_every_profile_that_adds_it(name, encoder):
+    lists = {"encoders": [*composed(name)["encoders"], encoder]}
+    check(compose(name, FOLDER, lists), FOLDER / f"{name}.yaml")
 
 
 def test_photos_has_no_demo_section_and_the_demo_only_its_encoders():

@@ -42,6 +42,10 @@ SMALL = {**_BACKBONE, **_PICTURES, "embedding": 8}
 
 def small(kind):
     """The values of a small recipe of a kind; of a kind without values above, a recipe of the profiles made small."""
+    if kind == "image_text":
+        from tiny_clip import small_recipe
+
+        return small_recipe()
     if kind in RECIPES:
         return RECIPES[kind]
     own = next(recipe for recipe in whole("demo")["encoder"].values() if recipe["kind"] == kind)

@@ -21,7 +21,7 @@ from stages.classifier.training.batches import (
     predict,
 )
 from stages.core.errors import StageError, shown
-from stages.core.fast_imports import import_timm
+from stages.core.fast_imports import import_timm, spare_compiler
 from stages.learning import loop
 from stages.learning.acceleration import RuntimeParams, autocast
 from stages.learning.checkpoints import Checkpoints
@@ -86,6 +86,7 @@ class Trainer:
             network.backbone.requires_grad_(False)
         else:
             groups.append({"params": list(network.backbone.parameters()), "lr": params.backbone_learning_rate})
+        spare_compiler()
         self.optimizer = torch.optim.Adam(groups, weight_decay=params.weight_decay)
         # Scores always ignore rows without a label; ``missing_labels`` only changes the loss.
         self.targets = {

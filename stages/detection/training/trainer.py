@@ -25,6 +25,7 @@ from ultralytics.utils.torch_utils import ModelEMA, unwrap_model
 
 from stages.core.determinism import fix_threads
 from stages.core.errors import StageError
+from stages.core.fast_imports import spare_compiler
 from stages.core.files import digest
 from stages.core.log import show_log
 from stages.detection.training.training_set import TrainingSet
@@ -54,6 +55,7 @@ class ResumableTrainer(DetectionTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         quiet_ultralytics()
         register_backbone()
+        spare_compiler()
         show_log()  # Ultralytics' own processes come here as well
         super().__init__(*args, **kwargs)
         self.checkpoints = Checkpoints(self.save_dir.parent.parent, self.save_dir.parent.name)

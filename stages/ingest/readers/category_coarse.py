@@ -19,7 +19,7 @@ from stages.ingest.readers.deepfashion_lists import (
     partition_rows,
     read_boxes,
     reject_unnamed,
-    rows_said,
+    rows_stated,
     status_counts,
     text_lines,
     warn_missing,
@@ -75,7 +75,7 @@ def check_names(path: Path) -> None:
         StageError: a category differs, or the file does not start like upstream's.
     """
     first, second, *lines = [*text_lines(path), ""]
-    rows_said(path, first, second, CATEGORY_NAMES)
+    rows_stated(path, first, second, CATEGORY_NAMES)
     rows = [line.split() for line in lines if line.strip()]
     for number, name in enumerate(CATEGORIES):
         actual = rows[number][0] if number < len(rows) else "nothing"
@@ -147,7 +147,7 @@ def _attribute_lines(request: Request, path: Path) -> Iterator[tuple[str, str, l
     rows = 0
     try:
         with path.open(encoding="utf-8-sig") as stream:
-            said = rows_said(path, stream.readline(), stream.readline(), ATTRIBUTE_ROWS)
+            stated = rows_stated(path, stream.readline(), stream.readline(), ATTRIBUTE_ROWS)
             for number, line in enumerate(stream, start=3):
                 if line.strip():
                     rows += 1
@@ -155,4 +155,4 @@ def _attribute_lines(request: Request, path: Path) -> Iterator[tuple[str, str, l
                     yield f"{path.name}:{number}", name, values
     except UnicodeDecodeError as error:
         raise StageError(f"{path}: not text in UTF-8 ({error}). Download it again.") from None
-    compare_rows(request, path, rows, said)
+    compare_rows(request, path, rows, stated)

@@ -101,8 +101,8 @@ def _read_line(
     values = of_line.get("attr")
     readable = values is None or (len(values) == len(ATTRIBUTES) and set(values) <= {"0", "1"})
     if not name or " " in name or category is None or not readable:
-        said = f"{name or 'no name'}, category {' '.join(of_line['cate'])!r}, {len(values or [])} attributes"
-        ledger.reject(key, "malformed_row", said[:160])
+        detail = f"{name or 'no name'}, category {' '.join(of_line['cate'])!r}, {len(values or [])} attributes"
+        ledger.reject(key, "malformed_row", detail[:160])
         if "bbox" in of_line:
             objects = request.account.ledger("objects")
             objects.rows_in += 1

@@ -69,8 +69,8 @@ def read(request: Request) -> Reading:
         raise StageError(f"source {request.source}: no COCO JSON in {root}. Expected {EXPECTED}.")
     splits = {path: split_of(path, root) for path in files} if len(files) > 1 else dict.fromkeys(files, "")
     if len(files) > 1 and ("" in splits.values() or len(set(splits.values())) < len(files)):
-        said = (f"{path.relative_to(root)}: {split or 'no split'}" for path, split in splits.items())
-        raise StageError(f"{root}: several COCO files ({shown(said)}); expected one, or one for each of train, val and "
+        each = (f"{path.relative_to(root)}: {split or 'no split'}" for path, split in splits.items())
+        raise StageError(f"{root}: several COCO files ({shown(each)}); expected one, or one for each of train, val and "
                          "test by name or folder. Move the others out.")  # fmt: skip
     own_test = {"val", "test"} <= set(splits.values())
     if len(files) > 1 and "train" not in splits.values():

@@ -140,18 +140,18 @@ def list_rows(request: Request, path: Path, header: tuple[str, ...]) -> list[tup
         StageError: the file does not start with the count and the header.
     """
     lines = text_lines(path)
-    said = rows_said(path, lines[0], lines[1] if len(lines) > 1 else "", header)
+    stated = rows_stated(path, lines[0], lines[1] if len(lines) > 1 else "", header)
     first = 2 if header else 1
     rows = [
         (f"{path.name}:{number}", line.split())
         for number, line in enumerate(lines[first:], start=first + 1)
         if line.strip()
     ]
-    compare_rows(request, path, len(rows), said)
+    compare_rows(request, path, len(rows), stated)
     return rows
 
 
-def rows_said(path: Path, first: str, second: str, header: tuple[str, ...]) -> int:
+def rows_stated(path: Path, first: str, second: str, header: tuple[str, ...]) -> int:
     """The number of rows in a list file's first line; the second line must be the header, if one is expected.
 
     Raises:
@@ -165,12 +165,12 @@ def rows_said(path: Path, first: str, second: str, header: tuple[str, ...]) -> i
     return int(first.strip())
 
 
-def compare_rows(request: Request, path: Path, rows: int, said: int) -> None:
+def compare_rows(request: Request, path: Path, rows: int, stated: int) -> None:
     """Note the number of rows of a list file and its count; warn if they differ."""
-    request.account.note(path.name, {"rows": rows, "rows that line 1 says": said})
-    if said != rows:
+    request.account.note(path.name, {"rows": rows, "rows that line 1 says": stated})
+    if stated != rows:
         log.warning(
-            f"{path}: line 1 says {said} rows, there are {rows}. They are read; if the file is "
+            f"{path}: line 1 says {stated} rows, there are {rows}. They are read; if the file is "
             "incomplete, download it again."
         )
 

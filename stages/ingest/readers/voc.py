@@ -36,11 +36,11 @@ def own_splits(root: Path, annotations: Path, files: list[Path]) -> dict[Path, s
     }
     for file in files:
         folders = [folder.lower() for folder in file.relative_to(root).parts[:-1]]
-        told = [SPLIT_FOLDERS[folder] for folder in folders if folder in SPLIT_FOLDERS]
+        named_splits = [SPLIT_FOLDERS[folder] for folder in folders if folder in SPLIT_FOLDERS]
         names = {file.stem, file.relative_to(annotations).with_suffix("").as_posix()}
-        told += [SPLIT_FOLDERS[name] for name, named in lists.items() if names & named]
-        if told:
-            splits[file] = told[-1]
+        named_splits += [SPLIT_FOLDERS[name] for name, named in lists.items() if names & named]
+        if named_splits:
+            splits[file] = named_splits[-1]
     return splits if "train" in splits.values() and len(set(splits.values())) > 1 else {}
 
 
@@ -72,9 +72,9 @@ def read(request: Request) -> Reading:
         elements = root.findall("object")
         objects.rows_in += len(elements)
         if file in why:
-            said = f"no image named {key.rsplit('.', 1)[0]}.* in {options.images}/"
+            detail = f"no image named {key.rsplit('.', 1)[0]}.* in {options.images}/"
             reason = why[file].reason
-            ledger.reject(key, reason, said if reason == "missing_image" else why[file].detail)
+            ledger.reject(key, reason, detail if reason == "missing_image" else why[file].detail)
             for number in range(len(elements)):
                 objects.reject(f"{key}:{number + 1}", "image_rejected", reason)
             continue

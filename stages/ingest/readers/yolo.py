@@ -48,14 +48,14 @@ def read_labels(
     """
     for number, line in _lines(path):
         ledger.rows_in += 1
-        class_number, corners, said = parse_line(line, len(names), points)
+        class_number, corners, remark = parse_line(line, len(names), points)
         if not corners:
-            ledger.reject(f"{key}:{number}", "malformed_box", f"{said}: {line[:120]}")
+            ledger.reject(f"{key}:{number}", "malformed_box", f"{remark}: {line[:120]}")
             reading.lost.add(image_id)
             continue
         object_id = f"{image_id}:{number}"
-        if said:
-            ledger.repair(object_id, said, line[:120])
+        if remark:
+            ledger.repair(object_id, remark, line[:120])
         reading.objects.append(box_row(object_id, image_id, names[class_number], corners))
         reading.units[object_id] = "share"
 

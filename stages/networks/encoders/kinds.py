@@ -45,6 +45,9 @@ ENCODER_KINDS = {
     "normsoftmax": Kind(
         ("encoders.metric_learning", "NormsoftmaxEncoder"), "cosine", ("backbone", "pooling", "embedding", "image_size")
     ),
+    "image_text": Kind(
+        ("encoders.image_text", "ImageTextEncoder"), "cosine", ("image_size", "config", "origin")
+    ),
     "attention": Kind(
         ("encoders.attention.encoder", "AttentionEncoder"), "euclidean", ("image_size", "labels", "network")
     ),

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from small_wardrobe import HEADS, ColorModels, photo
+from answer_form import FORM, form
+from small_wardrobe import ColorModels, photo
 
 from stages.app.query import add_options, answer, answer_json, lines, path_json, show
 from stages.app.wardrobe import Wardrobe
@@ -29,49 +30,6 @@ def ask(tmp_path):
         return args, wardrobe, answer(args, wardrobe), change
 
     return run
-
-
-ATTRIBUTES = {key: {"name": str, "confidence": float, "sure": bool} for key in HEADS}
-NAMED = {"path": str, "path_base64": type(None)}
-# The promised form of docs/wardrobe.md; a list stands for any number of its entry.
-FORM = {
-    "schema": int,
-    "photo": {**NAMED, "sha256": str, "width": int, "height": int},
-    "wardrobe": {
-        "photos": int,
-        "garments": int,
-        "counts": dict.fromkeys(
-            ("added", "moved", "changed", "removed", "unchanged", "duplicate", "unreadable", "left_out"), int
-        ),
-        "broken": [{**NAMED, "reason": str}],
-        "left_out": {},
-        "missing": [NAMED],
-        "busy": bool,
-    },
-    "garments": [
-        {
-            "superclass": str, "confidence": float, "box": [int], "attributes": ATTRIBUTES,
-            "approximate": type(None),
-            "matches": [
-                {
-                    "rank": int, "id": str, "similarity": float, "why": type(None), "superclass": str,
-                    "confidence": float, "box": [int], "attributes": ATTRIBUTES, "files": [NAMED],
-                }
-            ],
-        }
-    ],
-}  # fmt: skip
-
-
-def form(value, like):
-    """The value's form, as deep as ``like``."""
-    if isinstance(like, dict):
-        return {key: form(inner, like.get(key)) for key, inner in value.items()}
-    if isinstance(like, list):
-        forms = [form(inner, like[0]) for inner in value]
-        assert all(one == forms[0] for one in forms)
-        return forms[:1] or like
-    return type(value)
 
 
 def test_json_has_the_documented_form(ask):

@@ -32,6 +32,24 @@ print(json.dumps(answers))
 CASES = {
     "no compiler": "print(timm.__name__, sorted({'torch._dynamo', 'torch._inductor', 'sympy'} & set(sys.modules)))",
     "optimizer": "import torch; torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1).step()",
+    "spared": """
+import torch
+from stages.core.fast_imports import spare_compiler
+spare_compiler()
+spare_compiler()
+for kind, options in ((torch.optim.SGD, {"momentum": 0.9}), (torch.optim.Adam, {}), (torch.optim.AdamW, {})):
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = kind([weight], lr=0.1, **options)
+    optimizer.load_state_dict(optimizer.state_dict())
+    for _ in range(2 if options else 1):
+        optimizer.zero_grad()
+        (2 * weight).backward()
+        optimizer.step()
+    print(f"{weight.item():.4f}")
+torch.use_deterministic_algorithms(True, warn_only=True)
+print(torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
+print("torch._dynamo" in sys.modules)
+""",
     # By its name; and the one function that torchvision was given stands for the compiler's own.
     "by name": "from torchvision.ops import roi_align; import torch._dynamo.utils as u; assert u.counters is not None; "
     "g = sys.modules['torchvision.ops.roi_align'].is_compile_supported; assert g('cpu') == u.is_compile_supported('cpu')",
@@ -50,6 +68,11 @@ def answers():
 
 def test_timm_comes_without_the_compiler(answers):
     assert answers["no compiler"] == [0, "timm []\n"]
+
+
+def test_optimizers_step_and_the_deterministic_mode_is_set_without_the_compiler(answers):
+    """SGD: 1 - .1 * 2 = .8, then .8 - .1 * (.9 * 2 + 2) = .42; Adam: 1 - .1; AdamW: 1 * (1 - .1 * .01) - .1."""
+    assert answers["spared"] == [0, "0.4200\n0.9000\n0.8990\nTrue True\nFalse\n"]
 
 
 @pytest.mark.parametrize("case", ["optimizer", "by name"])

@@ -4,7 +4,7 @@ import pytest
 from boards import board_of, result, voted, write_results
 from places import ROOT
 
-from profiles import composed
+from profiles import composed, whole
 from stages.core.errors import StageError
 from stages.report import leaderboard
 from stages.report.leaderboard import read_published
@@ -40,8 +40,8 @@ def test_published_table_holds_shares_named_like_our_metrics_once_each():
     assert len({(one.system, one.benchmark, one.metric, one.source) for one in rows}) == len(rows) > 100
     assert all(0 < one.value < 1 and (one.high is None or one.value < one.high < 1) for one in rows)
     assert all(one.source for one in rows)
-    encoders = composed("paper")["encoders"]
-    assert {one.encoder for one in rows} - {""} <= set(encoders)
+    encoders = {*composed("paper")["encoders"], *whole("paper")["encoder"]}
+    assert {one.encoder for one in rows} - {""} <= encoders
     matcher = {one.metric: one.value for one in rows if one.benchmark == "wardrobe"}
     # 65, 84, 99, 111 and 117 of 174 queries
     assert matcher == {
@@ -62,3 +62,12 @@ def test_published_line_without_a_share_is_named(tmp_path, value):
 def test_missing_table_of_published_numbers_is_one_message(tmp_path):
     with pytest.raises(StageError, match=r"p\.csv: no such file"):
         read_published(tmp_path / "p.csv")
+
+
+def test_page_on_search_by_words_shows_the_published_numbers_of_its_benchmark():
+    rows = [one for one in read_published(ROOT / "docs/published.csv") if one.benchmark == "lookbench"]
+    table = (ROOT / "docs/find.md").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 5
+    assert [line for line in table if line.endswith(" |") and line.split("| ")[-1][0] == "0"] == [
+        f"| {one.system} | {one.value:.3f} |" for one in rows
+    ]

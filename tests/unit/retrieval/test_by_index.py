@@ -10,7 +10,7 @@ from mean_color import detailed, run_embed, run_evaluate
 from ranked import angles, rows
 
 from stages.core.errors import StageError
-from stages.retrieval.by_index import scores_by_index, told
+from stages.retrieval.by_index import log_line, scores_by_index
 from stages.retrieval.index import SearchParams, build
 from stages.retrieval.metrics import EvaluateParams, evaluate
 from stages.retrieval.vectors import VectorFile
@@ -115,7 +115,7 @@ def test_stage_prints_and_reports_recall_beside_the_exact_score(colors_project, 
 def test_line_says_recall_beside_every_score():
     figures = {"lists": 20, "nprobe": 4, "by_nprobe": [{"nprobe": 1, "recall": 0.5, "hit_at_1": 0.25},
                                                        {"nprobe": 4, "recall": 0.96, "hit_at_1": 0.5}]}  # fmt: skip
-    assert told("simclr", "inshop", {"hit_at_1": 0.51}, figures) == (
+    assert log_line("simclr", "inshop", {"hit_at_1": 0.51}, figures) == (
         "inshop: simclr by an index of 20 lists: nprobe 1: recall 0.500, hit@1 0.250; "
         "nprobe 4: recall 0.960, hit@1 0.500; exact, hit@1 0.510"
     )

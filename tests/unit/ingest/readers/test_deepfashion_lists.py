@@ -12,7 +12,7 @@ from stages.ingest.readers.deepfashion_lists import (
     need_list,
     read_boxes,
     reject_unnamed,
-    rows_said,
+    rows_stated,
     status_counts,
     text_lines,
 )
@@ -39,11 +39,11 @@ def test_category_by_its_number_from_one(text, expected):
 
 
 def test_rows_that_a_list_says_it_has(tmp_path):
-    assert rows_said(tmp_path, " 12 ", "a  b", ("a", "b")) == 12
+    assert rows_stated(tmp_path, " 12 ", "a  b", ("a", "b")) == 12
     with pytest.raises(StageError, match=r"line 1: found 'image_name', expected the number of rows"):
-        rows_said(tmp_path, "image_name", "", ())
+        rows_stated(tmp_path, "image_name", "", ())
     with pytest.raises(StageError, match=r"line 2: found 'b a', expected 'a b'"):
-        rows_said(tmp_path, "2", "b a", ("a", "b"))
+        rows_stated(tmp_path, "2", "b a", ("a", "b"))
 
 
 def test_lines_end_as_any_system_ends_them_and_nowhere_else(tmp_path):
