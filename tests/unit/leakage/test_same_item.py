@@ -1,15 +1,24 @@
 """Suspects by hand-made vectors whose cosines are known."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from stages.leakage import same_item
 from stages.leakage.rows import Side, Sides
-from stages.leakage.same_item import LeakageParams, Suspect, find, nearest, suspects_of
+from stages.leakage.same_item import LeakageParams, Suspect, features, find, nearest, suspects_of
 
 # Cosines with the first one: 1, .8, .6, 0, -1, 0.
 VECTORS = np.array([[1, 0], [0.8, 0.6], [0.6, 0.8], [0, 1], [-1, 0], [0, 0]], np.float32)
+
+
+def png(color):
+    stream = io.BytesIO()
+    Image.new("RGB", (40, 30), color).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def places(*numbers):
@@ -91,3 +100,16 @@ def test_params_that_make_no_sense_are_refused(wrong):
     LeakageParams(**right)
     with pytest.raises(ValidationError):
         LeakageParams(**right | wrong)
+
+
+@pytest.mark.slow
+def test_features_of_a_picture_do_not_depend_on_the_pictures_beside_it():
+    options = LeakageParams(
+        backbone="tf_efficientnet_lite0", pooling="stages_colors", image_size=64, fit="pad", cosine=0.9
+    )
+    pictures = [png("red"), png("navy"), png("red")]
+    together, alone = (features(options)(data) for data in (pictures, pictures[:1]))
+    assert together.shape[0] == 3 and together.dtype == np.float32
+    assert together[0] == pytest.approx(alone[0], abs=1e-4)
+    assert together[2] == pytest.approx(together[0], abs=1e-4)
+    assert abs(together[1] - together[0]).max() > 0.1
