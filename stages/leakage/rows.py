@@ -137,9 +137,8 @@ def embed_rows(tables: Sequence[RowTable], vectors: Vectors) -> Sides:
     sides = Sides()
     for table in tables:
         for rows in read_rows(table.path, table.key, table.split):
-            kept = [row for row in rows if sides.of(row.split) is not None]
-            for row, place in zip(kept, vectors.add([row.data for row in kept]), strict=True):
-                side = sides.of(row.split)
+            kept = [(row, side) for row in rows if (side := sides.of(row.split)) is not None]
+            for (row, side), place in zip(kept, vectors.add([row.data for row, _ in kept]), strict=True):
                 side.names.append(row.name)
                 side.pictures.append(table.pictures[row.name])
                 side.places.append(place)

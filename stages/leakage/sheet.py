@@ -23,7 +23,7 @@ class HasTables(Protocol):
 
 def bytes_of(sets: Mapping[str, HasTables], wanted: set[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
     """(set, name of a row) -> its encoded picture, of the wanted rows."""
-    result = {}
+    result: dict[tuple[str, str], bytes] = {}
     for name in sorted({name for name, _ in wanted}):
         for table in sets[name].tables:
             for rows in read_rows(table.path, table.key, table.split):

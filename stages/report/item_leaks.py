@@ -165,7 +165,7 @@ def compare(queries: Placed, gallery: Placed, training: Placed, vectors: np.ndar
     items, places = added.items + training.items, added.places + training.places
     own = queries.take(asked)
     positions, cosines = nearest(np.array(own.places, np.int64), np.array(places, np.int64), vectors)
-    counts = Counter(item for item in items if item is not None)
+    counts: Counter[str | None] = Counter(item for item in items if item is not None)
     return Nearest(
         cosine=cosines.astype(np.float64),
         right=np.array([at >= 0 and items[at] == item for at, item in zip(positions, own.items, strict=True)], bool),
@@ -221,7 +221,7 @@ def measure(data: Path, drawn: Sequence[str], benchmarks: Sequence[str], params:
             for item, garment in items_of(data / "truth" / source).items()
         }
         training = placed(shards, "crop_id", TRAINING, crops, vectors)
-        rows = {"dataset": [placed(shards, "crop_id", HELD_OUT, crops, vectors), Placed([], []), training]}
+        rows = {"dataset": (placed(shards, "crop_id", HELD_OUT, crops, vectors), Placed([], []), training)}
         for name in benchmarks:
             folder = data / "benchmarks" / name
             about = read_json(folder / "benchmark.json")
@@ -233,7 +233,8 @@ def measure(data: Path, drawn: Sequence[str], benchmarks: Sequence[str], params:
                 own = placed([folder / "train.parquet"], "row_id", TRAINING, items, vectors)
             else:  # its rows are crops of the data set
                 items, own = crops, training
-            rows[name] = [*(placed([path], "row_id", HELD_OUT, items, vectors) for path in tables), own]
+            queries, gallery = (placed([path], "row_id", HELD_OUT, items, vectors) for path in tables)
+            rows[name] = queries, gallery, own
         prepared = vectors.read()
         return {name: compare(*tables, prepared) for name, tables in rows.items()}
 
