@@ -42,7 +42,7 @@ STAGES = {
     "embed": "stages.retrieval.embed",
     "evaluate_retrieval": "stages.retrieval.evaluate_retrieval",
     "statistics": "stages.report.statistics",
-    "leakage": "stages.report.leakage",
+    "leakage": "stages.leakage.leakage",
     "report": "stages.page.report",
 }
 # Name of a command that is no stage -> the module that has their ``main()``.

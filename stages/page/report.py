@@ -127,6 +127,14 @@ def sheets(paths: Iterable[Path]) -> list[Row]:
     return result
 
 
+def leakage(data: Path, metrics: Path) -> Row | None:
+    """The counts of stage leakage and its sheet of suspects; None where the stage did not run."""
+    path = metrics / "leakage.json"
+    if not path.is_file():
+        return None
+    return {**read_json(path), "sheets": sheets((data / "report" / "leakage").glob("*.jpg"))}
+
+
 def curves(metrics: Path) -> dict[str, list[Row]]:
     """Charts: the siamese network's, and of FIR a panel for each of its losses."""
     paths = [metrics / "plots" / "training" / f"{name}.csv" for name in ("training", "validation")]
@@ -175,6 +183,7 @@ def context(data: Path, metrics: Path, models: Path, published: Path, share: flo
         "curves": curves(metrics),
         "sheets": sheets(models.glob("encoders/*/*.jpg")),
         "suspects": sheets((data / "suspects").glob("*.jpg")),
+        "leakage": leakage(data, metrics),
         "gallery": bool(searched),
     }
     encoded, keys = pictures.encode()

@@ -1,1 +1,1 @@
-"""What people read: statistics, leakage, the leaderboard, seeds, reviews, the end of a repro."""
+"""What people read: statistics, the leaderboard, seeds, reviews, the end of a repro."""

@@ -5,8 +5,8 @@ Usage: python -m stages.run audit  (`make audit`; after `make repro` of the demo
 For each label source it prints, by head, the share of correct labels in upstream's annotations and after the label
 policies, and the number of planted label errors that remain; and by superclass the share of crops that show the garment
 of their label. Planted label errors are counted separately, because no policy can detect them. Then it prints how much
-of system B's attention is on the garment (attention_maps.py), and what the suggestions of stage `suspects` are worth
-(label_errors.py).
+of system B's attention is on the garment (attention_maps.py), what the suggestions of stage `suspects` are worth
+(label_errors.py), and what the suspects of stage `leakage` are worth (item_leaks.py).
 """
 
 from collections import Counter, defaultdict
@@ -20,10 +20,11 @@ from stages.contracts.boxes import Box, box_array, box_of, iou
 from stages.contracts.tables import LABELS, OUTCOMES, read_table
 from stages.core.errors import StageError
 from stages.core.heads import HEADS, heads_of
-from stages.core.params import load_params, lookup
+from stages.core.params import load_params, lookup, section
 from stages.demo.truth import NOISY_HEADS, TRUTH
 from stages.labels.merging import LabelTables, read_label_tables
-from stages.report import attention_maps, label_errors
+from stages.leakage.same_item import LeakageParams
+from stages.report import attention_maps, item_leaks, label_errors
 from stages.runner.stage import new_parser, one_message
 
 # A box shows a garment if it overlaps it more than any other garment, and by at least this IoU. A second share counts
@@ -229,3 +230,7 @@ def main() -> None:
             print("\n" + attention_maps.as_markdown(*attention_maps.measure(data, encoder, sources, content["crops"])))
         if (data / "suspects").is_dir():
             print("\n" + label_errors.as_markdown(label_errors.measure(data, sources)))
+        options = section(LeakageParams, "leakage", content)
+        pairs = item_leaks.measure(data, lookup(content, "demo_sources"), lookup(content, "benchmarks"), options)
+        if pairs:
+            print("\n" + item_leaks.as_markdown(pairs, options.cosine))

@@ -135,6 +135,7 @@ def test_imports_point_to_earlier_areas_only():
             "suspects",
             "classifier",
             "benchmarks",
+            "leakage",
             "encoders",
         ),
         *("retrieval", "profiles", "report", "page", "app", "web", "export", "sharing"),

@@ -9,9 +9,11 @@ import yaml
 from commands import run, succeed
 
 from stages.contracts.tables import IMAGES, OBJECTS, read_shards, read_table
+from stages.core.params import load_params, section
 from stages.demo.truth import NOISY_HEADS
 from stages.labels.merging import read_label_tables
-from stages.report import label_errors
+from stages.leakage.same_item import LeakageParams
+from stages.report import item_leaks, label_errors
 from stages.report.attention_maps import measure
 from stages.report.audit import audit, label_shares, planted_errors
 
@@ -168,3 +170,17 @@ def test_suggested_corrections_are_wrong_labels_far_more_often_than_a_random_lis
         assert 0.02 < found[head].chance < 0.04
         assert found[head].precision > 6 * found[head].chance, head
         assert found[head].mended >= found[head].hits / 2, head
+
+
+def test_suspects_of_a_planted_leak_are_mostly_right_and_rare_where_nothing_leaked(demo):
+    """Of the garments that were photographed anew few are found: the drawn wearers, poses and backgrounds all differ."""
+    content = load_params(demo / "params.yaml")
+    options = section(LeakageParams, "leakage", content)
+    pairs = item_leaks.measure(demo / "data/demo", content["demo_sources"], content["benchmarks"], options)
+    assert set(pairs) == {"dataset", "wardrobe", "inshop", "consumer_to_shop", "deepfashion2", "deepfashion2_detected"}
+    assert item_leaks.judge(pairs["dataset"], -1).leaked == 0  # no item of the data set is in two splits
+    score = item_leaks.judge(item_leaks.joined(list(pairs.values())), options.cosine)
+    assert score.leaked > 100 and score.rows - score.leaked > 100
+    assert score.precision >= max(0.15, 20 * score.chance)
+    assert score.false_alarms <= 1.5 * item_leaks.FALSE_ALARMS
+    assert score.recall >= 0.03

@@ -46,8 +46,9 @@ OTHER = {
             ["suspects", "{}/data/demo/dataset", "{}/models/demo/encoders/simclr", "{}/data/relabel.csv", "m", "out"],
             {"suspects.csv", "relabel_suggestions.csv", "suspects_type.jpg"},
         ),
+        (["leakage", "{}/data/demo", "m", "out"], {"leakage.json", "pairs.csv", "same_item.jpg"}),
     ],
-    ids=["a training", "suspects"],
+    ids=["a training", "suspects", "leakage"],
 )
 def test_same_bytes_on_one_core_and_on_all_under_other_settings(demo, tmp_path, command, made):
     command = [word.format(demo) for word in command]

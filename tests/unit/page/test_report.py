@@ -1,5 +1,6 @@
 """The page of a profile that has little: what is left out, what is escaped, equal bytes."""
 
+import base64
 import io
 import json
 import re
@@ -12,6 +13,7 @@ from PIL import Image
 from stages.contracts.ledger import Account
 from stages.contracts.tables import IMAGES, OBJECTS, write_rows, write_shards
 from stages.core.errors import StageError
+from stages.core.files import write_json
 from stages.page import report
 from stages.page.report import embedded, main
 
@@ -59,6 +61,18 @@ def test_parts_that_a_profile_lacks_are_left_out_with_a_word(little):
                  "No classifier was scored in this profile.", "The ladder was not run in this profile"):  # fmt: skip
         assert said in text
     assert "images" in text and "− 1 near duplicate (images)" in text
+
+
+def test_leakage_says_its_counts_and_shows_the_suspects_that_a_person_has_to_look_at(little):
+    main(little.args, SimpleNamespace())
+    assert "seen in training" not in (little.args.out / "index.html").read_text(encoding="utf-8")
+    write_json(little.args.metrics / "leakage.json", {"held_out": 9, "seen": 2, "rows": 7, "same_item": 3})
+    (little.data / "report" / "leakage").mkdir(parents=True)
+    (little.data / "report" / "leakage" / "same_item.jpg").write_bytes(jpeg("blue"))
+    main(little.args, SimpleNamespace())
+    text = (little.args.out / "index.html").read_text(encoding="utf-8")
+    assert "2 of 9 held-out pictures" in text and "3 held-out garments of 7" in text
+    assert base64.b64encode(jpeg("blue")).decode() in text and "No row is left out because of them" in text
 
 
 def test_hostile_names_are_text_everywhere(little):

@@ -1,5 +1,7 @@
 """Held-out pictures that something learns from all the same, planted and found."""
 
+import csv
+import io
 from argparse import Namespace
 from types import SimpleNamespace
 
@@ -7,21 +9,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
+from stages.contracts.images import pixels
 from stages.core.errors import StageError
 from stages.core.files import read_json, write_json
-from stages.crops.params import DatasetParams
-from stages.report import leakage
-from stages.report.leakage import PictureSet, seen_pictures
+from stages.leakage import leakage
+from stages.leakage.leakage import PictureSet, seen_pictures
+from stages.leakage.same_item import LeakageParams
 
-OPTIONS = {
-    "shares": [0.7, 0.15, 0.15],
-    "upstream_splits": [],
-    "group_namespaces": {},
-    "near_hamming": 12,
-    "near_color": 4,
-    "shards": 1,
-}
+
+def picture(color):
+    """A picture of one color; its vector is the color (``by_color``)."""
+    stream = io.BytesIO()
+    Image.new("RGB", (4, 4), color).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def by_color(params):
+    return lambda data: np.array([pixels(one).mean(axis=(0, 1)) for one in data], np.float32)
 
 
 def fingerprint(number, nearly=0):
@@ -84,8 +90,11 @@ def project(tmp_path, monkeypatch):
 
     The shop's query q2 is nearly a picture of the data set; the stratified benchmark asks with t, which the shop's own
     one teaches; of two garments in the photo p1 one is a query, and the photo is a training picture of the detector.
+
+    Garments are of one color each. The street's query p1:1 is nearly as red as the data set's training crop m1.
     """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(leakage, "features", by_color)
     benchmarks = {
         "shop": {"kind": "inshop", "source": "shop"}, "anew": {"kind": "image_category", "source": "shop"},
         "street": {"kind": "pairs", "source": "street"}, "worn": {"kind": "wardrobe", "source": "mm"},
@@ -107,55 +116,114 @@ def project(tmp_path, monkeypatch):
     for name, queries, train in (
         ("shop", ["q1", "q2"], ["t"]), ("anew", ["t"], ["q1"]), ("street", ["p1:1"], ["p2:0"]),
     ):  # fmt: skip
-        table(data / "benchmarks" / name / "queries.parquet", row_id=queries)
-        table(data / "benchmarks" / name / "train.parquet", row_id=train, split=["train"] * len(train))
+        colors = {"q1": "lime", "q2": "red", "t": "lime", "p1:1": (250, 20, 0), "p2:0": "blue"}
+        for file, rows in (("queries", queries), ("train", train)):
+            columns = {"row_id": rows, "bytes": [picture(colors[row]) for row in rows]}
+            columns |= {"split": ["train"] * len(rows)} if file == "train" else {}
+            table(data / "benchmarks" / name / f"{file}.parquet", **columns)
     prints = [fingerprint(2, 3), fingerprint(9)]
     table(
         data / "dataset/shard-0000.parquet",
+        crop_id=["mm:a", "mm:b"],
+        bytes=[picture("red"), picture("black")],
         source=["mm", "mm"],
         image_id=["m1", "m2"],
         split=["train", "test"],
         fingerprint=prints,
     )
     lists = {"detectors": ["hats"], "benchmarks": list(benchmarks)}
-    params = SimpleNamespace(dataset=DatasetParams.model_validate(OPTIONS), **lists)
-    places = {name: tmp_path / name for name in ("metrics.json", "report.json")}
-    args = Namespace(data=data, metrics=places["metrics.json"], report=places["report.json"])
-    return tmp_path, lambda: leakage.main(args, params)
+    options = LeakageParams(backbone="none", pooling="last", image_size=32, fit="pad", cosine=0.99)
+    params = SimpleNamespace(near_hamming=12, near_color=4, leakage=options, **lists)
+    args = Namespace(data=data, metrics=tmp_path / "metrics.json", out=tmp_path / "out")
+    return tmp_path, lambda **changed: leakage.main(args, SimpleNamespace(**vars(params) | changed))
 
 
 def test_stage_counts_names_and_says_what_was_seen(project, capsys):
     folder, run = project
     report = run()
-    none = dict.fromkeys(["dataset", "detector hats", "anew", "shop", "street"], 0)
-    found = read_json(folder / "report.json")
-    assert found == {
-        "dataset": {"pictures": 1, "seen_in_training_of": none, "examples": {}},
-        "detector hats": {"pictures": 1, "seen_in_training_of": none, "examples": {}},
+    seen = dict.fromkeys(["dataset", "detector hats", "anew", "shop", "street"], 0)
+    same = dict.fromkeys(["dataset", "anew", "shop", "street"], 0)  # a detector has no rows
+    assert read_json(folder / "out/leakage.json") == {
+        "dataset": {
+            "pictures": 1, "seen_in_training_of": seen, "examples": {}, "rows": 1, "same_item": 0,
+            "same_item_in_training_of": same,
+        },
+        "detector hats": {"pictures": 1, "seen_in_training_of": seen, "examples": {}},
         "anew": {
             "pictures": 1,
-            "seen_in_training_of": none | {"shop": 1},
+            "seen_in_training_of": seen | {"shop": 1},
             "examples": {"shop": [["shop/t", "shop/t"]]},
+            "rows": 1,
+            "same_item": 1,
+            "same_item_in_training_of": same | {"anew": 1},
         },
         "shop": {
             "pictures": 2,
-            "seen_in_training_of": none | {"dataset": 1, "anew": 1},
+            "seen_in_training_of": seen | {"dataset": 1, "anew": 1},
             "examples": {"dataset": [["shop/q2", "mm/m1"]], "anew": [["shop/q1", "shop/q1"]]},
+            "rows": 2,
+            "same_item": 1,
+            "same_item_in_training_of": same | {"shop": 1},
         },
         "street": {
             "pictures": 1,
-            "seen_in_training_of": none | {"detector hats": 1},
+            "seen_in_training_of": seen | {"detector hats": 1},
             "examples": {"detector hats": [["street/p1", "hats/h1"]]},
+            "rows": 1,
+            "same_item": 1,
+            "same_item_in_training_of": same | {"dataset": 1},
         },
-    }
-    assert report.metrics == read_json(folder / "metrics.json") == {"seen": 4, "held_out": 6}
+    }  # fmt: skip
+    assert report.metrics == read_json(folder / "metrics.json") == {
+        "seen": 4, "held_out": 6, "rows": 5, "same_item": 3,
+    }  # fmt: skip
     said = capsys.readouterr().err
     assert "1 of 2 held-out pictures of shop look like training pictures of dataset, such as shop/q2 like mm/m1" in said
+    assert "3 of 5 held-out rows may show an item of a training row" in said
+
+
+def test_pairs_are_listed_with_their_reason_and_the_suspects_are_drawn(project):
+    """Of q1 and t, both green, each asks in one benchmark and teaches in the other."""
+    folder, run = project
+    report = run()
+    with (folder / "out/pairs.csv").open(newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    keys = ("reason", "held_out_set", "held_out", "training_set", "training")
+    assert [tuple(line[key] for key in keys) for line in lines] == [
+        ("same_item", "anew", "t", "anew", "q1"),
+        ("same_item", "shop", "q1", "shop", "t"),
+        ("same_item", "street", "p1:1", "dataset", "mm:a"),
+        ("near_duplicate", "anew", "shop/t", "shop", "shop/t"),
+        ("near_duplicate", "shop", "shop/q2", "dataset", "mm/m1"),
+        ("near_duplicate", "shop", "shop/q1", "anew", "shop/q1"),
+        ("near_duplicate", "street", "street/p1", "detector hats", "hats/h1"),
+    ]
+    # The five colors have the means (101, 55, 51) and the deviations (123.71, 100.30, 102): red is standardized
+    # (1.2448, -.5484, -.5), and (250, 20, 0) is (1.2044, -.3490, -.5).
+    assert [line["cosine"] for line in lines] == ["1.0", "1.0", "0.9919", "", "", "", ""]
+    assert report.pictures == [folder / "out/same_item.jpg"] and report.pictures[0].is_file()
+    assert {path.name for path in (folder / "out").iterdir()} == {"leakage.json", "pairs.csv", "same_item.jpg"}
+
+
+def test_the_same_rows_give_the_same_bytes(project):
+    folder, run = project
+    contents = []
+    for _ in range(2):
+        run()
+        contents.append({path.name: path.read_bytes() for path in (folder / "out").iterdir()})
+    assert contents[0] == contents[1]
+
+
+def test_without_benchmarks_and_suspects_there_is_no_sheet(project):
+    folder, run = project
+    report = run(benchmarks=[], detectors=[])
+    assert report.metrics == {"seen": 0, "held_out": 1, "rows": 1, "same_item": 0}
+    assert not report.pictures and not (folder / "out/same_item.jpg").exists()
 
 
 def test_benchmark_of_another_state_of_its_source_is_one_message(project):
     folder, run = project
-    table(folder / "data/benchmarks/shop/queries.parquet", row_id=["q1", "gone"])
+    table(folder / "data/benchmarks/shop/queries.parquet", row_id=["q1", "gone"], bytes=[b"", b""])
     with pytest.raises(
         StageError, match=r"benchmarks/shop: 1 rows are not in .*ingested/shop: gone\. .*benchmark@shop"
     ):

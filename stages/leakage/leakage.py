@@ -1,5 +1,8 @@
 """Held-out pictures that are also training pictures of some model, over all sources and benchmarks.
 
+Two passes. The first one finds near duplicates: the same photo. The second one finds garments that a training row may
+show again in another photo, which are suspects for a person to look at (same_item.py). Neither removes a row.
+
 Near duplicates are in one split within the data set, over all sources whose labels it merges, and within a source where
 ingest drops duplicates. But benchmarks of upstream trees have upstream's splits, which may separate near duplicates and
 ignore other data sets: a query of one may be a training picture of another, so that an encoder trained on the latter
@@ -7,34 +10,42 @@ has seen it. This stage counts such pictures. A score on a set with a high count
 training pictures of the benchmark's own tree are left out of its clean scores (evaluate_retrieval).
 
 Reads:  data/<profile>/ingested/<source>/, data/<profile>/dataset/, data/<profile>/benchmarks/<name>/.
-Writes: METRICS: held-out pictures of all sets, and how many of them are in a training set (``seen``; counted once for
-each
-        training set).
-        REPORT: held-out set -> its pictures, how many of them are in each training set, and a few examples.
-Params: benchmarks, detectors (the lists), dataset.
+Writes: METRICS: held-out pictures of all sets (``held_out``), how many of them are in a training set (``seen``; counted
+        once for each training set), held-out rows of the second pass (``rows``), and how many of them are suspects
+        (``same_item``).
+        OUT/leakage.json: held-out set -> its pictures, how many of them are in each training set, and a few examples;
+        its rows, how many of them are suspects, and of each training set.
+        OUT/pairs.csv: the suspects, the most similar first, then the near duplicates.
+        OUT/same_item.jpg: the first suspects, each held-out row beside its training row; only if there are suspects.
+Params: benchmarks, detectors (the lists), dataset (what near duplicates are), leakage; runtime.
 
 Sets, each with training pictures (train and val) and held-out pictures:
     dataset             the crops of the merged data set; test is held out
-    detector <name>     the images of its source; test is held out
+    detector <name>     the images of its source; test is held out. The second pass leaves detectors out, since they
+                        learn where garments are and not which
     <name>              the training table of a benchmark over an upstream tree; its queries are held out
 """
 
 import argparse
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
 from stages.benchmarks.params import UPSTREAM
-from stages.contracts.tables import iter_shards, read_table
+from stages.contracts.tables import iter_shards, read_table, shard_paths
+from stages.core.determinism import seed_everything
 from stages.core.errors import StageError, shown
-from stages.core.files import read_json, write_json
+from stages.core.files import fresh_folder, read_json, write_csv, write_json
 from stages.core.params import Names
-from stages.crops.params import DatasetParams
 from stages.ingest.fingerprint import alike, near_duplicates
+from stages.leakage.rows import Picture, RowTable, Vectors, embed_rows
+from stages.leakage.same_item import LeakageParams, Suspect, features, find
+from stages.leakage.sheet import pair_sheet
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
@@ -42,15 +53,16 @@ log = logging.getLogger(__name__)
 DATASET = "dataset"
 ROW = ["row_id", "split"]
 EXAMPLES = 3  # named pairs for each two sets
-Picture = tuple[str, str]  # source, image_id
+COLUMNS = ["reason", "cosine", "held_out_set", "held_out", "training_set", "training"]
 
 
 @dataclass
 class PictureSet:
-    """Pictures for training and held-out pictures."""
+    """Pictures for training and held-out pictures, and the tables of their garments; a detector has no tables."""
 
     training: set[Picture] = field(default_factory=set)
     held_out: set[Picture] = field(default_factory=set)
+    tables: list[RowTable] = field(default_factory=list)
 
     def add(self, picture: Picture, split: str) -> None:
         """Add a picture to training or held out, by its split."""
@@ -114,10 +126,13 @@ class Pictures:
     def add_dataset(self) -> None:
         """The crops of the data set."""
         own = self.sets[DATASET] = PictureSet()
-        for shard in iter_shards(self.data / "dataset", ["source", "image_id", "split", "fingerprint"]):
-            for row in shard.to_pylist():
-                own.add((row["source"], row["image_id"]), row["split"])
-                self.fingerprints[row["source"], row["image_id"]] = row["fingerprint"]
+        for path in shard_paths(self.data / "dataset"):
+            pictures = {}
+            for row in read_table(path, columns=["crop_id", "source", "image_id", "split", "fingerprint"]).to_pylist():
+                picture = pictures[row["crop_id"]] = row["source"], row["image_id"]
+                own.add(picture, row["split"])
+                self.fingerprints[picture] = row["fingerprint"]
+            own.tables.append(RowTable(path, "crop_id", pictures))
 
     def add_detector(self, name: str) -> None:
         """The training and test images of a detector."""
@@ -142,6 +157,11 @@ class Pictures:
             )
         for row_id, split in rows:
             own.add((source, of_row[row_id]), split)
+        pictures = {row_id: (source, of_row[row_id]) for row_id, _ in rows}
+        own.tables = [
+            RowTable(folder / "train.parquet", "row_id", pictures),
+            RowTable(folder / "queries.parquet", "row_id", pictures, "test"),
+        ]
         self.sets[name] = own
 
     def _source(self, name: str) -> dict[str, str]:
@@ -168,17 +188,37 @@ def read_pictures(data: Path, detectors: Sequence[str], benchmarks: Sequence[str
     return pictures
 
 
-def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Read, compare, write."""
-    options: DatasetParams = params.dataset
-    pictures = read_pictures(args.data, params.detectors, params.benchmarks)
-    log.info(f"leakage: comparing {len(pictures.fingerprints)} pictures")
-    by_set = seen_pictures(pictures.sets, pictures.fingerprints, options.near_hamming, options.near_color)
+Pairs = Mapping[str, Mapping[str, Sequence[tuple[Picture, Picture]]]]
+
+
+def same_items(
+    sets: Mapping[str, PictureSet], seen: Pairs, params: LeakageParams, folder: Path
+) -> tuple[dict[str, int], list[Suspect]]:
+    """The second pass: the number of held-out rows of each set, and the suspects.
+
+    Args:
+        seen: what ``seen_pictures`` found; these pictures are no suspects.
+        folder: for the vectors, until they are compared.
+    """
+    with TemporaryDirectory(dir=folder) as scratch:
+        vectors = Vectors(Path(scratch), features(params))
+        sides = {name: embed_rows(own.tables, vectors) for name, own in sets.items() if own.tables}
+        known = {
+            name: {teacher: {picture for picture, _ in pairs} for teacher, pairs in teachers.items()}
+            for name, teachers in seen.items()
+        }
+        suspects = find(sides, known, vectors.read(), params.cosine)
+    return {name: len(own.held_out.names) for name, own in sides.items()}, suspects
+
+
+def counts_of(
+    pictures: Mapping[str, PictureSet], seen: Pairs, rows: Mapping[str, int], suspects: Sequence[Suspect]
+) -> dict[str, Any]:
+    """Held-out set -> the counts of both passes, and examples of the first."""
     result: dict[str, Any] = {}
-    for name, teachers in by_set.items():
-        held_out = len(pictures.sets[name].held_out)
+    for name, teachers in seen.items():
         result[name] = {
-            "pictures": held_out,
+            "pictures": len(pictures[name].held_out),
             "seen_in_training_of": {teacher: len(pairs) for teacher, pairs in teachers.items()},
             "examples": {
                 teacher: [["/".join(picture) for picture in pair] for pair in pairs[:EXAMPLES]]
@@ -186,30 +226,76 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
                 if pairs
             },
         }
+        if name in rows:
+            own = [suspect for suspect in suspects if suspect.held_out_set == name]
+            suspected = Counter(suspect.training_set for suspect in own)
+            result[name]["rows"] = rows[name]
+            result[name]["same_item"] = len({suspect.held_out for suspect in own})
+            result[name]["same_item_in_training_of"] = {teacher: suspected[teacher] for teacher in rows}
+    return result
+
+
+def table_of(seen: Pairs, suspects: Sequence[Suspect]) -> list[list[Any]]:
+    """Lines of pairs.csv: the suspects, then the near duplicates, which have no cosine."""
+    lines = [
+        ["same_item", suspect.cosine, suspect.held_out_set, suspect.held_out, suspect.training_set, suspect.training]
+        for suspect in suspects
+    ]
+    for name, teachers in seen.items():
+        for teacher, pairs in teachers.items():
+            lines += [["near_duplicate", "", name, "/".join(own), teacher, "/".join(twin)] for own, twin in pairs]
+    return lines
+
+
+def log_seen(counts: Mapping[str, Any], seen: Pairs) -> None:
+    """Say what the first pass found, with an example of each two sets."""
+    for name, teachers in seen.items():
         for teacher, pairs in teachers.items():
             if pairs:
-                seen, twin = ("/".join(picture) for picture in pairs[0])
+                own, twin = ("/".join(picture) for picture in pairs[0])
                 log.info(
-                    f"leakage: {len(pairs)} of {held_out} held-out pictures of {name} look like training pictures of "
-                    f"{teacher}, such as {seen} like {twin}"
+                    f"leakage: {len(pairs)} of {counts[name]['pictures']} held-out pictures of {name} look like "
+                    f"training pictures of {teacher}, such as {own} like {twin}"
                 )
-    n_seen = sum(len(pairs) for teachers in by_set.values() for pairs in teachers.values())
-    n_held_out = sum(counts["pictures"] for counts in result.values())
+
+
+def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
+    """Read, compare, write."""
+    seed_everything(0)
+    pictures = read_pictures(args.data, params.detectors, params.benchmarks)
+    log.info(f"leakage: comparing {len(pictures.fingerprints)} pictures")
+    seen = seen_pictures(pictures.sets, pictures.fingerprints, params.near_hamming, params.near_color)
+    out = fresh_folder(args.out)
+    rows, suspects = same_items(pictures.sets, seen, params.leakage, out)
+    counts = counts_of(pictures.sets, seen, rows, suspects)
+    log_seen(counts, seen)
+    metrics = {
+        "held_out": sum(own["pictures"] for own in counts.values()),
+        "seen": sum(len(pairs) for teachers in seen.values() for pairs in teachers.values()),
+        "rows": sum(rows.values()),
+        "same_item": sum(own.get("same_item", 0) for own in counts.values()),
+    }
     log.info(
-        f"leakage: {n_held_out} held-out pictures of {len(result)} sets compared with the training pictures of all sets"
+        f"leakage: {metrics['held_out']} held-out pictures of {len(counts)} sets compared with the training pictures "
+        f"of all sets; {metrics['same_item']} of {metrics['rows']} held-out rows may show an item of a training row"
     )
-    write_json(args.report, result)
-    metrics = {"seen": n_seen, "held_out": n_held_out}
+    write_json(out / "leakage.json", counts)
+    write_csv(out / "pairs.csv", COLUMNS, table_of(seen, suspects))
+    sheets = [out / "same_item.jpg"] if suspects else []
+    if suspects:
+        pair_sheet(pictures.sets, suspects).save(sheets[0])
     write_json(args.metrics, metrics)
-    return Report(metrics=metrics)
+    return Report(metrics=metrics, pictures=sheets)
 
 
 STAGE = Stage(
     main,
-    ["data", "metrics", "report"],
+    ["data", "metrics", "out"],
     {
-        "dataset": ("dataset", DatasetParams),
+        "near_hamming": ("dataset.near_hamming", int),
+        "near_color": ("dataset.near_color", float),
         "detectors": ("detectors", Names),
         "benchmarks": ("benchmarks", Names),
+        "leakage": ("leakage", LeakageParams),
     },
 )
