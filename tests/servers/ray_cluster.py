@@ -96,8 +96,9 @@ class RayCluster:
 @contextmanager
 def ray_cluster(machines: int) -> Iterator[RayCluster]:
     """A cluster until the ``with`` block ends."""
-    os.environ |= LOOPBACK
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # paths of sockets are short
+    (folder / "ray").mkdir()  # for the address of the cluster; Ray itself makes /tmp/ray, but only for its default
+    os.environ |= LOOPBACK | {"RAY_TMPDIR": str(folder)}
     try:
         cluster = RayCluster(folder, machines)
         try:
