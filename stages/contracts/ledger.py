@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.core.files import write_json
+from stages.core.files import read_json, write_json
 from stages.core.names import plain
 
 # The closed vocabulary of reasons. Adding one means adding a line here.
@@ -107,6 +107,20 @@ class Account:
     def ledger(self, table: str) -> Ledger:
         """The ledger of ``table``, created on first use."""
         return self.ledgers.setdefault(table, Ledger())
+
+    def carry(self, folder: Path, table: str) -> None:
+        """Take over the ledger that an earlier stage wrote into ``folder`` for ``table``, if it has one."""
+        from stages.contracts.tables import REJECTS, read_table
+
+        path = folder / "account.json"
+        own = read_json(path).get(table) if path.is_file() else None
+        if own is None:
+            return
+        ledger = self.ledger(table)
+        ledger.rows_in, ledger.kept = own["rows_in"], own["rows_kept"]
+        for row in read_table(folder / "rejects.parquet", REJECTS).to_pylist():
+            if row["table"] == table:
+                ledger.reject(row["key"], row["reason"], row["detail"])
 
     def note(self, name: str, counts: Counter | dict[str, Any]) -> None:
         """Add counts that no ledger has, such as unknown values by name."""

@@ -97,6 +97,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Read, merge, normalize, write."""
     options: DetectorParams = params.detector
     account = Account(args.detector)
+    account.carry(args.ingested, "salient")  # of the salient stage, where it drew the boxes
     objects = read_table(args.ingested / "objects.parquet", OBJECTS).to_pandas()
     images = read_shards(args.ingested, ["image_id", "split", "width", "height"]).to_pandas()
     if objects.empty:

@@ -7,6 +7,7 @@ from stages.page.lookup import Profile
 
 Row = dict[str, Any]
 NAMES = {"ingested": "ingest", "boxes": "boxes", "labels": "labels", "crops": "crops"}
+SALIENT = "salient"  # the stage and its ledger, which the account of boxes carries
 WIDTH, LINE, PAD, BOX = 344, 16, 8, 30  # pixels of the drawing: its width, a line of text, around it, a stage
 
 
@@ -22,7 +23,10 @@ def steps(profile: Profile, source: str) -> list[Row]:
             for table, own in account.items()
             if table != "notes" and own["rows_in"]
         ]
-        result.append({"stage": name, "ledgers": ledgers})
+        by_network = [entry | {"table": "photos"} for entry in ledgers if entry["table"] == SALIENT]
+        if by_network:
+            result.append({"stage": SALIENT, "ledgers": by_network})
+        result.append({"stage": name, "ledgers": [entry for entry in ledgers if entry["table"] != SALIENT]})
     splits = Counter(row["split"] for row in profile.crops.values() if row["source"] == source)
     if splits:
         ledger: Row = {"table": "crops", "in": splits.total(), "kept": splits.total(), "rejected": {}}

@@ -55,6 +55,20 @@ def test_repairs_table_names_source_table_key_and_what_in_the_order_of_recording
     assert pq.read_schema(tmp_path / "repairs.parquet").names == ["source", "table", "key", "what", "detail"]
 
 
+def test_ledger_of_an_earlier_stage_is_carried_with_its_rejects_and_no_other(tmp_path):
+    account().write(tmp_path / "earlier")
+    later = Account("shoes detector")
+    later.carry(tmp_path / "earlier", "objects")
+    later.carry(tmp_path / "earlier", "items")
+    later.carry(tmp_path / "nothing", "objects")
+    later.write(tmp_path)
+    assert json.loads((tmp_path / "account.json").read_text()) == {
+        "objects": {"rows_in": 1, "rows_kept": 0, "rejected": {"malformed_box": 1}, "repaired": {}}
+    }
+    rejects = pq.read_table(tmp_path / "rejects.parquet").to_pylist()
+    assert [(row["table"], row["key"], row["reason"]) for row in rejects] == [("objects", "x.json:1", "malformed_box")]
+
+
 def test_repairs_are_counted_by_kind():
     ledger = Account("x").ledger("objects")
     for key, what in (("a", "clipped"), ("b", "reversed"), ("c", "clipped")):

@@ -114,8 +114,16 @@ def test_boxes_of_the_salient_network_are_counted_and_said_to_be_no_truth_where_
     drawn = [("b:salient", "b", "vest", 1, 1, 9, 9), ("empty:salient", "empty", "vest", 1, 1, 9, 9)]
     write_rows(ingested / "objects.parquet", OBJECTS, things(*own, *drawn))
     with caplog.at_level("WARNING"):
-        out = stage(ingested)
+        looked = Account("deepfashion2")
+    ledger = looked.ledger("salient")
+    ledger.rows_in, ledger.kept = 3, 2
+    ledger.reject("d", "nothing_salient")
+    looked.write(ingested)
+    out = stage(ingested)
     account = json.loads((out / "account.json").read_text())
+    assert account["salient"] == {
+        "rows_in": 3, "rows_kept": 2, "rejected": {"nothing_salient": 1}, "repaired": {}
+    }  # fmt: skip
     assert account["notes"]["boxes that the salient network drew"] == {"train": 1, "val": 1}
     assert "deepfashion2: U²-Net-p drew the boxes of val, so scores there" in caplog.text
 

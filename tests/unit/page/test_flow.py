@@ -31,6 +31,21 @@ def test_steps_have_the_counts_of_the_ledgers_and_no_empty_table(profile):
     ]  # fmt: skip
 
 
+def test_photos_that_the_salient_network_saw_are_a_step_before_the_boxes(tmp_path):
+    (tmp_path / "ingested").mkdir()
+    account = Account("shop")
+    for table, rows, reason in (("salient", 3, "unsure_mask"), ("boxes", 2, "")):
+        ledger = account.ledger(table)
+        ledger.rows_in, ledger.kept = rows, rows - bool(reason)
+        if reason:
+            ledger.reject("1.jpg", reason)
+    account.write(tmp_path / "boxes" / "shop")
+    assert steps(Profile(tmp_path), "shop") == [
+        {"stage": "salient", "ledgers": [{"table": "photos", "in": 3, "kept": 2, "rejected": {"unsure_mask": 1}}]},
+        {"stage": "boxes", "ledgers": [{"table": "boxes", "in": 2, "kept": 2, "rejected": {}}]},
+    ]
+
+
 def test_drawing_says_what_came_in_and_what_was_rejected_inside_its_frame(profile):
     drawn = drawing(profile, "shop")
     texts = [text["text"] for text in drawn["texts"]]
