@@ -150,9 +150,11 @@ _COLUMNS = {
     "train/box_loss": "train_box_loss",
     "train/cls_loss": "train_class_loss",
     "train/dfl_loss": "train_dfl_loss",
+    "train/l1_loss": "train_l1_loss",  # instead of DFL, of heads with one distance a side (YOLO26)
     "val/box_loss": "val_box_loss",
     "val/cls_loss": "val_class_loss",
     "val/dfl_loss": "val_dfl_loss",
+    "val/l1_loss": "val_l1_loss",
     "metrics/precision(B)": "val_precision",
     "metrics/recall(B)": "val_recall",
     "metrics/mAP50(B)": "val_map50",
@@ -162,7 +164,7 @@ _COLUMNS = {
 
 def _history(epochs: list[dict[str, float]]) -> dict[str, list[Any]]:
     """Column -> values by epoch."""
-    return {ours: [epoch[theirs] for epoch in epochs] for theirs, ours in _COLUMNS.items()}
+    return {ours: [epoch[theirs] for epoch in epochs] for theirs, ours in _COLUMNS.items() if theirs in epochs[0]}
 
 
 STAGE = Stage(main, ["detector", "ingested", "boxes", "out"], {"detector": ("detector.{detector}", DetectorParams)})

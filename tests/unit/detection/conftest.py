@@ -27,6 +27,7 @@ backbone:
 head:
   - [[2, 3, 4], 1, Detect, [nc]]
 """
+TWO_HEADS = "end2end: True\nreg_max: 1" + TINY  # as of YOLO26
 AUGMENT = {
     "mosaic": 0.5, "hsv_h": 0.015, "hsv_s": 0.5, "hsv_v": 0.4, "fliplr": 0.5, "degrees": 5.0, "translate": 0.1,
     "scale": 0.3, "paste": 0.0,
@@ -77,6 +78,7 @@ def write_rectangles(root, counts, empty):
     (root / "boxes/tiny").mkdir(parents=True)
     write_rows(root / "boxes/tiny/boxes.parquet", BOXES, sorted(boxes, key=lambda row: row["object_id"]))
     (root / "tiny.yaml").write_text(TINY)
+    (root / "two_heads.yaml").write_text(TWO_HEADS)
     return root
 
 
@@ -91,13 +93,14 @@ def tiny(rectangles):
     """Section ``detector.<name>`` of a training of seconds, with changes."""
     demo = yaml.safe_load((ROOT / "params.yaml").read_text())["detector"]["deepfashion2"]
     small = {
-        "superclasses": CLASSES, "model": str(rectangles / "tiny.yaml"), "image_size": SIDE, "epochs": 4, "patience": 0,
+        "superclasses": CLASSES, "image_size": SIDE, "epochs": 4, "patience": 0,
         "batch": 4, "nominal_batch": 8, "close_mosaic": 2, "freeze": 0, "augment": AUGMENT, "seed": 0,
         "devices": None, "amp": True, "compile": False, "workers": 0,
     }  # fmt: skip
 
     def make(**changes):
+        model = {"model": str(rectangles / changes.pop("model", "tiny.yaml"))}
         augment = {"augment": {**AUGMENT, **changes.pop("augment", {})}}
-        return DetectorParams.model_validate({**demo, **small, **augment, **changes})
+        return DetectorParams.model_validate({**demo, **small, **model, **augment, **changes})
 
     return make

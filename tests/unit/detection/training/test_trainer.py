@@ -57,8 +57,9 @@ def stage(rectangles, tiny, tmp_path, monkeypatch):
         {},  # mosaic, closed in the third epoch
         {"augment": {"mosaic": 0.0}, "optimizer": "SGD", "momentum": 0.9, "warmup_epochs": 2.5, "close_mosaic": 0},
         {"augment": {"mosaic": 1.0, "paste": 0.7}, "close_mosaic": 1, "cosine": False},
+        {"model": "two_heads.yaml"},  # the weights of the two losses depend on the epoch
     ],
-    ids=["mosaic", "sgd", "paste"],
+    ids=["mosaic", "sgd", "paste", "two heads"],
 )
 def test_killed_training_goes_on_and_ends_with_the_same_bytes(stage, capsys, changes):
     run, epochs, work = stage

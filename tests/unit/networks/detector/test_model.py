@@ -194,6 +194,19 @@ def test_higher_confidence_leaves_a_part(detector, found, images):
     assert all(row["confidence"] >= limit for row in rows)
 
 
+@pytest.mark.parametrize(("architecture", "heads"), [("yolo11-lite0.yaml", 1), ("yolo26-lite0.yaml", 2)])
+def test_own_architectures_predict_by_the_head_whose_boxes_are_suppressed(architecture, heads):
+    import torch
+
+    network = new_network(architecture, len(NAMES))
+    head = network.model[-1]
+    assert 1 + hasattr(head, "one2one_cv2") == heads
+    fused = network.fuse(verbose=False)
+    assert getattr(head, "one2one_cv2", None) is None
+    predicted = fused(torch.zeros(1, 3, 64, 64))[0]
+    assert predicted.shape == (1, 4 + len(NAMES), 8 * 8 + 4 * 4 + 2 * 2)
+
+
 def test_missing_detector_is_one_message(tmp_path):
     with pytest.raises(StageError, match="detector.json: no such file.*dvc repro"):
         load_detectors(tmp_path, ["shoes"])
