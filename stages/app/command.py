@@ -35,14 +35,14 @@ from stages.app.query import (
     print_json,
     show,
 )
-from stages.app.wardrobe import Progress, Wardrobe
+from stages.app.wardrobe import ProgressCallback, Wardrobe
 from stages.runner.progress import track
 from stages.runner.stage import new_parser, one_message
 
 log = logging.getLogger(__name__)
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> ProgressCallback:
     """A callback that shows how many photos were read, as a bar or (in a log) as lines."""
     steps: Iterator[int] | None = None
 
@@ -116,7 +116,7 @@ def list_(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
         facets = {"facets": wardrobe.facets()}
         print_json(content | facets | ({"items": list(map(item_json, items))} if args.items else {}))
     else:
-        print("\n".join(change.said()))
+        print("\n".join(change.lines()))
         print("\n".join(f"added: {shown_path(path)}" for path in roots) or "nothing was added yet")
         for name, counts in wardrobe.facets().items() if change.garments else ():
             print(f"{name}: {', '.join(f'{count} {value}' for value, count in counts.items())}")
@@ -130,7 +130,7 @@ def query(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
     """Find what matches a photo."""
     check_photo(args.photo)
     change = wardrobe.sync(progress_bar(), wait=False)
-    for line in change.said():
+    for line in change.lines():
         log.info(line)
     return show(args, wardrobe, answer(args, wardrobe), change)
 
@@ -139,5 +139,5 @@ def _report(args: argparse.Namespace, change: Change) -> int:
     if args.json:
         print_json({"schema": SCHEMA, "wardrobe": change_json(change)})
     else:
-        print("\n".join(change.said()))
+        print("\n".join(change.lines()))
     return FOUND if change.garments else NOTHING

@@ -15,7 +15,7 @@ from stages.crops.crops import cut_match
 from stages.crops.matching import NO_DETECTOR, elsewhere
 from stages.crops.params import CropParams
 from stages.ingest.files import is_unread
-from stages.ingest.lookup import UNREAD_SAID
+from stages.ingest.lookup import UNREAD_MESSAGE
 from stages.networks.backbones.features import Encoder
 from stages.networks.detector.model import Detector
 from stages.networks.detector.params import NmsParams
@@ -57,7 +57,7 @@ def read_photo(data: bytes, name: Path = UPLOAD) -> Image.Image:
     except TooManyPixels as error:
         raise StageError(f"{name}: {error}. Save it smaller.") from None
     except (OSError, ValueError, SyntaxError) as error:
-        raise StageError(f"{name}: {UNREAD_SAID if is_unread(name) else error}.") from None
+        raise StageError(f"{name}: {UNREAD_MESSAGE if is_unread(name) else error}.") from None
 
 
 def read_file(path: Path) -> bytes:

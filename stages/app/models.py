@@ -24,7 +24,7 @@ from stages.networks.detector.params import NmsParams
 from stages.profiles.app import AppParams
 from stages.retrieval.index import SearchParams
 
-STEPS = "1"  # raise it when a change of code gives other garments or vectors with the same models
+STEPS = "1"  # raise it when a change of code gives other garments or vectors from the same models
 DEFAULT_HEADS = "classes"
 MODEL_FILES = ("detector.json", "encoder.json", "weights.safetensors")
 
@@ -34,7 +34,7 @@ class Models:
 
     Attributes:
         profile: of params.yaml.
-        heads: head -> class names, in the order of ``Asked.probabilities``.
+        heads: head -> class names, in the order of ``QueryGarment.probabilities``.
         superclasses: the classes of all detectors.
         unsure_below: params ``app.unsure_below``.
         folders: of the detectors and, as the last one, of the classifier.
@@ -113,7 +113,7 @@ class Models:
         return digest(STEPS, repr(sorted(params.items())), repr(self.nms), *names)
 
     def warm(self) -> None:
-        """Build all networks now, instead of at the first photo."""
+        """Build all networks now instead of at the first photo."""
         self.describe(self.garments(encode_jpeg(Image.new("RGB", (64, 64))))[1])
 
     def garments(self, data: bytes, name: Path = UPLOAD) -> tuple[tuple[int, int], list[Garment]]:

@@ -28,7 +28,7 @@ FLAT = "*_flat.jpg"  # photos of a single garment, which make the wardrobe
 LOOK = "MEN-Cardigans-id_00000027-02_1_front.jpg"  # someone who wears two of them
 CLOTHES = 120  # photos of the wardrobe
 SIZE = {"width": 1280, "height": 985}
-COLORS = 256  # of the picture's palette: a third of the bytes, and no difference that is seen
+COLORS = 256  # of the picture's palette: a third of the bytes, and no visible difference
 REPORT = Path("report/demo/index.html")
 GALLERY_HEIGHT = 900  # pixels: the controls and the first searches
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -59,7 +59,7 @@ def served(store: Path, folder: Path = Path()) -> Iterator[tuple[str, int]]:
         assert server.stdout is not None
         address = re.search(r"http://\S+", server.stdout.readline())
         if address is None:
-            raise StageError("the page did not start; what it said stands above.")
+            raise StageError("the page did not start; its message is above.")
         yield address[0], server.pid
     finally:
         server.terminate()
