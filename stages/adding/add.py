@@ -40,7 +40,6 @@ from stages.core.files import read_text
 from stages.core.params import load_params
 from stages.core.table_rows import read_rows
 from stages.ingest.files import dead_links
-from stages.profiles.check import check
 from stages.profiles.compose import BASE, LAYERS, PROFILES, compose, over_base, profile_names
 from stages.runner.lists import SECTIONS
 from stages.runner.stage import new_parser, one_message
@@ -90,6 +89,8 @@ def add(source: str, folder: Path, table: Path | None, salient: bool = False) ->
         path = TABLES / f"{source}_labels.csv"
         wrote.append(f"{path} (as it was)" if labels.same else write(path, labels.text))
     wrote += [write_profile(profile, text), make_link(raw, recognized.root)]
+    from stages.profiles.check import check  # imports torch, which --help and refusals do not need
+
     check(compose(source), profile)
     warnings = [f"a table was not read: {reason}" for reason in recognized.unread]
     if dead := dead_links(recognized.root):

@@ -5,7 +5,7 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -18,11 +18,13 @@ from stages.core.fast_imports import import_timm
 from stages.core.files import digest, read_json
 from stages.core.params import Names, load_params, lookup, section
 from stages.crops.params import CropParams
-from stages.networks.classifier import ClassifierEncoder
 from stages.networks.detector.model import Detector, load_detectors, quiet_ultralytics
 from stages.networks.detector.params import NmsParams
 from stages.profiles.app import AppParams
 from stages.retrieval.index import SearchParams
+
+if TYPE_CHECKING:
+    from stages.networks.classifier import ClassifierEncoder
 
 STEPS = "1"  # raise it when a change of code gives other garments or vectors from the same models
 DEFAULT_HEADS = "classes"
@@ -94,8 +96,10 @@ class Models:
         return models
 
     @cached_property
-    def encoder(self) -> ClassifierEncoder:
+    def encoder(self) -> "ClassifierEncoder":
         """The classifier with its weights."""
+        from stages.networks.classifier import ClassifierEncoder
+
         return ClassifierEncoder(self.folders[-1])
 
     def files(self) -> list[Path]:

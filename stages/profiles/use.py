@@ -17,7 +17,6 @@ from typing import Any
 from stages.core.errors import StageError
 from stages.core.files import parse_yaml
 from stages.core.params import PARAMS_FILE
-from stages.profiles.check import check
 from stages.profiles.compose import PROFILES, compose, profile_names, read_profile
 from stages.profiles.text import NOTHING, hand_edits, with_edits, write_params
 from stages.runner.stage import new_parser, one_message
@@ -43,7 +42,7 @@ def write_composed(name: str, keep: bool = False, discard: bool = False) -> dict
     Raises:
         StageError: unknown profile, params that fail a check, edits that would be lost.
     """
-    read_profile(name)  # an unknown name is reported first
+    read_profile(name)  # an unknown name is reported first, before torch is imported
     edits = {} if discard else hand_edits(PARAMS_FILE)
     if edits and not keep:
         raise StageError(
@@ -53,6 +52,8 @@ def write_composed(name: str, keep: bool = False, discard: bool = False) -> dict
         )
     composed = compose(name)
     content = with_edits(name, edits) if edits else composed
+    from stages.profiles.check import check  # imports torch, which --help and refusals do not need
+
     check(content, PROFILES / f"{name}.yaml")
     write_params(PARAMS_FILE, name, composed, content)
     return edits

@@ -20,7 +20,7 @@ from stages.core.heads import HEADS
 from stages.core.params import load_params, lookup
 from stages.labels.labels import read_corrections
 from stages.runner.stage import new_parser, one_message
-from stages.suspects.suspects import correction_of
+from stages.suspects.corrections import correction_of
 
 log = logging.getLogger(__name__)
 

@@ -35,6 +35,7 @@ from stages.networks.backbones.backbones import Backbone, Pooling, with_extra_ba
 from stages.networks.backbones.features import Pictures, embed_pictures, load_weights
 from stages.runner.stage import Report, Stage
 from stages.suspects.confident import find
+from stages.suspects.corrections import correction_of
 from stages.suspects.sheet import Shown, contact_sheet
 from stages.suspects.witnesses import folds_of, leakage_groups, neighbor_shares, out_of_fold, principal_components
 
@@ -108,13 +109,6 @@ def suspects_of(
         for rank, suspect in enumerate(find(labels, probabilities, votes), 1)
     ]
     return rows, float((probabilities.argmax(axis=1) == labels).mean())
-
-
-def correction_of(row: dict[str, Any]) -> dict[str, str]:
-    """A row of the table of suspects as a line for data/relabel.csv."""
-    reason = f"suspects {float(row['confidence']):.3f} by {row['reason']}, was {row['label']}"
-    values = (row["source"], row["item_id"], row["head"], row["suggestion"], reason)
-    return dict(zip(RELABEL, values, strict=True))
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
