@@ -3,8 +3,8 @@
 Usage: python -m stages.run add SOURCE FOLDER [TABLE] [--salient]
        (`make add SOURCE=mystore FOLDER=path [TABLE=items.csv] [SALIENT=1]`)
 
-FOLDER may lie anywhere: data/raw/SOURCE becomes a link to it, and its files are only read. TABLE lies in FOLDER or
-next to it. The command writes profiles/SOURCE.yaml and tables/SOURCE_labels.csv; then `make repro PROFILE=SOURCE` runs
+FOLDER may be anywhere: data/raw/SOURCE becomes a link to it, and its files are only read. TABLE is in FOLDER or next
+to it. The command writes profiles/SOURCE.yaml and tables/SOURCE_labels.csv; then `make repro PROFILE=SOURCE` runs
 the pipeline. A second run keeps what a person edited, and uses the columns that were changed in the profile.
 """
 
@@ -333,9 +333,9 @@ def main() -> None:
     """The command."""
     parser = new_parser(__doc__)
     parser.add_argument("source", help="a name for the data: a lower-case identifier")
-    parser.add_argument("folder", type=Path, help="that holds the photos")
-    parser.add_argument("table", type=Path, nargs="?", help="with a row for each photo, where FOLDER has several")
-    parser.add_argument("--salient", action="store_true", help="U²-Net-p draws boxes, from which a detector learns")
+    parser.add_argument("folder", type=Path, help="the folder with the photos")
+    parser.add_argument("table", type=Path, nargs="?", help="a row for each photo; needed if FOLDER has several tables")
+    parser.add_argument("--salient", action="store_true", help="let U²-Net-p draw boxes, from which a detector learns")
     args = parser.parse_args()
     with one_message():
         print(add(args.source, args.folder, args.table, args.salient))

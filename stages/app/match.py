@@ -1,4 +1,4 @@
-"""Find the match of a photo among photos of your own clothes.
+"""Find the garments of a photo among photos of your own clothes.
 
 Usage: python -m stages.run match PHOTO --wardrobe FOLDER [--top 5] [--any-class] [--json] [--out match.png]
 

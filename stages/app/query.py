@@ -64,14 +64,16 @@ def picture_file(text: str) -> Path:
 
 def add_store_options(parser: argparse.ArgumentParser) -> None:
     """Options of every command that opens the store."""
-    parser.add_argument("--store", type=Path, default=DEFAULT_STORE, help="folder of the store (default: %(default)s)")
-    parser.add_argument("--confidence", type=share, help="smallest detection confidence (default: crops.confidence)")
+    parser.add_argument(
+        "--store", type=Path, default=DEFAULT_STORE, help="the wardrobe's folder (default: %(default)s)"
+    )
+    parser.add_argument("--confidence", type=share, help="smallest detection confidence (default: params crops)")
     parser.add_argument("--json", action="store_true", help="print JSON (docs/wardrobe.md) instead of lines")
 
 
 def add_choice_options(parser: argparse.ArgumentParser) -> None:
     """Options that say how many matches are listed, and which garments compete."""
-    parser.add_argument("--top", type=count, default=5, help="matches of each garment (default: %(default)s)")
+    parser.add_argument("--top", type=count, default=5, help="how many matches of each garment (default: %(default)s)")
     parser.add_argument(
         "--only", type=wanted, action="append", default=[], metavar="HEAD=NAME",
         help="only garments with that attribute, such as color=Red or superclass=top; may be repeated",
@@ -80,11 +82,11 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The photo and the options of a search."""
-    parser.add_argument("photo", type=Path)
+    parser.add_argument("photo", type=Path, help="the photo with the garments to search for")
     add_store_options(parser)
     add_choice_options(parser)
-    parser.add_argument("--any-class", action="store_true", help="let garments of other classes compete too")
-    parser.add_argument("--ideas", action="store_true", help="different ideas instead of the most similar garments")
+    parser.add_argument("--any-class", action="store_true", help="also list garments of other classes")
+    parser.add_argument("--ideas", action="store_true", help="list different ideas, not the most similar garments")
     parser.add_argument("--out", type=picture_file, help="also write a picture for people, such as match.png")
 
 

@@ -3,9 +3,9 @@
 If params.yaml was edited by hand, the command lists the edits and stops. ``--keep-edits`` keeps them, edits of lists
 included; ``--discard-edits`` drops them.
 
-dvc.lock would keep entries of items that the lists no longer name, and DVC would hash their leftover files with the
-folder of a dependency. So entries that the profile's lists do not name are removed from dvc.lock, and their outs are
-deleted. Entries of other profiles are removed as well: git has them, and every profile has folders of its own.
+Stages of items that the profile's lists do not name are removed from dvc.lock, and their outs are deleted. Otherwise
+DVC would hash these leftover files with the folder of a dependency. Entries of other profiles are removed from dvc.lock
+as well; git has them, and their files stay, because every profile has its own folders.
 """
 
 import logging
