@@ -202,7 +202,7 @@ def measured_with_splits(
     missing = catalogue.pop("splits", None) if catalogue.get("splits") == SPLITS_FILE and not has_splits else None
     photos = Photos()
 
-    def look() -> tuple[LabelTable | None, Measured, bool]:
+    def measure_again() -> tuple[LabelTable | None, Measured, bool]:
         tree = over_base(content_of(source, recognized, {}, None), source)
         measured = measure(source, recognized.root, annotations, TABLES, tree, recognized.label_column, photos)
         labels = None
@@ -213,11 +213,11 @@ def measured_with_splits(
             labels = label_table(TABLES / f"{source}_labels.csv", recognized.label_column, counts, synonyms)
         return labels, measured, set(kept_splits(measured, labels)) == set(SPLITS)
 
-    labels, measured, all_splits = look()
+    labels, measured, all_splits = measure_again()
     for share in SHARES_OF_TRAIN:
         if not all_splits and measured.upstream and not catalogue.get("splits") and not recognized.chosen:
             recognized.options["val_share"] = share
-            labels, measured, all_splits = look()
+            labels, measured, all_splits = measure_again()
     notices = []
     free = grouped and not catalogue.get("splits") and not catalogue.get("split_column")
     if missing or (not all_splits and free and not recognized.chosen):
@@ -226,7 +226,7 @@ def measured_with_splits(
         rows = sorted(balanced(measured.groups, SHARES).items())
         csv.writer(stream, lineterminator="\n").writerows([(grouped, "split"), *rows])
         notices = [write(annotations / SPLITS_FILE, stream.getvalue())]
-        labels, measured, all_splits = look()
+        labels, measured, all_splits = measure_again()
     if not all_splits:
         raise StageError(_too_few(recognized, measured, labels, bool(free)))
     return labels, measured, notices

@@ -177,7 +177,7 @@ def matrix(
             share = len(own) / totals[actual]
             line.append({
                 "cell": cell, "n": len(own), "share": round(share, 3), "diag": actual == predicted,
-                "said": f"{actual} taken for {predicted}: {len(own)} of {totals[actual]} ({share:.0%})",
+                "text": f"{actual} taken for {predicted}: {len(own)} of {totals[actual]} ({share:.0%})",
             })  # fmt: skip
         lines.append({"name": actual, "cells": line})
     return {"name": name, "classes": classes, "lines": lines}

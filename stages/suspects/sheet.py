@@ -12,7 +12,7 @@ ACROSS, MOST = 6, 24  # pictures in a row, and of a sheet
 FONT = 9
 
 
-class Shown(NamedTuple):
+class SuspectCell(NamedTuple):
     """What a place of the sheet shows: an encoded picture, its label and what it rather is, with probabilities."""
 
     picture: bytes
@@ -22,7 +22,7 @@ class Shown(NamedTuple):
     likely: float
 
 
-def contact_sheet(shown: Sequence[Shown], most: int = MOST) -> Image.Image:
+def contact_sheet(shown: Sequence[SuspectCell], most: int = MOST) -> Image.Image:
     """The first ``most`` of what is to be shown: below each picture its label, then what it probably is."""
     shown = shown[:most]
     wide, high = PICTURE + GAP, PICTURE + CAPTION + GAP

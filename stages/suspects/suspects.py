@@ -36,7 +36,7 @@ from stages.networks.backbones.features import Pictures, embed_pictures, load_we
 from stages.runner.stage import Report, Stage
 from stages.suspects.confident import find
 from stages.suspects.corrections import correction_of
-from stages.suspects.sheet import Shown, contact_sheet
+from stages.suspects.sheet import SuspectCell, contact_sheet
 from stages.suspects.witnesses import folds_of, leakage_groups, neighbor_shares, out_of_fold, principal_components
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
             table += rows
             if rows:
                 sheets.append(out / f"suspects_{head}.jpg")
-                contact_sheet([shown(row, pictures) for row in rows]).save(sheets[-1])
+                contact_sheet([cell_of(row, pictures) for row in rows]).save(sheets[-1])
     write_csv(out / "suspects.csv", COLUMNS, [[row[name] for name in COLUMNS] for row in table])
     lines = [list(correction_of(row).values()) for row in sorted(table, key=lambda row: -row["confidence"])]
     write_csv(out / "relabel_suggestions.csv", list(RELABEL), lines)
@@ -149,10 +149,10 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics={f"{head}_suspected": share for head, share in scores["suspected"].items()}, pictures=sheets)
 
 
-def shown(row: dict[str, Any], pictures: dict[str, bytes]) -> Shown:
+def cell_of(row: dict[str, Any], pictures: dict[str, bytes]) -> SuspectCell:
     """A row of the table of suspects as a place of the contact sheet."""
     given, likely = row["label_probability"], row["suggestion_probability"]
-    return Shown(pictures[row["crop_id"]], row["label"], given, row["suggestion"], likely)
+    return SuspectCell(pictures[row["crop_id"]], row["label"], given, row["suggestion"], likely)
 
 
 STAGE = Stage(main, ["dataset", "simclr", "relabel", "metrics", "out"], {"suspects": ("suspects", SuspectsParams)})
