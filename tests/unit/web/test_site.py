@@ -272,7 +272,7 @@ def test_full_disk_is_one_line(client, wardrobe, photo):
     def full(*_):
         raise OSError(28, "No space left on device", "/home/me/wardrobe/files")
 
-    wardrobe.keep = full
+    wardrobe.add_upload = full
     photo_id, _ = sent(client, photo)
     answer = client.post(f"/photos/{photo_id}/keep")
     assert answer.status_code == 500 and "No space left on device" in answer.text and "/home" not in answer.text
