@@ -311,7 +311,7 @@ def shown_at(place: Place, also: Iterable[str] = ()) -> list[Measure]:
     return measures
 
 
-def kept(place: Place, names: Iterable[str], intervals: Place | None = None) -> list[str]:
+def shown_names(place: Place, names: Iterable[str], intervals: Place | None = None) -> list[str]:
     """Those of ``names`` that ``place`` shows, with both ends of the intervals that ``intervals`` shows."""
     names = list(names)
     measures = [measure for measure in map(find, names) if measure and measure.shown(place)]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stages.retrieval.catalogue import Place, kept
+from stages.retrieval.catalogue import Place, shown_names
 from stages.retrieval.category import TOPS
 from stages.retrieval.vectors import PLAIN
 
@@ -15,7 +15,9 @@ def compared(result: dict[str, Any]) -> dict[str, dict[str, float]]:
     """View of the gallery, or category prediction -> those of its figures that a comparison shows."""
     views = {view: scores for view, scores in result.items() if isinstance(scores, dict) and "n_scored" in scores}
     return {
-        view: {key: scores[key] for key in (*kept(Place.COMPARED, scores, Place.BRACKETS), *(_TOPS & scores.keys()))}
+        view: {
+            key: scores[key] for key in (*shown_names(Place.COMPARED, scores, Place.BRACKETS), *(_TOPS & scores.keys()))
+        }
         for view, scores in views.items()
     }
 

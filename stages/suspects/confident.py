@@ -20,22 +20,22 @@ class Suspect(NamedTuple):
     Attributes:
         row: its number.
         suggestion: the class that it rather is: the most probable other one.
-        given, likely: probabilities of its label and of the suggestion, out of fold.
+        label_probability, suggestion_probability: probabilities of its label and of the suggestion, out of fold.
         votes: share of its neighbors that carry its label.
         reason: who doubts it.
     """
 
     row: int
     suggestion: int
-    given: float
-    likely: float
+    label_probability: float
+    suggestion_probability: float
     votes: float
     reason: str
 
     @property
     def confidence(self) -> float:
         """How sure the classifier out of fold is that the label is wrong."""
-        return 1 - self.given
+        return 1 - self.label_probability
 
 
 def find(labels: np.ndarray, probabilities: np.ndarray, votes: np.ndarray) -> list[Suspect]:
@@ -50,8 +50,8 @@ def find(labels: np.ndarray, probabilities: np.ndarray, votes: np.ndarray) -> li
     from cleanlab.filter import find_label_issues
 
     every = np.arange(len(labels))
-    given = probabilities[every, labels]
-    judged = np.flatnonzero(given > 0)
+    of_label = probabilities[every, labels]
+    judged = np.flatnonzero(of_label > 0)
     listed = np.zeros(len(labels), dtype=bool)
     if len(np.unique(labels[judged])) > 1:
         listed[judged] = find_label_issues(
@@ -60,17 +60,17 @@ def find(labels: np.ndarray, probabilities: np.ndarray, votes: np.ndarray) -> li
     without_own = probabilities.copy()
     without_own[every, labels] = -1
     suggestion = without_own.argmax(axis=1)
-    lonely = (votes[every, labels] == 0) & (given > 0)
+    lonely = (votes[every, labels] == 0) & (of_label > 0)
     reasons = {(True, False): OUT_OF_FOLD, (False, True): NEIGHBORS, (True, True): BOTH}
     suspects = [
         Suspect(
             row,
             int(suggestion[row]),
-            float(given[row]),
+            float(of_label[row]),
             float(without_own[row, suggestion[row]]),
             float(votes[row, labels[row]]),
             reasons[bool(listed[row]), bool(lonely[row])],
         )
         for row in np.flatnonzero(listed | lonely).tolist()
     ]
-    return sorted(suspects, key=lambda suspect: (suspect.given, suspect.row))
+    return sorted(suspects, key=lambda suspect: (suspect.label_probability, suspect.row))

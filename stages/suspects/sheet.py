@@ -17,9 +17,9 @@ class SuspectCell(NamedTuple):
 
     picture: bytes
     label: str
-    given: float
+    label_probability: float
     suggestion: str
-    likely: float
+    suggestion_probability: float
 
 
 def contact_sheet(shown: Sequence[SuspectCell], most: int = MOST) -> Image.Image:
@@ -32,8 +32,8 @@ def contact_sheet(shown: Sequence[SuspectCell], most: int = MOST) -> Image.Image
         left, top = number % ACROSS * wide + GAP, number // ACROSS * high + GAP
         sheet.paste(resized(suspect.picture, PICTURE, PICTURE), (left, top))
         lines = (
-            (suspect.label, suspect.given, (120, 120, 120)),
-            (f"rather {suspect.suggestion}", suspect.likely, (0, 0, 0)),
+            (suspect.label, suspect.label_probability, (120, 120, 120)),
+            (f"rather {suspect.suggestion}", suspect.suggestion_probability, (0, 0, 0)),
         )
         for line, (name, share, color) in enumerate(lines):
             draw.text(

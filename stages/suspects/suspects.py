@@ -70,7 +70,7 @@ def features(pictures: list[bytes], simclr: Path, params: SuspectsParams) -> np.
     return embed_pictures(network, Pictures(pictures, params.image_size, params.fit), BATCH)
 
 
-def looked_at(relabel: Path) -> set[tuple[str, str, str]]:
+def corrected_labels(relabel: Path) -> set[tuple[str, str, str]]:
     """Source, item and column of the labels that a person has corrected or confirmed."""
     with relabel.open(newline="", encoding="utf-8-sig") as stream:
         return {(row["source"], row["item_id"], row["column"]) for row in csv.DictReader(stream)}
@@ -101,8 +101,8 @@ def suspects_of(
             "label": str(classes[labels[suspect.row]]),
             "suggestion": str(classes[suspect.suggestion]),
             "confidence": suspect.confidence,
-            "label_probability": suspect.given,
-            "suggestion_probability": suspect.likely,
+            "label_probability": suspect.label_probability,
+            "suggestion_probability": suspect.suggestion_probability,
             "label_votes": suspect.votes,
             "reason": suspect.reason,
         }
@@ -117,9 +117,9 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     crops = read_shards(args.dataset).to_pandas().sort_values("crop_id", ignore_index=True)
     items = read_table(args.dataset / "items.parquet", columns=["source", "item_id", "picture"]).to_pandas()
     crops = crops.merge(items, on=["source", "item_id"], how="left", validate="one_to_one")
-    seen = features(list(crops["bytes"]), args.simclr, params.suspects)
+    raw_features = features(list(crops["bytes"]), args.simclr, params.suspects)
     groups = leakage_groups(crops[["source", "group_id", "cluster", "picture"]].to_dict("records"))
-    done, out = looked_at(args.relabel), fresh_folder(args.out)
+    done, out = corrected_labels(args.relabel), fresh_folder(args.out)
     pictures = dict(zip(crops["crop_id"], crops["bytes"], strict=True))
     table: list[dict[str, Any]] = []
     scores: dict[str, dict[str, float]] = {"accuracy": {}, "suspected": {}}
@@ -127,7 +127,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     # One thread: with more of them BLAS adds in another order where a machine has fewer cores than threads. This tells
     # all libraries that are loaded by now, scikit-learn's among them.
     with threadpool_limits(1):
-        vectors = principal_components(seen, COMPONENTS)
+        vectors = principal_components(raw_features, COMPONENTS)
         for head in HEADS:
             rows, accuracy = suspects_of(head, crops, vectors, groups)
             rows = [row for row in rows if (row["source"], row["item_id"], head) not in done]
@@ -151,8 +151,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 def cell_of(row: dict[str, Any], pictures: dict[str, bytes]) -> SuspectCell:
     """A row of the table of suspects as a place of the contact sheet."""
-    given, likely = row["label_probability"], row["suggestion_probability"]
-    return SuspectCell(pictures[row["crop_id"]], row["label"], given, row["suggestion"], likely)
+    of_label, of_suggestion = row["label_probability"], row["suggestion_probability"]
+    return SuspectCell(pictures[row["crop_id"]], row["label"], of_label, row["suggestion"], of_suggestion)
 
 
 STAGE = Stage(main, ["dataset", "simclr", "relabel", "metrics", "out"], {"suspects": ("suspects", SuspectsParams)})
