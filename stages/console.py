@@ -279,7 +279,7 @@ def main() -> None:
 
 
 def script() -> None:
-    """What the installed command runs: ``main`` of the checkout that is the working folder, which may be another."""
+    """Run ``main``; if the working folder is another checkout, that checkout's ``main``."""
     cwd = Path.cwd()
     if cwd.resolve() != HOME and is_checkout(cwd):
         os.execv(sys.executable, [sys.executable, "-m", "stages.console", *sys.argv[1:]])

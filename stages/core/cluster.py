@@ -39,8 +39,8 @@ class Worker:
     def __init__(self, setup: tuple[Callable[[Any], Any], str, dict[str, Any], bool]) -> None:
         """Keep the job, its folder, params ``runtime``, and whether it needs networks.
 
-        They come as one object, which travels to each machine once. A fault is told by ``start`` and ``run``, as Ray
-        takes one in here for the loss of the worker.
+        They are one object, which is sent to each machine once. Errors are raised in ``start`` and ``run``, because Ray
+        would take an error here for the loss of the worker.
         """
         self._job, self._home, self._runtime, self._networks = setup
 

@@ -156,7 +156,7 @@ class Labeled:
 
 @dataclass
 class Cut:
-    """What became of the items of a portion: crops and outcomes (rows of CROPS and OUTCOMES), every detection (rows of
+    """Results for the items of a portion: crops and outcomes (rows of CROPS and OUTCOMES), every detection (rows of
     DETECTIONS), (item_id, reason, detail) of items without a crop, and pictures of a few items.
     """
 

@@ -27,7 +27,7 @@ def _wrapped(name: str, text: str) -> list[str]:
 
 
 def pairs(result: Row) -> list[Pair]:
-    """What a trace tells."""
+    """A trace as pairs of name and text."""
     entries: list[Pair] = []
     if ranking := result.get("ranking"):
         entries += _ranking(result, ranking)

@@ -257,7 +257,7 @@ def made_by(lock: Path) -> dict[str, Row]:
 
 
 def _tails(path: str) -> list[str]:
-    """A path, and what is left of it without its first folders: the longest first."""
+    """A path and its tails without the first folders, longest first."""
     folders = path.split("/")
     return ["/".join(folders[start:]) for start in range(len(folders))]
 

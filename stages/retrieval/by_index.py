@@ -1,8 +1,8 @@
-"""What a search by an index (index.py) finds of a benchmark, beside the exact scores.
+"""Scores of a search by an index (index.py) on a benchmark, in addition to the exact scores.
 
-The exact evaluator always runs; these scores stand beside its own, for each ``nprobe`` that was measured when the
-index was built: recall of the ten nearest against the exact search, for the benchmark's own queries, and the hits
-among the garments that the index finds. Ties count against the model, as in every ranking.
+For each ``nprobe`` that was measured when the index was built, they are the recall of the ten nearest against the exact
+search, for the benchmark's own queries, and the hits among the garments that the index finds. Ties count against the
+model, as in every ranking.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ FONT = 9
 
 
 class SuspectCell(NamedTuple):
-    """What a place of the sheet shows: an encoded picture, its label and what it rather is, with probabilities."""
+    """A cell of the sheet: an encoded picture, its label and the suggested one, with their probabilities."""
 
     picture: bytes
     label: str
@@ -23,7 +23,7 @@ class SuspectCell(NamedTuple):
 
 
 def contact_sheet(shown: Sequence[SuspectCell], most: int = MOST) -> Image.Image:
-    """The first ``most`` of what is to be shown: below each picture its label, then what it probably is."""
+    """The first ``most`` suspects; below each picture its label, then the suggested one."""
     shown = shown[:most]
     wide, high = PICTURE + GAP, PICTURE + CAPTION + GAP
     sheet = Image.new("RGB", (min(len(shown), ACROSS) * wide + GAP, -(-len(shown) // ACROSS) * high + GAP), "white")

@@ -1,15 +1,15 @@
-"""Labels that are probably wrong: of every head, among the labeled crops of all splits, with what they rather are.
+"""List labels that are probably wrong, of every head and in all splits, each with a suggested label.
 
-Two witnesses judge each label, and neither learned from it or from a row of its group (witnesses.py): logistic
-regressions in folds, and the nearest neighbors of other groups, both on features of a frozen network, which has seen no
-label. Confident learning makes a list of what they say (confident.py).
+Two witnesses judge each label: logistic regressions in folds, and the nearest neighbors of other groups. Neither
+learned from the label or from a row of its group (witnesses.py), and both use features of a frozen network that has
+seen no label. Confident learning turns their judgments into a list (confident.py).
 
 Reads:  the data set, models/<profile>/encoders/simclr, RELABEL (labels that a person has corrected or confirmed there
         are not suspected again).
-Writes: OUT/suspects.csv: for each head the suspects, the most certain first, with what they rather are and who says
-        so; OUT/relabel_suggestions.csv: those of all heads as lines for RELABEL, the most certain first;
+Writes: OUT/suspects.csv: for each head the suspects, the most certain first, with the suggested label and the reason;
+        OUT/relabel_suggestions.csv: those of all heads as lines for RELABEL, the most certain first;
         OUT/suspects_<head>.jpg: pictures of the first ones. METRICS/accuracy.json: share of each head's labels that the
-        classifier out of fold names; METRICS/suspected.json: share that is listed.
+        classifier out of fold predicts; METRICS/suspected.json: share of labels that is listed.
 Params: suspects; runtime.
 """
 
@@ -63,7 +63,7 @@ class SuspectsParams(Section):
 
 
 def features(pictures: list[bytes], simclr: Path, params: SuspectsParams) -> np.ndarray:
-    """float32 [n, d] of encoded pictures, by the backbone that SimCLR has left: it has seen no label."""
+    """Features float32 [n, d] of encoded pictures by SimCLR's backbone, which has seen no label."""
     backbone = Backbone(read_json(simclr / "encoder.json")["backbone"], "none", params.pooling)
     load_weights(backbone, simclr)
     network = with_extra_backbones(backbone, params.extra_backbones, "packaged").to(device())
@@ -79,7 +79,7 @@ def corrected_labels(relabel: Path) -> set[tuple[str, str, str]]:
 def suspects_of(
     head: str, crops: pd.DataFrame, vectors: np.ndarray, groups: np.ndarray
 ) -> tuple[list[dict[str, Any]], float]:
-    """Rows of the table of suspects for one head, and the share of labels that the classifier out of fold names.
+    """Rows of the table of suspects for one head, and the share of labels that the classifier out of fold predicts.
 
     Args:
         crops: all crops, sorted by crop_id.
@@ -112,7 +112,7 @@ def suspects_of(
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Look at every crop once, judge every head, write."""
+    """Embed every crop once, judge every head, write."""
     seed_everything(0)
     crops = read_shards(args.dataset).to_pandas().sort_values("crop_id", ignore_index=True)
     items = read_table(args.dataset / "items.parquet", columns=["source", "item_id", "picture"]).to_pandas()
@@ -150,7 +150,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 
 def cell_of(row: dict[str, Any], pictures: dict[str, bytes]) -> SuspectCell:
-    """A row of the table of suspects as a place of the contact sheet."""
+    """A row of the table of suspects as a cell of the contact sheet."""
     of_label, of_suggestion = row["label_probability"], row["suggestion_probability"]
     return SuspectCell(pictures[row["crop_id"]], row["label"], of_label, row["suggestion"], of_suggestion)
 
