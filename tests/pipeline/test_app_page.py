@@ -12,7 +12,7 @@ from PIL import Image
 
 from stages.contracts.tables import read_table
 from stages.demo.truth import FILE, TRUTH
-from stages.web.doc_pictures import LOOK, PHOTOS, REPORT, clothes, report_pictures, served, small, take
+from stages.web.doc_pictures import WORN, PHOTOS, REPORT, clothes, report_pictures, served, small, take
 
 pytestmark = pytest.mark.slow
 CLOTHES = 80
@@ -320,7 +320,7 @@ def test_nothing_sticks_out_of_a_phone(chromium, address, built, demo, truth, fo
 def test_picture_of_the_docs_can_be_taken_again(chromium, demo, folder, tmp_path):
     """By Chromium through the command's own functions, over a wardrobe of its own."""
     with served(tmp_path / "store", demo) as (address, _):
-        data = small(take(chromium, address, folder, demo / PHOTOS / LOOK))
+        data = small(take(chromium, address, folder, demo / PHOTOS / WORN))
     assert 20_000 < len(data) < 300_000
 
 
