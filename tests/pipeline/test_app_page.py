@@ -12,7 +12,7 @@ from PIL import Image
 
 from stages.contracts.tables import read_table
 from stages.demo.truth import FILE, TRUTH
-from stages.web.doc_pictures import WORN, PHOTOS, REPORT, clothes, report_pictures, served, small, take
+from stages.web.doc_pictures import PHOTOS, REPORT, WORN, clothes, report_pictures, served, small, take
 
 pytestmark = pytest.mark.slow
 CLOTHES = 80
