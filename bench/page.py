@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from bench.memory import Peak, family, resident
-from stages.app.items import Asked
+from stages.app.items import QueryGarment
 from stages.app.models import Models, stamp
 from stages.app.store import File, PhotoGarments, Roots
 from stages.app.wardrobe import Wardrobe
@@ -68,7 +68,7 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def rows_of(garments: Sequence[Asked], noise: np.random.Generator) -> np.ndarray:
+def rows_of(garments: Sequence[QueryGarment], noise: np.random.Generator) -> np.ndarray:
     """float32 [n, width] as the store holds them: noisy vectors, then probabilities."""
     vectors = np.stack([garment.vector for garment in garments])
     vectors = vectors + noise.normal(0, NOISE, vectors.shape)
@@ -79,17 +79,17 @@ def rows_of(garments: Sequence[Asked], noise: np.random.Generator) -> np.ndarray
 def fill(wardrobe: Wardrobe, sources: Sequence[Path], folder: Path, count: int) -> int:
     """Write ``count`` photos into a folder and what was found in them into the store; how many garments there are."""
     noise, found, files = np.random.default_rng(0), [], []
-    looks = [(path.read_bytes(), wardrobe.look(path)) for path in sources]
+    looks = [(path.read_bytes(), wardrobe.read_query(path)) for path in sources]
     for number in range(count):
-        data, look = looks[number % len(looks)]
+        data, query = looks[number % len(looks)]
         path = folder / f"{number:05d}.jpg"
         path.write_bytes(data + number.to_bytes(4, "big"))
         sha = hashlib.sha256(path.read_bytes()).hexdigest()
-        boxes = [(garment.superclass, garment.confidence, garment.box) for garment in look.garments]
-        found.append(PhotoGarments(sha, (look.width, look.height), boxes, rows_of(look.garments, noise)))
+        boxes = [(garment.superclass, garment.confidence, garment.box) for garment in query.garments]
+        found.append(PhotoGarments(sha, (query.width, query.height), boxes, rows_of(query.garments, noise)))
         files.append(File(str(path), stamp(path), sha))
     with wardrobe.store.writing():
-        wardrobe.store.shelf(wardrobe.key).append(found)
+        wardrobe.store.results(wardrobe.key).append(found)
         wardrobe.store.write_files(files)
         wardrobe.store.write_roots(Roots([str(folder)]))
     return wardrobe.count()

@@ -66,8 +66,8 @@ def fill(folder: Path, photos: list[Path], size: int) -> tuple[Path, float]:
     start = time.perf_counter()
     wardrobe.add(first)
     seconds = (time.perf_counter() - start) / len(first)
-    store, shelf = wardrobe.store, wardrobe.store.shelf(wardrobe.key)
-    table, rows = shelf.read()
+    store, results = wardrobe.store, wardrobe.store.results(wardrobe.key)
+    table, rows = results.read()
     files = store.files()
     generator, found = np.random.default_rng(0), []
     width = rows.shape[1] - sum(map(len, models.heads.values()))
@@ -85,7 +85,7 @@ def fill(folder: Path, photos: list[Path], size: int) -> tuple[Path, float]:
         boxes = [None if row["x1"] is None else (row["x1"], row["y1"], row["x2"], row["y2"]) for row in own]
         garments = [(row["superclass"], row["confidence"], box) for row, box in zip(own, boxes, strict=True)]
         found.append(PhotoGarments(sha, (own[0]["width"], own[0]["height"]), garments, changed))
-    shelf.append(found)
+    results.append(found)
     store.write_files(files.values())
     store.write_roots(type(store.roots())([str(folder / "photos")]))
     return query, seconds
@@ -103,10 +103,10 @@ def measure(store: Path, photo: Path) -> None:
         wardrobe = Wardrobe(Models.open(), store)
         change = wardrobe.add([store.parent / "photos"], again=False)
         synced = time.perf_counter()
-        look = wardrobe.look(photo)
+        query = wardrobe.read_query(photo)
         looked = time.perf_counter()
         within = Filters(within=(store.parent / "photos",))  # as `make match` searches
-        found = [wardrobe.matches(one, filters=within, without=look.sha256) for one in look.garments]
+        found = [wardrobe.matches(one, filters=within, without=query.sha256) for one in query.garments]
         end, busy = time.perf_counter(), time.process_time() - busy
     assert change.counts["unchanged"] == change.photos
     parts = {

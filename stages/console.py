@@ -60,16 +60,16 @@ SEARCH = {
 }
 VERBS = {
     "repro": Verb(
-        "Run the pipeline, and say on one screen what it reached.", "seamline repro --profile photos", repro,
+        "Run the pipeline, and print its key numbers on one screen.", "seamline repro --profile photos", repro,
         {"": "target", "--profile": "profile", "--keep-edits": FLAG, "--discard-edits": FLAG},
     ),
     "use": Verb(
         "Compose params.yaml from a profile.", "seamline use photos", "use",
         {"": "profile", "--keep-edits": FLAG, "--discard-edits": FLAG},
     ),
-    "add": Verb("Add your own data.", "seamline add mystore path/to/photos items.csv", "add"),
+    "add": Verb("Make a profile for your own photos.", "seamline add mystore path/to/photos items.csv", "add"),
     "match": Verb(
-        "Find the match of a photo among photos of your clothes.", "seamline match look.jpg --wardrobe my_clothes",
+        "Find the garments of a photo among photos of your clothes.", "seamline match look.jpg --wardrobe my_clothes",
         "match", SEARCH | {"--wardrobe": ""},
         group="Your photos",
     ),
@@ -96,33 +96,33 @@ VERBS = {
     "summary": Verb(
         "Print the key numbers of the last repro.", "seamline summary --markdown", "summary",
         {"--markdown": FLAG, "--track": FLAG},
-        group="Look",
+        group="Results",
     ),
     "report": Verb(
         "Make the page with numbers, boxes and searches, and open it.", "seamline report", report,
         {"--no-browser": FLAG},
-        group="Look",
+        group="Results",
     ),
     "review": Verb(
-        "Print what a change moved, as Markdown.", "seamline review main --profile demo", "review",
+        "Print which numbers a change moved, as Markdown.", "seamline review main --profile demo", "review",
         {"--profile": "profile"},
-        group="Look",
+        group="Results",
     ),
     "trace": Verb(
-        "Follow a row from its score to its file.",
+        "Print what happened to a row, from its score to its file.",
         "seamline trace query ROW_ID --encoder classifier --benchmark wardrobe", "trace",
         {"--encoder": "encoder", "--benchmark": "benchmark", "--json": FLAG},
-        group="Look",
+        group="Results",
     ),
     "ingest-report": Verb(
         "Print what ingest found, repaired and rejected.", "seamline ingest-report shoes", ingest_report,
         {"": "source"},
-        group="Look",
+        group="Results",
     ),
     "audit": Verb(
-        "Compare the demo's labels and crops with its ground truth.", "seamline audit", "audit", group="Look"
+        "Compare the demo's labels and crops with its ground truth.", "seamline audit", "audit", group="Results"
     ),
-    "mlflow": Verb("Open MLflow's pages.", "seamline mlflow --port 5001", mlflow, {"--port": ""}, group="Look"),
+    "mlflow": Verb("Open MLflow's pages.", "seamline mlflow --port 5001", mlflow, {"--port": ""}, group="Results"),
     "relabel": Verb(
         "Take suggested corrections of labels into data/relabel.csv.", "seamline relabel --confidence .99 --head color",
         "relabel", {"--confidence": "", "--head": ""},
@@ -134,7 +134,7 @@ VERBS = {
         group="Labels and files",
     ),
     "score-vectors": Verb(
-        "Score vectors that something else computed.",
+        "Score vectors that another program computed.",
         "seamline score-vectors --embeddings mine.parquet --benchmark wardrobe", "score_vectors",
         {"--benchmark": "benchmark", "--embeddings": "", "--metric": "", "--out": "", "--name": ""},
         group="Labels and files",
@@ -154,22 +154,22 @@ VERBS = {
         group="Experiments",
     ),
     "push": Verb(
-        "Send what dvc.lock names to a remote.", "seamline push --remote store", "push",
+        "Send the files that dvc.lock names to a remote.", "seamline push --remote store", "push",
         {"--remote": "", "--jobs": ""},
         group="Team",
     ),
     "pull": Verb(
-        "Get what dvc.lock names from a remote.", "seamline pull --remote store", "pull",
+        "Get the files that dvc.lock names from a remote.", "seamline pull --remote store", "pull",
         {"--remote": "", "--jobs": "", "--force": FLAG},
         group="Team",
     ),
     "verify": Verb(
-        "Say whether checkout, dvc.lock, cache and remote agree.", "seamline verify --remote store", "verify",
+        "Check that checkout, dvc.lock, cache and remote agree.", "seamline verify --remote store", "verify",
         {"--remote": "", "--fast": FLAG},
         group="Team",
     ),
     "docs": Verb(
-        "Write the generated pages and tables of docs.", "seamline docs --pictures", docs, {"--pictures": FLAG},
+        "Write the generated pages and tables of docs/.", "seamline docs --pictures", docs, {"--pictures": FLAG},
         group="Upkeep",
     ),
     "completion": Verb(
@@ -262,11 +262,11 @@ class Verbs(click.Group):
     add_help_option=False,
     options_metavar="",
     subcommand_metavar="VERB [ARGUMENT]...",
-    epilog=f"`{PROGRAM} VERB --help` has a verb's arguments and an example.",
+    epilog=f"`{PROGRAM} VERB --help` shows the arguments of a verb and an example.",
 )
 @click.help_option("-h", "--help", hidden=True)
 def cli() -> None:
-    """Photos of clothes in, a searchable wardrobe out; in the root of a checkout."""
+    """Turn photos of clothes into a searchable wardrobe (in the root of a checkout)."""
 
 
 for _name, _verb in VERBS.items():
@@ -279,7 +279,7 @@ def main() -> None:
 
 
 def script() -> None:
-    """What the installed command runs: ``main`` of the checkout that is the working folder, which may be another."""
+    """Run ``main``; if the working folder is another checkout, that checkout's ``main``."""
     cwd = Path.cwd()
     if cwd.resolve() != HOME and is_checkout(cwd):
         os.execv(sys.executable, [sys.executable, "-m", "stages.console", *sys.argv[1:]])

@@ -74,7 +74,7 @@ def ingest_report(arguments: Sequence[str]) -> int:
 def report(arguments: Sequence[str]) -> int:
     """Bring the page of the profile up to date, print its path, and open it if there is a browser."""
     parse = parser(report)
-    parse.add_argument("--no-browser", action="store_true", help="only make the page")
+    parse.add_argument("--no-browser", action="store_true", help="do not open the page")
     args = parse.parse_args(arguments)
     if status := called("dvc", "repro", "report"):
         return status
@@ -88,12 +88,12 @@ def report(arguments: Sequence[str]) -> int:
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """Run one benchmark, or all of them."""
+    """Measure speed and memory: one benchmark, or all of them."""
     parse = parser(bench)
     parse.usage = f"{PROGRAM} bench [-h] [{{{','.join(BENCHES)}}}] [OPTION ...]"
     parse.epilog = (
-        "Without a name, all of them. Options are those of the benchmark (`python -m bench.simclr --help`), without a "
-        "name those of simclr: --photos FOLDER measures it on real photos."
+        "Without a name, all benchmarks run. OPTION is an option of the benchmark (`python -m bench.simclr --help`); "
+        "without a name, it is one of simclr: --photos FOLDER measures it on real photos."
     )
     passed_on = parse.parse_known_args(arguments)[1]
     chosen = passed_on.pop(0) if passed_on and not passed_on[0].startswith("-") else ""
@@ -107,9 +107,9 @@ def bench(arguments: Sequence[str]) -> int:
 
 
 def docs(arguments: Sequence[str]) -> int:
-    """Write the generated pages and tables of docs; with --pictures also README's pictures."""
+    """Write the generated pages and tables of docs/; with --pictures also the pictures of the README."""
     parse = parser(docs)
-    parse.add_argument("--pictures", action="store_true", help="take README's pictures of the demo in Chromium as well")
+    parse.add_argument("--pictures", action="store_true", help="also take the pictures of the README, with Chromium")
     args = parse.parse_args(arguments)
     pages = command("leaderboard_page") or command("classifier_page") or command("doc_tables")
     pages = pages or command("model_card") or command("plots_file")
@@ -119,7 +119,7 @@ def docs(arguments: Sequence[str]) -> int:
 def mlflow(arguments: Sequence[str]) -> int:
     """Send MLflow the runs that it lacks, then serve its pages until Ctrl-C."""
     parse = parser(mlflow)
-    parse.add_argument("--port", type=int, default=5000)
+    parse.add_argument("--port", type=int, default=5000, help="port of the pages (default: %(default)s)")
     args = parse.parse_args(arguments)
     if status := command("summary", "--track"):
         return status

@@ -114,11 +114,11 @@ def main() -> None:
 
 
 def run_and_leave(run: Callable[[], None]) -> NoReturn:
-    """Run and end this process, without tearing Python down once what is registered for its end has run.
+    """Run, call the registered exit handlers, and end the process without Python's own shutdown.
 
-    That frees one by one the objects that the system frees at once, which takes a second where torch was imported. And
-    it can abort a process that torchrun started: DistributedDataParallel holds the group of processes until then, and
-    gloo's threads may fail after everything was written.
+    That shutdown frees object by object what the system frees at once, and takes a second if torch was imported. It can
+    also abort a process that torchrun started: DistributedDataParallel holds the process group until then, and gloo's
+    threads may fail after everything was written.
     """
     status = 0
     try:

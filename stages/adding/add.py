@@ -3,8 +3,8 @@
 Usage: python -m stages.run add SOURCE FOLDER [TABLE] [--salient]
        (`make add SOURCE=mystore FOLDER=path [TABLE=items.csv] [SALIENT=1]`)
 
-FOLDER may lie anywhere: data/raw/SOURCE becomes a link to it, and its files are only read. TABLE lies in FOLDER or
-next to it. The command writes profiles/SOURCE.yaml and tables/SOURCE_labels.csv; then `make repro PROFILE=SOURCE` runs
+FOLDER may be anywhere: data/raw/SOURCE becomes a link to it, and its files are only read. TABLE is in FOLDER or next
+to it. The command writes profiles/SOURCE.yaml and tables/SOURCE_labels.csv; then `make repro PROFILE=SOURCE` runs
 the pipeline. A second run keeps what a person edited, and uses the columns that were changed in the profile.
 """
 
@@ -40,7 +40,6 @@ from stages.core.files import read_text
 from stages.core.params import load_params
 from stages.core.table_rows import read_rows
 from stages.ingest.files import dead_links
-from stages.profiles.check import check
 from stages.profiles.compose import BASE, LAYERS, PROFILES, compose, over_base, profile_names
 from stages.runner.lists import SECTIONS
 from stages.runner.stage import new_parser, one_message
@@ -90,6 +89,8 @@ def add(source: str, folder: Path, table: Path | None, salient: bool = False) ->
         path = TABLES / f"{source}_labels.csv"
         wrote.append(f"{path} (as it was)" if labels.same else write(path, labels.text))
     wrote += [write_profile(profile, text), make_link(raw, recognized.root)]
+    from stages.profiles.check import check  # imports torch, which --help and refusals do not need
+
     check(compose(source), profile)
     warnings = [f"a table was not read: {reason}" for reason in recognized.unread]
     if dead := dead_links(recognized.root):
@@ -201,7 +202,7 @@ def measured_with_splits(
     missing = catalogue.pop("splits", None) if catalogue.get("splits") == SPLITS_FILE and not has_splits else None
     photos = Photos()
 
-    def look() -> tuple[LabelTable | None, Measured, bool]:
+    def measure_again() -> tuple[LabelTable | None, Measured, bool]:
         tree = over_base(content_of(source, recognized, {}, None), source)
         measured = measure(source, recognized.root, annotations, TABLES, tree, recognized.label_column, photos)
         labels = None
@@ -212,11 +213,11 @@ def measured_with_splits(
             labels = label_table(TABLES / f"{source}_labels.csv", recognized.label_column, counts, synonyms)
         return labels, measured, set(kept_splits(measured, labels)) == set(SPLITS)
 
-    labels, measured, all_splits = look()
+    labels, measured, all_splits = measure_again()
     for share in SHARES_OF_TRAIN:
         if not all_splits and measured.upstream and not catalogue.get("splits") and not recognized.chosen:
             recognized.options["val_share"] = share
-            labels, measured, all_splits = look()
+            labels, measured, all_splits = measure_again()
     notices = []
     free = grouped and not catalogue.get("splits") and not catalogue.get("split_column")
     if missing or (not all_splits and free and not recognized.chosen):
@@ -225,7 +226,7 @@ def measured_with_splits(
         rows = sorted(balanced(measured.groups, SHARES).items())
         csv.writer(stream, lineterminator="\n").writerows([(grouped, "split"), *rows])
         notices = [write(annotations / SPLITS_FILE, stream.getvalue())]
-        labels, measured, all_splits = look()
+        labels, measured, all_splits = measure_again()
     if not all_splits:
         raise StageError(_too_few(recognized, measured, labels, bool(free)))
     return labels, measured, notices
@@ -332,9 +333,9 @@ def main() -> None:
     """The command."""
     parser = new_parser(__doc__)
     parser.add_argument("source", help="a name for the data: a lower-case identifier")
-    parser.add_argument("folder", type=Path, help="that holds the photos")
-    parser.add_argument("table", type=Path, nargs="?", help="with a row for each photo, where FOLDER has several")
-    parser.add_argument("--salient", action="store_true", help="U²-Net-p draws boxes, from which a detector learns")
+    parser.add_argument("folder", type=Path, help="the folder with the photos")
+    parser.add_argument("table", type=Path, nargs="?", help="a row for each photo; needed if FOLDER has several tables")
+    parser.add_argument("--salient", action="store_true", help="let U²-Net-p draw boxes, from which a detector learns")
     args = parser.parse_args()
     with one_message():
         print(add(args.source, args.folder, args.table, args.salient))

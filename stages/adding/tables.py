@@ -105,7 +105,9 @@ def from_table(
         catalogue["boxes"] = boxes.relative_to(root).as_posix()
         catalogue["boxes_class_column"] = _class_column(boxes, columns.label)
     options: dict[str, Any] = {"catalogue": {key: value for key, value in catalogue.items() if value}}
-    recognized = Recognized("catalogue", root, _said(table, rows, catalogue), options, label_column=columns.label)
+    recognized = Recognized(
+        "catalogue", root, _description(table, rows, catalogue), options, label_column=columns.label
+    )
     recognized.boxes = boxes is not None
     if boxes == table and len({row[image] for _, row in rows.rows}) < len(rows.rows):
         # Each row is a box: the boxes are the items, and a box's class is its label.
@@ -151,13 +153,15 @@ def from_choice(folder: Path, table: Path | None, chosen: Chosen) -> Recognized:
     images = images_of(root / str(catalogue.get("images", ".")))
     label = str(catalogue.get("boxes_class_column")) if from_boxes else str(chosen.label_column)
     columns = Columns(named.get("image_column", ""), label, named.get("group_column"), named.get("split_column"))
-    recognized = Recognized("catalogue", root, _said(root / name, rows, catalogue), chosen.options, chosen=chosen)
+    recognized = Recognized(
+        "catalogue", root, _description(root / name, rows, catalogue), chosen.options, chosen=chosen
+    )
     recognized.label_column, recognized.boxes = chosen.label_column, bool(catalogue.get("boxes"))
     recognized.guesses = _guesses(rows, columns, [], finder(images))
     return recognized
 
 
-def _said(table: Path, rows: TextTable, catalogue: dict[str, Any]) -> str:
+def _description(table: Path, rows: TextTable, catalogue: dict[str, Any]) -> str:
     return f"a catalogue, {table.name} ({rows.read_as}; {len(rows.rows)} rows), images in {catalogue['images']}"
 
 

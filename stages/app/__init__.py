@@ -1,1 +1,1 @@
-"""What a person uses: find the match of a photo among photos of their own."""
+"""The wardrobe of a person: find the garments of a photo among their own photos."""

@@ -1,8 +1,8 @@
-"""Keep a wardrobe: photos of your clothes, searched without reading them again.
+"""Keep a wardrobe: photos of your clothes that are read once and searched often.
 
-Usage: python -m stages.run wardrobe add PATH [PATH ...]       folders or photos
-       python -m stages.run wardrobe remove PATH [PATH ...]    out of the wardrobe; the files stay
-       python -m stages.run wardrobe list [--items]            what is in it; --items: every garment
+Usage: python -m stages.run wardrobe add PATH [PATH ...]       add photos, or folders with photos
+       python -m stages.run wardrobe remove PATH [PATH ...]    remove them from the wardrobe; the files stay
+       python -m stages.run wardrobe list [--items]            count the garments; --items lists each
        python -m stages.run wardrobe query PHOTO [--top 5] [--any-class] [--only color=Red] [--ideas] [--out match.png]
 
 Each takes --store FOLDER (default: wardrobe/), --confidence and --json. `list` and `query` first look for photos that
@@ -35,14 +35,14 @@ from stages.app.query import (
     print_json,
     show,
 )
-from stages.app.wardrobe import Progress, Wardrobe
+from stages.app.wardrobe import ProgressCallback, Wardrobe
 from stages.runner.progress import track
 from stages.runner.stage import new_parser, one_message
 
 log = logging.getLogger(__name__)
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> ProgressCallback:
     """A callback that shows how many photos were read, as a bar or (in a log) as lines."""
     steps: Iterator[int] | None = None
 
@@ -75,14 +75,14 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parse = new_parser(__doc__)
     verbs = parse.add_subparsers(dest="verb", required=True, metavar="{add,remove,list,query}")
-    for name, does in (("add", "take photos in"), ("remove", "take photos out")):
+    for name, does in (("add", "add photos or folders"), ("remove", "remove photos or folders; the files stay")):
         verb = verbs.add_parser(name, help=does)
         verb.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="folder or photo")
         add_store_options(verb)
-    verb = verbs.add_parser("list", help="say what is in it")
-    verb.add_argument("--items", action="store_true", help="every garment")
+    verb = verbs.add_parser("list", help="print what the wardrobe has")
+    verb.add_argument("--items", action="store_true", help="list every garment")
     add_store_options(verb)
-    add_options(verbs.add_parser("query", help="find what matches a photo"))
+    add_options(verbs.add_parser("query", help="find the garments of a photo in the wardrobe"))
     return parse
 
 
@@ -96,12 +96,12 @@ def main() -> None:
 
 
 def add(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
-    """Take photos in."""
+    """Add photos."""
     return _report(args, wardrobe.add(args.paths, progress_bar()))
 
 
 def remove(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
-    """Take photos out; the status is NOTHING if the wardrobe had none of them."""
+    """Remove photos; the status is NOTHING if the wardrobe had none of them."""
     change = wardrobe.remove(args.paths)
     _report(args, change)
     return FOUND if change.counts["removed"] else NOTHING
@@ -116,7 +116,7 @@ def list_(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
         facets = {"facets": wardrobe.facets()}
         print_json(content | facets | ({"items": list(map(item_json, items))} if args.items else {}))
     else:
-        print("\n".join(change.said()))
+        print("\n".join(change.lines()))
         print("\n".join(f"added: {shown_path(path)}" for path in roots) or "nothing was added yet")
         for name, counts in wardrobe.facets().items() if change.garments else ():
             print(f"{name}: {', '.join(f'{count} {value}' for value, count in counts.items())}")
@@ -127,10 +127,10 @@ def list_(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
 
 
 def query(args: argparse.Namespace, wardrobe: Wardrobe) -> int:
-    """Find what matches a photo."""
+    """Find the garments of a photo in the wardrobe."""
     check_photo(args.photo)
     change = wardrobe.sync(progress_bar(), wait=False)
-    for line in change.said():
+    for line in change.lines():
         log.info(line)
     return show(args, wardrobe, answer(args, wardrobe), change)
 
@@ -139,5 +139,5 @@ def _report(args: argparse.Namespace, change: Change) -> int:
     if args.json:
         print_json({"schema": SCHEMA, "wardrobe": change_json(change)})
     else:
-        print("\n".join(change.said()))
+        print("\n".join(change.lines()))
     return FOUND if change.garments else NOTHING

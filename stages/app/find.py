@@ -19,7 +19,7 @@ import numpy as np
 
 from stages.app.command import progress_bar
 from stages.app.folders import Change
-from stages.app.items import Asked, Match
+from stages.app.items import Match, QueryGarment
 from stages.app.query import (
     BAD,
     FOUND,
@@ -64,16 +64,16 @@ def main() -> None:
         models = WordModels.open(confidence=args.confidence)
         within = () if args.wardrobe is None else (args.wardrobe,)
         filters = filters_of(args.only, models, within)
-        asked = asked_by(models.vector_of(text))  # before the wardrobe is read, which may take long
+        query = query_of(models.vector_of(text))  # before the wardrobe is read, which may take long
         wardrobe = Wardrobe(models, args.store)
         change = (
             wardrobe.add(within, progress_bar(), again=False, wait=False)
             if within
             else wardrobe.sync(progress_bar(), wait=False)
         )
-        for line in change.said():
+        for line in change.lines():
             log.info(line)
-        matches = wardrobe.matches(asked, args.top, filters)
+        matches = wardrobe.matches(query, args.top, filters)
         if args.json:
             print_json(answer_json(text, models, matches, change))
         else:
@@ -81,9 +81,9 @@ def main() -> None:
     sys.exit(FOUND if matches else NOTHING)
 
 
-def asked_by(vector: np.ndarray) -> Asked:
-    """Words as what a search asks for: a vector float32 [d], which fits garments of every class."""
-    return Asked(NO_DETECTOR, None, None, {}, b"", vector, np.zeros(0, np.float32))
+def query_of(vector: np.ndarray) -> QueryGarment:
+    """A query for garments of every class, from the vector of the words, float32 [d]."""
+    return QueryGarment(NO_DETECTOR, None, None, {}, b"", vector, np.zeros(0, np.float32))
 
 
 def lines(text: str, matches: list[Match], change: Change) -> list[str]:

@@ -12,7 +12,7 @@ from stages.app.store import File, Roots, below
 from stages.contracts.images import IMAGE_SUFFIXES
 from stages.core.errors import StageError
 from stages.ingest.files import BROKEN, CLOSED, is_image, is_unread, walk
-from stages.ingest.lookup import UNREAD_SAID
+from stages.ingest.lookup import UNREAD_MESSAGE
 
 COUNTS = ("added", "moved", "changed", "removed", "unchanged", "duplicate", "unreadable", "left_out")
 
@@ -27,7 +27,7 @@ class Broken:
 
 @dataclass
 class Scan:
-    """What is below some folders.
+    """The result of scanning some folders.
 
     Attributes:
         stamps: path of each photo -> its stamp (``models.stamp``).
@@ -44,7 +44,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Change:
-    """What changed when photos were added or removed, or when the folders were scanned again.
+    """What changed in the wardrobe: photos were added or removed, or the folders were scanned again.
 
     Attributes:
         photos: different photos in the wardrobe now.
@@ -66,7 +66,7 @@ class Change:
     missing: list[Path] = field(default_factory=list)
     busy: bool = False
 
-    def said(self) -> list[str]:
+    def lines(self) -> list[str]:
         """Lines for people: the counts, then each file that was not read."""
         if self.busy:
             return ["another process is adding photos: what it has not saved yet is not searched"]
@@ -105,7 +105,7 @@ def _take(result: Scan, path: Path, kind: str, left_out: Collection[str]) -> Non
         if kind in (BROKEN, CLOSED):
             result.left_out[kind] += 1
     elif not is_image(path):
-        result.left_out[f"{path.suffix.lower() or 'no suffix'}{f' ({UNREAD_SAID})' if is_unread(path) else ''}"] += 1
+        result.left_out[f"{path.suffix.lower() or 'no suffix'}{f' ({UNREAD_MESSAGE})' if is_unread(path) else ''}"] += 1
     elif not any(below(str(path), out) for out in left_out):
         try:
             result.stamps[str(path)] = stamp(path)
@@ -124,8 +124,8 @@ def scan_to_add(places: Iterable[Path], left_out: Collection[str]) -> Scan:
         if not os.path.lexists(place):
             raise StageError(f"{place}: no such file or folder. Give photos of your clothes, or folders with them.")
         if not place.is_dir() and not is_image(place):
-            said = UNREAD_SAID if is_unread(place) else "is no image"
-            raise StageError(f"{place}: {said}; expected a file named {', '.join(sorted(IMAGE_SUFFIXES))}.")
+            reason = UNREAD_MESSAGE if is_unread(place) else "is no image"
+            raise StageError(f"{place}: {reason}; expected a file named {', '.join(sorted(IMAGE_SUFFIXES))}.")
         scanned = scan([absolute(place)], left_out)
         if not scanned.stamps and not scanned.broken:
             rest = ", ".join(f"{count} {kind}" for kind, count in sorted(scanned.left_out.items()))
@@ -143,16 +143,14 @@ def with_added(roots: Roots, places: Sequence[str]) -> Roots:
     """The roots after ``places`` were added: a folder covers everything below it, and leaves nothing of it out."""
     added = list(roots.added)
     for place in places:
-        out = any(
-            below(place, path) and path != place for path in roots.left_out
-        )  # a photo in a folder that is left out
-        if out or not any(below(place, root) for root in added):
+        in_left_out = any(below(place, path) and path != place for path in roots.left_out)
+        if in_left_out or not any(below(place, root) for root in added):
             added = [root for root in added if not below(root, place)] + [place]
     return Roots(sorted(added), [out for out in roots.left_out if not any(below(out, place) for place in places)])
 
 
 def without(roots: Roots, places: Sequence[str]) -> Roots:
-    """The roots after ``places`` were removed: those below a folder that stays are left out from now on."""
+    """The roots after ``places`` were removed; a place below a folder that stays is left out from now on."""
     added = [root for root in roots.added if not any(below(root, place) for place in places)]
     left_out = [out for out in roots.left_out if any(below(out, root) for root in added)]
     left_out += [

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from stages.contracts.images import TooManyPixels, check, decode, encode_jpeg
@@ -15,10 +14,14 @@ from stages.crops.crops import cut_match
 from stages.crops.matching import NO_DETECTOR, elsewhere
 from stages.crops.params import CropParams
 from stages.ingest.files import is_unread
-from stages.ingest.lookup import UNREAD_SAID
-from stages.networks.backbones.features import Encoder
+from stages.ingest.lookup import UNREAD_MESSAGE
 from stages.networks.detector.model import Detector
 from stages.networks.detector.params import NmsParams
+
+if TYPE_CHECKING:  # torch is imported with the first network: most commands of the wardrobe need none
+    import torch
+
+    from stages.networks.backbones.features import Encoder
 
 Box = tuple[int, int, int, int]  # x1, y1, x2, y2 in pixels of the upright photo, x2 and y2 exclusive
 MAX_PIXELS = 120_000_000  # the largest phones take 108 million; each takes 3 bytes, twice
@@ -57,7 +60,7 @@ def read_photo(data: bytes, name: Path = UPLOAD) -> Image.Image:
     except TooManyPixels as error:
         raise StageError(f"{name}: {error}. Save it smaller.") from None
     except (OSError, ValueError, SyntaxError) as error:
-        raise StageError(f"{name}: {UNREAD_SAID if is_unread(name) else error}.") from None
+        raise StageError(f"{name}: {UNREAD_MESSAGE if is_unread(name) else error}.") from None
 
 
 def read_file(path: Path) -> bytes:
@@ -161,7 +164,7 @@ def garment_at(
     return Garment(name, superclass, None, (x1, y1, x2, y2), encode_jpeg(crop))
 
 
-def inputs(garments: Sequence[Garment], encoder: Encoder) -> tuple[torch.Tensor, list[str]]:
+def inputs(garments: Sequence[Garment], encoder: "Encoder") -> tuple["torch.Tensor", list[str]]:
     """Decoded crops and their superclasses, as the encoder takes them."""
     return encoder.pixels.decode([garment.crop for garment in garments]), [garment.superclass for garment in garments]
 
@@ -173,7 +176,7 @@ def unit(vectors: np.ndarray, metric: str) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
-def embed(garments: Sequence[Garment], encoder: Encoder, batch: int = 32) -> np.ndarray:
+def embed(garments: Sequence[Garment], encoder: "Encoder", batch: int = 32) -> np.ndarray:
     """float32 [n, d], scaled to length 1 where the encoder compares by cosine."""
     groups = (garments[start : start + batch] for start in range(0, len(garments), batch))
     return unit(np.concatenate([encoder.embed(*inputs(group, encoder)) for group in groups]), encoder.metric)

@@ -26,14 +26,14 @@ class Attribute:
     confidence: float
     sure: bool
 
-    def said(self) -> str:
+    def text(self) -> str:
         """``Blue 91 %``; ``not sure (Blue 41 %)``."""
         text = f"{self.name} {self.confidence:.0%}"
         return text if self.sure else f"not sure ({text})"
 
 
 @dataclass(frozen=True)
-class Asked:
+class QueryGarment:
     """A garment of a query photo.
 
     Attributes:
@@ -56,8 +56,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Look:
-    """A query photo: SHA-256 of its bytes, its upright size in pixels, and its garments, most confident first.
+class QueryPhoto:
+    """A photo to search with: SHA-256 of its bytes, its upright size in pixels, and its garments, most confident first.
 
     ``garments`` has at least one: the whole photo if nothing was detected.
     """
@@ -65,7 +65,7 @@ class Look:
     sha256: str
     width: int
     height: int
-    garments: list[Asked]
+    garments: list[QueryGarment]
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def named_attributes(
 
 def describe(attributes: Mapping[str, Attribute]) -> str:
     """``color Blue 91 %, type not sure (Tops 41 %)``."""
-    return ", ".join(f"{head} {attribute.said()}" for head, attribute in attributes.items())
+    return ", ".join(f"{head} {attribute.text()}" for head, attribute in attributes.items())
 
 
 def where(superclass: str, box: Box | None) -> str:

@@ -1,4 +1,4 @@
-"""Find the match of a photo among photos of your own clothes.
+"""Find the garments of a photo among photos of your own clothes.
 
 Usage: python -m stages.run match PHOTO --wardrobe FOLDER [--top 5] [--any-class] [--json] [--out match.png]
 
@@ -34,7 +34,7 @@ def main() -> None:
         wardrobe = Wardrobe(Models.open(confidence=args.confidence), args.store)
         check_photo(args.photo)  # before the wardrobe is read, which may take long
         change = wardrobe.add([args.wardrobe], progress_bar(), again=False, wait=False)
-        for line in change.said():
+        for line in change.lines():
             log.info(line)
         result = answer(args, wardrobe, (args.wardrobe,))
         status = show(args, wardrobe, result, change)

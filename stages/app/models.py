@@ -5,7 +5,7 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -18,13 +18,15 @@ from stages.core.fast_imports import import_timm
 from stages.core.files import digest, read_json
 from stages.core.params import Names, load_params, lookup, section
 from stages.crops.params import CropParams
-from stages.networks.classifier import ClassifierEncoder
 from stages.networks.detector.model import Detector, load_detectors, quiet_ultralytics
 from stages.networks.detector.params import NmsParams
 from stages.profiles.app import AppParams
 from stages.retrieval.index import SearchParams
 
-STEPS = "1"  # raise it when a change of code gives other garments or vectors with the same models
+if TYPE_CHECKING:
+    from stages.networks.classifier import ClassifierEncoder
+
+STEPS = "1"  # raise it when a change of code gives other garments or vectors from the same models
 DEFAULT_HEADS = "classes"
 MODEL_FILES = ("detector.json", "encoder.json", "weights.safetensors")
 
@@ -34,7 +36,7 @@ class Models:
 
     Attributes:
         profile: of params.yaml.
-        heads: head -> class names, in the order of ``Asked.probabilities``.
+        heads: head -> class names, in the order of ``QueryGarment.probabilities``.
         superclasses: the classes of all detectors.
         unsure_below: params ``app.unsure_below``.
         folders: of the detectors and, as the last one, of the classifier.
@@ -94,8 +96,10 @@ class Models:
         return models
 
     @cached_property
-    def encoder(self) -> ClassifierEncoder:
+    def encoder(self) -> "ClassifierEncoder":
         """The classifier with its weights."""
+        from stages.networks.classifier import ClassifierEncoder
+
         return ClassifierEncoder(self.folders[-1])
 
     def files(self) -> list[Path]:
@@ -113,7 +117,7 @@ class Models:
         return digest(STEPS, repr(sorted(params.items())), repr(self.nms), *names)
 
     def warm(self) -> None:
-        """Build all networks now, instead of at the first photo."""
+        """Build all networks now instead of at the first photo."""
         self.describe(self.garments(encode_jpeg(Image.new("RGB", (64, 64))))[1])
 
     def garments(self, data: bytes, name: Path = UPLOAD) -> tuple[tuple[int, int], list[Garment]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.app.folders import Change
-from stages.app.items import Asked, Look, Match, attributes_json, box_json, describe, shown_path, where
+from stages.app.items import Match, QueryGarment, QueryPhoto, attributes_json, box_json, describe, shown_path, where
 from stages.app.models import Models
 from stages.app.search import Filters
 from stages.app.sheet import SHEET_SUFFIXES, write_sheet
@@ -29,7 +29,7 @@ class Answer:
     """A query photo and, for each of its garments, the matches, best first."""
 
     photo: Path
-    look: Look
+    query: QueryPhoto
     matches: list[list[Match]]
 
 
@@ -64,14 +64,16 @@ def picture_file(text: str) -> Path:
 
 def add_store_options(parser: argparse.ArgumentParser) -> None:
     """Options of every command that opens the store."""
-    parser.add_argument("--store", type=Path, default=DEFAULT_STORE, help="folder of the store (default: %(default)s)")
-    parser.add_argument("--confidence", type=share, help="smallest detection confidence (default: crops.confidence)")
+    parser.add_argument(
+        "--store", type=Path, default=DEFAULT_STORE, help="the wardrobe's folder (default: %(default)s)"
+    )
+    parser.add_argument("--confidence", type=share, help="smallest detection confidence (default: params crops)")
     parser.add_argument("--json", action="store_true", help="print JSON (docs/wardrobe.md) instead of lines")
 
 
 def add_choice_options(parser: argparse.ArgumentParser) -> None:
-    """How many matches, and which garments compete."""
-    parser.add_argument("--top", type=count, default=5, help="matches of each garment (default: %(default)s)")
+    """Options that say how many matches are listed, and which garments compete."""
+    parser.add_argument("--top", type=count, default=5, help="how many matches of each garment (default: %(default)s)")
     parser.add_argument(
         "--only", type=wanted, action="append", default=[], metavar="HEAD=NAME",
         help="only garments with that attribute, such as color=Red or superclass=top; may be repeated",
@@ -80,11 +82,11 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The photo and the options of a search."""
-    parser.add_argument("photo", type=Path)
+    parser.add_argument("photo", type=Path, help="the photo with the garments to search for")
     add_store_options(parser)
     add_choice_options(parser)
-    parser.add_argument("--any-class", action="store_true", help="let garments of other classes compete too")
-    parser.add_argument("--ideas", action="store_true", help="different ideas instead of the most similar garments")
+    parser.add_argument("--any-class", action="store_true", help="also list garments of other classes")
+    parser.add_argument("--ideas", action="store_true", help="list different ideas, not the most similar garments")
     parser.add_argument("--out", type=picture_file, help="also write a picture for people, such as match.png")
 
 
@@ -111,13 +113,13 @@ def answer(args: argparse.Namespace, wardrobe: Wardrobe, within: tuple[Path, ...
     """Search for each garment of ``args.photo`` among the photos below ``within``, or in the whole wardrobe.
 
     Raises:
-        StageError: as ``Wardrobe.look``, or a filter that does not exist.
+        StageError: as ``Wardrobe.read_query``, or a filter that does not exist.
     """
     filters = filters_of(args.only, wardrobe.models, within)
-    look = wardrobe.look(args.photo)
+    query = wardrobe.read_query(args.photo)
     search = wardrobe.ideas if args.ideas else wardrobe.matches
-    matches = [search(garment, args.top, filters, args.any_class, look.sha256) for garment in look.garments]
-    return Answer(args.photo, look, matches)
+    matches = [search(garment, args.top, filters, args.any_class, query.sha256) for garment in query.garments]
+    return Answer(args.photo, query, matches)
 
 
 def path_json(path: Path) -> dict[str, Any]:
@@ -168,9 +170,9 @@ def answer_json(result: Answer, change: Change) -> dict[str, Any]:
         "schema": SCHEMA,
         "photo": {
             **path_json(result.photo),
-            "sha256": result.look.sha256,
-            "width": result.look.width,
-            "height": result.look.height,
+            "sha256": result.query.sha256,
+            "width": result.query.width,
+            "height": result.query.height,
         },
         "wardrobe": change_json(change),
         "garments": [
@@ -182,22 +184,22 @@ def answer_json(result: Answer, change: Change) -> dict[str, Any]:
                 "approximate": approximate_json(matches),
                 "matches": [match_json(rank, match) for rank, match in enumerate(matches, start=1)],
             }
-            for garment, matches in zip(result.look.garments, result.matches, strict=True)
+            for garment, matches in zip(result.query.garments, result.matches, strict=True)
         ],
     }
 
 
-def garment_line(asked: Asked) -> str:
+def garment_line(garment: QueryGarment) -> str:
     """``top 91% at (1, 2, 3, 4)``, or that nothing was detected."""
-    if asked.box is None:
+    if garment.box is None:
         return "no garment detected: the whole photo is taken as one"
-    return f"{asked.superclass} {asked.confidence:.0%} at {asked.box}"
+    return f"{garment.superclass} {garment.confidence:.0%} at {garment.box}"
 
 
 def lines(result: Answer) -> list[str]:
     """The answer as lines of text for people."""
     text = []
-    for garment, matches in zip(result.look.garments, result.matches, strict=True):
+    for garment, matches in zip(result.query.garments, result.matches, strict=True):
         text += ["", garment_line(garment), f"  {describe(garment.attributes)}"]
         if not matches:
             text.append(f"  no {garment.superclass} in the wardrobe matches (--any-class searches everything)")
@@ -230,5 +232,5 @@ def show(args: argparse.Namespace, wardrobe: Wardrobe, result: Answer, change: C
     else:
         print("\n".join(lines(result)))
     if args.out is not None:
-        write_sheet(args.out, result.photo, result.look, result.matches, wardrobe)
+        write_sheet(args.out, result.photo, result.query, result.matches, wardrobe)
     return FOUND if any(result.matches) else NOTHING

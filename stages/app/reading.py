@@ -1,4 +1,4 @@
-"""Photos on their way into a wardrobe: hash each file, and let the models see the bytes that they have not seen."""
+"""Reads photos into a wardrobe: hashes each file, and runs the models on bytes that are not known yet."""
 
 import hashlib
 from pathlib import Path
@@ -12,12 +12,12 @@ from stages.app.store import File, PhotoGarments
 from stages.core.errors import StageError
 
 
-class Reading:
-    """Photos that are being read.
+class PhotoReader:
+    """Reads photo files, and runs the detectors on new ones.
 
     Attributes:
-        known: hashes of the photos that the models have seen.
-        waiting: photos that the models have seen since the last save: hash, size, garments, and why there are none.
+        known: hashes of the photos on which the detectors have run.
+        waiting: photos that were read since the last save: hash, size, garments, and the reason if it is unreadable.
     """
 
     def __init__(self, models: Models, known: set[str]) -> None:
@@ -29,7 +29,7 @@ class Reading:
         return file is not None and file.stamp == stamp and file.sha256 in self.known
 
     def read(self, path: str, stamp: tuple[int, int, int]) -> File:
-        """Hash a file, and let the models see the photo unless its bytes are known."""
+        """Hash a file, and detect the garments of the photo unless its bytes are known."""
         try:
             data = Path(path).read_bytes()
         except OSError as error:
@@ -44,8 +44,8 @@ class Reading:
             sleep(0.001)  # a search that waits for the networks comes first
         return File(path, stamp, sha)
 
-    def described(self) -> list[PhotoGarments]:
-        """The garments of the waiting photos, with vectors and probabilities."""
+    def results(self) -> list[PhotoGarments]:
+        """The garments of the waiting photos, with their vectors and probabilities."""
         garments = [garment for _, _, own, _ in self.waiting for garment in own]
         rows = np.concatenate(self.models.describe(garments), axis=1) if garments else None
         result, start = [], 0

@@ -11,16 +11,16 @@ import pyarrow as pa
 
 from stages.app.folders import absolute
 from stages.app.garments import Box
-from stages.app.items import Asked, Item, Match, named_attributes
+from stages.app.items import Item, Match, QueryGarment, named_attributes
 from stages.app.store import File, below
 from stages.crops.matching import NO_DETECTOR
 from stages.networks.encoders.attention.recommend import diverse_list
 from stages.retrieval.index import WIDER, Index, exact_scores
 
 ALL_IN_ALL = "all in all"
-# Weight of the distance of whole vectors in the distance by one head.
+# Weight of the distance between whole vectors in the distance by one head.
 REST = 0.5
-SHORTLIST = 200  # the diverse list chooses among so many nearest garments by each distance
+SHORTLIST = 200  # nearest garments by each distance, among which the diverse list chooses
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Catalog:
         heads: Mapping[str, Sequence[str]],
         unsure_below: float,
     ) -> None:
-        """Build it from what ``Store.files`` and ``Shelf.read`` return.
+        """Build it from what ``Store.files`` and ``ModelResults.read`` return.
 
         Args:
             rows: float32 [garments, d + classes of all heads]: a vector, then the probabilities of all heads.
@@ -121,7 +121,7 @@ class Catalog:
             attributes=named_attributes(self._shares[self.rows[at]], self.heads, self.unsure_below),
         )
 
-    def kept(self, filters: Filters) -> np.ndarray:
+    def passing(self, filters: Filters) -> np.ndarray:
         """bool [n]: the garments that pass the filters."""
         keep = np.ones(len(self), bool)
         if filters.superclasses:
@@ -142,7 +142,7 @@ class Catalog:
 
     def facets(self, filters: Filters) -> dict[str, dict[str, int]]:
         """Superclass and each head -> name -> how many garments pass the filters, most frequent first."""
-        at = np.flatnonzero(self.kept(filters))
+        at = np.flatnonzero(self.passing(filters))
         result = {"superclass": Counter(self.superclass[at])}
         for head, names in self.heads.items():
             result[head] = Counter(names[code] for code in self.codes[head][at])
@@ -156,17 +156,17 @@ class Catalog:
         These are the garments of its superclass, and photos in which nothing was detected, unless the filters name
         superclasses, ``any_class`` is true, or the superclass is unknown; never those of the photo ``without``.
         """
-        keep = self.kept(filters)
+        keep = self.passing(filters)
         if not (any_class or filters.superclasses or superclass == NO_DETECTOR):
             keep &= np.isin(self.superclass, [superclass, NO_DETECTOR])
         if without:
             keep &= self.photo != without
         return np.flatnonzero(keep)
 
-    def _likeness(self, asked: Asked, at: np.ndarray) -> np.ndarray:
-        """Cosine similarity [n] of the query garment to the garments at some positions."""
+    def _similarity(self, query: QueryGarment, at: np.ndarray) -> np.ndarray:
+        """Cosine similarity [n] of the query to the garments at the positions ``at``."""
         # The product with all rows reads them once in order; picking rows first would copy them.
-        return (self.vectors @ asked.vector)[self.rows[at]] if len(at) else np.zeros(0, np.float32)
+        return (self.vectors @ query.vector)[self.rows[at]] if len(at) else np.zeros(0, np.float32)
 
     def _best_of_photos(self, at: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Indexes into ``at``, best score first, with only the best garment of each photo; ties go by path.
@@ -188,16 +188,16 @@ class Catalog:
         result[self.rows] = np.arange(len(self.rows))
         return result
 
-    def _by_index(self, index: Index, asked: Asked, at: np.ndarray, top: int) -> list[Match] | None:
+    def _by_index(self, index: Index, query: QueryGarment, at: np.ndarray, top: int) -> list[Match] | None:
         """The same as ``matches`` by an index; None if it finds too few in the lists that it searches."""
         rows, covered = self.rows[at], index.card["rows"]
         among = np.zeros(covered, bool)
         among[rows[rows < covered]] = True
         new = rows[rows >= covered]
-        new_scores = exact_scores(asked.vector, self.vectors[new], "cosine")
+        new_scores = exact_scores(query.vector, self.vectors[new], "cosine")
         count, most = WIDER * top, int(among.sum())
         while True:
-            nearest, covered_rows = index.nearest(self.vectors, asked.vector[None], count, among=among)
+            nearest, covered_rows = index.nearest(self.vectors, query.vector[None], count, among=among)
             known = covered_rows[0] >= 0
             places = self._at_row[np.concatenate([covered_rows[0][known], new])]
             scores = np.concatenate([nearest[0][known], new_scores])
@@ -210,27 +210,27 @@ class Catalog:
                 return None
             count *= WIDER
 
-    def matches(self, asked: Asked, at: np.ndarray, top: int) -> list[Match]:
-        """The most similar of the garments at some positions, one of each photo, best first."""
+    def matches(self, query: QueryGarment, at: np.ndarray, top: int) -> list[Match]:
+        """The most similar of the garments at the positions ``at``, one of each photo, best first."""
         if self._index is not None and len(at) > self._exact_up_to:
-            approximate = self._by_index(self._index, asked, at, top)
+            approximate = self._by_index(self._index, query, at, top)
             if approximate is not None:
                 return approximate
-        scores = self._likeness(asked, at)
+        scores = self._similarity(query, at)
         return [Match(self.item(int(at[best])), float(scores[best])) for best in self._best_of_photos(at, scores)[:top]]
 
-    def ideas(self, asked: Asked, at: np.ndarray, top: int) -> list[Match]:
-        """Different ideas: the whole vector and each head take turns to add the nearest garment that is not listed yet.
+    def ideas(self, query: QueryGarment, at: np.ndarray, top: int) -> list[Match]:
+        """Different ideas: the whole vector and each head in turn add the nearest garment that is not listed yet.
 
         This is the diverse list of system B (docs/systems/attention.md), with heads in place of its regions. The
         distance by a head is the Hellinger distance of its probabilities plus ``REST`` times the distance of the whole
-        vectors. So among many garments of the same color, the most similar one comes first.
+        vectors, so that the most similar one of many garments of the same color comes first.
         """
-        scores = self._likeness(asked, at)
+        scores = self._similarity(query, at)
         best = self._best_of_photos(at, scores)
         at, scores = at[best], scores[best]
         apart = 1 - scores
-        distances = [apart, *(self._apart(asked, head, at) + REST * apart for head in self.heads)]
+        distances = [apart, *(self._apart(query, head, at) + REST * apart for head in self.heads)]
         near = sorted(
             {int(position) for row in distances for position in np.argsort(row, kind="stable")[: max(SHORTLIST, top)]}
         )
@@ -238,8 +238,8 @@ class Catalog:
         why = (ALL_IN_ALL, *self.heads)
         return [Match(self.item(int(at[int(place)])), float(scores[int(place)]), why[turn]) for place, turn in listed]
 
-    def _apart(self, asked: Asked, head: str, at: np.ndarray) -> np.ndarray:
-        """Hellinger distance [n] of a head's probabilities between the query garment and those at some positions."""
+    def _apart(self, query: QueryGarment, head: str, at: np.ndarray) -> np.ndarray:
+        """Hellinger distance [n] between the query's probabilities of a head and those of the garments at ``at``."""
         start = 0
         for name, classes in self.heads.items():
             span = slice(start, start + len(classes))
@@ -247,4 +247,4 @@ class Catalog:
                 break
             start = span.stop
         roots = np.sqrt(self._shares[self.rows[at], span])
-        return np.sqrt(np.maximum(0, 1 - roots @ np.sqrt(asked.probabilities[span])))
+        return np.sqrt(np.maximum(0, 1 - roots @ np.sqrt(query.probabilities[span])))

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from stages.app.garments import read_file, read_photo
-from stages.app.items import Asked, Look, Match, shown_path
+from stages.app.items import Match, QueryGarment, QueryPhoto, shown_path
 from stages.app.wardrobe import Wardrobe
 from stages.core.errors import StageError
 from stages.networks.detector.detection_sheets import color_of
@@ -20,13 +20,15 @@ MOST = 8  # matches in a row
 MISSING = (225, 225, 225)
 
 
-def write_sheet(path: Path, photo: Path, look: Look, matches: Sequence[Sequence[Match]], wardrobe: Wardrobe) -> None:
+def write_sheet(
+    path: Path, photo: Path, query: QueryPhoto, matches: Sequence[Sequence[Match]], wardrobe: Wardrobe
+) -> None:
     """Draw the search and write it to ``path``.
 
     Raises:
         StageError: the picture cannot be written there.
     """
-    sheet = draw_sheet(read_photo(read_file(photo), photo), photo.name, look, matches, wardrobe)
+    sheet = draw_sheet(read_photo(read_file(photo), photo), photo.name, query, matches, wardrobe)
     try:
         sheet.save(path, quality=90)
     except OSError as error:
@@ -34,33 +36,33 @@ def write_sheet(path: Path, photo: Path, look: Look, matches: Sequence[Sequence[
 
 
 def draw_sheet(
-    image: Image.Image, name: str, look: Look, matches: Sequence[Sequence[Match]], wardrobe: Wardrobe
+    image: Image.Image, name: str, query: QueryPhoto, matches: Sequence[Sequence[Match]], wardrobe: Wardrobe
 ) -> Image.Image:
     """The picture: the query photo on the left, a row for each garment on the right.
 
     Args:
         image: the query photo, upright.
         name: of its file.
-        matches: of each garment of ``look``, best first; the first ``MOST`` are drawn.
+        matches: of each garment of ``query``, best first; the first ``MOST`` are drawn.
     """
     shown = [row[:MOST] for row in matches]
     columns = 1 + max([1, *map(len, shown)])
     row_height = SIDE + 4 * (TEXT + 4) + GAP
     share = min(QUERY_SIDE / image.width, QUERY_HEIGHT / image.height)
-    query = image.resize((max(1, round(image.width * share)), max(1, round(image.height * share))))
-    height = max(query.height + 2 * TEXT + 2 * GAP, row_height * len(shown)) + 2 * GAP
+    thumbnail = image.resize((max(1, round(image.width * share)), max(1, round(image.height * share))))
+    height = max(thumbnail.height + 2 * TEXT + 2 * GAP, row_height * len(shown)) + 2 * GAP
     width = 3 * GAP + QUERY_SIDE + columns * (SIDE + GAP)
     sheet = Image.new("RGB", (width, height), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(TEXT)
-    sheet.paste(query, (GAP, GAP))
-    for asked in reversed(look.garments):
-        if asked.box is not None:
-            corners = [GAP + round(side * share) for side in asked.box]
-            pen.rectangle(corners, outline=color_of(asked.superclass), width=3)
-    pen.text((GAP, 2 * GAP + query.height), fitted(shown_path(name), QUERY_SIDE, font), GRAY, font)
-    for row, (asked, garment_matches) in enumerate(zip(look.garments, shown, strict=True)):
+    sheet.paste(thumbnail, (GAP, GAP))
+    for garment in reversed(query.garments):
+        if garment.box is not None:
+            corners = [GAP + round(side * share) for side in garment.box]
+            pen.rectangle(corners, outline=color_of(garment.superclass), width=3)
+    pen.text((GAP, 2 * GAP + thumbnail.height), fitted(shown_path(name), QUERY_SIDE, font), GRAY, font)
+    for row, (garment, garment_matches) in enumerate(zip(query.garments, shown, strict=True)):
         left, top = 2 * GAP + QUERY_SIDE, GAP + row * row_height
-        _garment(sheet, pen, font, asked, left, top)
+        _garment(sheet, pen, font, garment, left, top)
         if not garment_matches:
             pen.text((left + SIDE + GAP, top + SIDE // 2), "nothing matches", GRAY, font)
         for place, match in enumerate(garment_matches, start=1):
@@ -79,7 +81,7 @@ def fitted(text: str, width: int, font: Font) -> str:
 
 
 def _cell(sheet: Image.Image, picture: Image.Image, left: int, top: int) -> tuple[int, int, int, int]:
-    """Paste a picture into the middle of its cell, as large as it fits; returns its corners on the sheet."""
+    """Paste a picture into the middle of its cell, as large as it fits; its corners on the sheet."""
     scale = SIDE / max(picture.size)
     picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
     x, y = left + (SIDE - picture.width) // 2, top + (SIDE - picture.height) // 2
@@ -87,13 +89,15 @@ def _cell(sheet: Image.Image, picture: Image.Image, left: int, top: int) -> tupl
     return x, y, x + picture.width - 1, y + picture.height - 1
 
 
-def _garment(sheet: Image.Image, pen: ImageDraw.ImageDraw, font: Font, asked: Asked, left: int, top: int) -> None:
-    place = _cell(sheet, Image.open(BytesIO(asked.crop)), left, top)
-    pen.rectangle(place, outline=color_of(asked.superclass), width=3)
-    sure = f" {asked.confidence:.0%}" if asked.confidence is not None else ""
-    title = "whole photo" if asked.box is None else f"{asked.superclass}{sure}"
+def _garment(
+    sheet: Image.Image, pen: ImageDraw.ImageDraw, font: Font, garment: QueryGarment, left: int, top: int
+) -> None:
+    place = _cell(sheet, Image.open(BytesIO(garment.crop)), left, top)
+    pen.rectangle(place, outline=color_of(garment.superclass), width=3)
+    sure = f" {garment.confidence:.0%}" if garment.confidence is not None else ""
+    title = "whole photo" if garment.box is None else f"{garment.superclass}{sure}"
     values = [
-        f"{head}: {attribute.name if attribute.sure else 'not sure'}" for head, attribute in asked.attributes.items()
+        f"{head}: {attribute.name if attribute.sure else 'not sure'}" for head, attribute in garment.attributes.items()
     ]
     texts = [title, ", ".join(values[:2]), ", ".join(values[2:])]
     for number, text in enumerate(texts):

@@ -1,4 +1,4 @@
-"""The wardrobe on disk: which files it has, and what the models found in each photo.
+"""The wardrobe on disk: its photo files, and the garments that the models found in each.
 
     STORE/wardrobe.json         folders and photos that were added, and those that were taken out again
     STORE/files.parquet         each photo file: size, time, inode, hash of its bytes
@@ -59,8 +59,8 @@ GARMENTS = pa.schema(
 )
 KEY_LETTERS = 16  # of the models' key, as a folder's name
 KEPT_KEYS = 4  # folders of other models that stay: of other profiles, or of another --confidence
-COMPACT_FROM = 256  # rows of vectors that no garment names any more, from which the file is written anew
-BUSY_SAID = "another process is adding photos"
+COMPACT_FROM = 256  # the file of vectors is rewritten if more of its rows than this belong to no garment any more
+BUSY_MESSAGE = "another process is adding photos"
 
 
 class Busy(Exception):
@@ -158,7 +158,7 @@ class Store:
         """Open the store in a folder, or create it.
 
         Raises:
-            StageError: the folder holds something else, or cannot be created.
+            StageError: the folder has other content, or cannot be created.
         """
         self.folder = folder
         try:
@@ -183,7 +183,7 @@ class Store:
             except BlockingIOError:
                 if not wait:
                     raise Busy from None
-                log.info(f"{self.folder}: {BUSY_SAID}; this one waits for it")
+                log.info(f"{self.folder}: {BUSY_MESSAGE}; this one waits for it")
                 fcntl.flock(stream, fcntl.LOCK_EX)
             for left in (*self.folder.glob("*.new"), *self.folder.glob("*/*.parquet.*.new")):  # of a killed process
                 left.unlink(missing_ok=True)
@@ -236,13 +236,13 @@ class Store:
 
     def state(self, key: str) -> tuple[Any, ...]:
         """A value that changes with every commit that concerns the garments of ``key``."""
-        return _stat(self.folder / "files.parquet"), _stat(self.shelf(key).table)
+        return _stat(self.folder / "files.parquet"), _stat(self.results(key).table)
 
-    def shelf(self, key: str) -> "Shelf":
-        """What the models of ``key`` found."""
-        return Shelf(self.folder / key[:KEY_LETTERS])
+    def results(self, key: str) -> "ModelResults":
+        """The results of the models of ``key``."""
+        return ModelResults(self.folder / key[:KEY_LETTERS])
 
-    def forget_other_shelves(self, key: str) -> None:
+    def delete_other_results(self, key: str) -> None:
         """Delete the results of other models, except for the ``KEPT_KEYS`` that were used last."""
         indexes = list(self.folder.glob("*/garments.parquet"))
         indexes = [path for path in indexes if path.parent.name != key[:KEY_LETTERS]]
@@ -253,11 +253,11 @@ class Store:
     def keep_only(self, hashes: Collection[str]) -> None:
         """Delete the results of all models for photos with other hashes."""
         for path in self.folder.glob("*/garments.parquet"):
-            Shelf(path.parent).keep_only(hashes)
+            ModelResults(path.parent).keep_only(hashes)
 
 
-class Shelf:
-    """What one set of models found in photos: a table of garments, and a file of their rows."""
+class ModelResults:
+    """Results of one set of models: a table of the garments found, and a file with a row of numbers for each."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.table = folder, folder / "garments.parquet"

@@ -1,4 +1,4 @@
-"""A wardrobe: photos of a person's clothes on disk, what the models found in them, and searches in it.
+"""A wardrobe: photos of a person's clothes on disk, the garments that the models found in them, and searches.
 
 The models see each photo once: the store keeps their results under the hash of the photo's bytes and the hash of the
 models. A file whose size, time and inode have not changed since the last scan is not opened. Many threads may read at
@@ -29,11 +29,11 @@ from stages.app.folders import (
 )
 from stages.app.garments import Box, Garment, read_file, read_photo
 from stages.app.indexing import keep_index, open_index
-from stages.app.items import Asked, Item, Look, Match, named_attributes
+from stages.app.items import Item, Match, QueryGarment, QueryPhoto, named_attributes
 from stages.app.models import Models, stamp
-from stages.app.reading import Reading
+from stages.app.reading import PhotoReader
 from stages.app.search import ANY, Catalog, Filters
-from stages.app.store import Busy, File, Roots, Shelf, Store, below, write_whole
+from stages.app.store import Busy, File, ModelResults, Roots, Store, below, write_whole
 from stages.contracts.boxes import crop_box
 from stages.contracts.images import IMAGE_SUFFIXES, encode_jpeg
 
@@ -42,11 +42,12 @@ log = logging.getLogger(__name__)
 DEFAULT_STORE = Path("wardrobe")
 SAVED_EVERY = 16  # photos; a crash loses at most so many
 PICTURE_QUALITY = 88
-Progress = Callable[[int, int, Path], None]  # called with photos done, photos to read, the photo that was read last
+# Called with photos done, photos to read, the photo that was read last.
+ProgressCallback = Callable[[int, int, Path], None]
 
 
 class Wardrobe:
-    """One store, seen by one set of models."""
+    """One store, read with one set of models."""
 
     def __init__(self, models: Models, store: Path = DEFAULT_STORE) -> None:
         """Open the store in a folder, or make it.
@@ -73,7 +74,7 @@ class Wardrobe:
                 self.store.write_known_models(now)
         return result
 
-    # -- what is written
+    # -- writing
 
     def roots(self) -> list[Path]:
         """Folders and photos that were added."""
@@ -82,7 +83,7 @@ class Wardrobe:
     def add(
         self,
         paths: Sequence[Path],
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
         stop: Event | None = None,
         *,
         again: bool = True,
@@ -109,16 +110,16 @@ class Wardrobe:
                     after = Roots(after.added, before.left_out)
                 if after != before:
                     self.store.write_roots(after)
-                return self._look_again(places, scanned, progress, stop)
+                return self._update(places, scanned, progress, stop)
         except Busy:
             return self._change([], Scan(), busy=True)
 
-    def sync(self, progress: Progress | None = None, stop: Event | None = None, wait: bool = True) -> Change:
-        """Scan all folders and photos that were added again; see ``add``."""
+    def sync(self, progress: ProgressCallback | None = None, stop: Event | None = None, wait: bool = True) -> Change:
+        """Scan again all folders and photos that were added; see ``add``."""
         try:
             with self.store.writing(wait):
                 roots = self.store.roots()
-                return self._look_again(roots.added, scan(roots.added, roots.left_out), progress, stop)
+                return self._update(roots.added, scan(roots.added, roots.left_out), progress, stop)
         except Busy:
             return self._change([], Scan(), busy=True)
 
@@ -138,8 +139,8 @@ class Wardrobe:
                 self.store.keep_only({file.sha256 for file in kept.values() if file.sha256})
         return self._change([], Scan(), removed=len(files) - len(kept))
 
-    def keep(self, data: bytes, name: str) -> Change:
-        """Save a photo that came as bytes in the store's folder ``photos``, and add it.
+    def add_upload(self, data: bytes, name: str) -> Change:
+        """Save an uploaded photo in the store's folder ``photos``, and add it.
 
         Args:
             name: of the uploaded file. Its suffix stays; the rest of the new name is the hash of the bytes.
@@ -156,8 +157,8 @@ class Wardrobe:
             write_whole(path, data)
         return self.add([path])
 
-    def _look_again(
-        self, places: Sequence[str], scanned: Scan, progress: Progress | None, stop: Event | None
+    def _update(
+        self, places: Sequence[str], scanned: Scan, progress: ProgressCallback | None, stop: Event | None
     ) -> Change:
         """Bring the store up to date with the files that a scan has found at ``places``."""
         old = self.store.files()
@@ -172,31 +173,31 @@ class Wardrobe:
         }
         files |= {path: replace(file, present=False) for path, file in known.items() if path in absent}
         files |= {str(photo.path): File(str(photo.path), (0, 0, 0), None, photo.reason) for photo in scanned.broken}
-        shelf = self.store.shelf(self.key)
-        reading = Reading(self.models, shelf.known())
-        todo = [path for path, own in scanned.stamps.items() if not reading.knows(files.get(path), own)]
+        results = self.store.results(self.key)
+        reader = PhotoReader(self.models, results.known())
+        todo = [path for path, own in scanned.stamps.items() if not reader.knows(files.get(path), own)]
         for done, path in enumerate(todo, start=1):
             if stop is not None and stop.is_set():
                 break
-            files[path] = reading.read(path, scanned.stamps[path])
-            if len(reading.waiting) >= SAVED_EVERY:
-                self._save(shelf, reading, files, old)
+            files[path] = reader.read(path, scanned.stamps[path])
+            if len(reader.waiting) >= SAVED_EVERY:
+                self._save(results, reader, files, old)
             if progress is not None:
                 progress(done, len(todo), Path(path))
-        self._save(shelf, reading, files, old)
+        self._save(results, reader, files, old)
         hashes = {file.sha256 for file in files.values() if file.sha256}
         if any(file.sha256 and file.sha256 not in hashes for file in known.values()):
             self.store.keep_only(hashes)
-        self.store.forget_other_shelves(self.key)
+        self.store.delete_other_results(self.key)
         if self.models.search is not None and (stop is None or not stop.is_set()):
-            keep_index(shelf, self._width(shelf.read()[1]), self.models.search)
+            keep_index(results, self._width(results.read()[1]), self.models.search)
         now = [file for path, file in files.items() if file.present and any(below(path, place) for place in places)]
         return self._change(now, scanned, before=[file for path, file in known.items() if path not in absent])
 
-    def _save(self, shelf: Shelf, reading: Reading, files: dict[str, File], old: dict[str, File]) -> None:
+    def _save(self, results: ModelResults, reader: PhotoReader, files: dict[str, File], old: dict[str, File]) -> None:
         """Commit what was read: first the garments, then the files that refer to them."""
-        shelf.append(reading.described())
-        reading.waiting.clear()
+        results.append(reader.results())
+        reader.waiting.clear()
         if files != old:
             self.store.write_files(files.values())
 
@@ -224,10 +225,10 @@ class Wardrobe:
         )
 
     def _width(self, rows: np.ndarray) -> int:
-        """Dimensions of a vector, which stands before the probabilities in a row."""
+        """Dimensions of a vector; in a row, the probabilities follow the vector."""
         return max(0, rows.shape[1] - sum(map(len, self.models.heads.values())))
 
-    # -- what is read
+    # -- reading
 
     def catalog(self) -> Catalog:
         """The newest saved state."""
@@ -238,11 +239,11 @@ class Wardrobe:
         with self._loading:
             state = self.store.state(self.key)
             if self._catalog is None or self._catalog[0] != state:
-                table, rows = self.store.shelf(self.key).read()
+                table, rows = self.store.results(self.key).read()
                 files = self.store.files()
                 catalog = Catalog(files, table, rows, self.models.heads, self.models.unsure_below)
                 if (search := self.models.search) is not None and search.indexes(len(catalog)):
-                    index = open_index(self.store.shelf(self.key), rows, self._width(rows), search)
+                    index = open_index(self.store.results(self.key), rows, self._width(rows), search)
                     catalog.use_index(index, search.ivf_above)
                 self._catalog = state, catalog
             return self._catalog[1]
@@ -250,12 +251,12 @@ class Wardrobe:
     def items(self, filters: Filters = ANY, start: int = 0, count: int | None = None) -> list[Item]:
         """Garments that pass the filters, by path: ``count`` of them from ``start`` on, or all."""
         catalog = self.catalog()
-        at = np.flatnonzero(catalog.kept(filters))[start : None if count is None else start + count]
+        at = np.flatnonzero(catalog.passing(filters))[start : None if count is None else start + count]
         return [catalog.item(int(position)) for position in at]
 
     def count(self, filters: Filters = ANY) -> int:
         """How many garments pass the filters."""
-        return int(self.catalog().kept(filters).sum())
+        return int(self.catalog().passing(filters).sum())
 
     def item(self, id: str) -> Item | None:
         """The garment with that id; None if the wardrobe does not have it any more."""
@@ -281,9 +282,9 @@ class Wardrobe:
         assert crop is not None
         return encode_jpeg(crop, PICTURE_QUALITY)
 
-    # -- searches
+    # -- searching
 
-    def look(self, photo: bytes | Path) -> Look:
+    def read_query(self, photo: bytes | Path) -> QueryPhoto:
         """The garments of a query photo.
 
         Raises:
@@ -292,21 +293,21 @@ class Wardrobe:
         data = read_file(photo) if isinstance(photo, Path) else photo
         names = (photo,) if isinstance(photo, Path) else ()
         (width, height), garments = self.models.garments(data, *names)
-        return Look(hashlib.sha256(data).hexdigest(), width, height, self._asked(garments))
+        return QueryPhoto(hashlib.sha256(data).hexdigest(), width, height, self._query_garments(garments))
 
-    def correct(self, photo: bytes | Path, box: Box | None, superclass: str) -> Asked:
+    def correct(self, photo: bytes | Path, box: Box | None, superclass: str) -> QueryGarment:
         """A garment of a query photo, corrected by a person; ``box`` in pixels of the upright photo.
 
         Raises:
             StageError: as ``garments.garment_at``.
         """
         data = read_file(photo) if isinstance(photo, Path) else photo
-        return self._asked([self.models.garment_at(data, box, superclass)])[0]
+        return self._query_garments([self.models.garment_at(data, box, superclass)])[0]
 
-    def _asked(self, garments: Sequence[Garment]) -> list[Asked]:
+    def _query_garments(self, garments: Sequence[Garment]) -> list[QueryGarment]:
         vectors, shares = self.models.describe(garments)
         return [
-            Asked(
+            QueryGarment(
                 garment.superclass,
                 garment.confidence,
                 garment.box,
@@ -319,7 +320,7 @@ class Wardrobe:
         ]
 
     def matches(
-        self, asked: Asked, top: int = 5, filters: Filters = ANY, any_class: bool = False, without: str = ""
+        self, query: QueryGarment, top: int = 5, filters: Filters = ANY, any_class: bool = False, without: str = ""
     ) -> list[Match]:
         """The most similar garments, best first; see ``Catalog.competing`` for those that compete.
 
@@ -327,12 +328,12 @@ class Wardrobe:
             without: hash of the query photo, which is no match of itself.
         """
         catalog = self.catalog()
-        return catalog.matches(asked, catalog.competing(asked.superclass, filters, any_class, without), top)
+        return catalog.matches(query, catalog.competing(query.superclass, filters, any_class, without), top)
 
     def ideas(
-        self, asked: Asked, top: int = 12, filters: Filters = ANY, any_class: bool = False, without: str = ""
+        self, query: QueryGarment, top: int = 12, filters: Filters = ANY, any_class: bool = False, without: str = ""
     ) -> list[Match]:
         """The diverse list; see ``Catalog.ideas`` and ``matches``."""
         catalog = self.catalog()
-        at = catalog.competing(asked.superclass, filters, any_class, without)
-        return catalog.ideas(asked, at, top) if len(at) else []
+        at = catalog.competing(query.superclass, filters, any_class, without)
+        return catalog.ideas(query, at, top) if len(at) else []

@@ -7,7 +7,7 @@ an encoder of kind ``image_text``, so a store has a folder of their own for them
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.core.params import load_params
-from stages.networks.encoders.image_text import TOKENIZER, ImageTextEncoder, import_open_clip
+
+if TYPE_CHECKING:
+    from stages.networks.encoders.image_text import ImageTextEncoder
 
 KIND = "image_text"
 
@@ -38,6 +40,8 @@ class WordModels(Models):
         Raises:
             StageError: params or models are missing, or no encoder takes words.
         """
+        from stages.networks.encoders.image_text import import_open_clip
+
         content = load_params() if content is None else content
         name = encoder_of_words(content)
         import_open_clip()
@@ -49,8 +53,10 @@ class WordModels(Models):
         return models
 
     @cached_property
-    def words(self) -> ImageTextEncoder:
+    def words(self) -> "ImageTextEncoder":
         """The encoder of words and pictures with its weights."""
+        from stages.networks.encoders.image_text import ImageTextEncoder
+
         return ImageTextEncoder(self.encoder_folder)
 
     @property
@@ -60,6 +66,8 @@ class WordModels(Models):
 
     def files(self) -> list[Path]:
         """The files whose content decides what is found in a photo."""
+        from stages.networks.encoders.image_text import TOKENIZER
+
         names = ("encoder.json", "weights.safetensors", TOKENIZER)
         return [*super().files(), *(path for name in names if (path := self.encoder_folder / name).is_file())]
 

@@ -1,11 +1,11 @@
 """Score every head of the classifier and its baselines on the test split.
 
 Reads:  the data set, the trained classifier, the merge tables (which group each type belongs to).
-Writes: METRICS/accuracy.json: accuracy of each head, of the types' groups, and the mean over heads; the same for two
+Writes: METRICS/accuracy.json: accuracy of each head, of the type's group, and the mean over heads; the same for two
         baselines: METRICS/majority.json, the most frequent label, and METRICS/given_class.json, the most frequent label
         of each detected class.
         PLOTS/training.csv (loss and validation accuracy by epoch), PLOTS/confusion.csv.
-        REPORT.json: every score by head, the types' groups, coverage, means. REPORT/by_class.csv: rows, TP, FP, FN, TN,
+        REPORT.json: every score by head, the type's group, coverage, means. REPORT/by_class.csv: rows, TP, FP, FN, TN,
         precision, recall and F1 of each class; REPORT/confused.csv: which class was predicted as which;
         REPORT/predictions.csv: the prediction for each labeled test row, without flip.
 Params: labels (which tables the types come from); classifier.heads, by way of the model's own card.

@@ -36,13 +36,13 @@ _PASSED = ("GLIBC_TUNABLES", "YOLO_CONFIG_DIR", "SEAMLINE_DEVICE")
 class Worker:
     """Runs a job in a process of the cluster."""
 
-    def __init__(self, given: tuple[Callable[[Any], Any], str, dict[str, Any], bool]) -> None:
+    def __init__(self, setup: tuple[Callable[[Any], Any], str, dict[str, Any], bool]) -> None:
         """Keep the job, its folder, params ``runtime``, and whether it needs networks.
 
-        They come as one object, which travels to each machine once. A fault is told by ``start`` and ``run``, as Ray
-        takes one in here for the loss of the worker.
+        They are one object, which is sent to each machine once. Errors are raised in ``start`` and ``run``, because Ray
+        would take an error here for the loss of the worker.
         """
-        self._job, self._home, self._runtime, self._networks = given
+        self._job, self._home, self._runtime, self._networks = setup
 
     def start(self) -> None:
         """Prepare the process as the stage's own was.
@@ -95,9 +95,9 @@ def on_cluster(job: Callable[[T], R], items: Sequence[T], networks: bool = False
         )
     count = min(workers(most=room), room, len(items))
     log.info(f"ray: {count} workers on {len(machines)} machines")
-    given = ray.put((job, str(Path.cwd()), runtime, networks))
+    setup = ray.put((job, str(Path.cwd()), runtime, networks))
     actor = ray.remote(num_cpus=need["CPU"], num_gpus=need["GPU"])(Worker)
-    pool = _Pool(ray, lambda: actor.remote(given), items, count)
+    pool = _Pool(ray, lambda: actor.remote(setup), items, count)
     try:
         yield from pool.results()
     finally:

@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-_ASKED = "torch._dynamo.utils"
+_COMPILER_UTILS = "torch._dynamo.utils"
 _META_KERNELS, _DECOMPOSITIONS = "torch._meta_registrations", "torch._decomp"
 
 
@@ -76,13 +76,13 @@ def import_timm() -> ModuleType:
         import timm
 
         return timm
-    stand_in = ModuleType(_ASKED)
+    stand_in = ModuleType(_COMPILER_UTILS)
     stand_in.is_compile_supported = _is_compile_supported
-    sys.modules[_ASKED] = stand_in
+    sys.modules[_COMPILER_UTILS] = stand_in
     try:
         import torchvision  # noqa: F401 (for what it leaves in sys.modules)
     finally:
-        del sys.modules[_ASKED]
+        del sys.modules[_COMPILER_UTILS]
     disable, torch.compiler.disable = torch.compiler.disable, _left_alone
     try:
         import timm

@@ -156,7 +156,7 @@ class Labeled:
 
 @dataclass
 class Cut:
-    """What became of the items of a portion: crops and outcomes (rows of CROPS and OUTCOMES), every detection (rows of
+    """Results for the items of a portion: crops and outcomes (rows of CROPS and OUTCOMES), every detection (rows of
     DETECTIONS), (item_id, reason, detail) of items without a crop, and pictures of a few items.
     """
 
@@ -224,7 +224,7 @@ def cut_portion(work: Labeled, detectors: dict[str, Detector], params: CropParam
             draw = partial(_drawn_match, label, match, array, detections)
             result.sheets.add(_sheets_of(match), label["item_id"], draw)
             if crop is None:
-                result.rejects.append((label["item_id"], match.outcome, _seen(detections, label["agrees"])))
+                result.rejects.append((label["item_id"], match.outcome, _mismatch_detail(detections, label["agrees"])))
             else:
                 result.crops.append(crop)
     return result
@@ -272,7 +272,7 @@ def _outcome_row(label: dict[str, Any], match: Match) -> dict[str, Any]:
     }
 
 
-def _seen(detections: list[Detection], agrees: list[str]) -> str:
+def _mismatch_detail(detections: list[Detection], agrees: list[str]) -> str:
     seen = ", ".join(f"{row['superclass']} {row['confidence']:.2f}" for row in detections) or "nothing"
     return f"expected {'|'.join(agrees)}, detected {seen}"
 

@@ -200,10 +200,10 @@ class AttentionTask(PictureTask):
             self.plain[key] = self._branched(split, rows)
         return self.plain[key]
 
-    def look(self, split: Split, rows: torch.Tensor) -> Glimpses:
+    def glimpses_of(self, split: Split, rows: torch.Tensor) -> Glimpses:
         """The network's glimpses at the pictures of a step."""
         if not self.views:
-            return self.network.look(self.images(split, rows))
+            return self.network.glimpses_in(self.images(split, rows))
         if split == "val":
             maps = self._plain(split, np.arange(len(self.val)))[rows]
         else:
@@ -246,9 +246,10 @@ class AttentionTask(PictureTask):
     def losses(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """The loss and its terms, the share of pictures whose highest score is one of their labels, and the overlap."""
         labels = self.labels[split][rows].to(self.device)
-        seen, params = self.look(split, self.own_rows(split, rows)), self.recipe.losses
+        glimpses, params = self.glimpses_of(split, self.own_rows(split, rows)), self.recipe.losses
         scores, maps, size, center = (
-            self.gather_rows(split, values, rows) for values in (seen.scores, seen.maps, seen.size, seen.center)
+            self.gather_rows(split, values, rows)
+            for values in (glimpses.scores, glimpses.maps, glimpses.size, glimpses.center)
         )
         terms = {
             "cls": classification_loss(scores, labels),
@@ -268,8 +269,8 @@ class AttentionTask(PictureTask):
         """
         rows = np.unique(np.linspace(0, len(self.val) - 1, SHOWN).astype(int))
         self.modules.eval()
-        seen = self.look("val", torch.from_numpy(rows))
-        region_batches = [self.look("val", batch).regions for batch in self.val_batches()]
+        glimpses = self.glimpses_of("val", torch.from_numpy(rows))
+        region_batches = [self.glimpses_of("val", batch).regions for batch in self.val_batches()]
         regions = F.normalize(torch.cat(region_batches), dim=2).cpu().numpy()
         data = dict(zip(self.val.ids, self.val.data, strict=True))
         recommended = []
@@ -280,7 +281,7 @@ class AttentionTask(PictureTask):
             recommended.append([(data[name], region) for name, region in listed])
         shown = [self.val.data[row] for row in rows]
         return [
-            save_sheet(out / "attention.jpg", attention_sheet(shown, seen)),
+            save_sheet(out / "attention.jpg", attention_sheet(shown, glimpses)),
             save_sheet(out / "recommendations.jpg", recommendation_sheet(shown, recommended)),
         ]
 

@@ -1,9 +1,14 @@
-"""FIR (system D): cross entropy on the category and triplets on category or item, over one backbone (Park et al. 2019).
+"""FIR (system D, Park et al. 2019): one backbone, trained with cross entropy and triplet losses.
 
-L = alpha * CE(category) + beta * mean over anchors of [margin + |f(a) - f(p)|^2 - |f(a) - f(n)|^2]_+ (equation 1; in
-the text both terms have a minus and alpha is 0, which would maximize one loss and switch the other off).
+The loss is equation 1 of the publication, for an anchor a, a positive p and a negative n:
 
-OC = cross entropy through the feature relaxation module, OS = triplets of one category, IS = triplets of one item.
+    L = alpha * CE(category) + beta * mean over anchors of max(0, margin + |f(a) - f(p)|^2 - |f(a) - f(n)|^2)
+
+The text of the publication has a minus before both terms and alpha = 0, which would maximize the triplet loss and
+disable the cross entropy.
+
+A recipe names its losses as the publication does. OC is the cross entropy of the category, through the feature
+relaxation module. OS and IS are triplet losses: the positive has the category (OS) or is the item (IS) of the anchor.
 """
 
 from typing import Literal
@@ -35,8 +40,8 @@ from stages.networks.encoders.kinds import card_of
 from stages.networks.encoders.metric_learning import Fir
 
 Loss = Literal["OC", "OS", "IS"]
-# Vectors have collapsed when a triplet loss is this close to the margin (as a share of it) and the spread is below
-# this. The loss alone does not tell: the hardest triplets of good vectors may be as large.
+# The vectors have collapsed if a triplet loss differs from the margin by less than AT_MARGIN of the margin and the
+# spread of the vectors is below NARROW. The loss alone is not enough: hard triplets of good vectors give as much.
 AT_MARGIN, NARROW = 0.02, 0.1
 
 
@@ -44,13 +49,13 @@ class FirRecipe(TrainedRecipe):
     """A recipe of kind ``fir``.
 
     Attributes:
-        losses: some of OC, OS, IS.
-        alpha, beta: weights of the cross entropy and of each triplet loss.
-        margin: delta, on squared distances of unit vectors (which are at most 4).
-        miner: triplets of a batch in the loss: all, semihard, or hard (each anchor's farthest positive, nearest
-            negative).
-        per_label: rows of one item (OS alone: of one category) in a batch.
-        relaxation, dropout: hidden channels of the relaxation module, and its dropout.
+        losses: any of OC, OS and IS; see above.
+        alpha, beta: weight of the cross entropy, and of each triplet loss.
+        margin: delta of the publication, for squared distances between unit vectors (4 at most).
+        miner: which triplets of a batch are in the loss: all, semihard, or hard (for each anchor its farthest positive
+            and its nearest negative).
+        per_label: rows in a batch of each item, or with OS and without IS of each category.
+        relaxation, dropout: hidden channels of the relaxation module, and its dropout rate.
     """
 
     kind: Literal["fir"]
@@ -88,11 +93,11 @@ class Triplets(nn.Module):
             self.miner = BatchHardMiner(distance=distance)
 
     def forward(self, vectors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """A scalar; 0 when the batch has no triplet.
+        """The mean loss as a scalar; 0 if the batch has no triplet.
 
         Args:
             vectors: [n, d].
-            labels: int64 [n]; -1 = not known, a negative for all rows.
+            labels: int64 [n]; -1: unknown. A row with an unknown label is a negative of every other row.
         """
         alone = labels.max() + 1 + torch.arange(len(labels), device=labels.device)
         labels = torch.where(labels < 0, alone, labels)
@@ -100,7 +105,7 @@ class Triplets(nn.Module):
 
 
 class FirTask(PictureTask):
-    """FIR as a task: the losses that the recipe names."""
+    """Training of FIR: its batches and its losses."""
 
     def __init__(self, recipe: FirRecipe, train: Examples, val: Examples, group: Group = ALONE) -> None:
         categories = vocabulary(train.categories)
@@ -119,26 +124,26 @@ class FirTask(PictureTask):
         return [("train", self.train), ("val", self.val)]
 
     def _with_triplets(self, split: Split, epoch: int) -> Batches:
-        """PK batches: for IS of items, balanced over categories; for OS of categories."""
+        """PK batches: with IS of items, balanced over categories; otherwise of categories."""
         labels = self.of_item[split] if "IS" in self.recipe.losses else self.of_category[split]
         draw = epoch_generator(self.recipe.seed, epoch)
         return pk_batches(labels, self.of_category[split], self.recipe.schedule.batch, self.recipe.per_label, draw)
 
     def batches(self, epoch: int) -> Batches:
-        """Batches of one epoch; with OC alone every row once."""
+        """Training batches of one epoch; with OC alone, every row once."""
         if set(self.recipe.losses) != {"OC"}:
             return self._with_triplets("train", epoch)
         draw = epoch_generator(self.recipe.seed, epoch)
         return shuffled_batches(np.arange(len(self.train)), self.recipe.schedule.batch, draw)
 
     def val_batches(self) -> Batches:
-        """Batches that are the same in every epoch; with OC alone all rows."""
+        """Validation batches, the same in every epoch; with OC alone, every row once."""
         if set(self.recipe.losses) != {"OC"}:
             return self._with_triplets("val", 0)
         return batches_in_order(len(self.val), self.recipe.schedule.batch)
 
     def losses(self, split: Split, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """``loss``, and its unweighted terms ce (OC), triplet_os and triplet_is; with OC also the accuracy."""
+        """``loss`` and its terms before weighting: ce (OC), triplet_os, triplet_is; with OC also the accuracy."""
         recipe, losses = self.recipe, {}
         vectors, logits = self.network.both(self.images(split, self.own_rows(split, rows)))
         vectors = self.gather_rows(split, vectors, rows)
@@ -159,7 +164,7 @@ class FirTask(PictureTask):
         return {"loss": loss, **losses}
 
     def warn(self, row: Row) -> str | None:
-        """A warning when a triplet loss is stuck at the margin because all vectors are nearly the same."""
+        """A warning if a triplet loss stays at the margin because all vectors are nearly equal; else None."""
         for name in ("triplet_os", "triplet_is"):
             value = row.get(f"train_{name}")
             at_margin = value is not None and abs(value - self.recipe.margin) < AT_MARGIN * self.recipe.margin

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages.contracts.images import JPEG_QUALITY
 from stages.core.determinism import seed_everything
@@ -21,12 +21,13 @@ from stages.core.errors import StageError, shown
 from stages.core.files import fresh_folder, read_json, write_json
 from stages.core.params import Names, load_params, lookup, section
 from stages.crops.params import CropParams
-from stages.networks.backbones.features import Encoder, Pixels
-from stages.networks.classifier import ClassifierEncoder
 from stages.networks.detector.model import load_detectors
 from stages.networks.detector.params import NmsParams
-from stages.networks.load import load_encoder
 from stages.runner.stage import new_parser, one_message
+
+if TYPE_CHECKING:
+    from stages.networks.backbones.features import Encoder, Pixels
+    from stages.networks.classifier import ClassifierEncoder
 
 READER = Path(__file__).with_name("reader.py")
 SETTINGS = "pipeline.json"
@@ -84,6 +85,9 @@ def write_folder(out: Path, models: Path, encoder: str, content: Mapping[str, An
     Raises:
         StageError: weights do not fit their card, or a network cannot be written as ONNX.
     """
+    from stages.networks.classifier import ClassifierEncoder
+    from stages.networks.load import load_encoder
+
     seed_everything(0)  # fixes torch's threads
     crops, nms = section(CropParams, "crops", content), section(NmsParams, "nms", content)
     classifier = ClassifierEncoder(models / "encoders" / APP)
@@ -121,7 +125,7 @@ def write_detector(folder: Path, out: Path) -> dict[str, Any]:
     return {"name": folder.name, "classes": detector.names, "image_size": side, **_files(name, sha256, folder)}
 
 
-def write_classifier(encoder: ClassifierEncoder, folder: Path, out: Path) -> dict[str, Any]:
+def write_classifier(encoder: "ClassifierEncoder", folder: Path, out: Path) -> dict[str, Any]:
     """Write a trained classifier; returns its entry in pipeline.json."""
     from stages.export.graphs import LOGITS, VECTOR, ClassifierGraph, write_graph
 
@@ -139,7 +143,7 @@ def write_classifier(encoder: ClassifierEncoder, folder: Path, out: Path) -> dic
     }
 
 
-def write_encoder(encoder: Encoder, folder: Path, out: Path) -> dict[str, Any]:
+def write_encoder(encoder: "Encoder", folder: Path, out: Path) -> dict[str, Any]:
     """Write a trained encoder that needs no detected class; returns its entry in pipeline.json.
 
     Raises:
@@ -157,7 +161,7 @@ def write_encoder(encoder: Encoder, folder: Path, out: Path) -> dict[str, Any]:
     return {"image": _image(encoder.pixels), **_files(name, sha256, folder)}
 
 
-def _image(pixels: Pixels) -> dict[str, Any]:
+def _image(pixels: "Pixels") -> dict[str, Any]:
     return {"height": pixels.height, "width": pixels.width, "fit": pixels.fit}
 
 

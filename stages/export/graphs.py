@@ -106,8 +106,8 @@ def write_graph(graph: nn.Module, size: tuple[int, int], outputs: Sequence[str],
     names = ["image", "detected"] if isinstance(graph, ClassifierGraph) else ["image"]
     noise = np.random.default_rng(0).integers(0, 256, (1, 3, *size), np.uint8)
     noise[:, :, :2] = 255  # a border, as padded crops have it
-    given = {"image": noise, "detected": np.array([1])}
-    inputs = tuple(torch.from_numpy(given[name]) for name in names)
+    feed = {"image": noise, "detected": np.array([1])}
+    inputs = tuple(torch.from_numpy(feed[name]) for name in names)
     graph.eval()  # the exporter gives every part the mode of the whole
     with (
         torch.no_grad(),
@@ -128,7 +128,7 @@ def write_graph(graph: nn.Module, size: tuple[int, int], outputs: Sequence[str],
         except Exception as error:
             raise StageError(f"{path.name}: cannot be written as ONNX: {_first_line(error)}") from None
     _clean(path)
-    _compare(path, {name: given[name] for name in names}, [value.numpy() for value in expected])
+    _compare(path, {name: feed[name] for name in names}, [value.numpy() for value in expected])
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -160,13 +160,13 @@ def _clean(path: Path) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _compare(path: Path, given: dict[str, np.ndarray], expected: Sequence[np.ndarray]) -> None:
+def _compare(path: Path, feed: dict[str, np.ndarray], expected: Sequence[np.ndarray]) -> None:
     """Raise StageError unless the file's outputs equal the network's within TOLERANCE."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     used = {attribute.name for attribute in session.get_inputs()}
-    computed = session.run(None, {name: value for name, value in given.items() if name in used})
+    computed = session.run(None, {name: value for name, value in feed.items() if name in used})
     for output, ours, own in zip(session.get_outputs(), expected, computed, strict=True):
         if ours.shape != own.shape or np.abs(ours - own).max() > TOLERANCE * np.abs(ours).max():
             raise StageError(

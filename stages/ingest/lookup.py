@@ -169,7 +169,7 @@ class Images:
                 return _only(keys, name)
         for end in ends:
             for kinds, reason, detail in (
-                (self._unread, "unread_format", UNREAD_SAID),
+                (self._unread, "unread_format", UNREAD_MESSAGE),
                 (self._broken, "broken_link", BROKEN_SAID),
             ):
                 if path := kinds.get(without_suffix(end)):
@@ -180,7 +180,7 @@ class Images:
         for end in ends if len(segments) == 1 or not absolute else []:
             if keys := next((self._ends[variant] for variant in _variants(end) if variant in self._ends), []):
                 if len(keys) == 1 and keys[0] in self._unread:
-                    return Match("", "unread_format", f"{self.name(self._unread[keys[0]])}: {UNREAD_SAID}")
+                    return Match("", "unread_format", f"{self.name(self._unread[keys[0]])}: {UNREAD_MESSAGE}")
                 return _only(keys, name)
         return Match("", "missing_image", name)
 
@@ -221,7 +221,7 @@ class Images:
         """
         rejected = [(path, "no_annotation", "") for key, path in self.paths.items() if key not in named]
         rejected += [(path, "ambiguous_name", self.paths[self._key(path)].name) for path in self._spare.values()]
-        rejected += [(path, "unread_format", UNREAD_SAID) for path in self._unread.values()]
+        rejected += [(path, "unread_format", UNREAD_MESSAGE) for path in self._unread.values()]
         rejected += [(path, "broken_link", BROKEN_SAID) for path in self._broken.values()]
         for path, reason, detail in rejected:
             ledger.rows_in += 1
@@ -229,7 +229,7 @@ class Images:
 
 
 BROKEN_SAID = "the link leads nowhere"
-UNREAD_SAID = "a kind of picture that is not read; save it as JPEG or PNG"
+UNREAD_MESSAGE = "a kind of picture that is not read; save it as JPEG or PNG"
 
 
 def _variants(end: str) -> tuple[str, str]:

@@ -34,7 +34,7 @@ class Checked:
 
 @dataclass
 class Checks:
-    """What became of images: rejected ones as (image_id, reason, detail), repairs as (image_id, what, detail)."""
+    """Results of checking images: rejected ones as (image_id, reason, detail), repairs as (image_id, kind, detail)."""
 
     checked: list[Checked] = field(default_factory=list)
     rejected: list[tuple[str, str, str]] = field(default_factory=list)

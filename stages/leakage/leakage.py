@@ -72,7 +72,7 @@ class PictureSet:
             self.training.add(picture)
 
 
-def seen_pictures(
+def repeated_pictures(
     sets: Mapping[str, PictureSet], fingerprints: Mapping[Picture, bytes], hamming: int, color: float
 ) -> dict[str, dict[str, list[tuple[Picture, Picture]]]]:
     """Held-out set -> training set -> (held-out picture, the first training picture that looks like it).
@@ -96,15 +96,15 @@ def seen_pictures(
 
     def pairs(pictures: Iterable[Picture], teachers: Mapping[int, list[Picture]]) -> list[tuple[Picture, Picture]]:
         # A cluster may be a chain, so each pair is checked.
-        seen = []
+        result = []
         for picture in sorted(pictures):
             near = (
                 twin
                 for twin in teachers.get(clusters[picture], [])
                 if alike(fingerprints[picture], fingerprints[twin], hamming, color)
             )
-            seen += [(picture, twin) for twin in [next(near, None)] if twin is not None]
-        return seen
+            result += [(picture, twin) for twin in [next(near, None)] if twin is not None]
+        return result
 
     return {
         name: {teacher: pairs(picture_set.held_out, known) for teacher, known in members.items()}
@@ -192,12 +192,12 @@ Pairs = Mapping[str, Mapping[str, Sequence[tuple[Picture, Picture]]]]
 
 
 def same_items(
-    sets: Mapping[str, PictureSet], seen: Pairs, params: LeakageParams, folder: Path
+    sets: Mapping[str, PictureSet], repeats: Pairs, params: LeakageParams, folder: Path
 ) -> tuple[dict[str, int], list[Suspect]]:
     """The second pass: the number of held-out rows of each set, and the suspects.
 
     Args:
-        seen: what ``seen_pictures`` found; these pictures are no suspects.
+        repeats: what ``repeated_pictures`` found; these pictures are no suspects.
         folder: for the vectors, until they are compared.
     """
     with TemporaryDirectory(dir=folder) as scratch:
@@ -205,18 +205,18 @@ def same_items(
         sides = {name: embed_rows(own.tables, vectors) for name, own in sets.items() if own.tables}
         known = {
             name: {teacher: {picture for picture, _ in pairs} for teacher, pairs in teachers.items()}
-            for name, teachers in seen.items()
+            for name, teachers in repeats.items()
         }
         suspects = find(sides, known, vectors.read(), params.cosine)
     return {name: len(own.held_out.names) for name, own in sides.items()}, suspects
 
 
 def counts_of(
-    pictures: Mapping[str, PictureSet], seen: Pairs, rows: Mapping[str, int], suspects: Sequence[Suspect]
+    pictures: Mapping[str, PictureSet], repeats: Pairs, rows: Mapping[str, int], suspects: Sequence[Suspect]
 ) -> dict[str, Any]:
     """Held-out set -> the counts of both passes, and examples of the first."""
     result: dict[str, Any] = {}
-    for name, teachers in seen.items():
+    for name, teachers in repeats.items():
         result[name] = {
             "pictures": len(pictures[name].held_out),
             "seen_in_training_of": {teacher: len(pairs) for teacher, pairs in teachers.items()},
@@ -235,21 +235,21 @@ def counts_of(
     return result
 
 
-def table_of(seen: Pairs, suspects: Sequence[Suspect]) -> list[list[Any]]:
+def table_of(repeats: Pairs, suspects: Sequence[Suspect]) -> list[list[Any]]:
     """Lines of pairs.csv: the suspects, then the near duplicates, which have no cosine."""
     lines = [
         ["same_item", suspect.cosine, suspect.held_out_set, suspect.held_out, suspect.training_set, suspect.training]
         for suspect in suspects
     ]
-    for name, teachers in seen.items():
+    for name, teachers in repeats.items():
         for teacher, pairs in teachers.items():
             lines += [["near_duplicate", "", name, "/".join(own), teacher, "/".join(twin)] for own, twin in pairs]
     return lines
 
 
-def log_seen(counts: Mapping[str, Any], seen: Pairs) -> None:
+def log_repeats(counts: Mapping[str, Any], repeats: Pairs) -> None:
     """Say what the first pass found, with an example of each two sets."""
-    for name, teachers in seen.items():
+    for name, teachers in repeats.items():
         for teacher, pairs in teachers.items():
             if pairs:
                 own, twin = ("/".join(picture) for picture in pairs[0])
@@ -264,14 +264,14 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     seed_everything(0)
     pictures = read_pictures(args.data, params.detectors, params.benchmarks)
     log.info(f"leakage: comparing {len(pictures.fingerprints)} pictures")
-    seen = seen_pictures(pictures.sets, pictures.fingerprints, params.near_hamming, params.near_color)
+    repeats = repeated_pictures(pictures.sets, pictures.fingerprints, params.near_hamming, params.near_color)
     out = fresh_folder(args.out)
-    rows, suspects = same_items(pictures.sets, seen, params.leakage, out)
-    counts = counts_of(pictures.sets, seen, rows, suspects)
-    log_seen(counts, seen)
+    rows, suspects = same_items(pictures.sets, repeats, params.leakage, out)
+    counts = counts_of(pictures.sets, repeats, rows, suspects)
+    log_repeats(counts, repeats)
     metrics = {
         "held_out": sum(own["pictures"] for own in counts.values()),
-        "seen": sum(len(pairs) for teachers in seen.values() for pairs in teachers.values()),
+        "seen": sum(len(pairs) for teachers in repeats.values() for pairs in teachers.values()),
         "rows": sum(rows.values()),
         "same_item": sum(own.get("same_item", 0) for own in counts.values()),
     }
@@ -280,7 +280,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         f"of all sets; {metrics['same_item']} of {metrics['rows']} held-out rows may show an item of a training row"
     )
     write_json(out / "leakage.json", counts)
-    write_csv(out / "pairs.csv", COLUMNS, table_of(seen, suspects))
+    write_csv(out / "pairs.csv", COLUMNS, table_of(repeats, suspects))
     sheets = [out / "same_item.jpg"] if suspects else []
     if suspects:
         pair_sheet(pictures.sets, suspects).save(sheets[0])

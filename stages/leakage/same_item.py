@@ -107,19 +107,22 @@ def suspects_of(
 
 
 def find(
-    sides: Mapping[str, Sides], seen: Mapping[str, Mapping[str, Collection[Picture]]], vectors: np.ndarray, least: float
+    sides: Mapping[str, Sides],
+    repeats: Mapping[str, Mapping[str, Collection[Picture]]],
+    vectors: np.ndarray,
+    least: float,
 ) -> list[Suspect]:
     """The suspects of all sets, the most similar first.
 
     Args:
-        seen: held-out set -> training set -> held-out pictures that nearly repeat a training picture.
+        repeats: held-out set -> training set -> held-out pictures that nearly repeat a training picture.
         least: the threshold.
     """
     result = []
     for name, own in sides.items():
         for teacher, teaching in sides.items():
             held_out, training = own.held_out, teaching.training
-            known = seen.get(name, {}).get(teacher, ())
+            known = repeats.get(name, {}).get(teacher, ())
             for row, twin, cosine in suspects_of(held_out, training, known, vectors, least):
                 names = held_out.names[row], training.names[twin]
                 result.append(Suspect(name, names[0], teacher, names[1], round(cosine, 4)))

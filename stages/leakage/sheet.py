@@ -1,4 +1,4 @@
-"""A contact sheet of pairs: a held-out garment beside the training garment that looks most like it."""
+"""A contact sheet of pairs: a held-out garment next to the training garment that looks most like it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol

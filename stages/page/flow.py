@@ -37,7 +37,7 @@ def steps(profile: Profile, source: str) -> list[Row]:
 def drawing(profile: Profile, source: str) -> Row:
     """Shapes of the drawing of a source: ``boxes``, ``arrows`` and ``texts`` with their places, and the same in words.
 
-    A stage is a box; on the arrow into it stand the rows that came in; beside the box what it rejected.
+    A stage is a box. The arrow into it has the number of rows in, and the text next to the box what it rejected.
     """
     boxes, arrows, texts, words = [], [], [], []
     y = PAD

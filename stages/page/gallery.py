@@ -15,7 +15,7 @@ SIZE = (600, 540)  # of the map, in its own units
 
 
 def row_key(profile: Profile, benchmark: str, row_id: str) -> str:
-    """What names the picture of a benchmark's row: benchmarks that cut the same source alike share it."""
+    """The key of the picture of a benchmark's row; benchmarks that crop the same source alike share it."""
     card = profile.benchmark(benchmark)
     if card["kind"] in OF_CROPS:
         return row_id
@@ -26,7 +26,7 @@ def row_key(profile: Profile, benchmark: str, row_id: str) -> str:
 def gallery(
     profile: Profile, pictures: Pictures, encoders: list[str], names: list[str], first: str, share: float
 ) -> Row:
-    """What the first queries of each benchmark, by hash of their id, found by each encoder; and the map's points.
+    """Results of some queries of each benchmark, chosen by the hash of their id, by each encoder; and the map's points.
 
     Args:
         share: of QUERIES and POINTS that are shown.

@@ -22,7 +22,7 @@ BACKGROUND = "background"
 
 
 def photo(profile: Profile, pictures: Pictures, source: str, image_id: str) -> Row | None:
-    """A photo to draw boxes on: ``key``, ``w``, ``h``; None where the image was not kept."""
+    """A photo to draw boxes on: ``key``, ``w``, ``h``; None if ingest rejected the image."""
     image = profile.images(source).get(image_id)
     if image is None:
         return None
@@ -40,7 +40,7 @@ def box(row: Row, kind: str, text: str, prefix: str = "") -> Row:
 
 
 def rejected(profile: Profile, pictures: Pictures) -> list[Row]:
-    """Of each reject reason: its meaning, how many rows of which table, and examples, with a picture if one is kept."""
+    """For each reject reason: its meaning, the number of rows by table, and examples, with a picture if any."""
     by_reason: dict[str, list[Row]] = {}
     for stage in STAGES:
         for source in profile.accounts.get(stage, {}):
@@ -77,7 +77,7 @@ def _image_of(profile: Profile, row: Row) -> str | None:
 
 
 def outcomes(profile: Profile, pictures: Pictures) -> list[Row]:
-    """Of each outcome of matching, by source: how many items, and examples with every box."""
+    """For each source and outcome of matching: the number of items, and examples with every box."""
     result = []
     for source in profile.labeled:
         own = profile.outcomes(source)
@@ -118,7 +118,7 @@ def _match_boxes(profile: Profile, source: str, label: Row, outcome: Row) -> lis
 
 
 def detections(profile: Profile, pictures: Pictures) -> list[Row]:
-    """Of each detector: some test images with what was found, right and wrong, and what was missed."""
+    """For each detector: some test images with right and wrong detections, and missed boxes."""
     result = []
     for name, rows in profile.grouped("detector", "report", "detector", "boxes.parquet").items():
         by_image: dict[str, list[Row]] = {}
@@ -151,8 +151,8 @@ def matrix(
 ) -> dict[str, Any]:
     """A confusion matrix of (actual, predicted, key, text); a cell's first pictures by hash of their key.
 
-    The pictures go into ``cells`` under the panel's name and the cell's place; the keys are to be asked for. Of all
-    cells together they are ``most``; where there are more cells than that, those that count most have one.
+    The keys of the pictures go into ``cells`` under the panel's name and the cell's place; the caller asks for them.
+    All cells together have ``most`` pictures; if there are more cells, only those with the largest counts have one.
     """
     counts: dict[tuple[str, str], list[Row]] = {}
     for actual, predicted, key, text in rows:
@@ -177,7 +177,7 @@ def matrix(
             share = len(own) / totals[actual]
             line.append({
                 "cell": cell, "n": len(own), "share": round(share, 3), "diag": actual == predicted,
-                "said": f"{actual} taken for {predicted}: {len(own)} of {totals[actual]} ({share:.0%})",
+                "text": f"{actual} taken for {predicted}: {len(own)} of {totals[actual]} ({share:.0%})",
             })  # fmt: skip
         lines.append({"name": actual, "cells": line})
     return {"name": name, "classes": classes, "lines": lines}

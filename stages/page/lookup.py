@@ -101,7 +101,7 @@ class Profile:
 
     @cached_property
     def accounts(self) -> dict[str, dict[str, Any]]:
-        """Stage folder -> source -> account.json, of what the last statistics counted; else of what lies there."""
+        """Stage folder -> source -> account.json, as the stage `statistics` read it; if it has not run, as on disk."""
         path = self.data / "report" / "statistics" / "accounts.json"
         if path.is_file():
             return read_json(path)
@@ -286,7 +286,7 @@ def image_facts(profile: Profile, source: str, image_id: str) -> Row | None:
 
 
 def matching(profile: Profile, source: str, label: Row) -> Row | None:
-    """How an item found its box: the outcome, the box, its rivals, and the items of the same photo."""
+    """How an item was matched: the outcome, its box, the competing boxes, and the items of the same photo."""
     outcome = profile.outcomes(source).get(label["item_id"])
     if outcome is None:
         return None

@@ -1,4 +1,4 @@
-"""The report's tables: what was reached, what it has to beat, what others published, how far seeds lie apart."""
+"""The report's tables of numbers: scores, baselines, published scores, and their spread over seeds."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -126,36 +126,36 @@ def heads(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | None
     return {"columns": columns, "lines": lines}
 
 
-FIGURES = {"map50": "mAP50", "map50_95": "mAP50-95", "precision": "precision", "recall": "recall", "f1": "F1"}
+SCORES = {"map50": "mAP50", "map50_95": "mAP50-95", "precision": "precision", "recall": "recall", "f1": "F1"}
 
 
 def detectors(metrics: Path, seeds: Seeds, rows: list[dict[str, str]]) -> Row | None:
-    """Figures of each detector, of a constant box, of the salient box, and what was published of the same data."""
+    """Scores of each detector, of a constant box and of the salient box, and published scores on the same data."""
     own, salient = read_folder(metrics / "detector"), read_folder(metrics / "salient")
     lines = []
     for name, content in own.items():
-        cells = [cell(content.get(key), seeds.spread(f"detector/{name}", key)) for key in FIGURES]
+        cells = [cell(content.get(key), seeds.spread(f"detector/{name}", key)) for key in SCORES]
         lines.append({"name": name, "published": False, "cells": cells})
-        constant = [cell(content.get("constant_box") if key == "map50" else None) for key in FIGURES]
+        constant = [cell(content.get("constant_box") if key == "map50" else None) for key in SCORES]
         lines.append({"name": f"{name}, a constant box", "published": False, "cells": constant})
         if name in salient:
-            cells = [cell(salient[name].get(key)) for key in FIGURES]
+            cells = [cell(salient[name].get(key)) for key in SCORES]
             called = f"{name}, salient box and classifier's group"
             lines.append({"name": called, "published": False, "cells": cells})
         systems: dict[tuple[str, str], Row] = {}
         for row in rows:
-            if row["benchmark"] == f"detector_{name}" and row["metric"] in FIGURES:
+            if row["benchmark"] == f"detector_{name}" and row["metric"] in SCORES:
                 systems.setdefault((row["system"], row["source"]), {})[row["metric"]] = float(row["value"])
         for (system, source), scores in systems.items():
             lines.append({
                 "name": f"{system} on {name} (published)", "title": source, "published": True,
-                "cells": [cell(scores.get(key)) for key in FIGURES],
+                "cells": [cell(scores.get(key)) for key in SCORES],
             })  # fmt: skip
-    return {"columns": list(FIGURES.values()), "lines": lines} if lines else None
+    return {"columns": list(SCORES.values()), "lines": lines} if lines else None
 
 
 def simclr(metrics: Path, seeds: Seeds) -> Row | None:
-    """k-NN accuracy, mean of the labels, of what SimCLR kept and of what it started from."""
+    """Mean k-NN accuracy over the labels: of the features that SimCLR kept, and of those that it started from."""
     path = metrics / "simclr.json"
     if not path.is_file():
         return None
@@ -169,7 +169,7 @@ def simclr(metrics: Path, seeds: Seeds) -> Row | None:
 
 
 def ladder(metrics: Path) -> Row | None:
-    """The ablation table, where the ladder was run."""
+    """The table of the ablation; None if it was not run."""
     rows = csv_rows(metrics / "ablation.csv")
     if not rows:
         return None

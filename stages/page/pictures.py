@@ -17,7 +17,7 @@ QUALITY, PHOTO_QUALITY = 68, 62
 
 
 class Pictures:
-    """What the report will show, asked for by key first and read from the tables at once.
+    """The pictures of the report: first asked for by key, then read from the tables all at once.
 
     A key names a crop or image as its tables do; the picture of a box or a whole image of an upstream benchmark has the
     source before it. Keys whose pictures are the same bytes share one.

@@ -1,4 +1,4 @@
-"""What a query finds: its first results with their scores, and where the right one came when it is not among them."""
+"""The ranking of a query: its first results with their scores, and the rank of the best right one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Pair:
     names: dict[str, dict[str, list[Any]]]
 
     def place(self, row_id: str) -> int:
-        """Where a query stands; -1: nowhere."""
+        """Position of a query; -1 if it is not in the benchmark."""
         ids = self.names["queries"]["row_id"]
         return ids.index(row_id) if row_id in ids else -1
 
@@ -68,11 +68,11 @@ def likeness(query: np.ndarray, other_vector: np.ndarray, metric: str) -> float:
 
 
 def rankings(pair: Pair, rows: Sequence[int], k: int) -> list[dict[str, Any]]:
-    """What some queries find.
+    """The rankings of some queries.
 
     Args:
         rows: places of queries.
-        k: results of each, as the evaluator ranks them: of equals the wrong one comes first.
+        k: number of results of each, ranked as by the evaluator: among equal scores, wrong rows come first.
 
     Returns:
         for each query ``row_id``, ``item``, ``category``; ``detected``; ``results``: ``row_id``, ``correct`` and

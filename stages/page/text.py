@@ -27,7 +27,7 @@ def _wrapped(name: str, text: str) -> list[str]:
 
 
 def pairs(result: Row) -> list[Pair]:
-    """What a trace tells."""
+    """A trace as pairs of name and text."""
     entries: list[Pair] = []
     if ranking := result.get("ranking"):
         entries += _ranking(result, ranking)
@@ -83,10 +83,10 @@ def facts_entries(facts: Row) -> list[Pair]:
 
 def values(row: Row) -> str:
     """``name value`` of everything that is known in a row."""
-    return ", ".join(f"{key} {_said(value)}" for key, value in row.items() if value is not None) or "nothing known"
+    return ", ".join(f"{key} {_value(value)}" for key, value in row.items() if value is not None) or "nothing known"
 
 
-def _said(value: Any) -> str:
+def _value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     return "|".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,14 +1,14 @@
-"""From a number to a file: everything that happened to one row. Reads only.
+"""Print everything that happened to one row, from its score to its upstream file. Nothing is changed.
 
     python -m stages.run trace query ROW_ID --encoder classifier --benchmark wardrobe
     python -m stages.run trace crop CROP_ID          source:item_id, or the item_id alone
     python -m stages.run trace file PATH             a file below the raw tree, such as data/demo/raw/shoes/...
     python -m stages.run trace reject REASON         a reject reason (docs/architecture.md)
 
-`make trace ARGS="query ..."` does the same. --json prints what was found as JSON. Of a query it shows the ranking with
-scores, of its item or image the crop, the detection and its rivals, what matching decided, the labels before and after
-the policies, repairs, the split and what decided it, pictures that look the same, the upstream file and line, and which
-stage made each of these, with the hash of its output in dvc.lock.
+`make trace ARGS="query ..."` does the same; --json prints it as JSON. For a query, it begins with the ranking and the
+scores. Then come the crop, its detection and the competing ones, the decision of matching, the labels before and after
+the policies, repairs, the split and its reason, pictures that look the same, and the upstream file and line. Each has
+the stage that made it, with the hash of its output in dvc.lock.
 """
 
 import csv
@@ -257,7 +257,7 @@ def made_by(lock: Path) -> dict[str, Row]:
 
 
 def _tails(path: str) -> list[str]:
-    """A path, and what is left of it without its first folders: the longest first."""
+    """A path and its tails without the first folders, longest first."""
     folders = path.split("/")
     return ["/".join(folders[start:]) for start in range(len(folders))]
 
@@ -278,8 +278,8 @@ def main() -> None:
     parser = new_parser(__doc__)
     parser.add_argument("kind", choices=("query", "crop", "file", "reject"), help="what to follow")
     parser.add_argument("id", help="row id, crop id, path or reason")
-    parser.add_argument("--encoder", help="of a query: whose vectors rank")
-    parser.add_argument("--benchmark", help="of a query: where it asks")
+    parser.add_argument("--encoder", help="for a query: the encoder that ranks the gallery")
+    parser.add_argument("--benchmark", help="for a query: its benchmark")
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args()
     with one_message():

@@ -93,14 +93,14 @@ def fingerprint(content: Mapping[str, Any]) -> str:
     return digest(yaml.safe_dump(dict(content), sort_keys=True))[:16]
 
 
-def params_text(name: str, composed: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> str:
+def params_text(name: str, composed: Mapping[str, Any], edited: Mapping[str, Any] | None = None) -> str:
     """Text of the file: its first lines, then the composed values or, if given, those with kept edits."""
-    return f"{HEADER.format(name=name)}{DIGEST_LINE}{fingerprint(composed)}\n\n{dumped(kept or composed)}"
+    return f"{HEADER.format(name=name)}{DIGEST_LINE}{fingerprint(composed)}\n\n{dumped(edited or composed)}"
 
 
-def write_params(path: Path, name: str, composed: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> None:
+def write_params(path: Path, name: str, composed: Mapping[str, Any], edited: Mapping[str, Any] | None = None) -> None:
     """Write params.yaml, and the record of what was composed."""
-    path.write_text(params_text(name, composed, kept), encoding="utf-8")
+    path.write_text(params_text(name, composed, edited), encoding="utf-8")
     RECORD.parent.mkdir(parents=True, exist_ok=True)
     RECORD.write_text(dumped(composed), encoding="utf-8")
 

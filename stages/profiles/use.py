@@ -3,9 +3,9 @@
 If params.yaml was edited by hand, the command lists the edits and stops. ``--keep-edits`` keeps them, edits of lists
 included; ``--discard-edits`` drops them.
 
-dvc.lock would keep entries of items that the lists no longer name, and DVC would hash their leftover files with the
-folder of a dependency. So entries that the profile's lists do not name are removed from dvc.lock, and their outs are
-deleted. Entries of other profiles are removed as well: git has them, and every profile has folders of its own.
+Stages of items that the profile's lists do not name are removed from dvc.lock, and their outs are deleted. Otherwise
+DVC would hash these leftover files with the folder of a dependency. Entries of other profiles are removed from dvc.lock
+as well; git has them, and their files stay, because every profile has its own folders.
 """
 
 import logging
@@ -17,7 +17,6 @@ from typing import Any
 from stages.core.errors import StageError
 from stages.core.files import parse_yaml
 from stages.core.params import PARAMS_FILE
-from stages.profiles.check import check
 from stages.profiles.compose import PROFILES, compose, profile_names, read_profile
 from stages.profiles.text import NOTHING, hand_edits, with_edits, write_params
 from stages.runner.stage import new_parser, one_message
@@ -43,7 +42,7 @@ def write_composed(name: str, keep: bool = False, discard: bool = False) -> dict
     Raises:
         StageError: unknown profile, params that fail a check, edits that would be lost.
     """
-    read_profile(name)  # an unknown name is reported first
+    read_profile(name)  # an unknown name is reported first, before torch is imported
     edits = {} if discard else hand_edits(PARAMS_FILE)
     if edits and not keep:
         raise StageError(
@@ -53,6 +52,8 @@ def write_composed(name: str, keep: bool = False, discard: bool = False) -> dict
         )
     composed = compose(name)
     content = with_edits(name, edits) if edits else composed
+    from stages.profiles.check import check  # imports torch, which --help and refusals do not need
+
     check(content, PROFILES / f"{name}.yaml")
     write_params(PARAMS_FILE, name, composed, content)
     return edits

@@ -86,8 +86,9 @@ def measure(
     rows = rows[rows["crop_id"].isin(boxes.keys())]
     images = attention.pixels.decode(list(rows["bytes"]))
     with torch.inference_mode():
-        maps = torch.cat([attention.network.look(images[chunk].to(next(attention.network.parameters()).device)).maps
-                          for chunk in passes(images)]).cpu()  # fmt: skip
+        device = next(attention.network.parameters()).device
+        batches = [attention.network.glimpses_in(images[chunk].to(device)).maps for chunk in passes(images)]
+        maps = torch.cat(batches).cpu()
     return *shares_on(maps.numpy(), [boxes[name] for name in rows["crop_id"]]), float(overlap(maps))
 
 

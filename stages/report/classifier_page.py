@@ -59,7 +59,7 @@ def number(value: Any) -> str:
 
 
 def head_rows(scores: dict[str, Any], published: dict[str, dict[str, float]]) -> list[list[str]]:
-    """A row for each head that has test rows, and one for the types' groups.
+    """A row for each head that has test rows, and one for the type's group.
 
     Args:
         scores: the report of evaluate_classifier.

@@ -76,7 +76,7 @@ def track_now(profile: str, table: str) -> Registered | None:
     if subprocess.run(["dvc", "status", "--quiet"], capture_output=True, check=False).returncode:
         log.info("The pipeline is not up to date (dvc status): MLflow shows what was tracked so far. Run `make repro`.")
         return None
-    (QUEUE / "told").unlink(missing_ok=True)  # so that a failure is reported again
+    (QUEUE / "warned").unlink(missing_ok=True)  # so that a failure is reported again
     try:
         from stages.runner.runs import connect, create_parent, find_parent
 

@@ -89,14 +89,14 @@ def key_metrics(numbers: Numbers) -> list[KeyMetric]:
         baselines += [_salient(salient)] if salient else []
         rows.append(KeyMetric("detectors", "mean mAP50", value, ", ".join(baselines)))
     accuracy, given = (numbers.get(f"classifier/{name}", {}) for name in ("accuracy", "given_class"))
-    for head, called in (("mean", "mean of heads"), ("type_group", "types' groups")):
+    for head, label in (("mean", "mean accuracy of the heads"), ("type_group", "accuracy of the type's group")):
         if head in accuracy:
             baseline = f"{given[head]:.3f} commonest label of the detected class" if head in given else ""
-            rows.append(KeyMetric("classifier", f"accuracy, {called}", accuracy[head], baseline))
+            rows.append(KeyMetric("classifier", label, accuracy[head], baseline))
     simclr = numbers.get("simclr", {})
     if "kept" in simclr:
         baseline = ", ".join(f"{simclr[name]:.3f} {name}" for name in ("imagenet", "untrained") if name in simclr)
-        rows.append(KeyMetric("SimCLR", "k-NN, mean of labels", simclr["kept"], baseline))
+        rows.append(KeyMetric("SimCLR", "mean k-NN accuracy of the labels", simclr["kept"], baseline))
     rows += [row for folder in ("retrieval", "retrieval/labels") for row in _retrieval(numbers, folder)]
     return rows[:MOST_KEY_METRICS]
 

@@ -161,8 +161,8 @@ def falls(board: dict[str, Any]) -> list[str]:
         if below_start(line):
             of = line["on_validation"]
             notes.append(f"{name} ({of['figure']} {of['before']:.3f} before its training, {of['kept']:.3f} after it)")
-    text = f"Training lowered the score on validation of these encoders, whatever their rows say: {', '.join(notes)}."
-    return [*prose(text), ""] if notes else []
+    intro = "Training lowered the validation score of these encoders, even if their test score rose"
+    return [*prose(f"{intro}: {', '.join(notes)}."), ""] if notes else []
 
 
 def softmax_table(board: dict[str, Any], published: list[Published], benchmark: str) -> list[str]:

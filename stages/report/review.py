@@ -1,12 +1,12 @@
-"""What a change did to metrics, params, labels and stages, as Markdown for a pull request.
+"""Print what a change did to metrics, params, labels and stages, as Markdown for a pull request.
 
 It compares the work tree with a commit, by default ``main``.
 
 Usage: python -m stages.run review [BASE] [--profile NAME]
 
 Reads: metrics/<profile>/, params.yaml, data/relabel.csv and dvc.lock of both, seeds.json as committed at BASE, pictures
-in data/<profile>/report/. If params.yaml of one side is that of another profile, both sides' params are composed from
-profiles/.
+in data/<profile>/report/. If params.yaml belongs to another profile on one side, the params of both sides are composed
+from profiles/.
 """
 
 import csv

@@ -186,7 +186,7 @@ def measure(root: Path, seeds: list[int], profile: str | None, keep: bool, only:
 def main() -> None:
     """The command."""
     parser = new_parser(__doc__)
-    parser.add_argument("seeds", nargs="*", type=int, metavar="SEED")
+    parser.add_argument("seeds", nargs="*", type=int, metavar="SEED", help="the training seeds, such as 0 1 2")
     parser.add_argument(
         "--only", nargs="+", choices=TRAINED, default=[], metavar="SECTION",
         help=f"sections of params.yaml whose seeds change, of {', '.join(TRAINED)} (default: all of them)",

@@ -47,7 +47,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Look:
+class View:
     """One garment in one photo.
 
     Attributes:
@@ -94,7 +94,7 @@ class Score:
         return self.head in OWN_HEADS[self.feature]
 
 
-def look_at(number: int, category: str, photo: Photo) -> Look:
+def view_of(number: int, category: str, photo: Photo) -> View:
     """Features of a photo's first garment, from the canvas's map of owners."""
     garment: Garment = photo.garments[0]
     mask = photo.owners == 1
@@ -102,7 +102,7 @@ def look_at(number: int, category: str, photo: Photo) -> Look:
     x0, y0, x1, y1 = photo.boxes[0]
     silhouette = Image.fromarray((mask * np.uint8(255))[y0:y1, x0:x1]).resize((SIDE, SIDE), Image.Resampling.BOX)
     cells = (pixels // 64) @ np.array([16, 4, 1])
-    return Look(
+    return View(
         number,
         photo.view != "flat",
         pixels.mean(axis=0),
@@ -112,17 +112,17 @@ def look_at(number: int, category: str, photo: Photo) -> Look:
     )
 
 
-def draw_looks(source: str, count: int) -> list[Look]:
+def draw_views(source: str, count: int) -> list[View]:
     """So many garments as a source draws them, each worn and flat."""
-    looks = []
+    views = []
     for number in range(count):
         rng = rng_for(SEED, "shortcuts", source, number)
         category, garment = _garment(rng, source)
         for worn_percent in (100, 0):
             photo = product_photo(rng, SIZE, garment, worn_percent)
             if (photo.owners == 1).any():
-                looks.append(look_at(number, category, photo))
-    return looks
+                views.append(view_of(number, category, photo))
+    return views
 
 
 def _garment(rng: Random, source: str) -> tuple[str, Garment]:
@@ -136,12 +136,12 @@ def _garment(rng: Random, source: str) -> tuple[str, Garment]:
     return item
 
 
-def score(looks: list[Look], feature: str, head: str) -> Score:
+def score(views: list[View], feature: str, head: str) -> Score:
     """Train one classifier on 70 % of the garments, test it on the others."""
-    looks = [look for look in looks if look.labels[head] is not None]
-    inputs = np.stack([look.color if feature == "mean color" else look.silhouette for look in looks])
-    labels = np.array([look.labels[head] for look in looks])
-    groups = [look.garment for look in looks]
+    views = [view for view in views if view.labels[head] is not None]
+    inputs = np.stack([view.color if feature == "mean color" else view.silhouette for view in views])
+    labels = np.array([view.labels[head] for view in views])
+    groups = [view.garment for view in views]
     train, test = next(GroupShuffleSplit(1, test_size=0.3, random_state=SEED).split(inputs, labels, groups))
     model = RandomForestClassifier(100, min_samples_leaf=2, class_weight="balanced", random_state=SEED)
     answers = model.fit(inputs[train], labels[train]).predict(inputs[test])
@@ -158,8 +158,8 @@ def score(looks: list[Look], feature: str, head: str) -> Score:
 
 def scores(garments: int) -> list[Score]:
     """Every feature at every head, on so many garments of each source."""
-    looks = {source: draw_looks(source, garments) for source in sorted(set(SOURCE_OF_HEAD.values()))}
-    return [score(looks[source], feature, head) for feature in OWN_HEADS for head, source in SOURCE_OF_HEAD.items()]
+    views = {source: draw_views(source, garments) for source in sorted(set(SOURCE_OF_HEAD.values()))}
+    return [score(views[source], feature, head) for feature in OWN_HEADS for head, source in SOURCE_OF_HEAD.items()]
 
 
 def as_markdown(scores: list[Score]) -> str:

@@ -1,4 +1,6 @@
-"""The end of ``make repro``, one screen: what ran, ten numbers with their baselines, what changed, where to look next.
+"""Print on one screen what ran, ten numbers with their baselines, what changed, and where to look next.
+
+`make repro` ends with it.
 
 Usage: python -m stages.run summary [--repro KEY] [--status N] [--markdown | --track]
 """
@@ -105,8 +107,8 @@ def main() -> None:
     parser = new_parser(__doc__)
     parser.add_argument("--repro", default="", help="key of the MLflow parent run to close")
     parser.add_argument("--status", type=int, default=0, help="exit status of dvc repro")
-    parser.add_argument("--markdown", action="store_true", help="the numbers as a Markdown table, nothing else")
-    parser.add_argument("--track", action="store_true", help="bring MLflow up to date with the files, nothing else")
+    parser.add_argument("--markdown", action="store_true", help="only print the numbers, as a Markdown table")
+    parser.add_argument("--track", action="store_true", help="only bring MLflow up to date with the files")
     args = parser.parse_args()
     with one_message():
         content = load_params()

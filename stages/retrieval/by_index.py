@@ -1,8 +1,8 @@
-"""What a search by an index (index.py) finds of a benchmark, beside the exact scores.
+"""Scores of a search by an index (index.py) on a benchmark, in addition to the exact scores.
 
-The exact evaluator always runs; these scores stand beside its own, for each ``nprobe`` that was measured when the
-index was built: recall of the ten nearest against the exact search, for the benchmark's own queries, and the hits
-among the garments that the index finds. Ties count against the model, as in every ranking.
+For each ``nprobe`` that was measured when the index was built, they are the recall of the ten nearest against the exact
+search, for the benchmark's own queries, and the hits among the garments that the index finds. Ties count against the
+model, as in every ranking.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class _Scores:
         matches = Matches.of(queries, gallery)
         self.scored = int((matches.relevant[VIEWS[0]] > 0).sum())
         self.rows = np.flatnonzero(queries.detected)
-        self.asked = queries.vectors[self.rows]
+        self.queries = queries.vectors[self.rows]
         place = np.empty(len(gallery), np.int64)
         place[order] = np.arange(len(gallery))
         own = matches.own[self.rows]
@@ -69,15 +69,19 @@ class _Scores:
             for first, stop in zip(matches.first[self.rows], matches.stop[self.rows], strict=True)
         ]
         largest = np.square(comparable(vectors, metric)).sum(axis=1, dtype=np.float64).max()
-        self.scale = np.square(comparable(self.asked, metric)).sum(axis=1, dtype=np.float64) + largest
+        self.scale = np.square(comparable(self.queries, metric)).sum(axis=1, dtype=np.float64) + largest
         self.best, _ = exact_nearest(
-            lambda: [vectors], self.asked, min(NEIGHBORS, len(vectors)), metric, self.own if (own >= 0).any() else None
+            lambda: [vectors],
+            self.queries,
+            min(NEIGHBORS, len(vectors)),
+            metric,
+            self.own if (own >= 0).any() else None,
         )
 
     def of(self, nprobe: int, ks: Sequence[int]) -> dict[str, Any]:
         """Recall of the ten nearest, and hits, with one nprobe."""
         wanted = min(max(NEIGHBORS, *ks) + 1, len(self.vectors))  # one more, as the query may be in the gallery
-        scores, rows = self.index.nearest(self.vectors, self.asked, wanted, nprobe)
+        scores, rows = self.index.nearest(self.vectors, self.queries, wanted, nprobe)
         scores[rows == self.own[:, None]] = -np.inf
         ranks = np.array([self._rank(place, scores[place], rows[place]) for place in range(len(rows))])
         nearest = -np.sort(-scores, axis=1)[:, : self.best.shape[1]]

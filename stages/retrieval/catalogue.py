@@ -33,12 +33,12 @@ class Ranks:
 
     Attributes:
         ranking: the ranks.
-        largest: the largest k that ``seen`` is asked for.
+        largest: the largest k that ``relevant_within`` gets.
     """
 
     ranking: Ranking
     largest: int = 0
-    _seen: dict[int, np.ndarray] = field(default_factory=dict)
+    _counts: dict[int, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def owner(self) -> np.ndarray:
@@ -80,27 +80,27 @@ class Ranks:
         """float64 [Q], the sum over the relevant rows of each query of numbers [P]."""
         return np.bincount(self.owner, per_row, minlength=len(self.ranking.counts))
 
-    def seen(self, k: int) -> np.ndarray:
+    def relevant_within(self, k: int) -> np.ndarray:
         """int64 [Q], relevant rows among the first k."""
-        if k not in self._seen:
+        if k not in self._counts:
             owner, ranks = self._near
-            self._seen[k] = np.bincount(owner[ranks <= k], minlength=len(self.ranking.counts))
-        return self._seen[k]
+            self._counts[k] = np.bincount(owner[ranks <= k], minlength=len(self.ranking.counts))
+        return self._counts[k]
 
 
 def hit(ranks: Ranks, k: int) -> np.ndarray:
     """1 if a relevant row is among the first k, else 0; float64 [Q], as of all metrics."""
-    return (ranks.seen(k) > 0) * ranks.scored
+    return (ranks.relevant_within(k) > 0) * ranks.scored
 
 
 def precision(ranks: Ranks, k: int) -> np.ndarray:
     """Share of relevant rows among the first k."""
-    return ranks.seen(k) / k * ranks.scored
+    return ranks.relevant_within(k) / k * ranks.scored
 
 
 def recall(ranks: Ranks, k: int) -> np.ndarray:
     """Share of the relevant rows that are among the first k."""
-    return ranks.seen(k) / ranks.relevant
+    return ranks.relevant_within(k) / ranks.relevant
 
 
 def average_precision(ranks: Ranks) -> np.ndarray:
@@ -311,7 +311,7 @@ def shown_at(place: Place, also: Iterable[str] = ()) -> list[Measure]:
     return measures
 
 
-def kept(place: Place, names: Iterable[str], intervals: Place | None = None) -> list[str]:
+def shown_names(place: Place, names: Iterable[str], intervals: Place | None = None) -> list[str]:
     """Those of ``names`` that ``place`` shows, with both ends of the intervals that ``intervals`` shows."""
     names = list(names)
     measures = [measure for measure in map(find, names) if measure and measure.shown(place)]

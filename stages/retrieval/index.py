@@ -112,21 +112,21 @@ def exact_nearest(batches: Batches, queries: np.ndarray, k: int, metric: str, ow
     Returns:
         float32 scores [q, k], best first, as ``exact_scores`` up to rounding, and int64 rows [q, k]; -1: no more rows.
     """
-    asked = comparable(queries, metric)
-    best = np.full((len(asked), k), -np.inf, np.float32)
-    rows = np.full((len(asked), k), -1, np.int64)
+    prepared = comparable(queries, metric)
+    best = np.full((len(prepared), k), -np.inf, np.float32)
+    rows = np.full((len(prepared), k), -1, np.int64)
     start = 0
     for batch in batches():
         for step in range(0, len(batch), AT_ONCE):
             some = comparable(batch[step : step + AT_ONCE], metric)
-            scores = asked @ some.T
+            scores = prepared @ some.T
             if metric != "cosine":
-                scores = 2 * scores - np.square(some).sum(axis=1) - np.square(asked).sum(axis=1)[:, None]
+                scores = 2 * scores - np.square(some).sum(axis=1) - np.square(prepared).sum(axis=1)[:, None]
             places = start + np.arange(len(some))
             if own is not None:
                 scores[own[:, None] == places] = -np.inf
             scores = np.concatenate([best, scores], axis=1)
-            columns = np.concatenate([rows, np.broadcast_to(places, (len(asked), len(some)))], axis=1)
+            columns = np.concatenate([rows, np.broadcast_to(places, (len(prepared), len(some)))], axis=1)
             order = np.argpartition(-scores, k - 1, axis=1)[:, :k]
             best, rows = np.take_along_axis(scores, order, axis=1), np.take_along_axis(columns, order, axis=1)
             start += len(some)
@@ -193,13 +193,13 @@ class Index:
             selector = faiss.IDSelectorBitmap(bits)  # a name of its own: params hold no reference to it
             params.sel = selector
         params.nprobe = min(nprobe, self.card["lists"])
-        asked = comparable(queries, self.card["metric"])
+        prepared = comparable(queries, self.card["metric"])
         count = min(count, self.card["rows"])
-        rows = np.empty((len(asked), count), np.int64)
-        apart = np.empty((len(asked), count), np.float32)
+        rows = np.empty((len(prepared), count), np.int64)
+        apart = np.empty((len(prepared), count), np.float32)
         # Not `search`: pytorch_metric_learning replaces it by one without these parameters when it is imported.
         arrays = (faiss.swig_ptr(array) for array in (apart, rows))
-        self.faiss_index.search_c(len(asked), faiss.swig_ptr(asked), count, *arrays, params)
+        self.faiss_index.search_c(len(prepared), faiss.swig_ptr(prepared), count, *arrays, params)
         return rows
 
     def nearest(

@@ -1,9 +1,9 @@
-"""The retrieval metrics of catalogue.py: of each query, averaged, with intervals and the level of chance.
+"""The metrics of catalogue.py for each query, their averages with intervals, and the scores of chance.
 
-A query without a relevant gallery row is left out of every average and counted. A query whose item was never
-detected is scored 0 everywhere, and so is it in the level of chance, so that both are about the same queries.
+A query without a relevant gallery row is left out of every average and counted. A query whose item was not detected
+scores 0, for the encoder and for chance alike.
 
-``evaluate`` is the one evaluator: all figures of one set of vectors on one benchmark (rules: similarity.py).
+``evaluate`` computes all scores of one set of vectors on one benchmark (rules: similarity.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,13 +42,17 @@ class Scores:
     detected: np.ndarray
 
     def of(self, rows: np.ndarray) -> "Scores":
-        """Those of some queries, bool [Q]."""
+        """The scores of some queries.
+
+        Args:
+            rows: bool [Q].
+        """
         values = {name: column[rows] for name, column in self.values.items()}
         return Scores(values, self.relevant[rows], self.gallery[rows], self.detected[rows])
 
     @staticmethod
     def joined(chunks: Iterable["Scores"]) -> "Scores":
-        """Consecutive parts as one."""
+        """The scores of consecutive chunks of queries as one."""
         chunks = list(chunks)
         return Scores(
             {name: np.concatenate([chunk.values[name] for chunk in chunks]) for name in chunks[0].values},
@@ -67,7 +71,7 @@ def score(ranking: Ranking, ks: Sequence[int]) -> Scores:
 
 
 def chance(scores: Scores, ks: Sequence[int]) -> dict[str, float]:
-    """What a random order of the gallery scores on average over the same queries."""
+    """The average scores of a random order of the gallery over the same queries."""
     scored = scores.relevant > 0
     if not scored.any():
         return {}

@@ -77,22 +77,22 @@ def recommendation(pair: Pair, regions: Sequence[Pair], memory_mb: int) -> dict[
     """
     queries, gallery, metric = pair
     with_match = _with_match(queries, gallery)
-    asked = [row for row in with_match if queries.detected[row]]
-    if not asked:
+    detected = [row for row in with_match if queries.detected[row]]
+    if not detected:
         return {"n_scored": len(with_match), "n_missed": len(with_match)} | (
             {f"{way}_{measure.key}": 0.0 for way in WAYS for measure in HIT.at(HITS)} if with_match else {}
         )
     query_items, gallery_items = (np.array(rows.items.to_pylist(), object) for rows in (queries, gallery))
     categories = np.array(gallery.categories.to_pylist())
-    by_whole = nearest(queries, gallery, metric, asked, LISTED)
+    by_whole = nearest(queries, gallery, metric, detected, LISTED)
     lists_of = {
-        "list": _listed(queries, gallery, regions, asked, memory_mb),
-        "whole": [np.array([at for at, _ in by_whole[row]]) for row in asked],
+        "list": _listed(queries, gallery, regions, detected, memory_mb),
+        "whole": [np.array([at for at, _ in by_whole[row]]) for row in detected],
     }
-    scores: dict[str, float] = {"n_scored": len(with_match), "n_missed": len(with_match) - len(asked)}
+    scores: dict[str, float] = {"n_scored": len(with_match), "n_missed": len(with_match) - len(detected)}
     several = len(np.unique(categories)) > 1
     for way, lists in lists_of.items():
-        right = [gallery_items[at] == query_items[row] for row, at in zip(asked, lists, strict=True)]
+        right = [gallery_items[at] == query_items[row] for row, at in zip(detected, lists, strict=True)]
         scores |= {
             f"{way}_{measure.key}": sum(bool(hits[: measure.k[0]].any()) for hits in right) / len(with_match)
             for measure in HIT.at(HITS)
@@ -103,12 +103,12 @@ def recommendation(pair: Pair, regions: Sequence[Pair], memory_mb: int) -> dict[
 
 
 def _listed(
-    queries: Rows, gallery: Rows, regions: Sequence[Pair], asked: Sequence[int], memory_mb: int
+    queries: Rows, gallery: Rows, regions: Sequence[Pair], detected: Sequence[int], memory_mb: int
 ) -> list[np.ndarray]:
-    """Gallery positions in the list of each asked query, without the query itself."""
+    """Gallery positions in the list of each detected query, without the query itself."""
     place = {name: at for at, name in enumerate(gallery.ids.to_pylist())}
-    own = [place.get(name, -1) for name in queries.ids.take(pa.array(asked)).to_pylist()]
-    of_queries = np.stack([pair[0].vectors[asked] for pair in regions], axis=1)
+    own = [place.get(name, -1) for name in queries.ids.take(pa.array(detected)).to_pylist()]
+    of_queries = np.stack([pair[0].vectors[detected] for pair in regions], axis=1)
     of_gallery = [pair[1].vectors for pair in regions]
     lists = []
     for regions_of, near in zip(of_queries, shortlists(of_queries, of_gallery, own, LISTED, memory_mb), strict=True):

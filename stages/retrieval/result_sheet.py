@@ -31,7 +31,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ResultRow:
     """One row of the picture: encoded query, its results, best first."""
 
     query: bytes
@@ -55,7 +55,7 @@ def framed(data: bytes, color: tuple[int, int, int]) -> Image.Image:
     return tile
 
 
-def retrieval_sheet(rows: Sequence[Shown]) -> Image.Image:
+def retrieval_sheet(rows: Sequence[ResultRow]) -> Image.Image:
     """One row for each query: the query (gray frame), then its results (green = correct, vermilion = wrong)."""
     step, line_height = THUMBNAIL + GAP, THUMBNAIL + TEXT + GAP
     columns = 1 + max(len(row.results) for row in rows)
@@ -87,7 +87,7 @@ def images(path: Path, ids: set[str]) -> dict[str, bytes]:
     return dict(zip(table["row_id"].to_pylist(), table["bytes"].to_pylist(), strict=True))
 
 
-def shown_rows(queries: Rows, gallery: Rows, metric: str, folder: Path) -> list[Shown]:
+def shown_rows(queries: Rows, gallery: Rows, metric: str, folder: Path) -> list[ResultRow]:
     """A few detected queries with a match, evenly chosen by id, with their results in the whole gallery."""
     findable = pc.is_in(queries.items, value_set=gallery.items.drop_null()).to_numpy(zero_copy_only=False)
     by_id = pc.sort_indices(queries.ids).to_numpy()
@@ -101,7 +101,7 @@ def shown_rows(queries: Rows, gallery: Rows, metric: str, folder: Path) -> list[
     of_query = images(folder / "queries.parquet", set(query_id.values()))
     of_gallery = images(folder / "gallery.parquet", set(gallery_id.values()))
     return [
-        Shown(
+        ResultRow(
             of_query[query_id[row]],
             [
                 Hit(of_gallery[gallery_id[at]], correct, likeness(queries.vectors[row], gallery.vectors[at], metric))

@@ -1,13 +1,13 @@
-"""Score vectors that someone else computed, with the evaluator of the pipeline's encoders.
+"""Score vectors that another program computed, with the evaluator of the pipeline's encoders.
 
 Usage: python -m stages.run score_vectors --embeddings FILE --benchmark NAME
            [--metric cosine|euclidean] [--out FILE.json] [--name NAME]
 
-Reads:  FILE, one vector for every row with an image in queries.parquet and gallery.parquet of the benchmark, of the
-        active profile (formats: vectors.py; a row in both tables has one vector); params ``profile``, ``evaluate``.
-Writes: the main scores as a table to standard output; --out: all scores as JSON; --name: the same into
-        metrics/<profile>/external/<NAME>.json, which `make docs` puts into docs/leaderboard.md, marked as external.
-The metric is --metric, else the one in the Parquet file's metadata, else cosine.
+Reads:  FILE (formats: vectors.py): one vector for every row with an image in queries.parquet and gallery.parquet of
+        the benchmark in the active profile; a row in both tables has one vector. Params: profile, evaluate.
+Writes: the main scores as a table to standard output. --out: all scores as JSON. --name: the same into
+        metrics/<profile>/external/<NAME>.json; `make docs` adds them to docs/leaderboard.md, marked as external.
+The metric is that of --metric, otherwise the one in the metadata of the Parquet file, otherwise cosine.
 """
 
 import logging
@@ -125,9 +125,9 @@ def main() -> None:
     parser = new_parser(__doc__)
     parser.add_argument("--embeddings", type=Path, required=True, help=".parquet, or .npy with ids next to it")
     parser.add_argument("--benchmark", required=True, help="a name in `benchmarks` of params.yaml")
-    parser.add_argument("--metric", choices=METRICS)
-    parser.add_argument("--out", type=Path, help="write all figures there as JSON")
-    parser.add_argument("--name", help="join the leaderboard under this name")
+    parser.add_argument("--metric", choices=METRICS, help="how two vectors are compared (default: see above)")
+    parser.add_argument("--out", type=Path, help="write all scores to this file as JSON")
+    parser.add_argument("--name", help="add the scores to the leaderboard under this name")
     args = parser.parse_args()
     with one_message():
         content = load_params()

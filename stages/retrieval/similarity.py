@@ -1,14 +1,14 @@
-"""Rows with vectors, their exact scores, and the nearest rows of a query; ranking.py computes ranks by these rules.
+"""Exact scores of queries with gallery rows, and the nearest rows of a query.
 
-The rules for every encoder and benchmark:
+These rules hold for every encoder and benchmark; ranking.py computes ranks by them:
 
-- A score is the cosine, or minus the squared Euclidean distance, in float64, from the two vectors alone: it does not
-  depend on other rows that are scored at the same time.
-- Ties count against the model. The rank of a relevant row is 1 + the irrelevant rows that score at least as
-  high + the relevant rows before it. Scores closer than rounding error (``TIE``) are ties, so a constant
-  embedding never beats chance by the order of summation.
-- The query itself is masked by id, not by position. Ids are strings or int64, never floats, and unique.
-- A query whose item was never detected has no vector and is a miss.
+- A score is the cosine, or minus the squared Euclidean distance, in float64. It follows from the two vectors alone,
+  whichever other rows are scored at the same time.
+- Ties count against the model. The rank of a relevant row is 1 + the number of irrelevant rows with at least its
+  score + the number of relevant rows before it. Scores closer than rounding error (``TIE``) are ties, so that a
+  constant embedding does not beat chance through rounding.
+- A query never finds itself: its row is excluded by id, not by position. Ids are unique strings or int64, never floats.
+- A query whose item was not detected has no vector and counts as a miss.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -22,8 +22,9 @@ import pyarrow.compute as pc
 from stages.core.errors import StageError, shown
 from stages.retrieval.vectors import METRICS
 
-# Two scores of a query are equal when they differ by less than this share of its squared length plus the
-# gallery's largest: float64 sums of 2048 products are off by at most 2048 * 1.1e-16 = 2.3e-13 of that.
+# Two scores of a query are equal if they differ by less than this share of (the squared length of the query + the
+# largest squared length in the gallery). A float64 sum of 2048 products has an error of at most 2048 * 1.1e-16 =
+# 2.3e-13 of that.
 TIE = 1e-12
 
 BLOCK_BYTES = 4_000_000  # of float64 vectors in one step
@@ -31,8 +32,12 @@ BLOCK_BYTES = 4_000_000  # of float64 vectors in one step
 Column: TypeAlias = Sequence[Hashable] | np.ndarray | pa.Array | pa.ChunkedArray
 
 
-def column(values: Column, what: str, may_miss: bool = False) -> pa.Array:
-    """The values as an int64 or string array, without missing ones unless they ``may_miss``.
+def column(values: Column, what: str, allow_missing: bool = False) -> pa.Array:
+    """The values as an array of int64 or strings.
+
+    Args:
+        what: name of the column, for messages.
+        allow_missing: missing values are allowed.
 
     Raises:
         StageError: floats, missing values, a mixture, or integers beyond int64.
@@ -52,13 +57,13 @@ def column(values: Column, what: str, may_miss: bool = False) -> pa.Array:
         array = array.cast(pa.int64() if pa.types.is_integer(kind) else pa.string())
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise StageError(f"{what} must be all strings or all integers of 64 bits: {str(error)[:200]}") from None
-    if array.null_count and not may_miss:
+    if array.null_count and not allow_missing:
         raise StageError(f"{what}: {array.null_count} of {len(array)} values are missing.")
     return array
 
 
 def codes(*columns: pa.Array) -> list[np.ndarray]:
-    """Each column as int64 codes: equal values have equal codes, missing ones -1; integers stay exact.
+    """Each column as int64 codes: equal values get equal codes in all columns, missing values -1.
 
     Raises:
         StageError: one column has strings and another integers, which are never equal.
@@ -78,11 +83,11 @@ class Rows:
 
     Attributes:
         ids: unique strings or integers.
-        items: rows with an equal item are correct matches of each other; a missing one matches nothing.
-        categories: for the view that restricts the gallery to the query's category.
-        vectors: [n, d], in memory or memory-mapped; the row of an undetected query is not read.
-        detected: bool [n]; False = the item was never detected, there is no vector.
-        repeats: bool [n]; True = it nearly repeats a picture on the other side of the split; None: not known.
+        items: rows with the same item are correct matches of each other; a row without an item matches nothing.
+        categories: used where the gallery is restricted to the category of the query.
+        vectors: [n, d], in memory or memory-mapped; the values of an undetected row are ignored.
+        detected: bool [n]; false if the item was not detected, so that it has no vector.
+        repeats: bool [n]; true if the row nearly repeats a picture on the other side of the split. None: not known.
     """
 
     ids: Column
@@ -94,7 +99,7 @@ class Rows:
 
     def __post_init__(self) -> None:
         for name in ("ids", "items", "categories"):
-            object.__setattr__(self, name, column(getattr(self, name), name, may_miss=name == "items"))
+            object.__setattr__(self, name, column(getattr(self, name), name, allow_missing=name == "items"))
         lengths = {len(self.ids), len(self.items), len(self.categories), len(self.vectors), len(self.detected)}
         if len(lengths) != 1:
             raise StageError(f"ids, items, categories, vectors and detected have different lengths: {sorted(lengths)}")
@@ -117,22 +122,27 @@ class Rows:
 
 
 def sums(products: np.ndarray) -> np.ndarray:
-    """[n] sums of float64 rows [n, d]; the order of summation does not depend on other rows."""
+    """Sums [n] of float64 rows [n, d]; the order of summation does not depend on the other rows."""
     return np.ascontiguousarray(products).sum(axis=1)
 
 
 class Prepared:
-    """Vectors prepared for comparison, a few rows at a time: of unit length for cosine, else all scaled by a factor.
+    """Scaled vectors, computed for a few rows at a time.
 
-    A zero vector stays zero: it is similar to nothing. The factor is a power of two, which changes no comparison and
-    keeps float32 from overflowing.
+    For cosine each vector is scaled to unit length; a zero vector stays zero, so its cosine with any vector is 0. For
+    Euclidean distance all vectors are scaled by the same power of two: this changes no comparison and keeps float32
+    from overflowing.
 
     Attributes:
-        squares: float64 [n], squared lengths of the prepared vectors.
+        squares: float64 [n], squared lengths of the scaled vectors.
     """
 
     def __init__(self, rows: Rows, metric: str, scale: float = 1.0) -> None:
-        """Measure the vectors of ``rows``; vectors of undetected rows count as zero."""
+        """Compute the factors of ``rows``; the vector of an undetected row is zero.
+
+        Args:
+            scale: the factor of all vectors; not used for cosine.
+        """
         self.metric = metric
         self._raw = rows.vectors
         n, width = rows.vectors.shape
@@ -156,15 +166,15 @@ class Prepared:
         return self._raw.shape[1]
 
     def double(self, rows: Sequence[int] | np.ndarray | slice) -> np.ndarray:
-        """float64 [m, d] of some rows."""
+        """float64 [m, d]: the scaled vectors of some rows."""
         vectors = self._raw[rows].astype(np.float64)
         factors = self._factors[rows, None]
-        vectors[(factors == 0)[:, 0]] = 0  # the row of an undetected query may contain NaN
+        vectors[(factors == 0)[:, 0]] = 0  # the row of an undetected item may contain NaN
         vectors *= factors
         return vectors
 
     def single(self, start: int, stop: int) -> np.ndarray:
-        """float32 [stop - start, d] of consecutive rows, without a float64 copy of all of them."""
+        """float32 [stop - start, d]: the scaled vectors of consecutive rows, without a float64 copy of all of them."""
         result = np.empty((stop - start, self.width), np.float32)
         step = max(1, BLOCK_BYTES // (8 * max(1, self.width)))
         for at in range(start, stop, step):
@@ -174,7 +184,7 @@ class Prepared:
 
 
 def prepared(queries: Rows, gallery: Rows, metric: str) -> tuple[Prepared, Prepared]:
-    """Prepare queries and gallery with the same factor.
+    """Scale queries and gallery by the same factor.
 
     Raises:
         StageError: unknown metric, or vectors of different widths.
@@ -193,9 +203,14 @@ def prepared(queries: Rows, gallery: Rows, metric: str) -> tuple[Prepared, Prepa
 
 
 def pair_scores(queries: np.ndarray, places: np.ndarray, gallery: Prepared, rows: np.ndarray) -> np.ndarray:
-    """float64 [m] scores of m pairs: the prepared query vector ``queries[places[i]]`` and gallery row ``rows[i]``.
+    """Scores float64 [m] of m pairs: query vector ``queries[places[i]]`` with gallery row ``rows[i]``.
 
-    A few pairs at a time; the score of a pair does not depend on other pairs.
+    The score of a pair does not depend on the other pairs; a few pairs at a time are in memory.
+
+    Args:
+        queries: float64 [q, d], scaled by ``Prepared``.
+        places: int64 [m].
+        rows: int64 [m].
     """
     result = np.empty(len(rows))
     step = max(1, BLOCK_BYTES // (8 * max(1, gallery.width)))
@@ -213,12 +228,14 @@ def pair_scores(queries: np.ndarray, places: np.ndarray, gallery: Prepared, rows
 
 
 def products(queries: np.ndarray, gallery: Prepared, step: int) -> np.ndarray:
-    """float64 [q, G], in the order of the scores except for rounding, ``step`` gallery rows at a time.
+    """Approximate scores float64 [q, G] by matrix products: their order is that of the scores except for rounding.
 
-    The cosine, or minus the squared distance without the term that is the same for all rows of a query.
+    They are the cosine, or minus the squared distance without the squared length of the query, which is the same for
+    all rows of a query.
 
     Args:
-        queries: [q, d], prepared.
+        queries: float64 [q, d], scaled by ``Prepared``.
+        step: gallery rows in memory at the same time.
     """
     scores = np.empty((len(queries), len(gallery)))
     for start in range(0, len(gallery), step):
@@ -233,10 +250,10 @@ def products(queries: np.ndarray, gallery: Prepared, step: int) -> np.ndarray:
 def nearest(
     queries: Rows, gallery: Rows, metric: str, rows: Sequence[int], k: int
 ) -> dict[int, list[tuple[int, bool]]]:
-    """For each query in ``rows`` its first ``k`` gallery positions in rank order, and whether each is correct.
+    """For each query in ``rows``: the first ``k`` gallery positions in the order of ranks, and whether each is correct.
 
-    Of equals, wrong ones come before correct ones, then the id decides. A matrix product finds candidates, and only
-    these are scored exactly.
+    Among equal scores, wrong rows come before correct ones, then the id decides. A matrix product finds candidates,
+    and only these are scored exactly.
     """
     of_queries, of_gallery = prepared(queries, gallery, metric)
     query_ids, gallery_ids = codes(queries.ids, gallery.ids)
@@ -246,26 +263,26 @@ def nearest(
     block = max(1, SCORES_BYTES // (16 * max(1, of_gallery.width)))
     result = {}
     for start in range(0, len(rows), step):
-        asked = np.asarray(rows[start : start + step], np.int64)
-        vectors = of_queries.double(asked)
-        for row, vector, rough in zip(asked.tolist(), vectors, products(vectors, of_gallery, block), strict=True):
+        chunk = np.asarray(rows[start : start + step], np.int64)
+        vectors = of_queries.double(chunk)
+        for row, vector, approximate in zip(chunk.tolist(), vectors, products(vectors, of_gallery, block), strict=True):
             scale = of_queries.squares[row] + longest
-            for candidates in _shortlists(rough, gallery_ids != query_ids[row], k, NEAR * scale):
+            for candidates in _shortlists(approximate, gallery_ids != query_ids[row], k, NEAR * scale):
                 scores = pair_scores(vector[None], np.zeros(len(candidates), np.int64), of_gallery, candidates)
                 correct = (gallery_items[candidates] == query_items[row]) & (query_items[row] >= 0)
-                first, left = _first(scores, correct, TIE * scale, gallery.ids.take(pa.array(candidates)), k)
-                if left:  # all rows that are not candidates are farther than the last result
+                first, lower = _first(scores, correct, TIE * scale, gallery.ids.take(pa.array(candidates)), k)
+                if lower:  # then every row that is no candidate scores lower than the last result, too
                     break
             result[row] = [(int(candidates[place]), bool(correct[place])) for place in first]
     return result
 
 
-SCORES_BYTES = 32_000_000  # of a few queries' scores with the whole gallery; half as many for gallery vectors
-NEAR = 1e-9  # of a query's squared length plus the gallery's largest: far more than rounding and than ``TIE``
+SCORES_BYTES = 32_000_000  # for the scores of some queries with the whole gallery; half of it for gallery vectors
+NEAR = 1e-9  # margin of the candidates, a share as ``TIE``: much larger than that and than rounding
 
 
 def _shortlists(scores: np.ndarray, allowed: np.ndarray, k: int, margin: float) -> Iterator[np.ndarray]:
-    """Positions of the 2k nearest allowed rows and their equals; then of all rows, if these were not enough."""
+    """Positions of the 2k nearest allowed rows and of those within ``margin`` of them; then of all allowed rows."""
     everything = np.flatnonzero(allowed)
     if 2 * k < len(everything):
         last = np.partition(scores[everything], -2 * k)[-2 * k]
@@ -274,10 +291,10 @@ def _shortlists(scores: np.ndarray, allowed: np.ndarray, k: int, margin: float) 
 
 
 def _first(scores: np.ndarray, correct: np.ndarray, tolerance: float, ids: pa.Array, k: int) -> tuple[list[int], int]:
-    """Positions of the first ``k`` of n scored rows, and how many are farther than the last of these and its equals."""
+    """Positions of the first ``k`` of n scored rows, and how many of the n score lower than all of these."""
     best_first = np.argsort(-scores, kind="stable")
     level = np.cumsum(np.diff(scores[best_first], prepend=np.inf) < -tolerance)  # equals share a level
-    kept = np.searchsorted(level, level[k - 1], side="right") if k <= len(level) else len(level)
-    places = best_first[:kept]
-    order = zip(level[:kept], correct[places], ids.take(pa.array(places)).to_pylist(), places.tolist(), strict=True)
-    return [place for *_, place in sorted(order)[:k]], len(scores) - int(kept)
+    count = np.searchsorted(level, level[k - 1], side="right") if k <= len(level) else len(level)
+    places = best_first[:count]
+    order = zip(level[:count], correct[places], ids.take(pa.array(places)).to_pylist(), places.tolist(), strict=True)
+    return [place for *_, place in sorted(order)[:k]], len(scores) - int(count)

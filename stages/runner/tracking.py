@@ -108,14 +108,14 @@ def track_stage(
 
 def warn(text: str) -> None:
     """Warn that tracking failed and why, once until tracking works again."""
-    told = QUEUE / "told"
+    warned = QUEUE / "warned"
     first = " ".join(text.split())[:300]
     kind = first.partition(":")[0]  # messages of the same kind differ in run ids and addresses
-    if told.is_file() and told.read_text(encoding="utf-8") == kind:
+    if warned.is_file() and warned.read_text(encoding="utf-8") == kind:
         return
     log.warning(f"not tracked in MLflow: {first}")
     if QUEUE.is_dir():
-        told.write_text(kind, encoding="utf-8")
+        warned.write_text(kind, encoding="utf-8")
 
 
 def state_key() -> str:
@@ -198,7 +198,7 @@ def _drain(linger: float) -> None:
             client = client or connect()
             log_stage(client, json.loads(path.read_text(encoding="utf-8")))
             path.unlink()
-            (QUEUE / "told").unlink(missing_ok=True)
+            (QUEUE / "warned").unlink(missing_ok=True)
             deadline = time.monotonic() + linger
         if (QUEUE / "hurry").exists() or (time.monotonic() >= deadline and not (linger and _repro_under_way())):
             return

@@ -85,16 +85,16 @@ def average_precisions(actual: pd.DataFrame, detected: dict[str, Detected]) -> t
     return float(result[5][:, 0].mean()), float(result[5].mean())
 
 
-def agreement(actual: pd.DataFrame, seen: pd.DataFrame) -> dict[str, float]:
+def agreement(actual: pd.DataFrame, salient: pd.DataFrame) -> dict[str, float]:
     """How well the network's boxes fit photos with one annotated box.
 
     Args:
         actual: as for ``average_precisions``.
-        seen: rows of SALIENT; a row without a box overlaps nothing.
+        salient: rows of SALIENT; a row without a box overlaps nothing.
     """
     single = actual[~actual["image_id"].duplicated(keep=False)]
-    pairs = single.merge(seen, on="image_id", suffixes=("", "_seen"))
-    places = pairs[[f"{corner}_seen" for corner in CORNERS]].to_numpy(float)
+    pairs = single.merge(salient, on="image_id", suffixes=("", "_salient"))
+    places = pairs[[f"{corner}_salient" for corner in CORNERS]].to_numpy(float)
     overlaps = np.array(
         [iou(row[None], place[None])[0, 0] for row, place in zip(pairs[CORNERS].to_numpy(float), places, strict=True)]
     )
@@ -115,8 +115,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     superclass_of = dict(zip(labels[HEAD], labels["superclass"], strict=True))
     table = read_table(args.boxes / "boxes.parquet", BOXES).to_pandas()
     names = [name for name in SALIENT.names if name != "mask"]
-    seen = read_shards(args.salient, names).to_pandas()
-    actual = {split: annotated(table[table["split"] == split], seen) for split in ("val", "test")}
+    salient = read_shards(args.salient, names).to_pandas()
+    actual = {split: annotated(table[table["split"] == split], salient) for split in ("val", "test")}
     test = actual["test"]
     size: dict[str, float] = {
         "boxes": len(test),
@@ -129,13 +129,13 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
         return Report(metrics=size)
     encoder = ClassifierEncoder(args.classifier)
     wanted = {image_id for boxes in actual.values() for image_id in boxes["image_id"]}
-    rows = seen[seen["image_id"].isin(wanted) & seen["x1"].notna()]
+    rows = salient[salient["image_id"].isin(wanted) & salient["x1"].notna()]
     detected = {
         image_id: (box, scores)
         for image_id, box, scores in _classified(args.ingested, rows, encoder, superclass_of, params.crops)
     }
     map50, map50_95 = average_precisions(test, _only(detected, test))
-    scores = {"map50": map50, "map50_95": map50_95} | agreement(test, seen) | size
+    scores = {"map50": map50, "map50_95": map50_95} | agreement(test, salient) | size
     if not actual["val"].empty:
         scores["val_map50_95"] = average_precisions(actual["val"], _only(detected, actual["val"]))[1]
         scores["trained_val_map50_95"] = best_on_validation(args.detectors / args.source / "history.csv")
@@ -173,14 +173,16 @@ def _say_which_is_better(source: str, scores: dict[str, float]) -> None:
         log.warning(f"{text}, but {names[chosen]} cuts the crops. `crops.boxes: {better}` in the profile changes it.")
 
 
-def annotated(test: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
+def annotated(test: pd.DataFrame, salient: pd.DataFrame) -> pd.DataFrame:
     """Boxes of people in pixels: image_id, superclass, x1, y1, x2, y2; those that the network drew are left out.
 
     Args:
         test: rows of BOXES.
-        seen: rows of SALIENT, which know the size of each photo.
+        salient: rows of SALIENT, which know the size of each photo.
     """
-    own = test[~test["object_id"].str.endswith(FROM_MASK)].merge(seen[["image_id", "width", "height"]], on="image_id")
+    own = test[~test["object_id"].str.endswith(FROM_MASK)].merge(
+        salient[["image_id", "width", "height"]], on="image_id"
+    )
     corners = to_corners(own[CENTERS].to_numpy(float)) * np.tile(own[["width", "height"]].to_numpy(float), 2)
     return pd.concat([own[["image_id", "superclass"]], pd.DataFrame(corners, columns=CORNERS)], axis=1)
 

@@ -59,14 +59,14 @@ COLUMNS = ["image_id", "split", "width", "height", "bytes"]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """For which photos of a source the network is asked for a box.
+class PhotoSelection:
+    """Decides which photos of a source get a box or a mask from the network.
 
     Attributes:
         which: without_box: photos without an annotated box; all: the others, too.
         class_of: image_id -> class of the garment, of photos with one label.
         boxed: image_id -> annotated boxes.
-        held: held-out splits that have annotated boxes.
+        held: held-out splits with annotated boxes.
         crops: the network's boxes cut the crops, so it sees every photo of a garment.
     """
 
@@ -76,18 +76,18 @@ class Asked:
     held: frozenset[str]
     crops: bool = False
 
-    def why_not(self, image_id: str, split: str) -> str:
-        """Why a photo's boxes stay as they are; empty: the network is asked."""
+    def reason_to_skip(self, image_id: str, split: str) -> str:
+        """Why a photo gets no box from the network; empty if it gets one."""
         if split in self.held:
             return f"{split} has annotated boxes: " + ("annotated" if image_id in self.boxed else "no box, not scored")
         if self.which == "without_box" and image_id in self.boxed:
             return "annotated"
         return "" if image_id in self.class_of else "no label of a garment"
 
-    def looks(self, image_id: str, split: str) -> bool:
-        """Whether the network sees a photo: for its box, its crop, or to compare the box with the annotated one."""
+    def needs_mask(self, image_id: str, split: str) -> bool:
+        """Whether a photo needs a mask: for its box, its crop, or to compare the box with the annotated one."""
         scored = split != "train" and image_id in self.boxed
-        return image_id in self.class_of and (self.crops or scored or not self.why_not(image_id, split))
+        return image_id in self.class_of and (self.crops or scored or not self.reason_to_skip(image_id, split))
 
 
 def classes_of(labels: list[dict[str, Any]], by_superclass: bool) -> dict[str, tuple[str, str]]:
@@ -106,7 +106,7 @@ def classes_of(labels: list[dict[str, Any]], by_superclass: bool) -> dict[str, t
 
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Look at the photos, keep the sure boxes, write."""
+    """Predict masks, keep the sure boxes, write."""
     seed_everything(0)
     network = load_network()
     labels = read_table(args.labels / "labels.parquet", columns=["image_id", "superclass", "type"]).to_pylist()
@@ -121,22 +121,22 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     }
     held = frozenset(splits[image_id] for image_id in boxed if image_id in splits) - {"train"}
     class_of = classes_of(labels, params.detector.class_column == "superclass")
-    asked = Asked(params.salient, class_of, boxed, held, params.crops.boxes == "salient")
+    selection = PhotoSelection(params.salient, class_of, boxed, held, params.crops.boxes == "salient")
     account = Account(args.source)
     account.note(
         "photos for which the network is not asked",
-        Counter(why for image_id, split in splits.items() if (why := asked.why_not(image_id, split))),
+        Counter(reason for image_id, split in splits.items() if (reason := selection.reason_to_skip(image_id, split))),
     )
     boxes: list[dict[str, Any]] = []
     sheets, out = Sheets(SHEETS), fresh_folder(args.out)
-    rows = _rows(args.ingested, network, asked, account, boxes, sheets)
+    rows = _rows(args.ingested, network, selection, account, boxes, sheets)
     write_shards(out, SALIENT, rows, "image_id", len(shard_paths(args.ingested)))
     replaced = {row["image_id"] for row in boxes}
-    kept = [row for row in objects if row["image_id"] not in replaced]
-    write_rows(out / "objects.parquet", OBJECTS, sorted(kept + boxes, key=lambda row: row["object_id"]))
+    annotated = [row for row in objects if row["image_id"] not in replaced]
+    write_rows(out / "objects.parquet", OBJECTS, sorted(annotated + boxes, key=lambda row: row["object_id"]))
     ledger = account.ledger("salient")
     ledger.kept = len(boxes)
-    if not boxes and not kept:
+    if not boxes and not annotated:
         raise StageError(
             f"source {args.source}: no box on any of {len(splits)} photos ({'; '.join(account.lines())}). Look at the "
             f"pictures in {out}; take {args.source} out of `salient` and `detectors`."
@@ -149,53 +149,62 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 
 def _rows(
-    ingested: Path, network: U2NetP, asked: Asked, account: Account, boxes: list[dict[str, Any]], sheets: Sheets
+    ingested: Path,
+    network: U2NetP,
+    selection: PhotoSelection,
+    account: Account,
+    boxes: list[dict[str, Any]],
+    sheets: Sheets,
 ) -> Iterator[dict[str, Any]]:
     """Rows of SALIENT; the sure boxes go into ``boxes``, the others into the ledger."""
     ledger = account.ledger("salient")
     shards = track(iter_shards(ingested, COLUMNS), total=len(shard_paths(ingested)), desc="salient (shards)")
-    for row, mask in (pair for shard in shards for pair in _looked(shard.to_pylist(), network, asked)):
+    for row, mask in (pair for shard in shards for pair in _with_masks(shard.to_pylist(), network, selection)):
         image_id, content = row["image_id"], row.pop("bytes")
         if mask is None:
             yield row
             continue
-        name, superclass = asked.class_of[image_id]
+        name, superclass = selection.class_of[image_id]
         free = box_of_mask(mask, row["width"], row["height"], "")
         yield row | {"mask": mask.tobytes(), "sureness": free.sureness, "reason": free.reason or None} | _corners(free)
-        if asked.why_not(image_id, row["split"]):
+        if selection.reason_to_skip(image_id, row["split"]):
             continue
         ledger.rows_in += 1
-        seen = box_of_mask(mask, row["width"], row["height"], superclass)
-        if seen.reason:
-            ledger.reject(image_id, seen.reason, f"sureness {seen.sureness:.2f}")
+        mask_box = box_of_mask(mask, row["width"], row["height"], superclass)
+        if mask_box.reason:
+            ledger.reject(image_id, mask_box.reason, f"sureness {mask_box.sureness:.2f}")
         else:
             rest = {"pair_id": None, "style": None}
             boxes.append(
-                {"object_id": image_id + FROM_MASK, "image_id": image_id, "class_name": name} | _corners(seen) | rest
+                {"object_id": image_id + FROM_MASK, "image_id": image_id, "class_name": name}
+                | _corners(mask_box)
+                | rest
             )
-        sheets.add([seen.reason or SURE], image_id, partial(_cell, image_id, content, seen.box, superclass, asked))
+        sheets.add(
+            [mask_box.reason or SURE], image_id, partial(_cell, image_id, content, mask_box.box, superclass, selection)
+        )
 
 
-def _corners(seen: MaskBox) -> dict[str, float]:
-    return dict(zip(("x1", "y1", "x2", "y2"), seen.box, strict=True)) if seen.box else {}
+def _corners(mask_box: MaskBox) -> dict[str, float]:
+    return dict(zip(("x1", "y1", "x2", "y2"), mask_box.box, strict=True)) if mask_box.box else {}
 
 
-def _looked(
-    rows: list[dict[str, Any]], network: U2NetP, asked: Asked
+def _with_masks(
+    rows: list[dict[str, Any]], network: U2NetP, selection: PhotoSelection
 ) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
-    """Each photo of a shard with its mask; None where the network does not look."""
-    seen = [row for row in rows if asked.looks(row["image_id"], row["split"])]
+    """Each photo of a shard with its mask; None if it needs none."""
+    chosen = [row for row in rows if selection.needs_mask(row["image_id"], row["split"])]
     masks: dict[str, np.ndarray] = {}
-    for start in range(0, len(seen), BATCH):
-        chunk = seen[start : start + BATCH]
+    for start in range(0, len(chosen), BATCH):
+        chunk = chosen[start : start + BATCH]
         predicted = predict_masks(network, [row["bytes"] for row in chunk])
         masks |= {row["image_id"]: mask for row, mask in zip(chunk, predicted, strict=True)}
     for row in rows:
         yield row, masks.get(row["image_id"])
 
 
-def _cell(image_id: str, content: bytes, box: Box | None, superclass: str, asked: Asked) -> Drawn:
-    outlines = [Outline(known, TRUTH, width=1) for known in asked.boxed.get(image_id, [])]
+def _cell(image_id: str, content: bytes, box: Box | None, superclass: str, selection: PhotoSelection) -> Drawn:
+    outlines = [Outline(known, TRUTH, width=1) for known in selection.boxed.get(image_id, [])]
     outlines += [Outline(box, color_of(superclass), superclass)] if box else []
     return drawn(pixels(content), outlines, [image_id])
 

@@ -1,4 +1,4 @@
-"""Get what dvc.lock names, and the run cache, from a remote: ``dvc pull --run-cache`` that checks what it gets.
+"""Get the files that dvc.lock names, and the run cache, from a remote, as `dvc pull --run-cache` does, and check them.
 
 Usage: python -m stages.run pull [--remote NAME] [--jobs N] [--force]  (`make pull REMOTE=store`)
 

@@ -1,11 +1,11 @@
-"""Send what dvc.lock names, and the run cache, to a remote: ``dvc push --run-cache`` that finishes a broken push.
+"""Send the files that dvc.lock names, and the run cache, to a remote; complete an interrupted push.
 
 Usage: python -m stages.run push [--remote NAME] [--jobs N]  (`make push REMOTE=store`)
 
 A push that was killed, or a failing disk, may leave an incomplete object in the remote, or the listing of a folder
-without all of its files. DVC takes both for complete. This command compares sizes, deletes damaged objects from the
-remote and sends them again. It does not send an object that is damaged in the cache (its hash is not its name). A
-remote that fails ends the command with one message.
+without all of its files. `dvc push --run-cache` takes both for complete. This command compares sizes, deletes damaged
+objects from the remote and sends them again. It does not send an object that is damaged in the cache (its hash is not
+its name). A remote that fails ends the command with one message.
 """
 
 import logging

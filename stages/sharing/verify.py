@@ -1,4 +1,4 @@
-"""Whether checkout, dvc.lock, cache and remote agree. Nothing is run, and nothing is changed.
+"""Check that checkout, dvc.lock, cache and remote agree. Nothing is run, and nothing is changed.
 
 Usage: python -m stages.run verify [--fast] [--remote NAME]  (`make verify REMOTE=store`)
 

@@ -1,10 +1,11 @@
-"""Which labels are probably wrong, by what two witnesses say of them: confident learning, and neighbors that disagree.
+"""Lists labels that are probably wrong, from two witnesses: confident learning, and neighbors that disagree.
 
 Confident learning is that of Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset
-Labels" (JAIR 70), as cleanlab has it: a class claims the rows whose probability for it is at least the mean of those
-that carry its label, and the rows that another class claims than their own say how many labels are wrong. Which ones,
-the probability of the label says (cleanlab's self-confidence): on the demo it puts more wrong labels first than the
-margin, the claims themselves or the mean of both witnesses (docs/label-errors.md).
+Labels" (JAIR 70), as implemented in cleanlab. A class claims a row if the row's probability of the class is at least
+the mean over the rows with that label. The number of rows that are claimed by another class than their own is the
+number of wrong labels. The rows with the smallest probability of their label (cleanlab's self-confidence) are listed:
+on the demo, this order puts more wrong labels first than the margin, the claims themselves or the mean of both
+witnesses (docs/label-errors.md).
 """
 
 from typing import NamedTuple
@@ -19,39 +20,39 @@ class Suspect(NamedTuple):
 
     Attributes:
         row: its number.
-        suggestion: the class that it rather is: the most probable other one.
-        given, likely: probabilities of its label and of the suggestion, out of fold.
-        votes: share of its neighbors that carry its label.
-        reason: who doubts it.
+        suggestion: the most probable other class.
+        label_probability, suggestion_probability: probabilities of its label and of the suggestion, out of fold.
+        votes: share of its neighbors that have its label.
+        reason: which witness doubts the label.
     """
 
     row: int
     suggestion: int
-    given: float
-    likely: float
+    label_probability: float
+    suggestion_probability: float
     votes: float
     reason: str
 
     @property
     def confidence(self) -> float:
-        """How sure the classifier out of fold is that the label is wrong."""
-        return 1 - self.given
+        """Probability that the label is wrong, by the classifier out of fold."""
+        return 1 - self.label_probability
 
 
 def find(labels: np.ndarray, probabilities: np.ndarray, votes: np.ndarray) -> list[Suspect]:
-    """Rows that confident learning lists, and rows of whose neighbors none has their label; the most certain first.
+    """Rows that confident learning lists, and rows without a neighbor that has their label; the most certain first.
 
     Args:
         labels: int [n], 0 <= label < classes.
-        probabilities: [n, classes], of what did not learn from the row. A row whose own label has none cannot be
-            judged, as nothing else has that label, and is left out.
-        votes: [n, classes], shares of the row's neighbors.
+        probabilities: [n, classes], by a classifier that did not learn from the row. If the probability of the row's
+            own label is 0, no other row has that label: it cannot be judged and is left out.
+        votes: [n, classes], share of the row's neighbors in each class.
     """
     from cleanlab.filter import find_label_issues
 
     every = np.arange(len(labels))
-    given = probabilities[every, labels]
-    judged = np.flatnonzero(given > 0)
+    of_label = probabilities[every, labels]
+    judged = np.flatnonzero(of_label > 0)
     listed = np.zeros(len(labels), dtype=bool)
     if len(np.unique(labels[judged])) > 1:
         listed[judged] = find_label_issues(
@@ -60,17 +61,17 @@ def find(labels: np.ndarray, probabilities: np.ndarray, votes: np.ndarray) -> li
     without_own = probabilities.copy()
     without_own[every, labels] = -1
     suggestion = without_own.argmax(axis=1)
-    lonely = (votes[every, labels] == 0) & (given > 0)
+    lonely = (votes[every, labels] == 0) & (of_label > 0)
     reasons = {(True, False): OUT_OF_FOLD, (False, True): NEIGHBORS, (True, True): BOTH}
     suspects = [
         Suspect(
             row,
             int(suggestion[row]),
-            float(given[row]),
+            float(of_label[row]),
             float(without_own[row, suggestion[row]]),
             float(votes[row, labels[row]]),
             reasons[bool(listed[row]), bool(lonely[row])],
         )
         for row in np.flatnonzero(listed | lonely).tolist()
     ]
-    return sorted(suspects, key=lambda suspect: (suspect.given, suspect.row))
+    return sorted(suspects, key=lambda suspect: (suspect.label_probability, suspect.row))

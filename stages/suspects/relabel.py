@@ -1,11 +1,11 @@
 """Take suggested corrections of labels into data/relabel.csv; the next `dvc repro` applies them.
 
 Usage: python -m stages.run relabel KEPT.csv                         the lines that a person kept
-       python -m stages.run relabel --confidence .9 [--head type]    every suggestion that is at least so sure
+       python -m stages.run relabel --confidence .9 [--head type]    every suggestion with this confidence or more
 
-Reads:  KEPT.csv, a copy of data/<profile>/suspects/relabel_suggestions.csv without the lines that a person does not
-        believe (a value may be changed, or emptied for unknown); or data/<profile>/suspects/suspects.csv.
-Writes: lines at the end of data/relabel.csv. A label that a line there already corrects stays as that line says.
+Reads:  KEPT.csv, a copy of data/<profile>/suspects/relabel_suggestions.csv without the lines that you reject (you may
+        change a value, or empty it for unknown); or data/<profile>/suspects/suspects.csv.
+Writes: lines at the end of data/relabel.csv. A label that the file corrects already keeps that correction.
 """
 
 import csv
@@ -20,7 +20,7 @@ from stages.core.heads import HEADS
 from stages.core.params import load_params, lookup
 from stages.labels.labels import read_corrections
 from stages.runner.stage import new_parser, one_message
-from stages.suspects.suspects import correction_of
+from stages.suspects.corrections import correction_of
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def main() -> None:
     parser = new_parser(__doc__)
     parser.add_argument("kept", nargs="?", type=Path, metavar="KEPT.csv", help="the lines that a person kept")
     parser.add_argument("--confidence", type=float, help="take every suggestion with this confidence or more, 0 to 1")
-    parser.add_argument("--head", choices=HEADS, help="with --confidence: of this head alone")
+    parser.add_argument("--head", choices=HEADS, help="with --confidence: only suggestions for this head")
     args = parser.parse_args()
     with one_message():
         content = load_params()

@@ -12,18 +12,18 @@ ACROSS, MOST = 6, 24  # pictures in a row, and of a sheet
 FONT = 9
 
 
-class Shown(NamedTuple):
-    """What a place of the sheet shows: an encoded picture, its label and what it rather is, with probabilities."""
+class SuspectCell(NamedTuple):
+    """A cell of the sheet: an encoded picture, its label and the suggested one, with their probabilities."""
 
     picture: bytes
     label: str
-    given: float
+    label_probability: float
     suggestion: str
-    likely: float
+    suggestion_probability: float
 
 
-def contact_sheet(shown: Sequence[Shown], most: int = MOST) -> Image.Image:
-    """The first ``most`` of what is to be shown: below each picture its label, then what it probably is."""
+def contact_sheet(shown: Sequence[SuspectCell], most: int = MOST) -> Image.Image:
+    """The first ``most`` suspects; below each picture its label, then the suggested one."""
     shown = shown[:most]
     wide, high = PICTURE + GAP, PICTURE + CAPTION + GAP
     sheet = Image.new("RGB", (min(len(shown), ACROSS) * wide + GAP, -(-len(shown) // ACROSS) * high + GAP), "white")
@@ -32,8 +32,8 @@ def contact_sheet(shown: Sequence[Shown], most: int = MOST) -> Image.Image:
         left, top = number % ACROSS * wide + GAP, number // ACROSS * high + GAP
         sheet.paste(resized(suspect.picture, PICTURE, PICTURE), (left, top))
         lines = (
-            (suspect.label, suspect.given, (120, 120, 120)),
-            (f"rather {suspect.suggestion}", suspect.likely, (0, 0, 0)),
+            (suspect.label, suspect.label_probability, (120, 120, 120)),
+            (f"rather {suspect.suggestion}", suspect.suggestion_probability, (0, 0, 0)),
         )
         for line, (name, share, color) in enumerate(lines):
             draw.text(

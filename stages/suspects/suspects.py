@@ -1,15 +1,15 @@
-"""Labels that are probably wrong: of every head, among the labeled crops of all splits, with what they rather are.
+"""List labels that are probably wrong, of every head and in all splits, each with a suggested label.
 
-Two witnesses judge each label, and neither learned from it or from a row of its group (witnesses.py): logistic
-regressions in folds, and the nearest neighbors of other groups, both on features of a frozen network, which has seen no
-label. Confident learning makes a list of what they say (confident.py).
+Two witnesses judge each label: logistic regressions in folds, and the nearest neighbors of other groups. Neither
+learned from the label or from a row of its group (witnesses.py), and both use features of a frozen network that has
+seen no label. Confident learning turns their judgments into a list (confident.py).
 
 Reads:  the data set, models/<profile>/encoders/simclr, RELABEL (labels that a person has corrected or confirmed there
         are not suspected again).
-Writes: OUT/suspects.csv: for each head the suspects, the most certain first, with what they rather are and who says
-        so; OUT/relabel_suggestions.csv: those of all heads as lines for RELABEL, the most certain first;
+Writes: OUT/suspects.csv: for each head the suspects, the most certain first, with the suggested label and the reason;
+        OUT/relabel_suggestions.csv: those of all heads as lines for RELABEL, the most certain first;
         OUT/suspects_<head>.jpg: pictures of the first ones. METRICS/accuracy.json: share of each head's labels that the
-        classifier out of fold names; METRICS/suspected.json: share that is listed.
+        classifier out of fold predicts; METRICS/suspected.json: share of labels that is listed.
 Params: suspects; runtime.
 """
 
@@ -35,7 +35,8 @@ from stages.networks.backbones.backbones import Backbone, Pooling, with_extra_ba
 from stages.networks.backbones.features import Pictures, embed_pictures, load_weights
 from stages.runner.stage import Report, Stage
 from stages.suspects.confident import find
-from stages.suspects.sheet import Shown, contact_sheet
+from stages.suspects.corrections import correction_of
+from stages.suspects.sheet import SuspectCell, contact_sheet
 from stages.suspects.witnesses import folds_of, leakage_groups, neighbor_shares, out_of_fold, principal_components
 
 log = logging.getLogger(__name__)
@@ -62,14 +63,14 @@ class SuspectsParams(Section):
 
 
 def features(pictures: list[bytes], simclr: Path, params: SuspectsParams) -> np.ndarray:
-    """float32 [n, d] of encoded pictures, by the backbone that SimCLR has left: it has seen no label."""
+    """Features float32 [n, d] of encoded pictures by SimCLR's backbone, which has seen no label."""
     backbone = Backbone(read_json(simclr / "encoder.json")["backbone"], "none", params.pooling)
     load_weights(backbone, simclr)
     network = with_extra_backbones(backbone, params.extra_backbones, "packaged").to(device())
     return embed_pictures(network, Pictures(pictures, params.image_size, params.fit), BATCH)
 
 
-def looked_at(relabel: Path) -> set[tuple[str, str, str]]:
+def corrected_labels(relabel: Path) -> set[tuple[str, str, str]]:
     """Source, item and column of the labels that a person has corrected or confirmed."""
     with relabel.open(newline="", encoding="utf-8-sig") as stream:
         return {(row["source"], row["item_id"], row["column"]) for row in csv.DictReader(stream)}
@@ -78,7 +79,7 @@ def looked_at(relabel: Path) -> set[tuple[str, str, str]]:
 def suspects_of(
     head: str, crops: pd.DataFrame, vectors: np.ndarray, groups: np.ndarray
 ) -> tuple[list[dict[str, Any]], float]:
-    """Rows of the table of suspects for one head, and the share of labels that the classifier out of fold names.
+    """Rows of the table of suspects for one head, and the share of labels that the classifier out of fold predicts.
 
     Args:
         crops: all crops, sorted by crop_id.
@@ -100,8 +101,8 @@ def suspects_of(
             "label": str(classes[labels[suspect.row]]),
             "suggestion": str(classes[suspect.suggestion]),
             "confidence": suspect.confidence,
-            "label_probability": suspect.given,
-            "suggestion_probability": suspect.likely,
+            "label_probability": suspect.label_probability,
+            "suggestion_probability": suspect.suggestion_probability,
             "label_votes": suspect.votes,
             "reason": suspect.reason,
         }
@@ -110,22 +111,15 @@ def suspects_of(
     return rows, float((probabilities.argmax(axis=1) == labels).mean())
 
 
-def correction_of(row: dict[str, Any]) -> dict[str, str]:
-    """A row of the table of suspects as a line for data/relabel.csv."""
-    reason = f"suspects {float(row['confidence']):.3f} by {row['reason']}, was {row['label']}"
-    values = (row["source"], row["item_id"], row["head"], row["suggestion"], reason)
-    return dict(zip(RELABEL, values, strict=True))
-
-
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
-    """Look at every crop once, judge every head, write."""
+    """Embed every crop once, judge every head, write."""
     seed_everything(0)
     crops = read_shards(args.dataset).to_pandas().sort_values("crop_id", ignore_index=True)
     items = read_table(args.dataset / "items.parquet", columns=["source", "item_id", "picture"]).to_pandas()
     crops = crops.merge(items, on=["source", "item_id"], how="left", validate="one_to_one")
-    seen = features(list(crops["bytes"]), args.simclr, params.suspects)
+    raw_features = features(list(crops["bytes"]), args.simclr, params.suspects)
     groups = leakage_groups(crops[["source", "group_id", "cluster", "picture"]].to_dict("records"))
-    done, out = looked_at(args.relabel), fresh_folder(args.out)
+    done, out = corrected_labels(args.relabel), fresh_folder(args.out)
     pictures = dict(zip(crops["crop_id"], crops["bytes"], strict=True))
     table: list[dict[str, Any]] = []
     scores: dict[str, dict[str, float]] = {"accuracy": {}, "suspected": {}}
@@ -133,7 +127,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     # One thread: with more of them BLAS adds in another order where a machine has fewer cores than threads. This tells
     # all libraries that are loaded by now, scikit-learn's among them.
     with threadpool_limits(1):
-        vectors = principal_components(seen, COMPONENTS)
+        vectors = principal_components(raw_features, COMPONENTS)
         for head in HEADS:
             rows, accuracy = suspects_of(head, crops, vectors, groups)
             rows = [row for row in rows if (row["source"], row["item_id"], head) not in done]
@@ -145,7 +139,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
             table += rows
             if rows:
                 sheets.append(out / f"suspects_{head}.jpg")
-                contact_sheet([shown(row, pictures) for row in rows]).save(sheets[-1])
+                contact_sheet([cell_of(row, pictures) for row in rows]).save(sheets[-1])
     write_csv(out / "suspects.csv", COLUMNS, [[row[name] for name in COLUMNS] for row in table])
     lines = [list(correction_of(row).values()) for row in sorted(table, key=lambda row: -row["confidence"])]
     write_csv(out / "relabel_suggestions.csv", list(RELABEL), lines)
@@ -155,10 +149,10 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     return Report(metrics={f"{head}_suspected": share for head, share in scores["suspected"].items()}, pictures=sheets)
 
 
-def shown(row: dict[str, Any], pictures: dict[str, bytes]) -> Shown:
-    """A row of the table of suspects as a place of the contact sheet."""
-    given, likely = row["label_probability"], row["suggestion_probability"]
-    return Shown(pictures[row["crop_id"]], row["label"], given, row["suggestion"], likely)
+def cell_of(row: dict[str, Any], pictures: dict[str, bytes]) -> SuspectCell:
+    """A row of the table of suspects as a cell of the contact sheet."""
+    of_label, of_suggestion = row["label_probability"], row["suggestion_probability"]
+    return SuspectCell(pictures[row["crop_id"]], row["label"], of_label, row["suggestion"], of_suggestion)
 
 
 STAGE = Stage(main, ["dataset", "simclr", "relabel", "metrics", "out"], {"suspects": ("suspects", SuspectsParams)})

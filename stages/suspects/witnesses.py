@@ -1,7 +1,7 @@
-"""What two witnesses say of each row that neither learned from it: a classifier in folds, and its nearest neighbors.
+"""Two witnesses that judge each label without having learned it: a classifier in folds, and the nearest neighbors.
 
-No row's label, nor that of a row of its group, has a part in what is said of it. So a wrong label cannot vouch for
-itself, as it does with a network that was trained on it and has learned it by heart.
+A witness uses neither the label that it judges nor the label of another row of the same group. So a wrong label cannot
+support itself, as it does in a network that has memorized it in training.
 """
 
 import warnings
@@ -21,10 +21,10 @@ STEPS, TOLERANCE = 100, 0.01
 
 
 def leakage_groups(rows: Sequence[dict[str, str]]) -> np.ndarray:
-    """int64 [n]: equal numbers for rows that share, over others or not, a group, a cluster or a picture.
+    """int64 [n]: equal numbers for rows that share a group, a cluster or a picture, directly or through other rows.
 
-    A group id of two sources is one group, whether or not they number the same people (`dataset.group_namespaces`):
-    to keep too many rows together does no harm here.
+    Equal group ids of two sources are one group, even if they name different people (`dataset.group_namespaces`):
+    keeping too many rows together does no harm here.
 
     Args:
         rows: with source, group_id, cluster and picture.
@@ -38,9 +38,9 @@ def leakage_groups(rows: Sequence[dict[str, str]]) -> np.ndarray:
 
 
 def folds_of(groups: np.ndarray, names: Sequence[str], count: int) -> np.ndarray:
-    """int64 [n]: the fold of each row, the same for all rows of a group; folds have about as many rows.
+    """int64 [n]: the fold of each row, the same for all rows of a group; all folds have about the same number of rows.
 
-    Groups go, the largest first, to the fold that has the fewest rows; of equally large ones a hash decides.
+    The largest group is assigned first, each to the fold with the fewest rows; a hash orders groups of equal size.
 
     Args:
         groups: as of ``leakage_groups``.
@@ -57,7 +57,7 @@ def folds_of(groups: np.ndarray, names: Sequence[str], count: int) -> np.ndarray
 
 
 def principal_components(features: np.ndarray, count: int) -> np.ndarray:
-    """float64 [n, k]: standardized features on their first principal axes, k = count or what there is.
+    """float64 [n, k]: standardized features on their first principal axes; k = count, or fewer if there are fewer axes.
 
     The axes are found by random projections (Halko, Martinsson and Tropp 2011): all of them would take ten times as
     long.

@@ -1,4 +1,4 @@
-"""Adding a folder to the wardrobe in the background: how far it is, what it did, what it could not read."""
+"""Adds a folder to the wardrobe in the background: its progress, its result, and the files that it could not read."""
 
 import logging
 import threading
@@ -15,20 +15,20 @@ from stages.core.names import plain
 log = logging.getLogger(__name__)
 
 MOST_SHOWN = 200  # broken files that the page lists
-PAUSE = 0.02  # seconds between two looks at whether searches still wait
-LONGEST = 2.0  # seconds that searches may hold up one photo: under a steady load it comes forward, slowly
+PAUSE = 0.02  # seconds between two checks whether searches still wait
+LONGEST = 2.0  # seconds that searches may delay one photo, so that the job advances under a steady load, too
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is.
+    """The progress of a job.
 
     Attributes:
-        what: the folder, or what is done instead.
-        running: False: it has ended, or none was started yet.
+        what: the folder that is read, or "all folders of the wardrobe".
+        running: false if it has ended or none was started yet.
         done, total: photos; 0 of 0 while files are counted.
-        change: what it did; None while it runs and where it failed.
-        error: why it failed; empty where it did not.
+        change: its result; None while it runs and if it failed.
+        error: why it failed; empty if it did not.
         stopped: whether a person stopped it.
     """
 
@@ -46,7 +46,7 @@ class Build:
     """The one job that may change the wardrobe from its folders.
 
     Attributes:
-        waiting: how many searches wait; the job lets them go first.
+        waiting: how many searches wait; the job pauses for them.
     """
 
     wardrobe: Wardrobe
@@ -65,18 +65,21 @@ class Build:
         shown = plain(str(folder))
         if not folder.exists():
             raise StageError(f"{shown}: no such folder. Give the whole path, such as /home/me/Pictures/clothes.")
-        self._begin(shown, lambda: self.wardrobe.add([folder.absolute()], self._told, self._stop))
+        self._begin(shown, lambda: self.wardrobe.add([folder.absolute()], self._update_progress, self._stop))
 
-    def look_again(self) -> None:
-        """Begin to look at all folders of the wardrobe again.
+    def rescan(self) -> None:
+        """Begin to scan all folders of the wardrobe again.
 
         Raises:
             StageError: another job runs.
         """
-        self._begin("all folders of the wardrobe", lambda: self.wardrobe.sync(self._told, self._stop))
+        self._begin("all folders of the wardrobe", lambda: self.wardrobe.sync(self._update_progress, self._stop))
 
     def stop(self, wait: float = 0) -> None:
-        """Ask the job to end after the photo that it reads; what it has read stays. Wait some seconds for the end."""
+        """Ask the job to end after the current photo, and wait up to ``wait`` seconds for it.
+
+        Photos that were read stay in the wardrobe.
+        """
         self._stop.set()
         if wait and self._thread:
             self._thread.join(wait)
@@ -102,7 +105,7 @@ class Build:
         done, total, stopped = self.progress.done, self.progress.total, self._stop.is_set()
         self.progress = Progress(what, False, done, total, change, error, stopped)
 
-    def _told(self, done: int, total: int, _: Path) -> None:
+    def _update_progress(self, done: int, total: int, _: Path) -> None:
         self.progress = Progress(self.progress.what, True, done, total)
         until = time.monotonic() + LONGEST
         while self.waiting() and not self._stop.is_set() and time.monotonic() < until:

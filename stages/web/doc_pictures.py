@@ -25,10 +25,10 @@ from stages.runner.stage import new_parser, one_message
 
 PHOTOS = Path("data/demo/raw/deepfashion_mm/images")
 FLAT = "*_flat.jpg"  # photos of a single garment, which make the wardrobe
-LOOK = "MEN-Cardigans-id_00000027-02_1_front.jpg"  # someone who wears two of them
+WORN = "MEN-Cardigans-id_00000027-02_1_front.jpg"  # someone who wears two of them
 CLOTHES = 120  # photos of the wardrobe
 SIZE = {"width": 1280, "height": 985}
-COLORS = 256  # of the picture's palette: a third of the bytes, and no difference that is seen
+COLORS = 256  # of the picture's palette: a third of the bytes, and no visible difference
 REPORT = Path("report/demo/index.html")
 GALLERY_HEIGHT = 900  # pixels: the controls and the first searches
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -59,7 +59,7 @@ def served(store: Path, folder: Path = Path()) -> Iterator[tuple[str, int]]:
         assert server.stdout is not None
         address = re.search(r"http://\S+", server.stdout.readline())
         if address is None:
-            raise StageError("the page did not start; what it said stands above.")
+            raise StageError("the page did not start; its message is above.")
         yield address[0], server.pid
     finally:
         server.terminate()
@@ -78,14 +78,14 @@ def browser() -> str:
     return path
 
 
-def take(chromium: Any, address: str, folder: Path, look: Path) -> bytes:
+def take(chromium: Any, address: str, folder: Path, photo: Path) -> bytes:
     """A PNG of the page after a folder was added and a photo sent; ``chromium`` is playwright's browser."""
     page = chromium.new_page(viewport=SIZE, reduced_motion="reduce")
     page.goto(address)
     page.fill("#folder", str(folder))
     page.press("#folder", "Enter")
     page.wait_for_selector(".done", timeout=300_000)
-    page.set_input_files("#file", look)
+    page.set_input_files("#file", photo)
     page.wait_for_selector("#query", timeout=60_000)
     page.wait_for_load_state("networkidle")
     picture = page.screenshot()
@@ -132,7 +132,7 @@ def page_picture(chromium: Any) -> bytes:
         for path in clothes(PHOTOS, CLOTHES):
             shutil.copyfile(path, folder / path.name)
         with served(Path(temporary, "store")) as (address, _):
-            return take(chromium, address, folder, PHOTOS / LOOK)
+            return take(chromium, address, folder, PHOTOS / WORN)
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
-"""What stands before the page: which hosts it answers to, which sites may call it, how much it reads, which headers.
+"""Checks each request before the page sees it, and adds security headers to each answer.
 
-A page on 127.0.0.1 can be reached by any site that the same browser shows. Two attacks follow: a site whose name is
-made to point to 127.0.0.1 reads answers as its own (DNS rebinding: its Host header is foreign), and a site sends
-requests that change something (cross-site request forgery: its Origin header is foreign). Both are refused.
+Any site that is open in the same browser can send requests to a page on 127.0.0.1. Two attacks follow. In DNS
+rebinding, a site makes its own name point to 127.0.0.1 and reads the answers as its own; the Host header is foreign.
+In cross-site request forgery, a site sends requests that change something; the Origin header is foreign. Both are
+refused.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
@@ -39,7 +40,7 @@ HEADERS = {
 def host_of(value: str) -> str:
     """The name or address in a Host header or the host part of an Origin, in lower case, without port and brackets.
 
-    Empty where the value is none: a name holds neither blanks nor an ``@``.
+    Empty if the value is no host: a host contains neither blanks nor an ``@``.
     """
     if not value or any(sign in value for sign in "/@\\?# \t,"):
         return ""
@@ -50,7 +51,7 @@ def host_of(value: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server that is bound to ``host`` is reached from this machine alone."""
+    """Whether a server that is bound to ``host`` can be reached from this machine alone."""
     return host in LOOPBACK or host.startswith("127.")
 
 
@@ -59,10 +60,10 @@ def hosts_allowed(bind: str, allowed: Collection[str]) -> frozenset[str]:
 
     Args:
         bind: the address that the server listens at.
-        allowed: names that the user gave besides.
+        allowed: further names that the user gave.
 
     Raises:
-        StageError: it listens at every address of the machine, and no name was given; or a name is none.
+        StageError: it listens at every address of the machine and no name was given, or a name is no host.
     """
     named = [host_of(name) for name in allowed]
     if "" in named:
@@ -80,15 +81,15 @@ def hosts_allowed(bind: str, allowed: Collection[str]) -> frozenset[str]:
 
 
 class Guard:
-    """Middleware that refuses foreign callers, and gives every answer the headers that keep a browser strict."""
+    """Middleware that refuses foreign callers and adds ``HEADERS`` to every answer."""
 
     def __init__(self, app: Application, hosts: Iterable[str]) -> None:
-        """``hosts`` as of ``hosts_allowed``."""
+        """``hosts``: as ``hosts_allowed`` returns them."""
         self.app = app
         self.hosts = frozenset(hosts)
 
     def refusal(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, str] | None:
-        """Status and words for a request that is refused; None where it may pass."""
+        """Status and message for a request that is refused; None if it may pass."""
         values: dict[str, list[str]] = {}
         for name, value in headers:
             values.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
@@ -99,7 +100,7 @@ class Guard:
                 "Open it under the address that `seamline app` printed, or start it with --allow-host."
             )
         for origin in values.get("origin", []):
-            # The browser's own word for where the calling page is from: it must be this very host and port.
+            # The browser sets it to the address of the calling page, which must be this host and port.
             if method not in SAFE_METHODS and urlsplit_or_none(origin) != hosts[0].lower():
                 return 403, f"A page of {origin} may not change anything here."
         site = values.get("sec-fetch-site", ["none"])[0]
@@ -126,15 +127,15 @@ class Guard:
         if refused is None:
             await self.app(scope, receive, strict)
             return
-        status, words = refused
-        body = words.encode("utf-8", "replace")
+        status, message = refused
+        body = message.encode("utf-8", "replace")
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
         await strict({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
 def urlsplit_or_none(origin: str) -> str | None:
-    """Host and port of an Origin header, in lower case; None for ``null`` and for what is no http address."""
+    """Host and port of an Origin header, in lower case; None if it is ``null`` or no http address."""
     try:
         address = urlsplit(origin)
     except ValueError:

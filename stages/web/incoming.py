@@ -1,4 +1,4 @@
-"""What a visitor sends: a photo, or words in JSON; how much of it is read, and what is refused."""
+"""What a visitor sends: a photo or JSON; how much of it is read, and what is refused."""
 
 import asyncio
 from typing import Literal, TypeVar
@@ -11,34 +11,34 @@ from stages.core.names import plain
 
 MEGABYTE = 1_000_000
 MAX_UPLOAD = 25 * MEGABYTE  # bytes of a photo; phones' have 2 to 15 MB
-MAX_PIXELS = 64 * MEGABYTE  # of a photo; decoded, each takes three bytes, for a moment up to ten
-MAX_WORDS = 20_000  # bytes of a request that holds no photo
-SECONDS = 60  # in which a request must have been sent
+MAX_PIXELS = 64 * MEGABYTE  # of a photo; decoded, each takes 3 bytes, and up to 10 for a moment
+MAX_JSON = 20_000  # bytes of a request without a photo
+SECONDS = 60  # a request must arrive within this time
 SHOWN = 1280  # pixels of the longest side of a photo that was sent, as it is shown
 
 M = TypeVar("M", bound=BaseModel)
 
 
 class Refused(Exception):
-    """A request that is answered with a status and words for a person."""
+    """A request that is answered with an HTTP status and a message for a person."""
 
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status, self.words = status, words
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
 
 
-class Words(BaseModel):
-    """What a request says, without keys that nobody knows."""
+class Content(BaseModel):
+    """The JSON of a request; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Search(Words):
-    """Which garment of a photo to search with, and what of the wardrobe may be found.
+class Search(Content):
+    """Which garment of a photo to search with, and which garments of the wardrobe compete.
 
     Attributes:
-        superclass: ``views.SAME_CLASS``, ``views.EVERY_CLASS``, or the only one.
-        attributes: head -> class; empty ones leave everything.
+        superclass: ``views.SAME_CLASS``, ``views.EVERY_CLASS``, or the only superclass that competes.
+        attributes: head -> class; an empty class excludes nothing.
     """
 
     garment: int = Field(ge=0)
@@ -47,12 +47,12 @@ class Search(Words):
     attributes: dict[str, str] = Field(default={}, max_length=50)
 
 
-class Correction(Words):
-    """A garment as a person says it is.
+class Correction(Content):
+    """A garment as a person corrects it.
 
     Attributes:
-        garment: which one of the photo; None: one more.
-        box: in pixels of the photo; None: all of it.
+        garment: number of the garment in the photo; None adds a garment.
+        box: in pixels of the photo; None: the whole photo.
     """
 
     garment: int | None = Field(ge=0)
@@ -60,7 +60,7 @@ class Correction(Words):
     superclass: str = Field(max_length=100)
 
 
-class Folder(Words):
+class Folder(Content):
     """A folder to add."""
 
     folder: str = Field(max_length=4096)
@@ -79,7 +79,7 @@ async def read_body(request: Request, most: int, what: str) -> bytes:
                 size += len(piece)
                 if size <= most:
                     pieces.append(piece)
-                elif size > 4 * most:  # up to there it is read and dropped, so that the browser hears the answer
+                elif size > 4 * most:  # below, read on: a browser reads no answer before it has sent all
                     break
     except TimeoutError:
         raise Refused(408, f"The {what} did not arrive within {SECONDS} seconds. Send it again.") from None
@@ -88,14 +88,14 @@ async def read_body(request: Request, most: int, what: str) -> bytes:
     return b"".join(pieces)
 
 
-async def read_words(request: Request, model: type[M]) -> M:
-    """The words of a request.
+async def read_json(request: Request, model: type[M]) -> M:
+    """The JSON of a request, as a model.
 
     Raises:
-        Refused: they are no JSON of that form.
+        Refused: it is no JSON of that form.
     """
     try:
-        return model.model_validate_json(await read_body(request, MAX_WORDS, "request"))
+        return model.model_validate_json(await read_body(request, MAX_JSON, "request"))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(step) for step in first["loc"])

@@ -1,13 +1,13 @@
-"""Open your wardrobe as a page: add photos of your clothes, search with a photo, correct what was found.
+"""Open your wardrobe as a page: add photos of your clothes, search with a photo, correct boxes and classes.
 
 Usage: python -m stages.run app [--port 8300] [--store FOLDER]
 
 Serves a page on this machine alone, until Ctrl-C. It uses the detectors and the classifier that the active profile has
-trained (`make repro` first); start it again after another repro. What it sends stays between it and your browser.
+trained (`make repro` first); start it again after another repro. The page contacts no other server.
 
-Others reach it only if you say so: --host is the address to listen at, --allow-host a name under which they open it.
-There is no password then: whoever reaches it sees the pictures of your wardrobe. Only with --allow-changes may they
-add folders of this machine and photos of theirs.
+Other machines reach it only if you say so: --host is the address to listen at, --allow-host a name under which they
+open it. There is no password: whoever reaches the page sees the pictures of your wardrobe. With --allow-changes they
+may also add their own photos, and folders of this machine.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket that listens.
 
     Raises:
-        StageError: the port is taken, or the address is none of this machine.
+        StageError: the port is taken, or the address does not belong to this machine.
     """
     try:
         if not 0 <= port < 2**16:
@@ -39,7 +39,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address_of(host: str, port: int) -> str:
-    """What a browser on this machine opens."""
+    """The address that a browser on this machine opens."""
     shown = host if host not in ("0.0.0.0", "::", "") else LOOPBACK[0]
     return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
 
@@ -49,7 +49,7 @@ def main() -> None:
     from stages.app.wardrobe import DEFAULT_STORE
 
     parser = new_parser(__doc__)
-    parser.add_argument("--port", type=int, default=PORT, help="0: any that is free")
+    parser.add_argument("--port", type=int, default=PORT, help="0: any free port (default: %(default)s)")
     parser.add_argument("--host", default=LOOPBACK[0], help="address to listen at (default: this machine alone)")
     more = "name or address under which others open the page; may be given several times"
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help=more)
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def serve(args: argparse.Namespace) -> None:
-    """The whole job.
+    """Load the models and serve the page until it is stopped.
 
     Raises:
         StageError: there are no trained models, or the page cannot be served there.

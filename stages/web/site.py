@@ -1,7 +1,7 @@
-"""The page's addresses: what each reads, does and answers. Every answer is HTML made by a template, or a picture.
+"""The page's addresses: what each reads, does and answers. An answer is HTML from a template, or a picture.
 
-Photos are sent as they are, as the body of a request, so that nothing has to take a form apart. Pictures are named by
-the id of a garment or of a photo that was sent, never by a path.
+A photo is sent as the body of a request, so that no form has to be parsed. The address of a picture contains the id of
+a garment or of an uploaded photo, never a path.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ from stages.core.names import plain
 from stages.web import incoming, views
 from stages.web.build import MOST_SHOWN, Build, folder_of
 from stages.web.guard import Guard
-from stages.web.incoming import Correction, Folder, Refused, Search, read_body, read_words, smaller
+from stages.web.incoming import Correction, Folder, Refused, Search, read_body, read_json, smaller
 from stages.web.uploads import Upload, Uploads
 from stages.web.work import Busy, Cache, WorkQueue
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 12  # photos that are being sent, in memory until they are read
-WAITING = 32  # searches that run or wait; a later one is told to come again
-UPLOADS = (64, 200 * incoming.MEGABYTE)  # photos that are held
-PICTURES = 64 * incoming.MEGABYTE  # of small pictures that are held
+AT_ONCE = 12  # uploads at the same time; each is in memory until the models have read it
+WAITING = 32  # searches that run or wait; any further one is refused
+UPLOADS = (64, 200 * incoming.MEGABYTE)  # most uploaded photos in memory, and most bytes of them together
+PICTURES = 64 * incoming.MEGABYTE  # most bytes of small pictures in memory
 SIDES = (256, 1024)  # pixels of a picture's longest side
 ON_A_PAGE = 48  # garments of the wardrobe
 MATCHES = 12
@@ -42,35 +42,37 @@ FOREVER = "private, max-age=31536000, immutable"  # a picture of that id never c
 
 
 class Site:
-    """A wardrobe, what is held of its visitors, and the answers."""
+    """A wardrobe, the photos that visitors uploaded, and the answers."""
 
     def __init__(self, wardrobe: Wardrobe, changes: bool) -> None:
         """``changes``: whether a visitor may change the wardrobe."""
         self.wardrobe, self.changes = wardrobe, changes
         self.models, self.pictures = WorkQueue(1, WAITING), WorkQueue(1, 500)
-        self.build = Build(wardrobe, lambda: self.models.held)
+        self.build = Build(wardrobe, lambda: self.models.pending)
         self.uploads, self.cache = Uploads(*UPLOADS), Cache(PICTURES)
         self.templates, self.files = views.environment(), views.own_files()
         self.sending = 0
 
     def html(self, template: str, **values: Any) -> HTMLResponse:
-        """A page, or a part of one."""
+        """A page, or a section of it."""
         text = self.templates.get_template(template).render(changes=self.changes, **values)
         return HTMLResponse(text, headers={"cache-control": "no-store"})
 
     def upload(self, photo_id: str) -> Upload:
-        """A photo that was sent.
+        """An uploaded photo.
 
         Raises:
-            Refused: it is not held any more.
+            Refused: it is not in memory any more.
         """
         if upload := self.uploads.get(photo_id):
             return upload
-        raise Refused(410, "This photo is not held any more: only the last ones are. Choose it again.")
+        raise Refused(410, "This photo is not in memory any more: only the last ones are. Choose it again.")
 
     def may_change(self) -> None:
-        """Raises:
-        Refused: visitors may not change the wardrobe.
+        """Check that visitors may change the wardrobe.
+
+        Raises:
+            Refused: they may not.
         """
         if not self.changes:
             raise Refused(
@@ -81,29 +83,29 @@ class Site:
     # ---- the wardrobe
 
     def place(self, path: Path) -> str:
-        """A path as a visitor sees it: whoever may not change the wardrobe does not see how the disk is organized."""
+        """A path as a visitor sees it: the name alone for visitors who may not change the wardrobe."""
         return str(path) if self.changes else path.name
 
     def state(self) -> dict[str, Any]:
-        """What the part about the wardrobe shows."""
+        """Values of the template ``state.html.j2``."""
         progress = self.build.progress
         broken = progress.change.broken if progress.change else []
         return {
             "garments": self.wardrobe.count(),
             "roots": [self.place(path) for path in self.wardrobe.roots()],
             "progress": progress,
-            "said": replace(progress.change, broken=[]).said() if progress.change else [],
+            "lines": replace(progress.change, broken=[]).lines() if progress.change else [],
             "broken": [(self.place(row.path), row.reason) for row in broken[:MOST_SHOWN]],
             "more_broken": max(0, len(broken) - MOST_SHOWN),
         }
 
     def narrowed(self) -> dict[str, Any]:
-        """What the wardrobe can be narrowed by."""
+        """Values of the template ``narrow.html.j2``: the classes and attributes to filter by."""
         facets = self.wardrobe.facets() if self.wardrobe.count() else {"superclass": {}}
         return {"classes": views.class_choices(facets), "heads": views.choices(facets), "first": views.FIRST_HEADS}
 
     def items(self, superclass: str, attributes: dict[str, str], start: int) -> dict[str, Any]:
-        """Garments of the wardrobe from a place on."""
+        """Values of the template ``items.html.j2``: garments of the wardrobe from position ``start`` on."""
         wanted = views.filters(superclass, self.known(attributes))
         count = self.wardrobe.count(wanted)
         rows = self.wardrobe.items(wanted, start, ON_A_PAGE)
@@ -112,7 +114,7 @@ class Site:
                 "next": after if rows and after < count else None}  # fmt: skip
 
     def known(self, attributes: dict[str, str]) -> dict[str, str]:
-        """Selections of heads that the classifier has.
+        """The selected attributes, if the classifier has all their heads.
 
         Raises:
             Refused: there is no such head.
@@ -121,43 +123,43 @@ class Site:
             raise Refused(422, f"{plain(min(strange))}: no such attribute.")
         return attributes
 
-    # ---- the photo that was sent
+    # ---- the uploaded photo
 
-    def looked_at(self, name: str, data: bytes) -> Upload:
-        """A photo with its garments.
+    def receive(self, name: str, data: bytes) -> Upload:
+        """Find the garments of a photo, and keep both in memory.
 
         Raises:
             Refused: it is no picture, or has too many pixels.
         """
         shown = smaller(data)
-        look = self.wardrobe.look(data)
-        size = look.width, look.height
-        return self.uploads.keep(Upload(name, data, shown, look.sha256, size, list(look.garments)))
+        query = self.wardrobe.read_query(data)
+        size = query.width, query.height
+        return self.uploads.keep(Upload(name, data, shown, query.sha256, size, list(query.garments)))
 
     def answer(self, upload: Upload, search: Search) -> dict[str, Any]:
-        """What the wardrobe has for a garment of a photo.
+        """Values of the template ``matches.html.j2``: the matches of a garment of the photo.
 
         Raises:
             Refused: the photo has no such garment.
         """
         if search.garment >= len(upload.garments):
             raise Refused(422, f"garment: the photo has {len(upload.garments)}.")
-        asked = upload.garments[search.garment]
+        garment = upload.garments[search.garment]
         wanted = views.filters(search.superclass, self.known(search.attributes))
         find = self.wardrobe.ideas if search.mode == "ideas" else self.wardrobe.matches
-        matches = find(asked, MATCHES, wanted, search.superclass == views.EVERY_CLASS, upload.sha256)
+        matches = find(garment, MATCHES, wanted, search.superclass == views.EVERY_CLASS, upload.sha256)
         return {
-            "asked": views.garment(search.garment, asked), "attributes": views.attribute_rows(asked.attributes),
+            "garment": views.garment(search.garment, garment), "attributes": views.attribute_rows(garment.attributes),
             "matches": [views.matched(match) for match in matches], "mode": search.mode,
             "narrow": any(search.attributes.values()) or search.superclass != views.SAME_CLASS,
             "empty": not self.wardrobe.count(),
         }  # fmt: skip
 
     def result(self, upload: Upload, search: Search) -> dict[str, Any]:
-        """The whole part about a photo."""
+        """Values of the template ``result.html.j2``: the photo, its garments and the matches of one."""
         return {
             "photo": upload, "number": search.garment, "search": search,
-            "garments": [views.garment(number, asked) for number, asked in enumerate(upload.garments)],
+            "garments": [views.garment(number, garment) for number, garment in enumerate(upload.garments)],
             "superclasses": [views.Choice(name, views.class_name(name)) for name in self.wardrobe.models.superclasses],
             **self.narrowed(), **self.answer(upload, search),
         }  # fmt: skip
@@ -191,17 +193,17 @@ def create(wardrobe: Wardrobe, hosts: Iterable[str], changes: bool) -> FastAPI:
 
 
 async def warm(site: Site) -> None:
-    """Make the models ready; where they are damaged, the first photo says so."""
+    """Load the models; if they are damaged, the first photo gets the error."""
     with suppress(StageError):
         await site.models.run(site.wardrobe.models.warm)
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Give errors a status and one line of text."""
+    """Answer each error with a status and one line of text."""
 
     @app.exception_handler(Refused)
     async def refused(_: Request, error: Refused) -> Response:
-        return PlainTextResponse(plain(error.words), error.status)
+        return PlainTextResponse(plain(error.message), error.status)
 
     @app.exception_handler(StageError)
     async def bad(_: Request, error: StageError) -> Response:
@@ -227,7 +229,7 @@ def answer_errors(app: FastAPI) -> None:
 
 
 def add_wardrobe(app: FastAPI, site: Site) -> None:
-    """The page itself, and all addresses about the wardrobe."""
+    """Add the page itself, and the addresses about the wardrobe."""
 
     @app.get("/")
     async def page() -> Response:
@@ -253,14 +255,14 @@ def add_wardrobe(app: FastAPI, site: Site) -> None:
     @app.post("/wardrobe/folders")
     async def add(request: Request) -> Response:
         site.may_change()
-        wanted = await read_words(request, Folder)
+        wanted = await read_json(request, Folder)
         await run_in_threadpool(lambda: site.build.add(folder_of(wanted.folder)))
         return site.html("state.html.j2", **await run_in_threadpool(site.state))
 
-    @app.post("/wardrobe/look-again")
-    async def look_again() -> Response:
+    @app.post("/wardrobe/rescan")
+    async def rescan() -> Response:
         site.may_change()
-        site.build.look_again()
+        site.build.rescan()
         return site.html("state.html.j2", **await run_in_threadpool(site.state))
 
     @app.post("/wardrobe/stop")
@@ -271,10 +273,10 @@ def add_wardrobe(app: FastAPI, site: Site) -> None:
 
     @app.get("/items")
     async def items(request: Request, start: Annotated[int, Query(ge=0, le=10**9)] = 0) -> Response:
-        asked = dict(request.query_params)
-        asked.pop("start", None)
-        superclass = asked.pop("superclass", "")
-        return site.html("items.html.j2", **await run_in_threadpool(site.items, superclass, asked, start))
+        selected = dict(request.query_params)
+        selected.pop("start", None)
+        superclass = selected.pop("superclass", "")
+        return site.html("items.html.j2", **await run_in_threadpool(site.items, superclass, selected, start))
 
     @app.get("/items/{item_id}")
     async def item(item_id: str) -> Response:
@@ -297,7 +299,7 @@ def add_wardrobe(app: FastAPI, site: Site) -> None:
 
 
 def drawn(site: Site, item_id: str, side: int, whole: bool) -> Callable[[], bytes]:
-    """What draws the picture of a garment, and keeps it."""
+    """A function that draws the picture of a garment and puts it into the cache."""
 
     def draw() -> bytes:
         item = site.wardrobe.item(item_id)
@@ -314,7 +316,7 @@ def drawn(site: Site, item_id: str, side: int, whole: bool) -> Callable[[], byte
 
 
 def add_photos(app: FastAPI, site: Site) -> None:
-    """All addresses about a photo that is sent."""
+    """Add the addresses about uploaded photos."""
 
     @app.post("/photos")
     async def send(request: Request, name: Annotated[str, Query(max_length=1000)] = "photo") -> Response:
@@ -325,7 +327,7 @@ def add_photos(app: FastAPI, site: Site) -> None:
             data = await read_body(request, incoming.MAX_UPLOAD, "photo")
             if not data:
                 raise Refused(422, "The photo is an empty file.")
-            upload = await site.models.run(lambda: site.looked_at(name, data))
+            upload = await site.models.run(lambda: site.receive(name, data))
         finally:
             site.sending -= 1
         search = Search(garment=0)
@@ -338,15 +340,15 @@ def add_photos(app: FastAPI, site: Site) -> None:
 
     @app.post("/photos/{photo_id}/search")
     async def search(photo_id: str, request: Request) -> Response:
-        upload, wanted = site.upload(photo_id), await read_words(request, Search)
-        return site.html("found.html.j2", photo=upload, **await run_in_threadpool(site.answer, upload, wanted))
+        upload, wanted = site.upload(photo_id), await read_json(request, Search)
+        return site.html("matches.html.j2", photo=upload, **await run_in_threadpool(site.answer, upload, wanted))
 
     @app.post("/photos/{photo_id}/garments")
     async def correct(photo_id: str, request: Request) -> Response:
-        upload, wanted = site.upload(photo_id), await read_words(request, Correction)
+        upload, wanted = site.upload(photo_id), await read_json(request, Correction)
         data, box, superclass = upload.data, wanted.box, wanted.superclass
-        asked = await site.models.run(lambda: site.wardrobe.correct(data, box, superclass))
-        number = upload.correct(wanted.garment, asked)
+        garment = await site.models.run(lambda: site.wardrobe.correct(data, box, superclass))
+        number = upload.correct(wanted.garment, garment)
         search = Search(garment=number)
         return site.html("result.html.j2", **await run_in_threadpool(site.result, upload, search))
 
@@ -354,9 +356,9 @@ def add_photos(app: FastAPI, site: Site) -> None:
     async def keep(photo_id: str) -> Response:
         site.may_change()
         upload = site.upload(photo_id)
-        if site.build.progress.running:  # one at a time writes, and a folder may take an hour
+        if site.build.progress.running:  # only one thread may write, and a folder may take an hour
             raise Refused(409, f"{site.build.progress.what} is being read. Add the photo when that is done.")
-        named = Path(upload.name).suffix.lower() in IMAGE_SUFFIXES  # else what it holds decides: it has been read
-        await run_in_threadpool(site.wardrobe.keep, upload.data, upload.name if named else "photo.jpg")
-        upload.kept = True
-        return site.html("kept.html.j2", photo=upload)
+        named = Path(upload.name).suffix.lower() in IMAGE_SUFFIXES  # otherwise its content decides, which has been read
+        await run_in_threadpool(site.wardrobe.add_upload, upload.data, upload.name if named else "photo.jpg")
+        upload.in_wardrobe = True
+        return site.html("add_upload.html.j2", photo=upload)

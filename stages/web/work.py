@@ -1,6 +1,6 @@
-"""Threads for what takes time, with a bounded line before them: eight visitors must not hold the memory of eight.
+"""Threads for slow work behind a bounded queue, so that memory does not grow with the number of visitors.
 
-The models have one thread: torch uses every core for one photo already, so a second would make no photo come sooner.
+The models have one thread: torch uses every core for one photo already, so a second thread would be no faster.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Busy(Exception):
-    """More work waits than is let wait."""
+    """The queue is full."""
 
 
 class WorkQueue:
@@ -23,52 +23,52 @@ class WorkQueue:
     def __init__(self, threads: int, most: int) -> None:
         """``most``: functions that run or wait; one more is refused."""
         self.most = most
-        self.held = 0
+        self.pending = 0
         self._threads = ThreadPoolExecutor(threads)
 
     async def run(self, function: Callable[[], T]) -> T:
-        """What the function returns; called in the thread of the event loop.
+        """The result of the function; call this in the thread of the event loop.
 
         Raises:
-            Busy: too many wait already.
+            Busy: too many functions wait already.
         """
-        if self.held >= self.most:
+        if self.pending >= self.most:
             raise Busy
-        self.held += 1
+        self.pending += 1
         future = asyncio.get_running_loop().run_in_executor(self._threads, function)
         future.add_done_callback(self._free)
         # A visitor who leaves does not stop the function, so its place is free only when it has ended.
         return await asyncio.shield(future)
 
     def _free(self, _: object) -> None:
-        self.held -= 1
+        self.pending -= 1
 
     def close(self) -> None:
-        """Let what runs end; drop what waits."""
+        """Let the running functions end; drop the waiting ones."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
 class Cache:
-    """Bytes by key, up to a sum; those that were used longest ago go first. Safe to use from several threads."""
+    """Bytes by key, up to a sum; the least recently used are dropped first. Safe to use from several threads."""
 
     def __init__(self, most_bytes: int) -> None:
         """``most_bytes``: of all values together."""
         self.most_bytes = most_bytes
-        self.held = 0
+        self.bytes_held = 0
         self._values: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: tuple[object, ...]) -> bytes | None:
-        """The value of a key, which counts as used now; None where there is none."""
+        """The value of a key, which counts as used now; None if it is not there."""
         with self._lock:
             if (value := self._values.get(key)) is not None:
                 self._values.move_to_end(key)
             return value
 
     def put(self, key: tuple[object, ...], value: bytes) -> None:
-        """Keep a value; one that is larger than everything together is not kept."""
+        """Keep a value, unless it is larger than ``most_bytes``."""
         with self._lock:
-            self.held += len(value) - len(self._values.pop(key, b""))
+            self.bytes_held += len(value) - len(self._values.pop(key, b""))
             self._values[key] = value
-            while self.held > self.most_bytes:
-                self.held -= len(self._values.popitem(last=False)[1])
+            while self.bytes_held > self.most_bytes:
+                self.bytes_held -= len(self._values.popitem(last=False)[1])

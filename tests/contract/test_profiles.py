@@ -22,10 +22,10 @@ def test_profile_composes_and_every_stage_takes_its_section(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_rung_of_the_ladder_is_a_classifier(name):
+def test_every_variant_of_the_ablation_is_a_classifier(name):
     classifier = section(ClassifierParams, "classifier", composed(name))
-    for rung in whole(name)["ablation"]:
-        variant_of(rung, section(VariantParams, f"ablation.{rung}", whole(name)), classifier)
+    for variant in whole(name)["ablation"]:
+        variant_of(variant, section(VariantParams, f"ablation.{variant}", whole(name)), classifier)
 
 
 def test_committed_params_are_what_use_demo_writes():

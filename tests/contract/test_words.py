@@ -14,6 +14,7 @@ PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
 BANNED = {
     "one", "found", "here", "there", "mine", "other", "others", "part", "parts", "beside", "rung", "rungs", "cue", "cues",
     "mark", "marks", "cut", "cuts", "headline", "headlines", "probe", "figures", "Probe", "Rung", "Headline", "Found",
+    "said", "told", "Asked", "Look", "Shown", "shelf", "Shelf",
 }  # fmt: skip
 # (file below stages, name) -> why it stays.
 ALLOWED: dict[tuple[str, str], str] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from stages.app.folders import Broken, Change
-from stages.app.items import Asked, Attribute, Item, Look, Match
+from stages.app.items import Attribute, Item, Match, QueryGarment, QueryPhoto
 from stages.app.search import ANY
 from stages.contracts.images import decode, encode_jpeg
 from stages.core.errors import StageError
@@ -27,13 +27,13 @@ def attributes(color, sure=True, share=0.91):
     }
 
 
-def asked(superclass="top", box=(10, 20, 60, 90), confidence=0.9, color="Blue", sure=True, share=0.91):
+def query_garment(superclass="top", box=(10, 20, 60, 90), confidence=0.9, color="Blue", sure=True, share=0.91):
     known = attributes(color, sure, share)
-    return Asked(superclass, confidence, box, known, b"crop", np.zeros(3, np.float32), np.zeros(4, np.float32))
+    return QueryGarment(superclass, confidence, box, known, b"crop", np.zeros(3, np.float32), np.zeros(4, np.float32))
 
 
 class FakeWardrobe:
-    """What the page asks of a wardrobe, kept in lists."""
+    """The methods of a wardrobe that the page calls; it records the calls."""
 
     recall = None  # of the searches: not approximate
 
@@ -48,9 +48,9 @@ class FakeWardrobe:
                  attributes("Red" if number else "Blue"))
             for number, path in enumerate(paths)
         ]  # fmt: skip
-        self.garments = [asked(), asked("footwear", (0, 0, 5, 5), 0.4, "Red", False, 0.41)]
-        self.asked = []
-        self.kept = []
+        self.garments = [query_garment(), query_garment("footwear", (0, 0, 5, 5), 0.4, "Red", False, 0.41)]
+        self.searches = []
+        self.uploads = []
         self.added = []
         self.go_on = threading.Event()
         self.go_on.set()
@@ -59,13 +59,13 @@ class FakeWardrobe:
         return len(self.items(filters))
 
     def items(self, filters=ANY, start=0, count=None):
-        kept = [
+        passing = [
             row
             for row in self.rows
             if (not filters.superclasses or row.superclass in filters.superclasses)
             and all(row.attributes[head].name in names for head, names in filters.attributes.items())
         ]
-        return kept[start : None if count is None else start + count]
+        return passing[start : None if count is None else start + count]
 
     def item(self, id):
         return next((row for row in self.rows if row.id == id), None)
@@ -84,27 +84,27 @@ class FakeWardrobe:
     def roots(self):
         return [Path("/photos")]
 
-    def look(self, photo):
+    def read_query(self, photo):
         try:
             image, _ = decode(photo)
         except (OSError, ValueError, SyntaxError) as error:
             raise StageError(f"the photo: {error}.") from None
-        return Look(hashlib.sha256(photo).hexdigest(), *image.size, list(self.garments))
+        return QueryPhoto(hashlib.sha256(photo).hexdigest(), *image.size, list(self.garments))
 
     def correct(self, photo, box, superclass):
         if superclass not in (*self.models.superclasses, NO_DETECTOR):
             raise StageError(f"no class {superclass!r}")
-        return asked(superclass, box, None)
+        return query_garment(superclass, box, None)
 
-    def matches(self, asked, top, filters, any_class, without):
-        self.asked.append((asked, top, filters, any_class, without))
+    def matches(self, query, top, filters, any_class, without):
+        self.searches.append((query, top, filters, any_class, without))
         return [Match(row, 0.5, "", self.recall) for row in self.items(filters)][:top]
 
-    def ideas(self, asked, top, filters, any_class, without):
+    def ideas(self, query, top, filters, any_class, without):
         return [Match(row, 0.25, "color") for row in self.items(filters)][:top]
 
-    def keep(self, data, name):
-        self.kept.append((data, name))
+    def add_upload(self, data, name):
+        self.uploads.append((data, name))
 
     def add(self, paths, progress, stop):
         self.added += paths

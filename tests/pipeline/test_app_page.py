@@ -12,7 +12,7 @@ from PIL import Image
 
 from stages.contracts.tables import read_table
 from stages.demo.truth import FILE, TRUTH
-from stages.web.doc_pictures import LOOK, PHOTOS, REPORT, clothes, report_pictures, served, small, take
+from stages.web.doc_pictures import PHOTOS, REPORT, WORN, clothes, report_pictures, served, small, take
 
 pytestmark = pytest.mark.slow
 CLOTHES = 80
@@ -106,7 +106,7 @@ def settled(page):
 
 
 def files(page):
-    return page.locator("#found .card .file").all_inner_texts()
+    return page.locator("#matches .card .file").all_inner_texts()
 
 
 def correct(page, row):
@@ -155,14 +155,14 @@ def test_the_garment_that_is_worn_is_seen_among_the_first_matches(page, demo, tr
 def test_matches_have_pictures_and_a_similarity_that_falls(page, demo, truth, folder):
     send(page, looks(demo, truth, folder)[0][0])
     settled(page)
-    numbers = [float(text) for text in page.locator("#found .similarity").evaluate_all(
+    numbers = [float(text) for text in page.locator("#matches .similarity").evaluate_all(
         "(nodes) => nodes.map((node) => node.lastChild.textContent)")]  # fmt: skip
     assert numbers == sorted(numbers, reverse=True) and len(numbers) == 12
-    page.locator("#found .card").last.scroll_into_view_if_needed()
+    page.locator("#matches .card").last.scroll_into_view_if_needed()
     page.wait_for_function(
-        "() => [...document.querySelectorAll('#found img')].every((image) => image.complete && image.naturalWidth)"
+        "() => [...document.querySelectorAll('#matches img')].every((image) => image.complete && image.naturalWidth)"
     )
-    shares = page.locator("#found .attributes .share").all_inner_texts()
+    shares = page.locator("#matches .attributes .share").all_inner_texts()
     assert len(shares) == 6 and all(text.endswith(" %") for text in shares)
 
 
@@ -196,8 +196,8 @@ def test_another_class_finds_other_garments(page, demo, truth, folder):
     send(page, path)
     for superclass in ("bottom", "top"):
         correct(page, row | {"superclass": superclass})
-        assert page.locator("#found .known h3").inner_text().casefold().startswith(superclass)
-        page.locator("#found .card").first.click()
+        assert page.locator("#matches .known h3").inner_text().casefold().startswith(superclass)
+        page.locator("#matches .card").first.click()
         page.wait_for_selector("dialog[open]")
         told = page.locator("#dialog .attributes li").first.inner_text()
         assert superclass in told or "whole photo" in told
@@ -215,15 +215,15 @@ def test_the_answer_is_narrowed_and_different_ideas_say_what_they_resemble(page,
     settled(page)
     # The count is of garments, and a match is the best garment of its photo.
     assert 0 < len(files(page)) <= min(12, count) and files(page) != everything
-    for place in range(page.locator("#found .card").count()):
-        page.locator("#found .card").nth(place).click()
+    for place in range(page.locator("#matches .card").count()):
+        page.locator("#matches .card").nth(place).click()
         page.wait_for_selector("dialog[open]")
         assert color in page.locator("#dialog .attributes").inner_text()
         page.keyboard.press("Escape")
     page.select_option("#q-color", "")
     page.locator("#m-ideas").check(force=True)
-    page.wait_for_selector("#found .why")
-    assert len(set(page.locator("#found .why").all_inner_texts())) >= 4
+    page.wait_for_selector("#matches .why")
+    assert len(set(page.locator("#matches .why").all_inner_texts())) >= 4
 
 
 def test_the_wardrobe_is_narrowed(page):
@@ -241,12 +241,12 @@ def test_photo_joins_the_wardrobe_only_when_asked_and_is_no_match_of_itself(page
     send(page, path)
     assert int(page.locator(".total strong").inner_text()) == before
     page.click("#keep")
-    page.wait_for_selector("#kept:has-text('in the wardrobe now')", timeout=60_000)
+    page.wait_for_selector("#add-upload:has-text('in the wardrobe now')", timeout=60_000)
     page.goto(page.url)
     assert int(page.locator(".total strong").inner_text()) > before
     send(page, path)
     settled(page)
-    assert float(page.locator("#found .similarity").first.evaluate("(node) => node.lastChild.textContent")) < 1
+    assert float(page.locator("#matches .similarity").first.evaluate("(node) => node.lastChild.textContent")) < 1
 
 
 def test_what_is_no_photo_is_said_and_the_page_goes_on(chromium, address, built, demo, truth, folder, tmp_path):
@@ -255,9 +255,9 @@ def test_what_is_no_photo_is_said_and_the_page_goes_on(chromium, address, built,
     with page.expect_response("**/photos?**") as answer:
         page.set_input_files("#file", tmp_path / "letter.jpg")
     assert answer.value.status == 422
-    page.wait_for_selector("#said:has-text('cannot be read')")
+    page.wait_for_selector("#message:has-text('cannot be read')")
     send(page, looks(demo, truth, folder)[0][0])
-    assert page.locator("#said").inner_text() == ""
+    assert page.locator("#message").inner_text() == ""
     page.close()
     assert len(said) == 1 and "422" in said[0]  # the console's own word for the answer
 
@@ -295,7 +295,7 @@ def test_everything_is_reached_by_keyboard_with_a_ring_that_is_seen(page, demo, 
         assert ring or name in ("BODY", "SUMMARY"), name
         reached.add(name)
     assert {"garment-0", "q-superclass", "q-color", "m-nearest", "keep", "card"} <= reached
-    first = page.locator("#found .card").first
+    first = page.locator("#matches .card").first
     first.focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("dialog[open]")
@@ -309,7 +309,7 @@ def test_nothing_sticks_out_of_a_phone(chromium, address, built, demo, truth, fo
     send(page, looks(demo, truth, folder)[0][0])
     page.locator("details").evaluate_all("(nodes) => nodes.forEach((node) => { node.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.locator("#found .card").first.tap()
+    page.locator("#matches .card").first.tap()
     page.wait_for_selector("dialog[open]")
     box = page.locator("#dialog").bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= width
@@ -320,7 +320,7 @@ def test_nothing_sticks_out_of_a_phone(chromium, address, built, demo, truth, fo
 def test_picture_of_the_docs_can_be_taken_again(chromium, demo, folder, tmp_path):
     """By Chromium through the command's own functions, over a wardrobe of its own."""
     with served(tmp_path / "store", demo) as (address, _):
-        data = small(take(chromium, address, folder, demo / PHOTOS / LOOK))
+        data = small(take(chromium, address, folder, demo / PHOTOS / WORN))
     assert 20_000 < len(data) < 300_000
 
 

@@ -59,6 +59,14 @@ def test_environment_is_fixed_before_the_module_is_imported(monkeypatch):
         assert seen == ["environment", module, [f"stages.run {name}", "a", "-b"]]
 
 
+def test_commands_of_a_person_are_imported_without_torch():
+    """So help and refusals take half a second; `audit` and stages import it at once, as they always need it."""
+    names = ("use", "add", "match", "find", "wardrobe", "app", "export", "relabel", "summary", "trace")
+    modules = [run.COMMANDS[name] for name in names]
+    program = f"import sys, {', '.join(modules)}; print(sorted({{'torch', 'timm', 'ultralytics'}} & set(sys.modules)))"
+    assert subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, text=True) == "[]\n"
+
+
 @pytest.mark.parametrize(("ends", "status"), [("pass", 0), ("sys.exit()", 0), ("sys.exit(3)", 3)])
 def test_process_ends_with_its_status_and_its_output_without_tearing_python_down(ends, status):
     program = f"""

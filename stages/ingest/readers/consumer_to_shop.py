@@ -80,7 +80,7 @@ def _read_pairs(
         if len(role_of) < len(names):
             missing[status] += 1
             gone = [name for name, image_id in zip(names, ids, strict=True) if image_id is None]
-            ledger.reject(key, images.look(gone[0]).reason, ", ".join(gone))
+            ledger.reject(key, images.match(gone[0]).reason, ", ".join(gone))
             continue
         present[status] += 1
         ledger.kept += 1

@@ -45,7 +45,7 @@ class Images:
         """Whether these are other pictures than those of upstream's boxes."""
         return self.folder.endswith("img_highres")
 
-    def look(self, name: str) -> lookup.Match:
+    def match(self, name: str) -> lookup.Match:
         """Look up a list's name ``img/<path>.jpg``: its key in ``paths``, or the reason why there is none."""
         segments = name.replace("\\", "/").split("/")
         if segments[0] in (self.folder.rsplit("/", 1)[-1], "img", "img_highres"):
@@ -55,7 +55,7 @@ class Images:
 
     def find(self, name: str) -> str | None:
         """The key in ``paths`` of a list's name ``img/<path>.jpg``; None: no such file."""
-        return self.look(name).image_id or None
+        return self.match(name).image_id or None
 
 
 def list_images(
@@ -243,7 +243,7 @@ def read_boxes(
             ledger.reject(key, "malformed_box", " ".join(fields[-4:])[:120])
             reading.lost |= {image_id} & known
         elif image_id not in known or image_id is None:
-            ledger.reject(key, images.look(fields[0]).reason or "missing_image", fields[0])
+            ledger.reject(key, images.match(fields[0]).reason or "missing_image", fields[0])
         elif image_id in further:
             ledger.reject(key, "duplicate_row", fields[0])
         else:
@@ -285,7 +285,7 @@ class ImageRows:
             status: train, val or test.
         """
         ledger = self.request.account.ledger("items")
-        image_id, reason, detail = self.images.look(name)
+        image_id, reason, detail = self.images.match(name)
         if reason:
             ledger.reject(key, reason, detail)
             return None

@@ -163,7 +163,7 @@ def read(request: Request) -> Reading:
             ledger.repair(key, "two_statuses", " and ".join(splits[index]))
         if image_id is None:
             missing[status or "no split"] += 1
-            ledger.reject(key, images.look(name).reason if name else "malformed_row", name)
+            ledger.reject(key, images.match(name).reason if name else "malformed_row", name)
         elif image_id in named:
             ledger.reject(key, "duplicate_row", name)
         elif not status:

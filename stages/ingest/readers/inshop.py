@@ -57,7 +57,7 @@ def _read_partition(request: Request, reading: Reading, images: Images, rows: li
             ledger.reject(key, "malformed_row", " ".join(fields)[:120])
             continue
         name, item, role = fields
-        image_id, reason, detail = images.look(name)
+        image_id, reason, detail = images.match(name)
         if reason:
             missing[role] += 1
             ledger.reject(key, reason, detail)

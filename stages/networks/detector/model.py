@@ -1,7 +1,7 @@
 """A trained detector as files without date, path or machine name: safetensors weights and a JSON card.
 
 Its network may be a YOLO with an ImageNet backbone: Ultralytics has a slot for other libraries' models, which takes
-timm's feature maps.
+timm's feature maps (backbone.py). torch is imported with the first network, so that a card is read without it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,44 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from stages.core.determinism import device, fix_threads
 from stages.core.errors import StageError
-from stages.core.fast_imports import import_timm
 from stages.core.files import read_json, write_json
-from stages.core.pretrained import LITE_MEAN, LITE_STD, packaged_state
 from stages.networks.detector.params import NmsParams
 
 HERE = Path(__file__).parent
 
 
-class FeatureMaps(nn.Module):
-    """Feature maps of strides 2, 4, 8, 16 and 32 from images in [0, 1], as Ultralytics feeds them."""
-
-    def __init__(self, name: str, weights: str) -> None:
-        """Build timm's architecture ``name``; ``weights`` is packaged or none."""
-        super().__init__()
-        timm = import_timm()
-
-        self.network = timm.create_model(name, features_only=True)
-        if weights == "packaged":
-            wanted = self.network.state_dict()
-            self.network.load_state_dict({key: value for key, value in packaged_state(name).items() if key in wanted})
-        self.register_buffer("mean", torch.tensor(LITE_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(LITE_STD).view(1, 3, 1, 1), persistent=False)
-
-    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Five maps [n, channels, side / stride, side / stride]."""
-        return self.network((images - self.mean.to(images.dtype)) / self.std.to(images.dtype))
-
-
 def register_backbone() -> None:
-    """Let model YAMLs use ``TorchVision`` for ``FeatureMaps``."""
+    """Let model YAMLs use ``TorchVision`` for ``DetectorBackbone``."""
     import ultralytics.nn.tasks as tasks
 
-    tasks.TorchVision = FeatureMaps
+    from stages.networks.detector.backbone import DetectorBackbone
+
+    tasks.TorchVision = DetectorBackbone
 
 
 def architecture_path(name: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_wardrobe import HEADS, ColorModels, photo
 
-from stages.app.items import Asked
+from stages.app.items import QueryGarment
 from stages.app.query import approximate_json
 from stages.app.search import Filters
 from stages.app.store import File, PhotoGarments, Roots
@@ -46,8 +46,8 @@ class Clothes:
         wardrobe = wardrobe or self.opened()
         rows = rows_of(2 * photos, seed)
         files = wardrobe.store.files()
-        shelf = wardrobe.store.shelf(wardrobe.key)
-        shelf.append([
+        results = wardrobe.store.results(wardrobe.key)
+        results.append([
             PhotoGarments(f"{self.count + number:064x}", (40, 60), [("top", 0.9, None), ("bottom", 0.8, None)],
                   rows[2 * number : 2 * number + 2])
             for number in range(photos)
@@ -69,14 +69,14 @@ def clothes(tmp_path):
     return Clothes(tmp_path)
 
 
-def asked(seed=9):
+def query(seed=9):
     (row,) = rows_of(1, seed)
-    return Asked("top", 0.9, None, {}, b"", row[:8], row[8:])
+    return QueryGarment("top", 0.9, None, {}, b"", row[:8], row[8:])
 
 
 def answers(wardrobe, **options):
     return [
-        (match.item.id, pytest.approx(match.similarity, abs=1e-6)) for match in wardrobe.matches(asked(), **options)
+        (match.item.id, pytest.approx(match.similarity, abs=1e-6)) for match in wardrobe.matches(query(), **options)
     ]
 
 
@@ -87,9 +87,9 @@ def test_index_finds_the_same_garments_in_the_same_order_and_says_its_recall(clo
     for top in (1, 5, 40):
         assert answers(wardrobe, top=top) == answers(exact, top=top)
         assert answers(wardrobe, top=top, any_class=True) == answers(exact, top=top, any_class=True)
-    (match, *_) = found = wardrobe.matches(asked())
+    (match, *_) = found = wardrobe.matches(query())
     assert match.recall == 1.0 and approximate_json(found) == {"recall": 1.0}
-    assert approximate_json(exact.matches(asked())) is None is approximate_json([])
+    assert approximate_json(exact.matches(query())) is None is approximate_json([])
 
 
 def test_every_garment_is_listed_when_more_are_wanted_than_there_are(clothes):
@@ -101,7 +101,7 @@ def test_every_garment_is_listed_when_more_are_wanted_than_there_are(clothes):
 def test_few_garments_that_pass_a_filter_are_compared_exactly_and_many_by_the_index(clothes):
     wardrobe, exact = clothes.add(150), clothes.opened(EXACT)
     dark = Filters(attributes={"tone": frozenset({"dark"})})
-    few, many = (wardrobe.matches(asked(), filters=dark, any_class=every) for every in (False, True))
+    few, many = (wardrobe.matches(query(), filters=dark, any_class=every) for every in (False, True))
     assert 0 < wardrobe.count(Filters(frozenset({"top"}), dark.attributes)) <= 100 < wardrobe.count(dark)
     assert few[0].recall is None and many[0].recall == 1.0
     for every in (False, True):
@@ -111,12 +111,12 @@ def test_few_garments_that_pass_a_filter_are_compared_exactly_and_many_by_the_in
 
 def test_query_photo_is_no_match_of_itself(clothes):
     wardrobe = clothes.add(150)
-    best = wardrobe.matches(asked())[0].item.id.partition("-")[0]
-    assert best not in {match.item.id.partition("-")[0] for match in wardrobe.matches(asked(), top=99, without=best)}
+    best = wardrobe.matches(query())[0].item.id.partition("-")[0]
+    assert best not in {match.item.id.partition("-")[0] for match in wardrobe.matches(query(), top=99, without=best)}
 
 
 def test_small_wardrobe_and_exact_params_have_no_index(clothes):
-    assert clothes.add(50).matches(asked())[0].recall is None  # 100 garments: not above the size
+    assert clothes.add(50).matches(query())[0].recall is None  # 100 garments: not above the size
     assert clothes.index_files() == []
     clothes.add(100, wardrobe=clothes.opened(EXACT))
     assert clothes.index_files() == []
@@ -128,8 +128,8 @@ def test_new_garments_are_found_beside_the_index_until_a_tenth_is_new(clothes):
     wardrobe = clothes.add(15, seed=2)  # 30 garments on 300: a tenth
     assert clothes.index_files() == first
     assert answers(wardrobe, top=165) == answers(clothes.opened(EXACT), top=165)
-    assert any(int(match.item.id.partition("-")[0], 16) >= 150 for match in wardrobe.matches(asked(), top=165))
-    assert wardrobe.matches(asked())[0].recall == 1.0
+    assert any(int(match.item.id.partition("-")[0], 16) >= 150 for match in wardrobe.matches(query(), top=165))
+    assert wardrobe.matches(query())[0].recall == 1.0
     wardrobe = clothes.add(1, seed=3)
     second = clothes.index_files()
     assert len(second) == 1 and second != first
@@ -140,9 +140,9 @@ def test_new_garments_are_found_beside_the_index_until_a_tenth_is_new(clothes):
 
 def test_removed_garments_are_not_found(clothes):
     wardrobe = clothes.add(150)
-    gone = [match.item.photo for match in wardrobe.matches(asked(), top=10)]
+    gone = [match.item.photo for match in wardrobe.matches(query(), top=10)]
     wardrobe.remove(gone)
-    found = wardrobe.matches(asked(), top=200)
+    found = wardrobe.matches(query(), top=200)
     assert len(found) == 140 and not {match.item.photo for match in found} & set(gone)
     assert found[0].recall == 1.0
     assert answers(wardrobe, top=200) == answers(clothes.opened(EXACT), top=200)
@@ -155,8 +155,8 @@ def test_index_of_other_vectors_is_not_used(clothes):
     data[:8] = -data[:8]
     data.tofile(path)
     again = clothes.opened()
-    assert again.matches(asked())[0].recall is None
-    assert wardrobe.matches(asked())[0].recall == 1.0  # it was opened before
+    assert again.matches(query())[0].recall is None
+    assert wardrobe.matches(query())[0].recall == 1.0  # it was opened before
 
 
 def test_same_vectors_give_an_index_of_the_same_name_and_bytes(clothes, tmp_path):
@@ -174,10 +174,10 @@ def test_damaged_note_or_a_lost_index_is_made_again(clothes):
     data = index.read_bytes()
     for spoil in (lambda: note.write_text("{"), index.unlink):
         spoil()
-        assert clothes.opened().matches(asked())[0].recall is None
+        assert clothes.opened().matches(query())[0].recall is None
         clothes.opened().sync()
         assert index.read_bytes() == data
-        assert clothes.opened().matches(asked())[0].recall == 1.0
+        assert clothes.opened().matches(query())[0].recall == 1.0
 
 
 def test_without_faiss_one_message_says_what_to_install_and_the_photos_stay(clothes, monkeypatch):
@@ -194,6 +194,6 @@ def test_photos_that_were_just_added_are_searched_by_the_index_of_the_same_comma
         photo(tmp_path / "clothes" / f"{number}.png", color)
     wardrobe = Wardrobe(models, tmp_path / "store")
     wardrobe.add([tmp_path / "clothes"])
-    look = wardrobe.look(photo(tmp_path / "look.png", (210, 30, 30)))
-    found = wardrobe.matches(look.garments[0], any_class=True)
+    query = wardrobe.read_query(photo(tmp_path / "look.png", (210, 30, 30)))
+    found = wardrobe.matches(query.garments[0], any_class=True)
     assert [match.item.photo.name for match in found][0] == "0.png" and found[0].recall == 1.0

@@ -1,4 +1,4 @@
-"""How attributes and names of files are said."""
+"""Attributes and names of files as text for people."""
 
 import os
 
@@ -18,7 +18,7 @@ def test_attribute_is_the_most_probable_class_of_its_own_head():
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "text"),
     [
         ("a b.jpg", "a b.jpg"),
         ("line\nbreak\t.jpg", r"line\nbreak\t.jpg"),
@@ -27,8 +27,8 @@ def test_attribute_is_the_most_probable_class_of_its_own_head():
         ("\u202egpj.exe", r"\u202egpj.exe"),
     ],
 )
-def test_name_of_a_file_is_one_printable_line(name, said):
-    assert shown_path(name) == said
+def test_name_of_a_file_is_one_printable_line(name, text):
+    assert shown_path(name) == text
 
 
 def test_place_of_a_garment():

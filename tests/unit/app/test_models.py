@@ -1,6 +1,12 @@
-"""The models' key, and where they are missing."""
+"""The models' key, where they are missing, and what needs no network."""
+
+import os
+import subprocess
+import sys
 
 import pytest
+import yaml
+from places import ROOT
 
 from stages.app.models import Models, stamp
 from stages.core.errors import StageError
@@ -59,3 +65,20 @@ def test_without_models_the_message_says_what_to_run(models, tmp_path):
     (tmp_path / "models" / "demo" / "encoders" / "classifier" / "encoder.json").unlink()
     with pytest.raises(StageError, match="no trained classifier there. Run `make repro` first"):
         models()
+
+
+def test_list_and_remove_of_a_wardrobe_do_without_torch(models, tmp_path):
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(models.params), encoding="utf-8")
+    program = """
+import sys
+from contextlib import suppress
+from stages.app import command
+for words in (["list"], ["remove", "x"]):
+    sys.argv = ["wardrobe", *words]
+    with suppress(SystemExit):
+        command.main()
+print("torch" in sys.modules)
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    output = subprocess.check_output([sys.executable, "-c", program], cwd=tmp_path, env=environment, text=True)
+    assert output.splitlines() == ["0 photos, 0 garments", "nothing was added yet", "0 photos, 0 garments", "False"]

@@ -69,5 +69,5 @@ def test_only_joins_heads_and_offers_names_of_one_head(ask):
 def test_path_in_json_is_exact_whatever_its_bytes():
     assert path_json(Path("Blu\u0308se\n.jpg")) == {"path": "Blu\u0308se\n.jpg", "path_base64": None}
     raw = b"caf\xe9.jpg"
-    told = path_json(Path(os.fsdecode(raw)))
-    assert told["path"] == "caf\\xe9.jpg" and base64.b64decode(told["path_base64"]) == raw
+    content = path_json(Path(os.fsdecode(raw)))
+    assert content["path"] == "caf\\xe9.jpg" and base64.b64decode(content["path_base64"]) == raw

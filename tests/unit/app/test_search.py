@@ -27,30 +27,30 @@ def wardrobe(tmp_path):
 
 
 @pytest.fixture
-def asked(wardrobe, tmp_path):
+def query(wardrobe, tmp_path):
     """The top of a red photo."""
-    return wardrobe.look(photo(tmp_path / "look.png", (210, 30, 30))).garments[0]
+    return wardrobe.read_query(photo(tmp_path / "look.png", (210, 30, 30))).garments[0]
 
 
 def names(matches):
     return [match.item.photo.stem for match in matches]
 
 
-def test_matches_are_in_the_order_of_the_cosine(wardrobe, asked):
-    query = np.array([210, 30, 30])
+def test_matches_are_in_the_order_of_the_cosine(wardrobe, query):
+    red = np.array([210, 30, 30])
     cosine = {
-        name: query @ np.array(color) / np.linalg.norm(query) / np.linalg.norm(color)
+        name: red @ np.array(color) / np.linalg.norm(red) / np.linalg.norm(color)
         for name, color in (COLORS | {"maroon": (90, 10, 10)}).items()
     }
-    found = wardrobe.matches(asked, top=10)
+    found = wardrobe.matches(query, top=10)
     assert names(found) == sorted(cosine, key=lambda name: -cosine[name])
     for match in found:
         assert match.similarity == pytest.approx(cosine[match.item.photo.stem], abs=0.01)  # crops are JPEG
 
 
-def test_only_garments_of_the_same_superclass_compete_unless_asked_otherwise(wardrobe, asked):
+def test_only_garments_of_the_same_superclass_compete_unless_asked_otherwise(wardrobe, query):
     def classes(**options):
-        return {match.item.superclass for match in wardrobe.matches(asked, top=99, **options)}
+        return {match.item.superclass for match in wardrobe.matches(query, top=99, **options)}
 
     assert classes() == {"top"}
     assert classes(filters=Filters(superclasses=frozenset({"bottom"}))) == {"bottom"}
@@ -60,22 +60,22 @@ def test_only_garments_of_the_same_superclass_compete_unless_asked_otherwise(war
     assert len(catalog.competing("vest", ANY, False, "")) == 0
 
 
-def test_photo_is_listed_once_with_its_best_garment(wardrobe, asked):
-    found = wardrobe.matches(asked, top=99, any_class=True)
+def test_photo_is_listed_once_with_its_best_garment(wardrobe, query):
+    found = wardrobe.matches(query, top=99, any_class=True)
     assert len(found) == len({match.item.photo for match in found}) == 6
 
 
-def test_filters_are_joined(wardrobe, asked, tmp_path):
+def test_filters_are_joined(wardrobe, query, tmp_path):
     blue = Filters(attributes={"color": frozenset({"blue"})})
-    assert set(names(wardrobe.matches(asked, filters=blue))) == {"blue", "navy"}
+    assert set(names(wardrobe.matches(query, filters=blue))) == {"blue", "navy"}
     both = Filters(attributes={"color": frozenset({"blue", "red"}), "tone": frozenset({"light"})})
-    assert names(wardrobe.matches(asked, filters=both)) == ["pink"]
-    assert names(wardrobe.matches(asked, filters=Filters(within=(tmp_path / "shoes",)))) == ["maroon"]
+    assert names(wardrobe.matches(query, filters=both)) == ["pink"]
+    assert names(wardrobe.matches(query, filters=Filters(within=(tmp_path / "shoes",)))) == ["maroon"]
     for nothing in (
         Filters(attributes={"color": frozenset({"mauve"})}),
         Filters(attributes={"size": frozenset({"L"})}),
     ):
-        assert wardrobe.matches(asked, filters=nothing) == [] == wardrobe.ideas(asked, filters=nothing)
+        assert wardrobe.matches(query, filters=nothing) == [] == wardrobe.ideas(query, filters=nothing)
 
 
 def test_facets_count_what_passes(wardrobe):
@@ -88,15 +88,15 @@ def test_facets_count_what_passes(wardrobe):
     assert wardrobe.count(Filters(superclasses=frozenset({"top"}))) == 6
 
 
-def test_ideas_take_turns_between_likeness_all_in_all_and_each_head(wardrobe, asked):
+def test_ideas_take_turns_between_likeness_all_in_all_and_each_head(wardrobe, query):
     """All in all: maroon (cosine .9997 of its dark red). Color: red, whose color is as sure. Tone: pink is as light."""
-    found = wardrobe.ideas(asked, top=6)
+    found = wardrobe.ideas(query, top=6)
     assert [match.why for match in found] == [ALL_IN_ALL, "color", "tone"] * 2
     assert len(set(names(found))) == 6
-    plain = names(wardrobe.matches(asked, top=6))
+    plain = names(wardrobe.matches(query, top=6))
     assert names(found)[0] == plain[0]
     assert {match.item.photo.stem: match.similarity for match in found} == pytest.approx(
-        {match.item.photo.stem: match.similarity for match in wardrobe.matches(asked, top=6)}
+        {match.item.photo.stem: match.similarity for match in wardrobe.matches(query, top=6)}
     )
 
 
@@ -107,8 +107,8 @@ def test_idea_of_a_head_is_the_nearest_in_that_head(tmp_path):
         photo(tmp_path / "clothes" / f"{name}.png", color)
     wardrobe = Wardrobe(ColorModels(), tmp_path / "store")
     wardrobe.add([tmp_path / "clothes"])
-    asked = wardrobe.look(photo(tmp_path / "look.png", (255, 180, 180))).garments[0]
-    found = {match.why: match.item.photo.stem for match in wardrobe.ideas(asked, top=3)}
+    query = wardrobe.read_query(photo(tmp_path / "look.png", (255, 180, 180))).garments[0]
+    found = {match.why: match.item.photo.stem for match in wardrobe.ideas(query, top=3)}
     assert found == {"all in all": "near", "color": "red", "tone": "bright"}
 
 

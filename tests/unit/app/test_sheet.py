@@ -25,9 +25,9 @@ def near(pixel, color):
 
 def test_matches_stand_beside_their_garment_best_first(wardrobe, tmp_path):
     path = photo(tmp_path / "look.png", (210, 30, 30), BLUE, size=(300, 400))
-    look = wardrobe.look(path)
-    matches = [wardrobe.matches(one) for one in look.garments]
-    sheet = draw_sheet(Image.open(path), path.name, look, matches, wardrobe)
+    query = wardrobe.read_query(path)
+    matches = [wardrobe.matches(one) for one in query.garments]
+    sheet = draw_sheet(Image.open(path), path.name, query, matches, wardrobe)
     left, middle = 2 * GAP + QUERY_SIDE, GAP + SIDE // 2
     row = (sheet.height - 2 * GAP) // 2
     for line, colors in enumerate([(RED, RED, BLUE), (BLUE, BLUE, RED)]):
@@ -38,10 +38,10 @@ def test_matches_stand_beside_their_garment_best_first(wardrobe, tmp_path):
 
 def test_photo_that_has_gone_leaves_a_gray_cell(wardrobe, tmp_path):
     path = photo(tmp_path / "look.png", RED, size=(300, 400))
-    look = wardrobe.look(path)
-    matches = [wardrobe.matches(look.garments[0]), []]
+    query = wardrobe.read_query(path)
+    matches = [wardrobe.matches(query.garments[0]), []]
     (tmp_path / "clothes" / "red.png").unlink()
-    sheet = draw_sheet(Image.open(path), path.name, look, matches, wardrobe)
+    sheet = draw_sheet(Image.open(path), path.name, query, matches, wardrobe)
     assert near(sheet.getpixel((2 * GAP + QUERY_SIDE + SIDE + GAP + SIDE // 2, GAP + SIDE // 2)), (225, 225, 225))
 
 

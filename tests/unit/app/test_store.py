@@ -12,60 +12,60 @@ def store(tmp_path):
     return Store(tmp_path / "store")
 
 
-def found(name, garments=1):
+def photo_garments(name, garments=1):
     """A photo with that many garments, whose rows hold its name's first letter."""
     rows = np.full((garments, 3), ord(name[0]), np.float32)
     return PhotoGarments(name, (10, 20), [("top", 0.5, (1, 2, 3, 4))] * garments, rows)
 
 
 def test_garments_and_their_rows_come_back(store):
-    shelf = store.shelf("key")
-    shelf.append([found("a"), found("b", 2)])
-    shelf.append(
+    results = store.results("key")
+    results.append([photo_garments("a"), photo_garments("b", 2)])
+    results.append(
         [
             PhotoGarments("c", (0, 0), [], None, "truncated"),
             PhotoGarments("d", (5, 5), [("none", None, None)], np.ones((1, 3))),
         ]
     )
-    table, rows = shelf.read()
+    table, rows = results.read()
     columns = table.to_pydict()
     assert columns["sha256"] == ["a", "b", "b", "c", "d"] and columns["number"] == [0, 0, 1, None, 0]
     assert columns["reason"] == [None, None, None, "truncated", None]
     assert columns["x1"] == [1, 1, 1, None, None] and columns["row"] == [0, 1, 2, None, 3]
     assert rows.tolist() == [[97.0] * 3, [98.0] * 3, [98.0] * 3, [1.0] * 3]
-    assert shelf.known() == {"a", "b", "c", "d"}
+    assert results.known() == {"a", "b", "c", "d"}
 
 
 def test_rows_that_a_killed_process_left_are_written_over(store):
-    shelf = store.shelf("key")
-    shelf.append([found("a")])
-    (vectors,) = shelf.folder.glob("vectors-*")
+    results = store.results("key")
+    results.append([photo_garments("a")])
+    (vectors,) = results.folder.glob("vectors-*")
     with vectors.open("ab") as stream:
         stream.write(b"half a row")
-    shelf.append([found("b")])
-    assert shelf.read()[1].tolist() == [[97.0] * 3, [98.0] * 3]
+    results.append([photo_garments("b")])
+    assert results.read()[1].tolist() == [[97.0] * 3, [98.0] * 3]
     assert vectors.stat().st_size == 2 * 3 * 4
 
 
 def test_vectors_are_written_anew_when_most_are_of_no_use(store):
-    shelf = store.shelf("key")
-    shelf.append([found("a", 5), found("b", COMPACT_FROM + 10), found("c", 2)])
-    held = shelf.read()[1]
-    shelf.keep_only({"a", "c"})
-    table, rows = shelf.read()
+    results = store.results("key")
+    results.append([photo_garments("a", 5), photo_garments("b", COMPACT_FROM + 10), photo_garments("c", 2)])
+    held = results.read()[1]
+    results.keep_only({"a", "c"})
+    table, rows = results.read()
     assert rows[:, 0].tolist() == [97.0] * 5 + [99.0] * 2
     assert table["row"].to_pylist() == list(range(7))
-    assert [path.name for path in shelf.folder.glob("vectors-*")] == ["vectors-1.f32"]
+    assert [path.name for path in results.folder.glob("vectors-*")] == ["vectors-1.f32"]
     assert held[0, 0] == 97  # a reader of the old state still has it
-    shelf.append([found("d")])
-    assert shelf.read()[1][-1].tolist() == [100.0] * 3
+    results.append([photo_garments("d")])
+    assert results.read()[1][-1].tolist() == [100.0] * 3
 
 
 def test_few_rows_of_no_use_stay_where_they_are(store):
-    shelf = store.shelf("key")
-    shelf.append([found("a"), found("b"), found("c")])
-    shelf.keep_only({"a", "c"})
-    table, rows = shelf.read()
+    results = store.results("key")
+    results.append([photo_garments("a"), photo_garments("b"), photo_garments("c")])
+    results.keep_only({"a", "c"})
+    table, rows = results.read()
     assert table["row"].to_pylist() == [0, 2] and len(rows) == 3
 
 
@@ -86,7 +86,7 @@ def test_writer_that_does_not_wait_is_told_that_another_one_writes(store):
 
 
 def test_what_a_killed_writer_left_is_cleared_and_photos_with_such_names_stay(store):
-    store.shelf("key").append([found("a")])
+    store.results("key").append([photo_garments("a")])
     left = [store.folder / "files.parquet.1.new", store.folder / "key" / "garments.parquet.1.new"]
     kept = store.folder / "photos" / "jeans.new"
     kept.parent.mkdir()
@@ -101,22 +101,22 @@ def test_models_that_were_used_last_are_remembered(store):
     import os
 
     for number in range(KEPT_KEYS + 3):
-        shelf = store.shelf(f"key{number}")
-        shelf.append([found("a")])
-        os.utime(shelf.table, (number, number))
-    store.forget_other_shelves("key0")
+        results = store.results(f"key{number}")
+        results.append([photo_garments("a")])
+        os.utime(results.table, (number, number))
+    store.delete_other_results("key0")
     left = sorted(path.name for path in store.folder.glob("key*"))
     assert left == ["key0", *(f"key{number}" for number in range(3, KEPT_KEYS + 3))]
 
 
 @pytest.mark.parametrize("name", ["garments.parquet", "vectors-0.f32"])
 def test_damaged_file_is_one_message_that_says_what_to_do(store, name):
-    shelf = store.shelf("key")
-    shelf.append([found("a")])
-    path = shelf.folder / name
+    results = store.results("key")
+    results.append([photo_garments("a")])
+    path = results.folder / name
     path.write_bytes(path.read_bytes()[:9])
     with pytest.raises(StageError, match="damaged .* Delete the folder .*key; it is made again"):
-        shelf.read()
+        results.read()
 
 
 def test_below_goes_by_whole_names():

@@ -183,11 +183,11 @@ def test_photo_is_no_match_of_its_own_bytes_and_one_of_other_bytes_is(folder, op
     Image.open(folder / "red.jpg").save(folder / "sent.jpg", quality=40)  # the same picture, encoded anew
     wardrobe, _ = opened()
     wardrobe.add([folder])
-    look = wardrobe.look(folder / "red.jpg")
-    found = wardrobe.matches(look.garments[0], without=look.sha256)
+    query = wardrobe.read_query(folder / "red.jpg")
+    found = wardrobe.matches(query.garments[0], without=query.sha256)
     assert [match.item.photo.name for match in found][0] == "sent.jpg"
     assert not {"red.jpg", "copy.jpg"} & {path.name for match in found for path in match.item.paths}
-    own = wardrobe.matches(look.garments[0])[0]
+    own = wardrobe.matches(query.garments[0])[0]
     assert own.item.paths[0].name == "copy.jpg" and own.similarity == pytest.approx(1, abs=1e-6)
 
 
@@ -220,7 +220,7 @@ def test_removed_folder_leaves_nothing_of_its_photos_in_the_store(folder, opened
     assert wardrobe.remove([folder]).photos == 0
     assert wardrobe.roots() == []
     for store in (wardrobe, opened(version="2")[0]):
-        assert store.store.shelf(store.key).known() == set()
+        assert store.store.results(store.key).known() == set()
 
 
 def test_folder_that_is_unplugged_is_not_searched_and_not_forgotten(folder, opened, tmp_path):
@@ -256,14 +256,14 @@ def test_what_was_read_before_a_crash_is_kept_but_for_the_last_batch(tmp_path, o
 def test_addition_that_is_stopped_keeps_what_it_read(folder, opened):
     wardrobe, models = opened()
     stop = threading.Event()
-    told = []
+    progress_calls = []
 
     def progress(done, total, path):
-        told.append((done, total))
+        progress_calls.append((done, total))
         stop.set()
 
     assert wardrobe.add([folder], progress, stop).photos == 1
-    assert told == [(1, 3)] and len(models.looked) == 1
+    assert progress_calls == [(1, 3)] and len(models.looked) == 1
     assert wardrobe.sync().photos == 3 and len(models.looked) == 3
 
 
@@ -272,7 +272,7 @@ def test_second_addition_at_once_waits_or_gives_up(folder, opened):
     first.store.folder.mkdir(exist_ok=True)
     with first.store.writing():
         change = second.sync(wait=False)
-        assert change.busy and "another process" in change.said()[0]
+        assert change.busy and "another process" in change.lines()[0]
         late = threading.Thread(target=second.add, args=([folder],))
         late.start()
         late.join(0.3)
@@ -285,17 +285,17 @@ def test_threads_search_while_photos_are_added(tmp_path, opened):
     """Every answer is of one consistent state, and later ones have no fewer garments."""
     for number in range(60):
         photo(tmp_path / "clothes" / f"{number:02}.jpg", (4 * number, 60, 200 - 3 * number))
-    query = photo(tmp_path / "look.jpg", (100, 60, 120))
+    path = photo(tmp_path / "look.jpg", (100, 60, 120))
     wardrobe, _ = opened()
-    asked = wardrobe.look(query).garments[0]
+    query = wardrobe.read_query(path).garments[0]
     counts, failures, done = [[] for _ in range(4)], [], threading.Event()
 
     def search(own):
         try:
             while not done.is_set():
-                matches = wardrobe.matches(asked, top=1000)
+                matches = wardrobe.matches(query, top=1000)
                 assert all(0 < match.similarity <= 1.0001 for match in matches)
-                wardrobe.ideas(asked)
+                wardrobe.ideas(query)
                 own.append(len(matches))
         except Exception as error:
             failures.append(error)
@@ -309,29 +309,31 @@ def test_threads_search_while_photos_are_added(tmp_path, opened):
         thread.join()
     assert failures == []
     assert all(own == sorted(own) and set(own) <= {0, 16, 32, 48, 60} for own in counts)
-    assert len(wardrobe.matches(asked, top=1000)) == 60
+    assert len(wardrobe.matches(query, top=1000)) == 60
 
 
 def test_uploaded_photo_is_kept_under_a_name_of_its_bytes(folder, opened, tmp_path):
     data = (folder / "red.jpg").read_bytes()
     wardrobe, _ = opened()
-    assert wardrobe.keep(data, "../../evil name.JPG").photos == 1
+    assert wardrobe.add_upload(data, "../../evil name.JPG").photos == 1
     (item, _) = wardrobe.items()
     assert item.photo.parent == tmp_path / "store" / "photos" and item.photo.suffix == ".jpg"
     assert item.photo.read_bytes() == data
-    assert wardrobe.keep((folder / "green.jpg").read_bytes(), "run.exe").photos == 2  # a picture, whatever its name
+    assert (
+        wardrobe.add_upload((folder / "green.jpg").read_bytes(), "run.exe").photos == 2
+    )  # a picture, whatever its name
     assert {item.photo.suffix for item in wardrobe.items()} == {".jpg"}
     with pytest.raises(StageError, match="not an image of a kind that is read"):
-        wardrobe.keep(b"<html>", "page.jpg")
+        wardrobe.add_upload(b"<html>", "page.jpg")
     assert len(list((tmp_path / "store" / "photos").iterdir())) == 2
 
 
 def test_corrected_garment_is_cut_where_and_named_as_the_person_says(folder, opened):
     wardrobe, _ = opened()
     data = photo(folder / "both.png", RED, BLUE).read_bytes()
-    asked = wardrobe.correct(data, (0, 32, 40, 60), "top")
-    assert (asked.superclass, asked.box, asked.confidence) == ("top", (0, 32, 40, 60), None)
-    assert asked.attributes["color"].name == "blue"
+    query = wardrobe.correct(data, (0, 32, 40, 60), "top")
+    assert (query.superclass, query.box, query.confidence) == ("top", (0, 32, 40, 60), None)
+    assert query.attributes["color"].name == "blue"
     assert wardrobe.correct(data, None, "none").box is None
     assert wardrobe.correct(data, (-10, 32, 400, 600), "top").box == (0, 32, 40, 60)
     for box, superclass, message in (

@@ -10,7 +10,7 @@ import yaml
 from small_models import write_project
 from small_wardrobe import photo
 
-from stages.app.find import asked_by
+from stages.app.find import query_of
 from stages.app.wardrobe import Wardrobe
 from stages.app.words import WordModels, encoder_of_words
 from stages.core.errors import StageError
@@ -71,7 +71,7 @@ def test_garments_come_in_the_order_of_their_cosine_to_the_words(project, tmp_pa
     assert models.origin == "a test"
     wardrobe = Wardrobe(models, tmp_path / "wardrobe")
     wardrobe.add([tmp_path / "clothes"])
-    matches = wardrobe.matches(asked_by(models.vector_of("a red striped dress")), top=3)
+    matches = wardrobe.matches(query_of(models.vector_of("a red striped dress")), top=3)
 
     # Again with open_clip alone, from the crops that the detectors find.
     package = tiny_clip.open_clip()

@@ -1,4 +1,4 @@
-"""The ablation ladder: what a rung is, and that it trains and is scored on validation."""
+"""The ablation: what a variant is, and that it trains and is scored on validation."""
 
 import shutil
 from argparse import Namespace
@@ -46,7 +46,7 @@ def test_changes_go_into_mappings_key_by_key():
     assert base["augment"]["jpeg"] == 0.5
 
 
-def test_rung_is_the_classifier_with_the_changes(params):
+def test_variant_is_the_classifier_with_the_changes(params):
     base = params()
     variant = VariantParams.model_validate(VARIANT | {"classifier": {"hidden": [8], "augment": {"jpeg": 0.0}}})
     options = variant_of("one", variant, base).classifier
@@ -72,15 +72,15 @@ def test_weights_are_named_exactly_where_the_backbone_has_none(backbone, weights
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
-def test_every_profile_has_the_published_ladder_and_it_is_off(profile):
+def test_every_profile_has_the_published_ablation_and_it_is_off(profile):
     content = PROFILES[profile]
     assert content["ablation_variants"] == content["ablation_tables"] == []
     classifier = ClassifierParams.model_validate(content["classifier"])
     variants = {name: section(VariantParams, f"ablation.{name}", content) for name in content["ablation"]}
     variants = {name: one for name, one in variants.items() if one.published is not None}  # others may stand beside
     assert [variant.published for variant in variants.values()] == PUBLISHED
-    rungs = {name: variant_of(name, variant, classifier) for name, variant in variants.items()}
-    steps = [rung.classifier for rung in rungs.values()]
+    resolved = {name: variant_of(name, variant, classifier) for name, variant in variants.items()}
+    steps = [variant.classifier for variant in resolved.values()]
     assert [len(step.hidden) for step in steps] == [1, 2, 2, 1, 2, 2, 2, 2]
     assert [step.batch_norm for step in steps] == [False, False] + [True] * 6
     assert [step.missing_labels for step in steps] == ["as_class"] * 2 + ["masked"] * 6
@@ -88,10 +88,10 @@ def test_every_profile_has_the_published_ladder_and_it_is_off(profile):
     assert [step.detector_class for step in steps] == ["none"] * 5 + ["scalar"] * 3
     assert [step.dropout > 0 for step in steps] == [False, True, True, False] + [True] * 4
     assert steps[-1].dropout < steps[-2].dropout and steps[-1].weight_decay < steps[-2].weight_decay
-    assert [rung.backbone == "simclr" for rung in rungs.values()] == [False] * 3 + [True] * 5
+    assert [variant.backbone == "simclr" for variant in resolved.values()] == [False] * 3 + [True] * 5
 
 
-def test_last_published_rung_is_the_published_system():
+def test_last_published_variant_is_the_published_system():
     content = PROFILES["paper"]
     classifier = ClassifierParams.model_validate(content["classifier"])
     variant = VariantParams.model_validate(content["ablation"]["less_regularization"])
@@ -105,9 +105,9 @@ def test_download_without_a_network_says_what_to_do(params, monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(timm, "create_model", refuse)
-    rung = Variant(backbone="resnet50", weights="download", classifier=params())
+    variant = Variant(backbone="resnet50", weights="download", classifier=params())
     with pytest.raises(StageError, match="weights of resnet50 could not be downloaded .* set `weights: none`"):
-        build_backbone(rung, Path("nowhere"))
+        build_backbone(variant, Path("nowhere"))
 
 
 TYPES = ("Dresses", "Shirts", "Skirts")
@@ -144,7 +144,7 @@ def project(crops, params, cpu, tmp_path, monkeypatch):
     torch.use_deterministic_algorithms(False)
 
 
-def test_rung_is_scored_on_validation_beside_the_majority(project):
+def test_variant_is_scored_on_validation_beside_the_majority(project):
     content, report = project("one", classifier={"freeze_backbone": True})
     assert content["val_rows"] == 12 and "test_rows" not in content
     assert content["heads"]["type"]["rows"] == 12 and content["heads"]["color"]["rows"] == 8
@@ -164,14 +164,14 @@ def test_figures_are_those_of_the_epoch_that_was_best_on_validation(project, mon
     assert content["epoch"] == best["epoch"]
 
 
-def test_rung_without_mask_and_batch_norm_on_another_backbone_trains_and_scores(project):
+def test_variant_without_mask_and_batch_norm_on_another_backbone_trains_and_scores(project):
     changes = {"hidden": [8], "batch_norm": False, "missing_labels": "as_class", "detector_class": "none"}
     content, _ = project("start", backbone="test_resnet", weights="none", classifier=changes)
     assert content["heads"]["color"]["classes"] == 3  # blue, red, unknown
     assert content["heads"]["color"]["rows"] == 8  # rows whose color is known; "unknown" is never right
 
 
-def test_same_rung_twice_gives_the_same_bytes(project):
+def test_same_variant_twice_gives_the_same_bytes(project):
     assert project("one") == project("one")
 
 
@@ -190,7 +190,7 @@ def test_backbone_and_weights_decide_which_checkpoint_is_continued(params, tmp_p
     assert len(set(keys[:3])) == 3 and keys[3] == keys[0]
 
 
-def test_backbones_of_the_ladder_are_timms():
+def test_backbones_of_the_ablation_are_timms():
     import timm
 
     names = {variant["backbone"] for content in PROFILES.values() for variant in content["ablation"].values()}

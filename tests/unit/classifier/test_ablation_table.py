@@ -1,4 +1,4 @@
-"""The table of all rungs of the ablation ladder."""
+"""The table of all variants of the ablation."""
 
 import csv
 from argparse import Namespace
@@ -23,7 +23,7 @@ def run_table(folder, names, monkeypatch):
     return ablation_table.main(args, SimpleNamespace(variants=names))
 
 
-def test_table_has_a_line_for_each_rung_in_the_order_of_the_list(tmp_path, monkeypatch):
+def test_table_has_a_line_for_each_variant_in_the_order_of_the_list(tmp_path, monkeypatch):
     write_json(tmp_path / "ablation/z.json", figures(0.5, type=0.4, color=0.6) | {"published_mean_accuracy": 0.35})
     write_json(tmp_path / "ablation/a.json", figures(0.7, type=0.7))
     write_json(tmp_path / "ablation/left_over.json", figures(0.9, type=0.9))
@@ -49,7 +49,7 @@ def test_table_has_a_line_for_each_rung_in_the_order_of_the_list(tmp_path, monke
     ]
 
 
-def test_table_of_nothing_or_of_a_rung_that_was_not_run_is_refused(tmp_path, monkeypatch):
+def test_table_of_nothing_or_of_a_variant_that_was_not_run_is_refused(tmp_path, monkeypatch):
     with pytest.raises(StageError, match="`ablation_variants` is empty"):
         run_table(tmp_path, [], monkeypatch)
     with pytest.raises(StageError, match=r"never\.json: no such file"):

@@ -1,4 +1,4 @@
-"""The classifier's figures: with and without flip, the types' groups, and heads that nobody knows."""
+"""The classifier's figures: with and without flip, the type's group, and heads that nobody knows."""
 
 from types import MappingProxyType, SimpleNamespace
 

@@ -15,7 +15,7 @@ from stages.contracts.images import pixels
 from stages.core.errors import StageError
 from stages.core.files import read_json, write_json
 from stages.leakage import leakage
-from stages.leakage.leakage import PictureSet, seen_pictures
+from stages.leakage.leakage import PictureSet, repeated_pictures
 from stages.leakage.same_item import LeakageParams
 
 
@@ -56,7 +56,7 @@ def test_the_same_and_nearly_the_same_picture_are_found_and_others_are_not():
         dataset={"train": {"a": fingerprint(1), "b": fingerprint(2)}, "val": {"c": fingerprint(3)}, "test": {"d": fingerprint(4)}},
         shop={"train": {"e": fingerprint(5)}, "test": {"f": fingerprint(1), "g": fingerprint(3, 5), "h": fingerprint(2, 60)}},
     )  # fmt: skip
-    assert seen_pictures(sets, prints, 12, 4) == {
+    assert repeated_pictures(sets, prints, 12, 4) == {
         "dataset": {"dataset": [], "shop": []},
         "shop": {"dataset": [(("shop", "f"), ("dataset", "a")), (("shop", "g"), ("dataset", "c"))], "shop": []},
     }
@@ -66,9 +66,9 @@ def test_a_set_without_held_out_pictures_is_no_row_but_teaches():
     sets, prints = sets_of(
         a={"train": {"x": fingerprint(1)}, "none": {"y": fingerprint(2)}}, b={"test": {"z": fingerprint(1)}}
     )
-    found = seen_pictures(sets, prints, 0, 0)
+    found = repeated_pictures(sets, prints, 0, 0)
     assert found == {"b": {"a": [(("b", "z"), ("a", "x"))], "b": []}}
-    assert seen_pictures({}, {}, 0, 0) == {}
+    assert repeated_pictures({}, {}, 0, 0) == {}
 
 
 def test_a_chain_of_near_duplicates_makes_its_ends_no_pair():
@@ -76,7 +76,7 @@ def test_a_chain_of_near_duplicates_makes_its_ends_no_pair():
     sets, prints = sets_of(
         one={"train": {"a": fingerprint(1)}, "none": {}}, two={"val": {"b": fingerprint(1, 8)}, "test": {"c": fingerprint(1, 16)}}
     )  # fmt: skip
-    assert seen_pictures(sets, prints, 12, 4) == {"two": {"one": [], "two": [(("two", "c"), ("two", "b"))]}}
+    assert repeated_pictures(sets, prints, 12, 4) == {"two": {"one": [], "two": [(("two", "c"), ("two", "b"))]}}
 
 
 def table(path, **columns):

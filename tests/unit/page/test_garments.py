@@ -10,7 +10,7 @@ def test_cells_of_a_matrix_count_and_name_what_they_open():
     assert found["classes"] == ["a", "b", "background"]
     right, wrong, none = found["lines"][0]["cells"]
     assert (right["n"], right["diag"], wrong["n"], wrong["diag"], none) == (1, True, 2, False, None)
-    assert wrong["said"] == "a taken for b: 2 of 3 (67%)"
+    assert wrong["text"] == "a taken for b: 2 of 3 (67%)"
     assert sorted(cells[wrong["cell"]]) == [["2", "b .9"], ["3", ""]]
 
 

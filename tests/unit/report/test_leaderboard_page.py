@@ -123,9 +123,7 @@ def test_encoder_that_ends_below_its_start_on_validation_is_marked_and_told_with
     text = page({"demo": leaderboard.leaderboard(results)}, {}, [], set())
     rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")][2:]
     assert rows == ["fell (below its start)", "rose", "kept (kept its start)", "unknown", "chance"]
-    told = (
-        "Training lowered the score on validation of these encoders, whatever their rows say: fell (hit@1 0.570 before"
-    )
+    told = "Training lowered the validation score of these encoders, even if their test score rose: fell (hit@1 0.570 before"
     assert f"{told} its training, 0.494 after it)." in text.replace("\n", " ")
     del results["fell"]
     assert "Training lowered" not in page({"demo": leaderboard.leaderboard(results)}, {}, [], set())

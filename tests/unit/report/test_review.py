@@ -98,7 +98,7 @@ def test_review_has_numbers_spread_params_stages_and_pictures(repository):
         "| --- | --- | --- | --- | --- | --- |",
         "| wardrobe hit@1 | 0.510 | 0.590 | +0.080 | **beyond** ±0.061 | one, best of 2; 0.010 chance |",
         "",
-        "Key metrics unchanged: detectors mean mAP50 0.800; classifier accuracy, mean of heads 0.600.",
+        "Key metrics unchanged: detectors mean mAP50 0.800; classifier mean accuracy of the heads 0.600.",
         "",
         "**3 of 8 numbers changed**: 1 beyond the spread of the seeds, 1 within, 1 without a spread.",
         "",

@@ -60,7 +60,7 @@ def test_params_are_put_back_whatever_happens_and_other_edits_stay(project, erro
     assert Path("params.yaml").read_text() == PARAMS + "mine: 1\n"
 
 
-def test_only_the_ladders_entries_leave_the_lock(project):
+def test_only_the_ablations_entries_leave_the_lock(project):
     lock = "schema: '2.0'\nstages:\n  train:\n    cmd: a\n  ablation@one:\n    cmd: b\n  ablation_table@ladder:\n    cmd: c\n"
     Path("dvc.lock").write_text(lock)
     forget(Path("dvc.lock"))
@@ -101,7 +101,7 @@ stages:
 
 
 @pytest.mark.slow
-def test_dvc_runs_the_ladder_once_and_a_plain_repro_leaves_it_alone(project, capsys):
+def test_dvc_runs_the_ablation_once_and_a_plain_repro_leaves_it_alone(project, capsys):
     def dvc(*arguments):
         return subprocess.run(["dvc", *arguments], check=True, capture_output=True, text=True).stdout
 

@@ -35,9 +35,9 @@ def test_chance_and_bound_of_a_head_with_four_classes() -> None:
 
 
 def test_an_item_worn_is_nearer_to_itself_flat_than_to_another_item_flat() -> None:
-    looks = shortcut_check.draw_looks("fashion_products", 150)
-    worn = {look.garment: look.histogram for look in looks if look.worn}
-    flat = {look.garment: look.histogram for look in looks if not look.worn}
+    views = shortcut_check.draw_views("fashion_products", 150)
+    worn = {view.garment: view.histogram for view in views if view.worn}
+    flat = {view.garment: view.histogram for view in views if not view.worn}
     pairs = sorted(set(worn) & set(flat))
     nearer = []
     for place, garment in enumerate(pairs):

@@ -33,8 +33,8 @@ def test_a_link_that_leads_nowhere_in_a_sources_folder_is_named_as_what_dvc_stop
 def test_key_metrics_stand_next_to_their_baselines():
     assert key_metric_rows(numbers_of(FILES)) == [
         ("detectors", "mean mAP50", "0.625", "0.125 a constant box"),
-        ("classifier", "accuracy, mean of heads", "0.500", "0.250 commonest label of the detected class"),
-        ("SimCLR", "k-NN, mean of labels", "0.500", "0.375 imagenet, 0.250 untrained"),
+        ("classifier", "mean accuracy of the heads", "0.500", "0.250 commonest label of the detected class"),
+        ("SimCLR", "mean k-NN accuracy of the labels", "0.500", "0.375 imagenet, 0.250 untrained"),
         ("wardrobe", "hit@1", "0.750", "two, best of 2; 0.010 chance"),
         ("photos", "hit@1", "0.200", "one, best of 1; 0.100 chance"),
     ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.retrieval.catalogue import ALL, HIT, METRICS, Metric, Place, every, find, kept, shown_at
+from stages.retrieval.catalogue import ALL, HIT, METRICS, Metric, Place, every, find, shown_at, shown_names
 
 
 def test_a_key_or_label_is_its_metric_at_its_k():
@@ -33,9 +33,9 @@ def test_a_place_shows_its_k_and_those_that_are_asked_for_as_well():
 def test_a_comparison_keeps_every_hit_and_the_intervals_in_brackets():
     names = ["hit_at_1", "hit_at_3", "hit_at_3_low95", "map", "map_low95", "map_high95", "map_at_r", "map_at_r_low95"]
     names += ["mrr", "r_precision", "precision_at_1", "n_scored"]
-    assert kept(Place.COMPARED, names) == ["hit_at_1", "hit_at_3", "map", "map_at_r", "mrr"]
+    assert shown_names(Place.COMPARED, names) == ["hit_at_1", "hit_at_3", "map", "map_at_r", "mrr"]
     with_ends = ["hit_at_1", "hit_at_3", "map", "map_low95", "map_high95", "map_at_r", "mrr"]
-    assert kept(Place.COMPARED, names, Place.BRACKETS) == with_ends
+    assert shown_names(Place.COMPARED, names, Place.BRACKETS) == with_ends
 
 
 def test_every_interval_that_is_shown_is_computed():

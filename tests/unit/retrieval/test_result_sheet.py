@@ -5,7 +5,7 @@ from mean_color import BLUE
 from PIL import Image
 
 from stages.contracts.images import encode_jpeg
-from stages.retrieval.result_sheet import RIGHT, WRONG, Hit, Shown, evenly, likeness, retrieval_sheet
+from stages.retrieval.result_sheet import RIGHT, WRONG, Hit, ResultRow, evenly, likeness, retrieval_sheet
 
 
 def test_shown_queries_are_spread_evenly():
@@ -16,7 +16,7 @@ def test_shown_queries_are_spread_evenly():
 
 def test_sheet_frames_right_and_wrong_results():
     data = encode_jpeg(Image.new("RGB", (30, 20), BLUE))
-    sheet = retrieval_sheet([Shown(data, [Hit(data, True, "0.999"), Hit(data, False, "")])])
+    sheet = retrieval_sheet([ResultRow(data, [Hit(data, True, "0.999"), Hit(data, False, "")])])
     assert sheet.size == (3 * 76 + 8, 76 + 13 + 4)
     assert sheet.getpixel((8 + 76 + 1, 5)) == RIGHT
     assert sheet.getpixel((8 + 2 * 76 + 1, 5)) == WRONG

@@ -26,13 +26,13 @@ def test_label_that_another_class_claims_is_suspected():
     """Row 2 alone is claimed: b is as sure there (.8) as where it is right; of row 6 a is not (.5 of .57)."""
     (one,) = found(ROWS)
     assert (one.row, one.suggestion, one.reason) == (2, 1, OUT_OF_FOLD)
-    assert (one.given, one.likely, one.confidence) == pytest.approx((0.1, 0.8, 0.9))
+    assert (one.label_probability, one.suggestion_probability, one.confidence) == pytest.approx((0.1, 0.8, 0.9))
 
 
 def test_claims_say_how_many_and_the_labels_own_probability_says_which():
     """One claim still, but the label of row 7 is believed least; nobody claims it (.5 of .57)."""
     (one,) = found([*ROWS, ("c", [0.5, 0.45, 0.05])])
-    assert (one.row, one.suggestion, one.given) == (7, 0, pytest.approx(0.05))
+    assert (one.row, one.suggestion, one.label_probability) == (7, 0, pytest.approx(0.05))
 
 
 def test_the_least_believed_label_comes_first():

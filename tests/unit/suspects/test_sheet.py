@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from stages.contracts.images import encode_jpeg
-from stages.suspects.sheet import MOST, PICTURE, Shown, contact_sheet
+from stages.suspects.sheet import MOST, PICTURE, SuspectCell, contact_sheet
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def crops():
 def test_sheet_shows_the_pictures_in_their_order(crops):
     sheet = np.asarray(
         contact_sheet([
-            Shown(crops[2], "blue", 0.01, "red", 0.9), Shown(crops[0], "red", 0.02, "blue with a very long name indeed", 0.8),
+            SuspectCell(crops[2], "blue", 0.01, "red", 0.9), SuspectCell(crops[0], "red", 0.02, "blue with a very long name indeed", 0.8),
         ])
     )  # fmt: skip
     first, second = sheet[50, 6 + PICTURE // 2], sheet[50, 12 + PICTURE + PICTURE // 2]
@@ -28,6 +28,6 @@ def test_sheet_shows_the_pictures_in_their_order(crops):
 
 
 def test_sheet_is_cut_off_after_its_most(crops):
-    few, many = (contact_sheet([Shown(crops[0], "a", 0.1, "b", 0.9)] * count) for count in (MOST, 5 * MOST))
+    few, many = (contact_sheet([SuspectCell(crops[0], "a", 0.1, "b", 0.9)] * count) for count in (MOST, 5 * MOST))
     assert few.size == many.size
     assert Image.new("RGB", few.size, "white").tobytes() != few.tobytes()

@@ -25,7 +25,7 @@ def test_job_tells_how_far_it_is_and_what_it_did(wardrobe, tmp_path):
     progress = build.progress
     assert (progress.running, progress.done, progress.total, progress.what) == (True, 1, 3, str(tmp_path))
     with pytest.raises(StageError, match="is being read"):
-        build.look_again()
+        build.rescan()
     wardrobe.go_on.set()
     progress = ended(build)
     assert (progress.done, progress.error, progress.stopped) == (3, "", False)
@@ -51,7 +51,7 @@ def test_job_that_fails_says_why_and_another_may_begin(wardrobe, tmp_path, error
 
     wardrobe.sync = fail
     build = Build(wardrobe)
-    build.look_again()
+    build.rescan()
     progress = ended(build)
     assert progress.change is None
     assert ("the terminal" in progress.error) if isinstance(error, KeyError) else (progress.error == str(error))

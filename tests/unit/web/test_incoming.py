@@ -41,7 +41,7 @@ def bomb(width, height):
 
 @pytest.mark.parametrize("size", [(8001, 8000), (50_000, 50_000), (2**31 - 1, 2**31 - 1)])
 def test_picture_that_claims_too_many_pixels_is_refused_before_it_is_decoded(client, wardrobe, size):
-    wardrobe.look = lambda _: pytest.fail("the models see it")
+    wardrobe.read_query = lambda _: pytest.fail("the models see it")
     answer = client.post("/photos", content=bomb(*size))
     assert answer.status_code == 413 and "pixels" in answer.text and "\n" not in answer.text
 

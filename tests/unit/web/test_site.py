@@ -6,7 +6,7 @@ import time
 from html.parser import HTMLParser
 
 import pytest
-from fake_wardrobe import asked, sent
+from fake_wardrobe import query_garment, sent
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -103,11 +103,11 @@ def test_folder_that_is_none_is_one_line(client, folder, said):
 
 
 def test_looking_again_reports(client):
-    assert client.post("/wardrobe/look-again").status_code == 200
+    assert client.post("/wardrobe/rescan").status_code == 200
     assert "all folders of the wardrobe" in state(client)
 
 
-@pytest.mark.parametrize("address", ["/wardrobe/folders", "/wardrobe/look-again", "/wardrobe/stop"])
+@pytest.mark.parametrize("address", ["/wardrobe/folders", "/wardrobe/rescan", "/wardrobe/stop"])
 def test_visitors_from_elsewhere_change_nothing(visit, wardrobe, photo, address, tmp_path):
     client = visit(changes=False)
     answer = client.post(address, json={"folder": str(tmp_path)})
@@ -115,7 +115,7 @@ def test_visitors_from_elsewhere_change_nothing(visit, wardrobe, photo, address,
     photo_id, text = sent(client, photo)
     assert 'id="keep"' not in text and 'id="add"' not in client.get("/").text
     assert client.post(f"/photos/{photo_id}/keep").status_code == 403
-    assert wardrobe.added == wardrobe.kept == []
+    assert wardrobe.added == wardrobe.uploads == []
 
 
 def test_garments_are_listed_and_narrowed(client):
@@ -198,7 +198,7 @@ def test_photo_shows_its_garments_and_the_nearest_ones(client, wardrobe, photo):
     assert text.count('class="similarity"') == 3 and "</span>0.50</span>" in text
     assert re.search(r">color</span>\s*<span class=\"name\">Blue</span><span class=\"share\">91 %", text)
     assert "approximate" not in text
-    searched = wardrobe.asked[-1]
+    searched = wardrobe.searches[-1]
     assert searched[0] is wardrobe.garments[0] and searched[3] is False and len(searched[4]) == 64
 
 
@@ -221,7 +221,7 @@ def test_search_is_narrowed_and_may_look_at_every_class(client, wardrobe, photo)
     words = {"garment": 1, "superclass": "*", "attributes": {"color": "Red", "type": ""}}
     text = client.post(f"/photos/{photo_id}/search", json=words).text
     assert text.count('class="card"') == 2
-    one, _, filters, any_class, _ = wardrobe.asked[-1]
+    one, _, filters, any_class, _ = wardrobe.searches[-1]
     assert one is wardrobe.garments[1] and any_class is True
     assert filters.attributes == {"color": {"Red"}} and filters.superclasses == frozenset()
 
@@ -255,24 +255,24 @@ def test_corrected_box_and_class_take_the_place_of_the_detected_ones(client, pho
 
 def test_photo_joins_the_wardrobe_only_when_asked(client, wardrobe, photo):
     photo_id, text = sent(client, photo, "coat.png")
-    assert wardrobe.kept == [] and 'id="keep"' in text
+    assert wardrobe.uploads == [] and 'id="keep"' in text
     answer = client.post(f"/photos/{photo_id}/keep", headers=OWN)
     assert answer.status_code == 200 and "is in the wardrobe now" in answer.text
-    assert wardrobe.kept == [(photo, "coat.png")]
+    assert wardrobe.uploads == [(photo, "coat.png")]
 
 
 @pytest.mark.parametrize("name", ["photo", "a.sh", "../../x.exe", "a.\0", "a." + "x" * 900, "a.jpg/..", ".jpg\n"])
 def test_photo_is_kept_under_a_name_of_a_picture(client, wardrobe, photo, name):
     photo_id, _ = sent(client, photo, name)
     assert client.post(f"/photos/{photo_id}/keep").status_code == 200
-    assert wardrobe.kept == [(photo, "photo.jpg")]
+    assert wardrobe.uploads == [(photo, "photo.jpg")]
 
 
 def test_full_disk_is_one_line(client, wardrobe, photo):
     def full(*_):
         raise OSError(28, "No space left on device", "/home/me/wardrobe/files")
 
-    wardrobe.keep = full
+    wardrobe.add_upload = full
     photo_id, _ = sent(client, photo)
     answer = client.post(f"/photos/{photo_id}/keep")
     assert answer.status_code == 500 and "No space left on device" in answer.text and "/home" not in answer.text
@@ -355,6 +355,6 @@ def test_models_are_made_ready_before_the_first_photo(visit, wardrobe):
 
 
 def test_photo_with_one_garment_and_no_box_is_the_whole_photo(client, wardrobe, photo):
-    wardrobe.garments = [asked("none", None, None)]
+    wardrobe.garments = [query_garment("none", None, None)]
     _, text = sent(client, photo)
     assert 'data-superclass="none" data-box=""' in text and "no garment detected" in text

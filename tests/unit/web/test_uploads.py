@@ -1,7 +1,7 @@
 """Photos that are held: the last ones, up to a count and a sum of bytes."""
 
 import pytest
-from fake_wardrobe import asked
+from fake_wardrobe import query_garment
 
 from stages.web.uploads import MOST_GARMENTS, Upload, Uploads
 
@@ -35,14 +35,14 @@ def test_ids_are_never_the_same_and_long_enough_not_to_be_guessed():
 
 @pytest.mark.parametrize(("number", "place"), [(0, 0), (1, 1), (None, 2), (7, 2)])
 def test_correction_takes_the_place_of_its_garment_or_is_one_more(number, place):
-    photo = upload(garments=[asked(), asked()])
-    mine = asked("footwear")
+    photo = upload(garments=[query_garment(), query_garment()])
+    mine = query_garment("footwear")
     assert photo.correct(number, mine) == place
     assert photo.garments[place] is mine and len(photo.garments) == (2 if place < 2 else 3)
 
 
 def test_garments_of_a_photo_are_bounded():
-    photo = upload(garments=[asked()])
+    photo = upload(garments=[query_garment()])
     for _ in range(100):
-        place = photo.correct(None, asked())
+        place = photo.correct(None, query_garment())
     assert len(photo.garments) == MOST_GARMENTS and place == MOST_GARMENTS - 1

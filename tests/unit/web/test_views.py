@@ -1,7 +1,7 @@
 """What a person reads: names, shares, choices."""
 
 import pytest
-from fake_wardrobe import FakeWardrobe, asked
+from fake_wardrobe import FakeWardrobe, query_garment
 
 from stages.web import views
 
@@ -17,13 +17,13 @@ def test_type_and_color_come_first_then_heads_by_name():
     assert views.in_order(["usage", "color", "fabric", "type"]) == ["type", "color", "fabric", "usage"]
 
 
-def test_garment_is_told_by_what_is_sure_and_else_by_its_class():
-    assert views.told(asked().attributes, "top") == "Blue Tops"
-    assert views.told(asked(sure=False).attributes, "top") == "Tops"
-    unsure = {"type": asked(sure=False).attributes["color"]}
-    assert views.told(asked().attributes | unsure, "top") == "Blue top"
-    assert views.told({}, "soccer_shoe") == "soccer shoe"
-    assert views.told({}, "none") == "whole photo"
+def test_title_of_a_garment_is_what_is_sure_and_else_its_class():
+    assert views.title_of(query_garment().attributes, "top") == "Blue Tops"
+    assert views.title_of(query_garment(sure=False).attributes, "top") == "Tops"
+    unsure = {"type": query_garment(sure=False).attributes["color"]}
+    assert views.title_of(query_garment().attributes | unsure, "top") == "Blue top"
+    assert views.title_of({}, "soccer_shoe") == "soccer shoe"
+    assert views.title_of({}, "none") == "whole photo"
 
 
 def test_choices_are_the_most_frequent_first_without_those_that_nothing_has():
@@ -40,9 +40,9 @@ def test_selections_become_filters_and_empty_ones_none():
 
 
 def test_correction_is_told_from_a_detection_and_from_a_whole_photo():
-    assert views.garment(0, asked())["share"] == "90 %"
-    assert views.garment(0, asked(confidence=None))["said"] == "corrected"
-    assert views.garment(0, asked("none", None, None))["said"] == "no garment detected"
+    assert views.garment(0, query_garment())["share"] == "90 %"
+    assert views.garment(0, query_garment(confidence=None))["note"] == "corrected"
+    assert views.garment(0, query_garment("none", None, None))["note"] == "no garment detected"
 
 
 def test_file_name_that_is_no_text_can_be_shown():

@@ -24,7 +24,7 @@ def test_functions_of_one_thread_never_run_at_once_and_come_in_order():
         queue = WorkQueue(1, 20)
         answers = await asyncio.gather(*(queue.run(lambda number=number: work(number)) for number in range(20)))
         queue.close()
-        return answers, queue.held
+        return answers, queue.pending
 
     answers, held = asyncio.run(ask())
     assert answers == [2 * number for number in range(20)] and order == list(range(20))
@@ -42,12 +42,12 @@ def test_one_more_than_may_wait_is_refused_and_a_visitor_who_leaves_holds_the_pl
             await queue.run(go_on.wait)
         tasks[0].cancel()
         await asyncio.sleep(0.01)
-        held = queue.held
+        pending = queue.pending
         go_on.set()
         await tasks[1]
         await asyncio.sleep(0.01)
         queue.close()
-        return held, queue.held
+        return pending, queue.pending
 
     assert asyncio.run(ask()) == (2, 0)
 
@@ -72,6 +72,6 @@ def test_cache_is_bounded_by_bytes_and_forgets_what_was_used_longest_ago():
     cache.put(("c",), b"1234")
     assert (cache.get(("b",)), cache.get(("a",)), cache.get(("c",))) == (None, b"1234", b"1234")
     cache.put(("a",), b"12")
-    assert cache.held == 6
+    assert cache.bytes_held == 6
     cache.put(("large",), b"x" * 11)
-    assert cache.get(("large",)) is None and cache.held <= 10
+    assert cache.get(("large",)) is None and cache.bytes_held <= 10

@@ -53,21 +53,21 @@ def region_box(size: Sequence[float], center: Sequence[float], width: int, heigh
     return sides[0][0], sides[1][0], sides[0][1], sides[1][1]
 
 
-def attention_sheet(data: Sequence[bytes], seen: Glimpses) -> Image.Image:
+def attention_sheet(data: Sequence[bytes], glimpses: Glimpses) -> Image.Image:
     """A row for each picture: the picture with the regions' boxes, then with the attention map of each glimpse.
 
     The map is the brightness: the place with the largest attention keeps its brightness, others are darker.
     """
-    width, count = width_of(SIDE), seen.maps.shape[1]
+    width, count = width_of(SIDE), glimpses.maps.shape[1]
     sheet = Image.new("RGB", ((width + GAP) * (1 + count) - GAP, (SIDE + GAP) * len(data) - GAP), "white")
     for row, image_bytes in enumerate(data):
         picture, top = resized(image_bytes, width, SIDE), row * (SIDE + GAP)
         boxed = picture.copy()
         pen = ImageDraw.Draw(boxed)
-        light = F.interpolate(seen.maps[row : row + 1], size=(SIDE, width), mode="bilinear", align_corners=False)[0]
+        light = F.interpolate(glimpses.maps[row : row + 1], size=(SIDE, width), mode="bilinear", align_corners=False)[0]
         for at in range(count):
             color = COLORS[at % len(COLORS)]
-            pen.rectangle(region_box(seen.size[row, at].tolist(), seen.center[row, at].tolist(), width, SIDE),
+            pen.rectangle(region_box(glimpses.size[row, at].tolist(), glimpses.center[row, at].tolist(), width, SIDE),
                           outline=color, width=2)  # fmt: skip
             share = (light[at] / light[at].max().clamp(min=1e-12)).cpu().numpy()[:, :, None]
             shaded = np.asarray(picture) * (0.15 + 0.85 * share)
@@ -121,15 +121,15 @@ class AttentionEncoder(NetworkEncoder):
 
         The second is a vector of unit length for each attended region.
         """
-        seen = self._look(images)
-        vectors = torch.cat([self.network.whole(glimpses) for glimpses in seen])
-        regions = F.normalize(torch.cat([glimpses.regions for glimpses in seen]), dim=2)
+        batches = self._glimpses(images)
+        vectors = torch.cat([self.network.whole(glimpses) for glimpses in batches])
+        regions = F.normalize(torch.cat([glimpses.regions for glimpses in batches]), dim=2)
         return vectors.float().cpu().numpy(), regions.float().cpu().numpy()
 
     @torch.inference_mode()
     def probabilities(self, images: torch.Tensor) -> np.ndarray:
         """float32 [n, labels]: softmax over the labels; each row sums to 1."""
-        return torch.cat([glimpses.scores for glimpses in self._look(images)]).softmax(1).float().cpu().numpy()
+        return torch.cat([glimpses.scores for glimpses in self._glimpses(images)]).softmax(1).float().cpu().numpy()
 
     def recommend(
         self, query: torch.Tensor, gallery: torch.Tensor, ids: list[str], count: int
@@ -138,6 +138,6 @@ class AttentionEncoder(NetworkEncoder):
         of_query, of_gallery = (self.embed_regions(images)[1] for images in (query[None], gallery))
         return diverse_list(region_distances(of_query[0], of_gallery), ids, count)
 
-    def _look(self, images: torch.Tensor) -> list[Glimpses]:
+    def _glimpses(self, images: torch.Tensor) -> list[Glimpses]:
         images = images.to(device())
-        return [self.network.look(images[chunk]) for chunk in passes(images)]
+        return [self.network.glimpses_in(images[chunk]) for chunk in passes(images)]

@@ -244,7 +244,7 @@ class AttentionNetwork(nn.Module):
             self.branch.eval()
         return self
 
-    def look(self, images: torch.Tensor) -> Glimpses:
+    def glimpses_in(self, images: torch.Tensor) -> Glimpses:
         """All glimpses of images [n, 3, h, w], uint8 or floats in 0..255."""
         return self.glimpses(self.branch(images.float()))
 
@@ -281,8 +281,8 @@ class AttentionNetwork(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Vectors of whole pictures, see ``whole``."""
-        return self.whole(self.look(images))
+        return self.whole(self.glimpses_in(images))
 
-    def whole(self, seen: Glimpses) -> torch.Tensor:
+    def whole(self, glimpses: Glimpses) -> torch.Tensor:
         """Vectors of whole pictures [n, branch + region width]: pooled features, mean region, each of unit length."""
-        return torch.cat([F.normalize(seen.whole), F.normalize(seen.regions.mean(1))], dim=1)
+        return torch.cat([F.normalize(glimpses.whole), F.normalize(glimpses.regions.mean(1))], dim=1)

@@ -79,7 +79,7 @@ def test_images_are_found_by_the_names_of_lists_also_unpacked_one_folder_deeper(
     assert images.folder == "Img/img/img" and not images.high_resolution
     assert images.find("img/Tee/1.jpg") == "Tee/1"
     assert images.find("img/Tee/2.jpg") is None
-    assert images.look("img/Tee/2.jpg").reason == "missing_image"
+    assert images.match("img/Tee/2.jpg").reason == "missing_image"
     assert noted(request_of)["read from"] == {"images": "Img/img/img"}
 
 

@@ -66,10 +66,10 @@ def network(recipe, cpu):
     return AttentionNetwork(recipe("attention").network, 5).eval()
 
 
-def look(network, count=2):
+def glimpses_of(network, count=2):
     images = torch.randint(0, 256, (count, 3, 48, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        return network.look(images), images
+        return network.glimpses_in(images), images
 
 
 def test_attention_decides_what_a_glimpse_is_made_of(network):
@@ -88,11 +88,13 @@ def test_attention_decides_what_a_glimpse_is_made_of(network):
 
 
 def test_glimpses_start_at_their_anchors_and_maps_sum_to_one(network):
-    seen, _ = look(network)
-    assert seen.scores.shape == (2, 5) and seen.regions.shape == (2, 2, 12) and seen.maps.shape == (2, 2, 3, 2)
-    assert torch.allclose(seen.maps.sum((2, 3)), torch.ones(2, 2))
-    assert torch.allclose(seen.center, torch.tensor([[[0.0, -0.5], [0.0, 0.5]]] * 2))
-    assert torch.allclose(seen.size, torch.full((2, 2, 2), 0.5))
+    glimpses, _ = glimpses_of(network)
+    assert (
+        glimpses.scores.shape == (2, 5) and glimpses.regions.shape == (2, 2, 12) and glimpses.maps.shape == (2, 2, 3, 2)
+    )
+    assert torch.allclose(glimpses.maps.sum((2, 3)), torch.ones(2, 2))
+    assert torch.allclose(glimpses.center, torch.tensor([[[0.0, -0.5], [0.0, 0.5]]] * 2))
+    assert torch.allclose(glimpses.size, torch.full((2, 2, 2), 0.5))
 
 
 def test_window_is_a_gaussian_around_the_region():
@@ -107,46 +109,46 @@ def test_window_is_a_gaussian_around_the_region():
 
 def test_maps_of_glimpses_lie_where_their_regions_are(network):
     """Anchors are at the top and at the bottom: so are the maps, before any training."""
-    seen, _ = look(network)
-    rows = seen.maps.sum(3)  # [n, K, 3]
+    glimpses, _ = glimpses_of(network)
+    rows = glimpses.maps.sum(3)  # [n, K, 3]
     assert (rows[:, 0, 0] > 2 * rows[:, 0, 2]).all() and (rows[:, 1, 2] > 2 * rows[:, 1, 0]).all()
-    assert overlap(seen.maps) < 0.7
+    assert overlap(glimpses.maps) < 0.7
 
 
 def test_scores_are_the_maximum_over_glimpses_class_by_class(network):
     scores = []
     network.classify.register_forward_hook(lambda *call: scores.append(call[-1]))
-    seen, _ = look(network)
-    assert len(scores) == 2 and torch.equal(seen.scores, torch.maximum(*scores))
+    glimpses, _ = glimpses_of(network)
+    assert len(scores) == 2 and torch.equal(glimpses.scores, torch.maximum(*scores))
 
 
 def test_recurrence_carries_what_was_seen(network):
     """The state of the second glimpse changes when the first region is another one."""
     states = []
     network.classify.register_forward_hook(lambda *call: states.append(call[1][0]))
-    _, images = look(network)
+    _, images = glimpses_of(network)
     network.anchors[0] = torch.tensor([0.4, 0.4])
-    network.look(images)
+    network.glimpses_in(images)
     assert len(states) == 4 and not torch.allclose(states[1], states[3])
 
 
 def test_vector_of_a_region_is_its_own_texture_whatever_was_seen_before(network):
-    _, images = look(network)
+    _, images = glimpses_of(network)
     network.of_state.weight.data.zero_()  # the memory of earlier regions does not lead the eye
     network.of_state.bias.data.zero_()
-    led = network.look(images)
+    led = network.glimpses_in(images)
     network.cell.weight_hh.data.mul_(-3)  # another memory
-    assert torch.equal(network.look(images).regions, led.regions)
+    assert torch.equal(network.glimpses_in(images).regions, led.regions)
     assert torch.allclose(led.regions.square().mean(2).sqrt(), torch.ones(2, 2))
 
 
 def test_whole_vector_is_pooled_features_and_mean_region_of_unit_length(network):
-    seen, images = look(network)
+    glimpses, images = glimpses_of(network)
     with torch.no_grad():
         vectors = network(images)
     assert vectors.shape == (2, 8 + 4 * 3)
     assert torch.allclose(vectors[:, :8].norm(dim=1), torch.ones(2))
-    mean = seen.regions.mean(1)
+    mean = glimpses.regions.mean(1)
     assert torch.allclose(vectors[:, 8:], mean / mean.norm(dim=1, keepdim=True), atol=1e-6)
 
 
