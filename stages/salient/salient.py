@@ -38,21 +38,21 @@ from stages.contracts.tables import (
     write_rows,
     write_shards,
 )
-from stages.core.determinism import seed_everything
+from stages.core.determinism import device, seed_everything
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder
+from stages.core.parallel import in_processes
 from stages.crops.params import CropParams
 from stages.detection.params import DetectorParams
 from stages.networks.detector.detection_sheets import TRUTH, Drawn, Outline, Sheets, color_of, drawn
 from stages.runner.progress import track
 from stages.runner.stage import Report, Stage
 from stages.salient.mask_boxes import MaskBox, box_of_mask
-from stages.salient.network import U2NetP, load_network, predict_masks
+from stages.salient.network import load_network, predict_masks
 
 log = logging.getLogger(__name__)
 
 Which = Literal["without_box", "all"]
-BATCH = 4  # photos in a forward pass
 SURE = "sure"  # the sheet of boxes that are learned
 SHEETS = (SURE, "nothing_salient", "several_salient", "salient_everywhere", "unsure_mask")
 COLUMNS = ["image_id", "split", "width", "height", "bytes"]
@@ -107,8 +107,6 @@ def classes_of(labels: list[dict[str, Any]], by_superclass: bool) -> dict[str, t
 
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Predict masks, keep the sure boxes, write."""
-    seed_everything(0)
-    network = load_network()
     labels = read_table(args.labels / "labels.parquet", columns=["image_id", "superclass", "type"]).to_pylist()
     objects = read_table(args.ingested / "objects.parquet", OBJECTS).to_pylist()
     boxed: dict[str, list[Box]] = {}
@@ -129,7 +127,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     )
     boxes: list[dict[str, Any]] = []
     sheets, out = Sheets(SHEETS), fresh_folder(args.out)
-    rows = _rows(args.ingested, network, selection, account, boxes, sheets)
+    rows = _rows(args.ingested, selection, account, boxes, sheets)
     write_shards(out, SALIENT, rows, "image_id", len(shard_paths(args.ingested)))
     replaced = {row["image_id"] for row in boxes}
     annotated = [row for row in objects if row["image_id"] not in replaced]
@@ -149,17 +147,11 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
 
 
 def _rows(
-    ingested: Path,
-    network: U2NetP,
-    selection: PhotoSelection,
-    account: Account,
-    boxes: list[dict[str, Any]],
-    sheets: Sheets,
+    ingested: Path, selection: PhotoSelection, account: Account, boxes: list[dict[str, Any]], sheets: Sheets
 ) -> Iterator[dict[str, Any]]:
     """Rows of SALIENT; the sure boxes go into ``boxes``, the others into the ledger."""
     ledger = account.ledger("salient")
-    shards = track(iter_shards(ingested, COLUMNS), total=len(shard_paths(ingested)), desc="salient (shards)")
-    for row, mask in (pair for shard in shards for pair in _with_masks(shard.to_pylist(), network, selection)):
+    for row, mask in _with_masks(ingested, selection):
         image_id, content = row["image_id"], row.pop("bytes")
         if mask is None:
             yield row
@@ -189,18 +181,32 @@ def _corners(mask_box: MaskBox) -> dict[str, float]:
     return dict(zip(("x1", "y1", "x2", "y2"), mask_box.box, strict=True)) if mask_box.box else {}
 
 
-def _with_masks(
-    rows: list[dict[str, Any]], network: U2NetP, selection: PhotoSelection
-) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
-    """Each photo of a shard with its mask; None if it needs none."""
-    chosen = [row for row in rows if selection.needs_mask(row["image_id"], row["split"])]
-    masks: dict[str, np.ndarray] = {}
-    for start in range(0, len(chosen), BATCH):
-        chunk = chosen[start : start + BATCH]
-        predicted = predict_masks(network, [row["bytes"] for row in chunk])
-        masks |= {row["image_id"]: mask for row, mask in zip(chunk, predicted, strict=True)}
-    for row in rows:
-        yield row, masks.get(row["image_id"])
+def _with_masks(ingested: Path, selection: PhotoSelection) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
+    """Each photo with its mask; None if it needs none."""
+    paths = shard_paths(ingested)
+    # The network is small: two processes of one thread are half as fast again as one of two threads.
+    predicted = in_processes(
+        partial(_shard_masks, selection=selection), paths, "python" if device() == "cpu" else "networks"
+    )
+    shards = zip(iter_shards(ingested, COLUMNS), predicted, strict=True)
+    for shard, masks in track(shards, total=len(paths), desc="salient (shards)"):
+        for row in shard.to_pylist():
+            yield row, masks.get(row["image_id"])
+
+
+def _shard_masks(path: Path, selection: PhotoSelection) -> dict[str, np.ndarray]:
+    """image_id -> mask of the photos of a shard that need one."""
+    import torch
+
+    seed_everything(0)
+    network, result = load_network(), {}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for row in read_table(path, columns=["image_id", "split", "bytes"]).to_pylist():
+        if selection.needs_mask(row["image_id"], row["split"]):
+            result[row["image_id"]] = predict_masks(network, [row["bytes"]])[0]
+    torch.set_num_threads(threads)
+    return result
 
 
 def _cell(image_id: str, content: bytes, box: Box | None, superclass: str, selection: PhotoSelection) -> Drawn:

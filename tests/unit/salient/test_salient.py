@@ -71,6 +71,7 @@ def run(tmp_path, monkeypatch):
         looked = []
         monkeypatch.setattr(salient, "load_network", lambda: looked)
         monkeypatch.setattr(salient, "predict_masks", predict_masks)
+        monkeypatch.setenv("SEAMLINE_WORKERS", "1")  # another process would have the real network
         images, objects, labels = [], [], []
         for name, (split, gray, box, kind) in photos.items():
             content = encode_jpeg(Image.new("RGB", (WIDTH, HEIGHT), (gray,) * 3))
