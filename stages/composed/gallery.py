@@ -1,0 +1,113 @@
+"""The wardrobe in which garments of composed pictures are searched, and its answers against their truth."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.app.items import Asked, Match
+from stages.app.search import ANY, Filters
+from stages.app.wardrobe import Wardrobe
+from stages.composed.pictures import Pasted
+from stages.composed.scores import Answer
+from stages.contracts.tables import read_table
+from stages.core.files import digest, fresh_folder
+
+TRAINING, ORIGINALS = "training", "originals"  # folders of photos
+HEAD = "type"
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photos of a gallery.
+
+    Attributes:
+        folder: with a folder for each set of ``TRAINING`` and ``ORIGINALS``.
+        names: file -> source:image_id.
+        types: photo of ``TRAINING`` -> type of its garment, None where it is not known.
+    """
+
+    folder: Path
+    names: Mapping[Path, str]
+    types: Mapping[str, str | None]
+
+
+def training_items(data: Path, source: str) -> dict[str, str | None]:
+    """image_id -> type, of the labeled training photos of a source."""
+    rows = read_table(data / "dataset" / "items.parquet", columns=["source", "split", "image_id", HEAD]).to_pylist()
+    return {row["image_id"]: row[HEAD] for row in rows if row["source"] == source and row["split"] == "train"}
+
+
+def write_photos(
+    folder: Path,
+    training: Mapping[str, str | None],
+    originals: Iterable[str],
+    photos: Callable[[str, Mapping[str, Any]], Iterable[tuple[str, bytes]]],
+) -> Photos:
+    """Write the photos of a gallery as files, which a wardrobe reads as it reads any folder.
+
+    Args:
+        folder: is made anew.
+        training: photo -> type.
+        originals: photos that composed garments are from.
+        photos: source, wanted image ids -> the encoded photo of each.
+    """
+    folder, names = fresh_folder(folder), {}
+    for kind, wanted in ((TRAINING, training), (ORIGINALS, dict.fromkeys(originals))):
+        (folder / kind).mkdir()
+        by_source: dict[str, dict[str, None]] = {}
+        for photo in wanted:
+            source, _, image_id = photo.partition(":")
+            by_source.setdefault(source, {})[image_id] = None
+        for source, ids in sorted(by_source.items()):
+            for image_id, content in photos(source, ids):
+                photo = f"{source}:{image_id}"
+                path = (folder / kind / f"{digest(photo)[:20]}.jpg").absolute()  # ids may be paths
+                path.write_bytes(content)
+                names[path] = photo
+    return Photos(folder, names, dict(training))
+
+
+class Gallery:
+    """Answers of a wardrobe for garments whose truth is known."""
+
+    def __init__(self, wardrobe: Wardrobe, photos: Photos) -> None:
+        """Take the photos into the wardrobe, unless it has them."""
+        self.wardrobe, self.photos = wardrobe, photos
+        wardrobe.add([photos.folder])
+        self._training = Filters(within=(photos.folder / TRAINING,))
+        self._of_bytes = {hashlib.sha256(path.read_bytes()).hexdigest(): name for path, name in photos.names.items()}
+
+    def competing(self, asked: Asked) -> set[str]:
+        """The photos among which the wardrobe searches for a garment."""
+        catalog = self.wardrobe.catalog()
+        at = catalog.competing(asked.superclass, ANY, any_class=False, without="")
+        return {self._of_bytes[sha] for sha in set(catalog.photo[at])}
+
+    def _names(self, matches: list[Match]) -> set[str]:
+        """The photo of the first match; several names where photos have the same bytes."""
+        return {self.photos.names[path] for match in matches[:1] for path in match.item.paths}
+
+    def answer(self, asked: Asked, truth: Pasted) -> Answer:
+        """The answer for a garment.
+
+        Args:
+            asked: what the models see of it.
+            truth: what it is.
+        """
+        own_type, types = truth.labels.get(HEAD), self.photos.types
+        first = self._names(self.wardrobe.matches(asked, 1))
+        near = self._names(self.wardrobe.matches(asked, 1, self._training))
+        rivals = self.competing(asked)
+        typed = [types[photo] for photo in rivals if photo in types]
+        known = {head: name for head, name in truth.labels.items() if head in asked.attributes}
+        return Answer(
+            superclass_right=asked.superclass == truth.superclass,
+            labels_right=sum(asked.attributes[head].name == name for head, name in known.items()),
+            labels_known=len(known),
+            right_first=truth.photo in first,
+            same_type_first=own_type is not None and any(types.get(photo) == own_type for photo in near),
+            right_chance=1 / len(rivals) if truth.photo in rivals else 0.0,
+            same_type_chance=sum(name == own_type for name in typed) / len(typed) if typed and own_type else 0.0,
+        )
