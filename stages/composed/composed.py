@@ -25,7 +25,7 @@ from stages.app.items import Look
 from stages.app.models import Models
 from stages.app.wardrobe import Wardrobe
 from stages.composed.cutouts import photos_of, read_material
-from stages.composed.gallery import Gallery, training_items, write_photos
+from stages.composed.gallery import Gallery, training_labels, write_photos
 from stages.composed.pictures import COUNTS, Pasted, Picture, compose
 from stages.composed.scores import Outcome, Result, as_markdown, metrics_of, paired, region_boxes, scores_of
 from stages.contracts.boxes import Box
@@ -123,7 +123,7 @@ def run(profile: str, sources: list[str], models: Models, seed: int, counts: dic
     out = fresh_folder(data / "composed")
     network = load_network()
     training = {
-        f"{source}:{image_id}": name for source in sources for image_id, name in training_items(data, source).items()
+        f"{source}:{image_id}": own for source in sources for image_id, own in training_labels(data, source).items()
     }
     originals = [cutout.photo for cutout in material.cutouts]
     photos = write_photos(WORK / profile / "photos", training, originals, partial(photos_of, data))

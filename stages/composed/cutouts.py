@@ -18,7 +18,8 @@ from stages.core.heads import HEADS
 from stages.salient.mask_boxes import HOOK, PAIRED, PART, THRESHOLD, box_of_mask
 
 HELD_OUT = "test"
-SOFT = (0.5, 0.9)  # probabilities between which a pixel goes from transparent to opaque; lower ones show the old ground
+SOFT = (0.65, 0.98)  # probabilities from which a pixel shows, and is opaque; lower ones show a rim of the old ground
+HOLE = 0.01  # share of a garment up to which a hole in its mask is a button or a label, and is filled
 SOLID = 128  # opacity from which a pixel counts as the garment: boxes are drawn around these pixels
 MARGIN = 3  # pixels around a garment that a cutout keeps, for its soft edge
 EDGE = 2  # pixels of the mask; a garment that comes so near to the photo's edge may be cropped by it
@@ -88,8 +89,16 @@ def opacity(mask: np.ndarray, superclass: str) -> np.ndarray:
     if hook:  # opening rounds corners off; what lies within half of its square comes back
         kept = ndimage.binary_dilation(kept, iterations=hook // 2) & inside
     low, high = SOFT
-    soft = np.clip((mask / 255 - low) / (high - low), 0, 1)
-    return np.round(soft * kept * 255).astype(np.uint8)
+    soft = np.clip((mask / 255 - low) / (high - low), 0, 1) * kept
+    return np.round(np.where(_small_holes(soft >= 0.5), 1, soft) * 255).astype(np.uint8)
+
+
+def _small_holes(solid: np.ndarray) -> np.ndarray:
+    """bool [h, w]: the holes of a garment bool [h, w] that are small, and the pixels around them."""
+    labels, _ = ndimage.label(ndimage.binary_fill_holes(solid) & ~solid)
+    sizes = np.bincount(labels.ravel())[1:]
+    small = np.isin(labels, np.flatnonzero(sizes <= HOLE * solid.sum()) + 1)
+    return ndimage.binary_dilation(small, iterations=2) & (solid | small)
 
 
 def free_strip(mask: np.ndarray) -> tuple[float, float, float, float] | None:

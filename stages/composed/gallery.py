@@ -1,6 +1,7 @@
 """The wardrobe in which garments of composed pictures are searched, and its answers against their truth."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ from stages.composed.pictures import Pasted
 from stages.composed.scores import Answer
 from stages.contracts.tables import read_table
 from stages.core.files import digest, fresh_folder
+from stages.core.heads import HEADS
 
 TRAINING, ORIGINALS = "training", "originals"  # folders of photos
 HEAD = "type"
+Labels = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -25,23 +28,35 @@ class Photos:
     Attributes:
         folder: with a folder for each set of ``TRAINING`` and ``ORIGINALS``.
         names: file -> source:image_id.
-        types: photo of ``TRAINING`` -> type of its garment, None where it is not known.
+        labels: photo of ``TRAINING`` -> head -> class of its garment, of the heads that are known.
     """
 
     folder: Path
     names: Mapping[Path, str]
-    types: Mapping[str, str | None]
+    labels: Mapping[str, Labels]
+
+    def commonest(self) -> Labels:
+        """Head -> its commonest class among the training photos; the first of equal ones in the alphabet."""
+        counts: dict[str, Counter[str]] = {}
+        for labels in self.labels.values():
+            for head, name in labels.items():
+                counts.setdefault(head, Counter())[name] += 1
+        return {head: min(own, key=lambda name, own=own: (-own[name], name)) for head, own in counts.items()}
 
 
-def training_items(data: Path, source: str) -> dict[str, str | None]:
-    """image_id -> type, of the labeled training photos of a source."""
-    rows = read_table(data / "dataset" / "items.parquet", columns=["source", "split", "image_id", HEAD]).to_pylist()
-    return {row["image_id"]: row[HEAD] for row in rows if row["source"] == source and row["split"] == "train"}
+def training_labels(data: Path, source: str) -> dict[str, Labels]:
+    """image_id -> head -> class of the known heads, of the labeled training photos of a source."""
+    rows = read_table(data / "dataset" / "items.parquet", columns=["source", "split", "image_id", *HEADS]).to_pylist()
+    return {
+        row["image_id"]: {head: row[head] for head in HEADS if row[head] is not None}
+        for row in rows
+        if row["source"] == source and row["split"] == "train"
+    }
 
 
 def write_photos(
     folder: Path,
-    training: Mapping[str, str | None],
+    training: Mapping[str, Labels],
     originals: Iterable[str],
     photos: Callable[[str, Mapping[str, Any]], Iterable[tuple[str, bytes]]],
 ) -> Photos:
@@ -49,7 +64,7 @@ def write_photos(
 
     Args:
         folder: is made anew.
-        training: photo -> type.
+        training: photo -> head -> class.
         originals: photos that composed garments are from.
         photos: source, wanted image ids -> the encoded photo of each.
     """
@@ -76,6 +91,7 @@ class Gallery:
         """Take the photos into the wardrobe, unless it has them."""
         self.wardrobe, self.photos = wardrobe, photos
         wardrobe.add([photos.folder])
+        self._commonest = photos.commonest()
         self._training = Filters(within=(photos.folder / TRAINING,))
         self._of_bytes = {hashlib.sha256(path.read_bytes()).hexdigest(): name for path, name in photos.names.items()}
 
@@ -96,18 +112,19 @@ class Gallery:
             asked: what the models see of it.
             truth: what it is.
         """
-        own_type, types = truth.labels.get(HEAD), self.photos.types
+        own_type, types = truth.labels.get(HEAD), self.photos.labels
         first = self._names(self.wardrobe.matches(asked, 1))
         near = self._names(self.wardrobe.matches(asked, 1, self._training))
         rivals = self.competing(asked)
-        typed = [types[photo] for photo in rivals if photo in types]
+        typed = [types[photo].get(HEAD) for photo in rivals if photo in types]
         known = {head: name for head, name in truth.labels.items() if head in asked.attributes}
         return Answer(
             superclass_right=asked.superclass == truth.superclass,
             labels_right=sum(asked.attributes[head].name == name for head, name in known.items()),
             labels_known=len(known),
+            labels_majority=sum(self._commonest.get(head) == name for head, name in known.items()),
             right_first=truth.photo in first,
-            same_type_first=own_type is not None and any(types.get(photo) == own_type for photo in near),
+            same_type_first=own_type is not None and any(types[photo].get(HEAD) == own_type for photo in near),
             right_chance=1 / len(rivals) if truth.photo in rivals else 0.0,
             same_type_chance=sum(name == own_type for name in typed) / len(typed) if typed and own_type else 0.0,
         )

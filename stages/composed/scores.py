@@ -21,6 +21,7 @@ class Answer:
     Attributes:
         superclass_right: the superclass is that of the label.
         labels_right, labels_known: heads whose most probable class is that of the label, of the heads that it knows.
+        labels_majority: of these, heads of which the label is the commonest class of the training photos.
         right_first: the photo that the garment is from comes first.
         same_type_first: the first photo by another sender shows a garment of the same type.
         right_chance, same_type_chance: how probable these two are in a random order of the photos that compete.
@@ -29,6 +30,7 @@ class Answer:
     superclass_right: bool
     labels_right: int
     labels_known: int
+    labels_majority: int
     right_first: bool
     same_type_first: bool
     right_chance: float
@@ -119,6 +121,7 @@ def _of(answers: Sequence[Answer], garments: int) -> dict[str, Any]:
         "superclass": share(sum(answer.superclass_right for answer in answers), len(answers)),
         "labels_right": labels,
         "labels": share(labels, known),
+        "labels_majority": share(sum(answer.labels_majority for answer in answers), known),
         "right_first": share(right, len(answers)),
         "right_first_chance": share(sum(answer.right_chance for answer in answers), len(answers)),
         "right_first_count": right,
@@ -197,8 +200,9 @@ def metrics_of(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, f
 def as_markdown(scores: Mapping[str, Mapping[str, Any]]) -> str:
     """The scores as a Markdown table for pictures with garments, and a line for those without."""
     lines = [
-        "| pictures | garments | recall | precision | labels: box given, of all | right match first: box given, of "
-        "detected, of all (chance) | same type first: box given, of all (chance) | regions: recall, precision |",
+        "| pictures | garments | recall | precision | labels: box given, of all (majority) "
+        "| right match first: box given, of detected, of all (chance) "
+        "| same type first: box given, of all (chance) | regions: recall, precision |",
         "| --- | ---: | ---: | ---: | --- | --- | --- | --- |",
     ]
     for kind, own in scores.items():
@@ -207,7 +211,7 @@ def as_markdown(scores: Mapping[str, Mapping[str, Any]]) -> str:
         given, seen, regions = own["given_box"], own["detected"], own["regions"]
         lines.append(
             f"| {own['pictures']} {kind} | {own['garments']} | {own['recall']:.3f} | {own['precision']:.3f} "
-            f"| {given['labels']:.3f}, {seen['labels_of_all']:.3f} "
+            f"| {given['labels']:.3f}, {seen['labels_of_all']:.3f} ({given['labels_majority']:.3f}) "
             f"| {given['right_first']:.3f}, {seen['right_first']:.3f}, {seen['right_first_of_all']:.3f} "
             f"({given['right_first_chance']:.3f}) "
             f"| {given['same_type_first']:.3f}, {seen['same_type_first_of_all']:.3f} "

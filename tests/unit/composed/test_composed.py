@@ -79,7 +79,7 @@ def test_profile_without_masks_is_refused(project, monkeypatch, capsys):
 )
 def test_picture_is_right_if_every_garment_is_detected_and_matched_and_no_box_is_false(outcomes, boxes, right):
     def answer(first):
-        return None if first is None else Answer(True, 1, 1, first, True, 0.1, 0.1)
+        return None if first is None else Answer(True, 1, 1, 0, first, True, 0.1, 0.1)
 
     result = Result(APART, [Outcome(answer(True), answer(first)) for first in outcomes], boxes)
     assert composed.all_right(result) == right

@@ -19,10 +19,19 @@ def test_solid_box_is_around_what_is_at_least_half_opaque():
 
 
 def test_opacity_rises_between_the_two_probabilities():
-    # .5 is transparent, .9 opaque, and .7 half of it: 178.5 / 255.
-    assert opacity(rectangles((5, 5, 25, 25), value=127), "top").max() == 0
-    assert opacity(rectangles((5, 5, 25, 25), value=230), "top").max() == 255
-    assert opacity(rectangles((5, 5, 25, 25), value=178), "top")[10, 10] == round((178 / 255 - 0.5) / 0.4 * 255) == 126
+    # .65 is transparent, .98 opaque, and 208 / 255 half of it.
+    assert opacity(rectangles((5, 5, 25, 25), value=165), "top").max() == 0
+    assert opacity(rectangles((5, 5, 25, 25), value=250), "top").max() == 255
+    assert (
+        opacity(rectangles((5, 5, 25, 25), value=208), "top")[10, 10] == round((208 / 255 - 0.65) / 0.33 * 255) == 128
+    )
+
+
+def test_small_hole_is_filled_and_a_large_one_stays():
+    holed = rectangles((5, 5, 35, 35))
+    holed[10:12, 10:12], holed[20:30, 20:30] = 0, 0  # 4 and 100 of 900 pixels
+    alpha = opacity(holed, "footwear")
+    assert alpha[10, 10] == 255 and alpha[25, 25] == 0
 
 
 def test_hooks_and_specks_are_not_of_the_garment_but_thin_straps_are_of_a_shoe():
@@ -76,8 +85,8 @@ def test_material_is_of_held_out_photos_with_a_sure_mask_in_the_order_of_their_n
     assert [cutout.photo for cutout in material.cutouts] == ["shop:a", "shop:b"]
     assert material.cutouts[0].labels == {"type": "Pants"}
     assert material.left_out == {"at_the_edge": 1, "no_mask": 1}
-    # Right of the garment are 320 - 208 of 320 columns: 22 of 64 pixels, in each of the three photos with a mask.
-    assert [strip.size for strip in material.strips] == [(22, 64)] * 3
+    # Below the garment are 320 - 208 of 320 rows: 22 of 64 pixels, in each of the three photos with a mask.
+    assert [strip.size for strip in material.strips] == [(64, 22)] * 3
 
 
 def test_photo_of_two_items_is_no_material(data):

@@ -4,7 +4,7 @@ import pytest
 from small_wardrobe import ColorModels, photo
 
 from stages.app.wardrobe import Wardrobe
-from stages.composed.gallery import ORIGINALS, TRAINING, Gallery, training_items, write_photos
+from stages.composed.gallery import ORIGINALS, TRAINING, Gallery, training_labels, write_photos
 from stages.composed.pictures import Pasted
 from stages.contracts.tables import write_rows
 from stages.crops.dataset import ITEMS
@@ -15,7 +15,7 @@ COLORS = {
     "shop:green": ((20, 230, 20), (20, 20, 230)),
     "shop:folder/own": ((230, 60, 20), (120, 120, 20)),
 }
-TRAINED = {"shop:red": "Shirt", "shop:green": "Polo"}
+TRAINED = {"shop:red": {"type": "Shirt", "color": "red"}, "shop:green": {"type": "Polo"}}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_photos_are_files_in_two_folders(gallery):
 def test_original_comes_first_and_the_type_is_that_of_the_nearest_training_photo(gallery, tmp_path):
     own = gallery.answer(asked(gallery, tmp_path, (230, 60, 20)), truth())
     assert own.right_first and own.same_type_first and own.superclass_right
-    assert (own.labels_right, own.labels_known) == (1, 1)  # these models know no type
+    assert (own.labels_right, own.labels_known, own.labels_majority) == (1, 1, 1)  # these models know no type
     assert (own.right_chance, own.same_type_chance) == (pytest.approx(1 / 3), 0.5)
 
 
@@ -79,10 +79,14 @@ def test_photo_whose_garment_has_another_class_does_not_compete(gallery, tmp_pat
     assert not answer.right_first and answer.right_chance == 0.0
 
 
-def test_training_items_are_those_of_the_source(tmp_path):
+def test_training_labels_are_those_of_the_source(tmp_path):
     rows = [
         {"item_id": name, "image_id": name, "source": source, "split": split, "type": "Shirt"}
         for name, source, split in (("a", "shop", "train"), ("b", "shop", "test"), ("c", "other", "train"))
     ]
     write_rows(tmp_path / "dataset/items.parquet", ITEMS, rows)
-    assert training_items(tmp_path, "shop") == {"a": "Shirt"}
+    assert training_labels(tmp_path, "shop") == {"a": {"type": "Shirt"}}
+
+
+def test_commonest_class_is_of_each_head_and_ties_go_by_the_alphabet(gallery):
+    assert gallery.photos.commonest() == {"type": "Polo", "color": "red"}

@@ -16,7 +16,7 @@ from stages.composed.scores import (
 
 
 def answer(labels=1, first=True, same=True, superclass=True, known=1):
-    return Answer(superclass, labels, known, first, same, 0.1, 0.2)
+    return Answer(superclass, labels, known, 0, first, same, 0.1, 0.2)
 
 
 def test_box_is_of_the_garment_that_it_overlaps_most():
@@ -93,7 +93,7 @@ def test_metrics_of_a_profile_are_at_most_thirty_numbers():
 def test_table_has_a_row_for_each_kind_with_garments_and_a_line_for_the_kind_without():
     lines = as_markdown({"apart": scores_of(TWO), "none": scores_of([Result("none", [], 2)])}).splitlines()
     assert len(lines) == 5
-    assert lines[2].startswith("| 2 apart | 3 | 0.667 | 0.667 | 1.000, 0.333 | 0.667, 0.500, 0.333 (0.100) |")
+    assert lines[2].startswith("| 2 apart | 3 | 0.667 | 0.667 | 1.000, 0.333 (0.000) | 0.667, 0.500, 0.333 (0.100) |")
     assert lines[4] == "1 pictures of kind none: 0 without a box, 2 false boxes; 0 salient regions."
 
 
