@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from stages.app.command import progress_bar
 from stages.app.garments import MAX_PIXELS
 from stages.app.items import Look
 from stages.app.models import Models
@@ -127,8 +128,7 @@ def run(profile: str, sources: list[str], models: Models, seed: int, counts: dic
     }
     originals = [cutout.photo for cutout in material.cutouts]
     photos = write_photos(WORK / profile / "photos", training, originals, partial(photos_of, data))
-    log.info(f"a wardrobe of {len(photos.names)} photos is read, if it is new")
-    gallery = Gallery(Wardrobe(models, WORK / profile / "store"), photos)
+    gallery = Gallery(Wardrobe(models, WORK / profile / "store"), photos, progress_bar())
     sheets = Sheets([*counts, RIGHT, WRONG])
     results: dict[str, list[Result]] = {kind: [] for kind in counts}
     truths = []

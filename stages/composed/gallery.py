@@ -9,7 +9,7 @@ from typing import Any
 
 from stages.app.items import Asked, Match
 from stages.app.search import ANY, Filters
-from stages.app.wardrobe import Wardrobe
+from stages.app.wardrobe import Progress, Wardrobe
 from stages.composed.pictures import Pasted
 from stages.composed.scores import Answer
 from stages.contracts.tables import read_table
@@ -41,7 +41,7 @@ class Photos:
         for labels in self.labels.values():
             for head, name in labels.items():
                 counts.setdefault(head, Counter())[name] += 1
-        return {head: min(own, key=lambda name, own=own: (-own[name], name)) for head, own in counts.items()}
+        return {head: min(own.items(), key=lambda pair: (-pair[1], pair[0]))[0] for head, own in counts.items()}
 
 
 def training_labels(data: Path, source: str) -> dict[str, Labels]:
@@ -87,10 +87,10 @@ def write_photos(
 class Gallery:
     """Answers of a wardrobe for garments whose truth is known."""
 
-    def __init__(self, wardrobe: Wardrobe, photos: Photos) -> None:
-        """Take the photos into the wardrobe, unless it has them."""
+    def __init__(self, wardrobe: Wardrobe, photos: Photos, progress: Progress | None = None) -> None:
+        """Take the photos into the wardrobe, unless it has them; ``progress``: see ``Wardrobe.add``."""
         self.wardrobe, self.photos = wardrobe, photos
-        wardrobe.add([photos.folder])
+        wardrobe.add([photos.folder], progress)
         self._commonest = photos.commonest()
         self._training = Filters(within=(photos.folder / TRAINING,))
         self._of_bytes = {hashlib.sha256(path.read_bytes()).hexdigest(): name for path, name in photos.names.items()}
@@ -124,7 +124,7 @@ class Gallery:
             labels_known=len(known),
             labels_majority=sum(self._commonest.get(head) == name for head, name in known.items()),
             right_first=truth.photo in first,
-            same_type_first=own_type is not None and any(types[photo].get(HEAD) == own_type for photo in near),
+            same_type_first=own_type is not None and any(types.get(photo, {}).get(HEAD) == own_type for photo in near),
             right_chance=1 / len(rivals) if truth.photo in rivals else 0.0,
             same_type_chance=sum(name == own_type for name in typed) / len(typed) if typed and own_type else 0.0,
         )

@@ -4,8 +4,8 @@ The truth is exact, because it is drawn from the pasted pixels: a garment's box 
 garment hides. The same material and seed give the same pictures.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -42,8 +42,9 @@ FLAT: tuple[tuple[Size, tuple[Slot, ...]], ...] = (
 SHRUNK = 0.85  # a garment takes at least this share of its slot's sides
 TILT = (4.0, 25.0)  # degrees by which garments of a flat lay are turned, to either side
 MOST_ENLARGED = 2.0  # a garment of few pixels does not fill its slot
-# Slots grow by these factors until garments overlap; the largest one at which no garment is hidden too much is taken.
-GROWTH = (1.7, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1)
+# For garments to overlap, slots grow by a factor, and garments move toward the picture's center: by how much is sought
+# in so many halvings of what may do.
+GROWTH, HALVINGS = (1.7, 1.5, 1.3, 1.1), 8
 LEAST_HIDDEN, MOST_HIDDEN = 0.02, 0.2  # share of its pixels that the most hidden garment loses
 TRIES = 50  # outfits that are drawn for a picture whose garments overlap, as these shares may not be met
 SHADOW = (0.15, 0.4)  # of the light that a garment's shadow takes
@@ -220,13 +221,30 @@ def mirrored(slot: Slot) -> Slot:
     return 1 - slot[2], slot[1], 1 - slot[0], slot[3]
 
 
+def most_hidden(solid: Sequence[np.ndarray]) -> float:
+    """The share of its pixels that the most hidden garment loses; see ``visible_truth``."""
+    return max((hidden for _, hidden in visible_truth(solid)), default=0.0)
+
+
+def pulled(piece: Piece, share: float, size: Size) -> Piece:
+    """A piece moved to the center of a picture, by a share of the way there."""
+    height, width = piece.alpha.shape
+    across, down = size[0] / 2 - (piece.left + width / 2), size[1] / 2 - (piece.top + height / 2)
+    return replace(piece, left=piece.left + round(share * across), top=piece.top + round(share * down))
+
+
 def overlapping(cutouts: Sequence[Cutout], slots: Sequence[Slot], size: Size) -> list[Piece] | None:
-    """Garments whose slots grow until they overlap mildly (``GROWTH``); None if no growth gives that."""
+    """Garments that overlap mildly, as large and as far apart as that allows; None if nothing tried gives that."""
     for factor in GROWTH:
         pieces = [fitted(cutout, grown(slot, factor), size) for cutout, slot in zip(cutouts, slots, strict=True)]
-        truth = truth_of(pieces, size)
-        if truth is not None and LEAST_HIDDEN <= max(garment.hidden for garment in truth) <= MOST_HIDDEN:
-            return pieces
+        least, most, share = 0.0, 1.0, 0.0
+        for _ in range(HALVINGS):
+            moved = [pulled(piece, share, size) for piece in pieces]
+            hidden = most_hidden([piece.on(size) >= SOLID for piece in moved])
+            if LEAST_HIDDEN <= hidden <= MOST_HIDDEN:
+                return moved
+            least, most = (share, most) if hidden < LEAST_HIDDEN else (least, share)
+            share = (least + most) / 2
     return None
 
 
@@ -257,8 +275,9 @@ class Composer:
         """Garments of different classes and their slots, in the order in which they are pasted."""
         slots = self.outfits[number % len(self.outfits)]
         names = [list(slots)[int(at)] for at in rng.permutation(len(slots))]
-        turn: Callable[[Slot], Slot] = mirrored if rng.random() < 0.5 else tuple
-        return [self.decks[name].deal() for name in names], [turn(slots[name]) for name in names]
+        turned = rng.random() < 0.5
+        places = [mirrored(slots[name]) if turned else slots[name] for name in names]
+        return [self.decks[name].deal() for name in names], places
 
     def pieces(self, kind: str, number: int, rng: np.random.Generator) -> tuple[Size, list[Piece]]:
         """Size of a picture, and its garments in their places.
@@ -269,11 +288,12 @@ class Composer:
         if kind == NONE:
             return PORTRAIT, []
         if kind == FLAT_LAY:
-            size, slots = FLAT[number % len(FLAT)]
-            cutouts = [self.all.deal() for _ in slots[: len(self.all)]]
-            angles = [float(rng.uniform(*TILT) * rng.choice((-1, 1))) for _ in cutouts]
-            places = [shaken(slot, rng) for slot in slots]
-            return size, [fitted(*row) for row in zip(cutouts, places, [size] * len(cutouts), angles, strict=False)]
+            size, lying = FLAT[number % len(FLAT)]
+            result = []
+            for slot in lying[: len(self.all)]:
+                angle = float(rng.uniform(*TILT) * rng.choice((-1, 1)))
+                result.append(fitted(self.all.deal(), shaken(slot, rng), size, angle))
+            return size, result
         for attempt in range(TRIES):
             cutouts, slots = self.outfit(number + attempt, rng)
             places = [shaken(slot, rng) for slot in slots]

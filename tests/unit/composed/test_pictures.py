@@ -20,7 +20,9 @@ from stages.composed.pictures import (
     fitted,
     grown,
     mirrored,
+    overlapping,
     pasted,
+    pulled,
     shaken,
     truth_of,
     visible_truth,
@@ -97,6 +99,23 @@ def test_slots():
     assert grown((0.0, 0.4, 0.2, 0.6), 1.5)[0] == 0.01
     x1, y1, x2, y2 = shaken((0.2, 0.2, 0.8, 0.8), np.random.default_rng(0))
     assert 0.2 <= x1 < x2 <= 0.8 and 0.2 <= y1 < y2 <= 0.8 and x2 - x1 >= 0.6 * 0.85
+
+
+def test_garments_move_together_until_they_overlap():
+    # 40 x 80 pixels each, centered at 27.5 and 72.5 of 100: apart even where slots grow.
+    size, slots = (100, 100), [(0.05, 0.1, 0.5, 0.9), (0.5, 0.1, 0.95, 0.9)]
+    pieces = overlapping([cutout("a", size=(40, 80)), cutout("b", size=(40, 80))], slots, size)
+    lower, upper = truth_of(pieces, size)
+    assert upper.hidden == 0 and LEAST_HIDDEN <= lower.hidden <= MOST_HIDDEN
+    assert lower.box[2] == upper.box[0]  # what is visible of the lower one ends where the upper one begins
+    apart = [(0.0, 0.0, 0.01, 0.01), (0.99, 0.99, 1.0, 1.0)]
+    assert overlapping([cutout("a", size=(1, 1)), cutout("b", size=(1, 1))], apart, size) is None
+
+
+def test_piece_is_pulled_to_the_center_by_a_share_of_the_way():
+    piece = fitted(cutout(size=(20, 20)), (0.0, 0.0, 0.2, 0.4), (100, 100))  # centered at (10, 20)
+    moved = pulled(piece, 0.5, (100, 100))
+    assert truth_of([moved], (100, 100))[0].box == (20, 25, 40, 45)
 
 
 def test_deck_deals_every_cutout_before_any_again():
