@@ -7,8 +7,8 @@ the box, the labels and the photo of each garment are known. Each picture goes t
 trained detector, the classifier, and a search in a wardrobe. The wardrobe has the training photos and the photos that
 the garments were cut out of. The same material and seed give the same pictures.
 
-Writes data/<profile>/composed (pictures, truth.json, scores.json, sheets with right and wrong boxes) and
-metrics/<profile>/composed.json, which `make review` compares. docs/photos.md explains the numbers.
+Writes data/<profile>/composed/seed-<seed> (pictures, truth.json, scores.json, sheets with right and wrong boxes) and,
+for seed 0, metrics/<profile>/composed.json, which `make review` compares. docs/photos.md explains the numbers.
 """
 
 import logging
@@ -43,6 +43,7 @@ from stages.salient.network import load_network, predict_masks
 log = logging.getLogger(__name__)
 
 WORK = Path(".work/composed")  # galleries and their stores; what was read once is not read again
+COMPARED = 0  # the seed whose scores become metrics
 RIGHT, WRONG = "right", "wrong"
 ROW = 4  # pictures in a row of a sheet
 EXPLAINED = 4  # of each of RIGHT and WRONG on the sheet that shows both
@@ -121,7 +122,7 @@ def run(profile: str, sources: list[str], models: Models, seed: int, counts: dic
     data = Path("data") / profile
     material = read_material(data, sources)
     log.info(f"{len(material.cutouts)} garments, {len(material.strips)} grounds; left out: {dict(material.left_out)}")
-    out = fresh_folder(data / "composed")
+    out = fresh_folder(data / "composed" / f"seed-{seed}")
     network = load_network()
     training = {
         f"{source}:{image_id}": own for source in sources for image_id, own in training_labels(data, source).items()
@@ -141,7 +142,7 @@ def run(profile: str, sources: list[str], models: Models, seed: int, counts: dic
         regions = region_boxes(predict_masks(network, [content])[0], *picture.image.size)
         result, look = score(picture, content, gallery, regions)
         results[picture.kind].append(result)
-        shown = [picture.kind, RIGHT if all_right(result) else WRONG]
+        shown = [picture.kind, *([RIGHT if all_right(result) else WRONG] if picture.garments else [])]
         sheets.add(shown, picture.name, partial(cell, picture, content, result, look))
     scores = {kind: scores_of(own) for kind, own in results.items()}
     write_json(out / "truth.json", truths)
@@ -151,7 +152,8 @@ def run(profile: str, sources: list[str], models: Models, seed: int, counts: dic
     sheets.write(out)
     both = [drawn_cell for kind in (RIGHT, WRONG) for _, drawn_cell in sheets.cells[kind][:EXPLAINED]]
     write_sheet(both, out / "right_and_wrong.jpg")
-    write_json(Path("metrics") / profile / "composed.json", metrics_of(scores))
+    if seed == COMPARED:
+        write_json(Path("metrics") / profile / "composed.json", metrics_of(scores))
     return scores
 
 
@@ -160,6 +162,8 @@ def main() -> None:
     parser = new_parser(__doc__)
     parser.add_argument("--seed", type=int, default=0, help="of the pictures (default: %(default)s)")
     args = parser.parse_args()
+    if args.seed < 0:
+        parser.error(f"argument --seed: expected 0 or more, found {args.seed}")
     with one_message():
         content = load_params()
         profile, sources = str(lookup(content, "profile")), lookup(content, "salient_sources")

@@ -115,6 +115,7 @@ class Gallery:
         own_type, types = truth.labels.get(HEAD), self.photos.labels
         first = self._names(self.wardrobe.matches(asked, 1))
         near = self._names(self.wardrobe.matches(asked, 1, self._training))
+        freely = self._names(self.wardrobe.matches(asked, 1, any_class=True))
         rivals = self.competing(asked)
         typed = [types[photo].get(HEAD) for photo in rivals if photo in types]
         known = {head: name for head, name in truth.labels.items() if head in asked.attributes}
@@ -124,6 +125,7 @@ class Gallery:
             labels_known=len(known),
             labels_majority=sum(self._commonest.get(head) == name for head, name in known.items()),
             right_first=truth.photo in first,
+            right_first_any_class=truth.photo in freely,
             same_type_first=own_type is not None and any(types.get(photo, {}).get(HEAD) == own_type for photo in near),
             right_chance=1 / len(rivals) if truth.photo in rivals else 0.0,
             same_type_chance=sum(name == own_type for name in typed) / len(typed) if typed and own_type else 0.0,

@@ -23,6 +23,7 @@ class Answer:
         labels_right, labels_known: heads whose most probable class is that of the label, of the heads that it knows.
         labels_majority: of these, heads of which the label is the commonest class of the training photos.
         right_first: the photo that the garment is from comes first.
+        right_first_any_class: the same if garments of other classes compete, too.
         same_type_first: the first photo by another sender shows a garment of the same type.
         right_chance, same_type_chance: how probable these two are in a random order of the photos that compete.
     """
@@ -32,6 +33,7 @@ class Answer:
     labels_known: int
     labels_majority: int
     right_first: bool
+    right_first_any_class: bool
     same_type_first: bool
     right_chance: float
     same_type_chance: float
@@ -124,6 +126,7 @@ def _of(answers: Sequence[Answer], garments: int) -> dict[str, Any]:
         "labels_majority": share(sum(answer.labels_majority for answer in answers), known),
         "right_first": share(right, len(answers)),
         "right_first_chance": share(sum(answer.right_chance for answer in answers), len(answers)),
+        "right_first_any_class": share(sum(answer.right_first_any_class for answer in answers), len(answers)),
         "right_first_count": right,
         "right_first_of_all": share(right, garments),
         "same_type_first": share(same, len(answers)),

@@ -37,7 +37,7 @@ def project(tmp_path, monkeypatch):
 
 def test_run_writes_pictures_their_truth_and_their_scores(project):
     scores = composed.run("mine", ["shop"], ColorModels(), 0, COUNTS)
-    out = project / "data/mine/composed"
+    out = project / "data/mine/composed/seed-0"
     pictures = sorted(path.name for path in (out / "pictures").iterdir())
     assert pictures == ["apart-000.jpg", "apart-001.jpg", "flat_lay-000.jpg", "none-000.jpg", "overlapping-000.jpg"]
     truth = json.loads((out / "truth.json").read_text())
@@ -65,6 +65,12 @@ def test_second_run_gives_the_same_bytes_and_reads_no_photo_of_the_wardrobe_agai
     assert len(first.looked) == 3 and again.looked == []  # photos of one color have the same bytes
 
 
+def test_scores_of_another_seed_stand_beside_and_are_no_metrics(project):
+    composed.run("mine", ["shop"], ColorModels(), 1, {NONE: 1})
+    assert (project / "data/mine/composed/seed-1/scores.json").is_file()
+    assert not (project / "metrics").exists()
+
+
 def test_profile_without_masks_is_refused(project, monkeypatch, capsys):
     (project / "params.yaml").write_text(yaml.safe_dump({"profile": "demo", "salient_sources": []}))
     monkeypatch.setattr(sys, "argv", ["composed"])
@@ -79,7 +85,7 @@ def test_profile_without_masks_is_refused(project, monkeypatch, capsys):
 )
 def test_picture_is_right_if_every_garment_is_detected_and_matched_and_no_box_is_false(outcomes, boxes, right):
     def answer(first):
-        return None if first is None else Answer(True, 1, 1, 0, first, True, 0.1, 0.1)
+        return None if first is None else Answer(True, 1, 1, 0, first, first, True, 0.1, 0.1)
 
     result = Result(APART, [Outcome(answer(True), answer(first)) for first in outcomes], boxes)
     assert composed.all_right(result) == right

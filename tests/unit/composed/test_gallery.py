@@ -77,6 +77,7 @@ def test_photo_whose_garment_has_another_class_does_not_compete(gallery, tmp_pat
     catalog.superclass[:] = ["bottom" if row == "top" else row for row in catalog.superclass]
     answer = gallery.answer(asked(gallery, tmp_path, (230, 60, 20)), truth())
     assert not answer.right_first and answer.right_chance == 0.0
+    assert answer.right_first_any_class
 
 
 def test_training_labels_are_those_of_the_source(tmp_path):

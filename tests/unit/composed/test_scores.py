@@ -16,7 +16,7 @@ from stages.composed.scores import (
 
 
 def answer(labels=1, first=True, same=True, superclass=True, known=1):
-    return Answer(superclass, labels, known, 0, first, same, 0.1, 0.2)
+    return Answer(superclass, labels, known, 0, first, not first, same, 0.1, 0.2)
 
 
 def test_box_is_of_the_garment_that_it_overlaps_most():
@@ -49,7 +49,7 @@ def test_scores_of_detected_garments_and_of_all():
     assert (detected["labels"], detected["labels_of_all"]) == (0.5, pytest.approx(1 / 3))
     assert (detected["right_first"], detected["right_first_of_all"]) == (0.5, pytest.approx(1 / 3))
     assert (detected["same_type_first"], detected["same_type_first_of_all"]) == (0.5, pytest.approx(1 / 3))
-    assert detected["superclass"] == 0.5
+    assert (detected["superclass"], detected["right_first_any_class"]) == (0.5, 0.5)
     assert (given["right_first_chance"], given["same_type_first_chance"]) == (pytest.approx(0.1), pytest.approx(0.2))
     assert scores["regions"] == {
         "boxes": 4, "false_boxes": 2, "recall": pytest.approx(2 / 3), "precision": 0.5,
