@@ -18,7 +18,7 @@ SPACE := $(subst ,, )
 STAMP := $(subst $(SPACE),\ ,$(VENV))/.seamline-$(shell sha256sum requirements.txt | cut -c1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help install salient repro test coverage test-slow lint format use add match find wardrobe app ingest-report report trace audit relabel export export-yolo ablation seeds review push pull verify mlflow bench docs dag lock requirements clean
+.PHONY: help install salient repro test coverage test-slow lint format use add match find wardrobe app ingest-report report trace audit composed relabel export export-yolo ablation seeds review push pull verify mlflow bench docs dag lock requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ trace: install  ## print what happened to a row, from its score to its file: mak
 
 audit: install  ## compare the demo's labels and crops with its ground truth
 	@$(SEAMLINE) audit
+
+composed: install  ## score detection and search on pictures composed of test photos: several garments, none, flat lays [SEED=0]
+	@$(SEAMLINE) composed $(if $(SEED),--seed $(SEED))
 
 relabel: install  ## take suggested corrections of labels into data/relabel.csv: make relabel KEPT=kept.csv, or CONFIDENCE=.99 [HEAD=type]
 	@$(SEAMLINE) relabel $(if $(KEPT),"$(KEPT)") $(if $(CONFIDENCE),--confidence $(CONFIDENCE)) $(if $(HEAD),--head $(HEAD))

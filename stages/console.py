@@ -122,6 +122,10 @@ VERBS = {
     "audit": Verb(
         "Compare the demo's labels and crops with its ground truth.", "seamline audit", "audit", group="Results"
     ),
+    "composed": Verb(
+        "Score detection and search on composed pictures.", "seamline composed --seed 1", "composed", {"--seed": ""},
+        group="Results",
+    ),
     "mlflow": Verb("Open MLflow's pages.", "seamline mlflow --port 5001", mlflow, {"--port": ""}, group="Results"),
     "relabel": Verb(
         "Take suggested corrections of labels into data/relabel.csv.", "seamline relabel --confidence .99 --head color",

@@ -60,6 +60,7 @@ COMMANDS = {
     "app": "stages.web.serve",
     "doc_pictures": "stages.web.doc_pictures",
     "audit": "stages.report.audit",
+    "composed": "stages.composed.composed",
     "relabel": "stages.suspects.relabel",
     "ingest_report": "stages.report.ingest_report",
     "export": "stages.export.export",

@@ -15,6 +15,7 @@ SHOULD_RUN = {
     "classifier/evaluate_classifier.py": {"evaluate_classifier"},
     "classifier/error_analysis.py": {"evaluate_classifier"},
     "classifier/training/trainer.py": {"train_classifier", "evaluate_classifier"},
+    "composed/pictures.py": set(),
     "contracts/ledger.py": {"ingest", "boxes", "evaluate_detector", "labels", "crops", "dataset", "benchmark", "pretrain",
                             "evaluate_pretrain", "train_classifier", "evaluate_classifier", "train_encoder", "embed",
                             "evaluate_retrieval", "statistics", "leakage", "suspects", "report"},
