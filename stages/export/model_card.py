@@ -91,7 +91,9 @@ def network_rows(params: Mapping[str, Any]) -> list[list[str]]:
         rows.append([f"detector `{name}`", own["model"].removesuffix(".yaml"), f"{own['image_size']} px",
                      ", ".join(own["superclasses"]), f"{own['epochs']} epochs"])  # fmt: skip
     own, simclr = params["classifier"], params["simclr"]
-    trained = f"SimCLR {simclr['epochs']}, then {own['epochs']} epochs"
+    trained = f"{own['epochs']} epochs"
+    if simclr["epochs"]:
+        trained = f"SimCLR {simclr['epochs']}, then {trained}"
     if own["freeze_backbone"]:
         trained += "; backbone frozen"
     backbones = ", ".join([simclr["backbone"], *own["extra_backbones"]])

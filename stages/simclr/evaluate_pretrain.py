@@ -2,8 +2,9 @@
 
 Four sets of features are compared, all of the same network: with random weights (``untrained``), with the weights that
 SimCLR started from (``imagenet``; null when it started from scratch), after the last epoch (``simclr_last``), and after
-the kept epoch (``simclr``). Where SimCLR made k-NN on validation worse, epoch 0 is kept (``kept_epoch`` 0). The
-neighbors come from the training split. Chance and the majority label are reported as baselines.
+the kept epoch (``simclr``). Where SimCLR made k-NN on validation worse, epoch 0 is kept (``kept_epoch`` 0). With
+``epochs: 0`` SimCLR is left out, and only the first two sets are scored. The neighbors come from the training split.
+Chance and the majority label are reported as baselines.
 
 Reads:  the data set, models/<profile>/encoders/simclr, models/<profile>/simclr_last.
 Writes: METRICS: the means over labels, and the epoch that was kept; REPORT: accuracies of every label;
@@ -141,6 +142,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     pictures = [Pictures(list(frame["bytes"]), options.image_size) for frame in (train, test)]
     features: dict[str, Features | None] = {}
     networks = backbones(args.model, args.last, options)
+    if not options.epochs:  # nothing was trained
+        networks = {name: networks[name] for name in ("untrained", "imagenet")}
     same = twins(networks)  # before any of them moves to another device
     for name, backbone in networks.items():
         if name in same:

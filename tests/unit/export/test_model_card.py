@@ -60,6 +60,11 @@ def test_networks_are_listed_with_what_they_see_and_say():
     ]  # fmt: skip
 
 
+def test_card_names_no_simclr_where_it_is_left_out():
+    rows = network_rows(PARAMS | {"simclr": PARAMS["simclr"] | {"epochs": 0}})
+    assert rows[-1][-1] == "15 epochs; backbone frozen"
+
+
 def test_sources_are_listed_with_what_was_kept_of_them(folder):
     assert source_rows(PARAMS, folder) == [
         ["shoes", "boxes for a detector", "30 test images with 41 boxes"],

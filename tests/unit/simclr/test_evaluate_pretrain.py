@@ -113,6 +113,13 @@ def test_stage_writes_scores_and_curves_the_same_every_time(stage, tmp_path, cap
     assert "no imagenet features" in capsys.readouterr().err
 
 
+def test_no_epoch_leaves_simclr_out(stage, tmp_path):
+    write_json(tmp_path / "simclr" / "params.json", SimclrParams.model_validate(PARAMS | {"epochs": 0}).model_dump())
+    _, report = stage("none")
+    assert report.metrics == {"type_untrained": 1.0}
+    assert read_json(tmp_path / "none-m.json") == {"untrained": 1, "majority": 0.5, "chance": 0.5, "kept_epoch": 2}
+
+
 def test_untrained_features_have_seeded_weights_of_their_own(stage, tmp_path):
     params = SimclrParams.model_validate(PARAMS)
     first, again = (backbones(tmp_path / "simclr", tmp_path / "last", params) for _ in range(2))

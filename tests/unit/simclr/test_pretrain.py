@@ -296,6 +296,12 @@ def test_last_epoch_is_kept_when_asked_for(scored):
     assert scored([0.1, 0.9, 0.2], keep="last")[0] == 2
 
 
+def test_no_epoch_writes_the_start(scored):
+    epoch, metrics = scored([0.5], keep="best")
+    assert epoch == 0
+    assert (metrics["knn_before"], metrics["knn_after"]) == (0.5, 0.5)
+
+
 @pytest.mark.parametrize(("weights", "kept"), [("download", 0), ("none", 2)])
 def test_start_is_kept_only_if_it_knows_something(scored, monkeypatch, weights, kept):
     """A random start may look best on a tiny split; it is never what was asked for."""
