@@ -15,7 +15,6 @@ from importlib import import_module
 from typing import NoReturn
 
 from stages.core.determinism import start_process
-from stages.core.fast_imports import spare_meta_kernels
 from stages.runner.times import STARTED_VARIABLE
 
 # Name of a stage in dvc.yaml -> the module that has its ``STAGE``.
@@ -92,7 +91,6 @@ def start(name: str, program: str, arguments: Sequence[str]) -> None:
     """
     os.environ.setdefault(STARTED_VARIABLE, str(time.time()))
     start_process()
-    spare_meta_kernels()
     sys.argv = [program, *arguments]
     from stages.runner.stage import one_message  # not before the environment is fixed
 

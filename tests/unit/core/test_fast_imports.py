@@ -9,8 +9,7 @@ import pytest
 # Modules are imported once, so each case needs a process without the compiler: a fork of one that has imported timm.
 SCRIPT = """
 import json, os, sys, traceback
-from stages.core.fast_imports import import_timm, spare_meta_kernels
-spare_meta_kernels()
+from stages.core.fast_imports import import_timm
 timm = import_timm()
 answers = {}
 for name, code in json.load(sys.stdin).items():
@@ -50,20 +49,6 @@ torch.use_deterministic_algorithms(True, warn_only=True)
 print(torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
 print("torch._dynamo" in sys.modules)
 """,
-    "meta kernels": """
-import torch
-print("torch._decomp" in sys.modules)
-from torch._subclasses.fake_tensor import FakeTensorMode
-with FakeTensorMode():
-    print(torch.nn.functional.conv2d(torch.zeros(1, 3, 8, 8), torch.zeros(4, 3, 3, 3)).shape, len(torch.zeros(3, 2)[[0, 2]]))
-print(torch._meta_registrations.__file__.endswith("_meta_registrations.py"))
-""",
-    "taken from the module": """
-from torch._meta_registrations import meta_index_Tensor
-from torch._meta_registrations import calc_conv_nd_return_shape
-import torch._meta_registrations
-print(meta_index_Tensor is torch._meta_registrations.meta_index_Tensor)
-""",
     # By an optimizer, and by its name; the one function that torchvision was given stands for the compiler's own.
     "compiler": """
 import torch
@@ -95,11 +80,6 @@ def test_timm_comes_without_the_compiler(answers):
 def test_optimizers_step_and_the_deterministic_mode_is_set_without_the_compiler(answers):
     """SGD: 1 - .1 * 2 = .8, then .8 - .1 * (.9 * 2 + 2) = .42; Adam: 1 - .1; AdamW: 1 * (1 - .1 * .01) - .1."""
     assert answers["spared"] == [0, "0.4200\n0.9000\n0.8990\nTrue True\nFalse\n"]
-
-
-def test_meta_kernels_come_with_what_computes_by_them(answers):
-    assert answers["meta kernels"] == [0, "False\ntorch.Size([1, 4, 6, 6]) 2\nTrue\n"]
-    assert answers["taken from the module"] == [0, "True\n"]
 
 
 def test_compiler_is_there_for_who_asks_for_it(answers):
