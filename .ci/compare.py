@@ -18,7 +18,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / ".ci" / "lock-cpu.json"
-TOLERANCE = 0.1  # of scores in [0, 1]: what another rounding can move in a demo of a hundred test rows
+TOLERANCE = 0.2  # of scores in [0, 1]: another rounding acts as another seed, and a benchmark has 32 to 160 queries
+CHOSEN = "epoch"  # the epoch that a training keeps is no score: curves are flat, and any may be best
 SHOWN = 12  # names that a line shows
 EXACT = ("demo", "ingest", "boxes", "labels")  # nothing is trained before these
 
@@ -86,6 +87,8 @@ def beyond_tolerance(committed: Path, reproduced: Path, files: list[str]) -> lis
             continue
         old, new = (numbers(json.loads(path.read_text())) for path in pair)
         for key in sorted(old | new):
+            if key.endswith(f"/{CHOSEN}") and key in old and key in new:
+                continue
             if key not in old or key not in new or abs(old[key] - new[key]) > TOLERANCE * max(1.0, abs(old[key])):
                 lines.append(f"{name}{key}: committed {old.get(key)}, reproduced {new.get(key)}")
     return lines

@@ -8,6 +8,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from stages.core.heads import HEADS
 from stages.retrieval.catalogue import METRICS
 
@@ -172,6 +174,7 @@ print("audit", sorted(before_shares("fashion_products", items, tables, {})))
 """
 
 
+@pytest.mark.slow
 def test_a_new_head_of_a_known_source_is_a_row_and_its_merge_table(tmp_path):
     folder = copied(tmp_path)
     with (folder / "tables/heads.csv").open("a", encoding="utf-8") as stream:

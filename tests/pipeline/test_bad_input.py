@@ -73,6 +73,7 @@ def test_unknown_profile_is_answered_with_the_profiles_there_are(start):
     assert status == 1 and "demo, paper, photos" in text
 
 
+@pytest.mark.slow
 def test_changed_params_are_not_overwritten_unless_asked_to(checkout, start):
     composed = yaml.safe_load((checkout / "params.yaml").read_text(encoding="utf-8"))["classifier"]["epochs"]
     edit(checkout, lambda params: params["classifier"].update(epochs=composed + 7))

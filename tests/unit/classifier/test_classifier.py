@@ -235,6 +235,7 @@ def best_validation_accuracy(folder: Path) -> float:
     return pd.read_csv(folder / "model/history.csv")["val_mean_accuracy"].max()
 
 
+@pytest.mark.slow
 def test_a_permuted_merge_table_before_training_fails_the_check(copy, tmp_path):
     train_on(tmp_path / "again", permuted_tables(copy))
     assert best_validation_accuracy(tmp_path / "again") == 1  # training itself cannot see it
@@ -242,6 +243,7 @@ def test_a_permuted_merge_table_before_training_fails_the_check(copy, tmp_path):
         check(tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_targets_of_another_order_in_training_fail_the_check(copy, tmp_path, monkeypatch):
     prepare = train.prepare
 

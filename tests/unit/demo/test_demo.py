@@ -18,6 +18,7 @@ def files(root: Path, source: str) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
 
+@pytest.mark.slow
 def test_same_params_give_the_same_bytes_in_any_number_of_processes(
     counts, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

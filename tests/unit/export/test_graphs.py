@@ -18,6 +18,7 @@ from stages.networks.classifier import encode_detected
 OUTPUTS = ["embedding", "logits_type", "logits_color"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["detector", "classifier"])
 def test_same_weights_give_the_same_bytes_without_date_path_or_maker(cpu, tmp_path, kind):
     made = []

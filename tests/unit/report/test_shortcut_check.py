@@ -11,6 +11,7 @@ def found() -> list[shortcut_check.Score]:
     return shortcut_check.scores(300)
 
 
+@pytest.mark.slow
 def test_no_head_is_solved_by_a_feature_that_it_is_not_about(found: list[shortcut_check.Score]) -> None:
     print(shortcut_check.as_markdown(found))
     for row in found:
@@ -18,6 +19,7 @@ def test_no_head_is_solved_by_a_feature_that_it_is_not_about(found: list[shortcu
             assert row.balanced < row.bound, shortcut_check.as_markdown([row])
 
 
+@pytest.mark.slow
 def test_the_features_do_see_what_they_are_about(found: list[shortcut_check.Score]) -> None:
     """Else the test above would pass because the classifiers are no good."""
     balanced = {(row.feature, row.head): row.balanced for row in found}

@@ -203,6 +203,7 @@ def test_order_of_batches_is_that_of_rows_whatever_their_size(gallery, tmp_path)
     assert (tmp_path / "4000").read_bytes() == (tmp_path / "333").read_bytes()
 
 
+@pytest.mark.slow
 def test_torch_keeps_its_threads_and_both_libraries_compute_in_one_process(gallery):
     code = (
         "import torch; torch.set_num_threads(2)\nimport numpy as np\n"

@@ -47,6 +47,7 @@ def test_block_keeps_the_size_of_odd_maps(depth, dilated):
     assert ResidualBlock(depth, 3, dilated)(torch.zeros(1, 3, 37, 21)).shape == (1, 64, 37, 21)
 
 
+@pytest.mark.slow
 def test_masks_are_probabilities_and_do_not_depend_on_the_other_photos_of_a_pass():
     built = with_weights(U2NetP(), random_weights())
     both = predict_masks(built, [photo(), photo("black")])
@@ -104,6 +105,7 @@ def test_trained_network_finds_a_rectangle_on_a_plain_ground():
     assert (rows.min() / SIDE, rows.max() / SIDE) == pytest.approx((0.167, 0.754), abs=0.03)
 
 
+@pytest.mark.slow
 @needs_weights
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason="the sample of real photos is not there")
 def test_boxes_of_real_photos_are_those_that_people_would_draw():

@@ -127,6 +127,7 @@ watched(transfer, "Nothing is lost")
 """
 
 
+@pytest.mark.slow
 def test_a_transfer_that_no_longer_gets_on_ends_with_one_message():
     started = time.monotonic()
     done = subprocess.run(

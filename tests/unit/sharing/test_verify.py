@@ -64,6 +64,7 @@ def test_flipped_byte_in_the_cache_is_repaired_from_the_checkout_where_there_is_
     assert verify().lines == [] and stored(MORE).read_text() == MORE
 
 
+@pytest.mark.slow
 def test_byte_flipped_in_cache_and_checkout_is_repaired_by_running_where_there_is_no_remote(project):
     flip(stored(MORE))
     flip(Path("folder/b"))
@@ -83,6 +84,7 @@ def test_flipped_byte_in_the_checkout_is_named_with_its_stage_alone_and_repaired
     assert Path("folder/b").read_text() == MORE
 
 
+@pytest.mark.slow
 def test_flipped_byte_in_a_link_to_the_cache_is_repaired_on_both_sides(project):
     push(None)
     Path("folder/b").unlink()
@@ -102,6 +104,7 @@ def test_file_that_dvc_lock_does_not_name_is_named(project):
     assert verify().lines == []
 
 
+@pytest.mark.slow
 def test_listing_that_is_damaged_is_named_as_its_folder(project):
     push(None)
     (listing,) = CACHE.rglob("*.dir")
@@ -120,6 +123,7 @@ def test_what_the_cache_lacks_is_stored_again_from_the_checkout(project):
     assert verify().lines == [] and stored(MORE).read_text() == MORE
 
 
+@pytest.mark.slow
 def test_an_empty_clone_is_filled_by_pulling(project):
     push(None)
     import shutil
@@ -136,6 +140,7 @@ def test_an_empty_clone_is_filled_by_pulling(project):
     assert verify(remote_too=True).lines == []
 
 
+@pytest.mark.slow
 def test_changed_params_and_code_are_told_of_the_stage_that_reads_them_and_not_of_those_after_it(project):
     Path("params.yaml").write_text("length: 4\n")
     Path("words.txt").write_text(WORDS * 2)
