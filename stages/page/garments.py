@@ -10,8 +10,8 @@ from stages.page.pictures import Pictures
 EXAMPLES, DETECTED = 6, 8  # rows of a reason or outcome; test images of a detector
 IN_CELL, IN_MATRIX = 8, 400  # pictures of a cell of a confusion matrix, and of all its cells
 OUTCOMES = {
-    "matched": "a detection was taken: the solid box",
-    "several": "several detections agree with the label, whether one was taken (solid) or none",
+    "matched": "a detection agrees with the label and cuts the crop (solid)",
+    "several": "several detections agree with the label; one of them cuts the crop (solid), or none",
     "taken": "every agreeing detection is the box of another item of the same photo",
     "mismatch": "detections, but none agrees with the label",
     "no_detection": "no detector found anything above the threshold",

@@ -173,11 +173,9 @@ def test_a_box_is_drawn_on_the_photo_and_searched_with(page, demo, truth, folder
     page.select_option("#c-superclass", row["superclass"])
     frame = page.locator("#boxes").bounding_box()
     width, height = Image.open(path).size
-    at = [
-        (frame["x"] + row[x] * frame["width"] / width, frame["y"] + row[y] * frame["height"] / height)
-        for x, y in (("x1", "y1"), ("x2", "y2"))
-    ]
-    # From outside of the box that is there, so that no corner of it is taken: the last garment's is not chosen.
+    # From well outside of the detected box, which is drawn there: near its corner the mouse would drag this corner.
+    corners = [(max(1, row["x1"] - 14), max(1, row["y1"] - 14)), (row["x2"], row["y2"])]
+    at = [(frame["x"] + x * frame["width"] / width, frame["y"] + y * frame["height"] / height) for x, y in corners]
     page.mouse.move(*at[0])
     page.mouse.down()
     page.mouse.move(*[(one + other) / 2 for one, other in zip(*at, strict=True)])

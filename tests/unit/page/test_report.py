@@ -58,7 +58,7 @@ def test_parts_that_a_profile_lacks_are_left_out_with_a_word(little):
     main(little.args, SimpleNamespace())
     text = (little.args.out / "index.html").read_text(encoding="utf-8")
     for said in ("This profile has no detector.", "No encoder was scored in this profile.",
-                 "No classifier was scored in this profile.", "The ladder was not run in this profile"):  # fmt: skip
+                 "No classifier was scored in this profile.", "The ablation was not run in this profile"):  # fmt: skip
         assert said in text
     assert "images" in text and "− 1 near duplicate (images)" in text
 
