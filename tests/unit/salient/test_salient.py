@@ -1,5 +1,6 @@
 """The stage that draws boxes, with a network that sees what each photo's id says."""
 
+import importlib.util
 import io
 import json
 from argparse import Namespace
@@ -227,3 +228,20 @@ def test_same_photos_give_the_same_bytes(run):
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     out, _ = run()
     assert before == {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("rembg") is None, reason="U²-Net-p is not installed: make salient")
+def test_masks_do_not_depend_on_the_number_of_processes(tmp_path, monkeypatch):
+    rows = [
+        {"image_id": name, "source": "shop", "split": "train", "group_id": name, "cluster": name, "width": WIDTH,
+         "height": HEIGHT, "sha256": "", "bytes": encode_jpeg(Image.new("RGB", (WIDTH, HEIGHT), color))}
+        for name, color in (("a", "red"), ("b", "gray"), ("c", "blue"))
+    ]  # fmt: skip
+    write_shards(tmp_path, IMAGES, rows, "image_id", 2)
+    selection = salient.PhotoSelection("all", dict.fromkeys("abc", ("top", "top")), {}, frozenset())
+    masks = []
+    for processes in ("1", "2"):
+        monkeypatch.setenv("SEAMLINE_WORKERS", processes)
+        masks.append({row["image_id"]: mask.tobytes() for row, mask in salient._with_masks(tmp_path, selection)})
+    assert masks[0] == masks[1] and set(masks[0]) == set("abc")
