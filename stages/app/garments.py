@@ -11,7 +11,7 @@ from PIL import Image
 from stages.contracts.images import TooManyPixels, check, decode, encode_jpeg
 from stages.core.errors import StageError, shown
 from stages.crops.crops import cut_match
-from stages.crops.matching import NO_DETECTOR, elsewhere
+from stages.crops.matching import NO_DETECTOR, Detection, elsewhere
 from stages.crops.params import CropParams
 from stages.ingest.files import is_unread
 from stages.ingest.lookup import UNREAD_MESSAGE
@@ -102,19 +102,28 @@ def find_garments(path: Path, detectors: Sequence[Detector], params: CropParams,
 def garments_in(
     image: Image.Image, detectors: Sequence[Detector], params: CropParams, nms: NmsParams, name: Path = UPLOAD
 ) -> list[Garment]:
-    """Garments in one photo, most confident first; the whole photo if no detector finds any.
+    """Garments in one photo; see ``cut_detections``."""
+    return cut_detections(image, detect(image, detectors, params, nms), params, nms, name)
+
+
+def detect(image: Image.Image, detectors: Sequence[Detector], params: CropParams, nms: NmsParams) -> list[Detection]:
+    """The boxes of all detectors in one photo."""
+    pixels = np.asarray(image)
+    return [row for detector in detectors for row in detector.predict([pixels], params.confidence, nms)[0]]
+
+
+def cut_detections(
+    image: Image.Image, detections: list[Detection], params: CropParams, nms: NmsParams, name: Path = UPLOAD
+) -> list[Garment]:
+    """The garments at some boxes of a photo, most confident first; the whole photo if there is none.
 
     Boxes that overlap by more than ``nms.iou`` are one garment, of the class with the highest confidence.
 
     Raises:
         StageError: the photo has too few pixels.
     """
-    pixels = np.asarray(image)
-    detections = [
-        detection for detector in detectors for detection in detector.predict([pixels], params.confidence, nms)[0]
-    ]
     garments = []
-    detections.sort(key=lambda row: -row["confidence"])
+    detections = sorted(detections, key=lambda row: -row["confidence"])
     while detections:
         detection = detections[0]
         detections = elsewhere(detections, detection, nms.iou)

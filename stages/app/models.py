@@ -10,13 +10,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from stages.app.garments import UPLOAD, Box, Garment, garment_at, garments_in, inputs, read_photo, unit
+from stages.app.garments import (
+    UPLOAD,
+    Box,
+    Garment,
+    cut_detections,
+    detect,
+    garment_at,
+    garments_in,
+    inputs,
+    read_photo,
+    unit,
+)
 from stages.contracts.images import encode_jpeg
 from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.fast_imports import import_timm
 from stages.core.files import digest, read_json
 from stages.core.params import Names, load_params, lookup, section
+from stages.crops.matching import Detection
 from stages.crops.params import CropParams
 from stages.networks.detector.model import Detector, load_detectors, quiet_ultralytics
 from stages.networks.detector.params import NmsParams
@@ -24,6 +36,7 @@ from stages.profiles.app import AppParams
 from stages.retrieval.index import SearchParams
 
 if TYPE_CHECKING:
+    from stages.app.salient_boxes import SalientBoxes
     from stages.networks.classifier import ClassifierEncoder
 
 STEPS = "1"  # raise it when a change of code gives other garments or vectors from the same models
@@ -41,6 +54,7 @@ class Models:
         unsure_below: params ``app.unsure_below``.
         folders: of the detectors and, as the last one, of the classifier.
         search: how a large wardrobe is searched; None: exactly.
+        salient: garments are boxed by U²-Net-p instead of by the detectors.
     """
 
     search: SearchParams | None = None
@@ -72,6 +86,7 @@ class Models:
         card = read_json(classifier / "encoder.json")
         self.heads: dict[str, list[str]] = card[DEFAULT_HEADS]
         self.superclasses = [name for detector in self._detectors for name in detector.names]
+        self.salient = params.boxes == "salient"
         self._turn = Lock()
 
     @classmethod
@@ -102,6 +117,17 @@ class Models:
 
         return ClassifierEncoder(self.folders[-1])
 
+    @cached_property
+    def salient_boxes(self) -> "SalientBoxes":
+        """U²-Net-p with its weights.
+
+        Raises:
+            StageError: its package is not installed.
+        """
+        from stages.app.salient_boxes import SalientBoxes
+
+        return SalientBoxes(self.params)
+
     def files(self) -> list[Path]:
         """The files whose content decides what is found in a photo."""
         return [path for folder in self.folders for name in MODEL_FILES if (path := folder / name).is_file()]
@@ -112,7 +138,7 @@ class Models:
         Args:
             hashes: SHA-256 of each of ``files()``.
         """
-        params = self.params.model_dump(include={"confidence", "padding", "shape", "max_side", "min_side"})
+        params = self.params.model_dump(include={"boxes", "confidence", "padding", "shape", "max_side", "min_side"})
         names = [f"{path.parent.name}/{path.name} {hashes[path]}" for path in self.files()]
         return digest(STEPS, repr(sorted(params.items())), repr(self.nms), *names)
 
@@ -124,12 +150,25 @@ class Models:
         """Width and height of a photo in pixels, and its garments.
 
         Raises:
-            StageError: as ``read_photo`` and ``garments_in``.
+            StageError: as ``read_photo`` and ``cut_detections``, or U²-Net-p is not installed.
         """
         image = read_photo(data, name)  # outside of the lock, so that another thread can decode the next photo
         with self._turn:
             seed_everything(0)
-            return image.size, garments_in(image, self._detectors, self.params, self.nms, name)
+            return image.size, cut_detections(image, self._detect(image), self.params, self.nms, name)
+
+    def _detect(self, image: Image.Image) -> list[Detection]:
+        if self.salient:
+            return self.salient_boxes.detect(image, self.encoder)
+        return detect(image, self._detectors, self.params, self.nms)
+
+    def trained_boxes(self, data: bytes) -> list[Box]:
+        """The trained detectors' boxes of a photo, most confident first, whether or not ``garments`` takes them."""
+        image = read_photo(data)
+        with self._turn:
+            seed_everything(0)
+            garments = garments_in(image, self._detectors, self.params, self.nms)
+        return [garment.box for garment in garments if garment.box is not None]
 
     def garment_at(self, data: bytes, box: Box | None, superclass: str) -> Garment:
         """The garment at a box that a person drew; see ``garments.garment_at``."""

@@ -3,8 +3,9 @@
 Usage: python -m stages.run composed [--seed 0]     (`make composed`; after `make repro` of a profile with `salient`)
 
 Garments of held-out photos are cut out by U²-Net-p's masks where these are sure, and pasted on other grounds, so that
-the box, the labels and the photo of each garment are known. Each picture goes the way of a photo in `make match`: the
-trained detector, the classifier, and a search in a wardrobe. The wardrobe has the training photos and the photos that
+the box, the labels and the photo of each garment are known. Each picture goes the way of a photo in `make match`:
+boxes (salient ones where `crops.boxes` says so, else the trained detector's), the classifier, and a search in a
+wardrobe. The trained detector's boxes are scored in any case. The wardrobe has the training photos and the photos that
 the garments were cut out of. The same material and seed give the same pictures.
 
 Writes data/<profile>/composed/seed-<seed> (pictures, truth.json, scores.json, sheets with right and wrong boxes) and,
@@ -12,7 +13,6 @@ for seed 0, metrics/<profile>/composed.json, which `make review` compares. docs/
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -28,17 +28,14 @@ from stages.app.wardrobe import Wardrobe
 from stages.composed.cutouts import photos_of, read_material
 from stages.composed.gallery import Gallery, training_labels, write_photos
 from stages.composed.pictures import COUNTS, Pasted, Picture, compose
-from stages.composed.scores import Outcome, Result, as_markdown, metrics_of, paired, region_boxes, scores_of
-from stages.contracts.boxes import Box
+from stages.composed.scores import Outcome, Result, as_markdown, metrics_of, paired, scores_of
 from stages.contracts.images import decode, encode_jpeg
-from stages.core.determinism import seed_everything
 from stages.core.errors import StageError
 from stages.core.files import fresh_folder, write_json
 from stages.core.params import load_params, lookup
 from stages.networks.detector.detection_sheets import TRUTH, Drawn, Outline, Sheets, color_of, drawn, write_sheet
 from stages.runner.progress import track
 from stages.runner.stage import new_parser, one_message
-from stages.salient.network import load_network, predict_masks
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +51,13 @@ def truth_json(picture: Picture) -> dict[str, Any]:
     return {"name": picture.name, "kind": picture.kind, "garments": [asdict(garment) for garment in picture.garments]}
 
 
-def score(picture: Picture, content: bytes, gallery: Gallery, regions: Sequence[Box]) -> tuple[Result, QueryPhoto]:
+def score(picture: Picture, content: bytes, gallery: Gallery) -> tuple[Result, QueryPhoto]:
     """What the wardrobe answers for a picture, and what it saw in it.
 
     Args:
         picture: with its truth.
         content: its JPEG.
         gallery: in which its garments are searched.
-        regions: boxes of its salient regions.
     """
     wardrobe, truth = gallery.wardrobe, picture.garments
     query = wardrobe.read_query(content)
@@ -74,8 +70,8 @@ def score(picture: Picture, content: bytes, gallery: Gallery, regions: Sequence[
         detected = gallery.answer(boxed[partner[at]], garment) if at in partner else None
         outcomes.append(Outcome(gallery.answer(drawn_by_hand, garment), detected))
     whole = gallery.answer(query.garments[0], truth[0]) if len(truth) == 1 and not boxed else None
-    hits = len(paired(actual, regions))
-    return Result(picture.kind, outcomes, len(boxed), whole, (len(regions), hits)), query
+    trained = wardrobe.models.trained_boxes(content)
+    return Result(picture.kind, outcomes, len(boxed), whole, (len(trained), len(paired(actual, trained)))), query
 
 
 def _known(garment: Pasted, models: Models) -> str:
@@ -123,7 +119,6 @@ def run(profile: str, sources: list[str], models: Models, seed: int, counts: dic
     material = read_material(data, sources)
     log.info(f"{len(material.cutouts)} garments, {len(material.strips)} grounds; left out: {dict(material.left_out)}")
     out = fresh_folder(data / "composed" / f"seed-{seed}")
-    network = load_network()
     training = {
         f"{source}:{image_id}": own for source in sources for image_id, own in training_labels(data, source).items()
     }
@@ -138,9 +133,7 @@ def run(profile: str, sources: list[str], models: Models, seed: int, counts: dic
         content = encode_jpeg(picture.image)
         (out / "pictures" / f"{picture.name}.jpg").write_bytes(content)
         truths.append(truth_json(picture))
-        seed_everything(0)
-        regions = region_boxes(predict_masks(network, [content])[0], *picture.image.size)
-        result, query = score(picture, content, gallery, regions)
+        result, query = score(picture, content, gallery)
         results[picture.kind].append(result)
         shown = [picture.kind, *([RIGHT if all_right(result) else WRONG] if picture.garments else [])]
         sheets.add(shown, picture.name, partial(cell, picture, content, result, query))

@@ -4,12 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from scipy import ndimage
-
 from stages.composed.pictures import NONE
 from stages.contracts.boxes import Box, box_array, iou
-from stages.salient.mask_boxes import HOOK, LEAST, PART, THRESHOLD
 
 HIT_IOU = 0.5  # smallest IoU at which a box is of a garment
 
@@ -56,14 +52,14 @@ class Result:
         outcomes: of its garments.
         boxes: how many were detected; those that are of no garment are false.
         whole: nothing was detected, and the picture has a single garment: the answer for the whole picture.
-        regions: boxes of salient regions, and how many of them are of a garment.
+        trained: boxes of the trained detectors, and how many of them are of a garment.
     """
 
     kind: str
     outcomes: Sequence[Outcome]
     boxes: int
     whole: Answer | None = None
-    regions: tuple[int, int] = (0, 0)
+    trained: tuple[int, int] = (0, 0)
 
 
 def paired(actual: Sequence[Box], detected: Sequence[Box], least: float = HIT_IOU) -> dict[int, int]:
@@ -84,28 +80,6 @@ def paired(actual: Sequence[Box], detected: Sequence[Box], least: float = HIT_IO
         if best is not None and overlaps[best, position] >= least:
             result[best] = position
     return result
-
-
-def region_boxes(mask: np.ndarray, width: int, height: int) -> list[Box]:
-    """A box around each salient region, the largest region first: what stands out, if garments do not touch.
-
-    Args:
-        mask: uint8 [h, w] over the whole picture, 255 times the probability.
-        width, height: of the picture in pixels.
-    """
-    inside = ndimage.binary_opening(mask >= round(THRESHOLD * 255), np.ones((HOOK, HOOK)))
-    labels, count = ndimage.label(inside)
-    if not count:
-        return []
-    sizes = np.bincount(labels.ravel())[1:]
-    places = ndimage.find_objects(labels)
-    across, down = width / mask.shape[1], height / mask.shape[0]
-    boxes = []
-    for at in np.argsort(-sizes, kind="stable"):
-        if sizes[at] >= max(PART * sizes.max(), LEAST * mask.size):
-            rows, columns = places[at]
-            boxes.append((columns.start * across, rows.start * down, columns.stop * across, rows.stop * down))
-    return boxes
 
 
 def share(right: float, rows: int) -> float:
@@ -146,21 +120,23 @@ def scores_of(results: Sequence[Result]) -> dict[str, Any]:
     detected = [outcome.detected for outcome in outcomes if outcome.detected is not None]
     boxes = sum(result.boxes for result in results)
     empty = sum(result.boxes == 0 for result in results)
-    region_count, region_hits = (sum(result.regions[at] for result in results) for at in (0, 1))
+    trained, trained_hits = (sum(result.trained[at] for result in results) for at in (0, 1))
     scores: dict[str, Any] = {
         "pictures": len(results),
         "boxes": boxes,
         "boxes_per_picture": share(boxes, len(results)),
         "pictures_without_box": empty,
         "false_boxes": boxes - len(detected),
-        "regions": {"boxes": region_count, "false_boxes": region_count - region_hits},
+        "trained_detector": {"boxes": trained, "false_boxes": trained - trained_hits},
     }
     if not outcomes:
         return scores
     given = [outcome.given_box for outcome in outcomes]
     wholes = [result.whole for result in results if result.whole is not None]
     known = sum(answer.labels_known for answer in given)
-    scores["regions"] |= {"recall": share(region_hits, len(outcomes)), "precision": share(region_hits, region_count)}
+    scores["trained_detector"] |= {
+        "recall": share(trained_hits, len(outcomes)), "precision": share(trained_hits, trained),
+    }  # fmt: skip
     return scores | {
         "garments": len(outcomes),
         "recall": share(len(detected), len(outcomes)),
@@ -183,7 +159,7 @@ def metrics_of(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, f
         if kind == NONE:
             result[kind] = {
                 "pictures_without_box": share(own["pictures_without_box"], own["pictures"]),
-                "regions": share(own["regions"]["boxes"], own["pictures"]),
+                "trained_boxes": share(own["trained_detector"]["boxes"], own["pictures"]),
             }
             continue
         given, detected = own["given_box"], own["detected"]
@@ -195,7 +171,7 @@ def metrics_of(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, f
             "right_first": detected["right_first_of_all"],
             "right_first_given_box": given["right_first"],
             "same_type_first": detected["same_type_first_of_all"],
-            "regions_recall": own["regions"]["recall"],
+            "trained_recall": own["trained_detector"]["recall"],
         }
     return result
 
@@ -205,13 +181,13 @@ def as_markdown(scores: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [
         "| pictures | garments | recall | precision | labels: box given, of all (majority) "
         "| right match first: box given, of detected, of all (chance) "
-        "| same type first: box given, of all (chance) | regions: recall, precision |",
+        "| same type first: box given, of all (chance) | trained detector: recall, precision |",
         "| --- | ---: | ---: | ---: | --- | --- | --- | --- |",
     ]
     for kind, own in scores.items():
         if "garments" not in own:
             continue
-        given, seen, regions = own["given_box"], own["detected"], own["regions"]
+        given, seen, trained = own["given_box"], own["detected"], own["trained_detector"]
         lines.append(
             f"| {own['pictures']} {kind} | {own['garments']} | {own['recall']:.3f} | {own['precision']:.3f} "
             f"| {given['labels']:.3f}, {seen['labels_of_all']:.3f} ({given['labels_majority']:.3f}) "
@@ -219,13 +195,13 @@ def as_markdown(scores: Mapping[str, Mapping[str, Any]]) -> str:
             f"({given['right_first_chance']:.3f}) "
             f"| {given['same_type_first']:.3f}, {seen['same_type_first_of_all']:.3f} "
             f"({given['same_type_first_chance']:.3f}) "
-            f"| {regions['recall']:.3f}, {regions['precision']:.3f} |"
+            f"| {trained['recall']:.3f}, {trained['precision']:.3f} |"
         )
     for kind, own in scores.items():
         if "garments" not in own:
             lines += [
                 "",
                 f"{own['pictures']} pictures of kind {kind}: {own['pictures_without_box']} without a box, "
-                f"{own['boxes']} false boxes; {own['regions']['boxes']} salient regions.",
+                f"{own['boxes']} false boxes; {own['trained_detector']['boxes']} of the trained detector.",
             ]
     return "\n".join(lines)

@@ -2,10 +2,11 @@
 
 Usage: python -m stages.run export [OUT] [--encoder NAME]   (`make export`, `seamline export`)
 
-Writes OUT (by default export/<profile>): the detectors, the classifier and the encoder of the active profile as ONNX;
-pipeline.json (classes, preprocessing, thresholds, hashes); and reader.py, which finds the garments of a photo and needs
-only onnxruntime, pillow and numpy. The encoder is the classifier, whose vector `make match` compares, or another one of
-`encoders` in params.yaml. docs/export.md describes the folder.
+Writes OUT (by default export/<profile>): the detectors, the classifier and the encoder of the active profile as ONNX,
+and U²-Net-p where salient boxes cut the crops; pipeline.json (classes, preprocessing, thresholds, hashes); and
+reader.py with reader_boxes.py, which finds the garments of a photo and needs only onnxruntime, pillow and numpy. The
+encoder is the classifier, whose vector `make match` compares, or another one of `encoders` in params.yaml.
+docs/export.md describes the folder.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from stages.networks.backbones.features import Encoder, Pixels
     from stages.networks.classifier import ClassifierEncoder
 
-READER = Path(__file__).with_name("reader.py")
+READER = [Path(__file__).with_name(name) for name in ("reader.py", "reader_boxes.py")]
 SETTINGS = "pipeline.json"
 MADE_BY = "seamline export"
 FORMAT = 1  # version of the folder; raised when an earlier reader.py cannot read it any more
@@ -99,7 +100,7 @@ def write_folder(out: Path, models: Path, encoder: str, content: Mapping[str, An
     else:
         network = load_encoder(models / "encoders" / encoder)
         chosen, metric = write_encoder(network, models / "encoders" / encoder, out), network.metric
-    settings = {
+    settings: dict[str, Any] = {
         "format": FORMAT,
         "made_by": MADE_BY,
         "profile": lookup(content, "profile"),
@@ -111,8 +112,11 @@ def write_folder(out: Path, models: Path, encoder: str, content: Mapping[str, An
         "encoder": {"name": encoder, "metric": metric, **chosen},
         "unsure_below": content.get("app", {}).get("unsure_below", 0.0),
     }
+    if crops.boxes == "salient":
+        settings["salient"] = write_salient(classifier, out)
     write_json(out / SETTINGS, settings)
-    shutil.copyfile(READER, out / READER.name)
+    for path in READER:
+        shutil.copyfile(path, out / path.name)
 
 
 def write_detector(folder: Path, out: Path) -> dict[str, Any]:
@@ -161,6 +165,24 @@ def write_encoder(encoder: "Encoder", folder: Path, out: Path) -> dict[str, Any]
     return {"image": _image(encoder.pixels), **_files(name, sha256, folder)}
 
 
+def write_salient(classifier: "ClassifierEncoder", out: Path) -> dict[str, Any]:
+    """Copy U²-Net-p; returns its entry in pipeline.json: how a mask becomes boxes, and the superclasses of the types.
+
+    Raises:
+        StageError: its package is not installed.
+    """
+    from stages.salient.mask_boxes import HOOK, LEAST, PAIRED, PART, SEVERAL, THRESHOLD
+    from stages.salient.network import SIDE
+    from stages.salient.weights import SHA256, weights_file
+
+    name = "salient.onnx"
+    shutil.copyfile(weights_file(), out / name)
+    return {
+        "file": name, "sha256": SHA256, "side": SIDE, "threshold": THRESHOLD, "hook": HOOK, "part": PART,
+        "least": LEAST, "paired": PAIRED, "several": SEVERAL, "superclass_of": classifier.superclass_of,
+    }  # fmt: skip
+
+
 def _image(pixels: "Pixels") -> dict[str, Any]:
     return {"height": pixels.height, "width": pixels.width, "fit": pixels.fit}
 
@@ -175,7 +197,7 @@ def summary(out: Path) -> list[str]:
     """Lines for people: each file of the folder with its size, and how to try it."""
     files = sorted(out.iterdir(), key=lambda path: (-path.stat().st_size, path.name))
     lines = [f"{path.stat().st_size / 1e6:8.1f} MB  {path.name}" for path in files]
-    return [f"{out}", *lines, f"try it: python {out / READER.name} PHOTO"]
+    return [f"{out}", *lines, f"try it: python {out / READER[0].name} PHOTO"]
 
 
 def main() -> None:

@@ -24,18 +24,22 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
 from PIL import Image, UnidentifiedImageError
+
+if TYPE_CHECKING or __package__:  # in the project
+    from stages.export.reader_boxes import Detected, letterbox, mask_input, overlap, regions, suppressed, with_pairs
+else:  # in an exported folder
+    from reader_boxes import Detected, letterbox, mask_input, overlap, regions, suppressed, with_pairs
 
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 ORIENTATION, TURN = 0x0112, Image.Transpose  # the EXIF tag
 TURNS = {2: TURN.FLIP_LEFT_RIGHT, 3: TURN.ROTATE_180, 4: TURN.FLIP_TOP_BOTTOM, 5: TURN.TRANSPOSE, 6: TURN.ROTATE_270,
          7: TURN.TRANSVERSE, 8: TURN.ROTATE_90}  # fmt: skip
 DRAFT = 1.5  # a large JPEG is decoded at the smallest size that is this many times as large as the result
-BORDER, MOST_BOXES = 114, 300  # gray level around a photo in a detector's input; boxes of a detector in one photo
 NOTHING_FOUND = "none"  # class of a whole photo in which no detector found anything
 Box = tuple[int, int, int, int]
 Array = np.ndarray
@@ -117,43 +121,6 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def bilinear(pixels: Array, width: int, height: int) -> Array:
-    """uint8 [h, w, 3] resized to [height, width, 3] with the integer arithmetic of OpenCV's INTER_LINEAR."""
-    left, right, of_left, of_right = _taps(pixels.shape[1], width, True)
-    upper, lower, of_upper, of_lower = _taps(pixels.shape[0], height, False)
-
-    def row(places: Array) -> Array:
-        lines = pixels[places]
-        near, far = lines[:, left].astype(np.int32), lines[:, right].astype(np.int32)
-        return (near * of_left[:, None] + far * of_right[:, None]) >> 4
-
-    mixed = (row(upper) * of_upper[:, None, None] >> 16) + (row(lower) * of_lower[:, None, None] >> 16)
-    return ((mixed + 2) >> 2).clip(0, 255).astype(np.uint8)
-
-
-def _taps(size: int, goal: int, ends: bool) -> tuple[Array, ...]:
-    """The two source places of each result place, and their weights in 2048ths."""
-    places = ((np.arange(goal) + 0.5) * (size / goal) - 0.5).astype(np.float32)
-    first = np.floor(places).astype(np.int64)
-    share = places - first.astype(np.float32)
-    if ends:  # OpenCV takes the last column alone, and the last row twice
-        share = np.where((first < 0) | (first >= size - 1), np.float32(0), share)
-    weights = [np.rint(of_place * np.float32(2048)).astype(np.int32) for of_place in (1 - share, share)]
-    return first.clip(0, size - 1), (first + 1).clip(0, size - 1), *weights
-
-
-def letterbox(pixels: Array, side: int) -> tuple[Array, tuple[float, float, int, int]]:
-    """A photo uint8 [h, w, 3] in the middle of a gray square; and its scales along x and y, its left and top there."""
-    height, width = pixels.shape[:2]
-    scale = min(side / height, side / width)
-    wide, high = max(round(width * scale), 1), max(round(height * scale), 1)
-    left, top = round((side - wide) / 2 - 0.1), round((side - high) / 2 - 0.1)
-    square = np.full((side, side, 3), BORDER, np.uint8)
-    inner = pixels if (wide, high) == (width, height) else bilinear(pixels, wide, high)
-    square[top : top + high, left : left + wide] = inner
-    return square, (wide / width, high / height, left, top)
-
-
 def crop_of(image: Image.Image, box: Sequence[float] | None, settings: dict[str, Any]) -> Image.Image | None:
     """The crop of a box, or of the whole photo (None), by ``crop`` of pipeline.json; None when it is too small."""
     crop = image
@@ -207,36 +174,6 @@ def resized(stored: io.BytesIO, width: int, height: int, fit: str) -> Image.Imag
     return canvas
 
 
-def overlap(box: Array, boxes: Array) -> Array:
-    """Intersection over union [n] of a box [4] with boxes [n, 4], given by corners."""
-    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    shared = sides.clip(0).prod(axis=1)
-    union = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-
-
-def suppressed(predicted: Array, confidence: float, nms: dict[str, Any]) -> Array:
-    """Boxes [n, 6] after non-maximum suppression: x1, y1, x2, y2, confidence, class; the most confident first.
-
-    A detector predicts [4 + classes, positions]: center, width, height, a score for each class.
-    """
-    places = predicted[:, predicted[4:].max(axis=0) > confidence].T
-    order = np.argsort(-places[:, 4:].max(axis=1), kind="stable")
-    places = places[order]
-    scores, classes = places[:, 4:].max(axis=1), places[:, 4:].argmax(axis=1)
-    half = places[:, 2:4] / 2
-    boxes = np.concatenate([places[:, :2] - half, places[:, :2] + half], axis=1)
-    # Moved apart by class, boxes of two classes never overlap.
-    compared = boxes + (classes[:, None] * np.float32(7680) if nms["per_class"] else np.float32(0))
-    kept: list[int] = []
-    waiting = np.arange(len(places))
-    while len(waiting) and len(kept) < MOST_BOXES:
-        first, waiting = waiting[0], waiting[1:]
-        kept.append(int(first))
-        waiting = waiting[overlap(compared[first], compared[waiting]) <= nms["iou"]]
-    return np.concatenate([boxes[kept], scores[kept, None], classes[kept, None].astype(np.float32)], axis=1)
-
-
 def match(queries: Array, gallery: Array, top: int = 5, metric: str = "cosine") -> tuple[Array, Array]:
     """The most similar vectors of a gallery, best first: their positions [n, k] and similarities [n, k].
 
@@ -282,6 +219,8 @@ class Reader:
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
         networks = [*self.pipeline["detectors"], self.pipeline["classifier"], self.pipeline["encoder"]]
+        if "salient" in self.pipeline:
+            networks.append(self.pipeline["salient"])
         hashes = {network["file"]: network["sha256"] for network in networks}
         with ThreadPoolExecutor() as pool:  # each takes a tenth of a second
             self._networks = dict(zip(hashes, pool.map(self._load, hashes, hashes.values()), strict=True))
@@ -324,10 +263,40 @@ class Reader:
             garments.append(self._garment(NOTHING_FOUND, None, None, whole))
         return garments
 
-    def _detected(self, image: Image.Image) -> list[tuple[str, float, list[float]]]:
+    def _detected(self, image: Image.Image) -> list[Detected]:
         """Class, confidence and box of each garment; of boxes that overlap too much the surest alone."""
+        detected = self._salient(image) if "salient" in self.pipeline else self._by_detectors(image)
+        detected.sort(key=lambda row: -row[1])
+        kept = []
+        while detected:
+            kept.append(detected[0])
+            shares = overlap(np.array(detected[0][2]), np.array([row[2] for row in detected]))
+            detected = [
+                row for row, share in zip(detected[1:], shares[1:], strict=True) if share <= self.pipeline["nms"]["iou"]
+            ]
+        return kept
+
+    def _salient(self, image: Image.Image) -> list[Detected]:
+        """A box around each salient region, with the class that the classifier sees in it."""
+        settings = self.pipeline["salient"]
+        network, detected = self._networks[settings["file"]], []
+        mask = network.run(None, {network.get_inputs()[0].name: mask_input(image, settings["side"])})[0][0, 0]
+        for box in regions(mask, settings, *image.size):
+            crop = crop_of(image, box, self.pipeline["crop"])
+            if crop is None:
+                continue
+            classifier, scores = self.pipeline["classifier"], dict[str, float]()
+            shares = self._shares("type", self._run(classifier, self._stored(crop), NOTHING_FOUND))
+            for name, share in zip(classifier["heads"]["type"], shares.tolist(), strict=True):
+                if (superclass := settings["superclass_of"].get(name)) is not None:
+                    scores[superclass] = scores.get(superclass, 0.0) + share
+            best = max(scores, key=lambda name: scores[name])
+            detected.append((best, scores[best], box))
+        return [row for row in with_pairs(detected, settings) if row[1] >= self.pipeline["confidence"]]
+
+    def _by_detectors(self, image: Image.Image) -> list[Detected]:
         pixels, nms = np.asarray(image), self.pipeline["nms"]
-        detected: list[tuple[str, float, list[float]]] = []
+        detected: list[Detected] = []
         for detector in self.pipeline["detectors"]:
             square, (wide, high, left, top) = letterbox(pixels, detector["image_size"])
             (output,) = self._networks[detector["file"]].run(None, {"image": square.transpose(2, 0, 1)[None]})
@@ -337,30 +306,33 @@ class Reader:
             rows = zip(boxes[:, 5].astype(int), boxes[:, 4].tolist(), corners.tolist(), strict=True)
             own = [(detector["classes"][index], score, box) for index, score, box in rows]
             detected += sorted(own, key=lambda row: (-row[1], row[2][0], row[2][1]))
-        detected.sort(key=lambda row: -row[1])
-        kept = []
-        while detected:
-            kept.append(detected[0])
-            shares = overlap(np.array(detected[0][2]), np.array([row[2] for row in detected]))
-            detected = [row for row, share in zip(detected[1:], shares[1:], strict=True) if share <= nms["iou"]]
-        return kept
+        return detected
 
     def _garment(self, superclass: str, confidence: float | None, box: Box | None, crop: Image.Image) -> Garment:
         classifier, encoder = self.pipeline["classifier"], self.pipeline["encoder"]
-        stored = io.BytesIO()  # the networks learned from crops that were stored as JPEG
-        crop.save(stored, "JPEG", quality=self.pipeline["crop"]["jpeg_quality"], subsampling=0)
+        stored = self._stored(crop)
         outputs = self._run(classifier, stored, superclass)
         unsure, attributes = self.pipeline["unsure_below"], {}
         for head, names in classifier["heads"].items():
-            logits = outputs[f"logits_{head}"][0].astype(np.float64) / classifier["temperatures"][head]
-            shares = np.exp(logits - logits.max())
-            shares /= shares.sum()
+            shares = self._shares(head, outputs)
             best = int(shares.argmax())
             attributes[head] = Attribute(names[best], float(shares[best]), bool(shares[best] >= unsure))
         if encoder["file"] != classifier["file"]:
             outputs = self._run(encoder, stored, superclass)
         vector = unit(outputs["embedding"])[0] if self.metric == "cosine" else outputs["embedding"][0]
         return Garment(superclass, confidence, box, attributes, vector)
+
+    def _stored(self, crop: Image.Image) -> io.BytesIO:
+        """A crop as a JPEG: the networks learned from crops that were stored."""
+        stored = io.BytesIO()
+        crop.save(stored, "JPEG", quality=self.pipeline["crop"]["jpeg_quality"], subsampling=0)
+        return stored
+
+    def _shares(self, head: str, outputs: dict[str, Array]) -> Array:
+        """Calibrated probabilities [classes] of a head."""
+        logits = outputs[f"logits_{head}"][0].astype(np.float64) / self.pipeline["classifier"]["temperatures"][head]
+        shares = np.exp(logits - logits.max())
+        return shares / shares.sum()
 
     def _run(self, settings: dict[str, Any], stored: io.BytesIO, superclass: str) -> dict[str, Array]:
         """Output name -> value of the classifier or the encoder for a crop."""

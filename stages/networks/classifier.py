@@ -109,6 +109,7 @@ class ClassifierParams(Section):
 
 COLOR_SCALE = 50  # square roots of shares are small, and a layer learns faster from larger inputs at the same rate
 COLOR_DROPOUT = 0.1  # of the histogram's cells; little, as the layer has few weights
+TYPE = "type"  # the head whose classes have superclasses
 SHARED = " through the shared blocks"  # suffix of logits that only train the blocks and are no prediction
 
 
@@ -235,6 +236,7 @@ class ClassifierEncoder:
 
     Attributes:
         temperatures: head -> the temperature by which its confidence is calibrated.
+        superclass_of: type -> its superclass, where the classifier has the head `type`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -243,6 +245,7 @@ class ClassifierEncoder:
         params = ClassifierParams.model_validate(card["params"])
         self.metric: str = card["metric"]
         self.temperatures: dict[str, float] = dict.fromkeys(card["classes"], 1.0) | card.get("temperatures", {})
+        self.superclass_of: dict[str, str] = card.get("superclass_of", {})
         self.pixels = square(params.image_size, params.fit)
         backbone = with_extra_backbones(
             Backbone(card["backbone"], "none", params.pooling), params.extra_backbones, "none"
@@ -282,6 +285,19 @@ class ClassifierEncoder:
     def probabilities(self, images: torch.Tensor, detected_classes: Sequence[str]) -> dict[str, np.ndarray]:
         """Head -> calibrated probabilities, float64 [n, classes], of crops [n, 3, height, width]."""
         return self._calibrated([self.network(*inputs) for inputs in self._inputs(images, detected_classes)])
+
+    def superclass_probabilities(self, pictures: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """Superclass -> its probability, float64 [n], of encoded crops whose detected class is not known.
+
+        It is the sum over the superclass's types.
+        """
+        types = self.probabilities(self.pixels.decode(pictures), [""] * len(pictures))[TYPE]
+        result: dict[str, np.ndarray] = {}
+        for column, name in enumerate(self.network.classes[TYPE]):
+            if name in self.superclass_of:
+                superclass = self.superclass_of[name]
+                result[superclass] = result.get(superclass, 0) + types[:, column]
+        return result
 
     def _calibrated(self, logits: Sequence[dict[str, torch.Tensor]]) -> dict[str, np.ndarray]:
         return {

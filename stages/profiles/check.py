@@ -137,6 +137,11 @@ def _check_salient(content: Mapping[str, Any], labels: LabelParams) -> None:
                 "`crops.boxes` is salient, and its boxes have no class that could agree with a label. Set "
                 "`crops.agreement: ignored`."
             )
+        if "type" not in content["classifier"]["heads"]:
+            raise StageError(
+                "`crops.boxes` is salient, and its boxes get their class from the classifier's head `type`. Add type "
+                "to `classifier.heads`, or set `crops.boxes: detectors`."
+            )
     _within("salient", sources, "detectors", content)
     _within("salient", sources, "label_sources", content)
     for source in sources:

@@ -1,7 +1,7 @@
 """Score a detector without training: the salient box of each test photo, and the group that the classifier sees in it.
 
-Reads:  salient/<source> (boxes of all annotated held-out photos), ingested/<source>, boxes/<source>, labels/<source>
-        (the superclass of each type), the trained classifier, the history of the detector that was trained.
+Reads:  salient/<source> (boxes of all annotated held-out photos), ingested/<source>, boxes/<source>, the trained
+        classifier, the history of the detector that was trained.
 Writes: OUT.json: mAP50 and mAP50-95 on the annotated test photos, mean IoU, the shares of boxes from IoU .5 and .75 on,
         the share of photos that are sure, and the mean IoU of these; mAP50-95 on the annotated validation photos, of
         the salient box and of the trained detector; cuts_crops, 1 where `crops.boxes` is salient. Boxes, images and
@@ -15,48 +15,30 @@ several classes. A photo without a box is a miss.
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from stages.contracts.boxes import box_array, box_of, crop_box, iou, to_corners
 from stages.contracts.images import encode_jpeg, open_rgb
 from stages.contracts.tables import BOXES, FROM_MASK, SALIENT, iter_shards, read_shards, read_table
-from stages.core.determinism import device, seed_everything
+from stages.core.determinism import seed_everything
 from stages.core.files import read_csv, write_json
 from stages.crops.params import CropParams
-from stages.networks.classifier import ClassifierEncoder, encode_detected
+from stages.networks.classifier import ClassifierEncoder
 from stages.runner.stage import Report, Stage
 
 log = logging.getLogger(__name__)
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-HEAD = "type"  # whose classes have superclasses
 Detected = tuple[np.ndarray, dict[str, float]]  # a box [4], and superclass -> confidence
 CENTERS = ["cx", "cy", "w", "h"]  # columns of BOXES
 CORNERS = ["x1", "y1", "x2", "y2"]
 BATCH = 16  # crops at a time
-
-
-def superclass_probabilities(
-    types: np.ndarray, names: Sequence[str], superclass_of: dict[str, str]
-) -> dict[str, np.ndarray]:
-    """Superclass -> its probability [n]: the sum over its types.
-
-    Args:
-        types: probabilities [n, types].
-        names: of the types, in the order of the columns; one without a superclass counts for none.
-    """
-    result: dict[str, np.ndarray] = {}
-    for column, name in enumerate(names):
-        if name in superclass_of:
-            result[superclass_of[name]] = result.get(superclass_of[name], 0) + types[:, column]
-    return result
 
 
 def average_precisions(actual: pd.DataFrame, detected: dict[str, Detected]) -> tuple[float, float]:
@@ -111,8 +93,6 @@ def agreement(actual: pd.DataFrame, salient: pd.DataFrame) -> dict[str, float]:
 def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     """Crop, classify, score; on validation, compare with the trained detector."""
     seed_everything(0)
-    labels = read_table(args.labels / "labels.parquet", columns=[HEAD, "superclass"]).to_pandas()
-    superclass_of = dict(zip(labels[HEAD], labels["superclass"], strict=True))
     table = read_table(args.boxes / "boxes.parquet", BOXES).to_pandas()
     names = [name for name in SALIENT.names if name != "mask"]
     salient = read_shards(args.salient, names).to_pandas()
@@ -131,8 +111,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     wanted = {image_id for boxes in actual.values() for image_id in boxes["image_id"]}
     rows = salient[salient["image_id"].isin(wanted) & salient["x1"].notna()]
     detected = {
-        image_id: (box, scores)
-        for image_id, box, scores in _classified(args.ingested, rows, encoder, superclass_of, params.crops)
+        image_id: (box, scores) for image_id, box, scores in _classified(args.ingested, rows, encoder, params.crops)
     }
     map50, map50_95 = average_precisions(test, _only(detected, test))
     scores = {"map50": map50, "map50_95": map50_95} | agreement(test, salient) | size
@@ -188,7 +167,7 @@ def annotated(test: pd.DataFrame, salient: pd.DataFrame) -> pd.DataFrame:
 
 
 def _classified(
-    ingested: Path, rows: pd.DataFrame, encoder: ClassifierEncoder, superclass_of: dict[str, str], crops: CropParams
+    ingested: Path, rows: pd.DataFrame, encoder: ClassifierEncoder, crops: CropParams
 ) -> Iterator[tuple[str, np.ndarray, dict[str, float]]]:
     """(image_id, box [4], superclass -> probability) of each photo."""
     boxes = {row["image_id"]: box_of(row) for row in rows.to_dict("records")}
@@ -197,20 +176,10 @@ def _classified(
         for start in range(0, len(wanted), BATCH):
             chunk = wanted[start : start + BATCH]
             pictures = [_crop(row["bytes"], boxes[row["image_id"]], crops) for row in chunk]
-            types = type_probabilities(encoder, pictures)
-            scores = superclass_probabilities(types, encoder.network.classes[HEAD], superclass_of)
+            scores = encoder.superclass_probabilities(pictures)
             for at, row in enumerate(chunk):
                 box = box_array([boxes[row["image_id"]]])[0]
                 yield row["image_id"], box, {name: float(values[at]) for name, values in scores.items()}
-
-
-@torch.inference_mode()
-def type_probabilities(encoder: ClassifierEncoder, pictures: Sequence[bytes]) -> np.ndarray:
-    """Probabilities [n, types] of encoded pictures, whose detected class is not known."""
-    network = encoder.network
-    nobody = encode_detected(network.kind, [""] * len(pictures), network.superclasses)
-    logits = network(encoder.pixels.decode(pictures).to(device()), nobody.to(device()))[HEAD]
-    return logits.float().softmax(dim=1).cpu().numpy()
 
 
 def _crop(content: bytes, box: tuple[float, float, float, float], crops: CropParams) -> bytes:
@@ -224,6 +193,6 @@ def _crop(content: bytes, box: tuple[float, float, float, float], crops: CropPar
 
 STAGE = Stage(
     main,
-    ["source", "salient", "ingested", "boxes", "labels", "classifier", "detectors", "out"],
+    ["source", "salient", "ingested", "boxes", "classifier", "detectors", "out"],
     {"crops": ("crops", CropParams)},
 )

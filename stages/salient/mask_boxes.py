@@ -87,3 +87,25 @@ def box_of_mask(mask: np.ndarray, width: int, height: int, superclass: str) -> M
     elif sureness < SURE:
         reason = "unsure_mask"
     return MaskBox(box, sureness, reason)
+
+
+def region_boxes(mask: np.ndarray, width: int, height: int) -> list[Box]:
+    """A box around each salient region, the largest region first: what stands out, if garments do not touch.
+
+    Args:
+        mask: uint8 [h, w] over the whole picture, 255 times the probability.
+        width, height: of the picture in pixels.
+    """
+    inside = ndimage.binary_opening(mask >= round(THRESHOLD * 255), np.ones((HOOK, HOOK)))
+    labels, count = ndimage.label(inside)
+    if not count:
+        return []
+    sizes = np.bincount(labels.ravel())[1:]
+    places = ndimage.find_objects(labels)
+    across, down = width / mask.shape[1], height / mask.shape[0]
+    boxes = []
+    for at in np.argsort(-sizes, kind="stable"):
+        if sizes[at] >= max(PART * sizes.max(), LEAST * mask.size):
+            rows, columns = places[at]
+            boxes.append((columns.start * across, rows.start * down, columns.stop * across, rows.stop * down))
+    return boxes

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn import functional
 
@@ -154,16 +155,22 @@ def load_network() -> U2NetP:
     return with_weights(U2NetP(), read_weights(weights_file()))
 
 
-def inputs_of(pictures: Sequence[bytes]) -> torch.Tensor:
-    """Normalized float32 images [n, 3, SIDE, SIDE] of encoded pictures; proportions are not kept, as published."""
-    pixels = np.stack([np.asarray(resized(data, SIDE, SIDE, "stretch"), np.float32) for data in pictures])
+def inputs_of(pictures: Sequence[bytes | Image.Image]) -> torch.Tensor:
+    """Normalized float32 images [n, 3, SIDE, SIDE] of pictures, encoded or not, stretched to a square as published."""
+    pixels = np.stack([np.asarray(_small(picture), np.float32) for picture in pictures])
     brightest = pixels.max(axis=(1, 2, 3), keepdims=True)
     normalized = (pixels / np.where(brightest > 0, brightest, 1) - MEAN) / STD
     return torch.from_numpy(normalized.transpose(0, 3, 1, 2).copy())
 
 
+def _small(picture: bytes | Image.Image) -> Image.Image:
+    if isinstance(picture, bytes):
+        return resized(picture, SIDE, SIDE, "stretch")
+    return picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
 @torch.inference_mode()
-def predict_masks(network: nn.Module, pictures: Sequence[bytes]) -> np.ndarray:
-    """uint8 masks [n, SIDE, SIDE] of encoded pictures: 255 times the probability of the garment."""
+def predict_masks(network: nn.Module, pictures: Sequence[bytes | Image.Image]) -> np.ndarray:
+    """uint8 masks [n, SIDE, SIDE] of pictures, encoded or not: 255 times the probability of the garment."""
     images = inputs_of(pictures).to(device(), memory_format=torch.channels_last)
     return (network(images)[:, 0] * 255).round().to(torch.uint8).cpu().numpy()

@@ -51,6 +51,10 @@ class ColorModels(Models):
         ]
         return image.size, found
 
+    def trained_boxes(self, data):
+        width, height = read_photo(data).size
+        return [(0, 0, width, height // 2)]
+
     def garment_at(self, data, box, superclass):
         return garment_at(read_photo(data), box, superclass, self.superclasses, self.params)
 

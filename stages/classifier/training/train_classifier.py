@@ -31,7 +31,7 @@ from stages.learning.distributed import ALONE, Group, in_group, synchronized
 from stages.learning.loop import Trained
 from stages.networks.backbones.backbones import Backbone, Pooling, with_extra_backbones
 from stages.networks.backbones.features import load_weights, read_crops, save_encoder
-from stages.networks.classifier import ClassifierParams, MissingLabels, MultiHead
+from stages.networks.classifier import TYPE, ClassifierParams, MissingLabels, MultiHead
 from stages.runner.stage import Report, Stage
 
 
@@ -119,6 +119,13 @@ def check_batch(batch: int, processes: int, key: str) -> None:
         )
 
 
+def superclasses_of_types(rows: pd.DataFrame) -> dict[str, str]:
+    """Type -> the superclass that most of its rows have; the first in the alphabet of equally frequent ones."""
+    counts = rows.groupby([TYPE, "superclass"]).size().reset_index(name="rows")
+    ordered = counts.sort_values(["rows", "superclass"], ascending=[False, True]).drop_duplicates(TYPE)
+    return dict(sorted(zip(ordered[TYPE], ordered["superclass"], strict=True)))
+
+
 def _run(args: argparse.Namespace, options: ClassifierParams, runtime: RuntimeParams, group: Group) -> Report:
     seed_everything(options.seed)
     network = build(args, pretrained(args.simclr, options.pooling), options, runtime, group)
@@ -131,6 +138,7 @@ def _run(args: argparse.Namespace, options: ClassifierParams, runtime: RuntimePa
     card = {
         "kind": "classifier", "backbone": network.backbone.name, "image_size": options.image_size, "metric": "cosine",
         "epoch": trained.epoch, "classes": network.classes, "superclasses": network.superclasses,
+        "superclass_of": superclasses_of_types(pd.concat(frames)) if TYPE in network.classes else {},
         "params": options.model_dump(mode="json"),
         "temperatures": temperatures(predict(network, val, options.batch), val.targets),
     }  # fmt: skip

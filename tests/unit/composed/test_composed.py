@@ -3,7 +3,6 @@
 import json
 import sys
 
-import numpy as np
 import pytest
 import yaml
 from masked_photos import INNER, write_masked_photos
@@ -24,14 +23,10 @@ COUNTS = {APART: 2, OVERLAPPING: 1, FLAT_LAY: 1, NONE: 1}
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A checkout of a profile with masks; the network sees a single region, the upper half."""
+    """A checkout of a profile with masks."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"profile": "mine", "salient_sources": ["shop"]}))
     write_masked_photos(tmp_path / "data/mine", PHOTOS)
-    upper = np.zeros((1, 100, 100), np.uint8)
-    upper[:, :50] = 255
-    monkeypatch.setattr(composed, "load_network", lambda: None)
-    monkeypatch.setattr(composed, "predict_masks", lambda network, pictures: upper)
     return tmp_path
 
 
@@ -45,6 +40,8 @@ def test_run_writes_pictures_their_truth_and_their_scores(project):
     # These models see a top and a bottom in every picture, in its upper and its lower half.
     assert [scores[kind]["boxes"] for kind in COUNTS] == [4, 2, 2, 2]
     assert scores[NONE]["false_boxes"] == 2
+    # Their trained detector sees the upper half alone.
+    assert [scores[kind]["trained_detector"]["boxes"] for kind in COUNTS] == [2, 1, 1, 1]
     assert scores[APART]["given_box"]["answers"] == 4
     written = json.loads((out / "scores.json").read_text())
     assert written["gallery"] == {"originals": 4, "training": 4}

@@ -1,6 +1,5 @@
 """Scores of made-up detections, worked out by hand."""
 
-import numpy as np
 import pytest
 
 from stages.composed.scores import (
@@ -10,7 +9,6 @@ from stages.composed.scores import (
     as_markdown,
     metrics_of,
     paired,
-    region_boxes,
     scores_of,
 )
 
@@ -51,7 +49,7 @@ def test_scores_of_detected_garments_and_of_all():
     assert (detected["same_type_first"], detected["same_type_first_of_all"]) == (0.5, pytest.approx(1 / 3))
     assert (detected["superclass"], detected["right_first_any_class"]) == (0.5, 0.5)
     assert (given["right_first_chance"], given["same_type_first_chance"]) == (pytest.approx(0.1), pytest.approx(0.2))
-    assert scores["regions"] == {
+    assert scores["trained_detector"] == {
         "boxes": 4, "false_boxes": 2, "recall": pytest.approx(2 / 3), "precision": 0.5,
     }  # fmt: skip
 
@@ -79,7 +77,7 @@ def test_every_box_of_a_picture_without_a_garment_is_false():
     assert (scores["false_boxes"], scores["pictures_without_box"]) == (2, 2)
     assert "recall" not in scores
     assert metrics_of({"none": scores}) == {
-        "none": {"pictures_without_box": pytest.approx(2 / 3), "regions": pytest.approx(1 / 3)}
+        "none": {"pictures_without_box": pytest.approx(2 / 3), "trained_boxes": pytest.approx(1 / 3)}
     }
 
 
@@ -94,11 +92,4 @@ def test_table_has_a_row_for_each_kind_with_garments_and_a_line_for_the_kind_wit
     lines = as_markdown({"apart": scores_of(TWO), "none": scores_of([Result("none", [], 2)])}).splitlines()
     assert len(lines) == 5
     assert lines[2].startswith("| 2 apart | 3 | 0.667 | 0.667 | 1.000, 0.333 (0.000) | 0.667, 0.500, 0.333 (0.100) |")
-    assert lines[4] == "1 pictures of kind none: 0 without a box, 2 false boxes; 0 salient regions."
-
-
-def test_regions_have_boxes_in_pixels_of_the_picture_the_largest_first():
-    mask = np.zeros((100, 100), np.uint8)
-    mask[10:30, 10:30], mask[50:90, 40:80], mask[2:8, 2:8] = 255, 255, 255  # the last one is below two percent
-    assert region_boxes(mask, 200, 300) == [(80, 150, 160, 270), (20, 30, 60, 90)]
-    assert region_boxes(np.zeros((100, 100), np.uint8), 200, 300) == []
+    assert lines[4] == "1 pictures of kind none: 0 without a box, 2 false boxes; 0 of the trained detector."

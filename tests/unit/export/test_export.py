@@ -36,6 +36,7 @@ def files(folder):
 def test_folder_has_networks_settings_and_the_reader(exported, project):
     assert sorted(path.name for path in exported.iterdir()) == [
         "classifier.onnx", "detector_clothes.onnx", "detector_more.onnx", "pipeline.json", "reader.py",
+        "reader_boxes.py",
     ]  # fmt: skip
     settings = json.loads((exported / "pipeline.json").read_text())
     assert [one["classes"] for one in settings["detectors"]] == 2 * [["top", "bottom", "dress"]]

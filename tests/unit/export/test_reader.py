@@ -197,7 +197,7 @@ def test_attribute_below_the_threshold_is_not_sure(exported, photos):
 
 def run(folder, *arguments):
     """The command, as a person runs it, without this project on its path."""
-    command = [sys.executable, "-I", str(folder / "reader.py"), *map(str, arguments)]
+    command = [sys.executable, "-B", "-E", "-s", str(folder / "reader.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
 
 

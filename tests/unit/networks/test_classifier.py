@@ -256,3 +256,17 @@ def test_augmentation_that_cannot_be_drawn_is_refused(params, changes, message):
 def test_cached_views_of_a_backbone_that_moves_are_refused(params):
     with pytest.raises(ValueError, match="cached_views"):
         params(freeze_backbone=False, cached_views=2)
+
+
+def test_probability_of_a_superclass_is_the_sum_over_its_types(saved, crops, monkeypatch):
+    _, _, encoder = saved
+    encoder.superclass_of = dict(zip(CLASSES["type"], ["top", "top"], strict=False)) | {"Hat": "headwear"}
+    shares = np.tile(np.linspace(0.1, 0.4, len(CLASSES["type"])), (len(crops), 1))
+    asked = []
+    monkeypatch.setattr(
+        encoder, "probabilities", lambda images, detected: asked.append((len(images), detected)) or {"type": shares}
+    )
+    found = encoder.superclass_probabilities(crops)
+    assert list(found) == ["top"]  # a type without a superclass counts for none
+    assert found["top"] == pytest.approx(shares[:, :2].sum(axis=1))
+    assert asked == [(len(crops), [""] * len(crops))]

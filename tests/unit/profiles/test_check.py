@@ -120,6 +120,7 @@ def test_crops_may_be_cut_by_the_trained_detector_with_salient_boxes_and_without
     ("content", "message"),
     [
         (salient_photos() | {"salient": {"photos": "some"}}, "`salient.photos` is 'some'"),
+        (salient_photos() | {"classifier": salient_photos()["classifier"] | {"heads": ["color"]}}, "classifier's head `type`"),
         (salient_photos(unboxed_is_background=True), "`detector.photos.unboxed_is_background` is true"),
         (salient_photos(class_column="detector"), "`detector.photos.class_column` is detector, and boxes of `salient`"),
         (salient_photos() | {"detectors": [], "detector": {}, "box_reads": {}}, "`salient` names photos, which `detectors` has not"),

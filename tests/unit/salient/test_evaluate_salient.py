@@ -11,10 +11,10 @@ from PIL import Image
 
 from profiles import composed
 from stages.contracts.images import encode_jpeg
-from stages.contracts.tables import BOXES, HEADS, IMAGES, LABELS, SALIENT, write_rows, write_shards
+from stages.contracts.tables import BOXES, IMAGES, SALIENT, write_rows, write_shards
 from stages.crops.params import CropParams
 from stages.salient import evaluate_salient
-from stages.salient.evaluate_salient import agreement, average_precisions, superclass_probabilities
+from stages.salient.evaluate_salient import agreement, average_precisions
 
 
 def actual(*rows):
@@ -23,15 +23,6 @@ def actual(*rows):
 
 TWO = actual(("a", "top", 0, 0, 10, 10), ("b", "bottom", 0, 0, 10, 10))
 WHOLE, HALF = np.array([0.0, 0, 10, 10]), np.array([0.0, 0, 10, 6])  # IoU 1 and .6 with the boxes of TWO
-
-
-def test_probability_of_a_superclass_is_the_sum_over_its_types():
-    types = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
-    found = superclass_probabilities(
-        types, ["Shirt", "Polo", "Card"], {"Shirt": "top", "Polo": "top", "Hat": "headwear"}
-    )
-    assert list(found) == ["top"]
-    assert found["top"] == pytest.approx([0.8, 0.3])
 
 
 def test_right_boxes_of_the_right_class_are_perfect():
@@ -89,7 +80,7 @@ SUPERCLASS = {"Shirt": "top", "Pants": "bottom"}
 def shop(tmp_path, monkeypatch):
     """Photos of 10 x 20 pixels with a box each, a classifier that takes all for shirts, and a trained detector."""
     content = encode_jpeg(Image.new("RGB", (10, 20), "gray"))
-    images, looked, boxes, labels = [], [], [], []
+    images, looked, boxes = [], [], []
     for name, (split, kind, saw) in PHOTOS.items():
         common = {"image_id": name, "split": split, "width": 10, "height": 20}
         images.append(common | {"source": "shop", "sha256": "", "group_id": name, "cluster": name, "bytes": content})
@@ -97,19 +88,17 @@ def shop(tmp_path, monkeypatch):
         looked.append(common | {"sureness": 0.0} | what)
         boxes.append({"object_id": f"{name}:1", "image_id": name, "split": split, "superclass": SUPERCLASS[kind],
                       "class_id": 0, "cx": 0.5, "cy": 0.5, "w": 1.0, "h": 1.0})  # fmt: skip
-        item = {"item_id": name, "image_id": name, "superclass": SUPERCLASS[kind], "type": kind}
-        labels.append(dict.fromkeys(HEADS) | item)
     write_shards(tmp_path / "ingested", IMAGES, images, "image_id", 1)
     write_shards(tmp_path / "salient", SALIENT, looked, "image_id", 1)
     write_rows(tmp_path / "boxes/boxes.parquet", BOXES, boxes)
-    write_rows(tmp_path / "labels/labels.parquet", LABELS, labels)
     trained(tmp_path / "detectors", 0.2, 0.4, 0.3)
-    encoder = SimpleNamespace(network=SimpleNamespace(classes={"type": ["Shirt", "Pants"]}))
+    encoder = SimpleNamespace(
+        superclass_probabilities=lambda crops: {
+            "top": np.array([0.9] * len(crops)), "bottom": np.array([0.1] * len(crops))
+        }
+    )  # fmt: skip
     monkeypatch.setattr(evaluate_salient, "ClassifierEncoder", lambda folder: encoder)
-    monkeypatch.setattr(
-        evaluate_salient, "type_probabilities", lambda encoder, crops: np.array([[0.9, 0.1]] * len(crops))
-    )
-    names = ("salient", "ingested", "boxes", "labels", "classifier", "detectors")
+    names = ("salient", "ingested", "boxes", "classifier", "detectors")
     return Namespace(source="shop", out=tmp_path / "metrics/shop.json", **{name: tmp_path / name for name in names})
 
 

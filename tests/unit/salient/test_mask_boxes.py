@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stages.contracts.ledger import REASONS
-from stages.salient.mask_boxes import box_of_mask, regions
+from stages.salient.mask_boxes import box_of_mask, region_boxes, regions
 
 
 def mask(*rectangles, size=100, ground=0):
@@ -76,3 +76,10 @@ def test_hook_of_a_hanger_is_left_out_and_the_strap_of_a_shoe_is_not():
 
 def test_garment_that_is_cut_off_by_the_photo_reaches_its_edge():
     assert box_of_mask(mask((0, 30, 60, 100, 255)), 100, 100, "top").box == pytest.approx((0, 30, 60, 100))
+
+
+def test_regions_have_boxes_in_pixels_of_the_picture_the_largest_first():
+    mask = np.zeros((100, 100), np.uint8)
+    mask[10:30, 10:30], mask[50:90, 40:80], mask[2:8, 2:8] = 255, 255, 255  # the last one is below two percent
+    assert region_boxes(mask, 200, 300) == [(80, 150, 160, 270), (20, 30, 60, 90)]
+    assert region_boxes(np.zeros((100, 100), np.uint8), 200, 300) == []

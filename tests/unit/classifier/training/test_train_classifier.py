@@ -96,6 +96,14 @@ def test_card_has_the_temperature_of_each_head_fitted_on_validation(stage):
     )
 
 
+def test_superclass_of_a_type_is_that_of_most_of_its_rows():
+    rows = pd.DataFrame(
+        [("Shirt", "top"), ("Shirt", "outwear"), ("Shirt", "top"), ("Vest", "top"), ("Vest", "outwear"), (None, "top")],
+        columns=["type", "superclass"],
+    )
+    assert train.superclasses_of_types(rows) == {"Shirt": "top", "Vest": "outwear"}
+
+
 def test_killed_training_goes_on_and_ends_with_the_same_bytes(stage, capsys):
     run, epochs, project = stage
     unbroken = run("unbroken")
