@@ -101,14 +101,14 @@ def regions(mask: Array, settings: dict[str, Any], width: int, height: int) -> l
         width, height: of the photo in pixels.
     """
     levels = np.round(mask * 255)
-    found = _connected(_opened(levels >= round(settings["threshold"] * 255), settings["hook"]))
-    if not found:
+    connected = _connected(_opened(levels >= round(settings["threshold"] * 255), settings["hook"]))
+    if not connected:
         return []
-    least = max(settings["part"] * max(size for size, *_ in found), settings["least"] * mask.size)
+    least = max(settings["part"] * max(size for size, *_ in connected), settings["least"] * mask.size)
     across, down = width / mask.shape[1], height / mask.shape[0]
     return [
         [left * across, top * down, right * across, bottom * down]
-        for size, left, top, right, bottom in sorted(found, key=lambda region: -region[0])
+        for size, left, top, right, bottom in sorted(connected, key=lambda region: -region[0])
         if size >= least
     ]
 
