@@ -1,5 +1,6 @@
 """From a photo to its garments and their vectors: pure functions of the photo, the networks and params."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # torch is imported with the first network: most commands of 
 
 Box = tuple[int, int, int, int]  # x1, y1, x2, y2 in pixels of the upright photo, x2 and y2 exclusive
 MAX_PIXELS = 120_000_000  # the largest phones take 108 million; each takes 3 bytes, twice
+LEAST_SALIENT = 0.1  # share of a drawn box that must be salient for its crop to get a plain background
 UPLOAD = Path("the photo")  # stands for the name of a photo that comes as bytes
 
 
@@ -113,11 +115,19 @@ def detect(image: Image.Image, detectors: Sequence[Detector], params: CropParams
 
 
 def cut_detections(
-    image: Image.Image, detections: list[Detection], params: CropParams, nms: NmsParams, name: Path = UPLOAD
+    image: Image.Image,
+    detections: list[Detection],
+    params: CropParams,
+    nms: NmsParams,
+    name: Path = UPLOAD,
+    mask: np.ndarray | None = None,
 ) -> list[Garment]:
     """The garments at some boxes of a photo, most confident first; the whole photo if there is none.
 
     Boxes that overlap by more than ``nms.iou`` are one garment, of the class with the highest confidence.
+
+    Args:
+        mask: of the garments, where crops have a plain background; see ``crop_box``.
 
     Raises:
         StageError: the photo has too few pixels.
@@ -127,7 +137,7 @@ def cut_detections(
     while detections:
         detection = detections[0]
         detections = elsewhere(detections, detection, nms.iou)
-        crop = cut_match(image, detection, params)
+        crop = cut_match(image, detection, params, mask)
         if crop is not None:
             x1, y1, x2, y2 = (round(detection[side]) for side in ("x1", "y1", "x2", "y2"))
             box = x1, y1, x2, y2
@@ -149,10 +159,15 @@ def garment_at(
     superclasses: Sequence[str],
     params: CropParams,
     name: Path = UPLOAD,
+    mask: np.ndarray | None = None,
 ) -> Garment:
     """The garment at a box that a person drew (None: the whole photo), with the superclass that they chose.
 
     A box that extends beyond the photo is cropped to it.
+
+    Args:
+        mask: as for ``cut_detections``. Where nearly nothing in the box is salient, the background stays, as the
+            garment would go with it.
 
     Raises:
         StageError: no such class, or the box has too few pixels of the photo.
@@ -164,13 +179,29 @@ def garment_at(
     limits = (image.width, image.height, image.width, image.height)
     x1, y1, x2, y2 = (min(max(0, side), limit) for side, limit in zip(box, limits, strict=True))
     detection: dict[str, Any] = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
-    crop = cut_match(image, detection, params) if x1 < x2 and y1 < y2 else None
+    if mask is not None and not salient_share(mask, (x1, y1, x2, y2), image.size) >= LEAST_SALIENT:
+        mask = None
+    crop = cut_match(image, detection, params, mask) if x1 < x2 and y1 < y2 else None
     if crop is None:
         raise StageError(
             f"the box {box} has too few pixels of the photo, which is {image.width}x{image.height}; its sides need "
             f"{params.min_side} or more. Draw it larger."
         )
     return Garment(name, superclass, None, (x1, y1, x2, y2), encode_jpeg(crop))
+
+
+def salient_share(mask: np.ndarray, box: Box, size: tuple[int, int]) -> float:
+    """The share of a box's pixels that a mask takes for a garment; 0 for an empty box.
+
+    Args:
+        mask: uint8 [h, w], 255 times the probability, over the whole photo.
+        box: in pixels of the photo.
+        size: width and height of the photo.
+    """
+    across, down = mask.shape[1] / size[0], mask.shape[0] / size[1]
+    rows = slice(int(box[1] * down), math.ceil(box[3] * down))
+    part = mask[rows, int(box[0] * across) : math.ceil(box[2] * across)]
+    return float((part >= 128).mean()) if part.size else 0.0
 
 
 def inputs(garments: Sequence[Garment], encoder: "Encoder") -> tuple["torch.Tensor", list[str]]:

@@ -138,7 +138,9 @@ class Models:
         Args:
             hashes: SHA-256 of each of ``files()``.
         """
-        params = self.params.model_dump(include={"boxes", "confidence", "padding", "shape", "max_side", "min_side"})
+        params = self.params.model_dump(
+            include={"boxes", "background", "confidence", "padding", "shape", "max_side", "min_side"}
+        )
         names = [f"{path.parent.name}/{path.name} {hashes[path]}" for path in self.files()]
         return digest(STEPS, repr(sorted(params.items())), repr(self.nms), *names)
 
@@ -155,12 +157,14 @@ class Models:
         image = read_photo(data, name)  # outside of the lock, so that another thread can decode the next photo
         with self._turn:
             seed_everything(0)
-            return image.size, cut_detections(image, self._detect(image), self.params, self.nms, name)
+            detections, mask = self._detect(image)
+            return image.size, cut_detections(image, detections, self.params, self.nms, name, mask)
 
-    def _detect(self, image: Image.Image) -> list[Detection]:
+    def _detect(self, image: Image.Image) -> tuple[list[Detection], np.ndarray | None]:
+        """Boxes, and the mask where crops have a plain background."""
         if self.salient:
             return self.salient_boxes.detect(image, self.encoder)
-        return detect(image, self._detectors, self.params, self.nms)
+        return detect(image, self._detectors, self.params, self.nms), None
 
     def trained_boxes(self, data: bytes) -> list[Box]:
         """The trained detectors' boxes of a photo, most confident first, whether or not ``garments`` takes them."""
@@ -172,7 +176,11 @@ class Models:
 
     def garment_at(self, data: bytes, box: Box | None, superclass: str) -> Garment:
         """The garment at a box that a person drew; see ``garments.garment_at``."""
-        return garment_at(read_photo(data), box, superclass, self.superclasses, self.params)
+        image = read_photo(data)
+        with self._turn:
+            seed_everything(0)
+            mask = self.salient_boxes.mask_of_crops(image) if self.salient and box is not None else None
+        return garment_at(image, box, superclass, self.superclasses, self.params, mask=mask)
 
     def describe(self, garments: Sequence[Garment]) -> tuple[np.ndarray, np.ndarray]:
         """Vectors float32 [n, d], and calibrated probabilities float32 [n, classes of all heads]."""

@@ -28,10 +28,18 @@ def box_detection(box: Box, superclass: str, confidence: float) -> Detection:
 
 
 def classified(
-    image: Image.Image, boxes: list[Box], encoder: "ClassifierEncoder", params: CropParams
+    image: Image.Image,
+    boxes: list[Box],
+    encoder: "ClassifierEncoder",
+    params: CropParams,
+    mask: np.ndarray | None = None,
 ) -> list[Detection]:
-    """Boxes with the classifier's superclass; those that are too small for a crop are left out."""
-    crops = [cut_match(image, box_detection(box, "", 1.0), params) for box in boxes]
+    """Boxes with the classifier's superclass; those that are too small for a crop are left out.
+
+    Args:
+        mask: as of ``crop_box``.
+    """
+    crops = [cut_match(image, box_detection(box, "", 1.0), params, mask) for box in boxes]
     kept = [(box, encode_jpeg(crop)) for box, crop in zip(boxes, crops, strict=True) if crop is not None]
     if not kept:
         return []
@@ -89,10 +97,18 @@ class SalientBoxes:
 
         self._network, self._params = load_network(), params
 
-    def detect(self, image: Image.Image, encoder: "ClassifierEncoder") -> list[Detection]:
-        """The garments of a photo that the classifier gives ``crops.confidence`` or more."""
+    def detect(self, image: Image.Image, encoder: "ClassifierEncoder") -> tuple[list[Detection], np.ndarray | None]:
+        """The garments of a photo that the classifier gives ``crops.confidence`` or more; and ``mask_of_crops``."""
+        mask = self._mask(image)
+        used = mask if self._params.background == "plain" else None
+        detections = with_pairs(classified(image, region_boxes(mask, *image.size), encoder, self._params, used))
+        return [row for row in detections if row["confidence"] >= self._params.confidence], used
+
+    def mask_of_crops(self, image: Image.Image) -> np.ndarray | None:
+        """The mask uint8 [h, w] by which crops of a photo get a plain background; None: they keep theirs."""
+        return self._mask(image) if self._params.background == "plain" else None
+
+    def _mask(self, image: Image.Image) -> np.ndarray:
         from stages.salient.network import predict_masks
 
-        boxes = region_boxes(predict_masks(self._network, [image])[0], *image.size)
-        detections = with_pairs(classified(image, boxes, encoder, self._params))
-        return [row for row in detections if row["confidence"] >= self._params.confidence]
+        return predict_masks(self._network, [image])[0]

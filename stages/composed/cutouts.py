@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 from stages.contracts.images import open_rgb
-from stages.contracts.tables import SALIENT, iter_shards, read_shards, read_table
+from stages.contracts.tables import SALIENT, iter_shards, mask_array, read_shards, read_table
 from stages.core.errors import StageError
 from stages.core.heads import HEADS
 from stages.salient.mask_boxes import HOOK, PAIRED, PART, THRESHOLD, box_of_mask
@@ -203,7 +202,7 @@ def read_material(data: Path, sources: list[str]) -> Material:
             if row.get("mask") is None:
                 left_out["no_mask"] += 1
                 continue
-            mask = np.frombuffer(row["mask"], np.uint8).reshape(2 * [isqrt(len(row["mask"]))])
+            mask = mask_array(row["mask"])
             photo, name = open_rgb(content), f"{source}:{image_id}"
             strip = strip_of(photo, mask)
             if strip is not None:

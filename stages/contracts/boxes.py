@@ -48,8 +48,18 @@ def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 Corners = tuple[int, int, int, int]  # whole pixels: left, top, right, bottom
 
 
+PLAIN = (124, 116, 104)  # ImageNet's mean color, which networks take for nothing
+
+
 def crop_box(
-    image: Image.Image, box: Box | None, *, padding: float, max_side: int, min_side: int, square: bool = False
+    image: Image.Image,
+    box: Box | None,
+    *,
+    padding: float,
+    max_side: int,
+    min_side: int,
+    square: bool = False,
+    mask: np.ndarray | None = None,
 ) -> Image.Image | None:
     """Crop a box, or the whole image; None when the crop is too small.
 
@@ -59,15 +69,23 @@ def crop_box(
         max_side: pixels; a crop whose long side is longer is scaled down to it.
         min_side: pixels that the short side must have, before and after scaling.
         square: extend the shorter side into the surroundings of the box.
+        mask: uint8 [h, w], 255 times the probability of the garment, over the whole image; the rest of the crop is
+            PLAIN.
     """
-    crop = image
+    corners = (0, 0, *image.size)
     if box is not None:
         corners = padded(box, padding, *image.size)
-        crop = image.crop(squared(corners, *image.size) if square else corners)
+        corners = squared(corners, *image.size) if square else corners
+    crop = image.crop(corners) if box is not None else image
     if max(crop.size) > max_side:
         scale = max_side / max(crop.size)
         size = (max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))
         crop = crop.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    if mask is not None:
+        across, down = mask.shape[1] / image.width, mask.shape[0] / image.height
+        part = corners[0] * across, corners[1] * down, corners[2] * across, corners[3] * down
+        opacity = Image.fromarray(mask).resize(crop.size, Image.Resampling.BILINEAR, box=part)
+        crop = Image.composite(crop, Image.new("RGB", crop.size, PLAIN), opacity)
     return crop if min(crop.size) >= min_side else None
 
 

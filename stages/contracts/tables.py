@@ -4,12 +4,14 @@ Parquet files hold no time, no path and no index, so the same rows give the same
 hash of the group or id: they depend neither on the order of the rows nor on other rows.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from math import isqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -252,6 +254,22 @@ def write_shards(folder: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]]
                 table = pa.ipc.open_file(source).read_all()
             write_table(folder / shard_name(number), table.sort_by(key).combine_chunks())
     return count
+
+
+def mask_array(content: bytes) -> np.ndarray:
+    """uint8 [side, side]: a mask of SALIENT."""
+    side = isqrt(len(content))
+    return np.frombuffer(content, np.uint8).reshape(side, side)
+
+
+def read_masks(shards: Iterable[Path], wanted: Collection[str]) -> dict[str, np.ndarray]:
+    """image_id -> mask uint8 [h, w] of the wanted photos that have one."""
+    return {
+        row["image_id"]: mask_array(row["mask"])
+        for path in shards
+        for row in read_table(path, columns=["image_id", "mask"]).to_pylist()
+        if row["image_id"] in wanted and row["mask"] is not None
+    }
 
 
 def shard_name(number: int) -> str:

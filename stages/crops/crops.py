@@ -30,6 +30,7 @@ from stages.contracts.tables import (
     OBJECTS,
     OUTCOMES,
     SALIENT,
+    read_masks,
     read_shards,
     read_table,
     write_rows,
@@ -63,8 +64,14 @@ from stages.runner.stage import Report, Stage
 log = logging.getLogger(__name__)
 
 
-def cut_match(image: Image.Image, detection: Detection | None, params: CropParams) -> Image.Image | None:
-    """The crop of a detection, or the whole image; None when it is smaller than ``min_side``."""
+def cut_match(
+    image: Image.Image, detection: Detection | None, params: CropParams, mask: np.ndarray | None = None
+) -> Image.Image | None:
+    """The crop of a detection, or the whole image; None when it is smaller than ``min_side``.
+
+    Args:
+        mask: as of ``crop_box``, where ``crops.background`` is plain; a whole image keeps its background.
+    """
     return crop_box(
         image,
         box_of(detection) if detection else None,
@@ -72,6 +79,7 @@ def cut_match(image: Image.Image, detection: Detection | None, params: CropParam
         max_side=params.max_side,
         min_side=params.min_side,
         square=params.shape == "square",
+        mask=mask if detection else None,
     )
 
 
@@ -107,14 +115,16 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     ledger.rows_in = len(labels)
     detectors: dict[str, Detector] = {}
     salient: dict[str, list[Detection]] = {}
+    masks: Path | None = None
     if options.boxes == "salient":
         columns = [name for name in SALIENT.names if name != "mask"]
         salient = salient_boxes(read_shards(args.boxes / args.source, columns).to_pylist())
+        masks = args.boxes / args.source if options.background == "plain" else None
     else:
         detectors = load_detectors(args.boxes, params.detectors)
     whole, out = Cut(), fresh_folder(args.out)
     work = divide(args.ingested, labels, detectors, salient, options)
-    job = partial(cut_portion, detectors=detectors, params=options, nms=params.nms)
+    job = partial(cut_portion, detectors=detectors, params=options, nms=params.nms, masks=masks)
     shown = track(in_processes(job, work, "networks"), total=len(work), desc=f"match {args.source} (shards)")
     ledger.kept = write_shards(out, CROPS, _collected(shown, whole), "crop_id", options.shards)
     for reject in whole.rejects:
@@ -202,9 +212,16 @@ def divide(
     return result
 
 
-def cut_portion(work: Labeled, detectors: dict[str, Detector], params: CropParams, nms: NmsParams) -> Cut:
-    """Detect, choose and cut: the job of a worker."""
+def cut_portion(
+    work: Labeled, detectors: dict[str, Detector], params: CropParams, nms: NmsParams, masks: Path | None = None
+) -> Cut:
+    """Detect, choose and cut: the job of a worker.
+
+    Args:
+        masks: salient/<source>, whose shards have the same photos as the ingested ones; None: backgrounds stay.
+    """
     result = Cut()
+    mask_of = read_masks([masks / path.name for path, _, _ in work.portion.rows], work.items) if masks else {}
     pictures = search_portion(work.portion, detectors, batch=params.batch, confidence=params.confidence, nms=nms)
     for row, array, detected in pictures:
         image = Image.fromarray(array)
@@ -217,7 +234,7 @@ def cut_portion(work: Labeled, detectors: dict[str, Detector], params: CropParam
             match = match_item(label, detections, work.mates[label["photo"]], image.size, params, nms.iou)
             if params.no_detection == "own_box":
                 match = stand_in(match, work.own.get(label["item_id"]))
-            crop = _crop_row(label, image, match, params)
+            crop = _crop_row(label, image, match, params, mask_of.get(row["image_id"]))
             if match.outcome in ("matched", "whole_image") and crop is None:
                 match = Match("unusable_crop", match.candidates, match.agreeing, match.detection)
             result.outcomes.append(_outcome_row(label, match))
@@ -240,10 +257,12 @@ def _collected(portions_cut: Iterable[Cut], whole: Cut) -> Iterator[dict[str, An
         yield from portion.crops
 
 
-def _crop_row(label: dict[str, Any], image: Image.Image, match: Match, params: CropParams) -> dict[str, Any] | None:
+def _crop_row(
+    label: dict[str, Any], image: Image.Image, match: Match, params: CropParams, mask: np.ndarray | None
+) -> dict[str, Any] | None:
     if match.outcome not in ("matched", "whole_image"):
         return None
-    crop = cut_match(image, match.detection, params)
+    crop = cut_match(image, match.detection, params, mask)
     if crop is None:
         return None
     detection = match.detection or {"detector": NO_DETECTOR, "superclass": NO_DETECTOR, "confidence": None}

@@ -18,6 +18,7 @@ class CropParams(Section):
     no_detection: Literal["reject", "whole_image", "own_box"]
     padding: float = Field(ge=0)
     shape: Literal["box", "square"]
+    background: Literal["photo", "plain"]
     max_side: int = Field(gt=0)
     min_side: int = Field(gt=0)
     jpeg_quality: int = Field(ge=1, le=100)

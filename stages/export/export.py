@@ -35,7 +35,7 @@ SETTINGS = "pipeline.json"
 MADE_BY = "seamline export"
 FORMAT = 1  # version of the folder; raised when an earlier reader.py cannot read it any more
 APP = "classifier"  # the encoder of `make match`
-CROP = {"padding", "shape", "max_side", "min_side"}  # the params of `crops` that a crop of any photo needs
+CROP = {"padding", "shape", "background", "max_side", "min_side"}  # params of `crops` that any crop needs
 
 
 def export(out: Path, encoder: str, content: Mapping[str, Any]) -> Path:

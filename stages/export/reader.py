@@ -31,9 +31,27 @@ import onnxruntime
 from PIL import Image, UnidentifiedImageError
 
 if TYPE_CHECKING or __package__:  # in the project
-    from stages.export.reader_boxes import Detected, letterbox, mask_input, overlap, regions, suppressed, with_pairs
+    from stages.export.reader_boxes import (
+        Detected,
+        crop_of,
+        letterbox,
+        mask_input,
+        overlap,
+        regions,
+        suppressed,
+        with_pairs,
+    )
 else:  # in an exported folder
-    from reader_boxes import Detected, letterbox, mask_input, overlap, regions, suppressed, with_pairs
+    from reader_boxes import (
+        Detected,
+        crop_of,
+        letterbox,
+        mask_input,
+        overlap,
+        regions,
+        suppressed,
+        with_pairs,
+    )
 
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 ORIENTATION, TURN = 0x0112, Image.Transpose  # the EXIF tag
@@ -119,33 +137,6 @@ def _rgb(image: Image.Image) -> Image.Image:
         white.paste(rgba, mask=rgba.getchannel("A"))
         return white
     return image.convert("RGB")
-
-
-def crop_of(image: Image.Image, box: Sequence[float] | None, settings: dict[str, Any]) -> Image.Image | None:
-    """The crop of a box, or of the whole photo (None), by ``crop`` of pipeline.json; None when it is too small."""
-    crop = image
-    if box is not None:
-        x1, y1, x2, y2 = box
-        grow_x, grow_y = (x2 - x1) * settings["padding"], (y2 - y1) * settings["padding"]
-        left, top = max(0, int(x1 - grow_x)), max(0, int(y1 - grow_y))
-        right = min(image.width, int(x2 + grow_x + 0.999999))
-        bottom = min(image.height, int(y2 + grow_y + 0.999999))
-        if settings["shape"] == "square":
-            side = max(right - left, bottom - top)
-            left, right = _grown(left, right, side, image.width)
-            top, bottom = _grown(top, bottom, side, image.height)
-        crop = image.crop((left, top, right, bottom))
-    if max(crop.size) > settings["max_side"]:
-        scale = settings["max_side"] / max(crop.size)
-        size = max(1, round(crop.width * scale)), max(1, round(crop.height * scale))
-        crop = crop.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return crop if min(crop.size) >= settings["min_side"] else None
-
-
-def _grown(low: int, high: int, side: int, limit: int) -> tuple[int, int]:
-    side = min(side, limit)
-    start = min(max(0, low - (side - (high - low)) // 2), limit - side)
-    return start, start + side
 
 
 def resized(stored: io.BytesIO, width: int, height: int, fit: str) -> Image.Image:
@@ -251,8 +242,10 @@ class Reader:
         except ReaderError as error:
             raise ReaderError(f"{name}{error}") from None
         settings, garments = self.pipeline["crop"], []
-        for superclass, confidence, box in self._detected(image):
-            crop = crop_of(image, box, settings)
+        mask = self._mask(image) if "salient" in self.pipeline else None
+        used = mask if settings["background"] == "plain" else None
+        for superclass, confidence, box in self._detected(image, mask, used):
+            crop = crop_of(image, box, settings, used)
             if crop is not None:
                 x1, y1, x2, y2 = map(round, box)
                 garments.append(self._garment(superclass, confidence, (x1, y1, x2, y2), crop))
@@ -263,9 +256,15 @@ class Reader:
             garments.append(self._garment(NOTHING_FOUND, None, None, whole))
         return garments
 
-    def _detected(self, image: Image.Image) -> list[Detected]:
+    def _mask(self, image: Image.Image) -> Array:
+        settings = self.pipeline["salient"]
+        network = self._networks[settings["file"]]
+        given = {network.get_inputs()[0].name: mask_input(image, settings["side"])}
+        return np.round(network.run(None, given)[0][0, 0] * 255).astype(np.uint8)
+
+    def _detected(self, image: Image.Image, mask: Array | None, used: Array | None) -> list[Detected]:
         """Class, confidence and box of each garment; of boxes that overlap too much the surest alone."""
-        detected = self._salient(image) if "salient" in self.pipeline else self._by_detectors(image)
+        detected = self._by_detectors(image) if mask is None else self._salient(image, mask, used)
         detected.sort(key=lambda row: -row[1])
         kept = []
         while detected:
@@ -276,13 +275,11 @@ class Reader:
             ]
         return kept
 
-    def _salient(self, image: Image.Image) -> list[Detected]:
+    def _salient(self, image: Image.Image, mask: Array, used: Array | None) -> list[Detected]:
         """A box around each salient region, with the class that the classifier sees in it."""
-        settings = self.pipeline["salient"]
-        network, detected = self._networks[settings["file"]], []
-        mask = network.run(None, {network.get_inputs()[0].name: mask_input(image, settings["side"])})[0][0, 0]
+        settings, detected = self.pipeline["salient"], []
         for box in regions(mask, settings, *image.size):
-            crop = crop_of(image, box, self.pipeline["crop"])
+            crop = crop_of(image, box, self.pipeline["crop"], used)
             if crop is None:
                 continue
             classifier, scores = self.pipeline["classifier"], dict[str, float]()

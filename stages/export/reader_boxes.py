@@ -1,4 +1,4 @@
-"""Boxes of garments in a photo: the input and the output of a detector, and the regions of a mask.
+"""Boxes and crops of garments in a photo: the input and the output of a detector, the regions of a mask.
 
 Part of an exported folder, beside reader.py. It needs only numpy and pillow.
 """
@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 BORDER, MOST_BOXES = 114, 300  # gray level around a photo in a detector's input; boxes of a detector in one photo
+PLAIN = (124, 116, 104)  # the background of crops of which a mask shows the garment
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of the input of the network of masks
 STD = np.array([0.229, 0.224, 0.225], np.float32)
 Array = np.ndarray
@@ -84,6 +85,44 @@ def suppressed(predicted: Array, confidence: float, nms: dict[str, Any]) -> Arra
     return np.concatenate([boxes[kept], scores[kept, None], classes[kept, None].astype(np.float32)], axis=1)
 
 
+def crop_of(
+    image: Image.Image, box: Sequence[float] | None, settings: dict[str, Any], mask: Array | None = None
+) -> Image.Image | None:
+    """The crop of a box, or of the whole photo (None), by ``crop`` of pipeline.json; None when it is too small.
+
+    Args:
+        mask: uint8 [h, w] over the whole photo; what is no garment gets a plain color.
+    """
+    crop, left, top, right, bottom = image, 0, 0, image.width, image.height
+    if box is not None:
+        x1, y1, x2, y2 = box
+        grow_x, grow_y = (x2 - x1) * settings["padding"], (y2 - y1) * settings["padding"]
+        left, top = max(0, int(x1 - grow_x)), max(0, int(y1 - grow_y))
+        right = min(image.width, int(x2 + grow_x + 0.999999))
+        bottom = min(image.height, int(y2 + grow_y + 0.999999))
+        if settings["shape"] == "square":
+            side = max(right - left, bottom - top)
+            left, right = _grown(left, right, side, image.width)
+            top, bottom = _grown(top, bottom, side, image.height)
+        crop = image.crop((left, top, right, bottom))
+    if max(crop.size) > settings["max_side"]:
+        scale = settings["max_side"] / max(crop.size)
+        size = max(1, round(crop.width * scale)), max(1, round(crop.height * scale))
+        crop = crop.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    if mask is not None and box is not None:
+        across, down = mask.shape[1] / image.width, mask.shape[0] / image.height
+        part = left * across, top * down, right * across, bottom * down
+        opacity = Image.fromarray(mask).resize(crop.size, Image.Resampling.BILINEAR, box=part)
+        crop = Image.composite(crop, Image.new("RGB", crop.size, PLAIN), opacity)
+    return crop if min(crop.size) >= settings["min_side"] else None
+
+
+def _grown(low: int, high: int, side: int, limit: int) -> tuple[int, int]:
+    side = min(side, limit)
+    start = min(max(0, low - (side - (high - low)) // 2), limit - side)
+    return start, start + side
+
+
 def mask_input(image: Image.Image, side: int) -> Array:
     """float32 [1, 3, side, side]: the photo stretched to a square, as the network of masks takes it."""
     small = image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
@@ -96,12 +135,11 @@ def regions(mask: Array, settings: dict[str, Any], width: int, height: int) -> l
     """A box around each region of a mask, the largest region first.
 
     Args:
-        mask: probabilities [h, w] that a pixel belongs to a garment, over the whole photo.
+        mask: uint8 [h, w], 255 times the probability of a garment, over the whole photo.
         settings: ``salient`` of pipeline.json.
         width, height: of the photo in pixels.
     """
-    levels = np.round(mask * 255)
-    connected = _connected(_opened(levels >= round(settings["threshold"] * 255), settings["hook"]))
+    connected = _connected(_opened(mask >= round(settings["threshold"] * 255), settings["hook"]))
     if not connected:
         return []
     least = max(settings["part"] * max(size for size, *_ in connected), settings["least"] * mask.size)

@@ -142,6 +142,10 @@ def _check_salient(content: Mapping[str, Any], labels: LabelParams) -> None:
                 "`crops.boxes` is salient, and its boxes get their class from the classifier's head `type`. Add type "
                 "to `classifier.heads`, or set `crops.boxes: detectors`."
             )
+    elif content["crops"]["background"] == "plain":
+        raise StageError(
+            "`crops.background` is plain, which needs the masks of `crops.boxes: salient`. Set background: photo."
+        )
     _within("salient", sources, "detectors", content)
     _within("salient", sources, "label_sources", content)
     for source in sources:

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.contracts.boxes import box_array, box_of, crop_box, iou, to_corners
+from stages.contracts.boxes import Box, box_array, box_of, crop_box, iou, to_corners
 from stages.contracts.images import encode_jpeg, open_rgb
-from stages.contracts.tables import BOXES, FROM_MASK, SALIENT, iter_shards, read_shards, read_table
+from stages.contracts.tables import BOXES, FROM_MASK, SALIENT, read_masks, read_shards, read_table, shard_paths
 from stages.core.determinism import seed_everything
 from stages.core.files import read_csv, write_json
 from stages.crops.params import CropParams
@@ -110,9 +110,8 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     encoder = ClassifierEncoder(args.classifier)
     wanted = {image_id for boxes in actual.values() for image_id in boxes["image_id"]}
     rows = salient[salient["image_id"].isin(wanted) & salient["x1"].notna()]
-    detected = {
-        image_id: (box, scores) for image_id, box, scores in _classified(args.ingested, rows, encoder, params.crops)
-    }
+    classified = _classified(args.ingested, args.salient, rows, encoder, params.crops)
+    detected = {image_id: (box, scores) for image_id, box, scores in classified}
     map50, map50_95 = average_precisions(test, _only(detected, test))
     scores = {"map50": map50, "map50_95": map50_95} | agreement(test, salient) | size
     if not actual["val"].empty:
@@ -167,26 +166,29 @@ def annotated(test: pd.DataFrame, salient: pd.DataFrame) -> pd.DataFrame:
 
 
 def _classified(
-    ingested: Path, rows: pd.DataFrame, encoder: ClassifierEncoder, crops: CropParams
+    ingested: Path, salient: Path, rows: pd.DataFrame, encoder: ClassifierEncoder, crops: CropParams
 ) -> Iterator[tuple[str, np.ndarray, dict[str, float]]]:
     """(image_id, box [4], superclass -> probability) of each photo."""
     boxes = {row["image_id"]: box_of(row) for row in rows.to_dict("records")}
-    for shard in iter_shards(ingested, ["image_id", "bytes"]):
-        wanted = [row for row in shard.to_pylist() if row["image_id"] in boxes]
+    for path in shard_paths(ingested):
+        wanted = [
+            row for row in read_table(path, columns=["image_id", "bytes"]).to_pylist() if row["image_id"] in boxes
+        ]
+        masks = read_masks([salient / path.name], boxes) if crops.background == "plain" else {}
         for start in range(0, len(wanted), BATCH):
             chunk = wanted[start : start + BATCH]
-            pictures = [_crop(row["bytes"], boxes[row["image_id"]], crops) for row in chunk]
+            pictures = [_crop(row["bytes"], boxes[row["image_id"]], crops, masks.get(row["image_id"])) for row in chunk]
             scores = encoder.superclass_probabilities(pictures)
             for at, row in enumerate(chunk):
                 box = box_array([boxes[row["image_id"]]])[0]
                 yield row["image_id"], box, {name: float(values[at]) for name, values in scores.items()}
 
 
-def _crop(content: bytes, box: tuple[float, float, float, float], crops: CropParams) -> bytes:
+def _crop(content: bytes, box: Box, crops: CropParams, mask: np.ndarray | None) -> bytes:
     """The crop of a box as ``crops`` would make it; the photo where the box is too small for one."""
     crop = crop_box(
         open_rgb(content), box, padding=crops.padding, max_side=crops.max_side, min_side=crops.min_side,
-        square=crops.shape == "square",
+        square=crops.shape == "square", mask=mask,
     )  # fmt: skip
     return encode_jpeg(crop, crops.jpeg_quality) if crop is not None else content
 

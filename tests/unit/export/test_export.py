@@ -42,7 +42,7 @@ def test_folder_has_networks_settings_and_the_reader(exported, project):
     assert [one["classes"] for one in settings["detectors"]] == 2 * [["top", "bottom", "dress"]]
     assert [one["image_size"] for one in settings["detectors"]] == [96, 64]
     assert settings["confidence"] == 0.3 and settings["nms"] == {"iou": 0.6, "per_class": True}
-    assert set(settings["crop"]) == {"padding", "shape", "max_side", "min_side", "jpeg_quality"}
+    assert set(settings["crop"]) == {"padding", "shape", "background", "max_side", "min_side", "jpeg_quality"}
     assert settings["classifier"]["heads"] == {"type": ["dress", "shirt", "skirt"], "color": ["blue", "red"]}
     assert settings["classifier"]["temperatures"] == {"type": 2.0, "color": 1.0}
     assert settings["classifier"]["image"] == {"height": 48, "width": 48, "fit": "pad"}

@@ -62,8 +62,8 @@ def test_boxes_of_regions_are_those_of_the_project(seed):
     mask = blobs(seed)
     expected = mask_boxes.region_boxes(mask, 300, 200)
     assert len(expected) > 1
-    np.testing.assert_allclose(regions(mask / 255, SETTINGS, 300, 200), expected)
-    assert regions(np.zeros((9, 9)), SETTINGS, 300, 200) == []
+    np.testing.assert_allclose(regions(mask, SETTINGS, 300, 200), expected)
+    assert regions(np.zeros((9, 9), np.uint8), SETTINGS, 300, 200) == []
 
 
 def test_photo_is_stretched_and_normalized_as_by_the_project():

@@ -111,7 +111,7 @@ def test_source_with_a_detector_and_labels_of_its_own_may_have_salient_boxes():
 
 
 def test_crops_may_be_cut_by_the_trained_detector_with_salient_boxes_and_without():
-    content = crops_of_photos(boxes="detectors") | {"crop_boxes": "models/photos/detectors"}
+    content = crops_of_photos(boxes="detectors", background="photo") | {"crop_boxes": "models/photos/detectors"}
     check(content, PHOTOS)
     check(content | WITHOUT_SALIENT, PHOTOS)
 
@@ -126,6 +126,7 @@ def test_crops_may_be_cut_by_the_trained_detector_with_salient_boxes_and_without
         (salient_photos() | {"detectors": [], "detector": {}, "box_reads": {}}, "`salient` names photos, which `detectors` has not"),
         (composed("photos") | WITHOUT_SALIENT, "`crops.boxes` is salient, and `salient` does not name photos, whose crops are cut"),
         (crops_of_photos(agreement="required"), "`crops.boxes` is salient, and its boxes have no class"),
+        (crops_of_photos(boxes="detectors") | {"crop_boxes": "models/photos/detectors"}, "`crops.background` is plain, which needs the masks"),
         (salient_photos() | {"salient_sources": []}, "`salient_sources` is .., but the lists and recipes say .'photos'."),
     ],
 )  # fmt: skip
