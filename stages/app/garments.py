@@ -179,7 +179,7 @@ def garment_at(
     limits = (image.width, image.height, image.width, image.height)
     x1, y1, x2, y2 = (min(max(0, side), limit) for side, limit in zip(box, limits, strict=True))
     detection: dict[str, Any] = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
-    if mask is not None and not salient_share(mask, (x1, y1, x2, y2), image.size) >= LEAST_SALIENT:
+    if mask is not None and salient_share(mask, (x1, y1, x2, y2), image.size) < LEAST_SALIENT:
         mask = None
     crop = cut_match(image, detection, params, mask) if x1 < x2 and y1 < y2 else None
     if crop is None:
@@ -200,8 +200,8 @@ def salient_share(mask: np.ndarray, box: Box, size: tuple[int, int]) -> float:
     """
     across, down = mask.shape[1] / size[0], mask.shape[0] / size[1]
     rows = slice(int(box[1] * down), math.ceil(box[3] * down))
-    part = mask[rows, int(box[0] * across) : math.ceil(box[2] * across)]
-    return float((part >= 128).mean()) if part.size else 0.0
+    inside = mask[rows, int(box[0] * across) : math.ceil(box[2] * across)]
+    return float((inside >= 128).mean()) if inside.size else 0.0
 
 
 def inputs(garments: Sequence[Garment], encoder: "Encoder") -> tuple["torch.Tensor", list[str]]:

@@ -1,10 +1,13 @@
 """From a photo to its garments: what the detectors are asked, which boxes are one garment, what cannot be read."""
 
+import numpy as np
 import pytest
 from PIL import Image
 from small_wardrobe import CROPS, NMS
 
-from stages.app.garments import find_garments, garment_at, read_photo
+from stages.app.garments import find_garments, garment_at, read_photo, salient_share
+from stages.contracts.boxes import PLAIN
+from stages.contracts.images import open_rgb
 from stages.core.errors import StageError
 from stages.networks.detector.params import NmsParams
 
@@ -89,3 +92,26 @@ def test_box_of_a_person_is_padded_as_a_detection_is(tmp_path):
     crop = read_photo(found.crop)
     assert crop.size == (44, 44)  # five percent of 40 on each side
     assert found.box == (20, 20, 60, 60)
+
+
+def corner(garment):
+    """The pixel of a crop near its upper left corner."""
+    return np.asarray(open_rgb(garment.crop), int)[3, 3]
+
+
+def test_box_drawn_where_something_is_salient_gets_a_plain_background():
+    image, mask = Image.new("RGB", (100, 100), "red"), np.zeros((10, 10), np.uint8)
+    mask[4:8, 4:8] = 255
+    given = (["top"], CROPS)
+    assert corner(garment_at(image, (10, 10, 90, 90), "top", *given, mask=mask)) == pytest.approx(PLAIN, abs=3)
+    nearly_nothing = garment_at(image, (0, 0, 50, 50), "top", *given, mask=mask)  # 4 % of it is salient
+    assert corner(nearly_nothing) == pytest.approx((254, 0, 0), abs=3)
+    assert corner(garment_at(image, None, "top", *given, mask=mask)) == pytest.approx((254, 0, 0), abs=3)
+
+
+def test_share_of_a_box_that_is_salient():
+    mask = np.zeros((10, 10), np.uint8)
+    mask[5:] = 200
+    assert salient_share(mask, (0, 0, 200, 100), (200, 100)) == 0.5
+    assert salient_share(mask, (0, 60, 40, 90), (200, 100)) == 1
+    assert salient_share(mask, (0, 0, 0, 0), (200, 100)) == 0

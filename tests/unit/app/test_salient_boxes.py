@@ -7,6 +7,7 @@ from small_wardrobe import CROPS
 
 from stages.app import salient_boxes
 from stages.app.salient_boxes import SalientBoxes, box_detection, classified, with_pairs
+from stages.contracts.boxes import PLAIN
 from stages.contracts.images import open_rgb
 from stages.salient import network
 
@@ -42,15 +43,40 @@ def test_box_gets_the_most_probable_superclass_of_its_crop(photo):
     assert classified(photo, [], ByColor(), CROPS) == []
 
 
-def test_regions_of_the_mask_are_the_garments(photo, monkeypatch):
+@pytest.fixture
+def mask(monkeypatch):
+    """The mask that U²-Net-p is said to give: of both garments."""
     mask = np.zeros((100, 200), np.uint8)
     for x1, y1, x2, y2 in (RED, BLUE):
         mask[y1:y2, x1:x2] = 255
     monkeypatch.setattr(network, "load_network", lambda: "network")
     monkeypatch.setattr(network, "predict_masks", lambda given, pictures: [mask])
-    assert sorted(found(SalientBoxes(CROPS).detect(photo, ByColor()))) == [("bottom", BLUE), ("top", RED)]
+    return mask
+
+
+def test_regions_of_the_mask_are_the_garments(photo, mask):
+    rows, used = SalientBoxes(CROPS).detect(photo, ByColor())
+    assert sorted(found(rows)) == [("bottom", BLUE), ("top", RED)] and used is None
     unsure = CROPS.model_copy(update={"confidence": 0.999})
-    assert SalientBoxes(unsure).detect(photo, ByColor()) == []
+    assert SalientBoxes(unsure).detect(photo, ByColor()) == ([], None)
+
+
+def test_mask_is_used_for_crops_with_a_plain_background(photo, mask):
+    plain = CROPS.model_copy(update={"background": "plain"})
+    seen = []
+
+    class Seeing(ByColor):
+        def superclass_probabilities(self, crops):
+            seen.extend(np.asarray(open_rgb(crop))[-2, 2] for crop in crops)
+            return super().superclass_probabilities(crops)
+
+    mask[60:80, :60] = 0  # the lower end of the red garment
+    rows, used = SalientBoxes(plain).detect(photo, Seeing())
+    assert sorted(found(rows)) == [("bottom", BLUE), ("top", (0, 0, 60, 60))]
+    assert used is mask is SalientBoxes(plain).mask_of_crops(photo)
+    assert SalientBoxes(CROPS).mask_of_crops(photo) is None
+    # With its padding the crop reaches below the garment, where it is plain.
+    assert sorted(int(abs(pixel.astype(int) - PLAIN).max() < 6) for pixel in seen) == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision.ops import box_convert, box_iou
 
-from stages.contracts.boxes import box_array, box_of, crop_box, iou, padded, squared, to_centers, to_corners
+from stages.contracts.boxes import PLAIN, box_array, box_of, crop_box, iou, padded, squared, to_centers, to_corners
 
 
 def test_iou_by_hand():
@@ -115,3 +115,22 @@ def test_without_a_box_the_whole_image_is_the_picture():
 )
 def test_square_crop_grows_the_shorter_side_inside_the_image(corners, expected):
     assert squared(corners, 100, 80) == expected
+
+
+def test_what_the_mask_leaves_out_of_a_crop_is_plain():
+    red = Image.new("RGB", (200, 100), "red")
+    mask = np.zeros((10, 10), np.uint8)
+    mask[:, 5:] = 255  # the right half of the image
+    crop = crop_box(red, (60, 0, 140, 100), padding=0.0, max_side=256, min_side=1, mask=mask)
+    assert crop.size == (80, 100)
+    pixels = np.asarray(crop)
+    assert (pixels[:, :25] == PLAIN).all() and (pixels[:, 55:] == (255, 0, 0)).all()
+    half = crop_box(red, (60, 0, 140, 100), padding=0.0, max_side=50, min_side=1, mask=np.full((10, 10), 128, np.uint8))
+    assert half.size == (40, 50)
+    assert np.asarray(half)[20, 20] == pytest.approx((190, 58, 52), abs=1)  # halfway between red and PLAIN
+
+
+def test_mask_of_everything_changes_nothing():
+    box, size = (3.0, 4.0, 60.0, 40.0), {"padding": 0.1, "max_side": 30, "min_side": 4, "square": True}
+    full = crop_box(gradient(), box, mask=np.full((7, 9), 255, np.uint8), **size)
+    assert np.array_equal(np.asarray(full), np.asarray(crop_box(gradient(), box, **size)))

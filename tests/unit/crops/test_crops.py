@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stages.contracts.boxes import PLAIN
 from stages.contracts.images import encode_jpeg, open_rgb
 from stages.contracts.tables import (
     CROPS,
@@ -86,6 +87,27 @@ def test_salient_box_cuts_the_crop_where_params_say_so_and_the_whole_image_where
     ]  # fmt: skip
 
 
+def test_mask_takes_the_background_out_of_the_crop_where_params_say_so(shop):
+    """The photos are red, and what is salient is their upper half."""
+    mask = np.zeros((20, 20), np.uint8)
+    mask[:10] = 255
+    common = {"split": "train", "width": 50, "height": 50, "mask": mask.tobytes()}
+    box = {"sureness": 0.75, "x1": 0.0, "y1": 0.0, "x2": 50.0, "y2": 50.0}
+    rows = [common | {"image_id": name} | box for name in ("w50", "w51")]
+    rows += [common | {"image_id": name, "reason": "nothing_salient", "sureness": 0.0} for name in ("w52", "w53")]
+    write_shards(shop.root / "shop", SALIENT, rows, "image_id", 2)
+    options = {"boxes": "salient", "agreement": "ignored", "no_detection": "whole_image", "assignment": "each_alone"}
+
+    def lower_half(**changes):
+        crops = read_shards(stage(shop, **options, **changes)).to_pylist()
+        return {row["item_id"]: tuple(np.asarray(open_rgb(row["bytes"]), int)[45, 25]) for row in crops}
+
+    plain = lower_half(background="plain")
+    assert plain["matched"] == pytest.approx(PLAIN, abs=2) and plain["shoe"] == pytest.approx(PLAIN, abs=2)
+    assert plain["unseen"] == pytest.approx((254, 0, 0), abs=2)  # the whole photo keeps its background
+    assert lower_half()["matched"] == pytest.approx((254, 0, 0), abs=2)
+
+
 def label(item, image, agrees):
     return {
         "item_id": item, "image_id": image, "photo": image, "source": "shop", "split": "train", "group_id": image, "cluster": image,
@@ -118,7 +140,7 @@ def shop(tmp_path, monkeypatch):
 def stage(shop, **changes):
     options = {
         "boxes": "detectors", "agreement": "required", "assignment": "one_box_one_item", "confidence": 0.3,
-        "several": "largest", "no_detection": "reject", "padding": 0.0, "shape": "box",
+        "several": "largest", "no_detection": "reject", "padding": 0.0, "shape": "box", "background": "photo",
         "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 3, "shards": 2,
     } | changes  # fmt: skip
     args = Namespace(

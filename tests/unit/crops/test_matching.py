@@ -9,7 +9,7 @@ from stages.crops.params import CropParams
 
 BASE = {
     "boxes": "detectors", "agreement": "required", "assignment": "each_alone", "confidence": 0.3, "several": "highest_confidence", "no_detection": "reject",
-    "padding": 0.0, "shape": "box", "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 4, "shards": 1,
+    "padding": 0.0, "shape": "box", "background": "photo", "max_side": 256, "min_side": 16, "jpeg_quality": 92, "batch": 4, "shards": 1,
 }  # fmt: skip
 TOPWEAR = ["top", "outwear", "vest"]
 SIZE = (60, 60)

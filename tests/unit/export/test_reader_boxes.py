@@ -91,12 +91,12 @@ class Dark(nn.Module):
         return torch.sigmoid(-8 * (image[:, :1].float() + 0.5))
 
 
-@pytest.fixture
-def salient_project(tmp_path, monkeypatch, cpu):
+@pytest.fixture(params=["photo", "plain"])
+def salient_project(tmp_path, monkeypatch, cpu, request):
     """A project whose crops are cut by salient boxes, with ``Dark`` in place of U²-Net-p; and its export."""
     write_project(tmp_path)
     params = yaml.safe_load((tmp_path / "params.yaml").read_text(encoding="utf-8"))
-    params["crops"] |= {"boxes": "salient", "confidence": 0.2}
+    params["crops"] |= {"boxes": "salient", "confidence": 0.2, "background": request.param}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     card = tmp_path / "models/mine/encoders/classifier/encoder.json"
     kinds = dict(zip(CLASSES["type"], ["dress", "top", "bottom"], strict=True))
