@@ -83,8 +83,8 @@ def crop_box(
         crop = crop.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     if mask is not None:
         across, down = mask.shape[1] / image.width, mask.shape[0] / image.height
-        part = corners[0] * across, corners[1] * down, corners[2] * across, corners[3] * down
-        opacity = Image.fromarray(mask).resize(crop.size, Image.Resampling.BILINEAR, box=part)
+        region = corners[0] * across, corners[1] * down, corners[2] * across, corners[3] * down
+        opacity = Image.fromarray(mask).resize(crop.size, Image.Resampling.BILINEAR, box=region)
         crop = Image.composite(crop, Image.new("RGB", crop.size, PLAIN), opacity)
     return crop if min(crop.size) >= min_side else None
 

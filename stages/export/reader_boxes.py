@@ -111,8 +111,8 @@ def crop_of(
         crop = crop.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     if mask is not None and box is not None:
         across, down = mask.shape[1] / image.width, mask.shape[0] / image.height
-        part = left * across, top * down, right * across, bottom * down
-        opacity = Image.fromarray(mask).resize(crop.size, Image.Resampling.BILINEAR, box=part)
+        region = left * across, top * down, right * across, bottom * down
+        opacity = Image.fromarray(mask).resize(crop.size, Image.Resampling.BILINEAR, box=region)
         crop = Image.composite(crop, Image.new("RGB", crop.size, PLAIN), opacity)
     return crop if min(crop.size) >= settings["min_side"] else None
 
