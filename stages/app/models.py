@@ -58,6 +58,7 @@ class Models:
     """
 
     search: SearchParams | None = None
+    salient = False
 
     def __init__(
         self,
@@ -87,6 +88,11 @@ class Models:
         self.heads: dict[str, list[str]] = card[DEFAULT_HEADS]
         self.superclasses = [name for detector in self._detectors for name in detector.names]
         self.salient = params.boxes == "salient"
+        if self.salient and not card.get("superclass_of"):
+            raise StageError(
+                f"{classifier / 'encoder.json'}: key 'superclass_of', which gives salient boxes their class, is missing: "
+                "an earlier version trained it. Run `make repro` (or `dvc pull`)."
+            )
         self._turn = Lock()
 
     @classmethod
@@ -143,6 +149,15 @@ class Models:
         )
         names = [f"{path.parent.name}/{path.name} {hashes[path]}" for path in self.files()]
         return digest(STEPS, repr(sorted(params.items())), repr(self.nms), *names)
+
+    def load(self) -> None:
+        """Load what every photo needs, so that a missing package is no photo's fault.
+
+        Raises:
+            StageError: U²-Net-p is needed and not installed.
+        """
+        if self.salient:
+            _ = self.salient_boxes
 
     def warm(self) -> None:
         """Build all networks now instead of at the first photo."""

@@ -36,6 +36,7 @@ class PhotoReader:
             return File(path, stamp, None, error.strerror or str(error))
         sha = hashlib.sha256(data).hexdigest()
         if sha not in self.known:
+            self.models.load()
             self.known.add(sha)
             try:
                 self.waiting.append((sha, *self.models.garments(data, Path(path)), None))

@@ -7,8 +7,10 @@ import sys
 import pytest
 import yaml
 from places import ROOT
+from small_wardrobe import photo
 
 from stages.app.models import Models, stamp
+from stages.app.wardrobe import Wardrobe
 from stages.core.errors import StageError
 from stages.core.files import write_json
 from stages.core.params import load_params
@@ -65,6 +67,35 @@ def test_without_models_the_message_says_what_to_run(models, tmp_path):
     (tmp_path / "models" / "demo" / "encoders" / "classifier" / "encoder.json").unlink()
     with pytest.raises(StageError, match="no trained classifier there. Run `make repro` first"):
         models()
+
+
+@pytest.fixture
+def salient_models(models, tmp_path):
+    """Opens models whose crops are cut by salient boxes."""
+    card = tmp_path / "models/demo/encoders/classifier/encoder.json"
+
+    def make(superclass_of):
+        write_json(card, {"classes": {"type": ["Shirt", "Pants"]}, "superclass_of": superclass_of})
+        return models(crops=models.params["crops"] | {"boxes": "salient"})
+
+    return make
+
+
+def test_classifier_of_an_earlier_version_cannot_give_salient_boxes_their_class(salient_models):
+    with pytest.raises(StageError, match=r"encoder.json: key 'superclass_of'.*Run `make repro`"):
+        salient_models({})
+
+
+def test_missing_network_of_masks_is_no_fault_of_a_photo(salient_models, tmp_path, monkeypatch):
+    def lacking():
+        raise StageError("not installed. Run `make salient`.")
+
+    monkeypatch.setattr("stages.salient.network.load_network", lacking)
+    photo(tmp_path / "clothes/red.jpg", "red")
+    wardrobe = Wardrobe(salient_models({"Shirt": "top"}), tmp_path / "store")
+    with pytest.raises(StageError, match="Run `make salient`"):
+        wardrobe.add([tmp_path / "clothes"])
+    assert wardrobe.catalog().unreadable == {}
 
 
 def test_list_and_remove_of_a_wardrobe_do_without_torch(models, tmp_path):

@@ -18,6 +18,9 @@ class Models:
     def __init__(self):
         self.seen = []
 
+    def load(self):
+        pass
+
     def garments(self, data, name):
         self.seen.append(name.name)
         if data.startswith(b"bad"):
