@@ -90,8 +90,8 @@ class Models:
         self.salient = params.boxes == "salient"
         if self.salient and not card.get("superclass_of"):
             raise StageError(
-                f"{classifier / 'encoder.json'}: key 'superclass_of', which gives salient boxes their class, is missing: "
-                "an earlier version trained it. Run `make repro` (or `dvc pull`)."
+                f"{classifier / 'encoder.json'}: key 'superclass_of', which gives salient boxes their class, is not "
+                "there: an earlier version trained the classifier. Run `make repro` (or `dvc pull`)."
             )
         self._turn = Lock()
 
