@@ -73,19 +73,23 @@ def answers():
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_timm_comes_without_the_compiler(answers):
     assert answers["no compiler"] == [0, "timm []\n"]
 
 
+@pytest.mark.slow
 def test_optimizers_step_and_the_deterministic_mode_is_set_without_the_compiler(answers):
     """SGD: 1 - .1 * 2 = .8, then .8 - .1 * (.9 * 2 + 2) = .42; Adam: 1 - .1; AdamW: 1 * (1 - .1 * .01) - .1."""
     assert answers["spared"] == [0, "0.4200\n0.9000\n0.8990\nTrue True\nFalse\n"]
 
 
+@pytest.mark.slow
 def test_compiler_is_there_for_who_asks_for_it(answers):
     status, output = answers["compiler"]
     assert status == 0, output
 
 
+@pytest.mark.slow
 def test_aligned_region_of_a_constant_map_is_constant(answers):
     assert answers["region"] == [0, "[3.0, 3.0, 3.0, 3.0]\n"]

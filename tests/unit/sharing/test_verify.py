@@ -57,6 +57,7 @@ def test_flipped_byte_in_the_cache_is_named_and_repaired_by_pulling(project):
     assert stored(MORE).read_text() == MORE
 
 
+@pytest.mark.slow
 def test_flipped_byte_in_the_cache_is_repaired_from_the_checkout_where_there_is_no_remote(project):
     flip(stored(MORE))
     (line,) = verify().lines
@@ -73,6 +74,7 @@ def test_byte_flipped_in_cache_and_checkout_is_repaired_by_running_where_there_i
     assert verify().lines == [] and stored(MORE).read_text() == MORE
 
 
+@pytest.mark.slow
 def test_flipped_byte_in_the_checkout_is_named_with_its_stage_alone_and_repaired(project):
     flip(Path("folder/b"))
     verdict = verify()
@@ -96,6 +98,7 @@ def test_flipped_byte_in_a_link_to_the_cache_is_repaired_on_both_sides(project):
     assert verify().lines == []
 
 
+@pytest.mark.slow
 def test_file_that_dvc_lock_does_not_name_is_named(project):
     Path("folder/extra").write_text("more")
     (line,) = verify().lines
@@ -115,6 +118,7 @@ def test_listing_that_is_damaged_is_named_as_its_folder(project):
     assert verify().lines == []
 
 
+@pytest.mark.slow
 def test_what_the_cache_lacks_is_stored_again_from_the_checkout(project):
     stored(MORE).unlink()
     (line,) = verify().lines
