@@ -42,7 +42,7 @@ def stage(crops, params, cpu, tmp_path, monkeypatch):
     rows = [
         {
             "crop_id": f"{split}{number:02}", "bytes": crops[number % 6], "split": split, "source": "ab"[number % 2],
-            "detected_class": "top", "type": ("dress", "shirt", "skirt")[number % 3],
+            "detected_class": "top", "superclass": "top", "type": ("dress", "shirt", "skirt")[number % 3],
             "color": None if number == 5 else ("blue", "red")[number % 2],
         }
         for split in ("train", "val") for number in range(12)
@@ -88,6 +88,7 @@ def test_card_has_the_temperature_of_each_head_fitted_on_validation(stage):
     run("out")
     card, encoder = read_json(project / "out" / "encoder.json"), ClassifierEncoder(project / "out")
     assert encoder.temperatures == card["temperatures"]
+    assert encoder.superclass_of == {"dress": "top", "shirt": "top", "skirt": "top"}
     rows = prepare(
         read_crops(project / "dataset", "val"), card["classes"], card["superclasses"], encoder_params(project / "out")
     )
@@ -203,7 +204,7 @@ def project(crops, params, cpu, tmp_path):
     rows = [
         {
             "crop_id": f"{split}{number:02}", "bytes": crops[number % 6], "split": split, "source": "ab"[number % 2],
-            "detected_class": ("top", "dress")[number % 2], "type": ("dress", "shirt", "skirt")[number % 3],
+            "detected_class": ("top", "dress")[number % 2], "superclass": "top", "type": ("dress", "shirt", "skirt")[number % 3],
             # Two rows in all: of most batches one process knows no color, of many none does.
             "color": {2: "blue", 9: "red"}.get(number) if split == "train" else ("blue", "red")[number % 2],
         }
