@@ -173,6 +173,7 @@ def copy(trained, tmp_path, monkeypatch):
     return tmp_path / "project"
 
 
+@pytest.mark.slow
 def test_names_come_back_as_upstream_gave_them(copy):
     check(copy)
     assert read_json(copy / "metrics/majority.json")["type_group"] == pytest.approx(1 / 3, abs=1e-6)
@@ -224,6 +225,7 @@ def swap_two_types(folder: Path) -> None:
     write_json(folder / "model/encoder.json", card)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [permute_card, permute_indices, permute_labels_of_the_data_set, swap_two_types])
 def test_a_permuted_order_anywhere_fails_the_check(copy, damage):
     damage(copy)

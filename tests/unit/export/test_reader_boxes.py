@@ -91,7 +91,7 @@ class Dark(nn.Module):
         return torch.sigmoid(-8 * (image[:, :1].float() + 0.5))
 
 
-@pytest.fixture(params=["photo", "plain"])
+@pytest.fixture(params=[pytest.param("photo", marks=pytest.mark.slow), "plain"])
 def salient_project(tmp_path, monkeypatch, cpu, request):
     """A project whose crops are cut by salient boxes, with ``Dark`` in place of U²-Net-p; and its export."""
     write_project(tmp_path)

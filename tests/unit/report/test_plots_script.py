@@ -2,9 +2,12 @@
 
 import sys
 
+import pytest
+
 from stages.report import plots_script
 
 
+@pytest.mark.slow
 def test_bundle_has_both_libraries_and_lies_where_the_page_looks_for_it(tmp_path, monkeypatch):
     page = (plots_script.SCRIPT.parents[1] / "plots.html").read_text(encoding="utf-8")
     assert f'src="../{plots_script.SCRIPT.as_posix()}"' in page

@@ -188,6 +188,7 @@ def test_damaged_index_is_refused_with_its_name(built, tmp_path, damage):
         read_index(tmp_path / "one.ivf")
 
 
+@pytest.mark.slow
 def test_two_processes_with_other_threads_and_hash_seeds_write_the_same_bytes(gallery, tmp_path):
     np.save(tmp_path / "vectors.npy", gallery)
     for name, threads, seed in (("a", "1", "0"), ("b", "4", "123")):

@@ -274,6 +274,7 @@ def test_vectors_of_two_widths_are_refused():
         ranked(one, other, "cosine", WHOLE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("items", "queries", "spread"),
     [(10_000, 600, 1.0), (10_000, 600, 0.0), (3, 20, 1.0)],

@@ -85,6 +85,7 @@ def test_error_of_the_worker_is_told_by_the_next_stage_once(project, monkeypatch
     assert capsys.readouterr().err == "WARNING not tracked in MLflow: OSError: disk full\n"
 
 
+@pytest.mark.slow
 def test_unusable_store_leaves_an_error_and_the_worker_ends_well(project, monkeypatch):
     """The real worker, with a store in a folder that cannot be."""
     (project / "file").write_text("")
@@ -156,6 +157,7 @@ def test_queued_stage_becomes_a_child_run_and_its_key_metrics_go_to_the_parent(p
     assert store.ended == [("child", "FINISHED"), ("p", "FINISHED")]
 
 
+@pytest.mark.slow
 def test_worker_stays_while_make_repro_is_under_way_and_goes_with_it(project):
     tracking.QUEUE.mkdir(parents=True)
     marker = tracking.QUEUE / "repro-make-1"

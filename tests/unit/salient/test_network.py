@@ -84,6 +84,7 @@ def test_weights_of_another_network_are_refused():
         with_weights(U2NetP(), right[:-1])
 
 
+@pytest.mark.slow
 @needs_weights
 def test_torch_computes_what_onnxruntime_computes():
     onnxruntime = pytest.importorskip("onnxruntime", reason="the independent implementation is not installed")
