@@ -31,27 +31,9 @@ import onnxruntime
 from PIL import Image, UnidentifiedImageError
 
 if TYPE_CHECKING or __package__:  # in the project
-    from stages.export.reader_boxes import (
-        Detected,
-        crop_of,
-        letterbox,
-        mask_input,
-        overlap,
-        regions,
-        suppressed,
-        with_pairs,
-    )
+    from stages.export import reader_boxes
 else:  # in an exported folder
-    from reader_boxes import (
-        Detected,
-        crop_of,
-        letterbox,
-        mask_input,
-        overlap,
-        regions,
-        suppressed,
-        with_pairs,
-    )
+    import reader_boxes
 
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 ORIENTATION, TURN = 0x0112, Image.Transpose  # the EXIF tag
@@ -245,12 +227,12 @@ class Reader:
         mask = self._mask(image) if "salient" in self.pipeline else None
         used = mask if settings["background"] == "plain" else None
         for superclass, confidence, box in self._detected(image, mask, used):
-            crop = crop_of(image, box, settings, used)
+            crop = reader_boxes.crop_of(image, box, settings, used)
             if crop is not None:
                 x1, y1, x2, y2 = map(round, box)
                 garments.append(self._garment(superclass, confidence, (x1, y1, x2, y2), crop))
         if not garments:
-            whole = crop_of(image, None, settings)
+            whole = reader_boxes.crop_of(image, None, settings)
             if whole is None:
                 raise ReaderError(f"{name}{image.width}x{image.height} pixels are too few to see a garment in.")
             garments.append(self._garment(NOTHING_FOUND, None, None, whole))
@@ -259,27 +241,27 @@ class Reader:
     def _mask(self, image: Image.Image) -> Array:
         settings = self.pipeline["salient"]
         network = self._networks[settings["file"]]
-        given = {network.get_inputs()[0].name: mask_input(image, settings["side"])}
+        given = {network.get_inputs()[0].name: reader_boxes.mask_input(image, settings["side"])}
         return np.round(network.run(None, given)[0][0, 0] * 255).astype(np.uint8)
 
-    def _detected(self, image: Image.Image, mask: Array | None, used: Array | None) -> list[Detected]:
+    def _detected(self, image: Image.Image, mask: Array | None, used: Array | None) -> list[reader_boxes.Detected]:
         """Class, confidence and box of each garment; of boxes that overlap too much the surest alone."""
         detected = self._by_detectors(image) if mask is None else self._salient(image, mask, used)
         detected.sort(key=lambda row: -row[1])
         kept = []
         while detected:
             kept.append(detected[0])
-            shares = overlap(np.array(detected[0][2]), np.array([row[2] for row in detected]))
+            shares = reader_boxes.overlap(np.array(detected[0][2]), np.array([row[2] for row in detected]))
             detected = [
                 row for row, share in zip(detected[1:], shares[1:], strict=True) if share <= self.pipeline["nms"]["iou"]
             ]
         return kept
 
-    def _salient(self, image: Image.Image, mask: Array, used: Array | None) -> list[Detected]:
+    def _salient(self, image: Image.Image, mask: Array, used: Array | None) -> list[reader_boxes.Detected]:
         """A box around each salient region, with the class that the classifier sees in it."""
         settings, detected = self.pipeline["salient"], []
-        for box in regions(mask, settings, *image.size):
-            crop = crop_of(image, box, self.pipeline["crop"], used)
+        for box in reader_boxes.regions(mask, settings, *image.size):
+            crop = reader_boxes.crop_of(image, box, self.pipeline["crop"], used)
             if crop is None:
                 continue
             classifier, scores = self.pipeline["classifier"], dict[str, float]()
@@ -289,15 +271,15 @@ class Reader:
                     scores[superclass] = scores.get(superclass, 0.0) + share
             best = max(scores, key=lambda name: scores[name])
             detected.append((best, scores[best], box))
-        return [row for row in with_pairs(detected, settings) if row[1] >= self.pipeline["confidence"]]
+        return [row for row in reader_boxes.with_pairs(detected, settings) if row[1] >= self.pipeline["confidence"]]
 
-    def _by_detectors(self, image: Image.Image) -> list[Detected]:
+    def _by_detectors(self, image: Image.Image) -> list[reader_boxes.Detected]:
         pixels, nms = np.asarray(image), self.pipeline["nms"]
-        detected: list[Detected] = []
+        detected: list[reader_boxes.Detected] = []
         for detector in self.pipeline["detectors"]:
-            square, (wide, high, left, top) = letterbox(pixels, detector["image_size"])
+            square, (wide, high, left, top) = reader_boxes.letterbox(pixels, detector["image_size"])
             (output,) = self._networks[detector["file"]].run(None, {"image": square.transpose(2, 0, 1)[None]})
-            boxes = suppressed(output[0], self.pipeline["confidence"], nms)
+            boxes = reader_boxes.suppressed(output[0], self.pipeline["confidence"], nms)
             place, scale = np.array([[left, top] * 2, [wide, high] * 2], np.float32)
             corners = ((boxes[:, :4] - place) / scale).clip(0, [image.width, image.height, image.width, image.height])
             rows = zip(boxes[:, 5].astype(int), boxes[:, 4].tolist(), corners.tolist(), strict=True)

@@ -17,7 +17,7 @@ from stages.contracts.images import encode_jpeg
 from stages.contracts.images import resized as own_resized
 from stages.core.params import load_params, section
 from stages.crops.params import CropParams
-from stages.export import reader
+from stages.export import reader, reader_boxes
 from stages.networks.classifier import ClassifierEncoder
 from stages.networks.detector.model import load_detectors
 from stages.networks.detector.params import NmsParams
@@ -35,7 +35,7 @@ def test_detectors_see_the_pixels_of_ultralytics_letterbox(size, side):
     from ultralytics.data.augment import LetterBox
 
     pixels = picture(size)
-    square, (wide, high, left, top) = reader.letterbox(pixels, side)
+    square, (wide, high, left, top) = reader_boxes.letterbox(pixels, side)
     assert np.array_equal(square, LetterBox(side)(image=pixels))
     rows, columns = np.nonzero((LetterBox(side)(image=np.zeros_like(pixels)) == 0).all(axis=2))
     assert (left, top) == (columns.min(), rows.min())
@@ -52,14 +52,14 @@ def test_suppression_leaves_the_boxes_that_ultralytics_leaves(per_class, iou):
     predicted = np.concatenate([draw.uniform(20, 100, (2, 400)), draw.uniform(10, 60, (2, 400)), draw.random((3, 400))])
     predicted = predicted.astype(np.float32)
     predicted[4:, 7] = predicted[4:, 8]  # two boxes with equal scores
-    found = reader.suppressed(predicted, 0.4, {"iou": iou, "per_class": per_class})
+    found = reader_boxes.suppressed(predicted, 0.4, {"iou": iou, "per_class": per_class})
     (expected,) = non_max_suppression(torch.from_numpy(predicted[None].copy()), 0.4, iou, agnostic=not per_class)
     assert 10 < len(expected) < 300
     assert np.array_equal(found, expected.numpy())
 
 
 def test_suppression_of_nothing_leaves_no_box():
-    assert reader.suppressed(np.zeros((6, 50), np.float32), 0.4, {"iou": 0.6, "per_class": True}).shape == (0, 6)
+    assert reader_boxes.suppressed(np.zeros((6, 50), np.float32), 0.4, {"iou": 0.6, "per_class": True}).shape == (0, 6)
 
 
 @pytest.mark.parametrize("shape", ["box", "square"])
@@ -71,7 +71,7 @@ def test_crops_are_those_of_the_project(shape, max_side):
     dropped = 0
     for box in [None, *draw.uniform(0, 90, (60, 2, 2))]:
         corners = None if box is None else (*box.min(axis=0), *box.max(axis=0))
-        found, expected = reader.crop_of(image, corners, settings), crop_box(image, corners, **square)
+        found, expected = reader_boxes.crop_of(image, corners, settings), crop_box(image, corners, **square)
         assert (found is None) == (expected is None)
         assert found is None or np.array_equal(found, expected)
         dropped += found is None
