@@ -159,9 +159,9 @@ def _boxes(report: Report) -> str:
     if report.detector and report.salient:
         classes = ", ".join(report.detector["superclasses"])
         return (
-            "U²-Net-p draws them where it is sure (`make salient` installs it), half a second a photo. A detector of "
-            f"{classes} learns from them for {report.detector['epochs']} epochs; crops are what it finds, else the "
-            "whole photo"
+            "U²-Net-p draws them (`make salient` installs it), half a second a photo; they cut the crops, on a plain "
+            f"background. For comparison, a detector of {classes} learns from the sure ones for "
+            f"{report.detector['epochs']} epochs"
         )
     if report.detector:
         total = sum(report.measured.boxed.values())
@@ -176,9 +176,8 @@ def _boxes(report: Report) -> str:
     if report.labels is None:
         return f"none, so the whole photo is the crop. {own} would add a detector: crops without background"
     return (
-        "none, so the whole photo is the crop. With SALIENT=1 U²-Net-p draws boxes around single garments, and a "
-        f"detector learns from them: crops without background, and `make match` on worn looks. {own} would add several "
-        "garments a photo"
+        "none, so the whole photo is the crop. With SALIENT=1 U²-Net-p finds the garment on each photo: crops without "
+        f"background, and `make match` on worn looks. {own} would add several garments a photo"
     )
 
 

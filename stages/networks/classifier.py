@@ -23,6 +23,7 @@ from stages.learning.augment import GeometryParams
 from stages.networks.backbones.backbones import Backbone, ExtendedBackbone, Pooling, with_extra_backbones
 from stages.networks.backbones.colors import WIDTH as COLORS
 from stages.networks.backbones.features import load_weights, passes, square
+from stages.networks.backbones.folded import folded
 
 DetectorClass = Literal["none", "scalar", "onehot"]
 MissingLabels = Literal["masked", "as_class"]
@@ -253,6 +254,7 @@ class ClassifierEncoder:
         self.network = MultiHead(backbone, card["classes"], card["superclasses"], params)
         load_weights(self.network, folder)
         self.network.to(device()).eval()
+        self.network.backbone = folded(self.network.backbone, self.pixels.height, self.pixels.width)
 
     def _inputs(
         self, images: torch.Tensor, detected_classes: Sequence[str]

@@ -89,10 +89,10 @@ def _queries(
 ) -> Row:
     names = pair.names["queries"]
     known = {item for item in names["item"] if item is not None} & set(pair.names["gallery"]["item"])
-    asked = [
+    candidates = [
         {"at": at, "row_id": row_id} for at, row_id in enumerate(names["row_id"]) if names["item"][at] in known
     ] or [{"at": at, "row_id": row_id} for at, row_id in enumerate(names["row_id"])]
-    chosen = pick(asked, lambda row: row["row_id"], most)
+    chosen = pick(candidates, lambda row: row["row_id"], most)
     queries = [
         {
             "key": _ask(profile, pictures, benchmark, "queries", row["row_id"], rows),
@@ -101,7 +101,7 @@ def _queries(
         }
         for row in chosen
     ]
-    return {"name": benchmark, "queries": queries, "asked": len(asked), "places": [row["at"] for row in chosen]}
+    return {"name": benchmark, "queries": queries, "total": len(candidates), "places": [row["at"] for row in chosen]}
 
 
 def _ranking(entry: Row, number: Any) -> Row | None:

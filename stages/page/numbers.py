@@ -168,7 +168,7 @@ def simclr(metrics: Path, seeds: Seeds) -> Row | None:
     }  # fmt: skip
 
 
-def ladder(metrics: Path) -> Row | None:
+def ablation(metrics: Path) -> Row | None:
     """The table of the ablation; None if it was not run."""
     rows = csv_rows(metrics / "ablation.csv")
     if not rows:

@@ -170,7 +170,7 @@ def context(data: Path, metrics: Path, models: Path, published: Path, share: flo
             "heads": numbers.heads(metrics, seeds, rows),
             "detectors": numbers.detectors(metrics, seeds, rows),
             "simclr": numbers.simclr(metrics, seeds),
-            "ladder": numbers.ladder(metrics),
+            "ablation": numbers.ablation(metrics),
         },
         "seeds": seeds.seeds,
         "flows": [flow.drawing(profile, source) for source in profile.sources],

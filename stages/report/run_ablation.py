@@ -27,7 +27,7 @@ from stages.profiles.text import dumped
 from stages.runner.stage import new_parser, one_message
 
 VARIANTS, TABLES = "ablation_variants", "ablation_tables"
-TABLE = "ladder"
+TABLE = "all"
 LOCK = Path("dvc.lock")
 
 
@@ -109,8 +109,8 @@ def run(named: list[str]) -> int:
     if by_hand:
         status = repro()  # the lists are filled for every repro
     else:
-        ladder = resolved(str(lookup(content, "profile"))).get("ablation") or {}
-        with switched_on({name: ladder[name] for name in chosen(named, ladder)}):
+        variants = resolved(str(lookup(content, "profile"))).get("ablation") or {}
+        with switched_on({name: variants[name] for name in chosen(named, variants)}):
             status = repro()
     if status == 0:
         print(as_text(read_rows(Path("metrics") / str(lookup(content, "profile")) / "ablation.csv")))

@@ -57,11 +57,11 @@ def test_every_picture_decodes_and_no_picture_is_there_twice(page):
 
 def test_filters_leave_what_they_say(page):
     def tags():
-        return page.locator("#g-list .asked strong").all_inner_texts()
+        return page.locator("#g-list .result strong").all_inner_texts()
 
     page.select_option("#g-hit", "hit")
     assert tags() and set(tags()) == {"✓ hit"}
-    assert page.locator("#g-list .asked .side .strip > .pic:first-child.right").count() == len(tags())
+    assert page.locator("#g-list .result .side .strip > .pic:first-child.right").count() == len(tags())
     page.select_option("#g-hit", "miss")
     assert tags() and set(tags()) == {"✗ miss"}
     assert page.locator("#g-list .pic.match").count() > 0  # the right one that was missed
@@ -73,27 +73,27 @@ def test_filters_leave_what_they_say(page):
     told = page.locator("#g-list .says").all_inner_texts()
     assert told and all(f"category {category}" in one for one in told)
     page.select_option("#g-bench", "inshop")
-    assert page.locator("#g-cat").input_value() == "" and page.locator("#g-list .asked").count() > 0
+    assert page.locator("#g-cat").input_value() == "" and page.locator("#g-list .result").count() > 0
 
 
 def test_two_encoders_answer_the_same_query_side_by_side(page):
     page.select_option("#g-two", "siamese")
-    asked = page.locator("#g-list .asked").first
-    assert [text.split(" ")[0] for text in asked.locator(".who").all_inner_texts()] == ["classifier", "siamese"]
+    result = page.locator("#g-list .result").first
+    assert [text.split(" ")[0] for text in result.locator(".who").all_inner_texts()] == ["classifier", "siamese"]
     assert (
-        asked.locator(".side").nth(0).locator(".pic").count()
+        result.locator(".side").nth(0).locator(".pic").count()
         >= 5
-        <= asked.locator(".side").nth(1).locator(".pic").count()
+        <= result.locator(".side").nth(1).locator(".pic").count()
     )
 
 
 def test_a_cell_of_a_confusion_matrix_opens_its_pictures(page):
     cell = page.locator(".matrix button:not(.diag)").first
     cell.hover()
-    said = cell.get_attribute("aria-label")
-    assert cell.locator("xpath=ancestor::div[@class='matrix']").locator(".said").inner_text() == said
+    hint = cell.get_attribute("aria-label")
+    assert cell.locator("xpath=ancestor::div[@class='matrix']").locator(".hint").inner_text() == hint
     cell.click()
-    assert page.locator("#dialog-title").inner_text() == said
+    assert page.locator("#dialog-title").inner_text() == hint
     assert page.locator("#dialog-body .pic").count() == min(8, int(cell.inner_text()))
     page.locator("#dialog-body .pic").first.click()
     assert page.locator("#dialog-body dt").first.inner_text() == "item"

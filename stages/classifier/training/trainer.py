@@ -29,6 +29,7 @@ from stages.learning.distributed import ALONE, Group, own_draws
 from stages.learning.loop import Losses, Row, Trained, constant, cosine
 from stages.networks.backbones.backbones import Backbone, ExtendedBackbone
 from stages.networks.backbones.features import Pictures, in_passes
+from stages.networks.backbones.folded import folded
 from stages.networks.classifier import SHARED, ClassifierParams, MultiHead, encode_detected
 from stages.runner.progress import track
 
@@ -52,7 +53,7 @@ def cached_features(
         group: processes that share the work; all get the whole result.
     """
     was_training = backbone.training
-    backbone.eval()
+    network = folded(backbone.eval(), pictures.pixels.height, pictures.pixels.width)
     where = next(backbone.parameters()).device
     features = torch.zeros(views, len(pictures), backbone.width)
     starts = [(view, start) for view in range(views) for start in range(0, len(pictures), batch)]
@@ -60,7 +61,7 @@ def cached_features(
     for view, start in track(own, total=len(own), desc="features of the frozen backbone") if group.leader else own:
         rows = range(start, min(start + batch, len(pictures)))
         images = augment(pictures, rows) if augment else pictures.batch(rows)
-        features[view, start : start + len(images)] = in_passes(backbone, images.to(where)).float().cpu()
+        features[view, start : start + len(images)] = in_passes(network, images.to(where)).float().cpu()
     pictures.forget()
     backbone.train(was_training)
     for view_features in features if group.size > 1 else ():  # one view at a time, to save memory

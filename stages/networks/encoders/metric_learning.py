@@ -18,6 +18,7 @@ from stages.core.errors import StageError
 from stages.core.files import read_json
 from stages.networks.backbones.backbones import Extractor, FeatureMaps, Pool, Weights
 from stages.networks.backbones.features import Pixels, in_passes, load_weights, passes, square
+from stages.networks.backbones.folded import folded
 
 
 class Member(TypedDict):
@@ -164,11 +165,11 @@ class NetworkEncoder(ABC):
         try:
             self.metric: str = card["metric"]
             self.pixels = self.input(card["image_size"])
-            self.network = self.build(card)
+            network = self.build(card)
         except KeyError as error:
             raise StageError(f"{folder}/encoder.json: key {error} is missing. Run `dvc repro`.") from None
-        load_weights(self.network, folder)
-        self.network.to(device()).eval()
+        load_weights(network, folder)
+        self.network = folded(network.to(device()).eval(), self.pixels.height, self.pixels.width)
 
     @abstractmethod
     def build(self, card: dict[str, Any]) -> nn.Module:

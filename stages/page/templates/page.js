@@ -44,8 +44,8 @@
 
   // Confusion matrices: a word on what the pointer or the focus is at, a click opens the pictures.
   for (const box of document.querySelectorAll(".matrix")) {
-    const said = box.querySelector(".said");
-    const tell = (event) => { const cell = event.target.closest("button"); if (cell) said.textContent = cell.getAttribute("aria-label"); };
+    const hint = box.querySelector(".hint");
+    const tell = (event) => { const cell = event.target.closest("button"); if (cell) hint.textContent = cell.getAttribute("aria-label"); };
     box.addEventListener("mouseover", tell);
     box.addEventListener("focusin", tell);
     box.addEventListener("click", (event) => {
@@ -88,11 +88,11 @@
     const bench = () => G.benchmarks.find((one) => one.name === $("g-bench").value);
     const categories = () => fill($("g-cat"), [["", D.words.all], ...[...new Set(bench().queries.map((one) => one.category))].sort().map((name) => [name, name])], "");
     const outcome = (found) => found === null ? "missed" : found.results.length && found.results[0][2] ? "hit" : "miss";
-    const side = (asked, found, encoder, metric, gallery) => {
+    const side = (query, found, encoder, metric, gallery) => {
       if (found === null) return make("div", { class: "side" }, make("div", { class: "who" }, `${encoder}: ${D.words.uncut}`));
       const strip = make("div", { class: "strip" }, ...found.results.map(([at, score, right], place) =>
         picture(gallery[at], right ? "right" : "wrong", `${right ? "✓" : "✗"} ${score.toFixed(3)}`,
-          [["found", `place ${place + 1} for ${asked.row_id} by ${encoder}: ${score.toFixed(3)} (${metric}), ${right ? "right" : "wrong"}`]])));
+          [["found", `place ${place + 1} for ${query.row_id} by ${encoder}: ${score.toFixed(3)} (${metric}), ${right ? "right" : "wrong"}`]])));
       const match = found.match;
       if (match && match[1] > found.results.length) strip.append(picture(gallery[match[0]], "match", `… ${match[2].toFixed(3)}`,
         [["missed", `the best right row came at rank ${match[1]} of ${gallery.length}`]]));
@@ -101,15 +101,15 @@
     };
     const draw = () => {
       const one = bench(), first = $("g-one").value, second = $("g-two").value;
-      const chosen = one.queries.map((asked, at) => ({ asked, found: [first, second].filter(Boolean).map((name) => [name, G.rankings[name][one.name][at]]) }))
-        .filter(({ asked, found }) => (!$("g-cat").value || asked.category === $("g-cat").value)
+      const chosen = one.queries.map((query, at) => ({ query, found: [first, second].filter(Boolean).map((name) => [name, G.rankings[name][one.name][at]]) }))
+        .filter(({ query, found }) => (!$("g-cat").value || query.category === $("g-cat").value)
           && (!$("g-hit").value || outcome(found[0][1]) === $("g-hit").value));
-      $("g-count").textContent = `${chosen.length} of ${one.queries.length} queries shown here (${one.asked} in all), ${Math.min(most, chosen.length)} on the page.`;
-      $("g-list").replaceChildren(...chosen.slice(0, most).map(({ asked, found }) => {
+      $("g-count").textContent = `${chosen.length} of ${one.queries.length} queries shown here (${one.total} in all), ${Math.min(most, chosen.length)} on the page.`;
+      $("g-list").replaceChildren(...chosen.slice(0, most).map(({ query, found }) => {
         const tag = { hit: "✓ hit", miss: "✗ miss", missed: "✗ no crop" }[outcome(found[0][1])];
-        return make("div", { class: "asked" }, make("div", { class: "strip" }, picture(asked.key, "query", "query", [["query", asked.row_id]]),
-          make("div", { class: "says" }, make("strong", { class: tag[0] === "✓" ? "right-t" : "wrong-t" }, tag), make("br"), asked.row_id, make("br"), `category ${asked.category}`)),
-          ...found.map(([name, result]) => side(asked, result, name, G.metrics[name], one.gallery)));
+        return make("div", { class: "result" }, make("div", { class: "strip" }, picture(query.key, "query", "query", [["query", query.row_id]]),
+          make("div", { class: "says" }, make("strong", { class: tag[0] === "✓" ? "right-t" : "wrong-t" }, tag), make("br"), query.row_id, make("br"), `category ${query.category}`)),
+          ...found.map(([name, result]) => side(query, result, name, G.metrics[name], one.gallery)));
       }));
       $("g-more").hidden = chosen.length <= most;
     };

@@ -89,12 +89,13 @@ def test_the_profile_and_the_report_are_short_and_the_label_table_names_every_la
     assert result.content["crops"]["no_detection"] == "whole_image"
 
 
-def test_photos_without_boxes_get_a_detector_that_learns_from_salient_ones(shop, added):
+def test_salient_boxes_cut_the_crops_of_photos_without_boxes_and_a_detector_learns_from_them(shop, added):
     write_csv(shop / "items.csv")
     result = added("mystore", shop, salient=True)
     assert result.content["detectors"] == result.content["salient_sources"] == ["mystore"]
     assert result.content["salient"] == {"mystore": "without_box"}
     assert result.content["box_reads"] == {"mystore": "data/mystore/salient/mystore"}
+    assert (result.content["crops"]["boxes"], result.content["crops"]["background"]) == ("salient", "plain")
     detector = result.content["detector"]["mystore"]
     assert detector["superclasses"] == sorted(set(SUPERCLASSES.values()) - {""})
     assert (detector["class_column"], detector["unboxed_is_background"]) == ("superclass", False)

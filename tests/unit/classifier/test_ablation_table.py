@@ -19,7 +19,7 @@ def figures(mean, **heads):
 
 def run_table(folder, names, monkeypatch):
     monkeypatch.chdir(folder)
-    args = Namespace(table=Path("ladder"), results=folder / "ablation", out=folder / "ablation")
+    args = Namespace(table=Path("all"), results=folder / "ablation", out=folder / "ablation")
     return ablation_table.main(args, SimpleNamespace(variants=names))
 
 

@@ -25,12 +25,12 @@ def test_published_systems_stand_below_ours_and_the_best_of_ours_is_marked(tmp_p
     assert lines["<b>Theirs</b> (published)"]["value"] == "0.500–0.600"
 
 
-def test_ladder_is_shown_where_it_was_run(tmp_path):
-    assert numbers.ladder(tmp_path) is None
+def test_ablation_is_shown_where_it_was_run(tmp_path):
+    assert numbers.ablation(tmp_path) is None
     (tmp_path / "ablation.csv").write_text("variant,mean\n")
-    assert numbers.ladder(tmp_path) is None
+    assert numbers.ablation(tmp_path) is None
     (tmp_path / "ablation.csv").write_text("variant,mean,type\nsimclr,.5,.25\n")
-    table = numbers.ladder(tmp_path)
+    table = numbers.ablation(tmp_path)
     assert table["columns"] == ["mean", "type"] and table["lines"][0]["name"] == "simclr"
     assert [cell["value"] for cell in table["lines"][0]["cells"]] == [".5", ".25"]
 

@@ -38,7 +38,7 @@ def test_list_is_filled_and_its_comment_stays():
 
 def test_list_over_several_lines_is_refused():
     with pytest.raises(StageError, match=r"expected one line `ablation_tables: \[\.\.\.\]`"):
-        with_list("ablation_tables:\n- ladder\n", "ablation_tables", [])
+        with_list("ablation_tables:\n- all\n", "ablation_tables", [])
 
 
 def test_all_sections_are_run_when_none_is_named():
@@ -52,7 +52,7 @@ def test_all_sections_are_run_when_none_is_named():
 def test_params_are_put_back_whatever_happens_and_other_edits_stay(project, error):
     with pytest.raises(error), switched_on({"two": RUNGS["two"]}):
         content = yaml.safe_load(Path("params.yaml").read_text())
-        assert (content["ablation_variants"], content["ablation_tables"]) == (["two"], ["ladder"])
+        assert (content["ablation_variants"], content["ablation_tables"]) == (["two"], ["all"])
         assert content["ablation"] == {"two": {"published": 0.4}}
         with open("params.yaml", "a") as stream:
             stream.write("mine: 1\n")
@@ -61,14 +61,16 @@ def test_params_are_put_back_whatever_happens_and_other_edits_stay(project, erro
 
 
 def test_only_the_ablations_entries_leave_the_lock(project):
-    lock = "schema: '2.0'\nstages:\n  train:\n    cmd: a\n  ablation@one:\n    cmd: b\n  ablation_table@ladder:\n    cmd: c\n"
+    lock = (
+        "schema: '2.0'\nstages:\n  train:\n    cmd: a\n  ablation@one:\n    cmd: b\n  ablation_table@all:\n    cmd: c\n"
+    )
     Path("dvc.lock").write_text(lock)
     forget(Path("dvc.lock"))
     assert Path("dvc.lock").read_text() == "schema: '2.0'\nstages:\n  train:\n    cmd: a\n"
 
 
 def test_list_that_was_filled_by_hand_stays(project, monkeypatch):
-    by_hand = PARAMS.replace("variants: []", "variants: [one]").replace("tables: []", "tables: [ladder]")
+    by_hand = PARAMS.replace("variants: []", "variants: [one]").replace("tables: []", "tables: [all]")
     Path("params.yaml").write_text(by_hand)
     monkeypatch.setattr(ablation_run, "repro", lambda: 1)
     assert ablation_run.run([]) == 1
@@ -76,7 +78,7 @@ def test_list_that_was_filled_by_hand_stays(project, monkeypatch):
         ablation_run.run(["two"])
     assert Path("params.yaml").read_text() == by_hand
     Path("params.yaml").write_text(PARAMS.replace("variants: []", "variants: [one]"))
-    with pytest.raises(StageError, match=r"needs `ablation_tables: \[ladder\]` as well"):
+    with pytest.raises(StageError, match=r"needs `ablation_tables: \[all\]` as well"):
         ablation_run.run([])
 
 
