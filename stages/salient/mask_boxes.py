@@ -1,6 +1,6 @@
 """A garment's box from its mask, and whether it is sure enough to learn from. All numbers are of the whole photo.
 
-The thresholds were measured on photos of clothing-dataset (docs/photos.md).
+The thresholds were measured on photos of clothing-dataset (docs/photos-experiments.md).
 """
 
 from typing import NamedTuple
