@@ -490,6 +490,7 @@ def test_a_styles_csv_with_images_gives_the_types_of_its_articles(empty, added):
     assert result.account["images"]["rows_kept"] == EACH * len(ARTICLES)
 
 
+@pytest.mark.slow
 @on_real_photos
 def test_real_photos_as_a_folder_for_each_class_and_by_their_table_give_the_same_labels(added, tmp_path):
     rows = list(csv.DictReader((REAL / "images.csv").read_text().splitlines()))[:120]

@@ -64,6 +64,7 @@ def project(tmp_path, monkeypatch, cpu):
     return network
 
 
+@pytest.mark.slow
 def test_garments_come_in_the_order_of_their_cosine_to_the_words(project, tmp_path):
     for name, color in (("red.jpg", (200, 20, 20)), ("green.jpg", (20, 180, 40)), ("blue.jpg", (20, 20, 200))):
         photo(tmp_path / "clothes" / name, color, (240, 240, 240), size=(120, 160))
@@ -89,6 +90,7 @@ def test_garments_come_in_the_order_of_their_cosine_to_the_words(project, tmp_pa
     assert [match.similarity for match in matches] == pytest.approx([expected[name] for name in order], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_its_vectors_have_a_place_of_their_own_in_the_store(project, tmp_path):
     from stages.app.models import Models
 

@@ -288,6 +288,7 @@ def test_siamese_backbone_keeps_weights_and_statistics_and_the_dense_layer_learn
     assert moved(task.network.dense, dense) == {"weight"}  # distances do not see the bias
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["frozen", "ensemble"])
 def test_what_is_only_fitted_keeps_the_weights_and_statistics_it_came_with(kind, recipe, examples, tmp_path, cpu):
     from stages.encoders.recipe_task import Run

@@ -22,6 +22,8 @@ from stages.networks.backbones.features import save_encoder, square
 from stages.networks.encoders.kinds import RECIPES
 from stages.networks.load import load_encoder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def here(project, cpu, monkeypatch):
@@ -53,7 +55,6 @@ def test_folder_has_networks_settings_and_the_reader(exported, project):
     assert settings["encoder"]["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
-@pytest.mark.slow
 def test_second_export_replaces_the_first_with_the_same_bytes_and_lists_them(
     exported, here, tmp_path, monkeypatch, capsys
 ):
@@ -89,7 +90,6 @@ def test_encoder_of_every_kind_gives_the_vectors_of_the_project(kind, recipe, ex
         assert np.linalg.norm(found) == pytest.approx(np.linalg.norm(expected), rel=1e-3)
 
 
-@pytest.mark.slow
 def test_encoder_of_another_kind_searches_and_the_classifier_describes(here, exported, photos, tmp_path):
     out = export(tmp_path / "other", "plain", load_params())
     assert {path.name for path in out.iterdir()} == {*files(exported), "encoder_plain.onnx"}

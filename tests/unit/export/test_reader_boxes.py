@@ -113,6 +113,7 @@ def salient_project(tmp_path, monkeypatch, cpu, request):
     return tmp_path, export_module.export(tmp_path / "exported", "classifier", params)
 
 
+@pytest.mark.slow
 def test_reader_finds_the_salient_garments_that_match_finds(salient_project):
     root, exported = salient_project
     image = Image.new("RGB", (320, 200), "white")

@@ -193,6 +193,7 @@ def stage(crops, cpu, tmp_path, monkeypatch):
     torch.use_deterministic_algorithms(False)
 
 
+@pytest.mark.slow
 def test_killed_training_goes_on_and_ends_with_the_same_bytes(stage, capsys):
     run, epochs, work = stage
     unbroken = run("unbroken")
@@ -209,6 +210,7 @@ def test_killed_training_goes_on_and_ends_with_the_same_bytes(stage, capsys):
     assert not list(work.iterdir())
 
 
+@pytest.mark.slow
 def test_changed_params_or_crops_start_over(stage, capsys):
     run, epochs, work = stage
     with pytest.raises(Killed):
@@ -224,6 +226,7 @@ def test_changed_params_or_crops_start_over(stage, capsys):
     assert len(list(work.iterdir())) == 1  # of the killed one; it would still be right for its own inputs
 
 
+@pytest.mark.slow
 def test_damaged_checkpoint_is_trained_again(stage, capsys):
     run, epochs, work = stage
     unbroken = run("unbroken", epochs=2)

@@ -105,6 +105,7 @@ def test_superclass_of_a_type_is_that_of_most_of_its_rows():
     assert train.superclasses_of_types(rows) == {"Shirt": "top", "Vest": "outwear"}
 
 
+@pytest.mark.slow
 def test_killed_training_goes_on_and_ends_with_the_same_bytes(stage, capsys):
     run, epochs, project = stage
     unbroken = run("unbroken")
@@ -120,6 +121,7 @@ def test_killed_training_goes_on_and_ends_with_the_same_bytes(stage, capsys):
     assert not list((project / ".work/train_classifier").iterdir())
 
 
+@pytest.mark.slow
 def test_best_weights_of_an_epoch_before_the_kill_are_kept(stage, monkeypatch):
     run, epochs, _ = stage
     # Scores that fall from epoch to epoch: the best weights are the first's.
@@ -131,6 +133,7 @@ def test_best_weights_of_an_epoch_before_the_kill_are_kept(stage, monkeypatch):
     assert epochs == [2, 3]
 
 
+@pytest.mark.slow
 def test_kill_while_the_outs_are_written_trains_nothing_again(stage, monkeypatch):
     def kill(*arguments):
         raise Killed
