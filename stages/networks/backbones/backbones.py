@@ -16,7 +16,8 @@ from stages.core.pretrained import PACKAGED, packaged_state
 from stages.networks.backbones import colors
 
 Weights = Literal["none", "packaged", "download"]
-Pooling = Literal["last", "stages", "stages_colors"]
+Pooling = Literal["last", "stages", "stages_colors", "stages_grid"]
+GRID_STAGES = 2  # the last stages, whose maps stages_grid describes by place
 
 
 class Backbone(nn.Module):
@@ -37,7 +38,8 @@ class Backbone(nn.Module):
             pooling: last = the network's own pooled output. stages = the same, then mean and standard deviation over
                 the picture of each stage's channels, because early stages describe color and texture, which the last
                 layer drops where ImageNet's classes do not need them. stages_colors = stages, and a histogram of the
-                colors in the picture's middle (stages/networks/backbones/colors.py).
+                colors in the picture's middle (stages/networks/backbones/colors.py). stages_grid = stages, and where
+                in the picture the channels of the last two stages are, because sleeves and legs have a place.
 
         Raises:
             StageError: unknown name, no packaged weights for it, or the download failed.
@@ -51,6 +53,8 @@ class Backbone(nn.Module):
             self.width += 2 * sum(stage["num_chs"] for stage in self.network.feature_info)
         if pooling == "stages_colors":
             self.width += colors.WIDTH
+        if pooling == "stages_grid":
+            self.width += GRID_CELLS * sum(stage["num_chs"] for stage in self.network.feature_info[-GRID_STAGES:])
         register_statistics(self, self.network)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -62,6 +66,8 @@ class Backbone(nn.Module):
         features = [self.network.forward_head(final, pre_logits=True), stage_statistics(stages)]
         if self.pooling == "stages_colors":
             features.append(colors.color_histogram(images))
+        if self.pooling == "stages_grid":
+            features.extend(grid_means(maps) for maps in stages[-GRID_STAGES:])
         return torch.cat(features, dim=1)
 
 
@@ -90,7 +96,7 @@ def with_extra_backbones(backbone: Backbone, names: Sequence[str], weights: Weig
     Raises:
         StageError: as ``Backbone``.
     """
-    pooling = "last" if backbone.pooling == "last" else "stages"
+    pooling: Pooling = "stages" if backbone.pooling == "stages_colors" else backbone.pooling
     return ExtendedBackbone(backbone, [Backbone(name, weights, pooling) for name in names]) if names else backbone
 
 
@@ -99,6 +105,30 @@ def stage_statistics(stages: Iterable[torch.Tensor]) -> torch.Tensor:
     # The gradient of torch.std is infinite where a channel is constant, as after an inactive ReLU.
     statistics = [(maps.mean((2, 3)), (maps.var((2, 3), correction=0) + 1e-6).sqrt()) for maps in stages]
     return torch.cat([values for pair in statistics for values in pair], dim=1)
+
+
+GRID_CELLS = 6  # numbers of grid_means for each channel
+
+
+def grid_means(maps: torch.Tensor) -> torch.Tensor:
+    """Means of maps [n, c, h, w] in the cells of a 3 x 3 grid, [n, GRID_CELLS * c].
+
+    Cells at the left and the right have one mean, so that a mirror image has the same numbers.
+    """
+    height, width = maps.shape[2:]
+    columns = _thirds(width)
+    columns = torch.stack([columns[1], (columns[0] + columns[2]) / 2])
+    # Not adaptive_avg_pool2d: its cells overlap where three do not divide the size, and it cannot be exported then.
+    means = torch.einsum("nchw,rh,kw->ncrk", maps, _thirds(height).to(maps), columns.to(maps))
+    return means.flatten(1)
+
+
+def _thirds(size: int) -> torch.Tensor:
+    """Weights [3, size] that average the first, the middle and the last third of ``size`` values."""
+    places, third = torch.arange(size), size / 3
+    starts = torch.arange(3)[:, None] * third
+    overlap = torch.minimum(starts + third, places + 1) - torch.maximum(starts, places)
+    return overlap.clamp(min=0) / third
 
 
 def register_statistics(module: nn.Module, network: nn.Module) -> None:

@@ -23,17 +23,20 @@ def folded(network: nn.Module, height: int, width: int) -> nn.Module:
     Args:
         network: takes images [n, 3, height, width], uint8; in evaluation mode.
     """
-    copy = deepcopy(network).to(memory_format=torch.channels_last)
+    copy = _copy(network)
     if not any(isinstance(module, nn.BatchNorm2d) for module in copy.modules()):
         return copy
     noise = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     noise = noise.to(next(network.parameters()).device)
     pairs, expected = _pairs(copy, noise)
-    result = deepcopy(copy)
     for convolution, norm in pairs:
-        _fold(result, convolution, norm)
-    difference = (result(noise) - expected).abs().max()
-    return result if bool(difference <= TOLERANCE * expected.abs().max()) else copy
+        _fold(copy, convolution, norm)
+    difference = (copy(noise) - expected).abs().max()
+    return copy if bool(difference <= TOLERANCE * expected.abs().max()) else _copy(network)
+
+
+def _copy(network: nn.Module) -> nn.Module:
+    return deepcopy(network).to(memory_format=torch.channels_last)
 
 
 def _pairs(network: nn.Module, images: torch.Tensor) -> tuple[list[tuple[str, str]], torch.Tensor]:

@@ -36,9 +36,12 @@ def test_same_weights_give_the_same_bytes_without_date_path_or_maker(cpu, tmp_pa
     assert (model.producer_name, model.producer_version, len(model.metadata_props)) == ("seamline", "", 0)
 
 
-@pytest.mark.parametrize("kind", ["scalar", "onehot", "none"])
-def test_classifier_takes_the_number_of_the_detected_class(cpu, tmp_path, kind):
-    network = small_network(classifier_params(detector_class=kind))
+@pytest.mark.parametrize(
+    ("kind", "pooling"), [("scalar", "stages_colors"), ("onehot", "stages_colors"), ("none", "stages_grid")]
+)
+def test_classifier_takes_the_number_of_the_detected_class(cpu, tmp_path, kind, pooling):
+    colors = ["color"] if pooling == "stages_colors" else []
+    network = small_network(classifier_params(detector_class=kind, pooling=pooling, color_heads=colors))
     write_graph(ClassifierGraph(network), (48, 48), OUTPUTS, tmp_path / "c.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "c.onnx"))
     assert [one.name for one in session.get_inputs()] == ["image", "detected"]

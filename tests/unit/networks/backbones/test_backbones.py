@@ -9,7 +9,14 @@ import torch
 from profiles import composed
 from stages.core.errors import StageError
 from stages.networks.backbones import backbones
-from stages.networks.backbones.backbones import Backbone, ExtendedBackbone, Extractor, FeatureMaps, with_extra_backbones
+from stages.networks.backbones.backbones import (
+    Backbone,
+    ExtendedBackbone,
+    Extractor,
+    FeatureMaps,
+    grid_means,
+    with_extra_backbones,
+)
 
 TINY = "test_resnet"  # timm's own network for tests, 96 features
 
@@ -86,11 +93,40 @@ def test_features_side_by_side_end_with_the_backbones_own():
 
 
 def test_networks_beside_are_pooled_as_the_backbone_is_but_for_colors():
-    for pooling, expected in (("last", "last"), ("stages", "stages"), ("stages_colors", "stages")):
+    for pooling, expected in (
+        ("last", "last"), ("stages", "stages"), ("stages_colors", "stages"), ("stages_grid", "stages_grid"),
+    ):  # fmt: skip
         found = with_extra_backbones(Backbone(TINY, "none", pooling), [TINY, TINY], "none")
         assert [other.pooling for other in found.extra] == [expected] * 2
     alone = Backbone(TINY, "none")
     assert with_extra_backbones(alone, [], "none") is alone
+
+
+def test_grid_means_are_those_of_thirds_with_left_and_right_together():
+    maps = torch.arange(36.0).view(1, 1, 6, 6)
+    # Rows 0 and 1, columns 2 and 3: 2, 3, 8, 9. Columns 0, 1, 4 and 5: 0, 1, 6, 7, 4, 5, 10, 11.
+    assert grid_means(maps).tolist() == [[5.5, 5.5, 17.5, 17.5, 29.5, 29.5]]
+    step = (maps.remainder(6) >= 4).float()  # 1 in the last two columns
+    assert grid_means(step).tolist() == [[0, 0.5] * 3]
+
+
+def test_grid_means_share_a_value_between_the_thirds_that_it_lies_in():
+    # Of four rows, the first third takes row 0 and a third of row 1: (3 * 1 + 5) / 4.
+    column = torch.tensor([1.0, 5.0, 9.0, 13.0]).view(1, 1, 4, 1).expand(1, 1, 4, 4)
+    assert grid_means(column)[0].tolist() == pytest.approx([2, 2, 7, 7, 12, 12])
+
+
+def test_grid_features_are_behind_those_of_the_stages_and_the_same_for_a_mirrored_map():
+    torch.manual_seed(0)
+    backbone = Backbone(TINY, "none", "stages_grid").eval()
+    images = torch.randint(0, 255, (2, 3, 64, 64), dtype=torch.uint8)
+    with torch.inference_mode():
+        features = backbone(images)
+        _, stages = backbone.network.forward_intermediates((images.float() - backbone.mean) / backbone.std)
+    assert features.shape == (2, backbone.width)
+    expected = torch.cat([grid_means(maps) for maps in stages[-2:]], 1)
+    assert torch.equal(features[:, -expected.shape[1] :], expected)
+    assert torch.allclose(grid_means(stages[-1].flip(3)), grid_means(stages[-1]), atol=1e-6)
 
 
 def test_packaged_weights_exist_for_the_packages_networks_only():
