@@ -1,10 +1,10 @@
-"""Tables of README.md and docs/ that come from metrics/ of the demo (`make docs`).
+"""Tables of README.md and docs/ that come from metrics/ of the demo, and of the profile photos (`make docs`).
 
 Usage: python -m stages.run doc_tables
 
 A page says where a table belongs: between the lines ``<!-- begin NAME ... -->`` and ``<!-- end NAME -->``.
 
-Reads:  metrics/demo: detector/, classifier/, retrieval/, seeds.json.
+Reads:  metrics/demo: detector/, classifier/, retrieval/, seeds.json; metrics/photos/seeds.json.
 Writes: the tables of the pages in ``PAGES``; the rest of each page stays as it is.
 """
 
@@ -19,14 +19,16 @@ from stages.core.files import read_json
 from stages.report.classifier_page import markdown
 from stages.report.key_metrics import read_metrics
 from stages.report.summary import as_markdown, key_metric_rows
-from stages.retrieval.catalogue import LEADING
+from stages.retrieval.catalogue import LEADING, Place, shown_at
 from stages.runner.stage import new_parser, one_message
 
 log = logging.getLogger(__name__)
 
 FOLDER = Path("metrics/demo")
+FOLDERS = {"docs/photos.md": Path("metrics/photos")}  # of pages about another profile
 REFERENCES = ("imagenet", "untrained", "chance")  # last rows of every table of encoders
 SEED_ROWS = ("detector/", "classifier/", "retrieval/")
+SEED_COLUMNS = ("what", "metric", "mean ± deviation", "min", "max", "baseline")
 SEED_BENCHMARKS = ("wardrobe", "inshop")
 Lines = list[str]
 
@@ -80,9 +82,38 @@ def seed_table(folder: Path) -> Lines:
         shown = metric in ("mAP50", "accuracy") or (metric == LEADING.label and benchmark in SEED_BENCHMARKS)
         if what.startswith(SEED_ROWS) and shown:
             baseline = "" if row["baseline"] is None else f"{row['baseline']:.3f} {row['baseline_name']}"
-            spread = f"{row['mean']:.3f} ± {row['deviation']:.3f}"
-            rows.append([what, metric, spread, f"{row['min']:.3f}", f"{row['max']:.3f}", baseline])
-    return markdown(["what", "metric", "mean ± deviation", "min", "max", "baseline"], rows)
+            rows.append([what, metric, *_spread(row), baseline])
+    return markdown(SEED_COLUMNS, rows)
+
+
+def photo_table(folder: Path) -> Lines:
+    """Mean and spread over seeds of the profile photos: both kinds of boxes, the classifier, three encoders."""
+    content = read_json(folder / "seeds.json")
+    claims, numbers = content["rows"], content["metrics"]
+    constant = f"{numbers['detector/photos']['constant_box']['mean']:.3f} constant box"
+    rows = [
+        [what, metric, *_spread(numbers[f"{kind}/photos"][key]), constant if key == "map50" else ""]
+        for kind, what in (("salient", "salient box, classifier's group"), ("detector", "trained detector"))
+        for metric, key in (("mAP50", "map50"), ("mAP50-95", "map50_95"))
+    ]
+    named = {
+        "classifier/type accuracy": ("classifier", "accuracy of the type", "majority"),
+        "classifier/type_group accuracy": ("classifier", "accuracy of the group", "majority"),
+    }
+    for encoder, what in (
+        ("classifier", "search by the classifier"),
+        ("imagenet", "search by ImageNet's features"),
+        ("untrained", "search by random weights"),
+    ):
+        labels = [measure.label for measure in shown_at(Place.SEEDS)]
+        named |= {f"retrieval/{encoder}/photos {label}": (what, label, "chance") for label in labels}
+    for name, (what, metric, baseline) in named.items():
+        rows.append([what, metric, *_spread(claims[name]), f"{claims[name]['baseline']:.3f} {baseline}"])
+    return markdown(SEED_COLUMNS, rows)
+
+
+def _spread(row: Mapping[str, float]) -> Lines:
+    return [f"{row['mean']:.3f} ± {row['deviation']:.3f}", f"{row['min']:.3f}", f"{row['max']:.3f}"]
 
 
 def _cell(value: float | None) -> str:
@@ -97,6 +128,7 @@ def _search(*encoders: str) -> Callable[[Path], Lines]:
 PAGES: Mapping[str, Mapping[str, Callable[[Path], Lines]]] = {
     "README.md": {"numbers": number_table},
     "docs/experiments.md": {"seeds": seed_table},
+    "docs/photos.md": {"reaches": photo_table},
     "docs/systems/modular.md": {
         "detectors": detector_table,
         "heads": head_table,
@@ -145,5 +177,5 @@ def main() -> None:
     new_parser(__doc__).parse_args()
     with one_message():
         for page in PAGES:
-            Path(page).write_text(filled(Path(), page, FOLDER), encoding="utf-8")
+            Path(page).write_text(filled(Path(), page, FOLDERS.get(page, FOLDER)), encoding="utf-8")
             log.info(page)

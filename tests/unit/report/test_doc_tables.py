@@ -6,7 +6,7 @@ import pytest
 
 from stages.core.errors import StageError
 from stages.report import doc_tables
-from stages.report.doc_tables import detector_table, head_table, search_table, seed_table, with_table
+from stages.report.doc_tables import detector_table, head_table, photo_table, search_table, seed_table, with_table
 
 
 @pytest.fixture
@@ -61,6 +61,34 @@ def test_of_the_seeds_only_the_scores_of_the_page_are_shown(folder):
         "| detector/shoes | mAP50 | 0.500 ± 0.012 | 0.400 | 0.600 |  |",
         "| retrieval/one/wardrobe | hit@1 | 0.500 ± 0.012 | 0.400 | 0.600 | 0.100 chance |",
     ]
+
+
+def test_photos_stand_with_boxes_first_then_types_then_searches_each_next_to_its_baseline(tmp_path):
+    row = {"mean": 0.5, "deviation": 0.0123, "min": 0.4, "max": 0.6}
+    boxes = {"map50": row, "map50_95": row | {"mean": 0.3}}
+    claims = {"classifier/type accuracy": 0.1, "classifier/type_group accuracy": 0.2} | {
+        f"retrieval/{encoder}/photos {label}": 0.05
+        for encoder in ("untrained", "imagenet", "classifier")
+        for label in ("mAP", "hit@5", "hit@1")
+    }
+    content = {
+        "metrics": {"salient/photos": boxes, "detector/photos": boxes | {"constant_box": row | {"mean": 0.15}}},
+        "rows": {name: row | {"baseline": value, "baseline_name": "any"} for name, value in claims.items()},
+    }
+    (tmp_path / "seeds.json").write_text(json.dumps(content))
+    _, _, *lines = photo_table(tmp_path)
+    assert lines[:3] == [
+        "| salient box, classifier's group | mAP50 | 0.500 ± 0.012 | 0.400 | 0.600 | 0.150 constant box |",
+        "| salient box, classifier's group | mAP50-95 | 0.300 ± 0.012 | 0.400 | 0.600 |  |",
+        "| trained detector | mAP50 | 0.500 ± 0.012 | 0.400 | 0.600 | 0.150 constant box |",
+    ]
+    assert lines[4:7] == [
+        "| classifier | accuracy of the type | 0.500 ± 0.012 | 0.400 | 0.600 | 0.100 majority |",
+        "| classifier | accuracy of the group | 0.500 ± 0.012 | 0.400 | 0.600 | 0.200 majority |",
+        "| search by the classifier | hit@1 | 0.500 ± 0.012 | 0.400 | 0.600 | 0.050 chance |",
+    ]
+    assert len(lines) == 15
+    assert lines[-1].startswith("| search by random weights | mAP |")
 
 
 def test_a_table_replaces_what_is_between_its_marks_and_nothing_else():
