@@ -53,7 +53,7 @@ def scored(
     validation = Validation(train, val, recipe.validation)
 
     def vectors(rows: Examples) -> np.ndarray:
-        return embed_pictures(network, Pictures(rows.data, recipe.image_size), recipe.validation.batch)
+        return embed_pictures(network, Pictures(rows.data, recipe.image_size, keep=False), recipe.validation.batch)
 
     scores = validation.scores(vectors(val), lambda: vectors(train.take(validation.reference)), "cosine")
     row = {"epoch": 0} | {f"val_{name}": value for name, value in scores.items()}

@@ -42,7 +42,7 @@ class LeakageParams(Section):
 def features(params: LeakageParams) -> Embed:
     """Encoded pictures -> vectors, by a network that was trained on ImageNet alone: it knows no item of any set."""
     network = Backbone(params.backbone, "packaged", params.pooling).to(device())
-    return lambda data: embed_pictures(network, Pictures(data, params.image_size, params.fit), BATCH)
+    return lambda data: embed_pictures(network, Pictures(data, params.image_size, params.fit, keep=False), BATCH)
 
 
 def nearest(held_out: np.ndarray, training: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

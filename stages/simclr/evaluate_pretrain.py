@@ -139,7 +139,7 @@ def main(args: argparse.Namespace, params: SimpleNamespace) -> Report:
     options = SimclrParams.model_validate(read_json(args.model / "params.json"))
     card = read_json(args.model / "encoder.json")
     train, test = read_crops(args.dataset, "train"), read_crops(args.dataset, "test")
-    pictures = [Pictures(list(frame["bytes"]), options.image_size) for frame in (train, test)]
+    pictures = [Pictures(list(frame["bytes"]), options.image_size, keep=False) for frame in (train, test)]
     features: dict[str, Features | None] = {}
     networks = backbones(args.model, args.last, options)
     if not options.epochs:  # nothing was trained

@@ -67,7 +67,7 @@ def features(pictures: list[bytes], simclr: Path, params: SuspectsParams) -> np.
     backbone = Backbone(read_json(simclr / "encoder.json")["backbone"], "none", params.pooling)
     load_weights(backbone, simclr)
     network = with_extra_backbones(backbone, params.extra_backbones, "packaged").to(device())
-    return embed_pictures(network, Pictures(pictures, params.image_size, params.fit), BATCH)
+    return embed_pictures(network, Pictures(pictures, params.image_size, params.fit, keep=False), BATCH)
 
 
 def corrected_labels(relabel: Path) -> set[tuple[str, str, str]]:

@@ -95,7 +95,8 @@ def prepare(
         values = [UNKNOWN if pd.isna(value) else index.get(value, UNKNOWN) for value in frame[head]]
         targets[head] = torch.tensor(values, dtype=torch.long)
     detected = encode_detected(params.detector_class, list(frame["detected_class"].fillna("")), superclasses)
-    pictures = Pictures(list(frame["bytes"]), params.image_size, params.fit)
+    # Cached features replace the pictures after a few views.
+    pictures = Pictures(list(frame["bytes"]), params.image_size, params.fit, keep=not params.cached_views)
     return Samples(pictures, detected, targets, frame["source"].to_numpy())
 
 

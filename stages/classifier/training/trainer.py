@@ -45,8 +45,6 @@ def cached_features(
 ) -> torch.Tensor:
     """float32 [views, n, width] of all pictures, in evaluation mode, on the CPU; the backbone's mode is restored.
 
-    The features replace the pictures, so the decoded pictures are freed.
-
     Args:
         views: number of views of each picture; they differ only by ``augment``.
         augment: draws the views; None: the pictures themselves.
@@ -62,7 +60,6 @@ def cached_features(
         rows = range(start, min(start + batch, len(pictures)))
         images = augment(pictures, rows) if augment else pictures.batch(rows)
         features[view, start : start + len(images)] = in_passes(network, images.to(where)).float().cpu()
-    pictures.forget()
     backbone.train(was_training)
     for view_features in features if group.size > 1 else ():  # one view at a time, to save memory
         view_features.copy_(group.total(view_features))

@@ -86,12 +86,17 @@ def passes(images: torch.Tensor) -> Iterator[slice]:
 class Pictures:
     """The images of a table's ``bytes`` column, by row number."""
 
-    def __init__(self, data: Sequence[bytes], size: int, fit: Fit = "pad") -> None:
-        """Decode everything now when the result stays below ``CACHE_BYTES``."""
+    def __init__(self, data: Sequence[bytes], size: int, fit: Fit = "pad", keep: bool = True) -> None:
+        """Say how the pictures are decoded.
+
+        Args:
+            keep: decode everything now, if the result stays below ``CACHE_BYTES``: for pictures that are used in many
+                epochs. False: ``batch`` decodes what it needs, which saves memory.
+        """
         self.data = data
         self.pixels = self.input(size, fit)
         fits = len(data) * self.pixels.bytes_each <= CACHE_BYTES
-        self.decoded = self.pixels.decode(data) if fits and len(data) else None
+        self.decoded = self.pixels.decode(data) if keep and fits and len(data) else None
 
     def __len__(self) -> int:
         return len(self.data)
@@ -106,10 +111,6 @@ class Pictures:
         if self.decoded is not None:
             return self.decoded[torch.as_tensor(rows)]
         return self.pixels.decode([self.data[int(row)] for row in rows])
-
-    def forget(self) -> None:
-        """Free the decoded pictures; ``batch`` then decodes what it needs."""
-        self.decoded = None
 
 
 def read_crops(dataset: Path, split: str) -> pd.DataFrame:

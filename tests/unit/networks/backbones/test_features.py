@@ -59,10 +59,12 @@ def test_features_do_not_depend_on_the_batch_and_leave_the_mode_alone(crops, cpu
     assert all(torch.equal(before[name], value) for name, value in backbone.state_dict().items())
 
 
-def test_pictures_are_the_same_decoded_once_or_on_the_fly(crops, monkeypatch):
+@pytest.mark.parametrize("reason", ["not kept", "too large"])
+def test_pictures_are_the_same_decoded_once_or_on_the_fly(crops, monkeypatch, reason):
     cached = Pictures(crops, 24)
-    monkeypatch.setattr(pictures_module, "CACHE_BYTES", 10)
-    lazy = Pictures(crops, 24)
+    if reason == "too large":
+        monkeypatch.setattr(pictures_module, "CACHE_BYTES", 10)
+    lazy = Pictures(crops, 24, keep=reason == "too large")
     assert (cached.decoded is None, lazy.decoded is None, len(lazy)) == (False, True, 12)
     rows = torch.tensor([3, 0, 11])
     assert torch.equal(cached.batch(rows), lazy.batch(rows))
@@ -71,13 +73,6 @@ def test_pictures_are_the_same_decoded_once_or_on_the_fly(crops, monkeypatch):
     assert image.shape == (3, 24, 24)
     assert (image[:, :, :4] == 255).all()
     assert (image[:, :, 20:] == 255).all()
-
-
-def test_forgotten_pictures_are_decoded_when_they_are_asked_for(crops):
-    pictures = Pictures(crops, 24)
-    before = pictures.batch([2, 5])
-    pictures.forget()
-    assert pictures.decoded is None and torch.equal(pictures.batch([2, 5]), before)
 
 
 def test_equal_inputs_are_equal_and_say_how_large_a_picture_is():
