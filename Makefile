@@ -67,13 +67,13 @@ add: install  ## add your own data: make add SOURCE=mystore FOLDER=path [TABLE=i
 	@test -n "$(SOURCE)" -a -n "$(FOLDER)" || { echo "make add: SOURCE and FOLDER are needed: make add SOURCE=mystore FOLDER=path/to/photos [TABLE=items.csv]"; exit 1; }
 	@$(SEAMLINE) add "$(SOURCE)" "$(FOLDER)" $(if $(TABLE),"$(TABLE)") $(if $(SALIENT),--salient)
 
-match: install  ## find the garments of a photo in a folder: make match PHOTO=look.jpg WARDROBE=folder [OUT=match.png]
+match: install  ## find the garments of a photo in a folder: make match PHOTO=look.jpg WARDROBE=folder [OUT=match.png] [ARGS="--top 3"]
 	@test -n "$(PHOTO)" -a -n "$(WARDROBE)" || { echo "make match: PHOTO and WARDROBE are needed: make match PHOTO=look.jpg WARDROBE=folder"; exit 1; }
-	@$(SEAMLINE) match --wardrobe="$(WARDROBE)" $(if $(OUT),--out="$(OUT)") -- "$(PHOTO)"
+	@$(SEAMLINE) match --wardrobe="$(WARDROBE)" $(if $(OUT),--out="$(OUT)") $(ARGS) -- "$(PHOTO)"
 
-find: install  ## find garments by words: make find WORDS="a red striped dress" [WARDROBE=folder]
+find: install  ## find garments by words: make find WORDS="a red striped dress" [WARDROBE=folder] [ARGS="--top 3"]
 	@test -n "$(WORDS)" || { echo 'make find: WORDS are needed: make find WORDS="a red striped dress"'; exit 1; }
-	@$(SEAMLINE) find $(if $(WARDROBE),--wardrobe="$(WARDROBE)") -- "$(WORDS)"
+	@$(SEAMLINE) find $(if $(WARDROBE),--wardrobe="$(WARDROBE)") $(ARGS) -- "$(WORDS)"
 
 wardrobe: install  ## keep photos of your clothes for searches: make wardrobe ARGS="add folder" (or remove, list, query look.jpg)
 	@$(SEAMLINE) wardrobe $(ARGS)
