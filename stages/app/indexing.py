@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.app.store import ModelResults, write_whole
+from stages.app.store import ModelResults
+from stages.app.store_files import write_whole
 from stages.retrieval.index import AT_ONCE, Index, SearchParams, build, read_index
 
 log = logging.getLogger(__name__)

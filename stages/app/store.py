@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.app.garments import Box
+from stages.app.store_files import damaged, read_whole_table, stat_of, write_whole, write_whole_table
 from stages.core.errors import StageError
 
 log = logging.getLogger(__name__)
@@ -110,47 +111,6 @@ def below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that readers see the old content or the new one, and a crash leaves one of them."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with new.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.replace(path)
-
-
-def _damaged(path: Path, error: object) -> StageError:
-    return StageError(f"{path}: damaged ({error}). Delete the folder {path.parent}; it is made again from the photos.")
-
-
-def _read(path: Path, schema: pa.Schema) -> pa.Table:
-    """A table of the store; empty when there is none yet."""
-    try:
-        table = pq.ParquetFile(path).read()  # read_table would import pyarrow's data sets
-    except FileNotFoundError:
-        return schema.empty_table()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise _damaged(path, str(error)[:100]) from None
-    if not table.schema.equals(schema):
-        raise _damaged(path, "not the expected columns")
-    return table
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    write_whole(path, sink.getvalue().to_pybytes())
-
-
-def _stat(path: Path) -> tuple[int, int, int]:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return (0, 0, 0)
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
 class Store:
     """The files of one wardrobe."""
 
@@ -197,7 +157,7 @@ class Store:
         except FileNotFoundError:
             return Roots()
         except (ValueError, TypeError) as error:
-            raise _damaged(path, error) from None
+            raise damaged(path, error) from None
 
     def write_roots(self, roots: Roots) -> None:
         """Replace the folders and photos that were added."""
@@ -206,9 +166,9 @@ class Store:
 
     def files(self) -> dict[str, File]:
         """Path -> file."""
-        state = _stat(self.folder / "files.parquet")
+        state = stat_of(self.folder / "files.parquet")
         if state != self._files[0]:
-            table = _read(self.folder / "files.parquet", FILES).to_pydict()
+            table = read_whole_table(self.folder / "files.parquet", FILES).to_pydict()
             files = {
                 (path := os.fsdecode(row[0])): File(path, row[1:4], row[4], row[5], row[6])
                 for row in zip(*table.values(), strict=True)
@@ -220,7 +180,7 @@ class Store:
         """Replace the table of files."""
         rows = [[os.fsencode(file.path), *file.stamp, file.sha256, file.reason, file.present] for file in files]
         columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in FILES]
-        _write(self.folder / "files.parquet", pa.table(columns, schema=FILES))
+        write_whole_table(self.folder / "files.parquet", pa.table(columns, schema=FILES))
 
     def known_models(self) -> dict[str, Any]:
         """Path of a model's file -> [size, time, inode, sha256] when it was last hashed."""
@@ -236,7 +196,7 @@ class Store:
 
     def state(self, key: str) -> tuple[Any, ...]:
         """A value that changes with every commit that concerns the garments of ``key``."""
-        return _stat(self.folder / "files.parquet"), _stat(self.results(key).table)
+        return stat_of(self.folder / "files.parquet"), stat_of(self.results(key).table)
 
     def results(self, key: str) -> "ModelResults":
         """The results of the models of ``key``."""
@@ -274,7 +234,7 @@ class ModelResults:
                 return table, self._map(card)
             except FileNotFoundError:  # a writer has replaced it since
                 time.sleep(0.01)
-        raise _damaged(self.table, "its vectors are missing")
+        raise damaged(self.table, "its vectors are missing")
 
     def _table(self, columns: list[str] | None = None) -> tuple[pa.Table, dict[str, Any]]:
         """The table or some of its columns, and its metadata about the vectors: name of the file, rows, width."""
@@ -283,9 +243,9 @@ class ModelResults:
         except FileNotFoundError:
             return GARMENTS.empty_table(), {"file": "", "rows": 0, "width": 0}
         except (pa.ArrowInvalid, OSError) as error:
-            raise _damaged(self.table, str(error)[:100]) from None
+            raise damaged(self.table, str(error)[:100]) from None
         if columns is None and not table.schema.equals(GARMENTS):
-            raise _damaged(self.table, "not the expected columns")
+            raise damaged(self.table, "not the expected columns")
         return table.replace_schema_metadata(), json.loads(table.schema.metadata[b"vectors"])
 
     def _map(self, card: Mapping[str, Any]) -> np.ndarray:
@@ -293,7 +253,7 @@ class ModelResults:
             return np.zeros((0, card["width"]), np.float32)
         path = self.folder / card["file"]
         if path.stat().st_size < 4 * card["rows"] * card["width"]:
-            raise _damaged(path, "shorter than its table says")
+            raise damaged(path, "shorter than its table says")
         return np.memmap(path, np.float32, "r", shape=(card["rows"], card["width"]))
 
     def vectors_file(self) -> str:
@@ -334,7 +294,7 @@ class ModelResults:
         self._commit(pa.concat_tables([table, pa.Table.from_pylist(rows, schema=GARMENTS)]), card)
 
     def _commit(self, table: pa.Table, card: Mapping[str, Any]) -> None:
-        _write(self.table, table.replace_schema_metadata({"vectors": json.dumps(card)}))
+        write_whole_table(self.table, table.replace_schema_metadata({"vectors": json.dumps(card)}))
 
     def keep_only(self, hashes: Collection[str]) -> None:
         """Delete the results for photos with other hashes; rewrite the vectors if many rows are unused."""

@@ -33,7 +33,8 @@ from stages.app.items import Item, Match, QueryGarment, QueryPhoto, named_attrib
 from stages.app.models import Models, stamp
 from stages.app.reading import PhotoReader
 from stages.app.search import ANY, Catalog, Filters
-from stages.app.store import Busy, File, ModelResults, Roots, Store, below, write_whole
+from stages.app.store import Busy, File, ModelResults, Roots, Store, below
+from stages.app.store_files import write_whole
 from stages.contracts.boxes import crop_box
 from stages.contracts.images import IMAGE_SUFFIXES, encode_jpeg
 

@@ -66,3 +66,16 @@ def test_path_that_cannot_work_is_one_message(tmp_path, name):
     assert done.returncode == 2
     assert "cannot hold a path with : or %. Move the checkout, or take VENV=folder without them" in done.stderr
     assert sorted(path.name for path in (tmp_path / name).iterdir()) == ["Makefile", "requirements.txt"]
+
+
+@pytest.mark.parametrize(
+    ("target", "last"),
+    [
+        (["match", "PHOTO=a.jpg", "WARDROBE=w"], '--top 3 -- "a.jpg"'),
+        (["find", "WORDS=red dress"], '--top 3 -- "red dress"'),
+    ],
+)
+def test_options_of_a_search_are_passed_on(tmp_path, target, last):
+    (tmp_path / "checkout").mkdir()
+    done = make(tmp_path / "checkout", "-n", *target, "ARGS=--top 3")
+    assert done.stdout.rstrip().endswith(last)
