@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
 from stages.app.wardrobe import Wardrobe
 from stages.contracts.images import IMAGE_SUFFIXES
@@ -24,6 +22,7 @@ from stages.core.errors import StageError
 from stages.core.names import plain
 from stages.web import incoming, views
 from stages.web.build import MOST_SHOWN, Build, folder_of
+from stages.web.errors import answer_errors
 from stages.web.guard import Guard
 from stages.web.incoming import Correction, Folder, Refused, Search, read_body, read_json, smaller
 from stages.web.uploads import Upload, Uploads
@@ -196,36 +195,6 @@ async def warm(site: Site) -> None:
     """Load the models; if they are damaged, the first photo gets the error."""
     with suppress(StageError):
         await site.models.run(site.wardrobe.models.warm)
-
-
-def answer_errors(app: FastAPI) -> None:
-    """Answer each error with a status and one line of text."""
-
-    @app.exception_handler(Refused)
-    async def refused(_: Request, error: Refused) -> Response:
-        return PlainTextResponse(plain(error.message), error.status)
-
-    @app.exception_handler(StageError)
-    async def bad(_: Request, error: StageError) -> Response:
-        return PlainTextResponse(plain(str(error)), 422)
-
-    @app.exception_handler(OSError)
-    async def disk(_: Request, error: OSError) -> Response:
-        log.error(f"{error.filename or 'the wardrobe'}: {error.strerror or error}")
-        return PlainTextResponse(f"The wardrobe cannot be read or written: {error.strerror or 'an error'}.", 500)
-
-    @app.exception_handler(RequestValidationError)
-    async def unfit(_: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        return PlainTextResponse(plain(f"{first['loc'][-1]}: {first['msg']}."), 422)
-
-    @app.exception_handler(Busy)
-    async def busy(_: Request, error: Busy) -> Response:
-        return PlainTextResponse("Too many searches wait. Try again in a few seconds.", 503, {"retry-after": "3"})
-
-    @app.exception_handler(ClientDisconnect)
-    async def gone(_: Request, error: ClientDisconnect) -> Response:
-        return Response(status_code=400)
 
 
 def add_wardrobe(app: FastAPI, site: Site) -> None:
